@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The node under test: cgroups, loads that wait for a word, and assay itself.
+
+The exact way to measure a load: the load is started in a cgroup of its own and
+waits; total() before; the load does what it is told and waits again; total()
+after. The difference is the load and nothing but the load, since a waiting load
+does nothing, and no clock is involved.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+from tap import Failed, Skip, check, defer, diag
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ASSAY = os.environ.get("ASSAY", os.path.join(TOP, "build", "assay"))
+BIN = os.path.join(TOP, "build", "tests")
+
+
+def scratch():
+    """A directory of the suite's own, removed at its end."""
+    path = tempfile.mkdtemp(prefix="assay-test-")
+    defer(shutil.rmtree, path, True)
+    return path
+
+
+def wait_for(condition, seconds, what):
+    """Waits until condition() is true and returns its value."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise Failed(f"waited {seconds} s for {what}")
+        time.sleep(0.02)
+
+
+def cgroup_root():
+    """Where the cgroup v2 tree is mounted."""
+    with open("/proc/self/mountinfo") as f:
+        for line in f:
+            fields = line.split()
+            if fields[fields.index("-") + 1] == "cgroup2":
+                return fields[4]
+    raise Skip("no cgroup v2 tree is mounted")
+
+
+class Cgroup:
+    """A cgroup of its own; its processes are killed when it is removed."""
+
+    serial = 0
+
+    def __init__(self, name):
+        Cgroup.serial += 1
+        self.path = f"/assay-test-{os.getpid()}-{Cgroup.serial}-{name}"
+        self.dir = cgroup_root() + self.path
+        os.mkdir(self.dir)
+        defer(self.remove)
+
+    def pids(self):
+        with open(self.dir + "/cgroup.procs") as f:
+            return [int(line) for line in f]
+
+    def enter(self):
+        """Moves the calling process here."""
+        with open(self.dir + "/cgroup.procs", "w") as f:
+            f.write(str(os.getpid()))
+
+    def start(self, argv, **options):
+        """Starts a command whose whole life is in this cgroup."""
+        return subprocess.Popen(argv, preexec_fn=self.enter, **options)
+
+    def run(self, argv, **options):
+        """Runs a command to its end and returns what it wrote."""
+        p = self.start(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                       text=True, **options)
+        text, _ = p.communicate(timeout=60)
+        check(p.returncode == 0, f"{argv[0]} exit status {p.returncode}: {text}")
+        return text
+
+    def remove(self):
+        for _ in range(100):
+            for pid in self.pids():
+                os.kill(pid, signal.SIGKILL)
+            try:
+                os.rmdir(self.dir)
+                return
+            except OSError:
+                time.sleep(0.02)
+        diag(f"{self.dir} could not be removed")
+
+
+class Load:
+    """A load of tests/kernel/gate.h: one line in, its work, one line out."""
+
+    def __init__(self, cgroup, *argv, netns=None):
+        program = os.path.join(BIN, argv[0])
+        if not os.access(program, os.X_OK):
+            raise Failed(f"{program} is not built")
+        prefix = ["ip", "netns", "exec", netns] if netns else []
+        self.process = cgroup.start(prefix + [program, *map(str, argv[1:])],
+                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.pid = self.process.pid
+        self.rest = b""
+        defer(self.close)
+        self.ready = self.reply()
+
+    def tell(self, *words):
+        line = " ".join(map(str, words)) + "\n"
+        self.process.stdin.write(line.encode())
+        self.process.stdin.flush()
+
+    def reply(self):
+        """The words KEY=VALUE of the next line as a dict of integers."""
+        line = self.process.stdout.readline().decode()
+        if not line:
+            raise Failed(f"the load died: exit status {self.process.wait()}")
+        words = dict(word.split("=", 1) for word in line.split() if "=" in word)
+        if "error" in words:
+            raise Failed(f"the load says: {line.strip()}")
+        return {key: int(value) for key, value in words.items()}
+
+    def ask(self, *words):
+        """Has it do one thing and waits until it is done."""
+        self.tell(*words)
+        return self.reply()
+
+    def threads(self):
+        return [int(t) for t in os.listdir(f"/proc/{self.pid}/task")]
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+class Numbers:
+    """What one `assay report --format json` said."""
+
+    def __init__(self, report):
+        self.report = report
+        self.workloads = {}
+        for w in report["workloads"]:
+            self.workloads.setdefault(w["cgroup"], []).extend(w["metrics"])
+
+    def points(self, cgroup, name, **attributes):
+        """The points of a metric with these attributes, which are named by their
+        last word: class_="file", type="ENOENT", role="server"."""
+        path = cgroup.path if isinstance(cgroup, Cgroup) else cgroup
+        want = {k.rstrip("_"): v for k, v in attributes.items()}
+        return [m for m in self.workloads.get(path, []) if m["name"] == name and
+                all(match(m["attributes"], k, v) for k, v in want.items())]
+
+    def value(self, cgroup, name, **attributes):
+        """Sum of the values, or of the counts of a histogram; 0 if there is none."""
+        return sum(m["count"] if m["type"] == "histogram" else m["value"]
+                   for m in self.points(cgroup, name, **attributes))
+
+    def seconds(self, cgroup, name, **attributes):
+        """Sum of a histogram's sums."""
+        return sum(m["sum"] for m in self.points(cgroup, name, **attributes))
+
+    def by(self, cgroup, name, attribute, **attributes):
+        """The values as a dict keyed by the last word of an attribute's name."""
+        values = {}
+        for m in self.points(cgroup, name, **attributes):
+            for key, value in m["attributes"].items():
+                if key.split(".")[-1] == attribute:
+                    number = m["count"] if m["type"] == "histogram" else m["value"]
+                    values[value] = values.get(value, 0) + number
+        return {k: v for k, v in values.items() if v}
+
+    def p50(self, cgroup, name, **attributes):
+        points = self.points(cgroup, name, **attributes)
+        check(len(points) == 1, f"{name}: {len(points)} points, want 1")
+        return points[0]["p50"]
+
+    def lost(self):
+        return {(l["probe"], l["reason"]): l["count"] for l in self.report["lost"]}
+
+    def states(self):
+        return {p["name"]: p["state"] for p in self.report["probes"]}
+
+
+def match(attributes, key, value):
+    return any(v == value and k.split(".")[-1] == key for k, v in attributes.items())
+
+
+class Change:
+    """The difference of two Numbers of the same agent."""
+
+    def __init__(self, before, after):
+        self.before, self.after = before, after
+
+    def value(self, *args, **attributes):
+        return (self.after.value(*args, **attributes) -
+                self.before.value(*args, **attributes))
+
+    def seconds(self, *args, **attributes):
+        return (self.after.seconds(*args, **attributes) -
+                self.before.seconds(*args, **attributes))
+
+    def by(self, *args, **attributes):
+        before = self.before.by(*args, **attributes)
+        after = self.after.by(*args, **attributes)
+        return {k: n - before.get(k, 0) for k, n in after.items()
+                if n != before.get(k, 0)}
+
+    def lost(self):
+        before = self.before.lost()
+        return {k: n - before.get(k, 0) for k, n in self.after.lost().items()
+                if n != before.get(k, 0)}
+
+
+class Agent:
+    """`assay agent` with a socket and an export file of its own."""
+
+    def __init__(self, *options, cgroup=None, prefix=()):
+        if not os.access(ASSAY, os.X_OK):
+            raise Failed(f"{ASSAY} is not built")
+        self.dir = scratch()
+        self.socket = self.dir + "/assay.sock"
+        self.exports = self.dir + "/exports"
+        self.log = self.dir + "/log"
+        argv = [*prefix, ASSAY, "agent", "--socket", self.socket,
+                "--export", "file:" + self.exports, *options]
+        with open(self.log, "w") as log:
+            start = cgroup.start if cgroup else subprocess.Popen
+            self.process = start(argv, stdout=log, stderr=log,
+                                 stdin=subprocess.DEVNULL)
+        defer(self.stop)
+        try:
+            wait_for(self.is_ready, 20, "the agent to say that it is ready")
+        except Failed as e:
+            raise Failed(f"{e}; it said: {self.said()}")
+
+    def said(self):
+        with open(self.log) as f:
+            return f.read()
+
+    def is_ready(self):
+        if self.process.poll() is not None:
+            raise Failed(f"the agent ended, status {self.process.returncode}")
+        return "ready" in self.said()
+
+    def pid(self):
+        """The agent's own process, which is not our child behind a prefix."""
+        pid = self.process.pid
+        while os.path.realpath(f"/proc/{pid}/exe") != os.path.realpath(ASSAY):
+            with open(f"/proc/{pid}/task/{pid}/children") as f:
+                pid = int(f.read().split()[0])
+        return pid
+
+    def total(self, settle=0.1):
+        """Everything counted since the agent started. A load that has just told
+        us that it is done is given `settle` seconds to leave its last call."""
+        time.sleep(settle)
+        return report("--total", "--socket", self.socket)
+
+    def need(self, *probes):
+        """Fails when one of these probes is not attached."""
+        states = self.total(0).states()
+        for name in probes:
+            check(states.get(name) == "attached", f"probe {name}: {states.get(name)}")
+
+    def stop(self, signal_number=signal.SIGTERM):
+        """Ends the agent and returns its exit status and the seconds it took."""
+        began = time.monotonic()
+        if self.process.poll() is None:
+            self.process.send_signal(signal_number)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        return self.process.returncode, time.monotonic() - began
+
+
+def report(*options, cgroup=None):
+    """Numbers of `assay report`: from an agent, or measured by itself."""
+    start = cgroup.start if cgroup else subprocess.Popen
+    p = start([ASSAY, "report", "--format", "json", *options],
+              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    out, err = p.communicate(timeout=60)
+    check(p.returncode == 0, f"assay report: exit status {p.returncode}: {err}")
+    return Numbers(json.loads(out))
+
+
+def no_agent():
+    """Options that make `assay report` measure by itself."""
+    return "--socket", scratch() + "/nobody.sock"
