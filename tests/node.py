@@ -223,7 +223,7 @@ class Change:
 class Agent:
     """`assay agent` with a socket and an export file of its own."""
 
-    def __init__(self, *options, cgroup=None, prefix=()):
+    def __init__(self, *options, cgroup=None, prefix=(), export=None):
         if not os.access(ASSAY, os.X_OK):
             raise Failed(f"{ASSAY} is not built")
         self.dir = scratch()
@@ -231,7 +231,7 @@ class Agent:
         self.exports = self.dir + "/exports"
         self.log = self.dir + "/log"
         argv = [*prefix, ASSAY, "agent", "--socket", self.socket,
-                "--export", "file:" + self.exports, *options]
+                "--export", export or "file:" + self.exports, *options]
         with open(self.log, "w") as log:
             start = cgroup.start if cgroup else subprocess.Popen
             self.process = start(argv, stdout=log, stderr=log,

@@ -9,7 +9,7 @@
 
 A test passes when it returns, is skipped when it raises Skip, and fails on any
 other exception. What it hands to defer() is undone when it ends, newest first;
-what was handed over before main() is undone when the suite ends, however it ends.
+what is handed over before the first test is undone when the suite ends, however it ends.
 """
 
 import os
@@ -80,7 +80,7 @@ def undo(depth):
             diag(f"clean-up: {type(e).__name__}: {e}")
 
 
-def run_one(function):
+def run_one(function, keep=False):
     """Returns None, or a pair: 'not ok' or 'skip', and the reason."""
     depth = len(deferred)
     try:
@@ -93,19 +93,22 @@ def run_one(function):
     except Exception:
         return "not ok", traceback.format_exc()
     finally:
-        undo(depth)
+        if not keep:
+            undo(depth)
 
 
-def main():
-    """Runs the tests named on the command line by number (all by default)."""
+def main(setup=None):
+    """Runs the tests named on the command line by number (all by default). What
+    setup() makes stays until the suite ends; when it fails, every test does."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     chosen = [int(a) for a in sys.argv[1:]] or range(1, len(tests) + 1)
     failed = 0
     try:
         print(f"1..{len(chosen)}", flush=True)
+        broken = run_one(setup, keep=True) if setup else None
         for number, i in enumerate(chosen, 1):
             name, function = tests[i - 1]
-            result = run_one(function)
+            result = broken or run_one(function)
             if result is None:
                 print(f"ok {number} - {name}", flush=True)
             elif result[0] == "skip":

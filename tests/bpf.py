@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The BPF objects that the kernel holds, asked of the kernel itself."""
+
+import ctypes
+import errno
+import os
+import platform
+import re
+import struct
+
+SYS_BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]
+OBJ_GET_INFO_BY_FD = 15
+NEXT_ID = {"prog": 11, "map": 12, "link": 31}
+FD_BY_ID = {"prog": 13, "map": 14, "link": 30}
+PROG_TYPES = {26: "tracing"}
+ATTACH_TYPES = {23: "trace_raw_tp", 28: "trace_iter"}
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def bpf(command, attr):
+    buf = ctypes.create_string_buffer(attr, 128)
+    ret = libc.syscall(SYS_BPF, command, buf, 128)
+    if ret < 0:
+        raise OSError(ctypes.get_errno(), "bpf")
+    return ret, buf.raw
+
+
+def ids(kind):
+    """Ids of all objects of a kind: prog, map or link."""
+    found, last = [], 0
+    while True:
+        try:
+            last = struct.unpack_from("I", bpf(NEXT_ID[kind],
+                                               struct.pack("II", last, 0))[1], 4)[0]
+        except OSError as e:
+            if e.errno == errno.ENOENT:
+                return found
+            raise
+        found.append(last)
+
+
+def everything():
+    return {(kind, i) for kind in NEXT_ID for i in ids(kind)}
+
+
+def prog_info(prog_id, maps=64):
+    """What the kernel knows about a program, or None when it is gone."""
+    try:
+        fd, _ = bpf(FD_BY_ID["prog"], struct.pack("II", prog_id, 0))
+    except OSError as e:
+        if e.errno == errno.ENOENT:
+            return None
+        raise
+    map_ids = (ctypes.c_uint32 * maps)()
+    info = bytearray(232)
+    struct.pack_into("I", info, 52, maps)
+    struct.pack_into("Q", info, 56, ctypes.addressof(map_ids))
+    buf = ctypes.create_string_buffer(bytes(info), len(info))
+    try:
+        bpf(OBJ_GET_INFO_BY_FD,
+            struct.pack("IIQ", fd, len(info), ctypes.addressof(buf)))
+    finally:
+        os.close(fd)
+    raw = buf.raw
+    count = struct.unpack_from("I", raw, 52)[0]
+    return {
+        "id": prog_id,
+        "type": PROG_TYPES.get(*struct.unpack_from("I", raw, 0) * 2),
+        "name": raw[64:80].split(b"\0")[0].decode(),
+        "maps": list(map_ids)[:count],
+        "btf_object": struct.unpack_from("I", raw, 220)[0],
+        "btf_type": struct.unpack_from("I", raw, 224)[0],
+    }
+
+
+def descriptors(pid):
+    """Every BPF object that a process holds open, with its fields in fdinfo."""
+    held = []
+    base = f"/proc/{pid}/fdinfo"
+    try:
+        names = os.listdir(base)
+    except OSError:
+        return held
+    for name in names:
+        try:
+            with open(f"{base}/{name}") as f:
+                fields = dict(re.findall(r"^(\w+):\s*(.*)$", f.read(), re.M))
+        except OSError:
+            continue
+        if "link_id" in fields:
+            held.append(("link", int(fields["link_id"]), fields))
+        elif "prog_id" in fields:
+            held.append(("prog", int(fields["prog_id"]), fields))
+        elif "map_id" in fields:
+            held.append(("map", int(fields["map_id"]), fields))
+    return held
+
+
+def held_by(pid):
+    """Ids of all objects that live because of a process, as (kind, id)."""
+    found = set()
+    for kind, i, fields in descriptors(pid):
+        found.add((kind, i))
+        if kind == "link" and "prog_id" in fields:
+            found.add(("prog", int(fields["prog_id"])))
+    for kind, i in list(found):
+        info = prog_info(i) if kind == "prog" else None
+        if info:
+            found |= {("map", m) for m in info["maps"]}
+    return found
+
+
+def held_by_anyone():
+    found = set()
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            found |= held_by(int(name))
+    return found

@@ -1,0 +1,182 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The agent's life on the node: what it leaves behind, and that it is not seen."""
+
+import http.server
+import os
+import signal
+import sys
+import threading
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+import bpf
+from node import Agent, Cgroup, Change, Load, no_agent, report, wait_for
+from tap import between, check, defer, diag, main, need_root, same, test
+
+need_root()
+
+KILLS = 20
+
+
+def left_of(ours, newest):
+    """Which of our objects are still there, and new ones that nobody holds."""
+    now = bpf.everything()
+    orphans = {o for o in now - bpf.held_by_anyone() if o[1] > newest[o[0]]}
+    return (now & ours) | orphans
+
+
+@test("kill -9, 20 times: no program, map or link is left a second later")
+def _():
+    slowest = 0
+    for i in range(KILLS):
+        newest = {kind: max(bpf.ids(kind), default=0) for kind in bpf.NEXT_ID}
+        agent = Agent()
+        ours = bpf.held_by(agent.pid())
+        count = {kind: sum(k == kind for k, _ in ours) for kind in bpf.NEXT_ID}
+        if i == 0:
+            diag(f"one agent holds {count}")
+        check(min(count.values()) >= 3, f"it holds next to nothing: {count}")
+        os.kill(agent.pid(), signal.SIGKILL)
+        began = time.monotonic()
+        agent.process.wait()
+        left = left_of(ours, newest)
+        while left and time.monotonic() < began + 1:
+            time.sleep(0.05)
+            left = left_of(ours, newest)
+        slowest = max(slowest, time.monotonic() - began)
+        same(left, set(), f"left after kill {i + 1}")
+    diag(f"all gone after {slowest:.2f} s at most")
+
+
+@test("the next start after a kill -9 measures")
+def _():
+    agent = Agent()
+    os.kill(agent.pid(), signal.SIGKILL)
+    agent.process.wait()
+    agent = Agent()
+    states = agent.total().states()
+    same(set(states.values()), {"attached"}, f"states {states}")
+    cgroup = Cgroup("after")
+    load = Load(cgroup, "traps")
+    before = agent.total()
+    load.ask("getppid", 1000)
+    same(Change(before, agent.total()).value(cgroup, "assay.syscall.duration",
+                                             class_="process"), 1000, "calls")
+
+
+def messages(path):
+    """Number of messages in an export file, each behind its varint length."""
+    with open(path, "rb") as f:
+        data = f.read()
+    at = count = 0
+    while at < len(data):
+        length = shift = 0
+        while True:
+            byte = data[at]
+            at += 1
+            length |= (byte & 0x7f) << shift
+            shift += 7
+            if byte < 0x80:
+                break
+        at += length
+        count += 1
+    same(at, len(data), "bytes in whole messages")
+    return count
+
+
+@test("SIGTERM: the agent exports once more and exits 0 within 5 s")
+def _():
+    agent = Agent()
+    ours = bpf.held_by(agent.pid())
+    before = messages(agent.exports) if os.path.exists(agent.exports) else 0
+    status, seconds = agent.stop()
+    diag(f"exit status {status} after {seconds:.2f} s")
+    same(status, 0, "exit status")
+    between(seconds, 0, 5, "seconds to the exit")
+    check(messages(agent.exports) > before, "no last export")
+    same(bpf.everything() & ours, set(), "BPF objects that it left")
+    check(not os.path.exists(agent.socket), "it left its socket")
+
+
+def is_unseen(agent, cgroup):
+    """Nothing of the agent in its cgroup, while others in there are counted."""
+    for _ in range(10):
+        agent.total(0)
+    same(agent.total().workloads.get(cgroup.path, []), [], "metrics of the agent")
+    load = Load(cgroup, "traps")
+    before = agent.total()
+    load.ask("getppid", 500)
+    change = Change(before, agent.total())
+    same(change.value(cgroup, "assay.syscall.duration", class_="process"), 500,
+         "calls of another process in its cgroup")
+
+
+@test("the agent's own activity is in no workload")
+def _():
+    cgroup = Cgroup("self")
+    is_unseen(Agent(cgroup=cgroup), cgroup)
+
+
+@test("nor is it when the agent runs in a PID namespace of its own")
+def _():
+    cgroup = Cgroup("pidns")
+    is_unseen(Agent(cgroup=cgroup, prefix=("unshare", "--pid", "--fork", "--kill-child",
+                                           "--mount-proc")), cgroup)
+
+
+class Collector(http.server.BaseHTTPRequestHandler):
+    """Takes whatever is exported and says thank you."""
+
+    taken = 0
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        Collector.taken += 1
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@test("nor are its exports over TCP")
+def _():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Collector)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    defer(server.server_close)
+    defer(server.shutdown)
+    cgroup = Cgroup("exports")
+    os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://127.0.0.1:{server.server_port}"
+    os.environ["OTEL_METRIC_EXPORT_INTERVAL"] = "1000"
+    defer(os.environ.pop, "OTEL_EXPORTER_OTLP_ENDPOINT")
+    defer(os.environ.pop, "OTEL_METRIC_EXPORT_INTERVAL")
+    agent = Agent(cgroup=cgroup, export="otlp")
+    wait_for(lambda: Collector.taken >= 3, 15, "three exports")
+    same(agent.total().workloads.get(cgroup.path, []), [], "metrics of the agent")
+
+
+@test("nor is the activity of a `report` that measures by itself")
+def _():
+    cgroup = Cgroup("report")
+    numbers = report("--duration", "2s", *no_agent(), cgroup=cgroup)
+    check(len(numbers.workloads) > 0, "it measured nothing at all")
+    same(numbers.workloads.get(cgroup.path, []), [], "metrics of the report")
+
+
+@test("nothing is lost under a storm of new cgroups, threads and calls")
+def _():
+    agent = Agent()
+    before = agent.total()
+    for i in range(40):
+        cgroup = Cgroup(f"storm{i}")
+        Load(cgroup, "calls").ask("threads", 4, 500)
+    change = Change(before, agent.total())
+    diag(f"lost since the start: {agent.total().lost()}")
+    same(change.lost(), {}, "lost")
+
+
+main()

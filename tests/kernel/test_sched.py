@@ -1,0 +1,206 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Waits for a CPU on the live kernel, against clocks and the kernel's own sums."""
+
+import os
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from node import Agent, Cgroup, Change, Load
+from tap import Skip, between, check, diag, main, near, need_root, same, test
+
+need_root()
+
+WAIT = "assay.sched.wait.duration"
+SWITCHES = "assay.sched.context_switches"
+CPU = max(os.sched_getaffinity(0))
+agent = None
+
+
+def setup():
+    global agent
+    agent = Agent()
+    agent.need("sched")
+
+
+def run_delay(load):
+    """Nanoseconds that each of its threads has waited for a CPU, by thread."""
+    delay = {}
+    for tid in load.threads():
+        with open(f"/proc/{load.pid}/task/{tid}/schedstat") as f:
+            delay[tid] = int(f.read().split()[1])
+    return delay
+
+
+def switches(load):
+    """(voluntary, involuntary) switches of all its threads."""
+    sums = {"voluntary_ctxt_switches": 0, "nonvoluntary_ctxt_switches": 0}
+    for tid in load.threads():
+        with open(f"/proc/{load.pid}/task/{tid}/status") as f:
+            for line in f:
+                key, _, value = line.partition(":")
+                if key in sums:
+                    sums[key] += int(value)
+    return tuple(sums.values())
+
+
+class Run:
+    """One run of a load between two totals, with what /proc says about it."""
+
+    def __init__(self, load, cgroup, *words, meanwhile=None):
+        before, delay, self.switched = agent.total(), run_delay(load), switches(load)
+        load.tell(*words)
+        if meanwhile:
+            meanwhile()
+        self.answer = load.reply()
+        self.change = Change(before, agent.total())
+        self.cgroup = cgroup
+        after = run_delay(load)
+        self.delay = sum(after.values()) - sum(delay.values())
+        self.main_delay = after[load.pid] - delay[load.pid]
+        self.switched = tuple(b - a for a, b in zip(self.switched, switches(load)))
+
+    def waits(self):
+        return self.change.seconds(self.cgroup, WAIT)
+
+    def agrees(self):
+        """The sum of waits is the kernel's own."""
+        near(self.waits(), self.delay / 1e9, 0.01, "sum of waits and run_delay, s")
+
+    def adds_up(self, k):
+        """Waits and CPU time are the time in which the threads wanted the CPU."""
+        waits = self.waits() - self.main_delay / 1e9
+        near(waits + self.answer["had"] / 1e9, self.answer["wanted"] / 1e9, 0.01,
+             f"waits and CPU time of {k} threads, s")
+
+
+def shared(k, milliseconds):
+    cgroup = Cgroup(f"spin{k}")
+    run = Run(Load(cgroup, "spin", k, CPU), cgroup, "run", milliseconds)
+    near(run.answer["wanted"] / 1e6, k * milliseconds, 0.01, "k x wall time, ms")
+    run.adds_up(k)
+    run.agrees()
+
+
+for n in 2, 3, 8:
+    test(f"waits and CPU time of {n} threads on one CPU are {n} x wall time")(
+        lambda n=n: shared(n, 3000))
+
+
+def churn(load, seconds):
+    """Moves every spinning thread to another CPU, each 10 ms."""
+    cpus = sorted(os.sched_getaffinity(0))
+    tids = [t for t in load.threads() if t != load.pid]
+    end, turn = time.monotonic() + seconds, 0
+    while time.monotonic() < end:
+        turn += 1
+        for i, tid in enumerate(tids):
+            os.sched_setaffinity(tid, {cpus[(turn + i // 2) % len(cpus)]})
+        time.sleep(0.01)
+    diag(f"{turn} migrations of {len(tids)} threads")
+
+
+def migrated(k):
+    if len(os.sched_getaffinity(0)) < 2:
+        raise Skip("one CPU")
+    cgroup = Cgroup(f"churn{k}")
+    load = Load(cgroup, "spin", k, CPU)
+    run = Run(load, cgroup, "run", 2500, meanwhile=lambda: churn(load, 2.3))
+    run.adds_up(k)
+    run.agrees()
+
+
+for n in 2, 3, 8:
+    test(f"they are for {n} threads that migrate every 10 ms")(lambda n=n: migrated(n))
+
+
+@test("the first wait of a thread born during the measurement is counted")
+def _():
+    cgroup = Cgroup("born")
+    run = Run(Load(cgroup, "spin", 0, CPU), cgroup, "born", 6, 500)
+    run.adds_up(6)
+    run.agrees()
+
+
+@test("the waits of two workloads on one CPU are told apart")
+def _():
+    groups = Cgroup("one"), Cgroup("three")
+    loads = [Load(g, "spin", k, CPU) for g, k in zip(groups, (1, 3))]
+    before, delays = agent.total(), [sum(run_delay(x).values()) for x in loads]
+    for load in loads:
+        load.tell("run", 2000)
+    for load in loads:
+        load.reply()
+    change = Change(before, agent.total())
+    for group, load, delay in zip(groups, loads, delays):
+        near(change.seconds(group, WAIT), (sum(run_delay(load).values()) - delay) / 1e9,
+             0.01, f"waits of {group.path}, s")
+
+
+@test("a thread alone on its CPU hardly waits")
+def _():
+    cgroup = Cgroup("alone")
+    run = Run(Load(cgroup, "spin", 1, CPU), cgroup, "run", 500)
+    diag(f"waited {run.waits():.6f} s, run_delay {run.delay / 1e9:.6f} s")
+    check(abs(run.waits() - run.delay / 1e9) < max(0.01 * run.delay / 1e9, 2e-6),
+          "waits and run_delay differ")
+
+
+def switched(name, *words):
+    cgroup = Cgroup(name)
+    run = Run(Load(cgroup, "spin", 2, CPU), cgroup, *words)
+    found = run.change.by(cgroup, SWITCHES, "type")
+    diag(f"/proc says {run.switched}")
+    same((found.get("voluntary", 0), found.get("involuntary", 0)), run.switched,
+         "voluntary and involuntary switches")
+    return run
+
+
+@test("1000 naps are as many voluntary switches as /proc says")
+def _():
+    run = switched("nap", "nap", 1000)
+    between(run.switched[0], 1000, 1100, "voluntary switches")
+
+
+@test("two threads on one CPU are switched as often as /proc says")
+def _():
+    run = switched("switch", "run", 1500)
+    check(run.switched[1] > 50, f"only {run.switched[1]} involuntary switches")
+
+
+@test("there are as many samples as times that the threads were switched in")
+def _():
+    cgroup = Cgroup("samples")
+    load = Load(cgroup, "spin", 3, CPU)
+    before = sum(runs(load))
+    run = Run(load, cgroup, "run", 1000)
+    arrivals = sum(runs(load)) - before
+    near(run.change.value(cgroup, WAIT), arrivals, 0.01, "samples")
+
+
+def runs(load):
+    """How often each of its threads was given a CPU."""
+    for tid in load.threads():
+        with open(f"/proc/{load.pid}/task/{tid}/schedstat") as f:
+            yield int(f.read().split()[2])
+
+
+@test("a sleeper next to a hog waits; its distribution and its sum agree")
+def _():
+    hog, sleeper = Cgroup("hog"), Cgroup("sleeper")
+    load = Load(hog, "spin", 2, CPU)
+    napper = Load(sleeper, "spin", 0)
+    os.sched_setaffinity(napper.pid, {CPU})
+    load.tell("run", 1500)
+    run = Run(napper, sleeper, "nap", 200)
+    load.reply()
+    run.agrees()
+    point = run.change.after.points(sleeper, WAIT, cause="contention")[0]
+    check(point["p50"] <= point["p90"] <= point["p99"] <= point["max"],
+          f"quantiles are not in order: {point}")
+
+
+main(setup)

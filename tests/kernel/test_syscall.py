@@ -1,0 +1,343 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""System calls on the live kernel: counts and errors against what was called."""
+
+import errno
+import os
+import signal
+import sys
+import threading
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from node import Agent, Cgroup, Change, Load, no_agent, report, scratch
+from tap import Skip, between, check, diag, main, near, need_root, same, test
+
+need_root()
+
+DURATION = "assay.syscall.duration"
+ERRORS = "assay.syscall.errors"
+N = 20000
+agent = None
+
+
+def block_device():
+    """A node of our own for some block device, or a path that does not exist."""
+    for name in sorted(os.listdir("/sys/block"), key=lambda n: n.startswith("loop")):
+        with open(f"/sys/block/{name}/dev") as f:
+            major, minor = map(int, f.read().split(":"))
+        path = f"{scratch()}/{name}"
+        os.mknod(path, 0o060600, os.makedev(major, minor))
+        try:
+            os.close(os.open(path, os.O_RDONLY))
+            return path
+        except OSError:
+            continue
+    return "/nonexistent"
+
+
+def measure(load, cgroup, *words, **attributes):
+    """Has the load do something: its answer and the change in our numbers."""
+    before = agent.total()
+    answer = load.ask(*words)
+    return answer, Change(before, agent.total())
+
+
+def classes(change, cgroup):
+    """Calls by class, without the load's own reading and answering."""
+    found = change.by(cgroup, DURATION, "class")
+    found["pipe"] = found.get("pipe", 0) - 2
+    return {k: n for k, n in found.items() if n}
+
+
+def setup():
+    global agent
+    agent = Agent()
+    agent.need("syscall")
+
+
+def exact(name, class_, n=N):
+    """n rounds of a load: all its calls and errors, in this class, no others."""
+    cgroup = Cgroup(name)
+    load = Load(cgroup, "calls", block_device())
+    answer, change = measure(load, cgroup, name, n)
+    same(answer["mixed"], 0, "different errors in the load itself")
+    same(classes(change, cgroup), {class_: answer["calls"]}, "calls by class")
+    want = {errno.errorcode[answer["errno"]]: answer["errors"]} \
+        if answer["errors"] else {}
+    same(change.by(cgroup, ERRORS, "type"), want, "errors by errno")
+    same(change.by(cgroup, ERRORS, "class"),
+         {class_: answer["errors"]} if want else {}, "errors by class")
+
+
+TABLE = [
+    ("getppid", "process", "N calls of getppid are N in class process"),
+    ("pread", "file", "N reads of a regular file are N in class file"),
+    ("readv", "file", "lseek and readv of a regular file are in class file"),
+    ("pwrite", "file", "N writes of a regular file are N in class file"),
+    ("getdents", "file", "reading a directory is in class file"),
+    ("open_enoent", "file", "M failed opens are M errors ENOENT"),
+    ("read_isdir", "file", "M failed reads of a directory are M errors EISDIR"),
+    ("write_null", "pipe", "writes to a character device are in class pipe"),
+    ("read_eagain", "pipe", "EAGAIN is not an error"),
+    ("eventfd", "pipe", "writes to an eventfd are in class pipe"),
+    ("rw_socket", "socket", "read and write of a socket are in class socket"),
+    ("sendrecv", "socket", "send and recv are in class socket"),
+    ("connect_refused", "socket", "M refused connects are M errors ECONNREFUSED"),
+    ("mprotect", "memory", "N calls of mprotect are N in class memory"),
+    ("futex", "sync", "N futex wakes are N in class sync"),
+    ("poll", "wait", "N polls are N in class wait"),
+    ("epoll", "wait", "N epoll_waits are N in class wait"),
+]
+
+for row in TABLE:
+    test(row[2])(lambda row=row: exact(row[0], row[1]))
+
+
+@test("reads of a block device are in class file")
+def _():
+    if not os.path.exists(block_device()):
+        raise Skip("no block device can be opened")
+    exact("read_block", "file", 2000)
+
+
+@test("a sleep is as long as it was, in class wait")
+def _():
+    cgroup = Cgroup("sleep")
+    load = Load(cgroup, "calls")
+    answer, change = measure(load, cgroup, "sleep", 200)
+    same(classes(change, cgroup), {"wait": answer["calls"]}, "calls by class")
+    between(change.seconds(cgroup, DURATION, class_="wait"), 200 * 100e-6, 2,
+            "seconds in 200 sleeps of 100 us")
+
+
+@test("M failed reads of a bad descriptor are M errors EBADF")
+def _():
+    cgroup = Cgroup("ebadf")
+    load = Load(cgroup, "calls")
+    answer, change = measure(load, cgroup, "read_ebadf", N)
+    found = classes(change, cgroup)
+    diag(f"their class is {found}")
+    same(sum(found.values()), N, "calls")
+    same(change.by(cgroup, ERRORS, "type"), {"EBADF": N}, "errors")
+
+
+@test("32-bit calls are not read with the 64-bit table")
+def _():
+    cgroup = Cgroup("compat")
+    load = Load(cgroup, "calls")
+    answer, change = measure(load, cgroup, "getpid_32", 5000)
+    found = classes(change, cgroup)
+    check(found in ({"process": 5000}, {"other": 5000}),
+          f"5000 times getpid, whose number is writev's, are {found}")
+    answer, change = measure(load, cgroup, "write_32_ebadf", 5000)
+    diag(f"32-bit write is in class {classes(change, cgroup)}")
+    same(change.by(cgroup, ERRORS, "type"), {"EBADF": 5000}, "errors")
+    same(sum(classes(change, cgroup).values()), 5000, "calls")
+
+
+@test("nothing is lost when 8 threads make calls on all CPUs at once")
+def _():
+    cgroup = Cgroup("threads")
+    load = Load(cgroup, "calls")
+    answer, change = measure(load, cgroup, "threads", 8, N)
+    got = change.value(cgroup, DURATION, class_="process")
+    # pthread_create and the threads' start add a few calls of their own
+    between(got - answer["calls"], 0, 8 * 6, "calls of class process beyond getppid")
+
+
+@test("workloads are told apart when they run at the same time")
+def _():
+    groups = [Cgroup(f"apart{i}") for i in range(4)]
+    loads = [Load(g, "calls") for g in groups]
+    before = agent.total()
+    for i, load in enumerate(loads):
+        load.tell("getppid", (i + 1) * 5000)
+    for load in loads:
+        load.reply()
+    change = Change(before, agent.total())
+    same([change.value(g, DURATION, class_="process") for g in groups],
+         [5000, 10000, 15000, 20000], "calls of the four")
+
+
+@test("errors beyond the sixteenth errno are counted as _OTHER, none is lost")
+def _():
+    cgroup = Cgroup("errnos")
+    load = Load(cgroup, "calls")
+    answer, change = measure(load, cgroup, "errnos", 7)
+    names = [errno.errorcode[answer[f"e{i}"]] for i in range(20)]
+    found = change.by(cgroup, ERRORS, "type")
+    diag(f"{len(found)} types: {found}")
+    same(sum(found.values()), 140, "errors")
+    other = found.pop("_OTHER", 0)
+    for name, count in found.items():
+        same(count, 7 * names.count(name), name)
+    same(other, 140 - sum(found.values()), "_OTHER")
+
+
+@test("a sleep with SIGSTOP and SIGCONT in its middle is one sample of its length")
+def _():
+    cgroup = Cgroup("stop")
+    load = Load(cgroup, "traps")
+    before = agent.total()
+    load.tell("sleep", 600)
+    for _ in range(2):
+        time.sleep(0.1)
+        os.kill(load.pid, signal.SIGSTOP)
+        time.sleep(0.1)
+        os.kill(load.pid, signal.SIGCONT)
+    answer = load.reply()
+    change = Change(before, agent.total())
+    same(answer["ret"], 0, "what nanosleep returned")
+    same(classes(change, cgroup), {"wait": 1}, "calls by class")
+    near(change.seconds(cgroup, DURATION, class_="wait"), answer["ns"] / 1e9, 0.02,
+         "its length, s")
+    same(change.by(cgroup, ERRORS, "type"), {}, "errors")
+
+
+@test("a sleep that a handler ends is one sample and no error")
+def _():
+    cgroup = Cgroup("caught")
+    load = Load(cgroup, "traps")
+    before = agent.total()
+    load.tell("sleep_caught", 5000)
+    time.sleep(0.3)
+    os.kill(load.pid, signal.SIGUSR1)
+    answer = load.reply()
+    change = Change(before, agent.total())
+    same(answer["ret"], -1, "what nanosleep returned")
+    same(change.value(cgroup, DURATION, class_="wait"), 1, "samples")
+    between(change.seconds(cgroup, DURATION, class_="wait"), 0.2, 2, "its length, s")
+    same(change.by(cgroup, ERRORS, "type"), {}, "errors")
+
+
+def interrupted_read(name, restart):
+    """A read that five signals interrupt: the answer and the change."""
+    cgroup = Cgroup(name)
+    load = Load(cgroup, "traps")
+    before = agent.total()
+    load.tell("read", restart)
+    for _ in range(5):
+        time.sleep(0.05)
+        os.kill(load.pid, signal.SIGUSR1)
+    time.sleep(0.05)
+    load.tell()
+    answer = load.reply()
+    change = Change(before, agent.total())
+    same(answer["signals"], 5, "signals that arrived")
+    same(change.by(cgroup, ERRORS, "type"), {}, "errors")
+    return answer, classes(change, cgroup).get("pipe", 0)
+
+
+@test("a read that fails with EINTR is a sample and no error")
+def _():
+    answer, got = interrupted_read("eintr", 0)
+    same(answer["interrupted"], 5, "EINTR that the program saw")
+    same(got, answer["reads"], "samples")
+
+
+@test("a read that SA_RESTART goes on with is counted no more often than it is made")
+def _():
+    answer, got = interrupted_read("restart", 1)
+    same((answer["reads"], answer["interrupted"]), (1, 0), "reads of the program")
+    diag(f"{got} samples for 1 read with 5 restarts")
+    between(got, 1, 6, "samples")
+
+
+@test("rt_sigreturn over a register that looks like an errno is no error")
+def _():
+    cgroup = Cgroup("sigreturn")
+    load = Load(cgroup, "traps")
+    answer, change = measure(load, cgroup, "sigreturn", 50)
+    same(answer["ax"], -2, "the register")
+    same(change.by(cgroup, ERRORS, "type"), {}, "errors")
+
+
+@test("execve by a thread that is not the leader is counted like the leader's")
+def _():
+    cgroup = Cgroup("exec")
+    load = Load(cgroup, "traps")
+    before = agent.total()
+    load.ask("exec_leader")
+    middle = agent.total()
+    load.ask("exec_thread")
+    after = agent.total()
+    leader = Change(before, middle).by(cgroup, DURATION, "class")
+    thread = Change(middle, after).by(cgroup, DURATION, "class")
+    diag(f"leader {leader}, thread {thread}")
+    for name in ("process", "file", "memory"):
+        same(thread.get(name, 0), leader.get(name, 0), f"calls of class {name}")
+    same(Change(middle, after).by(cgroup, ERRORS, "type"),
+         Change(before, middle).by(cgroup, ERRORS, "type"), "errors")
+    answer, change = measure(load, cgroup, "getppid", 1000)
+    same(classes(change, cgroup), {"process": 1000}, "calls afterwards")
+
+
+def children(kind):
+    cgroup = Cgroup(kind)
+    load = Load(cgroup, "traps")
+    answer, change = measure(load, cgroup, kind, 300)
+    found = classes(change, cgroup)
+    same({k: found.get(k, 0) for k in ("process", "wait")},
+         {"process": 600, "wait": 300},
+         "300 clones and 300 getppids; 300 wait4s; no exit and no child's return")
+    same(change.by(cgroup, ERRORS, "type"), {}, "errors")
+
+
+test("a fork is one call, not two, and exit is none")(lambda: children("fork"))
+test("a vfork is one call, not two, and exit is none")(lambda: children("vfork"))
+
+
+@test("a process killed inside its calls leaves no error and no sample behind")
+def _():
+    cgroup = Cgroup("killed")
+    before = agent.total()
+    for i in range(20):
+        load = Load(cgroup, "traps")
+        load.tell("sleep", 60000)
+        time.sleep(0.02)
+        os.kill(load.pid, signal.SIGKILL)
+        load.process.wait()
+    change = Change(before, agent.total())
+    same(change.value(cgroup, DURATION, class_="wait"), 0, "sleeps that returned")
+    between(change.seconds(cgroup, DURATION), 0, 10, "seconds in calls")
+    load = Load(cgroup, "traps")
+    answer, change = measure(load, cgroup, "getppid", 1000)
+    same(classes(change, cgroup), {"process": 1000}, "calls of the next process")
+
+
+@test("a call in flight when the agent starts is no sample")
+def _():
+    global agent
+    cgroup = Cgroup("inflight")
+    load = Load(cgroup, "traps")
+    load.tell("sleep", 3000)
+    agent.stop()
+    agent = Agent()
+    load.reply()
+    answer, change = measure(load, cgroup, "getppid", 1000)
+    total = change.after.by(cgroup, DURATION, "class")
+    same(total.get("wait", 0), 0, "samples of the sleep that began before")
+    same(total.get("process", 0), 1000, "calls after it")
+
+
+@test("`assay report --duration` that measures by itself counts the same")
+def _():
+    cgroup = Cgroup("alone")
+    agent.stop()
+    load = Load(cgroup, "traps")
+    seen = []
+    options = no_agent()
+    t = threading.Thread(target=lambda: seen.append(
+        report("--duration", "4s", *options)))
+    t.start()
+    time.sleep(2.5)
+    load.ask("getppid", N)
+    t.join()
+    same(seen[0].value(cgroup, DURATION, class_="process"), N, "calls")
+    between(seen[0].report["duration_s"], 3.9, 4.6, "duration_s")
+
+
+main(setup)

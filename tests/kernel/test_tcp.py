@@ -1,0 +1,430 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""TCP on the live kernel: against what both ends count, wrk, nginx and /proc."""
+
+import math
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from node import Agent, Cgroup, Change, Load, scratch, wait_for
+from tap import Skip, between, check, defer, diag, main, near, need_root, same, test
+
+need_root()
+
+OPENED = "assay.tcp.connections"
+OPEN = "assay.tcp.connection.count"
+CONNECT = "assay.tcp.connect.duration"
+FAILED = "assay.tcp.connect.errors"
+RESPONSE = "assay.tcp.response.duration"
+IO = "assay.tcp.io"
+RESETS = "assay.tcp.resets"
+RETRANSMITS = "assay.tcp.retransmits"
+RTT = "assay.tcp.rtt"
+SETTLE = 0.3
+agent = None
+
+
+def setup():
+    global agent
+    agent = Agent()
+    agent.need("tcp")
+
+
+def total():
+    return agent.total(SETTLE)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Pair:
+    """A server and a client, each in a cgroup of its own."""
+
+    def __init__(self, name, *options, server=(), client=(), address="127.0.0.1",
+                 netns=(None, None)):
+        port = free_port()
+        self.server_group = Cgroup(name + "-server")
+        self.client_group = Cgroup(name + "-client")
+        self.server = Load(self.server_group, "tcpload", "server", address, port,
+                           *options, *server, netns=netns[0])
+        self.client = Load(self.client_group, "tcpload", "client", address, port,
+                           *options, *client, netns=netns[1])
+
+    def ask(self, *words):
+        """Has the client do something; what it says, what the server says, and the
+        change in our numbers."""
+        self.server.ask("stats")
+        before = total()
+        client = self.client.ask(*words)
+        self.change = Change(before, total())
+        return client, self.server.ask("stats")
+
+    def both(self, metric, **attributes):
+        """The change of a metric: (server's, client's)."""
+        return (self.change.value(self.server_group, metric, **attributes),
+                self.change.value(self.client_group, metric, **attributes))
+
+    def roles(self, metric):
+        """The change of a metric by role: (server's, client's)."""
+        return (self.change.by(self.server_group, metric, "role"),
+                self.change.by(self.client_group, metric, "role"))
+
+    def opened(self, n):
+        same(self.roles(OPENED), ({"server": n}, {"client": n}), "connections by role")
+        same(self.both(CONNECT), (0, n), "connect samples")
+
+    def responses(self, n):
+        same(self.roles(RESPONSE), ({"server": n}, {"client": n}), "responses by role")
+
+    def bytes(self, client, server):
+        """Bytes of payload: (server's, client's), as they counted them."""
+        same(self.both(IO, direction="receive"),
+             (server["received"], client["received"]), "bytes received")
+        same(self.both(IO, direction="transmit"), (server["sent"], client["sent"]),
+             "bytes sent")
+
+
+@test("N connects are N connections for each role and N connect samples")
+def _():
+    pair = Pair("connect")
+    client, server = pair.ask("talk", 1, 500, 0)
+    same((client["connected"], server["accepted"]), (500, 500), "truth")
+    pair.opened(500)
+    same(pair.roles(RESPONSE), ({}, {}), "responses, when nothing was asked")
+    pair.bytes(client, server)
+
+
+@test("they are over IPv6 and from four threads at once")
+def _():
+    pair = Pair("connect6", address="::1")
+    client, server = pair.ask("talk", 4, 100, 0)
+    same(client["connected"], 400, "truth")
+    pair.opened(400)
+
+
+@test("K refused connects are K errors ECONNREFUSED and no connections")
+def _():
+    cgroup = Cgroup("refused")
+    client = Load(cgroup, "tcpload", "client", "127.0.0.1", free_port())
+    before = total()
+    answer = client.ask("fail", 300)
+    change = Change(before, total())
+    same((answer["errno"], answer["mixed"]), (111, 0), "errno of the application")
+    same(change.by(cgroup, FAILED, "type"), {"ECONNREFUSED": 300}, "errors")
+    same(change.by(cgroup, OPENED, "role"), {}, "connections")
+    same(change.value(cgroup, CONNECT), 0, "connect samples")
+
+
+@test("every request of a keep-alive connection is one response for each role")
+def _():
+    pair = Pair("keepalive")
+    client, server = pair.ask("talk", 4, 5, 200)
+    same((client["requests"], server["requests"]), (4000, 4000), "truth")
+    pair.opened(20)
+    pair.responses(4000)
+    pair.bytes(client, server)
+
+
+@test("large requests and responses are one response and all their bytes")
+def _():
+    pair = Pair("large", "-r", 300000, "-s", 2000000)
+    client, server = pair.ask("talk", 2, 2, 5)
+    same(server["requests"], 20, "truth")
+    pair.responses(20)
+    pair.bytes(client, server)
+
+
+def bucket(seconds):
+    """Index of the scale-3 bucket that holds this value."""
+    return math.ceil(math.log2(seconds) * 8) - 1
+
+
+def twenty(pair, client, server, extra=0):
+    """p50 is within one bucket of 20 ms, for the server that waits 20 ms."""
+    p50 = pair.change.after.p50(pair.server_group, RESPONSE, role="server")
+    diag(f"p50 {p50 * 1e3:.3f} ms; the server itself waited "
+         f"{server['p50'] / 1e6:.3f} ms, the client {client['p50'] / 1e6:.3f} ms")
+    between(bucket(p50) - bucket(0.020), -1, 1, "buckets between p50 and 20 ms")
+    theirs = pair.change.after.p50(pair.client_group, RESPONSE, role="client")
+    between(bucket(theirs) - bucket(0.020), -1, 1, "the same for the client")
+
+
+@test("a server that waits 20 ms has p50 within one bucket of it")
+def _():
+    pair = Pair("wait", server=("-w", 20))
+    client, server = pair.ask("talk", 4, 1, 50)
+    pair.responses(200)
+    twenty(pair, client, server)
+
+
+@test("so has one with TCP_DEFER_ACCEPT and one request for each connection")
+def _():
+    pair = Pair("defer", server=("-w", 20, "-d"))
+    client, server = pair.ask("talk", 4, 30, 1)
+    pair.opened(120)
+    pair.responses(120)
+    twenty(pair, client, server)
+
+
+def pem():
+    """A key and its certificate in one file."""
+    name = scratch() + "/pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+                    "/CN=assay", "-keyout", name, "-out", name + ".crt"],
+                   check=True, capture_output=True)
+    with open(name, "a") as f, open(name + ".crt") as crt:
+        f.write(crt.read())
+    return name
+
+
+@test("so has one over TLS 1.3 with 50 requests for each connection")
+def _():
+    pair = Pair("tls", "-t", pem(), server=("-w", 20))
+    client, server = pair.ask("talk", 4, 1, 50)
+    same(server["requests"], 200, "truth")
+    for role, group in ("server", pair.server_group), ("client", pair.client_group):
+        got = pair.change.value(group, RESPONSE, role=role)
+        between(got, 200, 200 + 4 * 3, f"responses of the {role}, with handshakes")
+    pair.opened(4)
+    twenty(pair, client, server)
+
+
+@test("one request for each TLS connection: the count is bounded by its handshakes")
+def _():
+    pair = Pair("tls1", "-t", pem(), server=("-w", 20))
+    client, server = pair.ask("talk", 4, 15, 1)
+    for role, group in ("server", pair.server_group), ("client", pair.client_group):
+        point = pair.change.after.points(group, RESPONSE, role=role)[0]
+        diag(f"60 requests on 60 TLS connections: {point['count']} responses of the "
+             f"{role}, p50 {point['p50'] * 1e3:.3f} ms, p90 {point['p90'] * 1e3:.3f} ms"
+             f" (the server waits 20 ms)")
+        between(point["count"], 60, 60 * 4, f"responses of the {role}")
+
+
+@test("connections that are open now are counted, and are gone when they close")
+def _():
+    pair = Pair("open")
+    pair.ask("hold", 17)
+    same(pair.roles(OPEN), ({"server": 17}, {"client": 17}), "open after 17 connects")
+    client, server = pair.ask("ask", 10)
+    pair.responses(170)
+    pair.ask("drop")
+    same(pair.roles(OPEN), ({"server": -17}, {"client": -17}), "change by closing")
+    same([pair.change.after.value(g, OPEN) for g in
+          (pair.server_group, pair.client_group)], [0, 0], "open at the end")
+
+
+@test("the bytes of a connection that stays open are seen without its end")
+def _():
+    pair = Pair("long")
+    pair.server.ask("stats")
+    before = total()
+    pair.client.ask("hold", 1)
+    sums = {"received": 0, "sent": 0}
+    for _ in range(4):
+        answer = pair.client.ask("ask", 20)
+        time.sleep(1.1)
+        sums = {k: sums[k] + answer[k] for k in sums}
+    pair.client.ask("ask", 1)
+    seen = Change(before, total()).value(pair.client_group, IO, direction="receive")
+    check(seen >= sums["received"] * 0.75,
+          f"{seen} bytes of {sums['received']} after 4 s of an open connection")
+    pair.client.ask("drop")
+    change = Change(before, total())
+    same(change.value(pair.client_group, IO, direction="receive"),
+         sums["received"] + 512, "bytes at its end")
+
+
+@test("K resets are K sent at one end and K received at the other")
+def _():
+    for end, order in ("client", (1, 0)), ("server", (0, 1)):
+        pair = Pair("reset-" + end, **{end: ("-R",)})
+        pair.ask("talk", 1, 50, 1)
+        received = tuple(50 * x for x in order)
+        sent = tuple(50 * (1 - x) for x in order)
+        same(pair.both(RESETS, direction="receive"), received,
+             f"received by (server, client), when the {end} resets")
+        same(pair.both(RESETS, direction="transmit"), sent, "sent")
+        same(pair.roles(OPEN), ({}, {}), "connections left open")
+
+
+@test("the round-trip time is about what the kernel's own estimate is")
+def _():
+    pair = Pair("rtt")
+    client, _ = pair.ask("talk", 1, 1, 300)
+    point = pair.change.after.points(pair.client_group, RTT)[0]
+    diag(f"rtt p50 {point['p50'] * 1e6:.1f} us, response p50 {client['p50'] / 1e3} us")
+    check(point["count"] >= 1, "no sample")
+    between(point["p50"], 1e-6, 0.005, "p50 on loopback, s")
+
+
+class Veth:
+    """Two network namespaces and a wire between them: 10.77.0.1 and 10.77.0.2."""
+
+    def __init__(self):
+        self.names = [f"assay-{os.getpid()}-{i}" for i in (1, 2)]
+        for i, name in enumerate(self.names):
+            ip("netns", "add", name)
+            defer(ip, "netns", "del", name)
+        a, b = self.names
+        ip("link", "add", "veth0", "netns", a, "type", "veth", "peer", "name", "veth0",
+           "netns", b)
+        for i, name in enumerate(self.names, 1):
+            ip("-n", name, "addr", "add", f"10.77.0.{i}/24", "dev", "veth0")
+            ip("-n", name, "link", "set", "lo", "up")
+            ip("-n", name, "link", "set", "veth0", "up")
+
+    def snmp(self, i, key):
+        """A counter of /proc/net/snmp's Tcp of one of the two."""
+        text = subprocess.run(["ip", "netns", "exec", self.names[i], "cat",
+                               "/proc/net/snmp"], capture_output=True, text=True,
+                              check=True).stdout
+        names, values = [line.split() for line in text.splitlines()
+                         if line.startswith("Tcp:")]
+        return int(values[names.index(key)])
+
+
+def ip(*args):
+    subprocess.run(["ip", *args], check=True)
+
+
+@test("retransmitted segments are the kernel's RetransSegs of both ends")
+def _():
+    veth = Veth()
+    for name in veth.names:  # a queue of a few packets: much is lost in a burst
+        subprocess.run(["tc", "-n", name, "qdisc", "add", "dev", "veth0", "root", "tbf",
+                        "rate", "20mbit", "burst", "6000", "limit", "9000"], check=True)
+        ip("netns", "exec", name, "sysctl", "-qw",
+           "net.ipv4.tcp_congestion_control=cubic")
+    pair = Pair("loss", "-r", 100000, "-s", 300000, address="10.77.0.1",
+                netns=veth.names)
+    before = [veth.snmp(i, "RetransSegs") for i in (0, 1)]
+    client, server = pair.ask("talk", 4, 2, 2)
+    truth = tuple(veth.snmp(i, "RetransSegs") - before[i] for i in (0, 1))
+    diag(f"RetransSegs of server and client: {truth}")
+    check(sum(truth) > 10, "the wire lost too little for a test")
+    same(pair.both(RETRANSMITS), truth, "retransmits")
+    pair.bytes(client, server)
+    pair.responses(16)
+    same(pair.both(OPENED), (8, 8), "connections in two network namespaces")
+
+
+@test("connects that are given up are `aborted`, unanswered ones ETIMEDOUT")
+def _():
+    veth = Veth()
+    a, b = veth.names
+    ip("-n", a, "neigh", "add", "10.77.0.9", "lladdr", "02:00:00:00:00:09", "dev",
+       "veth0")
+    ip("netns", "exec", a, "sysctl", "-qw", "net.ipv4.tcp_syn_retries=1")
+    cgroup = Cgroup("void")
+    client = Load(cgroup, "tcpload", "client", "10.77.0.9", 80, netns=a)
+    before = total()
+    client.ask("abort", 25)
+    answer = client.ask("fail", 2)
+    change = Change(before, total())
+    same(answer["errno"], 110, "errno of the application")
+    same(change.by(cgroup, FAILED, "type"), {"aborted": 25, "ETIMEDOUT": 2}, "errors")
+    same(change.by(cgroup, OPENED, "role"), {}, "connections")
+
+
+NGINX = """
+daemon off; worker_processes 2; pid {dir}/pid; error_log {dir}/error warn;
+events {{ worker_connections 512; }}
+http {{
+	access_log off; keepalive_requests 1000000000;
+	client_body_temp_path {dir}/b; proxy_temp_path {dir}/p; fastcgi_temp_path {dir}/f;
+	uwsgi_temp_path {dir}/u; scgi_temp_path {dir}/s;
+	server {{
+		listen 127.0.0.1:{port};
+		location /status {{ stub_status; }}
+		location / {{ return 200 "{body}"; }}
+	}}
+}}
+"""
+
+
+def nginx(cgroup):
+    """Starts nginx and returns its port."""
+    path, port = scratch(), free_port()
+    os.chmod(path, 0o755)
+    with open(path + "/conf", "w") as f:
+        f.write(NGINX.format(dir=path, port=port, body="x" * 200))
+    p = cgroup.start(["nginx", "-p", path, "-c", path + "/conf"],
+                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    defer(p.wait)
+    defer(p.terminate)
+    wait_for(lambda: answers(port), 10, "nginx")
+    return port
+
+
+def answers(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+        return True
+    except OSError:
+        return False
+
+
+def nginx_requests(port):
+    """Requests that nginx has counted, this one included."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/status") as answer:
+        return int(re.search(rb"\n\s*\d+ \d+ (\d+)", answer.read())[1])
+
+
+@test("wrk against nginx: responses are within 1 % of wrk's requests")
+def _():
+    server, client = Cgroup("nginx"), Cgroup("wrk")
+    port = nginx(server)
+    first = nginx_requests(port)
+    before = total()
+    text = client.run(["wrk", "-t1", "-c8", "-d3s", f"http://127.0.0.1:{port}/"])
+    change = Change(before, total())
+    wrk = int(re.search(r"(\d+) requests in", text)[1])
+    truth = nginx_requests(port) - first - 1
+    seen = {"server": change.value(server, RESPONSE, role="server"),
+            "client": change.value(client, RESPONSE, role="client")}
+    diag(f"nginx counted {truth} requests, wrk {wrk}, assay {seen}")
+    near(seen["server"], wrk, 0.01, "responses of nginx and requests of wrk")
+    near(seen["client"], wrk, 0.01, "responses that wrk got and its requests")
+    near(seen["server"], truth, 0.001, "responses of nginx and its own count")
+
+
+@test("connections that were open before the agent have their role and their start")
+def _():
+    global agent
+    veth = Veth()
+    agent.stop()
+    for netns in (None, None), veth.names:
+        pair = Pair("before", address="10.77.0.1" if netns[0] else "127.0.0.1",
+                    netns=netns)
+        pair.client.ask("hold", 9)
+        pair.client.ask("ask", 30)
+        agent = Agent()
+        at_start = total()
+        same([at_start.by(g, OPEN, "role") for g in
+              (pair.server_group, pair.client_group)], [{"server": 9}, {"client": 9}],
+             "open at the start")
+        client, server = pair.ask("ask", 20)
+        pair.responses(180)
+        same(pair.roles(OPENED), ({}, {}), "connections opened")
+        pair.client.ask("drop")
+        pair.change = Change(at_start, total())
+        pair.bytes(client, server)
+        same([pair.change.after.value(g, OPEN) for g in
+              (pair.server_group, pair.client_group)], [0, 0], "open at the end")
+        agent.stop()
+
+
+main(setup)
