@@ -9,6 +9,7 @@ import re
 import struct
 
 SYS_BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]
+PROG_LOAD = 5
 OBJ_GET_INFO_BY_FD = 15
 NEXT_ID = {"prog": 11, "map": 12, "link": 31}
 FD_BY_ID = {"prog": 13, "map": 14, "link": 30}
@@ -42,6 +43,16 @@ def ids(kind):
 
 def everything():
     return {(kind, i) for kind in NEXT_ID for i in ids(kind)}
+
+
+def load(prog_type, *instructions):
+    """Loads a program of 64-bit instructions and returns its descriptor."""
+    code = ctypes.create_string_buffer(struct.pack(f"{len(instructions)}Q",
+                                                   *instructions))
+    license_ = ctypes.create_string_buffer(b"GPL")
+    return bpf(PROG_LOAD, struct.pack("IIQQ", prog_type, len(instructions),
+                                      ctypes.addressof(code),
+                                      ctypes.addressof(license_)))[0]
 
 
 def prog_info(prog_id, maps=64):

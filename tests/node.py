@@ -107,7 +107,6 @@ class Load:
         self.process = cgroup.start(prefix + [program, *map(str, argv[1:])],
                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.pid = self.process.pid
-        self.rest = b""
         defer(self.close)
         self.ready = self.reply()
 

@@ -198,7 +198,9 @@ def _():
     run = Run(napper, sleeper, "nap", 200)
     load.reply()
     run.agrees()
-    point = run.change.after.points(sleeper, WAIT, cause="contention")[0]
+    points = run.change.after.points(sleeper, WAIT, cause="contention")
+    same(len(points), 1, "points")
+    point = points[0]
     check(point["p50"] <= point["p90"] <= point["p99"] <= point["max"],
           f"quantiles are not in order: {point}")
 

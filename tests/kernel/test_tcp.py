@@ -42,6 +42,12 @@ def total():
     return agent.total(SETTLE)
 
 
+def only(points):
+    """The one point of a list of one."""
+    same(len(points), 1, "points")
+    return points[0]
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -206,7 +212,7 @@ def _():
     pair = Pair("tls1", "-t", pem(), server=("-w", 20))
     client, server = pair.ask("talk", 4, 15, 1)
     for role, group in ("server", pair.server_group), ("client", pair.client_group):
-        point = pair.change.after.points(group, RESPONSE, role=role)[0]
+        point = only(pair.change.after.points(group, RESPONSE, role=role))
         diag(f"60 requests on 60 TLS connections: {point['count']} responses of the "
              f"{role}, p50 {point['p50'] * 1e3:.3f} ms, p90 {point['p90'] * 1e3:.3f} ms"
              f" (the server waits 20 ms)")
@@ -264,7 +270,7 @@ def _():
 def _():
     pair = Pair("rtt")
     client, _ = pair.ask("talk", 1, 1, 300)
-    point = pair.change.after.points(pair.client_group, RTT)[0]
+    point = only(pair.change.after.points(pair.client_group, RTT))
     diag(f"rtt p50 {point['p50'] * 1e6:.1f} us, response p50 {client['p50'] / 1e3} us")
     check(point["count"] >= 1, "no sample")
     between(point["p50"], 1e-6, 0.005, "p50 on loopback, s")
@@ -306,8 +312,6 @@ def _():
     for name in veth.names:  # a queue of a few packets: much is lost in a burst
         subprocess.run(["tc", "-n", name, "qdisc", "add", "dev", "veth0", "root", "tbf",
                         "rate", "20mbit", "burst", "6000", "limit", "9000"], check=True)
-        ip("netns", "exec", name, "sysctl", "-qw",
-           "net.ipv4.tcp_congestion_control=cubic")
     pair = Pair("loss", "-r", 100000, "-s", 300000, address="10.77.0.1",
                 netns=veth.names)
     before = [veth.snmp(i, "RetransSegs") for i in (0, 1)]
