@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The loads. run(seconds) gives (events, wall ns), all on LOAD_CPU."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+
+from tools import LOAD_CPU, OUT, READS, Unavailable, pinned, run, wait_for
+
+PORT = 8089  # in a network namespace of our own
+
+
+class Counted:
+    """A load that is told how many operations to do: how long is found out first."""
+
+    events_per_op = 1
+    ns_per_op = None
+
+    def start(self):
+        self.ns_per_op = 1000.0
+        for _ in range(2):
+            self.run(0.2)
+
+    def run(self, seconds):
+        ops = max(1000, int(seconds * 1e9 / self.ns_per_op))
+        ns = self.operate(ops)
+        if self.ns_per_op == 1000.0:
+            self.ns_per_op = ns / ops
+        return ops * self.events_per_op, ns
+
+    def operate(self, ops):
+        raise NotImplementedError
+
+    def stop(self):
+        pass
+
+
+class Perf(Counted):
+    """A benchmark of `perf bench`, by the time that it prints itself."""
+
+    def __init__(self, *words):
+        self.words = words
+        if not shutil.which("perf"):
+            raise Unavailable("perf is not installed")
+
+    def operate(self, ops):
+        text = run(pinned(LOAD_CPU, ["perf", "bench", *self.words, "-l", ops]))
+        per_op = re.search(r"([0-9.]+) usecs/op", text)
+        if not per_op:
+            raise Unavailable(f"perf bench {' '.join(self.words)} printed no time")
+        return float(per_op.group(1)) * 1000 * ops
+
+
+class Switches(Perf):
+    """Two tasks that wake each other on one CPU: two switches an operation."""
+
+    events_per_op = 2
+
+    def __init__(self):
+        super().__init__("sched", "pipe")
+
+
+class Getppid(Perf):
+    """The cheapest system call there is: one pair of entry and exit."""
+
+    def __init__(self):
+        super().__init__("syscall", "basic")
+
+
+class Reads(Counted):
+    """Reads of one byte from a file in tmpfs."""
+
+    def operate(self, ops):
+        return int(run(pinned(LOAD_CPU, [READS, ops])))
+
+
+NGINX_CONF = """
+daemon off; master_process off; pid {dir}/nginx.pid; error_log {dir}/error.log;
+events {{ worker_connections 256; }}
+http {{
+    access_log off; keepalive_requests 1000000000; keepalive_timeout 600s;
+    client_body_temp_path {dir}/body; proxy_temp_path {dir}/proxy;
+    fastcgi_temp_path {dir}/fastcgi; uwsgi_temp_path {dir}/uwsgi;
+    scgi_temp_path {dir}/scgi;
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{ return 200 "all is well\\n"; }}
+    }}
+}}
+"""
+WRK_DONE = """
+function done(summary) io.write("took ", summary.duration, "\\n") end
+"""
+
+
+class Http:
+    """wrk on nginx over loopback, in a network namespace of their own.
+
+    An event is a segment as the stack of that namespace counts them: InSegs plus
+    OutSegs, so a packet over loopback is two, as it passes the stack twice."""
+
+    def __init__(self):
+        for program in ("nginx", "wrk", "unshare", "nsenter"):
+            if not shutil.which(program):
+                raise Unavailable(f"{program} is not installed")
+        self.dir = os.path.join(OUT, "nginx")
+        self.server = None
+
+    def start(self):
+        os.makedirs(self.dir, exist_ok=True)
+        self.write("nginx.conf", NGINX_CONF.format(dir=self.dir, port=PORT))
+        self.write("done.lua", WRK_DONE)
+        line = f"ip link set lo up && exec nginx -p {self.dir} -c {self.dir}/nginx.conf"
+        self.server = subprocess.Popen(
+            pinned(LOAD_CPU, ["unshare", "-n", "sh", "-c", line]))
+        wait_for(self.listens, 5, "nginx to listen")
+        self.run(1)
+
+    def write(self, name, text):
+        with open(os.path.join(self.dir, name), "w") as f:
+            f.write(text)
+
+    def listens(self):
+        if self.server.poll() is not None:
+            raise Unavailable(f"nginx: exit status {self.server.returncode}")
+        try:
+            with open(f"/proc/{self.server.pid}/net/tcp") as f:
+                return f":{PORT:04X} 00000000:0000 0A" in f.read()
+        except OSError:
+            return False
+
+    def segments(self):
+        with open(f"/proc/{self.server.pid}/net/snmp") as f:
+            names, values = [line.split() for line in f if line.startswith("Tcp:")]
+        table = dict(zip(names, values))
+        return int(table["InSegs"]) + int(table["OutSegs"])
+
+    def run(self, seconds):
+        before = self.segments()
+        text = run(["nsenter", "-n", "-t", str(self.server.pid),
+                    *pinned(LOAD_CPU, ["wrk", "-t1", "-c8", f"-d{max(1, round(seconds))}s",
+                                       "-s", f"{self.dir}/done.lua",
+                                       f"http://127.0.0.1:{PORT}/"])])
+        took = re.search(r"took ([0-9.]+)", text)
+        if not took or "Non-2xx" in text or "Socket errors" in text:
+            raise Unavailable(f"wrk: {text.strip()[-200:]}")
+        return self.segments() - before, float(took.group(1)) * 1000
+
+    def stop(self):
+        if self.server and self.server.poll() is None:
+            self.server.send_signal(signal.SIGTERM)
+            self.server.wait(10)
