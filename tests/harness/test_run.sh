@@ -1,0 +1,68 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# tests/run itself: a suite that goes wrong in any way must not look like success.
+
+run=$(cd "$(dirname "$0")/.." && pwd)/run
+dir=$(mktemp -d /tmp/assay-test-run.XXXXXX)
+trap 'rm -rf "$dir"' EXIT
+unset V
+export TAP_DIR=$dir/tap
+number=0
+
+# expect NAME STATUS SUMMARY TEXT SUITE: runs a suite (the text of a shell script) and
+# compares the exit status, the last line, and a text that must be shown.
+expect()
+{
+	local out status verdict=ok
+
+	printf '#!/bin/sh\n%s\n' "$5" >"$dir/suite"
+	chmod +x "$dir/suite"
+	out=$("$run" -t 2 "$dir/suite" 2>&1)
+	status=$?
+	if [ $status -ne "$2" ] || [ "${out##*$'\n'}" != "$3" ] ||
+		[[ $out != *"$4"* ]]; then
+		verdict="not ok"
+	fi
+	number=$((number + 1))
+	echo "$verdict $number - $1"
+	[ "$verdict" = ok ] || printf '%s\n' "status $status" "$out" | sed 's/^/# /'
+}
+
+echo 1..16
+
+expect "passed and skipped tests are added up" 0 "1 passed, 0 failed, 1 skipped" "" \
+	"printf '1..2\nok 1 - a\nok 2 - b # SKIP no IPv6\n'"
+expect "a failed test fails the run" 1 "1 passed, 1 failed" "not ok 2 - b" \
+	"printf '1..2\nok 1 - a\nnot ok 2 - b\n'"
+expect "the output of a suite with a failed test is shown" 1 "0 passed, 1 failed" \
+	"# because" "printf '1..1\nnot ok 1 - a\n# because\n'"
+expect "several plans of one suite are added up" 0 "3 passed, 0 failed" "" \
+	"printf '1..1\nok 1 - a\n1..2\nok 1 - b\nok 2 - c\n'"
+expect "no output is a failure" 1 "0 passed, 1 failed" "no plan" ""
+expect "no plan is a failure" 1 "1 passed, 1 failed" "no plan" "echo ok 1 - a"
+expect "fewer tests than planned are a failure" 1 "1 passed, 1 failed" "1 of 3" \
+	"printf '1..3\nok 1 - a\n'"
+expect "more tests than planned are a failure" 1 "2 passed, 1 failed" "were planned" \
+	"printf '1..1\nok 1 - a\nok 2 - b\n'"
+expect "an exit status is a failure when no test failed" 1 "1 passed, 1 failed" \
+	"exit status 23" "printf '1..1\nok 1 - a\n'; exit 23"
+expect "a signal is a failure" 1 "1 passed, 1 failed" "exit status 139" \
+	"printf '1..2\nok 1 - a\n'; kill -SEGV \$\$"
+expect "a suite that hangs is killed and is a failure" 1 "1 passed, 1 failed" \
+	"killed after 2 s" "printf '1..2\nok 1 - a\n'; exec sleep 60"
+expect "a bail-out is a failure" 1 "1 passed, 1 failed" "Bail out" \
+	"printf '1..2\nok 1 - a\nBail out! no disk\n'"
+expect "a suite that is skipped as a whole is one skipped test" 0 \
+	"0 passed, 0 failed, 1 skipped" "" "echo '1..0 # SKIP needs root'"
+expect "cmocka's way to skip is no failure" 0 "1 passed, 0 failed, 1 skipped" "" \
+	"printf '1..2\nok 1 - a\nnot ok 2 # SKIP b\n# ok - group\n'"
+expect "cmocka's group whose set-up failed is one failure" 1 "0 passed, 1 failed" \
+	"GROUP SETUP" "printf '1..6\nnot ok 0 - g [  FAILED  ] GROUP SETUP\n'; exit 1"
+
+out=$("$run" "$dir/missing" 2>&1)
+if [ $? -eq 1 ] && [ "${out##*$'\n'}" = "0 passed, 1 failed" ]; then
+	echo "ok 16 - a suite that does not exist is a failure"
+else
+	echo "not ok 16 - a suite that does not exist is a failure"
+fi
