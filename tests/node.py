@@ -283,14 +283,24 @@ class Agent:
         return self.process.returncode, time.monotonic() - began
 
 
+class Report:
+    """`assay report`, running; its numbers come with result()."""
+
+    def __init__(self, *options, cgroup=None):
+        start = cgroup.start if cgroup else subprocess.Popen
+        self.process = start([ASSAY, "report", "--format", "json", *options],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def result(self):
+        out, err = self.process.communicate(timeout=60)
+        status = self.process.returncode
+        check(status == 0, f"assay report: exit status {status}: {err}")
+        return Numbers(json.loads(out))
+
+
 def report(*options, cgroup=None):
     """Numbers of `assay report`: from an agent, or measured by itself."""
-    start = cgroup.start if cgroup else subprocess.Popen
-    p = start([ASSAY, "report", "--format", "json", *options],
-              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    out, err = p.communicate(timeout=60)
-    check(p.returncode == 0, f"assay report: exit status {p.returncode}: {err}")
-    return Numbers(json.loads(out))
+    return Report(*options, cgroup=cgroup).result()
 
 
 def no_agent():

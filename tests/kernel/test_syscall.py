@@ -6,13 +6,12 @@ import errno
 import os
 import signal
 import sys
-import threading
 import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from node import Agent, Cgroup, Change, Load, no_agent, report, scratch
+from node import Agent, Cgroup, Change, Load, Report, no_agent, scratch
 from tap import Skip, between, check, diag, main, near, need_root, same, test
 
 need_root()
@@ -330,16 +329,12 @@ def _():
     cgroup = Cgroup("alone")
     agent.stop()
     load = Load(cgroup, "traps")
-    seen = []
-    options = no_agent()
-    t = threading.Thread(target=lambda: seen.append(
-        report("--duration", "4s", *options)))
-    t.start()
+    measuring = Report("--duration", "4s", *no_agent())
     time.sleep(2.5)
     load.ask("getppid", N)
-    t.join()
-    same(seen[0].value(cgroup, DURATION, class_="process"), N, "calls")
-    between(seen[0].report["duration_s"], 3.9, 4.6, "duration_s")
+    numbers = measuring.result()
+    same(numbers.value(cgroup, DURATION, class_="process"), N, "calls")
+    between(numbers.report["duration_s"], 3.9, 4.6, "duration_s")
 
 
 main(setup)
