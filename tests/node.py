@@ -210,13 +210,17 @@ class Change:
     def by(self, *args, **attributes):
         before = self.before.by(*args, **attributes)
         after = self.after.by(*args, **attributes)
-        return {k: n - before.get(k, 0) for k, n in after.items()
-                if n != before.get(k, 0)}
+        return difference(before, after)
 
     def lost(self):
-        before = self.before.lost()
-        return {k: n - before.get(k, 0) for k, n in self.after.lost().items()
-                if n != before.get(k, 0)}
+        return difference(self.before.lost(), self.after.lost())
+
+
+def difference(before, after):
+    """after - before, key by key, without zeroes."""
+    keys = {*before, *after}
+    change = {k: after.get(k, 0) - before.get(k, 0) for k in keys}
+    return {k: n for k, n in change.items() if n}
 
 
 class Agent:

@@ -196,6 +196,25 @@ def _():
     same(change.by(cgroup, ERRORS, "type"), {}, "errors")
 
 
+@test("a call that sleeps keeps its length when it moves to another CPU")
+def _():
+    cpus = sorted(os.sched_getaffinity(0))
+    cgroup, other = Cgroup("moved"), Cgroup("busy")
+    load, busy = Load(cgroup, "traps"), Load(other, "calls")
+    for pid in load.pid, busy.pid:
+        os.sched_setaffinity(pid, {cpus[0]})
+    before = agent.total()
+    load.tell("sleep", 400)
+    busy.ask("getppid", N)  # its calls pass by on the same CPU
+    os.sched_setaffinity(load.pid, {cpus[-1]})
+    answer = load.reply()
+    change = Change(before, agent.total())
+    same(classes(change, cgroup), {"wait": 1}, "calls by class")
+    same(classes(change, other), {"process": N}, "calls that passed by")
+    near(change.seconds(cgroup, DURATION, class_="wait"), answer["ns"] / 1e9, 0.02,
+         "its length, s")
+
+
 @test("a sleep that a handler ends is one sample and no error")
 def _():
     cgroup = Cgroup("caught")

@@ -276,21 +276,30 @@ def _():
     between(point["p50"], 1e-6, 0.005, "p50 on loopback, s")
 
 
-class Veth:
-    """Two network namespaces and a wire between them: 10.77.0.1 and 10.77.0.2."""
+class Wire:
+    """Two network namespaces, 10.77.1.2 and 10.77.2.2, and a router between them:
+    what is lost there is lost behind the sender's back, as on a network."""
 
-    def __init__(self):
-        self.names = [f"assay-{os.getpid()}-{i}" for i in (1, 2)]
-        for i, name in enumerate(self.names):
+    def __init__(self, loss=False):
+        names = [f"assay-{os.getpid()}-{i}" for i in range(3)]
+        self.names, router = names[1:], names[0]
+        for name in names:
             ip("netns", "add", name)
             defer(ip, "netns", "del", name)
-        a, b = self.names
-        ip("link", "add", "veth0", "netns", a, "type", "veth", "peer", "name", "veth0",
-           "netns", b)
-        for i, name in enumerate(self.names, 1):
-            ip("-n", name, "addr", "add", f"10.77.0.{i}/24", "dev", "veth0")
             ip("-n", name, "link", "set", "lo", "up")
+        for i, name in enumerate(self.names, 1):
+            ip("link", "add", "veth0", "netns", name, "type", "veth", "peer", "name",
+               f"veth{i}", "netns", router)
+            ip("-n", name, "addr", "add", f"10.77.{i}.2/24", "dev", "veth0")
             ip("-n", name, "link", "set", "veth0", "up")
+            ip("-n", name, "route", "add", "default", "via", f"10.77.{i}.1")
+            ip("-n", router, "addr", "add", f"10.77.{i}.1/24", "dev", f"veth{i}")
+            ip("-n", router, "link", "set", f"veth{i}", "up")
+            if loss:  # a short queue: a burst does not fit
+                subprocess.run(["tc", "-n", router, "qdisc", "add", "dev", f"veth{i}",
+                                "root", "tbf", "rate", "20mbit", "burst", "6000",
+                                "limit", "9000"], check=True)
+        ip("netns", "exec", router, "sysctl", "-qw", "net.ipv4.ip_forward=1")
 
     def snmp(self, i, key):
         """A counter of /proc/net/snmp's Tcp of one of the two."""
@@ -308,15 +317,12 @@ def ip(*args):
 
 @test("retransmitted segments are the kernel's RetransSegs of both ends")
 def _():
-    veth = Veth()
-    for name in veth.names:  # a queue of a few packets: much is lost in a burst
-        subprocess.run(["tc", "-n", name, "qdisc", "add", "dev", "veth0", "root", "tbf",
-                        "rate", "20mbit", "burst", "6000", "limit", "9000"], check=True)
-    pair = Pair("loss", "-r", 100000, "-s", 300000, address="10.77.0.1",
-                netns=veth.names)
-    before = [veth.snmp(i, "RetransSegs") for i in (0, 1)]
+    wire = Wire(loss=True)
+    pair = Pair("loss", "-r", 100000, "-s", 300000, address="10.77.1.2",
+                netns=wire.names)
+    before = [wire.snmp(i, "RetransSegs") for i in (0, 1)]
     client, server = pair.ask("talk", 4, 2, 2)
-    truth = tuple(veth.snmp(i, "RetransSegs") - before[i] for i in (0, 1))
+    truth = tuple(wire.snmp(i, "RetransSegs") - before[i] for i in (0, 1))
     diag(f"RetransSegs of server and client: {truth}")
     check(sum(truth) > 10, "the wire lost too little for a test")
     same(pair.both(RETRANSMITS), truth, "retransmits")
@@ -327,13 +333,13 @@ def _():
 
 @test("connects that are given up are `aborted`, unanswered ones ETIMEDOUT")
 def _():
-    veth = Veth()
-    a, b = veth.names
-    ip("-n", a, "neigh", "add", "10.77.0.9", "lladdr", "02:00:00:00:00:09", "dev",
+    wire = Wire()
+    a, b = wire.names
+    ip("-n", a, "neigh", "add", "10.77.1.9", "lladdr", "02:00:00:00:00:09", "dev",
        "veth0")
     ip("netns", "exec", a, "sysctl", "-qw", "net.ipv4.tcp_syn_retries=1")
     cgroup = Cgroup("void")
-    client = Load(cgroup, "tcpload", "client", "10.77.0.9", 80, netns=a)
+    client = Load(cgroup, "tcpload", "client", "10.77.1.9", 80, netns=a)
     before = total()
     client.ask("abort", 25)
     answer = client.ask("fail", 2)
@@ -408,10 +414,10 @@ def _():
 @test("connections that were open before the agent have their role and their start")
 def _():
     global agent
-    veth = Veth()
+    wire = Wire()
     agent.stop()
-    for netns in (None, None), veth.names:
-        pair = Pair("before", address="10.77.0.1" if netns[0] else "127.0.0.1",
+    for netns in (None, None), wire.names:
+        pair = Pair("before", address="10.77.1.2" if netns[0] else "127.0.0.1",
                     netns=netns)
         pair.client.ask("hold", 9)
         pair.client.ask("ask", 30)
