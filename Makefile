@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# make            build/assay            make demo   measure this machine for 15 s
+# make check      build, run all tests   make bench  our cost beside the peers'
+# make deps       install what is missing (the one place that names packages)
+# make install    PREFIX, DESTDIR        make fmt | lint | clean       V=1 shows all
+
+BUILD   := build
+PREFIX  ?= /usr/local
+CC      ?= cc
+CLANG   ?= clang
+VERSION := 0.1.0
+Q       := $(if $(V),,@)
+say      = $(if $(V),,@printf '  %-6s %s\n' $(1) $(2))
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+ARCH     := $(subst x86_64,x86,$(subst aarch64,arm64,$(shell uname -m)))
+MULTI    := $(shell $(CC) -print-multiarch 2>/dev/null)
+LIBS     := -lbpf -lcurl -lprotobuf-c -ljansson -lelf -lz
+CFLAGS   ?= -O2 -g
+BASE     := -std=gnu11 -D_GNU_SOURCE -DASSAY_VERSION='"$(VERSION)"' -I. -Iagent -Ibpf -I$(BUILD) \
+	-Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wshadow \
+	-Wstrict-prototypes -Wmissing-prototypes -Wvla -fno-common -MMD -MP
+ALL_CFLAGS = $(BASE) $(CFLAGS)
+BPF_CFLAGS := -O2 -g -Wall -Werror -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) \
+	-Ibpf -I$(BUILD) -I/usr/include/$(MULTI) -MMD -MP
+
+PROBES  := $(patsubst bpf/%.bpf.c,%,$(wildcard bpf/*.bpf.c))
+OBJECTS := $(PROBES:%=$(BUILD)/%.bpf.o)
+PROTOS  := $(patsubst proto/%.proto,%,$(wildcard proto/*.proto))
+PB_OBJ  := $(PROTOS:%=$(BUILD)/proto/%.pb-c.o)
+SRC     := $(wildcard agent/*.c)
+OBJ     := $(SRC:agent/%.c=$(BUILD)/agent/%.o) $(BUILD)/agent/objects.o $(PB_OBJ)
+LIB_OBJ := $(filter-out $(BUILD)/agent/main.o,$(OBJ))
+
+# A C file below tests/ with a main() is a program; unit tests link with the agent.
+UNIT    := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
+LOADS   := $(foreach f,$(wildcard tests/kernel/*.c tests/vm/*.c tests/e2e/*.c tests/demo/*.c),$(BUILD)/tests/$(basename $(notdir $(f))))
+
+.PHONY: all deps demo check bench install fmt lint clean unit loads
+all: $(BUILD)/assay
+unit: $(UNIT)
+loads: $(LOADS)
+
+$(BUILD)/assay: $(OBJ)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/agent/%.o: agent/%.c Makefile | $(PROTOS:%=$(BUILD)/proto/%.pb-c.h)
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -c $< -o $@
+
+# The compiled probes are part of the binary: see agent/probes.c.
+$(BUILD)/agent/objects.o: agent/objects.S $(OBJECTS)
+	$(call say,AS,$<)
+	$(Q)mkdir -p $(@D) && $(CC) -I$(BUILD) -c $< -o $@
+
+# clang 14 can take all memory on some BPF code: hence the limit.
+$(BUILD)/%.bpf.o: bpf/%.bpf.c Makefile | $(BUILD)/syscall_table.h
+	$(call say,BPF,$<)
+	$(Q)ulimit -v 4000000; $(CLANG) $(BPF_CFLAGS) -c $< -o $@
+	$(Q)llvm-strip -g $@
+
+$(BUILD)/syscall_table.h: bpf/syscalls.tbl bpf/syscalls.awk
+	$(call say,GEN,$@)
+	$(Q)mkdir -p $(@D) && sh bpf/syscalls.awk $(CC) $< > $@
+
+$(BUILD)/proto/%.pb-c.c $(BUILD)/proto/%.pb-c.h: proto/%.proto
+	$(call say,PROTO,$<)
+	$(Q)mkdir -p $(@D) && protoc-c --c_out=$(BUILD)/proto -Iproto $<
+
+$(BUILD)/proto/%.o: $(BUILD)/proto/%.c
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS) -w -I$(BUILD)/proto -c $< -o $@
+
+$(BUILD)/unit/%: tests/unit/%.c $(LIB_OBJ)
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -o $@ $< $(LIB_OBJ) $(LIBS) -lcmocka -lm
+
+# Programs that make load: their libraries stand in a line "// libs: -lX".
+define load_rule
+$(BUILD)/tests/$(basename $(notdir $(1))): $(1) Makefile
+	$$(call say,CC,$$<)
+	$$(Q)mkdir -p $$(@D) && $$(CC) $$(BASE) -O2 -g -o $$@ $$< $$$$(sed -n 's,^// libs: ,,p' $$<)
+endef
+$(foreach f,$(wildcard tests/kernel/*.c tests/vm/*.c tests/e2e/*.c tests/demo/*.c),$(eval $(call load_rule,$(f))))
+
+-include $(wildcard $(BUILD)/*.d $(BUILD)/*/*.d)

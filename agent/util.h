@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef UTIL_H
+#define UTIL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Nanoseconds of CLOCK_REALTIME, and of CLOCK_MONOTONIC. */
+uint64_t now_wall_ns(void);
+uint64_t now_mono_ns(void);
+
+/*
+ * The file's content, at most len - 1 bytes and NUL-terminated, without newlines at
+ * the end. Returns its length or -errno.
+ */
+int read_file(const char *path, char *buf, size_t len);
+
+#endif

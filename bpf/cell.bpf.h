@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Kernel side of cell.h: find the slot of a cgroup, the cell of a series, and add.
+ *
+ * Usable from every hook, the scheduler's too: arrays and atomic operations only,
+ * nothing allocates, nothing takes a lock (open_add is the exception, see there).
+ */
+#ifndef CELL_BPF_H
+#define CELL_BPF_H
+
+#include "kernel.bpf.h"
+#include "cell.h"
+
+const volatile struct params params SEC(".rodata.params") = { .slots = 1024 };
+
+#define SHARED_ARRAY(name_, type_)                                                     \
+	struct {                                                                       \
+		__uint(type, BPF_MAP_TYPE_ARRAY);                                      \
+		__uint(map_flags, BPF_F_MMAPABLE);                                     \
+		__uint(max_entries, 1);                                                \
+		__type(key, __u32);                                                    \
+		__type(value, type_);                                                  \
+	} name_ SEC(".maps")
+
+/* Created by the agent (agent/cells.c), which also sets their true sizes. */
+SHARED_ARRAY(owners, __u64);
+SHARED_ARRAY(rows, struct series_row);
+SHARED_ARRAY(hists, struct hist_cell);
+SHARED_ARRAY(counts, struct count_cell);
+SHARED_ARRAY(free_hists, __u32);
+SHARED_ARRAY(free_counts, __u32);
+SHARED_ARRAY(control, struct control);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct cpu_state);
+} cpus SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct open_key);
+	__type(value, __u32);
+} opens SEC(".maps");
+
+static __always_inline struct control *control_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&control, &zero);
+}
+
+static __always_inline struct cpu_state *cpu_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&cpus, &zero);
+}
+
+/* Counts a loss of this probe. PROBE_ID is the file's own. */
+static __always_inline void lose(enum loss why)
+{
+	struct control *c = control_get();
+
+	if (c)
+		__sync_fetch_and_add(&c->lost[PROBE_ID][why], 1);
+}
+
+/*
+ * The slot of a cgroup id: looked up by open addressing, claimed by compare-and-swap
+ * when it is new. Both results of a lost race (the word is ours, or another took it
+ * for the same id) mean that the place is ours.
+ */
+static __noinline __u32 slot_claim(__u64 id)
+{
+	__u32 first = (id * 0x9E3779B97F4A7C15ULL) >> 32;
+	__u32 freed = 0, at, i;
+	__u64 *owner, seen;
+
+	for (i = 0; i < SLOT_PROBES; i++) {
+		at = (first + i) & (params.slots - 1);
+		owner = bpf_map_lookup_elem(&owners, &at);
+		if (!owner)
+			break;
+		seen = *owner;
+		if (seen == id)
+			return at;
+		if (seen == OWNER_FREE && !freed)
+			freed = at;
+		if (seen != OWNER_NEVER)
+			continue;
+		if (freed)
+			break;
+		seen = __sync_val_compare_and_swap(owner, OWNER_NEVER, id);
+		if (seen == OWNER_NEVER || seen == id)
+			return at;
+	}
+	owner = freed ? bpf_map_lookup_elem(&owners, &freed) : 0;
+	if (owner) {
+		seen = __sync_val_compare_and_swap(owner, OWNER_FREE, id);
+		if (seen == OWNER_FREE || seen == id)
+			return freed;
+	}
+	lose(LOSS_SLOTS_FULL);
+	return SLOT_OVERFLOW;
+}
+
+/*
+ * The slot of a cgroup id, from this CPU's cache when it can be. The owner table is
+ * the cache's generation: ids are never reused, so an entry whose slot went to
+ * another cgroup cannot match. Overflowed ids are retried when a slot becomes free.
+ */
+static __always_inline __u32 slot_of(struct cpu_state *cpu, __u64 id)
+{
+	__u32 at = id & (CACHE_SIZE - 1), slot;
+	struct control *c;
+	__u64 *owner;
+
+	if (id < OWNER_FIRST_ID)
+		id = id == 1 ? OWNER_ROOT : 0;
+	if (!id)
+		return SLOT_UNKNOWN;
+	if (cpu->cache[at].id == id) {
+		slot = cpu->cache[at].slot;
+		if (slot == SLOT_OVERFLOW) {
+			c = control_get();
+			if (c && c->free_gen == cpu->cache[at].gen)
+				return slot;
+		}
+		owner = bpf_map_lookup_elem(&owners, &slot);
+		if (owner && *owner == id)
+			return slot;
+	}
+	c = control_get();
+	cpu->cache[at].gen = c ? c->free_gen : 0;
+	slot = slot_claim(id);
+	cpu->cache[at].slot = slot;
+	cpu->cache[at].id = id;
+	return slot;
+}
+
+/* The slot of a task: its cgroup's, or the kernel's for kernel threads. */
+static __always_inline __u32 slot_of_task(struct cpu_state *cpu, struct task_struct *t)
+{
+	if (t->flags & PF_KTHREAD)
+		return SLOT_KERNEL;
+	return slot_of(cpu, task_cgroup_id(t));
+}
+
+/* Takes a cell number from the pool's free list; 0: it is empty. */
+static __always_inline __u32 cell_take(struct cpu_state *cpu, __u32 pool)
+{
+	struct control *c = control_get();
+	__u32 n, *free_cell;
+
+	n = __sync_lock_test_and_set(&cpu->spare[pool], 0);
+	if (n || !c || (__s32)(c->cell_limit[pool] - c->cell_next[pool]) <= 0)
+		return n;
+	n = __sync_fetch_and_add(&c->cell_next[pool], 1);
+	if ((__s32)(c->cell_limit[pool] - n) <= 0)
+		return 0;
+	n &= params.cells[pool] - 1;
+	free_cell = pool == POOL_HIST ? bpf_map_lookup_elem(&free_hists, &n)
+				      : bpf_map_lookup_elem(&free_counts, &n);
+	return free_cell ? *free_cell : 0;
+}
+
+/*
+ * Gives a series its cell on first use. The loser of a race keeps its cell as this
+ * CPU's spare. With an empty pool the event goes to the overflow slot's cell, which
+ * the agent made beforehand.
+ */
+static __noinline __u32 cell_claim(__u32 slot, __u32 series, __u32 pool)
+{
+	struct cpu_state *cpu = cpu_get();
+	struct series_row *row = bpf_map_lookup_elem(&rows, &slot);
+	__u32 overflow = SLOT_OVERFLOW, n, seen;
+
+	if (!cpu || !row || series >= SERIES_COUNT)
+		return 0;
+	n = cell_take(cpu, pool & 1);
+	if (!n) {
+		lose(LOSS_CELLS_FULL);
+		row = bpf_map_lookup_elem(&rows, &overflow);
+		return row ? row->cell[series] : 0;
+	}
+	seen = __sync_val_compare_and_swap(&row->cell[series], 0, n);
+	if (!seen)
+		return n;
+	__sync_lock_test_and_set(&cpu->spare[pool & 1], n);
+	return seen;
+}
+
+static __always_inline __u32 cell_of(__u32 slot, __u32 series, __u32 pool)
+{
+	struct series_row *row = bpf_map_lookup_elem(&rows, &slot);
+	__u32 n;
+
+	if (!row || series >= SERIES_COUNT)
+		return 0;
+	n = row->cell[series];
+	return n ? n : cell_claim(slot, series, pool);
+}
+
+/*
+ * Adds a duration to a histogram series: SERIES_x + value * shards (+ shard of the
+ * CPU, see SERIES_HOT).
+ */
+static __always_inline void hist_add(__u32 slot, __u32 series, __u64 ns)
+{
+	__u32 n = cell_of(slot, series, POOL_HIST), bucket = bucket_of(ns);
+	struct hist_cell *h = bpf_map_lookup_elem(&hists, &n);
+
+	if (!h || !n)
+		return;
+	__sync_fetch_and_add(&h->sum_ns, ns);
+	if (bucket < BUCKET_COUNT)
+		__sync_fetch_and_add(&h->buckets[bucket], 1);
+	if (ns > BUCKET_MAX_NS)
+		lose(LOSS_ABOVE_RANGE);
+}
+
+/* Adds to one counter of a counter series. lane is a constant below LANES. */
+static __always_inline void count_add(__u32 slot, __u32 series, __u32 lane, __u64 by)
+{
+	__u32 n = cell_of(slot, series, POOL_COUNT);
+	struct count_cell *c = bpf_map_lookup_elem(&counts, &n);
+
+	if (c && n && lane < LANES)
+		__sync_fetch_and_add(&c->lane[lane], by);
+}
+
+/* A hot signal's series: one per value and shard. */
+#define SERIES_HOT(cpu, name, value)                                                   \
+	(SERIES_##name + (value)*SHARDS_MAX + ((cpu)->shard & (SHARDS_MAX - 1)))
+
+/* Makes the cell of an open value: at most OPEN_MAX of them, then OPEN_OTHER. */
+static __noinline __u32 open_claim(__u32 slot, __u32 signal, __u32 attr)
+{
+	struct open_key key = { .slot = slot, .signal = signal, .attr = attr };
+	struct series_row *row = bpf_map_lookup_elem(&rows, &slot);
+	struct cpu_state *cpu = cpu_get();
+	struct control *c = control_get();
+	__u32 n, *cell;
+
+	if (!row || !cpu || !c || signal >= OPEN_COUNT)
+		return 0;
+	if (attr != OPEN_OTHER &&
+	    __sync_fetch_and_add(&row->open_used[signal], 1) >= OPEN_MAX) {
+		key.attr = OPEN_OTHER;
+		cell = bpf_map_lookup_elem(&opens, &key);
+		if (cell)
+			return *cell;
+	}
+	n = cell_take(cpu, POOL_COUNT);
+	if (!n)
+		return 0;
+	if (bpf_map_update_elem(&opens, &key, &n, BPF_NOEXIST)) {
+		__sync_lock_test_and_set(&cpu->spare[POOL_COUNT], n);
+		cell = bpf_map_lookup_elem(&opens, &key); /* lost a race, or full */
+		return cell ? *cell : 0;
+	}
+	__sync_fetch_and_add(&c->open_gen, 1);
+	return n;
+}
+
+/*
+ * Counts one event with an open attribute (an errno). Uses a preallocated hash map:
+ * not for hooks that run under the scheduler's lock.
+ */
+static __always_inline void open_add(__u32 slot, __u32 signal, __u32 attr)
+{
+	struct open_key key = { .slot = slot, .signal = signal, .attr = attr };
+	__u32 *cell = bpf_map_lookup_elem(&opens, &key), n;
+	struct count_cell *c;
+
+	n = cell ? *cell : open_claim(slot, signal, attr);
+	if (!n) { /* no cell or no place: the overflow slot's _OTHER always exists */
+		lose(LOSS_OPEN_FULL);
+		key.slot = SLOT_OVERFLOW;
+		key.attr = OPEN_OTHER;
+		cell = bpf_map_lookup_elem(&opens, &key);
+		n = cell ? *cell : 0;
+	}
+	c = bpf_map_lookup_elem(&counts, &n);
+	if (c && n)
+		__sync_fetch_and_add(&c->lane[0], 1);
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#endif

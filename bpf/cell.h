@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Where kernel and agent meet: slots, series, cells, losses, parameters.
+ *
+ * A slot is a small number for a cgroup. A series is a place in a slot's row: it
+ * holds the number of a cell, 0 = none yet. A cell is a histogram or a block of
+ * counters in one of two pools. Everything here lives in memory-mapped arrays that
+ * the agent creates once and gives to every probe; all of it only grows.
+ */
+#ifndef CELL_H
+#define CELL_H
+
+#include <linux/types.h>
+#include "buckets.h"
+
+/* Slots with a fixed meaning; their owner words are SLOT_RESERVED. */
+#define SLOT_OVERFLOW 0 /* what found no slot of its own */
+#define SLOT_KERNEL   1 /* kernel threads, and the network stack on its own behalf */
+#define SLOT_UNKNOWN  2 /* events whose cgroup cannot be told */
+#define SLOT_FIRST    3
+
+/* Owner words that are no cgroup id. A word never goes back to 0: probing stops there. */
+#define OWNER_NEVER    0ULL /* never used */
+#define OWNER_RESERVED 1ULL /* reserved, or in quarantine */
+#define OWNER_FREE     2ULL /* used before, free again */
+#define OWNER_FIRST_ID 3ULL /* ids below: the root of a hierarchy is 1 */
+#define OWNER_ROOT     3ULL /* stands for the root cgroup, whose id is 1 */
+
+#define SLOT_PROBES 64 /* places looked at before a cgroup goes to overflow */
+
+#define SHARDS_MAX 8  /* cells of one hot series, chosen by CPU */
+#define LANES	   8  /* counters in a counter cell: one cache line */
+#define OPEN_MAX   16 /* values of an open attribute per slot and signal */
+#define OPEN_OTHER 0xffffffffU /* the attribute of all further ones */
+
+/*
+ * Signals with a fixed set of attribute values: NAME, pool, values, shards. The
+ * kernel's row of a slot has one word for each value and shard.
+ */
+#define SIGNALS(X)                                                                     \
+	X(SCHED_WAIT, HIST, 2, SHARDS_MAX)    /* enum wait_cause */                    \
+	X(SCHED_COUNT, COUNT, 1, SHARDS_MAX)  /* enum sched_lane */                    \
+	X(SYSCALL, HIST, 8, SHARDS_MAX)	      /* enum call_class */                    \
+	X(TCP_RESPONSE, HIST, 2, SHARDS_MAX)  /* enum tcp_role */                      \
+	X(TCP_CONNECT, HIST, 1, 1)                                                     \
+	X(TCP_RTT, HIST, 1, 1)                                                         \
+	X(TCP_COUNT, COUNT, 1, SHARDS_MAX) /* enum tcp_lane */                         \
+	X(TCP_CONN, COUNT, 2, 1)	   /* enum tcp_role; enum conn_lane */
+
+#define SIGNAL_SERIES(name, pool, values, shards)                                      \
+	SERIES_##name, SERIES_##name##_LAST = SERIES_##name + (values) * (shards)-1,
+enum series { SIGNALS(SIGNAL_SERIES) SERIES_COUNT };
+#undef SIGNAL_SERIES
+
+#define SIGNAL_ENUM(name, pool, values, shards) SIGNAL_##name,
+enum signal { SIGNALS(SIGNAL_ENUM) SIGNAL_COUNT };
+#undef SIGNAL_ENUM
+
+/* Signals whose attribute is an open set (errno): a hash leads to the cell. */
+enum open_signal {
+	OPEN_SYSCALL_ERROR, /* + enum call_class */
+	OPEN_CONNECT_ERROR = OPEN_SYSCALL_ERROR + 8,
+	OPEN_COUNT,
+};
+
+enum wait_cause { WAIT_CONTENTION, WAIT_THROTTLED };
+enum sched_lane { SCHED_VOLUNTARY, SCHED_INVOLUNTARY };
+
+enum call_class {
+	CALL_FILE,
+	CALL_SOCKET,
+	CALL_PIPE,
+	CALL_MEMORY,
+	CALL_PROCESS,
+	CALL_SYNC,
+	CALL_WAIT,
+	CALL_OTHER,
+	CALL_CLASSES,
+};
+
+enum tcp_role { TCP_SERVER, TCP_CLIENT };
+enum tcp_lane {
+	TCP_RX_BYTES,
+	TCP_TX_BYTES,
+	TCP_RETRANSMITS,
+	TCP_RESETS_RX,
+	TCP_RESETS_TX,
+};
+enum conn_lane {
+	CONN_OPENED,	       /* became established while we watched */
+	CONN_EXISTING,	       /* were there before */
+	CONN_CLOSED,	       /* of both */
+	CONN_UNANSWERED_RESET, /* a request was open when the connection was reset */
+	CONN_UNANSWERED_CLOSE, /* ... when it was closed */
+};
+
+#define CONNECT_ABORTED 0 /* "errno" of a connect that the application gave up */
+
+/* One row of the series array: a slot's cell numbers. */
+struct series_row {
+	__u32 cell[SERIES_COUNT];
+	__u32 open_used[OPEN_COUNT]; /* values taken, see OPEN_MAX */
+};
+
+struct hist_cell {
+	__u64 sum_ns;
+	__u32 buckets[BUCKET_COUNT]; /* wrap; the reader adds up differences */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct hist_cell) == 880, "the agent maps these");
+
+struct count_cell {
+	__u64 lane[LANES];
+};
+
+enum pool { POOL_HIST, POOL_COUNT, POOLS };
+
+struct open_key {
+	__u32 slot;
+	__u32 signal; /* enum open_signal */
+	__u32 attr;   /* errno */
+};
+
+/* What can go wrong in the kernel; each is counted per probe. Names: agent/loss.c. */
+enum loss {
+	LOSS_SLOTS_FULL,      /* new cgroups counted in overflow: no slot */
+	LOSS_CELLS_FULL,      /* events counted in overflow: no cell */
+	LOSS_OPEN_FULL,	      /* events counted as _OTHER: the hash is full */
+	LOSS_ABOVE_RANGE,     /* durations over 128 s, counted in the last bucket */
+	LOSS_NO_STORAGE,      /* events not counted: no memory for the task or socket */
+	LOSS_CLOCK_BACKWARDS, /* events not counted: the difference was negative */
+	LOSS_UNPAIRED,	      /* exits without an enter */
+	LOSS_UNREADABLE,      /* events not counted: a kernel read failed */
+	LOSS_COUNT,
+};
+
+enum probe_id { PROBE_SCHED, PROBE_SYSCALL, PROBE_TCP, PROBE_CGROUP, PROBE_COUNT };
+
+/* The one small struct that both sides write. */
+struct control {
+	__u32 cell_next[POOLS];	 /* the kernel's: next entry of the free list */
+	__u32 cell_limit[POOLS]; /* the agent's: end of the free list */
+	__u32 free_gen;		 /* the agent's: grows when a slot becomes free */
+	__u32 open_gen;		 /* the kernel's: grows with every new open value */
+	__u64 lost[PROBE_COUNT][LOSS_COUNT];
+};
+
+/* Set before load, constant for the verifier. */
+struct params {
+	__u32 self_tgid;	/* in the initial pid namespace: never measured */
+	__u32 slots;		/* power of two */
+	__u32 cells[POOLS];	/* size of each pool and of its free list */
+	__u32 switch_args_late; /* sched_switch has prev_state before prev */
+};
+
+#define CACHE_SIZE 64 /* power of two */
+
+/* One per CPU: shard number, spare cells and the slots of the latest cgroups. */
+struct cpu_state {
+	__u32 shard;
+	__u32 spare[POOLS];
+	__u32 pad;
+	struct {
+		__u64 id;
+		__u32 slot;
+		__u32 gen; /* control.free_gen when slot is the overflow slot */
+	} cache[CACHE_SIZE];
+};
+
+/* The latest cgroups made: a ring that names what is gone before the agent looks. */
+#define NAME_RING 512
+#define NAME_MAX_LEN 240
+struct cgroup_name {
+	__u64 id;
+	__u64 seq; /* odd while it is being written */
+	char path[NAME_MAX_LEN];
+};
+struct cgroup_names {
+	__u64 head;
+	struct cgroup_name ring[NAME_RING];
+};
+
+#endif

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Exactly the kernel types and fields that we read: nothing else of the kernel is
+ * relied on. CO-RE finds the fields' places in the running kernel's BTF.
+ */
+#ifndef KERNEL_BPF_H
+#define KERNEL_BPF_H
+
+#include <linux/types.h>
+#include <linux/bpf.h>
+#include <stdbool.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+
+#define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
+#define TS_COMPAT  0x0002     /* arch/x86/include/asm/thread_info.h: a 32-bit call */
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct kernfs_node {
+	__u64 id;
+};
+
+struct cgroup {
+	struct kernfs_node *kn;
+};
+
+struct css_set {
+	struct cgroup *dfl_cgrp;
+};
+
+/* kernel/sched/sched.h */
+struct rq {
+	__u64 clock;
+};
+
+struct cfs_rq {
+	struct rq *rq;
+};
+
+struct sched_entity {
+	struct cfs_rq *cfs_rq;
+};
+
+/* include/linux/sched.h: kept by kernel/sched/stats.h under CONFIG_SCHED_INFO */
+struct sched_info {
+	unsigned long pcount;
+	unsigned long long run_delay;
+	unsigned long long last_queued;
+};
+
+struct thread_info {
+	__u32 status; /* x86 only */
+};
+
+struct inode {
+	unsigned short i_mode;
+};
+
+struct file {
+	struct inode *f_inode;
+};
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
+struct task_struct {
+	struct thread_info thread_info;
+	unsigned int __state; /* 5.14 and later */
+	unsigned int flags;
+	int pid;
+	int tgid;
+	struct sched_entity se;
+	struct sched_info sched_info;
+	struct css_set *cgroups;
+	struct files_struct *files;
+};
+
+#if defined(__TARGET_ARCH_x86)
+struct pt_regs {
+	unsigned long bx;
+	unsigned long ax;
+	unsigned long di;
+	unsigned long ip;
+	unsigned long orig_ax;
+};
+#define REGS_ARG0(regs)	       ((regs)->di)
+#define REGS_ARG0_COMPAT(regs) ((__u32)(regs)->bx)
+#elif defined(__TARGET_ARCH_arm64)
+struct pt_regs {
+	__u64 regs[31];
+	__u64 orig_x0;
+};
+#define REGS_ARG0(regs)	       ((regs)->orig_x0)
+#define REGS_ARG0_COMPAT(regs) ((__u32)(regs)->orig_x0)
+#else
+#error "x86-64 and arm64 only"
+#endif
+
+/* Networking: include/net/sock.h, include/linux/tcp.h, include/linux/skbuff.h */
+struct ns_common {
+	unsigned int inum;
+};
+
+struct net {
+	struct ns_common ns;
+};
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
+struct sock_common {
+	unsigned short skc_family;
+	volatile unsigned char skc_state;
+	unsigned short skc_num;
+	__be16 skc_dport;
+	unsigned long skc_flags;
+	possible_net_t skc_net;
+};
+
+struct sock_cgroup_data {
+	struct cgroup *cgroup;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+	__u16 sk_protocol;
+	int sk_err;
+	struct sock_cgroup_data sk_cgrp_data;
+};
+
+struct inet_sock {
+	struct sock sk;
+};
+
+struct inet_connection_sock {
+	struct inet_sock icsk_inet;
+};
+
+struct tcp_sock {
+	struct inet_connection_sock inet_conn;
+	__u32 rcv_nxt;
+	__u32 srtt_us;
+	__u32 total_retrans;
+	__u64 bytes_received;
+	__u64 bytes_sent;
+	__u64 bytes_retrans;
+	__u64 tcp_mstamp;
+};
+
+struct tcp_skb_cb {
+	__u32 seq;
+	__u32 end_seq;
+	__u8 tcp_flags; /* on 7.x a wider bit field: read it with BPF_CORE_READ_BITFIELD */
+};
+
+struct sk_buff {
+	struct sock *sk;
+	char cb[48];
+	unsigned int len;
+	__u16 transport_header;
+	unsigned char *head;
+	unsigned char *data;
+	unsigned int truesize;
+};
+
+struct socket {
+	struct sock *sk;
+};
+
+/* Iterators: kernel/bpf/task_iter.c */
+struct seq_file;
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+};
+
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	__u32 fd;
+	struct file *file;
+};
+
+#pragma clang attribute pop
+
+/*
+ * The default hierarchy's cgroup of a task. Ids are unique for the life of the
+ * kernel (kernfs: 64-bit inode numbers); the root's is 1.
+ */
+static __always_inline __u64 task_cgroup_id(struct task_struct *task)
+{
+	return task->cgroups->dfl_cgrp->kn->id;
+}
+
+#endif

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * How long tasks wait for a CPU, and how often they are switched out.
+ *
+ * Hook: sched_switch (as hot as it gets: 50 to 60 ns net); task_newtask and one walk
+ * over the tasks make the storage, so that nothing allocates under the scheduler's
+ * lock.
+ *
+ * The kernel keeps the wait itself (kernel/sched/stats.h): sched_info.run_delay is
+ * what the task has waited so far, last_queued is set while it waits. Their sum at
+ * switch-in, less the sum at the switch-in before, is this wait. Neither alone is
+ * right: when a waiting task migrates, its wait so far moves into run_delay.
+ */
+#define PROBE_ID PROBE_SCHED
+#include "cell.bpf.h"
+
+struct sched_task {
+	__u64 total; /* ns waited up to the latest switch-in */
+	__u64 seen;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct sched_task);
+} sched_tasks SEC(".maps");
+
+SEC("tp_btf/task_newtask")
+int sched_newtask(unsigned long long *ctx)
+{
+	struct task_struct *task = (void *)ctx[0];
+
+	if (!bpf_task_storage_get(&sched_tasks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE))
+		lose(LOSS_NO_STORAGE);
+	return 0;
+}
+
+SEC("iter/task")
+int sched_tasks_iter(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+
+	if (task &&
+	    !bpf_task_storage_get(&sched_tasks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE))
+		lose(LOSS_NO_STORAGE);
+	return 0;
+}
+
+static __always_inline void count_wait(struct cpu_state *cpu, struct task_struct *next)
+{
+	__u64 queued = next->sched_info.last_queued, total, wait, base;
+	struct sched_task *st;
+
+	st = bpf_task_storage_get(&sched_tasks, next, 0, 0);
+	if (!st) {
+		lose(LOSS_NO_STORAGE);
+		return;
+	}
+	total = next->sched_info.run_delay;
+	if (queued) /* 0 happens: no pending part, not a time stamp */
+		total += next->se.cfs_rq->rq->clock - queued;
+	base = st->total;
+	if (!st->seen) { /* a new task has waited only since it was made */
+		base = next->sched_info.pcount ? next->sched_info.run_delay : 0;
+		st->seen = 1;
+	}
+	st->total = total;
+	wait = total - base;
+	if (next->tgid == params.self_tgid)
+		return;
+	if ((__s64)wait < 0) {
+		lose(LOSS_CLOCK_BACKWARDS);
+		return;
+	}
+	hist_add(slot_of_task(cpu, next), SERIES_HOT(cpu, SCHED_WAIT, WAIT_CONTENTION),
+		 wait);
+}
+
+/* voluntary as in /proc/PID/status: kernel/sched/core.c, __schedule() */
+static __always_inline void count_switch(struct cpu_state *cpu, struct task_struct *prev,
+					 bool voluntary)
+{
+	if (prev->tgid != params.self_tgid)
+		count_add(slot_of_task(cpu, prev), SERIES_HOT(cpu, SCHED_COUNT, 0),
+			  voluntary ? SCHED_VOLUNTARY : SCHED_INVOLUNTARY, 1);
+}
+
+/*
+ * Arguments: preempt, prev, next, and since 5.18 prev_state at the end; for a while
+ * vendors had it second. The agent looks into BTF (agent/feature.c).
+ */
+SEC("tp_btf/sched_switch")
+int sched_switch(unsigned long long *ctx)
+{
+	struct cpu_state *cpu = cpu_get();
+	struct task_struct *prev, *next;
+	bool preempt = ctx[0];
+
+	if (params.switch_args_late) {
+		prev = (void *)ctx[2];
+		next = (void *)ctx[3];
+	} else {
+		prev = (void *)ctx[1];
+		next = (void *)ctx[2];
+	}
+	if (!cpu)
+		return 0;
+	if (prev->pid)
+		count_switch(cpu, prev, !preempt && prev->__state);
+	if (next->pid)
+		count_wait(cpu, next);
+	return 0;
+}
