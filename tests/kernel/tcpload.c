@@ -4,7 +4,10 @@
  * over TLS. A request is -r bytes, its response -s bytes. Both ends count.
  *
  *	tcpload server ADDRESS PORT [-r N] [-s N] [-w MS] [-d] [-R] [-t PEM]
- *	tcpload client ADDRESS PORT [-r N] [-s N] [-t PEM]
+ *	tcpload client ADDRESS PORT [-r N] [-s N] [-k MS] [-R] [-t PEM]
+ *
+ * -w: the server waits so long before it answers; -k: the client thinks so long
+ * before it asks again; -d: TCP_DEFER_ACCEPT; -R: resets instead of closing.
  */
 // libs: -lpthread -lssl -lcrypto
 #define _GNU_SOURCE
@@ -24,7 +27,7 @@ static struct {
 	struct sockaddr_storage addr;
 	socklen_t addr_len;
 	size_t request, response;
-	struct timespec wait;
+	struct timespec wait; /* the server's before it answers, or the client's */
 	bool defer, reset;
 	SSL_CTX *tls;
 } opt = { .request = 64, .response = 512 };
@@ -136,7 +139,7 @@ static void *serve(void *arg)
 	while (ok && conn_read(&c, opt.request)) {
 		uint64_t start = gate_clock(CLOCK_MONOTONIC);
 
-		if (opt.wait.tv_nsec || opt.wait.tv_sec)
+		if (opt.wait.tv_nsec)
 			nanosleep(&opt.wait, NULL);
 		sample(gate_clock(CLOCK_MONOTONIC) - start);
 		if (!conn_write(&c, opt.response))
@@ -234,6 +237,8 @@ static bool conn_talk(struct conn *c, long count)
 		if (!conn_write(c, opt.request) || !conn_read(c, opt.response))
 			return false;
 		sample(gate_clock(CLOCK_MONOTONIC) - start);
+		if (opt.wait.tv_nsec)
+			nanosleep(&opt.wait, NULL);
 	}
 	return true;
 }
@@ -410,12 +415,12 @@ int main(int argc, char **argv)
 	int o;
 
 	signal(SIGPIPE, SIG_IGN);
-	while ((o = getopt(argc, argv, "r:s:w:dRt:")) != -1) {
+	while ((o = getopt(argc, argv, "r:s:w:k:dRt:")) != -1) {
 		if (o == 'r')
 			opt.request = atol(optarg);
 		else if (o == 's')
 			opt.response = atol(optarg);
-		else if (o == 'w')
+		else if (o == 'w' || o == 'k')
 			opt.wait.tv_nsec = atol(optarg) * 1000000;
 		else if (o == 'd')
 			opt.defer = true;

@@ -174,6 +174,17 @@ def _():
     twenty(pair, client, server)
 
 
+@test("the time in which the client thinks is in no response")
+def _():
+    pair = Pair("think", server=("-w", 20), client=("-k", 60))
+    client, server = pair.ask("talk", 4, 1, 20)
+    pair.responses(80)
+    twenty(pair, client, server)
+    for role, group in ("server", pair.server_group), ("client", pair.client_group):
+        between(pair.change.seconds(group, RESPONSE), 80 * 0.020, 80 * 0.030,
+                f"seconds in 80 responses of the {role}")
+
+
 @test("so has one with TCP_DEFER_ACCEPT and one request for each connection")
 def _():
     pair = Pair("defer", server=("-w", 20, "-d"))
