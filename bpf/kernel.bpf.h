@@ -21,8 +21,13 @@ struct kernfs_node {
 	__u64 id;
 };
 
+struct cgroup_root {
+	int hierarchy_id; /* 0: the default hierarchy, cgroup v2 */
+};
+
 struct cgroup {
 	struct kernfs_node *kn;
+	struct cgroup_root *root;
 };
 
 struct css_set {
@@ -89,14 +94,19 @@ struct pt_regs {
 	unsigned long di;
 	unsigned long ip;
 	unsigned long orig_ax;
+	unsigned long sp;
 };
+#define REGS_NR(regs)	       ((__s64)(regs)->orig_ax)
 #define REGS_ARG0(regs)	       ((regs)->di)
 #define REGS_ARG0_COMPAT(regs) ((__u32)(regs)->bx)
 #elif defined(__TARGET_ARCH_arm64)
 struct pt_regs {
 	__u64 regs[31];
+	__u64 sp;
+	__s32 syscallno;
 	__u64 orig_x0;
 };
+#define REGS_NR(regs)	       ((regs)->syscallno)
 #define REGS_ARG0(regs)	       ((regs)->orig_x0)
 #define REGS_ARG0_COMPAT(regs) ((__u32)(regs)->orig_x0)
 #else

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Names of new cgroups, so that one that is gone before the agent looks has a name.
+ *
+ * Hook: cgroup_mkdir, rare. The names go into a mapped ring of the latest ones; what
+ * it no longer holds, and what was there before, is found by walking the tree.
+ */
+#define PROBE_ID PROBE_CGROUP
+#include "cell.bpf.h"
+
+SHARED_ARRAY(cgroup_ring, struct cgroup_names);
+
+/* Arguments: cgroup, path in its own hierarchy (kernel/cgroup/cgroup.c). */
+SEC("tp_btf/cgroup_mkdir")
+int cgroup_mkdir(unsigned long long *ctx)
+{
+	struct cgroup *cgrp = (void *)ctx[0];
+	struct cgroup_names *names;
+	struct cgroup_name *n;
+	__u32 zero = 0;
+	__u64 at;
+
+	if (cgrp->root->hierarchy_id != 0)
+		return 0; /* a v1 hierarchy of a hybrid host */
+	names = bpf_map_lookup_elem(&cgroup_ring, &zero);
+	if (!names)
+		return 0;
+	at = __sync_fetch_and_add(&names->head, 1) & (NAME_RING - 1);
+	n = &names->ring[at];
+	__sync_fetch_and_add(&n->seq, 1);
+	n->id = cgrp->kn->id;
+	if (bpf_probe_read_kernel_str(n->path, sizeof(n->path), (void *)ctx[1]) < 0)
+		lose(LOSS_UNREADABLE);
+	__sync_fetch_and_add(&n->seq, 1);
+	return 0;
+}

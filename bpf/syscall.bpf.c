@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * How long system calls take, by class, and which fail, by class and errno.
+ *
+ * Hooks: sys_enter and sys_exit, 10^5 to 10^6 a second on a busy node. The start is
+ * kept in the task's own storage: it goes away with the task, no thread id is reused,
+ * and execve from another thread, which changes the thread's id, changes nothing.
+ * (Measured: storage costs as little as a per-CPU record; two clock reads are most.)
+ *
+ * One logical call is one sample. When a signal interrupts a call, the kernel may
+ * restart it: the first exit says ERESTART*, and a second enter follows, of the same
+ * number or of restart_syscall. Such a call is held: the enter that continues it has
+ * the same stack pointer; if a handler ran instead, the return from the handler
+ * (sigreturn) tells by its restored result whether the call ended with EINTR.
+ */
+#define PROBE_ID PROBE_SYSCALL
+#include "cell.bpf.h"
+
+#define CALLS_MAX	512
+#define CALL_CLASS(info) ((info) & (CALL_CLASSES - 1))
+#define CALL_LISTED	0x0100
+#define CALL_BY_FD	0x0200 /* the class of the descriptor in argument 0 */
+#define CALL_NORETURN	0x0400
+#define CALL_CLONE	0x0800
+#define CALL_SIGRETURN	0x1000
+#define CALL_RESTART	0x2000
+#include "syscall_table.h"
+
+#define EINTR		     4
+#define EAGAIN		     11
+#define ERESTARTSYS	     512 /* include/linux/errno.h */
+#define ERESTARTNOINTR	     513
+#define ERESTARTNOHAND	     514
+#define ERESTART_RESTARTBLOCK 516
+#define MAX_ERRNO	     4095
+
+#define S_IFMT	 0170000
+#define S_IFSOCK 0140000
+#define S_IFREG	 0100000
+#define S_IFBLK	 0060000
+#define S_IFDIR	 0040000
+
+struct call {
+	__u64 start; /* ns, 0: not in a call */
+	__s64 nr;
+	__u32 info; /* class in the low bits, flags of the table */
+	__u32 held_info;
+	__u64 held_start; /* 0: none held */
+	__u64 held_end;
+	__s64 held_nr;
+	__u64 held_sp;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct call);
+} syscall_tasks SEC(".maps");
+
+static __always_inline bool is_compat(struct task_struct *task)
+{
+#if defined(__TARGET_ARCH_x86)
+	return task->thread_info.status & TS_COMPAT;
+#else
+	return false;
+#endif
+}
+
+static __always_inline __u32 call_info(__s64 nr, bool compat)
+{
+	__u32 info = 0;
+
+	if (nr >= 0 && nr < CALLS_MAX)
+		info = compat ? calls_compat[nr] : calls_native[nr];
+	return info ? info : CALL_OTHER; /* not listed, x32, or -1 by a tracer */
+}
+
+/* What a descriptor is; a bad one is `other`. */
+static __always_inline __u32 fd_class(struct task_struct *task, __u32 fd)
+{
+	struct fdtable *fdt = task->files ? task->files->fdt : 0;
+	struct file *file = 0;
+	unsigned short mode;
+
+	if (!fdt || fd >= fdt->max_fds)
+		return CALL_OTHER;
+	if (bpf_probe_read_kernel(&file, sizeof(file), fdt->fd + fd) || !file)
+		return CALL_OTHER;
+	mode = BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT;
+	if (mode == S_IFREG || mode == S_IFDIR || mode == S_IFBLK)
+		return CALL_FILE;
+	return mode == S_IFSOCK ? CALL_SOCKET : CALL_PIPE;
+}
+
+static __always_inline void record(struct task_struct *task, __u32 info, __s64 ns,
+				   long ret)
+{
+	__u32 class = CALL_CLASS(info), slot;
+	struct cpu_state *cpu = cpu_get();
+
+	if (!cpu)
+		return;
+	if (ns < 0) {
+		lose(LOSS_CLOCK_BACKWARDS);
+		return;
+	}
+	slot = slot_of_task(cpu, task);
+	hist_add(slot, SERIES_HOT(cpu, SYSCALL, class), ns);
+	if (ret < 0 && ret >= -MAX_ERRNO && ret != -EAGAIN && ret != -EINTR &&
+	    !(info & CALL_SIGRETURN))
+		open_add(slot, OPEN_SYSCALL_ERROR + class, -ret);
+}
+
+/* The held call has ended after all: EINTR is no error. */
+static __noinline void end_held(struct task_struct *task, __u32 info, __s64 ns)
+{
+	record(task, info, ns, -EINTR);
+}
+
+/* Is this enter the continuation of the held call? Then it is the same sample. */
+static __always_inline bool resume_held(struct call *call, struct pt_regs *regs,
+					__s64 nr, __u32 info)
+{
+	if (regs->sp != call->held_sp)
+		return false; /* a handler's call, on its own frame */
+	if (nr != call->held_nr && !(info & CALL_RESTART))
+		return false;
+	call->start = call->held_start;
+	call->nr = call->held_nr;
+	call->info = call->held_info;
+	call->held_start = 0;
+	return true;
+}
+
+SEC("tp_btf/sys_enter")
+int syscall_enter(unsigned long long *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct pt_regs *regs = (void *)ctx[0];
+	__s64 nr = ctx[1];
+	bool compat = is_compat(task);
+	__u32 info = call_info(nr, compat);
+	struct call *call;
+
+	if (task->tgid == params.self_tgid || (info & CALL_NORETURN))
+		return 0;
+	call = bpf_task_storage_get(&syscall_tasks, task, 0,
+				    BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!call) {
+		lose(LOSS_NO_STORAGE);
+		return 0;
+	}
+	if (call->start)
+		lose(LOSS_UNPAIRED);
+	if (call->held_start && resume_held(call, regs, nr, info))
+		return 0;
+	if (info & CALL_BY_FD)
+		info = (info & ~(CALL_CLASSES - 1)) |
+		       fd_class(task, compat ? REGS_ARG0_COMPAT(regs) : REGS_ARG0(regs));
+	call->nr = nr;
+	call->info = info;
+	call->start = bpf_ktime_get_ns();
+	return 0;
+}
+
+/* An exit without an enter: a clone's child, or a call that began before we did. */
+static __always_inline void unpaired(struct task_struct *task, struct pt_regs *regs,
+				     long ret)
+{
+	__u32 info = call_info(REGS_NR(regs), is_compat(task));
+
+	if (!(info & CALL_CLONE) || ret)
+		lose(LOSS_UNPAIRED);
+}
+
+static __always_inline bool may_restart(long ret)
+{
+	return ret == -ERESTARTSYS || ret == -ERESTARTNOINTR || ret == -ERESTARTNOHAND ||
+	       ret == -ERESTART_RESTARTBLOCK;
+}
+
+SEC("tp_btf/sys_exit")
+int syscall_exit(unsigned long long *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct pt_regs *regs = (void *)ctx[0];
+	long ret = ctx[1];
+	struct call *call;
+	__u64 now, start;
+
+	if (task->tgid == params.self_tgid)
+		return 0;
+	call = bpf_task_storage_get(&syscall_tasks, task, 0, 0);
+	if (!call || !call->start) {
+		unpaired(task, regs, ret);
+		return 0;
+	}
+	now = bpf_ktime_get_ns();
+	start = call->start;
+	call->start = 0;
+	if (call->held_start && (may_restart(ret) || ((call->info & CALL_SIGRETURN) &&
+						      ret == -EINTR))) {
+		end_held(task, call->held_info, call->held_end - call->held_start);
+		call->held_start = 0;
+	}
+	if (may_restart(ret)) {
+		call->held_info = call->info;
+		call->held_nr = call->nr;
+		call->held_sp = regs->sp;
+		call->held_end = now;
+		call->held_start = start;
+		return 0;
+	}
+	record(task, call->info, now - start, ret);
+	return 0;
+}
