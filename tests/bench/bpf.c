@@ -4,8 +4,8 @@
  *
  *   bpf attach OBJECT HOOK...  empty programs on these tp_btf hooks until stdin closes
  *   bpf hooks PID              the tp_btf hooks of the programs that PID holds
- *   bpf stats PID...           kernel's run counts and times of these processes' programs,
- *                              from now until a line comes on stdin
+ *   bpf stats PID...           kernel's run counts and times of these processes'
+ * programs, from now until a line comes on stdin
  */
 #include <dirent.h>
 #include <errno.h>
@@ -17,7 +17,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
-#define PROGS_MAX 128
+#define PROGS_MAX   128
 #define HOOK_PREFIX "btf_trace_"
 
 struct prog {
@@ -128,7 +128,7 @@ static int attach_all(struct bpf_object *object, char **hooks, int count)
 	struct bpf_program *prog;
 	int err, i = 0;
 
-	bpf_object__for_each_program(prog, object) {
+	bpf_object__for_each_program (prog, object) {
 		if (i < count)
 			err = attach_hook(prog, hooks[i++]);
 		else
@@ -141,7 +141,7 @@ static int attach_all(struct bpf_object *object, char **hooks, int count)
 	err = bpf_object__load(object);
 	if (err)
 		return err;
-	bpf_object__for_each_program(prog, object) {
+	bpf_object__for_each_program (prog, object) {
 		if (bpf_program__autoload(prog) && !bpf_program__attach(prog))
 			return -errno;
 	}

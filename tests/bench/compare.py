@@ -168,11 +168,11 @@ def result(row, sides):
     good = {n: s for n, s in sides.items() if not s.reason and s.wall}
     wall = {n: middle(good[n].wall) if n in good else None for n in sides}
     bpf = {n: middle(good[n].bpf) if n in good else None for n in sides}
-    peer = row.peer.__name__ if isinstance(row.peer, type) else "Syscount"
+    peer = sides["peer"].side
     out = {
         "name": row.name, "unit": "ns", "none": wall["none"], "floor": wall["floor"],
         "assay": wall["assay"], "assay_net": less(wall["assay"], wall["floor"]),
-        "peer": peer.lower() if peer != "TcpProbe" else "bpftrace tcp_probe",
+        "peer": " ".join(peer.argv) if peer else None,
         "peer_value": wall["peer"], "peer_net": less(wall["peer"], wall["floor"]),
         "assay_all": wall["all"], "gross": less(wall["all"], wall["none"]),
         "floor_bpf": bpf["floor"],

@@ -11,10 +11,10 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-#define EMPTY(n)                                                                       \
-	SEC("tp_btf") int empty_##n(void *ctx)                                         \
-	{                                                                              \
-		return 0;                                                              \
+#define EMPTY(n)                               \
+	SEC("tp_btf") int empty_##n(void *ctx) \
+	{                                      \
+		return 0;                      \
 	}
 
 EMPTY(0)

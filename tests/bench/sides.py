@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 
-from tools import (ASSAY, BPF, EMPTY, TOOL_CPU, Unavailable, hooks_of, pinned, wait_for)
+from tools import ASSAY, BPF, EMPTY, TOOL_CPU, Unavailable, hooks_of, pinned, wait_for
 
 
 class Nothing:
@@ -135,7 +135,7 @@ class Peer(Nothing):
             data = os.read(self.terminal, 65536)
         except OSError:
             return False
-        self.text += data.decode(errors="replace")
+        self.text += data.decode(errors="replace").replace("\r", "")
         return bool(data)
 
     def ready(self):
