@@ -4,7 +4,6 @@
  * calls=N errors=M, M being what the calls themselves returned. Everything they
  * need is opened before the first line is read.
  */
-#define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <netinet/in.h>

@@ -4,7 +4,6 @@
  * for how long they had it. The rest they waited.
  */
 // libs: -lpthread
-#define _GNU_SOURCE
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>

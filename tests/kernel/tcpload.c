@@ -10,7 +10,6 @@
  * before it asks again; -d: TCP_DEFER_ACCEPT; -R: resets instead of closing.
  */
 // libs: -lpthread -lssl -lcrypto
-#define _GNU_SOURCE
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>

@@ -4,7 +4,6 @@
  * restarted ones, ones that never return, ones that return twice. The driver sends
  * the signals.
  */
-#define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
 #include <sys/syscall.h>
