@@ -102,15 +102,16 @@ static long do_event(void)
 
 static long do_write_socket(void)
 {
-	return write(with.unix_pair[0], buf, 16) == 16 ? read(with.unix_pair[1], buf, 16)
-							: -1;
+	return write(with.unix_pair[0], buf, 16) == 16
+		   ? read(with.unix_pair[1], buf, 16)
+		   : -1;
 }
 
 static long do_send(void)
 {
 	return send(with.unix_pair[0], buf, 16, 0) == 16
-		       ? recv(with.unix_pair[1], buf, 16, 0)
-		       : -1;
+		   ? recv(with.unix_pair[1], buf, 16, 0)
+		   : -1;
 }
 
 static long do_connect_refused(void)
@@ -243,28 +244,49 @@ static long fail_with(int which)
 	struct sockaddr_in to = { .sin_family = AF_INET };
 
 	switch (which) {
-	case 0: return open("/nonexistent", O_RDONLY); /* ENOENT */
-	case 1: return read(-1, buf, 1); /* EBADF */
-	case 2: return read(with.directory, buf, 1); /* EISDIR */
-	case 3: return open("/proc/version/x", O_RDONLY); /* ENOTDIR */
-	case 4: return lseek(with.pipe[0], 0, SEEK_SET); /* ESPIPE */
-	case 5: return mkdirat(AT_FDCWD, "/proc", 0); /* EEXIST */
-	case 6: return kill(0x3fffffff, 0); /* ESRCH */
-	case 7: return syscall(SYS_wait4, -1, NULL, 0, NULL); /* ECHILD */
-	case 8: return syscall(SYS_ioctl, with.file, 0x5401, buf); /* ENOTTY */
-	case 9: return syscall(999); /* ENOSYS */
-	case 10: return send(with.file, buf, 1, 0); /* ENOTSOCK */
-	case 11: return send(with.tcp, buf, 1, MSG_NOSIGNAL); /* EPIPE */
-	case 12: return syscall(SYS_getpeername, with.tcp, &to, buf); /* ENOTCONN */
-	case 13: return open(long_name, O_RDONLY); /* ENAMETOOLONG */
-	case 14: return open((char *)8, O_RDONLY); /* EFAULT */
-	case 15: return socket(AF_INET, SOCK_STREAM, 250); /* EPROTONOSUPPORT */
-	case 16: return socket(250, SOCK_STREAM, 0); /* EAFNOSUPPORT */
-	case 17: return syscall(SYS_dup3, with.file, with.file, 0); /* EINVAL */
-	case 18: return linkat(AT_FDCWD, "/proc/version", AT_FDCWD, "/x", 0); /* EXDEV */
-	case 19: return connect(with.tcp, (struct sockaddr *)&with.nobody,
-				sizeof(with.nobody)); /* ECONNREFUSED */
-	default: return 0;
+	case 0:
+		return open("/nonexistent", O_RDONLY); /* ENOENT */
+	case 1:
+		return read(-1, buf, 1); /* EBADF */
+	case 2:
+		return read(with.directory, buf, 1); /* EISDIR */
+	case 3:
+		return open("/proc/version/x", O_RDONLY); /* ENOTDIR */
+	case 4:
+		return lseek(with.pipe[0], 0, SEEK_SET); /* ESPIPE */
+	case 5:
+		return mkdirat(AT_FDCWD, "/proc", 0); /* EEXIST */
+	case 6:
+		return kill(0x3fffffff, 0); /* ESRCH */
+	case 7:
+		return syscall(SYS_wait4, -1, NULL, 0, NULL); /* ECHILD */
+	case 8:
+		return syscall(SYS_ioctl, with.file, 0x5401, buf); /* ENOTTY */
+	case 9:
+		return syscall(999); /* ENOSYS */
+	case 10:
+		return send(with.file, buf, 1, 0); /* ENOTSOCK */
+	case 11:
+		return send(with.tcp, buf, 1, MSG_NOSIGNAL); /* EPIPE */
+	case 12:
+		return syscall(SYS_getpeername, with.tcp, &to, buf); /* ENOTCONN */
+	case 13:
+		return open(long_name, O_RDONLY); /* ENAMETOOLONG */
+	case 14:
+		return open((char *)8, O_RDONLY); /* EFAULT */
+	case 15:
+		return socket(AF_INET, SOCK_STREAM, 250); /* EPROTONOSUPPORT */
+	case 16:
+		return socket(250, SOCK_STREAM, 0); /* EAFNOSUPPORT */
+	case 17:
+		return syscall(SYS_dup3, with.file, with.file, 0); /* EINVAL */
+	case 18:
+		return linkat(AT_FDCWD, "/proc/version", AT_FDCWD, "/x", 0); /* EXDEV */
+	case 19:
+		return connect(with.tcp, (struct sockaddr *)&with.nobody,
+			       sizeof(with.nobody)); /* ECONNREFUSED */
+	default:
+		return 0;
 	}
 }
 
@@ -279,7 +301,8 @@ static void run_errnos(const struct gate_command *self, const long *args)
 			if (fail_with(which) != -1)
 				gate_die("errnos");
 		}
-		len += snprintf(line + len, sizeof(line) - len, " e%d=%d", which, errno);
+		len +=
+		    snprintf(line + len, sizeof(line) - len, " e%d=%d", which, errno);
 	}
 	gate_say("errnos=20%s", line);
 }

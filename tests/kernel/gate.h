@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#define COUNT(a)  (sizeof(a) / sizeof((a)[0]))
 #define GATE_ARGS 8
 
 struct gate_command {
@@ -27,7 +27,7 @@ struct gate_command {
 	/* Does the work and answers with gate_say(). */
 	void (*run)(const struct gate_command *self, const long *args);
 	long (*call)(void); /* for a run that serves many names */
-	int calls; /* system calls in one call */
+	int calls;	    /* system calls in one call */
 };
 
 /* Answers with one line; one write, so one system call of class pipe. */

@@ -20,7 +20,7 @@ static uint64_t released_ns, deadline_ns;
 static uint32_t running;
 static uint64_t wanted_ns, had_ns;
 static int threads;
-static int cpu = -1;
+static int pinned_to = -1;
 
 static void futex_wait(uint32_t *word, uint32_t value)
 {
@@ -74,9 +74,9 @@ static void add_threads(long count, uint32_t seen)
 	cpu_set_t set;
 
 	CPU_ZERO(&set);
-	CPU_SET(cpu >= 0 ? cpu : 0, &set);
+	CPU_SET(pinned_to >= 0 ? pinned_to : 0, &set);
 	pthread_attr_init(&attr);
-	if (cpu >= 0)
+	if (pinned_to >= 0)
 		pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
 	pthread_attr_setstacksize(&attr, STACK_BYTES);
 	for (long i = 0; i < count; i++, threads++) {
@@ -157,9 +157,9 @@ static void go_elsewhere(void)
 {
 	cpu_set_t set;
 
-	if (cpu < 0 || sched_getaffinity(0, sizeof(set), &set))
+	if (pinned_to < 0 || sched_getaffinity(0, sizeof(set), &set))
 		return;
-	CPU_CLR(cpu, &set);
+	CPU_CLR(pinned_to, &set);
 	if (CPU_COUNT(&set))
 		sched_setaffinity(0, sizeof(set), &set);
 }
@@ -167,7 +167,7 @@ static void go_elsewhere(void)
 /* spin THREADS CPU: the threads are pinned to this CPU; -1 leaves them free. */
 int main(int argc, char **argv)
 {
-	cpu = argc > 2 ? atoi(argv[2]) : -1;
+	pinned_to = argc > 2 ? atoi(argv[2]) : -1;
 	go_elsewhere();
 	add_threads(argc > 1 ? atoi(argv[1]) : 0, 0);
 	usleep(50000); /* until all of them sleep */

@@ -75,8 +75,8 @@ static bool conn_read(struct conn *c, size_t len)
 
 	while (len) {
 		size_t want = len < sizeof(buf) ? len : sizeof(buf);
-		ssize_t n = c->ssl ? SSL_read(c->ssl, buf, want)
-				   : recv(c->fd, buf, want, 0);
+		ssize_t n =
+		    c->ssl ? SSL_read(c->ssl, buf, want) : recv(c->fd, buf, want, 0);
 
 		if (n <= 0)
 			return false;
@@ -186,7 +186,8 @@ static int listen_here(void)
 	int fd = socket(opt.addr.ss_family, SOCK_STREAM, 0), one = 1;
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (opt.defer && setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &one, sizeof(one)))
+	if (opt.defer &&
+	    setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &one, sizeof(one)))
 		gate_die("defer");
 	if (bind(fd, (struct sockaddr *)&opt.addr, opt.addr_len))
 		gate_die("bind");
@@ -377,12 +378,9 @@ static void run_drop(const struct gate_command *self, const long *args)
 }
 
 static const struct gate_command client_commands[] = {
-	{ "talk", run_talk, NULL, 0 },
-	{ "fail", run_fail, NULL, 0 },
-	{ "abort", run_abort, NULL, 0 },
-	{ "hold", run_hold, NULL, 0 },
-	{ "ask", run_ask, NULL, 0 },
-	{ "drop", run_drop, NULL, 0 },
+	{ "talk", run_talk, NULL, 0 },	 { "fail", run_fail, NULL, 0 },
+	{ "abort", run_abort, NULL, 0 }, { "hold", run_hold, NULL, 0 },
+	{ "ask", run_ask, NULL, 0 },	 { "drop", run_drop, NULL, 0 },
 };
 
 static void open_tls(const char *pem, bool is_server)
@@ -398,7 +396,8 @@ static void open_tls(const char *pem, bool is_server)
 
 static void resolve(const char *host, const char *port)
 {
-	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM };
+	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST,
+				  .ai_socktype = SOCK_STREAM };
 	struct addrinfo *found;
 
 	if (getaddrinfo(host, port, &hints, &found))

@@ -21,7 +21,7 @@ static void on_signal(int number)
 	signals++;
 }
 
-static void catch(int number, int flags)
+static void catch_signal(int number, int flags)
 {
 	struct sigaction action = { .sa_handler = on_signal, .sa_flags = flags };
 
@@ -45,7 +45,7 @@ static void run_sleep(const struct gate_command *self, const long *args)
 /* "sleep_caught MS": the same, with a handler for SIGUSR1. */
 static void run_sleep_caught(const struct gate_command *self, const long *args)
 {
-	catch(SIGUSR1, 0);
+	catch_signal(SIGUSR1, 0);
 	run_sleep(self, args);
 	signal(SIGUSR1, SIG_DFL);
 }
@@ -61,14 +61,15 @@ static void run_read(const struct gate_command *self, const long *args)
 	char c;
 
 	(void)self;
-	catch(SIGUSR1, args[0] ? SA_RESTART : 0);
+	catch_signal(SIGUSR1, args[0] ? SA_RESTART : 0);
 	do {
 		reads++;
 		n = read(STDIN_FILENO, &c, 1);
 		interrupted += n < 0 && errno == EINTR;
 	} while (n < 0 && errno == EINTR);
 	signal(SIGUSR1, SIG_DFL);
-	gate_say("reads=%d interrupted=%d signals=%d", reads, interrupted, (int)signals);
+	gate_say("reads=%d interrupted=%d signals=%d", reads, interrupted,
+		 (int)signals);
 }
 
 /*
@@ -81,7 +82,7 @@ static void run_sigreturn(const struct gate_command *self, const long *args)
 	long ax = 0;
 
 	(void)self;
-	catch(SIGALRM, 0);
+	catch_signal(SIGALRM, 0);
 	for (long i = 0; i < args[0]; i++) {
 		signals = 0;
 		if (setitimer(ITIMER_REAL, &soon, NULL))
