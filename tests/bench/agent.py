@@ -166,7 +166,8 @@ def measure(exports):
         return skipped(str(e))
     finally:
         sink.shutdown()
-    bodies = sink.bodies[2:-1]  # the first have few workloads, the last a short interval
+    # The first have few workloads, the last is of a short interval.
+    bodies = sink.bodies[2:-1]
     what = f"{GROUPS} busy cgroups, interval {INTERVAL_S} s"
     return [plain("agent.rss_mib", "MiB", [rss / 1024], 16,
                   cells_mib=round(cells / 1024, 2), vmrss_mib=round(all_kib / 1024, 2),

@@ -4,8 +4,8 @@
  *
  *   bpf attach OBJECT HOOK...  empty programs on these tp_btf hooks until stdin closes
  *   bpf hooks PID              the tp_btf hooks of the programs that PID holds
- *   bpf stats PID...           kernel's run counts and times of these processes'
- * programs, from now until a line comes on stdin
+ *   bpf stats PID...           run counts and times of the programs of these processes
+ *                              from now until a line comes on stdin
  */
 #include <dirent.h>
 #include <errno.h>

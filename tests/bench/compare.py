@@ -94,7 +94,8 @@ def agent_hooks(probe):
 def sides_of(row):
     """The sides by name; the ones that do not run here carry the reason."""
     hooks, reason = agent_hooks(row.probe)
-    sides = {"none": Samples(Nothing()), "floor": Samples(Empty(hooks or HOOKS[row.probe])),
+    sides = {"none": Samples(Nothing()),
+             "floor": Samples(Empty(hooks or HOOKS[row.probe])),
              "assay": Samples(Assay([row.probe])), "all": Samples(Assay())}
     sides["assay"].reason = sides["all"].reason = reason
     try:
@@ -156,7 +157,7 @@ def spread(good):
              "gross": ("all", "none")}
     named = {"none": "none", "floor": "floor", "assay": "assay", "all": "assay_all",
              "peer": "peer_value"}
-    out = {"of": "quartiles over the rounds; *_net and gross: of each round's difference"}
+    out = {"of": "quartiles over the rounds; *_net, gross: of each round's difference"}
     out.update({named[name]: quartiles(wall[name]) for name in wall})
     out.update({name: quartiles(paired(wall[a], wall[b]))
                 for name, (a, b) in pairs.items() if a in wall and b in wall})

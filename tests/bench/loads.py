@@ -139,10 +139,9 @@ class Http:
 
     def run(self, seconds):
         before = self.segments()
-        text = run(["nsenter", "-n", "-t", str(self.server.pid),
-                    *pinned(LOAD_CPU, ["wrk", "-t1", "-c8", f"-d{max(1, round(seconds))}s",
-                                       "-s", f"{self.dir}/done.lua",
-                                       f"http://127.0.0.1:{PORT}/"])])
+        wrk = ["wrk", "-t1", "-c8", f"-d{max(1, round(seconds))}s",
+               "-s", f"{self.dir}/done.lua", f"http://127.0.0.1:{PORT}/"]
+        text = run(["nsenter", "-n", "-t", str(self.server.pid), *pinned(LOAD_CPU, wrk)])
         took = re.search(r"took ([0-9.]+)", text)
         if not took or "Non-2xx" in text or "Socket errors" in text:
             raise Unavailable(f"wrk: {text.strip()[-200:]}")
