@@ -157,7 +157,7 @@ def _():
     for path in objects():
         text = subprocess.run([objdump, "-d", path], check=True, capture_output=True,
                               text=True).stdout
-        calls = re.findall(r"\t85 (\w\w) 00 00 ((?:\w\w ){4})", text)
+        calls = re.findall(r"\t85 (\w\w) 00 00 ((?:\w\w ?){4})", text)
         for registers, number in calls:
             number = int.from_bytes(bytes.fromhex(number), "little")
             check(registers != "20", f"{path}: calls a kernel function")
