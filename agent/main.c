@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdio.h>
+#include <string.h>
+#include "cmd.h"
+#include "log.h"
+#include "options.h"
+#include "util.h"
+
+#define EXIT_USAGE 2
+
+static const struct cmd *const cmds[] = { &cmd_agent, &cmd_report, &cmd_probes,
+					  &cmd_doctor };
+
+static int print_help(void)
+{
+	puts("usage: assay COMMAND [OPTION...]\n");
+	for (size_t i = 0; i < COUNT(cmds); i++)
+		printf("  assay %-8s %s\n", cmds[i]->name, cmds[i]->help);
+	puts(
+	    "  assay --version\n\nOptions (assay COMMAND --help shows those of a command):");
+	options_help(stdout, CMD_ALL);
+	return 0;
+}
+
+static int run(const struct cmd *c, int argc, char **argv)
+{
+	struct options o;
+	char cause[512];
+	int rest;
+
+	for (int i = 0; i < argc; i++) {
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
+			printf("usage: assay %s [OPTION...]\n%s\n\n", c->name, c->help);
+			options_help(stdout, c->mask);
+			return 0;
+		}
+	}
+	options_init(&o);
+	rest = options_env(&o, c->mask, cause, sizeof(cause));
+	if (!rest)
+		rest = options_args(&o, c->mask, argc, argv, cause, sizeof(cause));
+	if (rest > 0 && !c->args)
+		snprintf(cause, sizeof(cause), "%.200s: %s takes no arguments", argv[0],
+			 c->name);
+	if (rest < 0 || (rest > 0 && !c->args)) {
+		log_errorx("%s", cause);
+		return EXIT_USAGE;
+	}
+	log_set_level(o.log_level);
+	return c->run(&o, rest, argv);
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : "";
+
+	for (size_t i = 0; i < COUNT(cmds); i++)
+		if (!strcmp(cmds[i]->name, name))
+			return run(cmds[i], argc - 2, argv + 2);
+	if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help"))
+		return print_help();
+	if (!strcmp(name, "--version")) {
+		puts("assay " ASSAY_VERSION);
+		return 0;
+	}
+	if (!strcmp(name, "help-man")) { /* for docs/assay.1; not in --help */
+		options_man(stdout);
+		return 0;
+	}
+	if (*name)
+		log_errorx("%.200s: no such command (try assay --help)", name);
+	else
+		log_errorx("which command? one of agent, report, probes, doctor");
+	return EXIT_USAGE;
+}
