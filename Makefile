@@ -64,9 +64,9 @@ $(BUILD)/%.bpf.o: bpf/%.bpf.c Makefile | $(BUILD)/syscall_table.h
 	$(Q)ulimit -v 4000000; $(CLANG) $(BPF_CFLAGS) -c $< -o $@
 	$(Q)llvm-strip -g $@
 
-$(BUILD)/syscall_table.h: bpf/syscalls.tbl bpf/syscalls.awk
+$(BUILD)/syscall_table.h: bpf/syscalls.tbl bpf/syscalls.sh
 	$(call say,GEN,$@)
-	$(Q)mkdir -p $(@D) && sh bpf/syscalls.awk $(CC) $< > $@
+	$(Q)mkdir -p $(@D) && sh bpf/syscalls.sh $(CC) $< > $@
 
 $(BUILD)/proto/%.pb-c.c $(BUILD)/proto/%.pb-c.h: proto/%.proto
 	$(call say,PROTO,$<)

@@ -145,12 +145,18 @@ struct control {
 	__u64 lost[PROBE_COUNT][LOSS_COUNT];
 };
 
+/*
+ * The arguments of sched_switch: preempt, prev, next; with prev_state at the end
+ * since 5.18; for a while it was second (vendors' kernels). Found in the kernel's BTF.
+ */
+enum switch_form { SWITCH_NO_STATE, SWITCH_STATE_LAST, SWITCH_STATE_SECOND };
+
 /* Set before load, constant for the verifier. */
 struct params {
 	__u32 self_tgid;	/* in the initial pid namespace: never measured */
 	__u32 slots;		/* power of two */
 	__u32 cells[POOLS];	/* size of each pool and of its free list */
-	__u32 switch_args_late; /* sched_switch has prev_state before prev */
+	__u32 switch_form;	/* enum switch_form */
 };
 
 #define CACHE_SIZE 64 /* power of two */

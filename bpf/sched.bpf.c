@@ -86,28 +86,28 @@ static __always_inline void count_switch(struct cpu_state *cpu, struct task_stru
 			  voluntary ? SCHED_VOLUNTARY : SCHED_INVOLUNTARY, 1);
 }
 
-/*
- * Arguments: preempt, prev, next, and since 5.18 prev_state at the end; for a while
- * vendors had it second. The agent looks into BTF (agent/feature.c).
- */
 SEC("tp_btf/sched_switch")
 int sched_switch(unsigned long long *ctx)
 {
 	struct cpu_state *cpu = cpu_get();
 	struct task_struct *prev, *next;
 	bool preempt = ctx[0];
+	__u32 state;
 
-	if (params.switch_args_late) {
+	if (params.switch_form == SWITCH_STATE_SECOND) {
+		state = ctx[1];
 		prev = (void *)ctx[2];
 		next = (void *)ctx[3];
 	} else {
 		prev = (void *)ctx[1];
 		next = (void *)ctx[2];
+		/* the argument, where there is one: the field may change meanwhile */
+		state = params.switch_form == SWITCH_STATE_LAST ? ctx[3] : prev->__state;
 	}
 	if (!cpu)
 		return 0;
 	if (prev->pid)
-		count_switch(cpu, prev, !preempt && prev->__state);
+		count_switch(cpu, prev, !preempt && state);
 	if (next->pid)
 		count_wait(cpu, next);
 	return 0;

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <string.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include "cells.h"
+#include "options.h"
+#include "util.h"
+
+#define MIN_CELLS     256 /* the overflow slot's own, and some */
+#define HASH_OVERHEAD 64  /* of an element of a preallocated hash, and its bucket */
+/* Task storage for sched and syscall: 355 bytes each were measured per thread. */
+#define THREAD_BYTES 710
+
+static const struct {
+	const char *name;
+	uint32_t value_size;
+	bool mapped;
+} maps[MAP_COUNT_] = {
+	[MAP_OWNERS] = { "owners", sizeof(uint64_t), true },
+	[MAP_ROWS] = { "rows", sizeof(struct series_row), true },
+	[MAP_HISTS] = { "hists", sizeof(struct hist_cell), true },
+	[MAP_COUNTS] = { "counts", sizeof(struct count_cell), true },
+	[MAP_FREE_HISTS] = { "free_hists", sizeof(uint32_t), true },
+	[MAP_FREE_COUNTS] = { "free_counts", sizeof(uint32_t), true },
+	[MAP_CONTROL] = { "control", sizeof(struct control), true },
+	[MAP_CGROUP_RING] = { "cgroup_ring", sizeof(struct cgroup_names), true },
+	[MAP_CPUS] = { "cpus", sizeof(struct cpu_state), false },
+	[MAP_OPENS] = { "opens", sizeof(uint32_t), false },
+};
+
+/* An array element's step is its value rounded up to 8 (kernel/bpf/arraymap.c). */
+static size_t step_of(enum cells_map m)
+{
+	return (maps[m].value_size + 7) & ~7UL;
+}
+
+static uint32_t entries_of(const struct cells_plan *p, enum cells_map m)
+{
+	switch (m) {
+	case MAP_OWNERS:
+	case MAP_ROWS:
+		return p->slots;
+	case MAP_HISTS:
+	case MAP_FREE_HISTS:
+		return p->hists;
+	case MAP_COUNTS:
+	case MAP_FREE_COUNTS:
+		return p->counts;
+	case MAP_OPENS:
+		return p->opens;
+	default:
+		return 1;
+	}
+}
+
+static void sum_up(struct cells_plan *p)
+{
+	p->slot_bytes = p->slots * (step_of(MAP_OWNERS) + step_of(MAP_ROWS));
+	p->hist_bytes = p->hists * (step_of(MAP_HISTS) + step_of(MAP_FREE_HISTS));
+	p->count_bytes = p->counts * (step_of(MAP_COUNTS) + step_of(MAP_FREE_COUNTS));
+	p->open_bytes = p->opens * (sizeof(struct open_key) + 8 + HASH_OVERHEAD);
+	p->fixed_bytes = step_of(MAP_CONTROL) + step_of(MAP_CGROUP_RING) +
+			 p->cpus * step_of(MAP_CPUS);
+	p->total = p->slot_bytes + p->hist_bytes + p->count_bytes + p->open_bytes +
+		   p->fixed_bytes;
+}
+
+int cells_plan_for(uint64_t slots, uint64_t memory, uint32_t cpus,
+		   struct cells_plan *plan)
+{
+	uint32_t shards = cpus < SHARDS_MAX ? cpus : SHARDS_MAX, per_slot = 2;
+
+	while (per_slot < shards * 4) /* powers of two: the free lists are rings */
+		per_slot *= 2;
+	*plan = (struct cells_plan){
+		.cpus = cpus,
+		.slots = slots,
+		.hists = slots * per_slot,
+		.counts = slots * 16,
+		.opens = slots * 8,
+		.limit = memory,
+		.thread_bytes = THREAD_BYTES,
+	};
+	for (;;) {
+		sum_up(plan);
+		if (plan->total <= memory)
+			return 0;
+		if (plan->hists > MIN_CELLS)
+			plan->hists /= 2;
+		else if (plan->counts > MIN_CELLS)
+			plan->counts /= 2;
+		else if (plan->opens > MIN_CELLS)
+			plan->opens /= 2;
+		else
+			return -ENOSPC;
+	}
+}
+
+int cells_plan(const struct options *o, struct cells_plan *plan)
+{
+	int cpus = libbpf_num_possible_cpus();
+
+	if (cpus < 0)
+		return cpus;
+	return cells_plan_for(o->slots, o->memory, cpus, plan);
+}
+
+static int create(struct cells *c, enum cells_map m)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts);
+	enum bpf_map_type type = BPF_MAP_TYPE_ARRAY;
+	uint32_t key_size = sizeof(uint32_t), entries = entries_of(&c->plan, m);
+	long page = sysconf(_SC_PAGESIZE);
+
+	if (m == MAP_CPUS)
+		type = BPF_MAP_TYPE_PERCPU_ARRAY;
+	if (m == MAP_OPENS) {
+		type = BPF_MAP_TYPE_HASH;
+		key_size = sizeof(struct open_key);
+	}
+	opts.map_flags = maps[m].mapped ? BPF_F_MMAPABLE : 0;
+	c->fds[m] = bpf_map_create(type, maps[m].name, key_size, maps[m].value_size,
+				   entries, &opts);
+	if (c->fds[m] < 0)
+		return -errno;
+	if (!maps[m].mapped)
+		return 0;
+	c->mem_len[m] = (step_of(m) * entries + page - 1) & ~(page - 1);
+	c->mem[m] = mmap(NULL, c->mem_len[m], PROT_READ | PROT_WRITE, MAP_SHARED,
+			 c->fds[m], 0);
+	if (c->mem[m] == MAP_FAILED) {
+		c->mem[m] = NULL;
+		return -errno;
+	}
+	return 0;
+}
+
+/* Tells each CPU its shard: neighbours share one. */
+static int set_shards(struct cells *c)
+{
+	uint32_t shards = c->plan.cpus < SHARDS_MAX ? c->plan.cpus : SHARDS_MAX, zero = 0;
+	struct cpu_state *states = calloc(c->plan.cpus, sizeof(*states));
+	int err;
+
+	if (!states)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < c->plan.cpus; i++)
+		states[i].shard = (uint64_t)i * shards / c->plan.cpus;
+	err = bpf_map_update_elem(c->fds[MAP_CPUS], &zero, states, BPF_ANY);
+	free(states);
+	return err;
+}
+
+/* The cells that overflow needs when a pool is empty: all of them, made beforehand. */
+static int make_overflow(struct cells *c)
+{
+	static const struct {
+		enum pool pool;
+		uint32_t first, last;
+	} signals[] = {
+#define SIGNAL_ROW(name, pool, values, shards)                                         \
+	{ POOL_##pool, SERIES_##name, SERIES_##name##_LAST },
+		SIGNALS(SIGNAL_ROW)
+	};
+	struct series_row *row = &c->rows[SLOT_OVERFLOW];
+	uint32_t next[POOLS] = { 1, 1 }, size[POOLS] = { c->plan.hists, c->plan.counts };
+	struct open_key key = { .slot = SLOT_OVERFLOW, .attr = OPEN_OTHER };
+	int err;
+
+	for (size_t s = 0; s < COUNT(signals); s++)
+		for (uint32_t i = signals[s].first; i <= signals[s].last; i++)
+			row->cell[i] = next[signals[s].pool]++;
+	for (key.signal = 0; key.signal < OPEN_COUNT; key.signal++) {
+		err = bpf_map_update_elem(c->fds[MAP_OPENS], &key, &next[POOL_COUNT],
+					  BPF_ANY);
+		if (err)
+			return err;
+		next[POOL_COUNT]++;
+	}
+	c->control->open_gen = 1;
+	for (int pool = 0; pool < POOLS; pool++)
+		for (uint32_t i = next[pool]; i < size[pool]; i++)
+			cells_free(c, pool, i);
+	return 0;
+}
+
+int cells_open(const struct cells_plan *plan, struct cells *c)
+{
+	int err;
+
+	memset(c, 0, sizeof(*c));
+	c->plan = *plan;
+	for (int m = 0; m < MAP_COUNT_; m++)
+		c->fds[m] = -1;
+	for (int m = 0; m < MAP_COUNT_; m++) {
+		err = create(c, m);
+		if (err)
+			goto fail;
+	}
+	c->owners = c->mem[MAP_OWNERS];
+	c->rows = c->mem[MAP_ROWS];
+	c->hists = c->mem[MAP_HISTS];
+	c->counts = c->mem[MAP_COUNTS];
+	c->free_cells[POOL_HIST] = c->mem[MAP_FREE_HISTS];
+	c->free_cells[POOL_COUNT] = c->mem[MAP_FREE_COUNTS];
+	c->control = c->mem[MAP_CONTROL];
+	c->names = c->mem[MAP_CGROUP_RING];
+	for (uint32_t slot = 0; slot < SLOT_FIRST; slot++)
+		c->owners[slot] = OWNER_RESERVED;
+	err = set_shards(c);
+	if (!err)
+		err = make_overflow(c);
+	if (!err)
+		return 0;
+fail:
+	cells_close(c);
+	return err;
+}
+
+int cells_reuse(const struct cells *c, struct bpf_object *obj)
+{
+	for (int m = 0; m < MAP_COUNT_; m++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(obj, maps[m].name);
+		int err = map ? bpf_map__reuse_fd(map, c->fds[m]) : 0;
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/*
+ * The free list is a ring with room for every cell. The kernel may have gone past its
+ * end by a few entries when it ran empty: go on from there.
+ */
+void cells_free(struct cells *c, enum pool pool, uint32_t cell)
+{
+	uint32_t size = pool == POOL_HIST ? c->plan.hists : c->plan.counts;
+	uint32_t limit = c->control->cell_limit[pool];
+	uint32_t next = __atomic_load_n(&c->control->cell_next[pool], __ATOMIC_ACQUIRE);
+
+	if ((int32_t)(next - limit) > 0)
+		limit = next;
+	c->free_cells[pool][limit & (size - 1)] = cell;
+	__atomic_store_n(&c->control->cell_limit[pool], limit + 1, __ATOMIC_RELEASE);
+}
+
+void cells_close(struct cells *c)
+{
+	for (int m = 0; m < MAP_COUNT_; m++) {
+		if (c->mem[m])
+			munmap(c->mem[m], c->mem_len[m]);
+		if (c->fds[m] >= 0)
+			close(c->fds[m]);
+		c->mem[m] = NULL;
+		c->fds[m] = -1;
+	}
+}

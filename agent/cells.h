@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The memory that kernel and agent share (bpf/cell.h): planned, created, mapped, and
+ * given to every probe.
+ */
+#ifndef CELLS_H
+#define CELLS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "../bpf/cell.h"
+
+struct bpf_object;
+struct options;
+
+/* Entries and bytes of kernel memory, part by part. */
+struct cells_plan {
+	uint32_t cpus; /* possible ones: per-CPU maps pay for all of them */
+	uint32_t slots, hists, counts, opens;
+	size_t slot_bytes; /* owner table and rows */
+	size_t hist_bytes, count_bytes, open_bytes;
+	size_t fixed_bytes; /* control, names, per-CPU state */
+	size_t total, limit;
+	size_t thread_bytes; /* beside it, for each thread on the node (measured) */
+};
+
+/*
+ * Computes the plan from the options (slots, memory) and the number of possible CPUs:
+ * the pools shrink until all of it fits. -ENOSPC: even the least does not fit.
+ */
+int cells_plan(const struct options *o, struct cells_plan *plan);
+/* The same for a given number of possible CPUs. */
+int cells_plan_for(uint64_t slots, uint64_t memory, uint32_t cpus,
+		   struct cells_plan *plan);
+
+enum cells_map {
+	MAP_OWNERS,
+	MAP_ROWS,
+	MAP_HISTS,
+	MAP_COUNTS,
+	MAP_FREE_HISTS,
+	MAP_FREE_COUNTS,
+	MAP_CONTROL,
+	MAP_CGROUP_RING,
+	MAP_CPUS,
+	MAP_OPENS,
+	MAP_COUNT_,
+};
+
+struct cells {
+	struct cells_plan plan;
+	int fds[MAP_COUNT_];
+	void *mem[MAP_COUNT_]; /* NULL where it is not mapped */
+	size_t mem_len[MAP_COUNT_];
+	/* the same memory, by name */
+	uint64_t *owners;
+	struct series_row *rows;
+	struct hist_cell *hists;
+	struct count_cell *counts;
+	uint32_t *free_cells[POOLS];
+	struct control *control;
+	struct cgroup_names *names;
+};
+
+/* Creates and maps everything, and fills the free lists. -errno on failure. */
+int cells_open(const struct cells_plan *plan, struct cells *c);
+/* Makes an opened, not yet loaded object use these maps. */
+int cells_reuse(const struct cells *c, struct bpf_object *obj);
+/* Gives cells back to the kernel's free list. */
+void cells_free(struct cells *c, enum pool pool, uint32_t cell);
+void cells_close(struct cells *c);
+
+#endif

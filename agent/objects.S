@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The compiled probes, as data: see probes.c. */
+	.section .rodata
+
+.macro object name
+	.balign 8
+	.global \name\()_bpf_o
+	.global \name\()_bpf_o_end
+\name\()_bpf_o:
+	.incbin "build/\name\().bpf.o"
+\name\()_bpf_o_end:
+.endm
+
+	object sched
+	object syscall
+	object tcp
+	object cgroup
+	object self
+
+	.section .note.GNU-stack, "", %progbits

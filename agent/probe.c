@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include "log.h"
+#include "probe.h"
+#include "util.h"
+
+const char *probe_state_name(enum probe_state state)
+{
+	static const char *const names[] = {
+		[PROBE_DISABLED] = "disabled",
+		[PROBE_ATTACHED] = "attached",
+		[PROBE_UNAVAILABLE] = "unavailable",
+	};
+
+	return names[state];
+}
+
+/* libbpf's own words (verifier logs too) are for debugging only. */
+static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	if (log_get_level() < LOG_LEVEL_DEBUG || level == LIBBPF_DEBUG)
+		return 0;
+	return vfprintf(stderr, fmt, ap);
+}
+
+/* Runs an iterator to its end: reading is running. */
+static int run_iter(struct bpf_program *prog)
+{
+	struct bpf_link *link = bpf_program__attach_iter(prog, NULL);
+	char buf[64];
+	ssize_t n;
+	int fd, err = 0;
+
+	if (!link)
+		return -errno;
+	fd = bpf_iter_create(bpf_link__fd(link));
+	if (fd < 0) {
+		err = -errno;
+		goto out;
+	}
+	do {
+		n = read(fd, buf, sizeof(buf));
+	} while (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)));
+	if (n < 0)
+		err = -errno;
+	close(fd);
+out:
+	bpf_link__destroy(link);
+	return err;
+}
+
+static int find_self(uint32_t *tgid)
+{
+	struct bpf_object *obj;
+	struct bpf_program *prog;
+	struct bpf_map *bss;
+	uint32_t zero = 0;
+	int err;
+
+	obj = bpf_object__open_mem(self_bpf_o, self_bpf_o_end - self_bpf_o, NULL);
+	if (!obj)
+		return -errno;
+	err = bpf_object__load(obj);
+	if (err)
+		goto out;
+	prog = bpf_object__next_program(obj, NULL);
+	bss = bpf_object__next_map(obj, NULL);
+	err = prog && bss ? run_iter(prog) : -ENOENT;
+	if (!err)
+		err = bpf_map__lookup_elem(bss, &zero, sizeof(zero), tgid, sizeof(*tgid),
+					   0);
+out:
+	bpf_object__close(obj);
+	return err;
+}
+
+/* The arguments of sched_switch, from the prototype of its tracepoint in BTF. */
+static int find_switch_form(uint32_t *form)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	const struct btf_type *t;
+	const struct btf_param *args;
+	int id, n;
+
+	if (!btf)
+		return -errno;
+	id = btf__find_by_name_kind(btf, "btf_trace_sched_switch", BTF_KIND_TYPEDEF);
+	t = id < 0 ? NULL : btf__type_by_id(btf, id);
+	t = t ? btf__type_by_id(btf, t->type) : NULL;		 /* the pointer */
+	t = t && btf_is_ptr(t) ? btf__type_by_id(btf, t->type) : NULL; /* the function */
+	if (!t || !btf_is_func_proto(t)) {
+		btf__free(btf);
+		return -ENOENT;
+	}
+	args = btf_params(t); /* the first is the tracepoint's own data */
+	n = btf_vlen(t);
+	*form = SWITCH_NO_STATE;
+	if (n >= 5)
+		*form = btf_is_ptr(btf__type_by_id(btf, args[2].type)) ?
+				SWITCH_STATE_LAST :
+				SWITCH_STATE_SECOND;
+	btf__free(btf);
+	return 0;
+}
+
+int probe_params(const struct cells_plan *plan, struct params *params)
+{
+	int err;
+
+	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
+	libbpf_set_print(print_libbpf);
+	*params = (struct params){
+		.slots = plan->slots,
+		.cells = { plan->hists, plan->counts },
+	};
+	err = find_switch_form(&params->switch_form);
+	return err ? err : find_self(&params->self_tgid);
+}
+
+static int set_params(struct bpf_object *obj, const struct params *params)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, obj) {
+		if (!strstr(bpf_map__name(map), ".rodata.params"))
+			continue;
+		return bpf_map__set_initial_value(map, params, sizeof(*params));
+	}
+	return -ENOENT;
+}
+
+/* What the user can do with an error of the load. */
+static const char *hint_of(int err)
+{
+	switch (-err) {
+	case ESRCH:
+	case ENOENT:
+		return "this kernel lacks one of its tracepoints";
+	case EPERM:
+		return "not permitted: CAP_BPF and CAP_PERFMON are needed";
+	case EACCES:
+	case EINVAL:
+		return "refused by this kernel's verifier (see --log-level debug)";
+	case ENOMEM:
+		return "no memory";
+	default:
+		return strerror(-err);
+	}
+}
+
+static int attach(struct probe *p)
+{
+	struct bpf_program *prog;
+	int err;
+
+	bpf_object__for_each_program(prog, p->obj) {
+		struct bpf_link *link;
+
+		if (strncmp(bpf_program__section_name(prog), "iter", 4) == 0) {
+			err = run_iter(prog);
+			if (err)
+				return err;
+			continue;
+		}
+		if (p->link_count == PROBE_LINKS)
+			return -E2BIG;
+		link = bpf_program__attach(prog);
+		if (!link)
+			return -errno;
+		p->links[p->link_count++] = link;
+	}
+	return 0;
+}
+
+void probe_open(struct probe *p, const struct probe_desc *desc, const struct cells *c,
+		const struct params *params)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = desc->name);
+	const char *what = "open";
+	int err;
+
+	memset(p, 0, sizeof(*p));
+	p->desc = desc;
+	p->obj = bpf_object__open_mem(desc->elf, desc->elf_end - desc->elf, &opts);
+	err = p->obj ? set_params(p->obj, params) : -errno;
+	if (!err)
+		err = cells_reuse(c, p->obj);
+	if (!err) {
+		what = "load";
+		err = bpf_object__load(p->obj);
+	}
+	if (!err) {
+		what = "attach";
+		err = attach(p);
+	}
+	if (!err) {
+		p->state = PROBE_ATTACHED;
+		return;
+	}
+	probe_close(p);
+	p->desc = desc;
+	p->state = PROBE_UNAVAILABLE;
+	snprintf(p->reason, sizeof(p->reason), "cannot %s: %s", what, hint_of(err));
+}
+
+uint64_t probe_recursion_misses(const struct probe *p)
+{
+	struct bpf_program *prog;
+	uint64_t sum = 0;
+
+	if (!p->obj)
+		return 0;
+	bpf_object__for_each_program(prog, p->obj) {
+		struct bpf_prog_info info = {};
+		uint32_t len = sizeof(info);
+
+		if (!bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len))
+			sum += info.recursion_misses;
+	}
+	return sum;
+}
+
+void probe_close(struct probe *p)
+{
+	for (size_t i = 0; i < p->link_count; i++)
+		bpf_link__destroy(p->links[i]);
+	bpf_object__close(p->obj);
+	memset(p, 0, sizeof(*p));
+}

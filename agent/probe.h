@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Loads one probe: open, parameters, shared maps, verify, attach. Each stands alone:
+ * one that cannot be had is reported, and the others go on. Nothing is pinned; when
+ * the process ends in whatever way, the kernel detaches.
+ */
+#ifndef PROBE_H
+#define PROBE_H
+
+#include <stdint.h>
+#include "cells.h"
+#include "probes.h"
+
+#define PROBE_LINKS 8
+
+enum probe_state { PROBE_DISABLED, PROBE_ATTACHED, PROBE_UNAVAILABLE };
+
+struct probe {
+	const struct probe_desc *desc;
+	enum probe_state state;
+	char reason[200]; /* why it is not attached */
+	struct bpf_object *obj;
+	struct bpf_link *links[PROBE_LINKS];
+	size_t link_count;
+};
+
+/* "attached", "unavailable" or "disabled". */
+const char *probe_state_name(enum probe_state state);
+
+/*
+ * Fills the parameters that are the same for every probe: our process id in the
+ * initial pid namespace, the arguments of sched_switch, sizes. -errno on failure.
+ */
+int probe_params(const struct cells_plan *plan, struct params *params);
+
+/*
+ * Loads and attaches. Programs are attached in the order of their file; an iterator is
+ * run once, to its end, at its place. Afterwards p->state and p->reason tell.
+ */
+void probe_open(struct probe *p, const struct probe_desc *desc, const struct cells *c,
+		const struct params *params);
+
+/* Runs of our programs that the kernel skipped, because they were already running on
+ * that CPU (bpf_prog_info.recursion_misses). */
+uint64_t probe_recursion_misses(const struct probe *p);
+
+void probe_close(struct probe *p);
+
+#endif

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "../bpf/cell.h"
+#include "probes.h"
+#include "util.h"
+
+extern const unsigned char sched_bpf_o[], sched_bpf_o_end[];
+extern const unsigned char syscall_bpf_o[], syscall_bpf_o_end[];
+extern const unsigned char tcp_bpf_o[], tcp_bpf_o_end[];
+extern const unsigned char cgroup_bpf_o[], cgroup_bpf_o_end[];
+
+const struct probe_desc probe_descs[] = {
+	[PROBE_SCHED] = {
+		.name = "sched",
+		.hooks = "sched_switch, task_newtask, iter/task",
+		.help = "time that tasks wait for a CPU, context switches",
+		.elf = sched_bpf_o,
+		.elf_end = sched_bpf_o_end,
+	},
+	[PROBE_SYSCALL] = {
+		.name = "syscall",
+		.hooks = "sys_enter, sys_exit",
+		.help = "system call durations by class, errors by errno",
+		.elf = syscall_bpf_o,
+		.elf_end = syscall_bpf_o_end,
+	},
+	[PROBE_TCP] = {
+		.name = "tcp",
+		.hooks = "inet_sock_set_state, tcp_probe, net_dev_queue, tcp_send_reset, "
+			 "tcp_receive_reset, iter/task_file",
+		.help = "connects, responses, round-trip time, bytes, retransmits, resets",
+		.elf = tcp_bpf_o,
+		.elf_end = tcp_bpf_o_end,
+	},
+	[PROBE_CGROUP] = {
+		.name = "cgroup",
+		.hooks = "cgroup_mkdir",
+		.help = "names of short-lived workloads",
+		.always = 1,
+		.elf = cgroup_bpf_o,
+		.elf_end = cgroup_bpf_o_end,
+	},
+};
+
+const size_t probe_desc_count = COUNT(probe_descs);
+_Static_assert(COUNT(probe_descs) == PROBE_COUNT, "one row for each enum probe_id");

@@ -1,0 +1,439 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <bpf/bpf.h>
+#include "snapshot.h"
+#include "util.h"
+
+/* The fixed signals as the kernel lays them out in a row, and where we fold them to. */
+static const struct signal_desc {
+	enum pool pool;
+	uint32_t first, values, shards;
+} signals[] = {
+#define SIGNAL_DESC(name, pool, values, shards)                                        \
+	[SIGNAL_##name] = { POOL_##pool, SERIES_##name, values, shards },
+	SIGNALS(SIGNAL_DESC)
+};
+
+enum slot_state { SLOT_EMPTY, SLOT_LIVE, SLOT_QUARANTINE };
+
+struct slot {
+	uint64_t owner;
+	enum slot_state state;
+	bool again; /* was in quarantine at the reap before this one */
+	struct workload *workload;
+};
+
+struct open_cell {
+	struct open_key key;
+	uint32_t cell;
+};
+
+struct snapshot {
+	struct cells *cells;
+	struct cgroups *cgroups;
+	struct slot *slots;
+	struct hist_cell **seen_hists; /* by cell number: what we added so far */
+	struct count_cell **seen_counts;
+	struct open_cell *opens;
+	size_t open_count;
+	uint32_t open_gen;
+	struct workload **workloads;
+	size_t count, room;
+	uint64_t time_ns;
+};
+
+unsigned int snapshot_values(enum signal signal)
+{
+	return signals[signal].values;
+}
+
+size_t snapshot_index(enum signal signal, unsigned int v)
+{
+	size_t at = v;
+
+	for (int i = 0; i < (int)signal; i++)
+		if (signals[i].pool == signals[signal].pool)
+			at += signals[i].values;
+	return at;
+}
+
+static void workload_free(struct workload *w)
+{
+	if (!w)
+		return;
+	for (size_t i = 0; i < SNAPSHOT_HISTS; i++)
+		free(w->hists[i]);
+	free(w->opens);
+	free(w->path);
+	free(w->instance);
+	free(w);
+}
+
+static struct workload *add_workload(struct snapshot *s, const struct workload_id *id,
+				     const char *path)
+{
+	struct workload *w;
+
+	if (s->count == s->room) {
+		size_t room = s->room ? s->room * 2 : 64;
+		struct workload **p = reallocarray(s->workloads, room, sizeof(*p));
+
+		if (!p)
+			return NULL;
+		s->workloads = p;
+		s->room = room;
+	}
+	w = calloc(1, sizeof(*w));
+	if (!w)
+		return NULL;
+	w->id = *id;
+	w->start_ns = s->time_ns;
+	w->path = path ? strdup(path) : NULL;
+	if (path && !w->path) {
+		workload_free(w);
+		return NULL;
+	}
+	s->workloads[s->count++] = w;
+	return w;
+}
+
+/* The workload of a path: two slots (or cgroup ids) of one path are one workload. */
+static struct workload *find_workload(struct snapshot *s, const char *path)
+{
+	struct workload_id id;
+
+	for (size_t i = SLOT_FIRST; i < s->count; i++)
+		if (strcmp(s->workloads[i]->path, path) == 0) {
+			s->workloads[i]->gone = false;
+			return s->workloads[i];
+		}
+	workload_identify(path, &id);
+	return add_workload(s, &id, path);
+}
+
+/* The first workloads stand for the slots with a fixed meaning, in their order. */
+static int add_fixed(struct snapshot *s)
+{
+	static const struct workload_id ids[] = {
+		[SLOT_OVERFLOW] = { .kind = WORKLOAD_OVERFLOW, .name = "overflow" },
+		[SLOT_KERNEL] = { .kind = WORKLOAD_KERNEL, .name = "kernel" },
+		[SLOT_UNKNOWN] = { .kind = WORKLOAD_UNKNOWN, .name = "unknown" },
+	};
+
+	for (size_t i = 0; i < COUNT(ids); i++) {
+		struct workload *w = add_workload(s, &ids[i], NULL);
+
+		if (!w)
+			return -ENOMEM;
+		s->slots[i] = (struct slot){ OWNER_RESERVED, SLOT_LIVE, false, w };
+	}
+	return 0;
+}
+
+int snapshot_open(struct cells *c, struct cgroups *g, struct snapshot **out)
+{
+	struct snapshot *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	s->cells = c;
+	s->cgroups = g;
+	s->time_ns = now_wall_ns();
+	s->slots = calloc(c->plan.slots, sizeof(*s->slots));
+	s->seen_hists = calloc(c->plan.hists, sizeof(*s->seen_hists));
+	s->seen_counts = calloc(c->plan.counts, sizeof(*s->seen_counts));
+	if (!s->slots || !s->seen_hists || !s->seen_counts || add_fixed(s)) {
+		snapshot_close(s);
+		return -ENOMEM;
+	}
+	*out = s;
+	return 0;
+}
+
+/*
+ * Adds what a cell grew by. Both sides are read once per word; a word that the kernel
+ * changes meanwhile is simply the next reading's.
+ */
+static int add_hist(struct snapshot *s, uint32_t n, struct hist **into)
+{
+	const volatile struct hist_cell *now;
+	struct hist_cell *seen;
+	struct hist *h;
+
+	if (!n || n >= s->cells->plan.hists)
+		return 0;
+	now = &s->cells->hists[n];
+	if (!*into)
+		*into = calloc(1, sizeof(**into));
+	if (!s->seen_hists[n])
+		s->seen_hists[n] = calloc(1, sizeof(**s->seen_hists));
+	h = *into;
+	seen = s->seen_hists[n];
+	if (!h || !seen)
+		return -ENOMEM;
+	for (int i = 0; i < BUCKET_COUNT; i++) {
+		uint32_t value = now->buckets[i];
+
+		h->buckets[i] += (uint32_t)(value - seen->buckets[i]); /* folds wraps */
+		seen->buckets[i] = value;
+	}
+	uint64_t sum = now->sum_ns;
+
+	h->sum_ns += sum - seen->sum_ns;
+	seen->sum_ns = sum;
+	return 0;
+}
+
+static int add_count(struct snapshot *s, uint32_t n, uint64_t lanes[], int lane_count)
+{
+	const volatile struct count_cell *now;
+	struct count_cell *seen;
+
+	if (!n || n >= s->cells->plan.counts)
+		return 0;
+	now = &s->cells->counts[n];
+	if (!s->seen_counts[n])
+		s->seen_counts[n] = calloc(1, sizeof(**s->seen_counts));
+	seen = s->seen_counts[n];
+	if (!seen)
+		return -ENOMEM;
+	for (int i = 0; i < lane_count; i++) {
+		uint64_t value = now->lane[i];
+
+		lanes[i] += value - seen->lane[i];
+		seen->lane[i] = value;
+	}
+	return 0;
+}
+
+static int read_row(struct snapshot *s, uint32_t slot, struct workload *w)
+{
+	const volatile struct series_row *row = &s->cells->rows[slot];
+	int err = 0;
+
+	for (size_t sig = 0; sig < COUNT(signals); sig++) {
+		const struct signal_desc *d = &signals[sig];
+
+		for (uint32_t i = 0; i < d->values * d->shards; i++) {
+			size_t at = snapshot_index(sig, i / d->shards);
+			uint32_t cell = row->cell[d->first + i];
+
+			if (d->pool == POOL_HIST)
+				err |= add_hist(s, cell, &w->hists[at]);
+			else
+				err |= add_count(s, cell, w->counts[at], LANES);
+		}
+	}
+	return err ? -ENOMEM : 0;
+}
+
+/* Lists the hash of open values anew; only needed when it has changed. */
+static int list_opens(struct snapshot *s)
+{
+	uint32_t gen = __atomic_load_n(&s->cells->control->open_gen, __ATOMIC_ACQUIRE);
+	uint32_t max = s->cells->plan.opens, steps = 0;
+	int fd = s->cells->fds[MAP_OPENS];
+	struct open_key *prev = NULL, key;
+
+	if (gen == s->open_gen)
+		return 0;
+	if (!s->opens)
+		s->opens = calloc(max, sizeof(*s->opens));
+	if (!s->opens)
+		return -ENOMEM;
+	s->open_count = 0;
+	while (s->open_count < max && steps++ < 2 * max &&
+	       bpf_map_get_next_key(fd, prev, &key) == 0) {
+		struct open_cell *o = &s->opens[s->open_count];
+
+		o->key = key;
+		if (bpf_map_lookup_elem(fd, &key, &o->cell) == 0)
+			s->open_count++;
+		prev = &o->key;
+	}
+	s->open_gen = gen;
+	return 0;
+}
+
+static int add_open(struct snapshot *s, struct workload *w, const struct open_cell *o)
+{
+	struct open_total *t = NULL;
+	size_t i;
+
+	for (i = 0; i < w->open_count; i++)
+		if (w->opens[i].signal == o->key.signal && w->opens[i].attr == o->key.attr)
+			t = &w->opens[i];
+	if (!t) {
+		t = reallocarray(w->opens, w->open_count + 1, sizeof(*t));
+		if (!t)
+			return -ENOMEM;
+		w->opens = t;
+		t = &w->opens[w->open_count++];
+		*t = (struct open_total){ o->key.signal, o->key.attr, 0 };
+	}
+	return add_count(s, o->cell, &t->value, 1);
+}
+
+/*
+ * Who owns a slot now. One that cannot be named counts in `unknown`, and is asked for
+ * again at the next reading; what was counted there stays there.
+ */
+static struct workload *owner_of(struct snapshot *s, uint32_t i)
+{
+	struct slot *slot = &s->slots[i];
+	const char *path;
+	uint64_t owner;
+
+	if (i < SLOT_FIRST || slot->state == SLOT_QUARANTINE)
+		return slot->workload;
+	owner = __atomic_load_n(&s->cells->owners[i], __ATOMIC_ACQUIRE);
+	if (owner < OWNER_FIRST_ID)
+		return NULL;
+	if (slot->state == SLOT_LIVE && slot->owner == owner && slot->workload)
+		return slot->workload;
+	slot->owner = owner;
+	slot->state = SLOT_LIVE;
+	path = cgroups_path(s->cgroups, owner);
+	slot->workload = path ? find_workload(s, path) : NULL;
+	return slot->workload ? slot->workload : s->workloads[SLOT_UNKNOWN];
+}
+
+int snapshot_read(struct snapshot *s)
+{
+	int err = 0;
+
+	s->time_ns = now_wall_ns();
+	cgroups_refresh(s->cgroups);
+	for (uint32_t i = 0; i < s->cells->plan.slots; i++) {
+		struct workload *w = owner_of(s, i);
+
+		if (w)
+			err |= read_row(s, i, w);
+	}
+	err |= list_opens(s);
+	for (size_t i = 0; i < s->open_count; i++) {
+		struct workload *w = owner_of(s, s->opens[i].key.slot);
+
+		if (w)
+			err |= add_open(s, w, &s->opens[i]);
+	}
+	return err ? -ENOMEM : 0;
+}
+
+/* Gives a slot and its cells back. The caller has read them for the last time. */
+static void free_slot(struct snapshot *s, uint32_t i)
+{
+	struct series_row *row = &s->cells->rows[i];
+
+	for (size_t sig = 0; sig < COUNT(signals); sig++)
+		for (uint32_t k = 0; k < signals[sig].values * signals[sig].shards; k++) {
+			uint32_t *cell = &row->cell[signals[sig].first + k];
+
+			if (*cell)
+				cells_free(s->cells, signals[sig].pool, *cell);
+			*cell = 0;
+		}
+	for (size_t k = 0; k < s->open_count; k++) {
+		struct open_cell *o = &s->opens[k];
+
+		if (o->key.slot != i)
+			continue;
+		if (bpf_map_delete_elem(s->cells->fds[MAP_OPENS], &o->key) == 0)
+			cells_free(s->cells, POOL_COUNT, o->cell);
+		s->open_gen = 0; /* list them anew */
+	}
+	memset(row->open_used, 0, sizeof(row->open_used));
+	__atomic_store_n(&s->cells->owners[i], OWNER_FREE, __ATOMIC_RELEASE);
+	__atomic_fetch_add(&s->cells->control->free_gen, 1, __ATOMIC_RELEASE);
+	s->slots[i] = (struct slot){ 0 };
+}
+
+/* Is this workload without any slot now? */
+static bool is_gone(const struct snapshot *s, const struct workload *w)
+{
+	for (uint32_t i = 0; i < s->cells->plan.slots; i++)
+		if (s->slots[i].workload == w)
+			return false;
+	return true;
+}
+
+void snapshot_reap(struct snapshot *s)
+{
+	for (uint32_t i = SLOT_FIRST; i < s->cells->plan.slots; i++) {
+		struct slot *slot = &s->slots[i];
+		struct workload *w = slot->workload;
+
+		if (slot->state == SLOT_QUARANTINE && slot->again) {
+			free_slot(s, i);
+			if (w && is_gone(s, w))
+				w->gone = true;
+		} else if (slot->state == SLOT_QUARANTINE) {
+			slot->again = true;
+		} else if (slot->state == SLOT_LIVE && w &&
+			   !cgroups_exists(s->cgroups, w->path, slot->owner)) {
+			slot->state = SLOT_QUARANTINE;
+			__atomic_store_n(&s->cells->owners[i], OWNER_RESERVED,
+					 __ATOMIC_RELEASE);
+		} else if (slot->state == SLOT_LIVE && !w) {
+			/* never named, and not there any more: nobody to ask */
+			slot->state = SLOT_QUARANTINE;
+			slot->workload = s->workloads[SLOT_UNKNOWN];
+			__atomic_store_n(&s->cells->owners[i], OWNER_RESERVED,
+					 __ATOMIC_RELEASE);
+		}
+	}
+}
+
+void snapshot_drop(struct snapshot *s)
+{
+	size_t kept = SLOT_FIRST;
+
+	for (size_t i = SLOT_FIRST; i < s->count; i++) {
+		struct workload *w = s->workloads[i];
+
+		if (w->gone)
+			workload_free(w);
+		else
+			s->workloads[kept++] = w;
+	}
+	s->count = kept;
+}
+
+struct workload **snapshot_workloads(struct snapshot *s, size_t *count,
+				     uint64_t *time_ns)
+{
+	*count = s->count;
+	*time_ns = s->time_ns;
+	return s->workloads;
+}
+
+uint32_t snapshot_slots(const struct snapshot *s)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < s->cells->plan.slots; i++)
+		n += s->slots[i].state != SLOT_EMPTY;
+	return n;
+}
+
+void snapshot_close(struct snapshot *s)
+{
+	if (!s)
+		return;
+	for (size_t i = 0; i < s->count; i++)
+		workload_free(s->workloads[i]);
+	free(s->workloads);
+	if (s->seen_hists)
+		for (uint32_t i = 0; i < s->cells->plan.hists; i++)
+			free(s->seen_hists[i]);
+	if (s->seen_counts)
+		for (uint32_t i = 0; i < s->cells->plan.counts; i++)
+			free(s->seen_counts[i]);
+	free(s->seen_hists);
+	free(s->seen_counts);
+	free(s->opens);
+	free(s->slots);
+	free(s);
+}

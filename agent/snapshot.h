@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Adds the kernel's cells up into workloads, in 64 bits.
+ *
+ * Cells are never zeroed, neither by us nor by the kernel: for each we keep what it
+ * was when we last looked, and add the difference to the workload that owns it now.
+ * So the 32-bit buckets may wrap, and a cell may go to another owner, and no event is
+ * lost or counted twice.
+ */
+#ifndef SNAPSHOT_H
+#define SNAPSHOT_H
+
+#include "cells.h"
+#include "metric.h"
+#include "workload.h"
+
+/* Values of all histogram, and of all counter signals: shards are folded. */
+#define SNAPSHOT_HISTS	16
+#define SNAPSHOT_COUNTS 4
+
+struct open_total {
+	uint32_t signal, attr; /* enum open_signal; errno or OPEN_OTHER */
+	uint64_t value;
+};
+
+struct workload {
+	struct workload_id id;
+	char *path; /* cgroup v2 path, NULL when it has none */
+	char *instance; /* service.instance.id, made by resource.c */
+	uint64_t start_ns; /* wall clock: when its series begin */
+	bool gone;	   /* its slots are free again: export once more, then drop */
+	struct hist *hists[SNAPSHOT_HISTS]; /* NULL: no event yet */
+	uint64_t counts[SNAPSHOT_COUNTS][LANES];
+	struct open_total *opens;
+	size_t open_count;
+};
+
+struct snapshot;
+
+/* The cells and cgroups are borrowed. */
+int snapshot_open(struct cells *c, struct cgroups *g, struct snapshot **out);
+/* Reads all cells. -ENOMEM: some differences wait for the next reading. */
+int snapshot_read(struct snapshot *s);
+/*
+ * Looks for cgroups that are gone: their slots go into quarantine; those that were in
+ * quarantine at the last call are read once more and freed with their cells.
+ */
+void snapshot_reap(struct snapshot *s);
+/* Drops the workloads that are gone: call after an export that showed them. */
+void snapshot_drop(struct snapshot *s);
+/* The workloads, and the wall clock of the latest reading. */
+struct workload **snapshot_workloads(struct snapshot *s, size_t *count,
+				     uint64_t *time_ns);
+/* Slots in use now. */
+uint32_t snapshot_slots(const struct snapshot *s);
+void snapshot_close(struct snapshot *s);
+
+/* Where a signal's value v is in hists[] or counts[]. */
+size_t snapshot_index(enum signal signal, unsigned int v);
+/* How many values a signal has. */
+unsigned int snapshot_values(enum signal signal);
+
+#endif
