@@ -26,10 +26,11 @@ ALLOWED = {
     1: "map_lookup_elem", 2: "map_update_elem", 3: "map_delete_elem",
     5: "ktime_get_ns", 8: "get_smp_processor_id", 14: "get_current_pid_tgid",
     35: "get_current_task", 80: "get_current_cgroup_id", 107: "sk_storage_get",
-    108: "sk_storage_delete", 113: "probe_read_kernel", 118: "jiffies64",
-    127: "seq_write", 137: "skc_to_tcp_sock", 156: "task_storage_get",
-    157: "task_storage_delete", 158: "get_current_task_btf", 162: "sock_from_file",
-    175: "task_pt_regs", 181: "loop", 195: "map_lookup_percpu_elem",
+    108: "sk_storage_delete", 113: "probe_read_kernel", 115: "probe_read_kernel_str",
+    118: "jiffies64", 127: "seq_write", 137: "skc_to_tcp_sock",
+    156: "task_storage_get", 157: "task_storage_delete", 158: "get_current_task_btf",
+    162: "sock_from_file", 175: "task_pt_regs", 181: "loop",
+    195: "map_lookup_percpu_elem",
 }
 
 # What the verifier makes of them when the program is loaded.
