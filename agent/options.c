@@ -5,6 +5,7 @@
 #include <string.h>
 #include "cmd.h"
 #include "options.h"
+#include "probes.h"
 #include "util.h"
 
 #define SECOND 1000ULL
@@ -202,6 +203,22 @@ static int check_pairs(const char *s)
 	return 0;
 }
 
+/* Names of probes, with commas between; at least one. */
+static int check_probes(const char *s)
+{
+	do {
+		size_t len = strcspn(s, ","), i = 0;
+
+		while (i < probe_desc_count && (strlen(probe_descs[i].name) != len ||
+						memcmp(probe_descs[i].name, s, len)))
+			i++;
+		if (i == probe_desc_count)
+			return -EINVAL;
+		s += len;
+	} while (*s++);
+	return 0;
+}
+
 /* otel: the value is from a variable of OpenTelemetry, whose times are plain ms. */
 static int set(struct options *o, const struct option_desc *d, const char *s, bool otel)
 {
@@ -228,6 +245,9 @@ static int set(struct options *o, const struct option_desc *d, const char *s, bo
 		break;
 	case OPTION_PAIRS:
 		err = check_pairs(s);
+		break;
+	case OPTION_PROBES:
+		err = check_probes(s);
 		break;
 	default:
 		err = *s ? 0 : -EINVAL;
@@ -294,9 +314,23 @@ static void print_allowed(FILE *f, const struct option_desc *d, bool otel)
 	case OPTION_PAIRS:
 		fputs("key=value,key=value", f);
 		break;
+	case OPTION_PROBES:
+		fputs("names with commas between, of", f);
+		for (size_t i = 0; i < probe_desc_count; i++)
+			fprintf(f, " %s", probe_descs[i].name);
+		break;
 	default:
 		fputs("a name, not empty", f);
 	}
+}
+
+/* What a user typed may hold anything; an error is one line all the same. */
+static int keep_line(char *cause)
+{
+	for (; *cause; cause++)
+		if (iscntrl((unsigned char)*cause))
+			*cause = '?';
+	return -EINVAL;
 }
 
 static int say_bad(const struct option_desc *d, const char *name, const char *s,
@@ -313,7 +347,7 @@ static int say_bad(const struct option_desc *d, const char *name, const char *s,
 	print_allowed(f, d, otel);
 	fclose(f);
 	cause[len - 1] = '\0';
-	return -EINVAL;
+	return keep_line(cause);
 }
 
 /* The endpoint of all signals: the metrics have their own path below it. */
@@ -403,7 +437,7 @@ static int set_flag(struct options *o, unsigned int mask, int argc, char **argv,
 
 	if (!d || strncmp(argv[*at], "--", 2)) {
 		snprintf(cause, len, "%.200s: no such option", argv[*at]);
-		return -EINVAL;
+		return keep_line(cause);
 	}
 	snprintf(name, sizeof(name), "--%s", d->key);
 	if (key[key_len] == '=')

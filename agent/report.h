@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What `assay report` shows: numbers of a frame, as JSON (docs/report.schema.json) and
+ * as a table for a person in an incident (report_table.c).
+ */
+#ifndef REPORT_H
+#define REPORT_H
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/utsname.h>
+#include "frame.h"
+
+struct report {
+	const struct frame *frame; /* sums are what happened in duration_s */
+	double duration_s;
+	bool from_agent; /* else this command measured by itself */
+};
+
+/* Geometric middle of the bucket that holds the percentile, in s; 0: zero bucket, or no
+ * value. */
+double report_quantile(const struct hist *h, unsigned int percent);
+/* Upper bound of the highest bucket that is not empty, in s. 0: no value. */
+double report_max(const struct hist *h);
+
+/* The value of a series that is no histogram. */
+double report_value(const struct frame_series *s);
+/* Did anything happen: a count or a sum above 0; what is no difference never did. */
+bool report_has_events(const struct frame_series *s);
+/* The index after the last series of the same resource as series `first`. */
+size_t report_group_end(const struct frame *f, size_t first);
+/* Is the resource a workload, and not the agent itself? */
+bool report_is_workload(const struct frame_attrs *resource);
+
+/* The node's name as exports tell it, or this host's as uname(2) told. */
+const char *report_node(const struct frame *f, const struct utsname *u);
+
+/* Print the whole report. 0 or -errno (-ENOMEM, -EIO). */
+int report_json(const struct report *r, FILE *f);
+int report_table(const struct report *r, FILE *f);
+
+#endif

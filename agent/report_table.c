@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The table of `assay report`. A workload has a block for each golden signal that it
+ * has numbers for; what hurts comes first. What a new metric shows as follows from
+ * its name and kind, so that it needs a row here only to get a better label.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "report.h"
+#include "units.h"
+#include "util.h"
+
+#define WIDTH	    96 /* fits a terminal of 100 columns */
+#define INDENT	    13
+#define LABEL	    34
+#define WORKLOADS   20 /* those after them are only counted */
+#define ERROR_ITEMS 8
+
+enum signal { LATENCY, WAITS, TRAFFIC, ERRORS, SATURATION, SIGNALS };
+
+static const char *const signal_names[SIGNALS] = {
+	"LATENCY", "waiting", "TRAFFIC", "ERRORS", "SATURATION",
+};
+
+/* How a metric is shown. Metrics without a row: see find_view. */
+struct view {
+	const char *metric, *label;
+	enum signal signal;
+};
+
+static const struct view views[] = {
+	{ "assay.tcp.response.duration", "tcp response", LATENCY },
+	{ "assay.tcp.connect.duration", "tcp connect", LATENCY },
+	{ "assay.tcp.rtt", "tcp round trip", LATENCY },
+	{ "assay.syscall.duration", "system calls", LATENCY },
+	{ "assay.tcp.io", "tcp", TRAFFIC },
+	{ "assay.tcp.connections", "connections", TRAFFIC },
+	{ "assay.tcp.connection.count", "open now", TRAFFIC },
+	{ "assay.sched.context_switches", "switches", TRAFFIC },
+	{ "assay.tcp.connect.errors", "connect", ERRORS },
+	{ "assay.tcp.response.errors", "no response", ERRORS },
+	{ "assay.tcp.retransmits", "retransmits", ERRORS },
+	{ "assay.tcp.resets", "resets", ERRORS },
+	{ "assay.syscall.errors", "", ERRORS },
+	{ "assay.sched.wait.duration", "wait for a CPU", SATURATION },
+};
+
+/* In these classes a call mostly waits for others: that is no latency of the node. */
+static const char *const wait_classes[] = { "socket", "pipe", "sync", "wait" };
+
+/* A line or an item of one workload. */
+struct item {
+	const struct frame_series *s;
+	enum signal signal;
+	size_t order;
+	char label[64];
+};
+
+struct block {
+	const struct frame_attrs *resource;
+	struct item *items;
+	size_t count;
+	double score;
+};
+
+static bool ends_with(const char *s, const char *end)
+{
+	size_t len = strlen(s), end_len = strlen(end);
+
+	return len >= end_len && !strcmp(s + len - end_len, end);
+}
+
+static struct view find_view(const struct frame_series *s, size_t *order)
+{
+	for (*order = 0; *order < COUNT(views); (*order)++)
+		if (!strcmp(views[*order].metric, s->name))
+			return views[*order];
+	return (struct view){
+		s->name,
+		s->name + (strncmp(s->name, "assay.", 6) ? 0 : 6),
+		s->kind == METRIC_HISTOGRAM	? LATENCY
+		: ends_with(s->name, ".errors") ? ERRORS
+						: TRAFFIC,
+	};
+}
+
+static bool is_wait(const struct frame_series *s)
+{
+	const char *class = frame_attr(&s->attrs, "assay.syscall.class");
+
+	for (size_t i = 0; class && i < COUNT(wait_classes); i++)
+		if (!strcmp(class, wait_classes[i]))
+			return true;
+	return false;
+}
+
+static void fill_item(struct item *item, const struct frame_series *s)
+{
+	struct view v = find_view(s, &item->order);
+	size_t at;
+
+	item->s = s;
+	item->signal = v.signal == LATENCY && is_wait(s) ? WAITS : v.signal;
+	at = snprintf(item->label, sizeof(item->label), "%s",
+		      item->signal == WAITS ? "in calls" : v.label);
+	for (size_t i = 0; i < s->attrs.count && at < sizeof(item->label); i++) {
+		if (!strcmp(s->attrs.list[i].key, "otel.metric.overflow"))
+			continue;
+		at += snprintf(item->label + at, sizeof(item->label) - at, "%s%s",
+			       at ? " " : "", s->attrs.list[i].value);
+	}
+}
+
+static uint64_t item_count(const struct item *item)
+{
+	return item->s->kind == METRIC_HISTOGRAM ? hist_count(item->s->hist)
+						 : (uint64_t)report_value(item->s);
+}
+
+/* Errors by count, all others by their order in `views`, then as they come. */
+static int compare_items(const void *a, const void *b)
+{
+	const struct item *x = a, *y = b;
+
+	if (x->signal != y->signal)
+		return x->signal < y->signal ? -1 : 1;
+	if (x->signal == ERRORS && item_count(x) != item_count(y))
+		return item_count(x) > item_count(y) ? -1 : 1;
+	if (x->order != y->order)
+		return x->order < y->order ? -1 : 1;
+	return x->s < y->s ? -1 : x->s > y->s;
+}
+
+/*
+ * How far up a workload belongs, per second: threads that wait for a CPU and errors of
+ * the network before requests, and those before calls and switches.
+ */
+static double score_of(const struct item *item)
+{
+	const struct frame_series *s = item->s;
+
+	if (!strcmp(s->name, "assay.sched.wait.duration"))
+		return s->hist->sum_ns * 1e-9 * 1000;
+	if (item->signal == ERRORS && strcmp(s->name, "assay.syscall.errors"))
+		return (double)item_count(item) * 10;
+	if (!strcmp(s->name, "assay.tcp.response.duration"))
+		return (double)item_count(item);
+	return s->kind == METRIC_UPDOWN || !strcmp(s->unit, "By")
+		   ? 0
+		   : (double)item_count(item) * 0.01;
+}
+
+/* The items of one workload; none when nothing happened there. */
+static int fill_block(struct block *b, const struct frame *f, size_t first, size_t end)
+{
+	bool events = false;
+
+	*b = (struct block){ .resource = f->series[first].resource };
+	b->items = calloc(end - first, sizeof(*b->items));
+	if (!b->items)
+		return -ENOMEM;
+	for (size_t i = first; i < end; i++) {
+		const struct frame_series *s = &f->series[i];
+		struct item *item = &b->items[b->count];
+
+		if (!report_has_events(s) &&
+		    (s->kind == METRIC_HISTOGRAM || report_value(s) <= 0))
+			continue;
+		events |= report_has_events(s);
+		fill_item(item, s);
+		b->score += score_of(item);
+		b->count++;
+	}
+	if (!events)
+		b->count = 0;
+	qsort(b->items, b->count, sizeof(*b->items), compare_items);
+	return 0;
+}
+
+static void print_hist(FILE *f, const char *signal, const struct item *item,
+		       double duration_s)
+{
+	const struct hist *h = item->s->hist;
+	char rate[16], p50[16], p90[16], p99[16], max[16];
+
+	fprintf(f, "  %-*s%-*.*s%9s%9s%9s%9s%9s\n", INDENT - 2, signal, LABEL, LABEL,
+		item->label, units_rate(rate, hist_count(h) / duration_s),
+		units_seconds(p50, report_quantile(h, 50)),
+		units_seconds(p90, report_quantile(h, 90)),
+		units_seconds(p99, report_quantile(h, 99)),
+		units_seconds(max, report_max(h)));
+	if (item->signal == SATURATION) /* by Little's law */
+		fprintf(f, "%*s%.2f threads were waiting on average\n", INDENT, "",
+			h->sum_ns * 1e-9 / duration_s);
+}
+
+/* A value with its unit: bytes and events as rates, errors as counts, gauges as is. */
+static void format_value(char *out, size_t len, const struct item *item,
+			 double duration_s)
+{
+	double value = report_value(item->s);
+	char a[16], b[16];
+
+	if (item->s->kind != METRIC_SUM)
+		snprintf(out, len, "%s %s", item->label, units_count(a, value));
+	else if (!strcmp(item->s->unit, "By"))
+		snprintf(out, len, "%s %s", item->label,
+			 units_bytes_rate(a, value / duration_s));
+	else if (item->signal == ERRORS)
+		snprintf(out, len, "%s %s (%s)", item->label, units_count(a, value),
+			 units_rate(b, value / duration_s));
+	else
+		snprintf(out, len, "%s %s", item->label,
+			 units_rate(a, value / duration_s));
+}
+
+/* Items beside each other, in as many lines as they need. */
+static void print_values(FILE *f, const struct item *items, size_t count,
+			 double duration_s)
+{
+	size_t column = INDENT, most = items->signal == ERRORS ? ERROR_ITEMS : count;
+	char text[96];
+
+	fprintf(f, "  %-*s", INDENT - 2, signal_names[items->signal]);
+	for (size_t i = 0; i < count && i < most; i++) {
+		format_value(text, sizeof(text), &items[i], duration_s);
+		if (i && column + 3 + strlen(text) > WIDTH) {
+			fprintf(f, "\n%*s", INDENT, "");
+			column = INDENT;
+		} else if (i) {
+			fputs("   ", f);
+			column += 3;
+		}
+		fputs(text, f);
+		column += strlen(text);
+	}
+	if (count > most)
+		fprintf(f, "\n%*sand %zu rarer kinds", INDENT, "", count - most);
+	fputc('\n', f);
+}
+
+static void print_signal(FILE *f, const struct item *items, size_t count,
+			 double duration_s)
+{
+	size_t i = 0;
+
+	for (; i < count && items[i].s->kind == METRIC_HISTOGRAM; i++)
+		print_hist(f, i ? "" : signal_names[items->signal], &items[i],
+			   duration_s);
+	if (i < count)
+		print_values(f, items + i, count - i, duration_s);
+}
+
+static bool has_hist(const struct block *b)
+{
+	for (size_t i = 0; i < b->count; i++)
+		if (b->items[i].s->kind == METRIC_HISTOGRAM)
+			return true;
+	return false;
+}
+
+/* The workload's name, and the heads of the columns beside or below it. */
+static void print_title(FILE *f, const struct block *b)
+{
+	const char *cgroup = frame_cgroup(b->resource), *name = frame_name(b->resource);
+	int n;
+
+	n = fprintf(f, "\n%s (%s)", name, frame_kind(b->resource)) - 1;
+	if (*cgroup && strcmp(cgroup, name))
+		n += fprintf(f, "  %s", cgroup);
+	if (!has_hist(b)) {
+		fputc('\n', f);
+		return;
+	}
+	if (n >= INDENT + LABEL) {
+		fputc('\n', f);
+		n = 0;
+	}
+	fprintf(f, "%*s%9s%9s%9s%9s%9s\n", INDENT + LABEL - n, "", "rate", "p50", "p90",
+		"p99", "max");
+}
+
+static void print_block(FILE *f, const struct block *b, double duration_s)
+{
+	size_t end;
+
+	print_title(f, b);
+	for (size_t i = 0; i < b->count; i = end) {
+		end = i;
+		while (end < b->count && b->items[end].signal == b->items[i].signal)
+			end++;
+		print_signal(f, b->items + i, end - i, duration_s);
+	}
+}
+
+static int compare_blocks(const void *a, const void *b)
+{
+	const struct block *x = a, *y = b;
+
+	if (x->score != y->score)
+		return x->score > y->score ? -1 : 1;
+	return x->resource < y->resource ? -1 : x->resource > y->resource;
+}
+
+static int fill_blocks(const struct frame *f, struct block *blocks, size_t *count)
+{
+	size_t end;
+
+	for (size_t i = 0; i < f->count; i = end) {
+		int err;
+
+		end = report_group_end(f, i);
+		if (!report_is_workload(f->series[i].resource))
+			continue;
+		err = fill_block(&blocks[*count], f, i, end);
+		if (err)
+			return err;
+		if (blocks[*count].count)
+			(*count)++;
+		else
+			free(blocks[*count].items);
+	}
+	qsort(blocks, *count, sizeof(*blocks), compare_blocks);
+	return 0;
+}
+
+static void print_head(const struct report *r, FILE *f)
+{
+	struct utsname u;
+
+	uname(&u);
+	fprintf(f, "%s, Linux %s, %ld CPUs: %.1f s %s\n", report_node(r->frame, &u),
+		u.release, sysconf(_SC_NPROCESSORS_ONLN), r->duration_s,
+		r->from_agent ? "from the agent" : "measured by this command");
+}
+
+static const char *attr_or(const struct frame_series *s, const char *key,
+			   const char *none)
+{
+	const char *value = frame_attr(&s->attrs, key);
+
+	return value && *value ? value : none;
+}
+
+/* What the numbers above do not hold: probes that do not run, and what was lost. */
+static void print_gaps(const struct frame *frame, FILE *f)
+{
+	bool first = true;
+	char n[UNITS_LEN];
+
+	for (size_t i = 0; i < frame->count; i++) {
+		const struct frame_series *s = &frame->series[i];
+		const char *state = attr_or(s, "assay.state", "unavailable");
+		const char *probe = attr_or(s, "assay.probe", "agent");
+
+		if (report_is_workload(s->resource))
+			continue;
+		if (!strcmp(s->name, "assay.probe.attached") &&
+		    strcmp(state, "attached"))
+			fprintf(f, "%sNOT MEASURED  %s is %s: %s\n", first ? "\n" : "",
+				probe, state,
+				attr_or(s, "assay.reason", "no reason given"));
+		else if (!strcmp(s->name, "assay.lost") && report_has_events(s))
+			fprintf(f, "%sLOST          %s: %s %s\n", first ? "\n" : "",
+				probe, units_count(n, report_value(s)),
+				attr_or(s, "assay.reason", "events"));
+		else
+			continue;
+		first = false;
+	}
+}
+
+int report_table(const struct report *r, FILE *f)
+{
+	struct block *blocks = calloc(r->frame->count + 1, sizeof(*blocks));
+	size_t count = 0;
+	int err;
+
+	if (!blocks)
+		return -ENOMEM;
+	err = fill_blocks(r->frame, blocks, &count);
+	if (!err) {
+		print_head(r, f);
+		if (!count)
+			fputs("\nNothing was measured: no workload had an event.\n", f);
+		for (size_t i = 0; i < count && i < WORKLOADS; i++)
+			print_block(f, &blocks[i], r->duration_s);
+		if (count > WORKLOADS)
+			fprintf(f,
+				"\nand %zu quieter workloads (--format json has all)\n",
+				count - WORKLOADS);
+		print_gaps(r->frame, f);
+		if (fflush(f))
+			err = -EIO;
+	}
+	for (size_t i = 0; i < count; i++)
+		free(blocks[i].items);
+	free(blocks);
+	return err;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Numbers for people: two or three digits and a unit. All return `out`. */
+#ifndef UNITS_H
+#define UNITS_H
+
+#define UNITS_LEN 16
+
+/* "<1us" for 0, else "1.2ms", "340us", "12s". */
+const char *units_seconds(char out[UNITS_LEN], double s);
+/* "0.6/s", "3.4k/s". */
+const char *units_rate(char out[UNITS_LEN], double per_second);
+/* "17", "3.4k". */
+const char *units_count(char out[UNITS_LEN], double n);
+/* "1.2 MiB/s". */
+const char *units_bytes_rate(char out[UNITS_LEN], double per_second);
+/* "1.2 MiB". */
+const char *units_bytes(char out[UNITS_LEN], double n);
+
+#endif
