@@ -181,6 +181,9 @@ static __noinline __u32 cell_claim(__u32 slot, __u32 series, __u32 pool)
 	if (!cpu || !row || series >= SERIES_COUNT)
 		return 0;
 	n = cell_take(cpu, pool & 1);
+	barrier_var(series); /* spilled by now: the verifier forgot its bound */
+	if (series >= SERIES_COUNT)
+		return 0;
 	if (!n) {
 		lose(LOSS_CELLS_FULL);
 		row = bpf_map_lookup_elem(&rows, &overflow);

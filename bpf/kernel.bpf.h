@@ -141,6 +141,7 @@ struct sock_cgroup_data {
 
 struct sock {
 	struct sock_common __sk_common;
+	__u16 sk_type;
 	__u16 sk_protocol;
 	int sk_err;
 	struct sock_cgroup_data sk_cgrp_data;
@@ -157,6 +158,7 @@ struct inet_connection_sock {
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
 	__u32 rcv_nxt;
+	__u32 snd_nxt;
 	__u32 srtt_us;
 	__u32 total_retrans;
 	__u64 bytes_received;

@@ -1,0 +1,589 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * TCP connections: how long they take to set up and to answer, what they carry.
+ *
+ * Hooks, in the order in which the agent has to attach and run them: the change of
+ * state (rare) notes new connections; two walks over all descriptors find what is
+ * there already, listeners first, because they tell the role of the rest; then the
+ * two resets, and tcp_probe (each arriving segment of an established connection) and
+ * net_dev_queue (each departing packet: 100 to 190 ns net when a turn begins or ends,
+ * a few for a pure ACK or another protocol).
+ *
+ * A turn goes from the first new byte in one direction to the first new byte in the
+ * other: on a server request to response, on a client the same from its side. New is
+ * what lies beyond the sequence number seen before, so retransmissions and the second
+ * sight of a packet (veth and bridge) do not count.
+ *
+ * All state is in the socket's storage. Only the kernel's own counters are subtracted,
+ * so that a missed event loses time stamps but no bytes.
+ */
+#define PROBE_ID PROBE_TCP
+#include "cell.bpf.h"
+
+/* include/net/tcp_states.h, include/linux/net.h, include/uapi/linux/in.h */
+enum {
+	ST_ESTABLISHED = 1,
+	ST_SYN_SENT,
+	ST_SYN_RECV,
+	ST_FIN_WAIT1,
+	ST_FIN_WAIT2,
+	ST_TIME_WAIT,
+	ST_CLOSE,
+	ST_CLOSE_WAIT,
+	ST_LAST_ACK,
+	ST_LISTEN,
+	ST_CLOSING,
+};
+#define STREAM	    1
+#define PROTO_TCP   6
+#define FLAG_FIN    1 /* TCPHDR_FIN */
+#define SOCK_DONE   1 /* a bit of skc_flags: the peer's FIN was received */
+#define ACK_ONLY    2 /* truesize of a pure ACK: skb_set_tcp_pure_ack() */
+#define HEADER_SEEN 14 /* bytes of a TCP header up to the data offset and flags */
+/* States in which a connection carries data; a full socket in all of them. */
+#define CARRIES_DATA                                                                   \
+	(1 << ST_ESTABLISHED | 1 << ST_FIN_WAIT1 | 1 << ST_FIN_WAIT2 |                 \
+	 1 << ST_CLOSE_WAIT | 1 << ST_LAST_ACK | 1 << ST_CLOSING)
+
+#define SAMPLE_US  1000000 /* least time between two readings of the counters */
+#define GOODBYE_NS 1000000 /* see note_fin() */
+#define LISTENERS  4096
+
+#define OWNER_KTHREAD (~0ULL) /* in place of a cgroup id */
+
+enum conn_flag {
+	IS_OURS = 1,	   /* the agent's: not measured */
+	IS_CONNECTING = 2, /* since SYN_SENT */
+	IS_COUNTED = 4,	   /* as opened or existing: its end will be counted */
+	IS_LISTENER = 8,   /* no connection, see listen_add() */
+	HAS_SPOKEN = 16,   /* data was sent */
+	SAID_GOODBYE = 32, /* the open turn expects no answer */
+};
+
+struct tcp_conn {
+	__u64 owner;	/* cgroup id or OWNER_KTHREAD */
+	__u64 since;	/* ns: the connect began, later: established; 0 = unknown */
+	__u64 turn;	/* ns: the open turn began; 0 = none */
+	__u64 next_us;	/* tcp_mstamp at which the counters are due */
+	__u64 rx, tx;	/* bytes counted so far */
+	__u32 retrans;	/* segments counted so far */
+	__u32 sent_end; /* sequence number after the latest data sent */
+	__u32 flags;	/* enum conn_flag */
+	__u16 role;	/* enum tcp_role */
+	__u16 port;	/* a listener's: at CLOSE the socket may have lost it */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct tcp_conn);
+} tcp_conns SEC(".maps");
+
+/* How many sockets listen on a port: tells the role of a connection found later. */
+struct listen_key {
+	__u32 netns;
+	__u32 port;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, LISTENERS);
+	__type(key, struct listen_key);
+	__type(value, __u32);
+} tcp_listeners SEC(".maps");
+
+static __always_inline struct tcp_conn *conn_get(struct sock *sk)
+{
+	return bpf_sk_storage_get(&tcp_conns, sk, 0, 0);
+}
+
+static __always_inline struct tcp_conn *conn_make(struct sock *sk)
+{
+	struct tcp_conn *c;
+
+	c = bpf_sk_storage_get(&tcp_conns, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!c)
+		lose(LOSS_NO_STORAGE);
+	return c;
+}
+
+static __always_inline __u32 conn_slot(struct cpu_state *cpu, struct tcp_conn *c)
+{
+	return c->owner == OWNER_KTHREAD ? SLOT_KERNEL : slot_of(cpu, c->owner);
+}
+
+static __always_inline __u64 task_owner(struct task_struct *task)
+{
+	return task->flags & PF_KTHREAD ? OWNER_KTHREAD : task_cgroup_id(task);
+}
+
+/* The cgroup that made the socket; a child's is its listener's. */
+static __always_inline __u64 sock_owner(struct sock *sk)
+{
+	return sk->sk_cgrp_data.cgroup->kn->id;
+}
+
+static __always_inline void count_conn(struct cpu_state *cpu, struct tcp_conn *c,
+				       enum conn_lane lane)
+{
+	count_add(conn_slot(cpu, c), SERIES_TCP_CONN + (c->role & 1), lane, 1);
+}
+
+/* Payload received: the peer's FIN counts as a byte in the kernel's number. */
+static __always_inline __u64 rx_bytes(__u64 bytes_received, unsigned long sk_flags)
+{
+	return bytes_received - (sk_flags >> SOCK_DONE & 1);
+}
+
+static __always_inline void listen_key_of(struct listen_key *key, struct sock *sk)
+{
+	key->netns = sk->__sk_common.skc_net.net->ns.inum;
+	key->port = sk->__sk_common.skc_num;
+}
+
+/* Notes a listener, once; its storage makes it the one that we know. */
+static __noinline int listen_add(struct sock *sk)
+{
+	struct tcp_conn *c = conn_make(sk);
+	struct listen_key key;
+	__u32 one = 1, *n;
+
+	if (!c || c->flags & IS_LISTENER)
+		return 0;
+	listen_key_of(&key, sk);
+	c->port = key.port;
+	c->flags = IS_LISTENER;
+	n = bpf_map_lookup_elem(&tcp_listeners, &key);
+	if (!n && bpf_map_update_elem(&tcp_listeners, &key, &one, BPF_NOEXIST)) {
+		n = bpf_map_lookup_elem(&tcp_listeners, &key);
+		if (!n)
+			lose(LOSS_NO_STORAGE);
+	}
+	if (n)
+		__sync_fetch_and_add(n, 1);
+	return 0;
+}
+
+static __noinline int listen_del(struct sock *sk, struct tcp_conn *c)
+{
+	struct listen_key key;
+	__u32 *n;
+
+	listen_key_of(&key, sk);
+	key.port = c->port;
+	n = bpf_map_lookup_elem(&tcp_listeners, &key);
+	if (n && __sync_fetch_and_add(n, -1) == 1)
+		bpf_map_delete_elem(&tcp_listeners, &key);
+	return 0;
+}
+
+/*
+ * Starts to measure a connection that was there before, or whose beginning we missed:
+ * what its counters hold is its past. Not for hooks where sk may be no full socket.
+ */
+static __noinline int conn_adopt(struct tcp_conn *c, struct sock *sk, __u64 owner)
+{
+	struct tcp_sock *tp = (void *)sk;
+	struct cpu_state *cpu = cpu_get();
+	struct listen_key key;
+
+	if (!cpu)
+		return 0;
+	listen_key_of(&key, sk);
+	if (!(c->flags & IS_CONNECTING))
+		c->role = bpf_map_lookup_elem(&tcp_listeners, &key) ? TCP_SERVER :
+								       TCP_CLIENT;
+	c->owner = owner;
+	c->since = 0;
+	c->turn = 0;
+	c->next_us = 0;
+	c->rx = rx_bytes(BPF_CORE_READ(tp, bytes_received), sk->__sk_common.skc_flags);
+	c->tx = BPF_CORE_READ(tp, bytes_sent) - BPF_CORE_READ(tp, bytes_retrans);
+	c->retrans = BPF_CORE_READ(tp, total_retrans);
+	c->sent_end = BPF_CORE_READ(tp, snd_nxt);
+	c->flags = IS_COUNTED | HAS_SPOKEN;
+	count_conn(cpu, c, CONN_EXISTING);
+	return 0;
+}
+
+/* Adds what the kernel has counted since the last time. Fine at any moment. */
+static __noinline int conn_sample(struct tcp_conn *c, struct tcp_sock *tp)
+{
+	struct sock *sk = &tp->inet_conn.icsk_inet.sk;
+	struct cpu_state *cpu = cpu_get();
+	__u64 rx = rx_bytes(tp->bytes_received, sk->__sk_common.skc_flags);
+	__u64 tx = tp->bytes_sent - tp->bytes_retrans;
+	__u32 retrans = tp->total_retrans, slot, series;
+
+	if (!cpu)
+		return 0;
+	slot = conn_slot(cpu, c);
+	series = SERIES_HOT(cpu, TCP_COUNT, 0);
+	if ((__s64)(rx - c->rx) > 0) {
+		count_add(slot, series, TCP_RX_BYTES, rx - c->rx);
+		c->rx = rx;
+	}
+	if ((__s64)(tx - c->tx) > 0) {
+		count_add(slot, series, TCP_TX_BYTES, tx - c->tx);
+		c->tx = tx;
+	}
+	if ((__s32)(retrans - c->retrans) > 0) {
+		count_add(slot, series, TCP_RETRANSMITS, retrans - c->retrans);
+		c->retrans = retrans;
+	}
+	if (tp->srtt_us && c->flags & IS_COUNTED) /* eighths of a microsecond */
+		hist_add(slot, SERIES_TCP_RTT, tp->srtt_us * 125ULL);
+	return 0;
+}
+
+/* SYN_SENT, always in the context of the task that connects. */
+static __noinline int connect_begin(struct sock *sk)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct tcp_conn *c = conn_make(sk);
+
+	if (!c)
+		return 0;
+	if (task->tgid == params.self_tgid) {
+		c->flags = IS_OURS;
+		return 0;
+	}
+	c->owner = task_owner(task);
+	c->role = TCP_CLIENT;
+	c->flags = IS_CONNECTING; /* a socket may connect again after a failure */
+	c->turn = 0;
+	c->rx = c->tx = c->retrans = 0;
+	c->since = bpf_ktime_get_ns();
+	return 0;
+}
+
+static __noinline int conn_open(struct sock *sk, int from)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct tcp_conn *c = conn_get(sk);
+	struct cpu_state *cpu = cpu_get();
+	__u64 now;
+
+	if (!tp || !cpu || (c && c->flags & (IS_OURS | IS_COUNTED)))
+		return 0;
+	now = bpf_ktime_get_ns();
+	if (c && c->flags & IS_CONNECTING) {
+		if (c->since && (__s64)(now - c->since) >= 0)
+			hist_add(conn_slot(cpu, c), SERIES_TCP_CONNECT, now - c->since);
+		else
+			lose(c->since ? LOSS_CLOCK_BACKWARDS : LOSS_UNPAIRED);
+	} else {
+		c = conn_make(sk);
+		if (!c)
+			return 0;
+		c->owner = sock_owner(sk);
+		c->role = from == ST_SYN_SENT ? TCP_CLIENT : TCP_SERVER;
+	}
+	c->since = now;
+	c->next_us = tp->tcp_mstamp + SAMPLE_US;
+	c->sent_end = tp->snd_nxt;
+	c->flags = IS_COUNTED;
+	count_conn(cpu, c, CONN_OPENED);
+	return 0;
+}
+
+/*
+ * The connection leaves ESTABLISHED. When the asking side closes at once after it has
+ * sent, sooner than an answer can come (1 ms or one round trip), then this was a
+ * farewell (TLS close_notify, PostgreSQL's Terminate), not a request left unanswered.
+ */
+static __noinline int note_fin(struct sock *sk, int to)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct tcp_conn *c = conn_get(sk);
+	__u64 limit;
+
+	if (!tp || !c || !c->turn)
+		return 0;
+	if (to != (c->role == TCP_CLIENT ? ST_FIN_WAIT1 : ST_CLOSE_WAIT))
+		return 0;
+	limit = tp->srtt_us * 125ULL;
+	if (limit < GOODBYE_NS)
+		limit = GOODBYE_NS;
+	if (bpf_ktime_get_ns() - c->turn < limit)
+		c->flags |= SAID_GOODBYE;
+	return 0;
+}
+
+static __always_inline void turn_unanswered(struct cpu_state *cpu, struct tcp_conn *c,
+					    enum conn_lane why)
+{
+	if (c->turn && !(c->flags & SAID_GOODBYE))
+		count_conn(cpu, c, why);
+	c->turn = 0;
+}
+
+static __noinline int conn_close(struct sock *sk, int from)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct tcp_conn *c = conn_get(sk);
+	struct cpu_state *cpu = cpu_get();
+	bool abort = from == ST_ESTABLISHED || from == ST_CLOSE_WAIT;
+	__u32 flags;
+
+	if (!c || !tp || !cpu || c->flags & IS_OURS)
+		return 0;
+	flags = c->flags;
+	if (flags & IS_LISTENER) {
+		listen_del(sk, c);
+	} else if (flags & IS_CONNECTING) {
+		conn_sample(c, tp);
+		open_add(conn_slot(cpu, c), OPEN_CONNECT_ERROR, sk->sk_err);
+	} else if (flags & IS_COUNTED) {
+		conn_sample(c, tp);
+		turn_unanswered(cpu, c,
+				abort ? CONN_UNANSWERED_RESET : CONN_UNANSWERED_CLOSE);
+		count_conn(cpu, c, CONN_CLOSED);
+	}
+	c->flags = 0;
+	return 0;
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int tcp_state(unsigned long long *ctx)
+{
+	struct sock *sk = (void *)ctx[0];
+	int from = ctx[1], to = ctx[2];
+
+	if (sk->sk_protocol != PROTO_TCP)
+		return 0;
+	if (to == ST_SYN_SENT)
+		return connect_begin(sk);
+	if (to == ST_ESTABLISHED)
+		return conn_open(sk, from);
+	if (to == ST_LISTEN)
+		return listen_add(sk);
+	if (to == ST_CLOSE)
+		return conn_close(sk, from);
+	if (from == ST_ESTABLISHED)
+		return note_fin(sk, to);
+	return 0;
+}
+
+/* The TCP socket of a descriptor, of any network namespace, or NULL. */
+static __always_inline struct sock *file_sock(struct bpf_iter__task_file *ctx)
+{
+	struct file *file = ctx->file;
+	struct socket *socket = file ? bpf_sock_from_file(file) : NULL;
+	struct sock *sk = socket ? socket->sk : NULL;
+
+	if (!sk || sk->sk_type != STREAM || sk->sk_protocol != PROTO_TCP)
+		return NULL;
+	return sk;
+}
+
+SEC("iter/task_file")
+int tcp_listeners_iter(struct bpf_iter__task_file *ctx)
+{
+	struct sock *sk = file_sock(ctx);
+
+	if (sk && sk->__sk_common.skc_state == ST_LISTEN)
+		listen_add(sk);
+	return 0;
+}
+
+/*
+ * Connections that were there before. A descriptor's holder is a better owner than
+ * the socket's maker: a server made by socket activation holds its connections.
+ */
+SEC("iter/task_file")
+int tcp_conns_iter(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct sock *sk = file_sock(ctx);
+	struct tcp_conn *c;
+	__u32 state;
+
+	if (!sk || !task)
+		return 0;
+	state = sk->__sk_common.skc_state;
+	if (state != ST_SYN_SENT && !(CARRIES_DATA & 1 << (state & 15)))
+		return 0;
+	if (conn_get(sk))
+		return 0;
+	c = conn_make(sk);
+	if (!c)
+		return 0;
+	if (task->tgid == params.self_tgid) {
+		c->flags = IS_OURS;
+	} else if (state == ST_SYN_SENT) {
+		c->owner = task_owner(task);
+		c->role = TCP_CLIENT;
+		c->flags = IS_CONNECTING;
+	} else {
+		conn_adopt(c, sk, task_owner(task));
+	}
+	return 0;
+}
+
+static __noinline int count_reset(struct sock *sk, enum tcp_lane lane)
+{
+	struct cpu_state *cpu = cpu_get();
+	__u32 state = sk ? sk->__sk_common.skc_state : 0, slot = SLOT_KERNEL;
+	struct tcp_conn *c;
+
+	if (!cpu)
+		return 0;
+	/* in all other states sk is a small socket: no storage, no cgroup */
+	if ((CARRIES_DATA | 1 << ST_SYN_SENT | 1 << ST_SYN_RECV | 1 << ST_CLOSE |
+	     1 << ST_LISTEN) & 1 << (state & 15)) {
+		c = conn_get(sk);
+		if (c && c->flags & IS_OURS)
+			return 0;
+		if (c && c->flags & IS_COUNTED)
+			turn_unanswered(cpu, c, CONN_UNANSWERED_RESET);
+		slot = c && c->owner ? conn_slot(cpu, c) : slot_of(cpu, sock_owner(sk));
+	}
+	count_add(slot, SERIES_HOT(cpu, TCP_COUNT, 0), lane, 1);
+	return 0;
+}
+
+/* sk is NULL where no socket has the port (older kernels do not tell us then). */
+SEC("tp_btf/tcp_send_reset")
+int tcp_reset_sent(unsigned long long *ctx)
+{
+	return count_reset((void *)ctx[0], TCP_RESETS_TX);
+}
+
+SEC("tp_btf/tcp_receive_reset")
+int tcp_reset_received(unsigned long long *ctx)
+{
+	return count_reset((void *)ctx[0], TCP_RESETS_RX);
+}
+
+static __always_inline void turn_end(struct tcp_conn *c, __u64 start)
+{
+	__u64 ns = bpf_ktime_get_ns() - start;
+	struct cpu_state *cpu = cpu_get();
+
+	c->turn = 0;
+	if (!cpu)
+		return;
+	if ((__s64)ns < 0) {
+		lose(LOSS_CLOCK_BACKWARDS);
+		return;
+	}
+	hist_add(conn_slot(cpu, c), SERIES_HOT(cpu, TCP_RESPONSE, c->role & 1), ns);
+}
+
+/*
+ * The storage of a connection seen in traffic, NULL for our own. One that has none
+ * waited in an accept queue when we started, or its beginning was missed.
+ */
+static __always_inline struct tcp_conn *conn_seen(struct sock *sk)
+{
+	struct tcp_conn *c = conn_get(sk);
+	__u64 owner;
+
+	if (c && c->flags & IS_COUNTED)
+		return c;
+	if (c && c->flags & IS_OURS)
+		return NULL;
+	if (sk->sk_type != STREAM)
+		return NULL;
+	c = c ?: conn_make(sk);
+	if (!c)
+		return NULL;
+	owner = sock_owner(sk);
+	barrier_var(owner); /* one load of two kinds of pointer does not verify */
+	if (c->flags & IS_CONNECTING)
+		owner = c->owner;
+	conn_adopt(c, sk, owner);
+	return c;
+}
+
+/* Each segment that arrives for an ESTABLISHED socket, before it is looked at. */
+SEC("tp_btf/tcp_probe")
+int tcp_segment_in(unsigned long long *ctx)
+{
+	struct sock *sk = (void *)ctx[0];
+	struct sk_buff *skb = (void *)ctx[1];
+	struct tcp_skb_cb *cb = (void *)skb->cb;
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct tcp_conn *c;
+	__u32 end;
+
+	c = tp ? conn_seen(sk) : NULL;
+	if (!c)
+		return 0;
+	if (tp->tcp_mstamp >= c->next_us) {
+		c->next_us = tp->tcp_mstamp + SAMPLE_US;
+		conn_sample(c, tp);
+	}
+	end = cb->end_seq - (BPF_CORE_READ_BITFIELD(cb, tcp_flags) & FLAG_FIN);
+	if ((__s32)(end - tp->rcv_nxt) <= 0)
+		return 0;
+	if (c->role == TCP_CLIENT) {
+		if (c->turn)
+			turn_end(c, c->turn);
+	} else if (!c->turn) {
+		c->turn = bpf_ktime_get_ns();
+	}
+	return 0;
+}
+
+/* Whether the connection's peer has sent data before we saw it in tcp_probe. */
+static __always_inline bool was_asked(struct sock *sk)
+{
+	struct tcp_sock *tp = (void *)sk;
+
+	return rx_bytes(BPF_CORE_READ(tp, bytes_received), sk->__sk_common.skc_flags);
+}
+
+/* New data departs. */
+static __always_inline void data_out(struct tcp_conn *c, struct sock *sk)
+{
+	bool first = !(c->flags & HAS_SPOKEN);
+
+	c->flags |= HAS_SPOKEN;
+	if (c->role == TCP_CLIENT) {
+		if (!c->turn)
+			c->turn = bpf_ktime_get_ns();
+	} else if (c->turn) {
+		turn_end(c, c->turn);
+	} else if (first && c->since && was_asked(sk)) {
+		/* TCP_DEFER_ACCEPT, or a lost ACK: the request came with the handshake */
+		turn_end(c, c->since);
+	}
+}
+
+SEC("tp_btf/net_dev_queue")
+int tcp_packet_out(unsigned long long *ctx)
+{
+	struct sk_buff *skb = (void *)ctx[0];
+	struct sock *sk;
+	__u8 header[HEADER_SEEN] __attribute__((aligned(8)));
+	struct tcp_conn *c;
+	__u32 len, seq_end;
+	__u64 headroom;
+
+	if (skb->truesize == ACK_ONLY)
+		return 0;
+	sk = skb->sk;
+	if (!sk || !(CARRIES_DATA & 1 << (sk->__sk_common.skc_state & 15)) ||
+	    sk->sk_protocol != PROTO_TCP)
+		return 0;
+	c = conn_seen(sk);
+	if (!c)
+		return 0;
+	if (bpf_probe_read_kernel(header, sizeof(header),
+				  skb->head + skb->transport_header)) {
+		lose(LOSS_UNREADABLE);
+		return 0;
+	}
+	headroom = skb->data - skb->head;
+	barrier_var(headroom); /* or pointers are subtracted in 32 bits */
+	len = skb->len - (skb->transport_header - (__u32)headroom) -
+	      (header[12] >> 4) * 4;
+	seq_end = __builtin_bswap32(*(__u32 *)&header[4]) + len;
+	if ((__s32)(seq_end - c->sent_end) <= 0)
+		return 0;
+	c->sent_end = seq_end;
+	data_out(c, sk);
+	return 0;
+}
