@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cells.h"
+#include "doctor.h"
+#include "log.h"
+#include "measure.h"
+#include "metrics.h"
+#include "options.h"
+#include "otlp.h"
+#include "probe.h"
+#include "resource.h"
+#include "self.h"
+#include "snapshot.h"
+
+struct measure {
+	struct cells cells;
+	struct cgroups *cgroups;
+	struct snapshot *snapshot;
+	struct resource resource;
+	struct self self;
+	struct probe probes[PROBE_COUNT];
+	unsigned int wanted;
+};
+
+/* Is name in a list with commas between? */
+static int in_list(const char *list, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (; list && *list; list = strchr(list, ',') ? strchr(list, ',') + 1 : NULL)
+		if (strncmp(list, name, n) == 0 && (list[n] == ',' || !list[n]))
+			return 1;
+	return 0;
+}
+
+static int open_probes(struct measure *m, const struct options *o, char *cause,
+		       size_t len)
+{
+	struct params params;
+	int err = probe_params(&m->cells.plan, &params);
+
+	if (err) {
+		snprintf(cause, len,
+			 "cannot run the first BPF program: %s (try: assay doctor)",
+			 strerror(-err));
+		return err;
+	}
+	for (size_t i = 0; i < probe_desc_count; i++) {
+		const struct probe_desc *d = &probe_descs[i];
+		struct probe *p = &m->probes[i];
+
+		p->desc = d;
+		if (!d->always && !in_list(o->probes, d->name))
+			continue;
+		probe_open(p, d, &m->cells, &params);
+		m->wanted++;
+		if (p->state != PROBE_ATTACHED)
+			log_warnx("probe %s: %s; going on without it", d->name, p->reason);
+	}
+	malloc_trim(0); /* libbpf read the kernel's BTF: some megabytes */
+	return 0;
+}
+
+static int open_cells(struct measure *m, const struct options *o, char *cause, size_t len)
+{
+	struct cells_plan plan;
+	int err = cells_plan(o, &plan);
+
+	if (err == -ENOSPC) {
+		snprintf(cause, len,
+			 "--memory %zu bytes are too few for --slots %u: the least is %zu",
+			 plan.limit, plan.slots, plan.total);
+		return err;
+	}
+	if (!err)
+		err = cells_open(&plan, &m->cells);
+	if (err)
+		snprintf(cause, len, "cannot create the maps (%zu KiB): %s",
+			 plan.total / 1024, strerror(-err));
+	return err;
+}
+
+int measure_open(const struct options *o, struct measure **out, char *cause, size_t len)
+{
+	struct measure *m;
+	int err = doctor_require(cause, len);
+
+	if (err)
+		return err;
+	m = calloc(1, sizeof(*m));
+	if (!m) {
+		snprintf(cause, len, "no memory");
+		return -ENOMEM;
+	}
+	err = open_cells(m, o, cause, len);
+	if (err) {
+		free(m);
+		return err;
+	}
+	err = cgroups_open(o->cgroup_root, &m->cells, &m->cgroups);
+	if (err) {
+		snprintf(cause, len, "no cgroup v2 tree is mounted (see --cgroup-root)");
+		goto fail;
+	}
+	err = snapshot_open(&m->cells, m->cgroups, &m->snapshot);
+	if (!err)
+		err = resource_init(&m->resource, o);
+	if (err) {
+		snprintf(cause, len, "%s", strerror(-err));
+		goto fail;
+	}
+	err = open_probes(m, o, cause, len);
+	if (err)
+		goto fail;
+	self_init(&m->self);
+	*out = m;
+	return 0;
+fail:
+	measure_close(m);
+	return err;
+}
+
+int measure_update(struct measure *m)
+{
+	return snapshot_read(m->snapshot);
+}
+
+int measure_points(struct measure *m, const struct export_stats *stats,
+		   struct points *points)
+{
+	struct self_facts facts = {
+		.probes = m->probes,
+		.cells = &m->cells,
+		.slots_used = snapshot_slots(m->snapshot),
+		.stats = stats,
+	};
+	struct workload **workloads;
+	struct point_group *g;
+	size_t count;
+	int err = 0;
+
+	memset(points, 0, sizeof(*points));
+	workloads = snapshot_workloads(m->snapshot, &count, &points->time_ns);
+	for (size_t i = 0; i < count && !err; i++) {
+		g = points_group(points);
+		if (!g)
+			err = -ENOMEM;
+		if (!err)
+			err = resource_workload(&m->resource, workloads[i], g);
+		if (!err)
+			err = metrics_add(g, workloads[i]);
+		if (!err && !g->count)
+			points->count--; /* nothing to say of it */
+	}
+	g = err ? NULL : points_group(points);
+	if (g)
+		resource_self(&m->resource, g);
+	err = g ? self_add(&m->self, g, &facts) : -ENOMEM;
+	if (err)
+		points_fini(points);
+	return err;
+}
+
+int measure_read(struct measure *m, uint8_t **bytes, size_t *len)
+{
+	struct points points;
+	int err = measure_update(m);
+
+	if (!err)
+		err = measure_points(m, NULL, &points);
+	if (err)
+		return err;
+	err = otlp_encode(&points, bytes, len);
+	points_fini(&points);
+	return err;
+}
+
+void measure_reap(struct measure *m)
+{
+	snapshot_drop(m->snapshot);
+	snapshot_reap(m->snapshot);
+}
+
+unsigned int measure_attached(const struct measure *m, unsigned int *wanted)
+{
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < PROBE_COUNT; i++)
+		n += m->probes[i].state == PROBE_ATTACHED;
+	*wanted = m->wanted;
+	return n;
+}
+
+void measure_close(struct measure *m)
+{
+	if (!m)
+		return;
+	for (size_t i = 0; i < PROBE_COUNT; i++)
+		probe_close(&m->probes[i]);
+	snapshot_close(m->snapshot);
+	cgroups_close(m->cgroups);
+	cells_close(&m->cells);
+	resource_fini(&m->resource);
+	free(m);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Measuring, from the probes to the bytes: what the agent does, and what a command does
+ * by itself when no agent runs.
+ */
+#ifndef MEASURE_H
+#define MEASURE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "metric.h"
+
+struct options;
+struct measure;
+struct export_stats;
+
+/*
+ * Plans the memory, loads the probes that the options name and attaches them. A probe
+ * that cannot be had is no failure. On failure returns -errno with one line in cause.
+ */
+int measure_open(const struct options *o, struct measure **out, char *cause, size_t len);
+/* Reads the cells. */
+int measure_update(struct measure *m);
+/*
+ * All points as of the latest reading; strings and histograms are borrowed until the
+ * next reading. stats may be NULL. To be freed by points_fini.
+ */
+int measure_points(struct measure *m, const struct export_stats *stats,
+		   struct points *points);
+/* Reads the cells now and encodes everything as one OTLP request; free the bytes. */
+int measure_read(struct measure *m, uint8_t **bytes, size_t *len);
+/* Once in an export interval, after an export: slots of dead cgroups become free. */
+void measure_reap(struct measure *m);
+/* How many probes are attached, and how many were asked for. */
+unsigned int measure_attached(const struct measure *m, unsigned int *wanted);
+void measure_close(struct measure *m);
+
+#endif

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <string.h>
+#include "metrics.h"
+#include "util.h"
+
+static const char *const wait_causes[] = { "contention", "throttled" };
+static const char *const call_classes[] = { "file",    "socket", "pipe", "memory",
+					    "process", "sync",	 "wait", "other" };
+static const char *const tcp_roles[] = { "server", "client" };
+
+_Static_assert(COUNT(call_classes) == CALL_CLASSES, "one name for each class");
+
+#define VALUES(names) .values = (names), .value_count = COUNT(names)
+
+/* The master copy of what we export of workloads: design.md section 6. */
+const struct metric_row metric_rows[] = {
+	{
+		.metric = { "assay.sched.wait.duration", "s",
+			    "Time that tasks were ready to run and waited for a CPU.",
+			    METRIC_HISTOGRAM, .attrs = { "assay.sched.wait.cause" } },
+		.source = FROM_HIST,
+		.signal = SIGNAL_SCHED_WAIT,
+		VALUES(wait_causes),
+		.signal_name = "saturation",
+		.source_text = "sched_switch; task_struct.sched_info.run_delay and "
+			       "last_queued, the run queue's clock. The sum equals "
+			       "run_delay of /proc/PID/schedstat.",
+		.blind_text = "The cause is always `contention` for now: time without CPU "
+			      "quota counts there too. A wait that is not over is not in "
+			      "it.",
+	},
+	{
+		.metric = { "assay.sched.context_switches", "{context_switch}",
+			    "Times that tasks were switched out.", METRIC_SUM,
+			    .attrs = { "process.context_switch.type" } },
+		.source = FROM_LANE,
+		.signal = SIGNAL_SCHED_COUNT,
+		.lanes = { { SCHED_VOLUNTARY, "voluntary" },
+			   { SCHED_INVOLUNTARY, "involuntary" } },
+		.lane_count = 2,
+		.signal_name = "traffic",
+		.source_text = "sched_switch: preempt and prev_state, as the kernel counts "
+			       "nvcsw and nivcsw.",
+		.blind_text = "None known.",
+	},
+	{
+		.metric = { "assay.syscall.duration", "s",
+			    "Duration of system calls; a call that a signal interrupted and "
+			    "the kernel restarted is one.",
+			    METRIC_HISTOGRAM, .attrs = { "assay.syscall.class" } },
+		.source = FROM_HIST,
+		.signal = SIGNAL_SYSCALL,
+		VALUES(call_classes),
+		.signal_name = "latency",
+		.source_text = "sys_enter, sys_exit; calls on descriptors are classed by "
+			       "what the descriptor is.",
+		.blind_text = "Work done by io_uring; a call that never returns; x32 calls "
+			      "are `other`.",
+	},
+	{
+		.metric = { "assay.syscall.errors", "{error}",
+			    "System calls that failed (EAGAIN, EINTR and restarts are no "
+			    "errors).",
+			    METRIC_SUM, .attrs = { "assay.syscall.class", "error.type" } },
+		.source = FROM_OPEN,
+		.signal = OPEN_SYSCALL_ERROR,
+		VALUES(call_classes),
+		.signal_name = "errors",
+		.source_text = "sys_exit's result.",
+		.blind_text = "At most 16 errnos per workload and class; the rest is "
+			      "`_OTHER`.",
+	},
+	{
+		.metric = { "assay.tcp.response.duration", "s",
+			    "Server: from the first byte of a request to the first byte of "
+			    "the answer. Client: the reverse.",
+			    METRIC_HISTOGRAM, .attrs = { "assay.tcp.role" } },
+		.source = FROM_HIST,
+		.signal = SIGNAL_TCP_RESPONSE,
+		VALUES(tcp_roles),
+		.signal_name = "latency, traffic (its count)",
+		.source_text = "tcp_probe and net_dev_queue: payload beyond the sequence "
+			       "number seen before.",
+		.blind_text = "Pipelining and multiplexing give the length of a turn; a TLS "
+			      "1.3 connection has two turns of its own (hello; finished and "
+			      "tickets); a client that half-closed; kTLS offload; sockmap.",
+	},
+	{
+		.metric = { "assay.tcp.response.errors", "{error}",
+			    "Requests that got no answer before the connection ended.",
+			    METRIC_SUM, .attrs = { "assay.tcp.role", "error.type" } },
+		.source = FROM_LANE,
+		.signal = SIGNAL_TCP_CONN,
+		VALUES(tcp_roles),
+		.lanes = { { CONN_UNANSWERED_RESET, "reset" },
+			   { CONN_UNANSWERED_CLOSE, "closed" } },
+		.lane_count = 2,
+		.signal_name = "errors",
+		.source_text = "A turn that is open when the socket is reset or closed.",
+		.blind_text = "One-way protocols (a log shipper that never gets an answer) "
+			      "count one per connection.",
+	},
+	{
+		.metric = { "assay.tcp.connect.duration", "s",
+			    "Duration of successful connects, SYN_SENT to ESTABLISHED.",
+			    METRIC_HISTOGRAM },
+		.source = FROM_HIST,
+		.signal = SIGNAL_TCP_CONNECT,
+		.value_count = 1,
+		.signal_name = "latency",
+		.source_text = "inet_sock_set_state; the owner is noted at SYN_SENT.",
+		.blind_text = "TCP Fast Open shows the time to the SYN-ACK.",
+	},
+	{
+		.metric = { "assay.tcp.connect.errors", "{error}",
+			    "Connects that failed, by errno; `aborted`: the application gave "
+			    "up.",
+			    METRIC_SUM, .attrs = { "error.type" } },
+		.source = FROM_OPEN,
+		.signal = OPEN_CONNECT_ERROR,
+		.value_count = 1,
+		.signal_name = "errors",
+		.source_text = "sk_err at SYN_SENT to CLOSE.",
+		.blind_text = "Failures before a SYN is sent (ENETUNREACH, EPERM): see the "
+			      "errors of the system call. Do not add the two.",
+	},
+	{
+		.metric = { "assay.tcp.rtt", "s",
+			    "Smoothed round-trip time, at most one sample a second and "
+			    "connection, and one at its end.",
+			    METRIC_HISTOGRAM },
+		.source = FROM_HIST,
+		.signal = SIGNAL_TCP_RTT,
+		.value_count = 1,
+		.signal_name = "latency",
+		.source_text = "tcp_sock.srtt_us.",
+		.blind_text = "Connections without a sample of their own.",
+	},
+	{
+		.metric = { "assay.tcp.io", "By", "Payload bytes received and sent.",
+			    METRIC_SUM, .attrs = { "network.io.direction" } },
+		.source = FROM_LANE,
+		.signal = SIGNAL_TCP_COUNT,
+		.lanes = { { TCP_RX_BYTES, "receive" }, { TCP_TX_BYTES, "transmit" } },
+		.lane_count = 2,
+		.signal_name = "traffic",
+		.source_text = "Differences of tcp_sock.bytes_received and bytes_sent less "
+			       "bytes_retrans.",
+		.blind_text = "Up to a second late; bytes of a half-closed connection come "
+			      "at its end.",
+	},
+	{
+		.metric = { "assay.tcp.connections", "{connection}",
+			    "Connections that became established.", METRIC_SUM,
+			    .attrs = { "assay.tcp.role" } },
+		.source = FROM_LANE,
+		.signal = SIGNAL_TCP_CONN,
+		VALUES(tcp_roles),
+		.lanes = { { CONN_OPENED } },
+		.lane_count = 1,
+		.signal_name = "traffic",
+		.source_text = "inet_sock_set_state: from SYN_SENT is a client, from "
+			       "anything else a server.",
+		.blind_text = "None known.",
+	},
+	{
+		.metric = { "assay.tcp.connection.count", "{connection}",
+			    "Connections that are open now.", METRIC_UPDOWN,
+			    .attrs = { "assay.tcp.role" } },
+		.source = FROM_OPEN_CONNECTIONS,
+		.signal = SIGNAL_TCP_CONN,
+		VALUES(tcp_roles),
+		.signal_name = "traffic",
+		.source_text = "Opened, and there before the agent, less closed.",
+		.blind_text = "A connection in an accept queue when the agent starts counts "
+			      "from its first packet.",
+	},
+	{
+		.metric = { "assay.tcp.retransmits", "{segment}",
+			    "Segments that were sent again.", METRIC_SUM },
+		.source = FROM_LANE,
+		.signal = SIGNAL_TCP_COUNT,
+		.lanes = { { TCP_RETRANSMITS } },
+		.lane_count = 1,
+		.signal_name = "errors",
+		.source_text = "Differences of tcp_sock.total_retrans.",
+		.blind_text = "SYN-ACKs that were sent again.",
+	},
+	{
+		.metric = { "assay.tcp.resets", "{reset}", "Resets received and sent.",
+			    METRIC_SUM, .attrs = { "network.io.direction" } },
+		.source = FROM_LANE,
+		.signal = SIGNAL_TCP_COUNT,
+		.lanes = { { TCP_RESETS_RX, "receive" }, { TCP_RESETS_TX, "transmit" } },
+		.lane_count = 2,
+		.signal_name = "errors",
+		.source_text = "tcp_receive_reset, tcp_send_reset. The kernel's answer for a "
+			       "closed port is the workload `kernel`'s.",
+		.blind_text = "None known.",
+	},
+};
+
+const size_t metric_row_count = COUNT(metric_rows);
+
+const char *errno_name(unsigned int err)
+{
+	const char *name = strerrorname_np(err);
+
+	return name ? name : "_OTHER";
+}
+
+/* A point of a row: values in the order of the metric's attributes. */
+static struct point *add(struct point_group *g, const struct metric_row *r,
+			 const struct workload *w, const char *first, const char *last)
+{
+	struct point *p = points_add(g, &r->metric);
+
+	if (!p)
+		return NULL;
+	p->start_ns = w->start_ns;
+	p->values[0] = first ? first : last;
+	p->values[1] = first ? last : NULL;
+	return p;
+}
+
+static const char *value_name(const struct metric_row *r, unsigned int v)
+{
+	return r->values ? r->values[v] : NULL;
+}
+
+static int add_hists(struct point_group *g, const struct metric_row *r,
+		     const struct workload *w)
+{
+	for (unsigned int v = 0; v < r->value_count; v++) {
+		const struct hist *h = w->hists[snapshot_index(r->signal, v)];
+		struct point *p;
+
+		if (!h || !hist_count(h))
+			continue;
+		p = add(g, r, w, value_name(r, v), NULL);
+		if (!p)
+			return -ENOMEM;
+		p->hist = h;
+	}
+	return 0;
+}
+
+static int add_lanes(struct point_group *g, const struct metric_row *r,
+		     const struct workload *w)
+{
+	unsigned int values = snapshot_values(r->signal);
+
+	for (unsigned int i = 0; i < values * r->lane_count; i++) {
+		unsigned int v = i / r->lane_count, k = i % r->lane_count;
+		uint64_t n = w->counts[snapshot_index(r->signal, v)][r->lanes[k].lane];
+		struct point *p;
+
+		if (!n)
+			continue;
+		p = add(g, r, w, value_name(r, v), r->lanes[k].value);
+		if (!p)
+			return -ENOMEM;
+		p->u = n;
+	}
+	return 0;
+}
+
+static int add_open_connections(struct point_group *g, const struct metric_row *r,
+				const struct workload *w)
+{
+	for (unsigned int v = 0; v < r->value_count; v++) {
+		const uint64_t *lane = w->counts[snapshot_index(r->signal, v)];
+		uint64_t all = lane[CONN_OPENED] + lane[CONN_EXISTING];
+		struct point *p;
+
+		if (!all)
+			continue;
+		p = add(g, r, w, value_name(r, v), NULL);
+		if (!p)
+			return -ENOMEM;
+		/* the three are read one after the other: a close may seem to come first */
+		p->u = all > lane[CONN_CLOSED] ? all - lane[CONN_CLOSED] : 0;
+	}
+	return 0;
+}
+
+static const char *open_value(const struct open_total *t)
+{
+	if (t->attr == OPEN_OTHER)
+		return "_OTHER";
+	if (t->signal == OPEN_CONNECT_ERROR && t->attr == CONNECT_ABORTED)
+		return "aborted";
+	return errno_name(t->attr);
+}
+
+static int add_opens(struct point_group *g, const struct metric_row *r,
+		     const struct workload *w)
+{
+	for (size_t i = 0; i < w->open_count; i++) {
+		const struct open_total *t = &w->opens[i];
+		struct point *p;
+
+		if (t->signal < r->signal || t->signal >= r->signal + r->value_count ||
+		    !t->value)
+			continue;
+		p = add(g, r, w, value_name(r, t->signal - r->signal), open_value(t));
+		if (!p)
+			return -ENOMEM;
+		p->u = t->value;
+	}
+	return 0;
+}
+
+int metrics_add(struct point_group *g, const struct workload *w)
+{
+	static int (*const adders[])(struct point_group *, const struct metric_row *,
+				     const struct workload *) = {
+		[FROM_HIST] = add_hists,
+		[FROM_LANE] = add_lanes,
+		[FROM_OPEN] = add_opens,
+		[FROM_OPEN_CONNECTIONS] = add_open_connections,
+	};
+	int err = 0;
+
+	for (size_t i = 0; i < metric_row_count && !err; i++)
+		err = adders[metric_rows[i].source](g, &metric_rows[i], w);
+	return err;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The metric table, and points from workloads by it. A new metric is one row. */
+#ifndef METRICS_H
+#define METRICS_H
+
+#include "metric.h"
+#include "snapshot.h"
+
+enum metric_source {
+	FROM_HIST, /* a histogram signal: one point per value */
+	FROM_LANE, /* lanes of a counter signal */
+	FROM_OPEN, /* counters with an errno */
+	FROM_OPEN_CONNECTIONS, /* opened + existing - closed */
+};
+
+#define METRIC_LANES 3
+
+/* Where a metric's points come from. */
+struct metric_row {
+	struct metric metric;
+	enum metric_source source;
+	unsigned int signal; /* enum signal; FROM_OPEN: the first enum open_signal */
+	const char *const *values; /* attribute value of each value of the signal */
+	unsigned int value_count;
+	struct {
+		unsigned int lane;
+		const char *value; /* attribute of the lane; it comes last */
+	} lanes[METRIC_LANES];
+	unsigned int lane_count;
+	/* for the reference (docs/metrics.md) */
+	const char *signal_name; /* golden signal */
+	const char *source_text; /* the kernel facts it rests on */
+	const char *blind_text;	 /* what it does not see */
+};
+
+extern const struct metric_row metric_rows[];
+extern const size_t metric_row_count;
+
+/* Adds the points of a workload. -ENOMEM. */
+int metrics_add(struct point_group *g, const struct workload *w);
+/* The name of an errno as an attribute value: "ECONNREFUSED"; a number's own digits. */
+const char *errno_name(unsigned int err);
+
+#endif
