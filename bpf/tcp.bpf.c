@@ -107,9 +107,14 @@ static __always_inline struct tcp_conn *conn_make(struct sock *sk)
 	return c;
 }
 
-static __always_inline __u32 conn_slot(struct cpu_state *cpu, struct tcp_conn *c)
+/* Not static: so the verifier looks at it once, not at each call (5 times faster). */
+__noinline __u32 tcp_slot(__u64 owner)
 {
-	return c->owner == OWNER_KTHREAD ? SLOT_KERNEL : slot_of(cpu, c->owner);
+	struct cpu_state *cpu = cpu_get();
+
+	if (owner == OWNER_KTHREAD)
+		return SLOT_KERNEL;
+	return cpu ? slot_of(cpu, owner) : SLOT_UNKNOWN;
 }
 
 static __always_inline __u64 task_owner(struct task_struct *task)
@@ -126,7 +131,7 @@ static __always_inline __u64 sock_owner(struct sock *sk)
 static __always_inline void count_conn(struct cpu_state *cpu, struct tcp_conn *c,
 				       enum conn_lane lane)
 {
-	count_add(conn_slot(cpu, c), SERIES_TCP_CONN + (c->role & 1), lane, 1);
+	count_add(tcp_slot(c->owner), SERIES_TCP_CONN + (c->role & 1), lane, 1);
 }
 
 /* Payload received: the peer's FIN counts as a byte in the kernel's number. */
@@ -217,7 +222,7 @@ static __noinline int conn_sample(struct tcp_conn *c, struct tcp_sock *tp)
 
 	if (!cpu)
 		return 0;
-	slot = conn_slot(cpu, c);
+	slot = tcp_slot(c->owner);
 	series = SERIES_HOT(cpu, TCP_COUNT, 0);
 	if ((__s64)(rx - c->rx) > 0) {
 		count_add(slot, series, TCP_RX_BYTES, rx - c->rx);
@@ -269,7 +274,7 @@ static __noinline int conn_open(struct sock *sk, int from)
 	now = bpf_ktime_get_ns();
 	if (c && c->flags & IS_CONNECTING) {
 		if (c->since && (__s64)(now - c->since) >= 0)
-			hist_add(conn_slot(cpu, c), SERIES_TCP_CONNECT, now - c->since);
+			hist_add(tcp_slot(c->owner), SERIES_TCP_CONNECT, now - c->since);
 		else
 			lose(c->since ? LOSS_CLOCK_BACKWARDS : LOSS_UNPAIRED);
 	} else {
@@ -333,7 +338,7 @@ static __noinline int conn_close(struct sock *sk, int from)
 		listen_del(sk, c);
 	} else if (flags & IS_CONNECTING) {
 		conn_sample(c, tp);
-		open_add(conn_slot(cpu, c), OPEN_CONNECT_ERROR, sk->sk_err);
+		open_add(tcp_slot(c->owner), OPEN_CONNECT_ERROR, sk->sk_err);
 	} else if (flags & IS_COUNTED) {
 		conn_sample(c, tp);
 		turn_unanswered(cpu, c,
@@ -437,7 +442,7 @@ static __noinline int count_reset(struct sock *sk, enum tcp_lane lane)
 			return 0;
 		if (c && c->flags & IS_COUNTED)
 			turn_unanswered(cpu, c, CONN_UNANSWERED_RESET);
-		slot = c && c->owner ? conn_slot(cpu, c) : slot_of(cpu, sock_owner(sk));
+		slot = c && c->owner ? tcp_slot(c->owner) : tcp_slot(sock_owner(sk));
 	}
 	count_add(slot, SERIES_HOT(cpu, TCP_COUNT, 0), lane, 1);
 	return 0;
@@ -468,7 +473,7 @@ static __always_inline void turn_end(struct tcp_conn *c, __u64 start)
 		lose(LOSS_CLOCK_BACKWARDS);
 		return;
 	}
-	hist_add(conn_slot(cpu, c), SERIES_HOT(cpu, TCP_RESPONSE, c->role & 1), ns);
+	hist_add(tcp_slot(c->owner), SERIES_HOT(cpu, TCP_RESPONSE, c->role & 1), ns);
 }
 
 /*
