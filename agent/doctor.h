@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What this machine must have; every kernel feature is found by trying it. */
+#ifndef DOCTOR_H
+#define DOCTOR_H
+
+#include <stddef.h>
+
+/* One kernel feature that assay cannot do without. */
+struct doctor_feature {
+	const char *name;
+	/* 0, -ENOTSUP when the kernel lacks it, or -errno of a try that failed. */
+	int (*try)(void);
+};
+
+extern const struct doctor_feature doctor_features[];
+extern const size_t doctor_feature_count;
+
+/* Tries one feature, without libbpf's messages. As try(). */
+int doctor_try(const struct doctor_feature *feature);
+
+/*
+ * Capabilities to load tracing programs, from a text like that of /proc/PID/status:
+ * 0, or -EPERM and in cause which ones are missing, in one line.
+ */
+int doctor_caps(const char *status, char *cause, size_t len);
+
+/*
+ * Everything needed to load probes: 0, or -errno and in cause one line that names the
+ * first missing capability or feature.
+ */
+int doctor_require(char *cause, size_t len);
+
+#endif
