@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "arena.h"
 #include "metric.h"
 
 /* Attributes sorted by key; values that are no strings are written out ("true"). */
@@ -38,9 +39,8 @@ struct frame {
 	uint64_t time_ns; /* wall clock of the newest point */
 	struct frame_series *series;
 	size_t count;
-	struct frame_attrs *resources;
-	size_t resource_count;
-	void *request; /* the decoded bytes, which the strings belong to */
+	struct arena arena; /* holds all this, but for the strings: */
+	void *request;	    /* the decoded message */
 };
 
 /*
