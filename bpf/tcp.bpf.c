@@ -39,6 +39,7 @@ enum {
 #define FLAG_FIN    1 /* TCPHDR_FIN */
 #define SOCK_DONE   1 /* a bit of skc_flags: the peer's FIN was received */
 #define ACK_ONLY    2 /* truesize of a pure ACK: skb_set_tcp_pure_ack() */
+#define NO_PORT	    99 /* EADDRNOTAVAIL */
 #define HEADER_SEEN 14 /* bytes of a TCP header up to the data offset and flags */
 /* States in which a connection carries data; a full socket in all of them. */
 #define CARRIES_DATA                                                                   \
@@ -68,9 +69,11 @@ struct tcp_conn {
 	__u64 rx, tx;	/* bytes counted so far */
 	__u32 retrans;	/* segments counted so far */
 	__u32 sent_end; /* sequence number after the latest data sent */
+	__u32 segs_out; /* when the connect began */
 	__u32 flags;	/* enum conn_flag */
 	__u16 role;	/* enum tcp_role */
 	__u16 port;	/* a listener's: at CLOSE the socket may have lost it */
+	__u32 pad;
 };
 
 struct {
@@ -245,9 +248,10 @@ static __noinline int conn_sample(struct tcp_conn *c, struct tcp_sock *tp)
 static __noinline int connect_begin(struct sock *sk)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
 	struct tcp_conn *c = conn_make(sk);
 
-	if (!c)
+	if (!c || !tp)
 		return 0;
 	if (task->tgid == params.self_tgid) {
 		c->flags = IS_OURS;
@@ -258,6 +262,7 @@ static __noinline int connect_begin(struct sock *sk)
 	c->flags = IS_CONNECTING; /* a socket may connect again after a failure */
 	c->turn = 0;
 	c->rx = c->tx = c->retrans = 0;
+	c->segs_out = tp->segs_out;
 	c->since = bpf_ktime_get_ns();
 	return 0;
 }
@@ -323,6 +328,19 @@ static __always_inline void turn_unanswered(struct cpu_state *cpu, struct tcp_co
 	c->turn = 0;
 }
 
+/*
+ * Why a connect failed. No error is set when the application gave up, nor when
+ * connect() found no free port: then nothing was sent, and nobody closed the socket.
+ */
+static __always_inline __u32 connect_error(struct tcp_conn *c, struct sock *sk,
+					   struct tcp_sock *tp)
+{
+	if (sk->sk_err)
+		return sk->sk_err;
+	return sk->sk_shutdown || tp->segs_out != c->segs_out ? CONNECT_ABORTED :
+								NO_PORT;
+}
+
 static __noinline int conn_close(struct sock *sk, int from)
 {
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
@@ -338,7 +356,8 @@ static __noinline int conn_close(struct sock *sk, int from)
 		listen_del(sk, c);
 	} else if (flags & IS_CONNECTING) {
 		conn_sample(c, tp);
-		open_add(tcp_slot(c->owner), OPEN_CONNECT_ERROR, sk->sk_err);
+		open_add(tcp_slot(c->owner), OPEN_CONNECT_ERROR,
+			 connect_error(c, sk, tp));
 	} else if (flags & IS_COUNTED) {
 		conn_sample(c, tp);
 		turn_unanswered(cpu, c,
