@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+#include "cells.h"
+#include "cmd.h"
+#include "doctor.h"
+#include "log.h"
+#include "options.h"
+#include "probes.h"
+#include "report.h"
+#include "source.h"
+#include "units.h"
+#include "util.h"
+#include "workload.h"
+
+#define LOCKDOWN   "/sys/kernel/security/lockdown"
+#define TIMEOUT_MS 2000
+
+enum verdict { OK, WARN, FAIL };
+
+/* Prints one line: verdict, name, text. Returns 1 for FAIL. */
+static int say(enum verdict verdict, const char *name, const char *fmt, ...)
+    PRINTF(3, 4);
+
+static int say(enum verdict verdict, const char *name, const char *fmt, ...)
+{
+	static const char *const words[] = { "ok", "warn", "FAIL" };
+	va_list ap;
+
+	printf("%-4s %s: ", words[verdict], name);
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	putchar('\n');
+	return verdict == FAIL;
+}
+
+static int check_capabilities(const struct options *o)
+{
+	char status[8192], cause[200];
+
+	if (read_file("/proc/self/status", status, sizeof(status)) < 0)
+		return say(FAIL, "capabilities", "/proc/self/status cannot be read");
+	if (doctor_caps(status, cause, sizeof(cause)))
+		return say(FAIL, "capabilities", "%s", cause);
+	return say(OK, "capabilities", "enough to load tracing programs");
+}
+
+static int check_kernel(const struct options *o)
+{
+	struct utsname u;
+	int failed = 0;
+
+	uname(&u);
+	for (size_t i = 0; i < doctor_feature_count; i++) {
+		const char *name = doctor_features[i].name;
+		int err = doctor_try(&doctor_features[i]);
+
+		if (!err)
+			failed |= say(OK, "kernel", "%s", name);
+		else if (err == -ENOTSUP)
+			failed |= say(FAIL, "kernel", "%s lacks %s", u.release, name);
+		else
+			failed |= say(FAIL, "kernel", "%s: not tried out: %s", name,
+				      strerror(-err));
+	}
+	return failed;
+}
+
+/* "none [integrity] confidentiality": the one in brackets holds. */
+static int check_lockdown(const struct options *o)
+{
+	char text[128];
+
+	if (read_file(LOCKDOWN, text, sizeof(text)) < 0)
+		return say(OK, "lockdown",
+			   "this kernel has none, or securityfs is not mounted");
+	if (strstr(text, "[confidentiality]"))
+		return say(
+		    WARN, "lockdown",
+		    "confidentiality: the kernel forbids bpf_probe_read_kernel, so probes that use it are unavailable");
+	return say(OK, "lockdown", "%s",
+		   strstr(text, "[integrity]") ? "integrity: no hindrance" : "off");
+}
+
+static int check_cgroup(const struct options *o)
+{
+	char root[512];
+	bool pure;
+	int err;
+
+	err = cgroups_find_root(root, sizeof(root), &pure);
+	if (err)
+		return say(FAIL, "cgroup", "no cgroup v2 tree is mounted: %s",
+			   strerror(-err));
+	if (o->cgroup_root)
+		return say(OK, "cgroup", "v2 tree at %s (as configured)",
+			   o->cgroup_root);
+	if (pure)
+		return say(OK, "cgroup", "v2 tree at %s", root);
+	return say(
+	    WARN, "cgroup",
+	    "hybrid, v2 tree at %s: what is only in v1 trees counts to the v2 cgroup around it",
+	    root);
+}
+
+static int check_memory(const struct options *o)
+{
+	char slots[16], hists[16], counts[16], opens[16], fixed[16], total[16],
+	    limit[16];
+	struct cells_plan p;
+	int err;
+
+	err = cells_plan(o, &p);
+	if (err && err != -ENOSPC)
+		return say(FAIL, "memory", "no plan: %s", strerror(-err));
+	units_bytes(total, p.total);
+	units_bytes(limit, p.limit);
+	if (err)
+		return say(FAIL, "memory",
+			   "--memory %s is too little for --slots %u: at least %s",
+			   limit, p.slots, total);
+	return say(
+	    OK, "memory",
+	    "%s of at most %s: %u slots %s, %u histograms %s, %u counters %s, %u error kinds %s, fixed %s; and %zu bytes per thread",
+	    total, limit, p.slots, units_bytes(slots, p.slot_bytes), p.hists,
+	    units_bytes(hists, p.hist_bytes), p.counts,
+	    units_bytes(counts, p.count_bytes), p.opens,
+	    units_bytes(opens, p.open_bytes), units_bytes(fixed, p.fixed_bytes),
+	    p.thread_bytes);
+}
+
+/* Host and port of an http(s) URL; brackets and user information are taken off. */
+static int split_url(const char *url, char *host, size_t len, char *port,
+		     size_t port_len)
+{
+	const char *start = strstr(url, "://") + 3, *at, *end;
+	size_t n = strcspn(start, "/?#");
+
+	at = memrchr(start, '@', n);
+	if (at) {
+		n -= at + 1 - start;
+		start = at + 1;
+	}
+	end = start + n;
+	if (*start == '[') {
+		at = memchr(++start, ']', n - 1);
+		if (!at)
+			return -EINVAL;
+		n = at++ - start;
+	} else {
+		at = memchr(start, ':', n);
+		if (!at)
+			at = end;
+		n = at - start;
+	}
+	snprintf(host, len, "%.*s", (int)n, start);
+	if (at < end && *at == ':')
+		snprintf(port, port_len, "%.*s", (int)(end - at - 1), at + 1);
+	else
+		snprintf(port, port_len, "%s",
+			 strncasecmp(url, "https", 5) ? "80" : "443");
+	return *host ? 0 : -EINVAL;
+}
+
+static int connect_address(const struct addrinfo *a)
+{
+	int fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
+	    err = 0;
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	socklen_t len = sizeof(err);
+
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, a->ai_addr, a->ai_addrlen) && errno != EINPROGRESS)
+		err = errno;
+	else if (poll(&p, 1, TIMEOUT_MS) != 1)
+		err = ETIMEDOUT;
+	else
+		getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len);
+	close(fd);
+	return -err;
+}
+
+static int check_endpoint(const char *url)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list;
+	char host[256], port[16];
+	int err = -EHOSTUNREACH;
+
+	if (split_url(url, host, sizeof(host), port, sizeof(port)))
+		return say(WARN, "collector", "no host in the URL");
+	err = getaddrinfo(host, port, &hints, &list);
+	if (err)
+		return say(WARN, "collector", "%s: %s", host, gai_strerror(err));
+	for (struct addrinfo *a = list; a; a = a->ai_next) {
+		err = connect_address(a);
+		if (!err)
+			break;
+	}
+	freeaddrinfo(list);
+	if (err)
+		return say(WARN, "collector", "%s port %s does not answer: %s", host,
+			   port, strerror(-err));
+	return say(OK, "collector", "%s port %s takes connections", host, port);
+}
+
+static int check_file(const char *path)
+{
+	FILE *f = access(path, F_OK) ? NULL : fopen(path, "ae");
+	char dir[4096];
+	char *slash;
+
+	if (f) {
+		fclose(f);
+		return say(OK, "collector", "none, exports go to the file %s", path);
+	}
+	snprintf(dir, sizeof(dir), "%s", path);
+	slash = strrchr(dir, '/');
+	if (slash)
+		*(slash == dir ? slash + 1 : slash) = '\0';
+	if (access(path, F_OK) && !access(slash ? dir : ".", W_OK))
+		return say(OK, "collector", "none, exports go to the new file %s",
+			   path);
+	return say(WARN, "collector", "the file %s cannot be written: %s", path,
+		   strerror(errno));
+}
+
+static int check_collector(const struct options *o)
+{
+	const char *protocol = getenv("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL");
+
+	if (!protocol || !*protocol)
+		protocol = getenv("OTEL_EXPORTER_OTLP_PROTOCOL");
+	if (!strcmp(o->export, "none"))
+		return say(OK, "collector", "none, nothing is exported");
+	if (!strncmp(o->export, "file:", 5))
+		return check_file(o->export + 5);
+	if (protocol && *protocol && strcmp(protocol, "http/protobuf"))
+		say(WARN, "collector",
+		    "the protocol is to be %s, but assay speaks http/protobuf (port 4318)",
+		    protocol);
+	return check_endpoint(o->export);
+}
+
+static const char *attr_or(const struct frame_series *s, const char *key,
+			   const char *none)
+{
+	const char *value = frame_attr(&s->attrs, key);
+
+	return value && *value ? value : none;
+}
+
+/* Does the probe measure something, and not only help the others? */
+static bool is_measuring(const char *probe)
+{
+	for (size_t i = 0; i < probe_desc_count; i++)
+		if (!strcmp(probe_descs[i].name, probe))
+			return !probe_descs[i].always;
+	return true;
+}
+
+/* Every probe has a line, and everything that an agent lost. FAIL: none is attached. */
+static int say_probes(const struct frame *f)
+{
+	unsigned int attached = 0;
+
+	for (size_t i = 0; i < f->count; i++) {
+		const struct frame_series *s = &f->series[i];
+		const char *probe = attr_or(s, "assay.probe", "agent");
+		const char *state = attr_or(s, "assay.state", "unknown");
+		const char *reason = attr_or(s, "assay.reason", "no reason given");
+
+		if (report_is_workload(s->resource))
+			continue;
+		if (!strcmp(s->name, "assay.lost") && report_has_events(s)) {
+			say(WARN, "lost", "%s: %.0f %s", probe, report_value(s),
+			    reason);
+		} else if (strcmp(s->name, "assay.probe.attached")) {
+			continue;
+		} else if (!strcmp(state, "attached")) {
+			say(OK, "probe", "%s: attached", probe);
+			attached += is_measuring(probe);
+		} else {
+			say(strcmp(state, "disabled") ? WARN : OK, "probe",
+			    "%s: %s: %s", probe, state, reason);
+		}
+	}
+	return attached ? 0 : say(FAIL, "probes", "none is attached");
+}
+
+static int check_probes(const struct options *o)
+{
+	enum log_level level = log_get_level();
+	struct source src = { .o = o };
+	struct frame *frame;
+	char cause[512];
+	int err;
+
+	log_set_level(LOG_LEVEL_ERROR); /* the lines below say it */
+	err = source_read(&src, true, &frame, cause, sizeof(cause));
+	source_close(&src);
+	log_set_level(level);
+	if (err)
+		return say(FAIL, "probes", "%s", cause);
+	say(OK, "agent",
+	    src.from_agent ? "one answers at %s"
+			   : "none answers at %s: probes were loaded for this check",
+	    o->socket);
+	err = say_probes(frame);
+	frame_free(frame);
+	return err;
+}
+
+static int (*const checks[])(const struct options *o) = {
+	check_capabilities, check_kernel,    check_lockdown, check_cgroup,
+	check_memory,	    check_collector, check_probes,
+};
+
+static int run_doctor(const struct options *o, int argc, char **argv)
+{
+	int failed = 0;
+
+	for (size_t i = 0; i < COUNT(checks); i++)
+		failed |= checks[i](o);
+	return failed;
+}
+
+const struct cmd cmd_doctor = {
+	.name = "doctor",
+	.help =
+	    "checks what assay needs, a line each; exit status 1 if it lacks something",
+	.mask = CMD_DOCTOR,
+	.run = run_doctor,
+};
