@@ -24,8 +24,8 @@ static const struct {
 	[MAP_ROWS] = { "rows", sizeof(struct series_row), true },
 	[MAP_HISTS] = { "hists", sizeof(struct hist_cell), true },
 	[MAP_COUNTS] = { "counts", sizeof(struct count_cell), true },
-	[MAP_FREE_HISTS] = { "free_hists", sizeof(uint32_t), true },
-	[MAP_FREE_COUNTS] = { "free_counts", sizeof(uint32_t), true },
+	[MAP_FREE_HISTS] = { "free_hists", sizeof(uint64_t), true },
+	[MAP_FREE_COUNTS] = { "free_counts", sizeof(uint64_t), true },
 	[MAP_CONTROL] = { "control", sizeof(struct control), true },
 	[MAP_CGROUP_RING] = { "cgroup_ring", sizeof(struct cgroup_names), true },
 	[MAP_CPUS] = { "cpus", sizeof(struct cpu_state), false },
@@ -37,6 +37,8 @@ static size_t step_of(enum cells_map m)
 {
 	return (maps[m].value_size + 7) & ~7UL;
 }
+
+_Static_assert(sizeof(struct series_row) % 8 == 0, "indexed as a C array");
 
 static uint32_t entries_of(const struct cells_plan *p, enum cells_map m)
 {

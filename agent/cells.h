@@ -57,7 +57,7 @@ struct cells {
 	struct series_row *rows;
 	struct hist_cell *hists;
 	struct count_cell *counts;
-	uint32_t *free_cells[POOLS];
+	uint64_t *free_cells[POOLS];
 	struct control *control;
 	struct cgroup_names *names;
 };

@@ -27,8 +27,8 @@ SHARED_ARRAY(owners, __u64);
 SHARED_ARRAY(rows, struct series_row);
 SHARED_ARRAY(hists, struct hist_cell);
 SHARED_ARRAY(counts, struct count_cell);
-SHARED_ARRAY(free_hists, __u32);
-SHARED_ARRAY(free_counts, __u32);
+SHARED_ARRAY(free_hists, __u64);
+SHARED_ARRAY(free_counts, __u64);
 SHARED_ARRAY(control, struct control);
 
 struct {
@@ -153,7 +153,8 @@ static __always_inline __u32 slot_of_task(struct cpu_state *cpu, struct task_str
 static __always_inline __u32 cell_take(struct cpu_state *cpu, __u32 pool)
 {
 	struct control *c = control_get();
-	__u32 n, *free_cell;
+	__u64 *free_cell;
+	__u32 n;
 
 	n = __sync_lock_test_and_set(&cpu->spare[pool], 0);
 	if (n || !c || (__s32)(c->cell_limit[pool] - c->cell_next[pool]) <= 0)

@@ -96,11 +96,14 @@ enum conn_lane {
 
 #define CONNECT_ABORTED 0 /* "errno" of a connect that the application gave up */
 
-/* One row of the series array: a slot's cell numbers. */
+/*
+ * One row of the series array: a slot's cell numbers. The step of an array map is its
+ * value rounded up to 8 bytes: what is mapped has to be a multiple of that.
+ */
 struct series_row {
 	__u32 cell[SERIES_COUNT];
 	__u32 open_used[OPEN_COUNT]; /* values taken, see OPEN_MAX */
-};
+} __attribute__((aligned(8)));
 
 struct hist_cell {
 	__u64 sum_ns;
