@@ -98,8 +98,8 @@ const char *report_node(const struct frame *f, const struct utsname *u)
 {
 	const char *name = NULL;
 
-	for (size_t i = 0; i < f->resource_count && !name; i++)
-		name = frame_attr(&f->resources[i], "host.name");
+	for (size_t i = 0; i < f->count && !name; i = report_group_end(f, i))
+		name = frame_attr(f->series[i].resource, "host.name");
 	return name ? name : u->nodename;
 }
 
