@@ -202,6 +202,7 @@ static __always_inline __u32 cell_of(__u32 slot, __u32 series, __u32 pool)
 	struct series_row *row = bpf_map_lookup_elem(&rows, &slot);
 	__u32 n;
 
+	barrier_var(series); /* or the check is dropped: 6.1 needs it to know the bound */
 	if (!row || series >= SERIES_COUNT)
 		return 0;
 	n = row->cell[series];
