@@ -9,7 +9,8 @@
 
 A test passes when it returns, is skipped when it raises Skip, and fails on any
 other exception. What it hands to defer() is undone when it ends, newest first;
-what is handed over before the first test is undone when the suite ends, however it ends.
+what is handed over before the first test is undone when the suite ends, however
+it ends.
 """
 
 import os
