@@ -287,7 +287,7 @@ static void the_table_has_a_block_for_each_golden_signal(void **state)
 	assert_has(text, "node-of-test, Linux ");
 	assert_has(text, "\nweb (unit)  /web");
 	assert_has(text,
-		   "  LATENCY    tcp response server                    2/s     19ms");
+		   "  LATENCY    tcp response server                     2/s     19ms");
 	assert_has(text, "  waiting    in calls wait");
 	assert_has(text, "  TRAFFIC    tcp receive 2.0 MiB/s   open now 7\n");
 	assert_has(text, "  ERRORS     connect ECONNREFUSED 6 (3/s)\n");
