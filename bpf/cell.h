@@ -130,7 +130,7 @@ enum loss {
 	LOSS_CELLS_FULL,      /* events counted in overflow: no cell */
 	LOSS_OPEN_FULL,	      /* events counted as _OTHER: the hash is full */
 	LOSS_ABOVE_RANGE,     /* durations over 128 s, counted in the last bucket */
-	LOSS_NO_STORAGE,      /* events not counted: no memory for the task or socket */
+	LOSS_NO_STORAGE,      /* the task or socket has no storage: see each probe */
 	LOSS_CLOCK_BACKWARDS, /* events not counted: the difference was negative */
 	LOSS_UNPAIRED,	      /* exits without an enter */
 	LOSS_UNREADABLE,      /* events not counted: a kernel read failed */

@@ -10,6 +10,10 @@
  * what the task has waited so far, last_queued is set while it waits. Their sum at
  * switch-in, less the sum at the switch-in before, is this wait. Neither alone is
  * right: when a waiting task migrates, its wait so far moves into run_delay.
+ *
+ * The walk sees the tasks of the pid namespace of the agent and below. A task outside
+ * (an agent in a container without hostPID) has no storage: its waits are measured,
+ * less what a migration moved, and counted as no_storage.
  */
 #define PROBE_ID PROBE_SCHED
 #include "cell.bpf.h"
@@ -52,20 +56,21 @@ static __always_inline void count_wait(struct cpu_state *cpu, struct task_struct
 	__u64 queued = next->sched_info.last_queued, total, wait, base;
 	struct sched_task *st;
 
-	st = bpf_task_storage_get(&sched_tasks, next, 0, 0);
-	if (!st) {
-		lose(LOSS_NO_STORAGE);
-		return;
-	}
-	total = next->sched_info.run_delay;
+	base = next->sched_info.run_delay;
+	total = base;
 	if (queued) /* 0 happens: no pending part, not a time stamp */
 		total += next->se.cfs_rq->rq->clock - queued;
-	base = st->total;
-	if (!st->seen) { /* a new task has waited only since it was made */
-		base = next->sched_info.pcount ? next->sched_info.run_delay : 0;
+	st = bpf_task_storage_get(&sched_tasks, next, 0, 0);
+	if (!st) {
+		lose(LOSS_NO_STORAGE); /* the wait before a migration is missing */
+	} else {
+		if (st->seen)
+			base = st->total;
+		else if (!next->sched_info.pcount)
+			base = 0; /* a new task has waited only since it was made */
 		st->seen = 1;
+		st->total = total;
 	}
-	st->total = total;
 	wait = total - base;
 	if (next->tgid == params.self_tgid)
 		return;
