@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The local API: a UNIX socket, mode 0600, for the commands on this node.
+ *
+ * A client sends the line "snapshot" and gets "ok LENGTH", a newline, and one OTLP
+ * ExportMetricsServiceRequest with the numbers of that moment; or "error MESSAGE".
+ * Nothing blocks: a client that does not read is only a full buffer, and there are
+ * API_CLIENTS of them at most.
+ */
+#ifndef API_H
+#define API_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define API_CLIENTS 8
+
+struct pollfd;
+struct api;
+
+/* snapshot makes the answer, bytes to be freed, or returns -errno. */
+struct api_ops {
+	int (*snapshot)(void *arg, uint8_t **bytes, size_t *len);
+	void *arg;
+};
+
+/*
+ * Listens at path; its directory is made, and a socket that nobody listens at is
+ * replaced. -EADDRINUSE: another agent listens there.
+ */
+int api_open(const char *path, const struct api_ops *ops, struct api **out);
+/* Fills fds with what to wait for, at most API_CLIENTS + 1, and returns how many. */
+unsigned int api_poll(const struct api *a, struct pollfd *fds);
+/* Serves what can be served without waiting. */
+void api_serve(struct api *a);
+/* Closes and removes the socket. */
+void api_close(struct api *a);
+
+#endif

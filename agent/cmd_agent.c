@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * assay agent: one thread, one loop. Signals are a file descriptor, the exporter's
+ * sockets are polled together with ours, and time is the poll's timeout.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+#include <curl/curl.h>
+#include "api.h"
+#include "cmd.h"
+#include "export.h"
+#include "log.h"
+#include "measure.h"
+#include "options.h"
+#include "otlp.h"
+#include "util.h"
+
+#define FLUSH_MS 4000 /* SIGTERM to exit takes 5 s at most */
+
+struct agent {
+	const struct options *o;
+	struct measure *measure;
+	struct export *export; /* NULL: --export none */
+	struct api *api;
+	int signals;
+	uint64_t next_snapshot_ns, next_export_ns;
+};
+
+static int open_export(struct agent *a, char *cause, size_t len)
+{
+	const struct options *o = a->o;
+	struct export_opts opts = {
+		.headers = o->export_headers,
+		.timeout_ms = o->export_timeout_ms,
+		.gzip = o->export_compression == COMPRESSION_GZIP,
+		.ca = o->certificate,
+		.cert = o->client_certificate,
+		.key = o->client_key,
+	};
+	int err;
+
+	if (strcmp(o->export, "none") == 0)
+		return 0;
+	if (strncmp(o->export, "file:", 5) == 0)
+		opts.file = o->export + 5;
+	else
+		opts.url = o->export;
+	err = export_open(&opts, &a->export);
+	if (err)
+		snprintf(cause, len, "cannot export to %s: %s", o->export, strerror(-err));
+	return err;
+}
+
+static int open_signals(struct agent *a)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	a->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return a->signals < 0 ? -errno : 0;
+}
+
+static int answer_snapshot(void *arg, uint8_t **bytes, size_t *len)
+{
+	struct agent *a = arg;
+	struct points points;
+	int err = measure_update(a->measure);
+
+	if (!err)
+		err = measure_points(a->measure,
+				     a->export ? export_stats(a->export) : NULL, &points);
+	if (err)
+		return err;
+	err = otlp_encode(&points, bytes, len);
+	points_fini(&points);
+	return err;
+}
+
+static int open_all(struct agent *a, char *cause, size_t len)
+{
+	struct api_ops ops = { answer_snapshot, a };
+	int err;
+
+	err = open_signals(a);
+	if (err) {
+		snprintf(cause, len, "signalfd: %s", strerror(-err));
+		return err;
+	}
+	err = open_export(a, cause, len);
+	if (err)
+		return err;
+	err = api_open(a->o->socket, &ops, &a->api);
+	if (err) {
+		snprintf(cause, len,
+			 err == -EADDRINUSE ?
+				 "another agent listens at %s: one measures a node" :
+				 "cannot listen at %s: %s",
+			 a->o->socket, strerror(-err));
+		return err;
+	}
+	return measure_open(a->o, &a->measure, cause, len);
+}
+
+/* Reads, encodes and hands over. Cumulative: a newer snapshot supersedes this one. */
+static void export_now(struct agent *a)
+{
+	struct otlp_batches batches = { 0 };
+	struct points points;
+	int err = measure_update(a->measure);
+
+	if (err)
+		log_warn(err, "reading the cells");
+	err = measure_points(a->measure, a->export ? export_stats(a->export) : NULL,
+			     &points);
+	if (!err) {
+		err = otlp_encode_batches(&points, OTLP_BATCH_LIMIT, &batches);
+		points_fini(&points);
+	}
+	if (err) {
+		log_warn(err, "this export is left out, the next one holds its counts");
+		return;
+	}
+	if (a->export)
+		err = export_send(a->export, &batches);
+	if (err)
+		log_warn(err, "export");
+	otlp_batches_free(&batches);
+	measure_reap(a->measure);
+}
+
+static uint64_t ms_to_ns(uint64_t ms)
+{
+	return ms * 1000000;
+}
+
+/* Does what is due, and says for how long nothing will be: milliseconds. */
+static int run_due(struct agent *a)
+{
+	uint64_t now = now_mono_ns(), next;
+
+	if (now >= a->next_export_ns) {
+		export_now(a);
+		a->next_export_ns = now + ms_to_ns(a->o->export_interval_ms);
+		a->next_snapshot_ns = now + ms_to_ns(a->o->snapshot_interval_ms);
+	} else if (now >= a->next_snapshot_ns) {
+		int err = measure_update(a->measure);
+
+		if (err)
+			log_warn(err, "reading the cells");
+		a->next_snapshot_ns = now + ms_to_ns(a->o->snapshot_interval_ms);
+	}
+	next = a->next_export_ns < a->next_snapshot_ns ? a->next_export_ns :
+							 a->next_snapshot_ns;
+	now = now_mono_ns();
+	return next > now ? (next - now) / 1000000 + 1 : 0;
+}
+
+/* Waits for our descriptors and, when there is an exporter, for its sockets too. */
+static int wait_for(struct agent *a, int timeout_ms)
+{
+	struct pollfd fds[API_CLIENTS + 2];
+	struct curl_waitfd extra[API_CLIENTS + 2];
+	unsigned int n = api_poll(a->api, fds);
+
+	fds[n++] = (struct pollfd){ .fd = a->signals, .events = POLLIN };
+	if (!a->export)
+		return poll(fds, n, timeout_ms) < 0 && errno != EINTR ? -errno : 0;
+	for (unsigned int i = 0; i < n; i++)
+		extra[i] = (struct curl_waitfd){
+			.fd = fds[i].fd,
+			.events = fds[i].events & POLLOUT ? CURL_WAIT_POLLOUT :
+							    CURL_WAIT_POLLIN,
+		};
+	return export_poll(a->export, extra, n, timeout_ms);
+}
+
+static int loop(struct agent *a)
+{
+	struct signalfd_siginfo info;
+	int err = 0;
+
+	while (!err) {
+		err = wait_for(a, run_due(a));
+		if (read(a->signals, &info, sizeof(info)) == sizeof(info))
+			break;
+		api_serve(a->api);
+	}
+	return err;
+}
+
+static void close_all(struct agent *a)
+{
+	api_close(a->api);
+	measure_close(a->measure);
+	export_close(a->export);
+	close(a->signals);
+}
+
+static int agent_run(const struct options *o, int argc, char **argv)
+{
+	struct agent a = { .o = o, .signals = -1 };
+	unsigned int attached, wanted;
+	char cause[512];
+	int err = open_all(&a, cause, sizeof(cause));
+
+	if (err) {
+		log_errorx("%s", cause);
+		close_all(&a);
+		return 1;
+	}
+	attached = measure_attached(a.measure, &wanted);
+	log_info("ready: %u of %u probes attached, export to %s every %g s", attached,
+		 wanted, o->export, o->export_interval_ms / 1e3);
+	srandom(now_mono_ns() ^ getpid());
+	a.next_snapshot_ns = now_mono_ns() + ms_to_ns(o->snapshot_interval_ms);
+	/* after a rollout every node starts at once: spread the first export */
+	a.next_export_ns =
+		now_mono_ns() + ms_to_ns(random() % (o->export_interval_ms + 1));
+	err = loop(&a);
+	export_now(&a);
+	if (a.export)
+		export_flush(a.export, FLUSH_MS);
+	close_all(&a);
+	if (err)
+		log_error(err, "the main loop failed");
+	return err ? 1 : 0;
+}
+
+const struct cmd cmd_agent = {
+	.name = "agent",
+	.help = "measure this node and export until SIGTERM",
+	.mask = CMD_AGENT,
+	.run = agent_run,
+};
