@@ -51,7 +51,7 @@ class Sink(http.server.ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def url(self):
-        return f"http://127.0.0.1:{self.server_address[1]}"
+        return f"http://127.0.0.1:{self.server_address[1]}/v1/metrics"
 
 
 def cgroup_root():
@@ -152,8 +152,8 @@ def watch(agent, sink, exports):
 def measure(exports):
     """The three rows."""
     sink = Sink()
-    agent = Assay(options=["--export", "otlp", "--endpoint", sink.url(),
-                           "--interval", f"{INTERVAL_S}s"])
+    agent = Assay(options=["--export", sink.url(),
+                           "--export-interval", f"{INTERVAL_S}s"])
     note("agent: exports to a sink")
     try:
         with Groups():

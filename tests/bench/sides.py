@@ -68,9 +68,11 @@ class Assay(Nothing):
             argv += ["--export", f"file:{self.dir}/batch.otlp"]
         if self.probes:
             argv += ["--probes", ",".join(self.probes)]
+        env = {k: v for k, v in os.environ.items()
+               if not k.startswith(("ASSAY_", "OTEL_"))}
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(pinned(TOOL_CPU, argv), stderr=log,
-                                            stdout=subprocess.DEVNULL)
+                                            stdout=subprocess.DEVNULL, env=env)
         self.pid = self.process.pid
         wait_for(self.ready, 15, "the agent to be ready")
 
