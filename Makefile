@@ -40,7 +40,7 @@ LIB_OBJ := $(filter-out $(BUILD)/agent/main.o,$(OBJ))
 UNIT    := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 LOADS   := $(foreach f,$(wildcard tests/kernel/*.c tests/vm/*.c tests/e2e/*.c tests/demo/*.c),$(BUILD)/tests/$(basename $(notdir $(f))))
 
-.PHONY: all deps demo check bench install fmt lint clean unit loads
+.PHONY: all deps demo check check-installed bench install fmt lint clean unit loads
 all: $(BUILD)/assay
 unit: $(UNIT)
 loads: $(LOADS)
@@ -87,5 +87,60 @@ $(BUILD)/tests/$(basename $(notdir $(1))): $(1) Makefile
 	$$(Q)mkdir -p $$(@D) && $$(CC) $$(BASE) -O2 -g -o $$@ $$< $$$$(sed -n 's,^// libs: ,,p' $$<)
 endef
 $(foreach f,$(wildcard tests/kernel/*.c tests/vm/*.c tests/e2e/*.c tests/demo/*.c),$(eval $(call load_rule,$(f))))
+
+# --- people's targets ---
+
+# Every package, in one place. The second list is for the tests, loads and peers.
+DEB_BUILD := clang llvm libbpf-dev libelf-dev zlib1g-dev libprotobuf-c-dev \
+	protobuf-c-compiler protobuf-compiler libcurl4-openssl-dev libjansson-dev \
+	libcmocka-dev libssl-dev linux-libc-dev
+DEB_TEST := python3-minimal python3-jsonschema python3-protobuf libprotobuf-dev bpftool \
+	iproute2 util-linux procps nginx-light wrk openssl jq linux-perf stress-ng iperf3 \
+	libbpf-tools bpftrace clang-format clang-tidy cppcheck libclang-rt-14-dev \
+	busybox-static qemu-system-common zstd cpio e2fsprogs mandoc
+DEB_ALL := $(DEB_BUILD) $(DEB_TEST)
+
+deps:
+	$(Q)sh tests/deps $(DEB_ALL)
+
+SUITES = $(UNIT) tests/harness/test_run.sh $(sort $(wildcard tests/cli/test_*) \
+	$(wildcard tests/kernel/test_*.py) $(wildcard tests/e2e/test_*.py))
+
+check: deps
+	$(Q)$(MAKE) --no-print-directory check-installed
+
+# The same without looking for packages first.
+check-installed: all unit loads
+	$(Q)tests/run $(SUITES)
+
+demo: deps
+	$(Q)$(MAKE) --no-print-directory all loads
+	$(Q)tests/demo/demo
+
+bench: all loads
+	$(Q)tests/bench/bench
+
+docs/metrics.md: $(BUILD)/unit/print_metrics
+	$(Q)$< > $@
+
+install: all
+	install -D -m 755 $(BUILD)/assay $(DESTDIR)$(PREFIX)/bin/assay
+	install -D -m 644 docs/assay.1 $(DESTDIR)$(PREFIX)/share/man/man1/assay.1
+
+C_FILES = $(wildcard agent/*.[ch] bpf/*.[ch] tests/*/*.[ch])
+
+fmt:
+	$(Q)clang-format -i $(C_FILES)
+
+# No difference to the format, no warning.
+lint:
+	$(Q)clang-format --dry-run -Werror $(C_FILES)
+	$(Q)cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 -D_GNU_SOURCE \
+		-DASSAY_VERSION='"0"' --enable=warning,portability,performance \
+		--suppress=missingInclude --suppress=normalCheckLevelMaxBranches \
+		-Iagent -Ibpf -I$(BUILD) agent
+
+clean:
+	rm -rf $(BUILD)
 
 -include $(wildcard $(BUILD)/*.d $(BUILD)/*/*.d)
