@@ -76,7 +76,7 @@ void options_man(FILE *f)
 			fputs(".\n", f);
 		}
 		print_commands(f, d->mask);
-		fputs("Variables: ", f);
+		fputs(".br\nVariables: ", f);
 		print_variables(f, d);
 		fputs(".\n", f);
 	}

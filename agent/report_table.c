@@ -47,8 +47,8 @@ static const struct view views[] = {
 	{ "assay.sched.wait.duration", "wait for a CPU", SATURATION },
 };
 
-/* In these classes a call mostly waits for others: that is no latency of the node. */
-static const char *const wait_classes[] = { "socket", "pipe", "sync", "wait" };
+/* In other classes a call mostly waits for somebody: that is no latency of the node. */
+static const char *const headline_classes[] = { "file", "memory", "process" };
 
 /* A line or an item of one workload. */
 struct item {
@@ -90,10 +90,10 @@ static bool is_wait(const struct frame_series *s)
 {
 	const char *class = frame_attr(&s->attrs, "assay.syscall.class");
 
-	for (size_t i = 0; class && i < COUNT(wait_classes); i++)
-		if (!strcmp(class, wait_classes[i]))
-			return true;
-	return false;
+	for (size_t i = 0; class && i < COUNT(headline_classes); i++)
+		if (!strcmp(class, headline_classes[i]))
+			return false;
+	return class != NULL;
 }
 
 static void fill_item(struct item *item, const struct frame_series *s)
@@ -191,7 +191,7 @@ static void print_hist(FILE *f, const char *signal, const struct item *item,
 		units_seconds(p90, report_quantile(h, 90)),
 		units_seconds(p99, report_quantile(h, 99)),
 		units_seconds(max, report_max(h)));
-	if (item->signal == SATURATION) /* by Little's law */
+	if (item->signal == SATURATION && h->sum_ns * 1e-9 / duration_s >= 0.01)
 		fprintf(f, "%*s%.2f threads were waiting on average\n", INDENT, "",
 			h->sum_ns * 1e-9 / duration_s);
 }

@@ -1,0 +1,365 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The commands as a user meets them: exit statuses, errors of one line, help, the
+JSON interface and its schema, what happens without privilege or without an agent."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+import jsonschema
+from node import ASSAY, TOP, Agent, Cgroup, scratch
+from tap import check, defer, main, need_root, same, test
+
+COMMANDS = "agent", "report", "probes", "doctor"
+NOBODY = 65534
+
+
+def run(*argv, env=None, prefix=(), program=ASSAY):
+    """Returns exit status, stdout and stderr; no variable of ours is inherited."""
+    clean = {k: v for k, v in os.environ.items()
+             if not k.startswith(("ASSAY_", "OTEL_"))}
+    p = subprocess.run([*prefix, program, *argv], capture_output=True, text=True,
+                       env=dict(clean, **(env or {})), timeout=60)
+    return p.returncode, p.stdout, p.stderr
+
+
+def fails(status, pattern, *argv, **options):
+    """The command ends with this status and one line, which the pattern is in."""
+    got, out, err = run(*argv, **options)
+    what = "assay " + " ".join(argv)
+    same(got, status, what + ": exit status")
+    same(out, "", what + ": stdout")
+    check(err.count("\n") == 1 and err.endswith("\n"), f"{what}: no single line: {err!r}")
+    check(re.search(pattern, err), f"{what}: {err!r} has no {pattern!r}")
+
+
+def nobody_socket():
+    return scratch() + "/nobody.sock"
+
+
+def schema():
+    with open(TOP + "/docs/report.schema.json") as f:
+        return json.load(f)
+
+
+def report(*argv, **options):
+    """A JSON report that the schema agrees with."""
+    status, out, err = run("report", "--format", "json", *argv, **options)
+    same(status, 0, f"exit status ({err})")
+    document = json.loads(out)
+    jsonschema.validate(document, schema())
+    return document
+
+
+def keys():
+    """All options, from the text that the manual is made of."""
+    _, out, _ = run("help-man")
+    return [k.replace("\\", "") for k in re.findall(r"^\.B \\-\\-(\S+)", out, re.M)]
+
+
+@test("what is unknown ends with status 2 and one line")
+def _():
+    fails(2, "which command")
+    fails(2, "reprot: no such command", "reprot")
+    for command in COMMANDS:
+        fails(2, "--colour: no such option", command, "--colour")
+        fails(2, "-x: no such option", command, "-x")
+        fails(2, f"now: {command} takes no arguments", command, "now")
+    fails(2, "--total: no such option", "agent", "--total")
+    fails(2, "--duration: needs a value", "report", "--duration")
+
+
+@test("a bad value ends with status 2 and names option, value and what is allowed")
+def _():
+    fails(2, "--duration: '10x': must be a time, 10ms to 24h",
+          "report", "--duration", "10x")
+    fails(2, "--duration: '': must be", "report", "--duration=")
+    fails(2, "--duration: '-1': must be", "report", "--duration", "-1")
+    fails(2, "--format: 'xml': must be table or json", "report", "--format=xml")
+    fails(2, "--slots: '1000': must be a power of two", "agent", "--slots", "1000")
+    fails(2, "--memory: '64': must be a size", "agent", "--memory", "64")
+    fails(2, "--probes: 'sched,disk': must be .* sched syscall tcp",
+          "agent", "--probes", "sched,disk")
+    fails(2, "--export: 'collector': must be http://", "agent", "--export", "collector")
+
+
+@test("so does a bad variable, but not one that the command does not take")
+def _():
+    fails(2, "ASSAY_DURATION: '5': must be a time", "report", env={"ASSAY_DURATION": "5"})
+    fails(2, "OTEL_METRIC_EXPORT_INTERVAL: '1s': must be a number of milliseconds",
+          "agent", env={"OTEL_METRIC_EXPORT_INTERVAL": "1s"})
+    fails(1, "no agent runs", "report", "--total", "--socket", nobody_socket(),
+          env={"OTEL_METRIC_EXPORT_INTERVAL": "1s", "ASSAY_EXPORT": "nowhere"})
+
+
+@test("a header's value is not in the error")
+def _():
+    _, _, err = run("agent", env={"OTEL_EXPORTER_OTLP_HEADERS": "authorization hush"})
+    check("OTEL_EXPORTER_OTLP_HEADERS" in err and "hush" not in err, err)
+
+
+@test("--help names every option of the table, and a command's its own")
+def _():
+    known = keys()
+    for key in ("socket export export-headers export-timeout export-compression "
+                "export-interval snapshot-interval memory slots probes log-level "
+                "cgroup-root resource-attributes service-name duration format "
+                "total").split():
+        check(key in known, f"--{key} is not in the table")
+    status, out, err = run("--help")
+    same((status, err), (0, ""), "assay --help")
+    for key in known:
+        check(re.search(rf"^  --{key}( |$)", out, re.M), f"--{key} is not in --help")
+    for command in COMMANDS:
+        check(f"assay {command} " in out, f"{command} is not in --help")
+        status, text, err = run(command, "--help")
+        same((status, err), (0, ""), f"assay {command} --help")
+        check("--socket" in text, f"{command} --help has no --socket")
+        same("--total" in text, command == "report", f"--total in {command} --help")
+
+
+@test("--version prints a version")
+def _():
+    status, out, _ = run("--version")
+    same(status, 0, "exit status")
+    check(re.fullmatch(r"assay \d+\.\d+\.\d+\S*\n", out), out)
+
+
+@test("the manual page has the options of the table (else: docs/man.sh)")
+def _():
+    page = subprocess.run([TOP + "/docs/man.sh", ASSAY], capture_output=True, text=True,
+                          check=True).stdout
+    with open(TOP + "/docs/assay.1") as f:
+        same(f.read() == page, True, "docs/assay.1 is current")
+    for key in keys():
+        check(f"\\-\\-{key.replace('-', chr(92) + '-')}" in page, f"--{key}")
+
+
+@test("the schema is one, and refuses what is no report")
+def _():
+    jsonschema.Draft202012Validator.check_schema(schema())
+    good = {"schema": 1, "node": {"name": "n", "kernel": "6", "cpus": 1},
+            "duration_s": 1.0, "probes": [], "lost": [], "workloads": []}
+    jsonschema.validate(good, schema())
+    metric = {"name": "m", "unit": "s", "attributes": {}, "type": "histogram"}
+    w = {"kind": "unit", "name": "w", "cgroup": "/w", "metrics": [metric]}
+    for bad in ({"schema": 2}, {"workloads": [w]}, {"lost": None}, {"extra": 1},
+                {"probes": [{"name": "a", "state": "on", "reason": None}]}):
+        try:
+            jsonschema.validate({**good, **bad}, schema())
+        except jsonschema.ValidationError:
+            continue
+        check(False, f"the schema takes {bad}")
+
+
+@test("a report that measures by itself keeps to the schema and to itself")
+def _():
+    cgroup = Cgroup("busy")
+    cgroup.start(["sh", "-c", "while :; do cat /proc/version >/dev/null; done"])
+    r = report("--duration", "1s", "--socket", nobody_socket())
+    check(0.95 <= r["duration_s"] <= 1.5, f"duration_s {r['duration_s']}")
+    same({p["name"] for p in r["probes"]} >= {"sched", "syscall", "tcp"}, True, "probes")
+    paths = [w["cgroup"] for w in r["workloads"]]
+    check(cgroup.path in paths, f"{cgroup.path} is not in {paths}")
+    same(r["node"]["cpus"], os.cpu_count(), "cpus")
+    same(r["node"]["kernel"], os.uname().release, "kernel")
+    for w in r["workloads"]:
+        for m in w["metrics"]:
+            if m["type"] == "histogram":
+                check(m["count"] > 0, f"an empty series: {m}")
+                check(0 <= m["p50"] <= m["p90"] <= m["p99"] <= m["max"], f"order: {m}")
+            else:
+                check(m["value"] != 0, f"a series without events: {m}")
+
+
+@test("two reports of the same numbers are the same text")
+def _():
+    _, frame = record()
+    path = serve(frame)
+    texts = {run("report", "--total", "--format", "json", "--socket", path)[1]
+             for _ in range(2)}
+    same(len(texts), 1, "different texts")
+    check("workloads" in texts.pop(), "no report")
+
+
+@test("the table fits into 100 columns and names the busy workload")
+def _():
+    cgroup = Cgroup("busy")
+    cgroup.start(["sh", "-c", "while :; do cat /proc/version >/dev/null; done"])
+    status, out, err = run("report", "--duration", "1s", "--socket", nobody_socket())
+    same(status, 0, f"exit status ({err})")
+    check(max(map(len, out.splitlines())) <= 100, out)
+    check(cgroup.path in out, out)
+    for word in "LATENCY", "TRAFFIC", "SATURATION", "p99":
+        check(word in out, f"{word} is not in\n{out}")
+
+
+@test("without privilege one line names what is missing")
+def _():
+    program = shutil.copy(ASSAY, visible() + "/assay")
+    nobody = ["setpriv", f"--reuid={NOBODY}", "--clear-groups"]
+    options = {"program": program, "prefix": nobody}
+    for command in "report", "probes":
+        fails(1, "CAP_BPF and CAP_PERFMON are missing", command, "--socket",
+              "/nobody.sock", **options)
+    options["prefix"] = nobody + ["--inh-caps=+bpf", "--ambient-caps=+bpf"]
+    fails(1, "privilege: CAP_PERFMON is missing", "report", "--socket", "/nobody.sock",
+          **options)
+
+
+@test("CAP_BPF and CAP_PERFMON are enough to measure")
+def _():
+    program = shutil.copy(ASSAY, visible() + "/assay")
+    caps = "+bpf,+perfmon"
+    r = report("--duration", "200ms", "--socket", "/nobody.sock", program=program,
+               prefix=["setpriv", f"--reuid={NOBODY}", "--clear-groups",
+                       f"--inh-caps={caps}", f"--ambient-caps={caps}"])
+    same([p for p in r["probes"] if p["state"] != "attached"], [], "probes not attached")
+
+
+@test("`doctor` says ok, warn or FAIL for each thing; its status tells of FAIL")
+def _():
+    status, out, err = run("doctor", "--socket", nobody_socket(), "--export", "none")
+    same((status, err), (0, ""), f"exit status and stderr of\n{out}")
+    for line in out.splitlines():
+        check(re.match(r"(ok  |warn) [a-z]+: \S", line), f"the line {line!r}")
+    for word in ("capabilities", "BTF", "task storage", "lockdown", "cgroup", "memory",
+                 "collector", "probe: sched"):
+        check(word in out, f"no line about {word}:\n{out}")
+    program = shutil.copy(ASSAY, visible() + "/assay")
+    status, out, _ = run("doctor", program=program, prefix=[
+        "setpriv", f"--reuid={NOBODY}", "--clear-groups"])
+    same(status, 1, "exit status without privilege")
+    check("FAIL capabilities: not enough privilege: CAP_BPF" in out, out)
+
+
+@test("`doctor` tells whether the collector answers, and fails when memory does not do")
+def _():
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    url = f"http://user:hush@127.0.0.1:{port}/v1/metrics"
+    _, out, _ = run("doctor", "--export", url)
+    check(f"ok   collector: 127.0.0.1 port {port} takes" in out and "hush" not in out, out)
+    listener.close()
+    status, out, _ = run("doctor", "--export", url)
+    same(status, 0, "exit status without collector")
+    check(f"warn collector: 127.0.0.1 port {port} does not answer" in out, out)
+    status, out, _ = run("doctor", "--export", "none", "--memory", "4MiB", "--slots",
+                         "16384")
+    same(status, 1, "exit status without memory")
+    check("FAIL memory: " in out, out)
+
+
+@test("`probes` shows each probe with its hooks and its state")
+def _():
+    status, out, err = run("probes", "--probes", "sched", "--socket", nobody_socket())
+    same((status, err), (0, ""), "exit status and stderr")
+    check(re.search(r"^sched +attached\n.*\n +hooks: sched_switch", out, re.M), out)
+    check(re.search(r"^tcp +disabled", out, re.M), out)
+
+
+def visible():
+    """A scratch directory that everybody may read."""
+    path = scratch()
+    os.chmod(path, 0o755)
+    return path
+
+
+def serve(answer, hang=0):
+    """A socket that answers every request so; returns its path."""
+    path = scratch() + "/fake.sock"
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(path)
+    server.listen()
+    defer(server.close)
+
+    def loop():
+        while True:
+            try:
+                peer, _ = server.accept()
+            except OSError:
+                return
+            with peer:
+                peer.recv(100)
+                time.sleep(hang)
+                try:
+                    peer.sendall(answer)
+                except OSError:
+                    pass
+
+    threading.Thread(target=loop, daemon=True).start()
+    return path
+
+
+def record():
+    """An agent, and what it answers on its socket."""
+    agent = Agent("--export-interval", "60s", export="none")
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(agent.socket)
+        s.sendall(b"snapshot\n")
+        answer = b"".join(iter(lambda: s.recv(65536), b""))
+    return agent, answer
+
+
+@test("what is no agent's answer is an error of one line")
+def _():
+    def broken(pattern, answer):
+        fails(1, pattern, "report", "--total", "--socket", serve(answer))
+    broken("the agent says: not now", b"error not now\n")
+    broken("no assay agent's", b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    broken("no assay agent's", b"")
+    broken("no assay agent's", b"ok 1x\nA")
+    broken("has 3 bytes of 10", b"ok 10\nabc")
+    broken("cannot be decoded", b"ok 3\n\xff\xff\xff")
+
+
+@test("an agent that does not answer is waited for 5 s, not for ever")
+def _():
+    began = time.monotonic()
+    fails(1, "timed out", "report", "--total", "--socket", serve(b"ok 0\n", hang=8))
+    check(4.5 < time.monotonic() - began < 7, f"{time.monotonic() - began:.1f} s")
+
+
+@test("no agent, no total: one line and status 1")
+def _():
+    fails(1, "nobody.sock: no agent runs", "report", "--total", "--socket",
+          nobody_socket())
+    stale = nobody_socket()
+    with socket.socket(socket.AF_UNIX) as s:
+        s.bind(stale)
+    fails(1, "no agent runs", "report", "--total", "--socket", stale)
+
+
+@test("a report from a running agent keeps to the schema, as do its probes")
+def _():
+    agent = Agent()
+    r = report("--duration", "500ms", "--socket", agent.socket)
+    check(0.45 <= r["duration_s"] <= 0.9, f"duration_s {r['duration_s']}")
+    total = report("--total", "--socket", agent.socket)
+    check(total["duration_s"] >= r["duration_s"], "the total is shorter than a part")
+    status, out, _ = run("probes", "--socket", agent.socket)
+    check(status == 0 and "As the agent has them" in out, out)
+    status, out, _ = run("report", "--duration", "100ms", "--socket", agent.socket)
+    check(status == 0 and "from the agent" in out, out)
+
+
+@test("only root and the agent's own user may ask it")
+def _():
+    agent = Agent()
+    os.chmod(agent.dir, 0o755)
+    program = shutil.copy(ASSAY, visible() + "/assay")
+    fails(1, "Permission denied", "report", "--total", "--socket", agent.socket,
+          program=program, prefix=["setpriv", f"--reuid={NOBODY}", "--clear-groups"])
+
+
+need_root()
+main()
