@@ -9,8 +9,8 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sys/eventfd.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -236,59 +236,62 @@ static void run_threads(const struct gate_command *self, const long *args)
 }
 
 /*
- * "errnos N": N times each of more different errors than a workload has places
- * for. Answers with their numbers, in the order in which they were made.
+ * "errnos N": N times each of more different errors, all of class file, than a
+ * workload has places for. Answers with their numbers, in the order of the list.
  */
-static long fail_with(int which)
+static long fail_by_name(int which)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET };
-
 	switch (which) {
 	case 0:
 		return open("/nonexistent", O_RDONLY); /* ENOENT */
 	case 1:
-		return read(-1, buf, 1); /* EBADF */
-	case 2:
-		return read(with.directory, buf, 1); /* EISDIR */
-	case 3:
 		return open("/proc/version/x", O_RDONLY); /* ENOTDIR */
-	case 4:
-		return lseek(with.pipe[0], 0, SEEK_SET); /* ESPIPE */
-	case 5:
-		return mkdirat(AT_FDCWD, "/proc", 0); /* EEXIST */
-	case 6:
-		return kill(0x3fffffff, 0); /* ESRCH */
-	case 7:
-		return syscall(SYS_wait4, -1, NULL, 0, NULL); /* ECHILD */
-	case 8:
-		return syscall(SYS_ioctl, with.file, 0x5401, buf); /* ENOTTY */
-	case 9:
-		return syscall(999); /* ENOSYS */
-	case 10:
-		return send(with.file, buf, 1, 0); /* ENOTSOCK */
-	case 11:
-		return send(with.tcp, buf, 1, MSG_NOSIGNAL); /* EPIPE */
-	case 12:
-		return syscall(SYS_getpeername, with.tcp, &to, buf); /* ENOTCONN */
-	case 13:
+	case 2:
 		return open(long_name, O_RDONLY); /* ENAMETOOLONG */
-	case 14:
+	case 3:
 		return open((char *)8, O_RDONLY); /* EFAULT */
-	case 15:
-		return socket(AF_INET, SOCK_STREAM, 250); /* EPROTONOSUPPORT */
-	case 16:
-		return socket(250, SOCK_STREAM, 0); /* EAFNOSUPPORT */
-	case 17:
-		return syscall(SYS_dup3, with.file, with.file, 0); /* EINVAL */
-	case 18:
-		return linkat(AT_FDCWD, "/proc/version", AT_FDCWD, "/x", 0); /* EXDEV */
-	case 19:
-		return connect(with.tcp, (struct sockaddr *)&with.nobody,
-			       sizeof(with.nobody)); /* ECONNREFUSED */
+	case 4:
+		return mkdir("/proc", 0); /* EEXIST */
+	case 5:
+		return link("/proc/version", "/nonexistent"); /* EXDEV */
+	case 6:
+		return openat(-5, "x", O_RDONLY); /* EBADF */
+	case 7:
+		return syscall(SYS_getcwd, buf, 1); /* ERANGE */
+	case 8:
+		return open("/proc/self/exe", O_WRONLY); /* ETXTBSY */
+	case 9:
+		return open("/proc/self/exe", O_RDONLY | O_NOFOLLOW); /* ELOOP */
 	default:
-		return 0;
+		return unlink("/proc/version"); /* EPERM */
 	}
 }
+
+static long fail_by_fd(int which)
+{
+	switch (which) {
+	case 11:
+		return read(with.directory, buf, 1); /* EISDIR */
+	case 12:
+		return lseek(with.file, -1, SEEK_SET); /* EINVAL */
+	case 13:
+		return syscall(SYS_ioctl, with.file, 0x5401, buf); /* ENOTTY */
+	case 14:
+		return ftruncate(with.file, 1L << 62); /* EFBIG */
+	case 15:
+		return lseek(with.file, 1L << 40, SEEK_DATA); /* ENXIO */
+	case 16:
+		return syscall(SYS_fsetxattr, with.file, "user.x", buf, 70000,
+			       0); /* E2BIG */
+	case 17:
+		return fallocate(with.file, 0x8000, 0, 1); /* EOPNOTSUPP */
+	default:
+		return syscall(SYS_fgetxattr, with.file, "trusted.x", buf,
+			       1); /* ENODATA */
+	}
+}
+
+#define ERRNOS 19
 
 static void run_errnos(const struct gate_command *self, const long *args)
 {
@@ -296,15 +299,16 @@ static void run_errnos(const struct gate_command *self, const long *args)
 	size_t len = 0;
 
 	(void)self;
-	for (int which = 0; which < 20; which++) {
+	for (int which = 0; which < ERRNOS; which++) {
 		for (long i = 0; i < args[0]; i++) {
-			if (fail_with(which) != -1)
+			if ((which < 11 ? fail_by_name(which) : fail_by_fd(which)) !=
+			    -1)
 				gate_die("errnos");
 		}
 		len +=
 		    snprintf(line + len, sizeof(line) - len, " e%d=%d", which, errno);
 	}
-	gate_say("errnos=20%s", line);
+	gate_say("errnos=%d%s", ERRNOS, line);
 }
 
 static const struct gate_command commands[] = {
