@@ -1,0 +1,454 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Points to bytes: what stands in them, and how a snapshot is split. */
+#include <errno.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "otlp.h"
+#include "otlp_pb.h"
+#include "util.h"
+
+static const struct metric wait = { "test.wait", "s", "A wait.", METRIC_HISTOGRAM,
+				    .attrs = { "cause" } };
+static const struct metric calls = { "test.calls", "{call}", "Calls.", METRIC_SUM,
+				     .attrs = { "class", "error.type" } };
+static const struct metric seconds = { "test.time", "s", "Time.", METRIC_SUM,
+				       .real = true };
+static const struct metric open_now = { "test.open", "{connection}", "Open.",
+					METRIC_UPDOWN };
+static const struct metric level = { "test.level", "1", "Level.", METRIC_GAUGE,
+				     .real = true };
+
+#define TIME  2000000000ULL
+#define START 1000000000ULL
+
+static struct point_group *add_group(struct points *p, const char *name)
+{
+	struct point_group *g = points_group(p);
+
+	points_attr(g, "service.name", name);
+	points_attr(g, "service.instance.id", name);
+	return g;
+}
+
+static struct point *add_count(struct point_group *g, const struct metric *m,
+			       uint64_t n, const char *value)
+{
+	struct point *pt = points_add(g, m);
+
+	pt->u = n;
+	pt->start_ns = START;
+	pt->values[0] = value;
+	return pt;
+}
+
+static void add_hist(struct point_group *g, const struct hist *h, const char *cause)
+{
+	struct point *pt = points_add(g, &wait);
+
+	pt->hist = h;
+	pt->start_ns = START;
+	pt->values[0] = cause;
+}
+
+/* One request with all points, decoded; the caller frees it. */
+static struct pb_request *encode_one(const struct points *p)
+{
+	struct pb_request *r;
+	uint8_t *bytes;
+	size_t len;
+
+	assert_int_equal(otlp_encode(p, &bytes, &len), 0);
+	r = pb_request_unpack(NULL, len, bytes);
+	assert_non_null(r);
+	free(bytes);
+	return r;
+}
+
+static const struct pb_metric *metric_at(const struct pb_request *r, size_t resource,
+					 size_t i)
+{
+	assert_true(resource < r->n_resource_metrics);
+	assert_int_equal(r->resource_metrics[resource]->n_scope_metrics, 1);
+	assert_true(i < r->resource_metrics[resource]->scope_metrics[0]->n_metrics);
+	return r->resource_metrics[resource]->scope_metrics[0]->metrics[i];
+}
+
+/* Encodes a histogram, checks what holds for each, and returns the request. */
+static struct pb_request *encode_hist(const struct hist *h)
+{
+	struct points p = { .time_ns = TIME };
+	const struct pb_hist_point *d;
+	struct pb_request *r;
+	uint64_t n;
+
+	add_hist(add_group(&p, "a"), h, "contention");
+	r = encode_one(&p);
+	points_fini(&p);
+	d = metric_at(r, 0, 0)->exponential_histogram->data_points[0];
+	n = d->zero_count;
+	for (size_t i = 0; d->positive && i < d->positive->n_bucket_counts; i++)
+		n += d->positive->bucket_counts[i];
+	assert_int_equal(n, d->count);
+	assert_int_equal(d->scale, 3);
+	assert_true(d->zero_threshold == ldexp(1, -20));
+	assert_null(d->negative);
+	assert_int_equal(d->sum_present_case, PB_SUM_IS_PRESENT);
+	assert_int_equal(d->start_time_unix_nano, START);
+	assert_int_equal(d->time_unix_nano, TIME);
+	return r;
+}
+
+static const struct pb_hist_point *hist_of(const struct pb_request *r)
+{
+	return metric_at(r, 0, 0)->exponential_histogram->data_points[0];
+}
+
+static void a_histogram_is_trimmed_to_the_buckets_in_use(void **state)
+{
+	struct hist h = { .sum_ns = 1500000000 };
+	struct pb_request *r;
+	const struct pb_buckets *b;
+
+	h.buckets[0] = 5;
+	h.buckets[17] = 3;
+	h.buckets[20] = 1;
+	r = encode_hist(&h);
+	assert_int_equal(hist_of(r)->count, 9);
+	assert_int_equal(hist_of(r)->zero_count, 5);
+	assert_true(hist_of(r)->sum == 1.5);
+	b = hist_of(r)->positive;
+	assert_int_equal(b->offset, 17 - 1 + BUCKET_OTLP_MIN);
+	assert_int_equal(b->n_bucket_counts, 4);
+	assert_int_equal(b->bucket_counts[0], 3);
+	assert_int_equal(b->bucket_counts[1], 0);
+	assert_int_equal(b->bucket_counts[2], 0);
+	assert_int_equal(b->bucket_counts[3], 1);
+	pb_request_free(r, NULL);
+}
+
+/* The bucket of a value, as OTLP has it: base^i < x <= base^(i+1). */
+static void an_offset_means_the_seconds_that_were_counted(void **state)
+{
+	static const uint64_t ns[] = { 1000,	1500,	   20000000,	123456789,
+				       7777777, 999999999, 100000000000 };
+
+	for (size_t i = 0; i < COUNT(ns); i++) {
+		struct hist h = { 0 };
+		struct pb_request *r;
+		double low, high, s = ns[i] / 1e9;
+
+		h.buckets[bucket_of(ns[i])] = 1;
+		r = encode_hist(&h);
+		low = exp2(hist_of(r)->positive->offset / 8.0);
+		high = exp2((hist_of(r)->positive->offset + 1) / 8.0);
+		assert_true(low < s && s <= high);
+		pb_request_free(r, NULL);
+	}
+}
+
+static void the_ends_of_the_range_are_kept(void **state)
+{
+	struct hist h = { 0 };
+	struct pb_request *r = encode_hist(&h);
+
+	assert_null(hist_of(r)->positive);
+	assert_int_equal(hist_of(r)->count, 0);
+	pb_request_free(r, NULL);
+
+	h.buckets[1] = 1;
+	h.buckets[BUCKET_COUNT - 1] = UINT32_MAX + 7ULL;
+	r = encode_hist(&h);
+	assert_int_equal(hist_of(r)->positive->offset, -160);
+	assert_int_equal(hist_of(r)->positive->n_bucket_counts, BUCKET_COUNT - 1);
+	assert_int_equal(hist_of(r)->positive->bucket_counts[BUCKET_COUNT - 2],
+			 UINT32_MAX + 7ULL);
+	pb_request_free(r, NULL);
+}
+
+static void random_histograms_keep_count_and_buckets(void **state)
+{
+	unsigned int seed = 1;
+
+	for (int i = 0; i < 500; i++) {
+		struct hist h = { 0 };
+		uint64_t want = 0;
+		struct pb_request *r;
+
+		for (int n = rand_r(&seed) % 30; n > 0; n--)
+			h.buckets[rand_r(&seed) % BUCKET_COUNT] += rand_r(&seed);
+		for (size_t k = 0; k < BUCKET_COUNT; k++)
+			want += h.buckets[k];
+		r = encode_hist(&h);
+		assert_int_equal(hist_of(r)->count, want);
+		for (size_t k = 1; k < BUCKET_COUNT; k++) {
+			const struct pb_buckets *b = hist_of(r)->positive;
+			long at = b ? (long)k - 161 - b->offset : -1;
+			bool in = b && at >= 0 && at < (long)b->n_bucket_counts;
+
+			assert_int_equal(in ? b->bucket_counts[at] : 0, h.buckets[k]);
+		}
+		pb_request_free(r, NULL);
+	}
+}
+
+static void the_points_of_a_metric_stand_in_one_metric(void **state)
+{
+	struct points p = { .time_ns = TIME };
+	struct point_group *g = add_group(&p, "a");
+	const struct pb_metric *m;
+	struct pb_request *r;
+
+	add_count(g, &calls, 1, "file");
+	points_add(g, &seconds)->d = 0.25;
+	add_count(g, &calls, 2, "socket")->values[1] = "EPIPE";
+	add_count(g, &open_now, 3, NULL);
+	points_add(g, &level)->d = 0.5;
+	add_group(&p, "a resource without points");
+	r = encode_one(&p);
+	assert_int_equal(r->n_resource_metrics, 1);
+	assert_int_equal(r->resource_metrics[0]->scope_metrics[0]->n_metrics, 4);
+	m = metric_at(r, 0, 0);
+	assert_string_equal(m->name, "test.calls");
+	assert_string_equal(m->unit, "{call}");
+	assert_true(m->sum->is_monotonic);
+	assert_int_equal(m->sum->aggregation_temporality, PB_CUMULATIVE);
+	assert_int_equal(m->sum->n_data_points, 2);
+	assert_int_equal(m->sum->data_points[1]->as_int, 2);
+	assert_int_equal(m->sum->data_points[1]->n_attributes, 2);
+	assert_string_equal(m->sum->data_points[1]->attributes[1]->value->string_value,
+			    "EPIPE");
+	assert_int_equal(m->sum->data_points[0]->n_attributes, 1);
+	assert_true(metric_at(r, 0, 1)->sum->data_points[0]->as_double == 0.25);
+	assert_false(metric_at(r, 0, 2)->sum->is_monotonic);
+	m = metric_at(r, 0, 3);
+	assert_int_equal(m->data_case, PB_DATA(GAUGE));
+	assert_int_equal(m->gauge->data_points[0]->start_time_unix_nano, 0);
+	pb_request_free(r, NULL);
+	points_fini(&p);
+}
+
+static void scope_and_schema_are_named(void **state)
+{
+	struct points p = { .time_ns = TIME };
+	const struct pb_scope_metrics *s;
+	struct pb_request *r;
+
+	add_count(add_group(&p, "a"), &calls, 1, "file");
+	r = encode_one(&p);
+	s = r->resource_metrics[0]->scope_metrics[0];
+	assert_string_equal(s->scope->name, "assay");
+	assert_string_equal(s->scope->version, ASSAY_VERSION);
+	assert_string_equal(s->schema_url, OTLP_SCHEMA_URL);
+	assert_string_equal(r->resource_metrics[0]->schema_url, OTLP_SCHEMA_URL);
+	pb_request_free(r, NULL);
+	points_fini(&p);
+}
+
+static void overflow_marks_every_point(void **state)
+{
+	struct points p = { .time_ns = TIME };
+	struct point_group *g = add_group(&p, "a");
+	const struct pb_number *d;
+	struct hist h = { 0 };
+	struct pb_request *r;
+
+	g->overflow = true;
+	add_count(g, &calls, 1, "file");
+	add_hist(g, &h, NULL);
+	r = encode_one(&p);
+	d = metric_at(r, 0, 0)->sum->data_points[0];
+	assert_int_equal(d->n_attributes, 2);
+	assert_string_equal(d->attributes[1]->key, "otel.metric.overflow");
+	assert_int_equal(d->attributes[1]->value->value_case, PB_VALUE(BOOL_VALUE));
+	assert_true(d->attributes[1]->value->bool_value);
+	assert_int_equal(
+	    metric_at(r, 0, 1)->exponential_histogram->data_points[0]->n_attributes, 1);
+	pb_request_free(r, NULL);
+	points_fini(&p);
+}
+
+static void a_point_never_ends_before_it_starts(void **state)
+{
+	struct points p = { .time_ns = START - 1 };
+	struct pb_request *r;
+
+	add_count(add_group(&p, "a"), &calls, 1, "file");
+	r = encode_one(&p);
+	assert_int_equal(metric_at(r, 0, 0)->sum->data_points[0]->time_unix_nano,
+			 START);
+	pb_request_free(r, NULL);
+	points_fini(&p);
+}
+
+static void names_that_are_no_utf8_are_escaped(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} cases[] = {
+		{ "plain", "plain" },
+		{ "gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f" },
+		{ "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80" },
+		{ "a\xff"
+		  "b",
+		  "a\\xffb" },
+		{ "cut\xe2\x82", "cut\\xe2\\x82" },
+		{ "\xc0\xaf", "\\xc0\\xaf" },			/* overlong */
+		{ "\xed\xa0\x80", "\\xed\\xa0\\x80" },		/* a surrogate */
+		{ "\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80" }, /* above U+10FFFF */
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct points p = { .time_ns = TIME };
+		struct pb_request *r;
+
+		add_count(add_group(&p, cases[i].in), &calls, 1, cases[i].in);
+		r = encode_one(&p);
+		assert_string_equal(r->resource_metrics[0]
+					->resource->attributes[0]
+					->value->string_value,
+				    cases[i].out);
+		assert_string_equal(metric_at(r, 0, 0)
+					->sum->data_points[0]
+					->attributes[0]
+					->value->string_value,
+				    cases[i].out);
+		pb_request_free(r, NULL);
+		points_fini(&p);
+	}
+}
+
+/* 60 resources of 9 points each: their numbers are 1 to 540. */
+static void add_many(struct points *p)
+{
+	static const char *const classes[] = { "a", "b", "c" };
+	char name[16];
+	uint64_t n = 0;
+
+	for (int i = 0; i < 60; i++) {
+		struct point_group *g;
+
+		snprintf(name, sizeof(name), "workload-%02d", i);
+		g = add_group(p, strdup(name));
+		for (int k = 0; k < 9; k++)
+			add_count(g, k % 2 ? &calls : &open_now, ++n, classes[k % 3]);
+	}
+}
+
+static void free_many(struct points *p)
+{
+	for (size_t i = 0; i < p->count; i++)
+		free((char *)p->groups[i].attrs[0].value);
+	points_fini(p);
+}
+
+/* Ticks off each point of a batch; its resource must be the one it was added to. */
+static void tick_off(const struct otlp_batch *b, bool *seen)
+{
+	struct pb_request *r = pb_request_unpack(NULL, b->len, b->bytes);
+	size_t points = 0;
+
+	assert_non_null(r);
+	for (size_t i = 0; i < r->n_resource_metrics; i++) {
+		const struct pb_resource_metrics *rm = r->resource_metrics[i];
+		int resource = atoi(rm->resource->attributes[0]->value->string_value +
+				    strlen("workload-"));
+
+		assert_int_equal(rm->resource->n_attributes, 2);
+		for (size_t m = 0; m < rm->scope_metrics[0]->n_metrics; m++) {
+			const struct pb_sum *s = rm->scope_metrics[0]->metrics[m]->sum;
+
+			assert_true(s->n_data_points > 0);
+			for (size_t k = 0; k < s->n_data_points; k++, points++) {
+				int64_t n = s->data_points[k]->as_int;
+
+				assert_false(seen[n]);
+				assert_int_equal((n - 1) / 9, resource);
+				seen[n] = true;
+			}
+		}
+	}
+	assert_int_equal(points, b->points);
+	pb_request_free(r, NULL);
+}
+
+static void batches_are_small_and_together_exact(void **state)
+{
+	static const size_t limits[] = { 500, 800, 1500, 5000, 20000, 1000000 };
+	struct points p = { .time_ns = TIME };
+	size_t fewest = SIZE_MAX;
+
+	add_many(&p);
+	for (size_t i = 0; i < COUNT(limits); i++) {
+		struct otlp_batches b;
+		bool seen[541] = { true };
+
+		assert_int_equal(otlp_encode_batches(&p, limits[i], &b), 0);
+		for (size_t k = 0; k < b.count; k++) {
+			assert_true(b.list[k].len <= limits[i]);
+			tick_off(&b.list[k], seen);
+		}
+		for (size_t k = 0; k < COUNT(seen); k++)
+			assert_true(seen[k]);
+		assert_true(b.count < fewest);
+		fewest = b.count;
+		otlp_batches_free(&b);
+		assert_int_equal(b.count, 0);
+	}
+	assert_int_equal(fewest, 1);
+	free_many(&p);
+}
+
+static void a_point_above_the_limit_is_an_error(void **state)
+{
+	struct points p = { .time_ns = TIME };
+	struct otlp_batches b;
+
+	add_many(&p);
+	assert_int_equal(otlp_encode_batches(&p, 100, &b), -EMSGSIZE);
+	assert_null(b.list);
+	free_many(&p);
+}
+
+static void nothing_makes_no_request(void **state)
+{
+	struct points p = { .time_ns = TIME };
+	struct otlp_batches b;
+	uint8_t *bytes;
+	size_t len;
+
+	add_group(&p, "a");
+	assert_int_equal(otlp_encode_batches(&p, 0, &b), 0);
+	assert_int_equal(b.count, 0);
+	otlp_batches_free(&b);
+	assert_int_equal(otlp_encode(&p, &bytes, &len), 0);
+	assert_int_equal(len, 0);
+	free(bytes);
+	points_fini(&p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_histogram_is_trimmed_to_the_buckets_in_use),
+		cmocka_unit_test(an_offset_means_the_seconds_that_were_counted),
+		cmocka_unit_test(the_ends_of_the_range_are_kept),
+		cmocka_unit_test(random_histograms_keep_count_and_buckets),
+		cmocka_unit_test(the_points_of_a_metric_stand_in_one_metric),
+		cmocka_unit_test(scope_and_schema_are_named),
+		cmocka_unit_test(overflow_marks_every_point),
+		cmocka_unit_test(a_point_never_ends_before_it_starts),
+		cmocka_unit_test(names_that_are_no_utf8_are_escaped),
+		cmocka_unit_test(batches_are_small_and_together_exact),
+		cmocka_unit_test(a_point_above_the_limit_is_an_error),
+		cmocka_unit_test(nothing_makes_no_request),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
