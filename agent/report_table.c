@@ -15,7 +15,8 @@
 #define WIDTH	    96 /* fits a terminal of 100 columns */
 #define INDENT	    13
 #define LABEL	    34
-#define WORKLOADS   20 /* those after them are only counted */
+#define WORKLOADS   30 /* in the overview; those after them are only counted */
+#define BLOCKS	    10 /* with all details */
 #define ERROR_ITEMS 8
 
 enum signal { LATENCY, WAITS, TRAFFIC, ERRORS, SATURATION, SIGNALS };
@@ -326,6 +327,61 @@ static int fill_blocks(const struct frame *f, struct block *blocks, size_t *coun
 	return 0;
 }
 
+/* What one workload comes to, per second. */
+struct overview {
+	const struct hist *responses; /* as a server if it is one, else as a client */
+	double calls, errors, waiting;
+};
+
+static struct overview sum_up(const struct block *b, double duration_s)
+{
+	struct overview o = { 0 };
+
+	for (size_t i = 0; i < b->count; i++) {
+		const struct frame_series *s = b->items[i].s;
+		const char *role = frame_attr(&s->attrs, "assay.tcp.role");
+
+		if (!strcmp(s->name, "assay.tcp.response.duration")) {
+			if (!o.responses || (role && !strcmp(role, "server")))
+				o.responses = s->hist;
+		} else if (!strcmp(s->name, "assay.syscall.duration")) {
+			o.calls += hist_count(s->hist) / duration_s;
+		} else if (!strcmp(s->name, "assay.sched.wait.duration")) {
+			o.waiting += s->hist->sum_ns * 1e-9 / duration_s;
+		} else if (b->items[i].signal == ERRORS &&
+			   strcmp(s->name, "assay.syscall.errors")) {
+			o.errors += report_value(s) / duration_s;
+		}
+	}
+	return o;
+}
+
+/* A line for each workload, worst first. */
+static void print_overview(FILE *f, const struct block *blocks, size_t count,
+			   double duration_s)
+{
+	char rate[16], p99[16], errors[16], calls[16];
+
+	fprintf(f, "\n%-44s%11s%9s%11s%10s%10s\n", "WORKLOADS, what hurts first",
+		"responses", "p99", "tcp errors", "calls", "waiting");
+	for (size_t i = 0; i < count && i < WORKLOADS; i++) {
+		struct overview o = sum_up(&blocks[i], duration_s);
+		const struct hist *h = o.responses;
+
+		fprintf(f, "  %-42.42s%11s%9s%11s%10s%10.2f\n",
+			frame_name(blocks[i].resource),
+			h ? units_rate(rate, hist_count(h) / duration_s) : "-",
+			h ? units_seconds(p99, report_quantile(h, 99)) : "-",
+			o.errors > 0 ? units_rate(errors, o.errors) : "-",
+			o.calls > 0 ? units_rate(calls, o.calls) : "-", o.waiting);
+	}
+	if (count > WORKLOADS)
+		fprintf(f, "  and %zu quieter workloads (--format json has all)\n",
+			count - WORKLOADS);
+	if (count > BLOCKS)
+		fprintf(f, "  Details of the first %d follow.\n", BLOCKS);
+}
+
 static void print_head(const struct report *r, FILE *f)
 {
 	struct utsname u;
@@ -385,12 +441,10 @@ int report_table(const struct report *r, FILE *f)
 		print_head(r, f);
 		if (!count)
 			fputs("\nNothing was measured: no workload had an event.\n", f);
-		for (size_t i = 0; i < count && i < WORKLOADS; i++)
+		else
+			print_overview(f, blocks, count, r->duration_s);
+		for (size_t i = 0; i < count && i < BLOCKS; i++)
 			print_block(f, &blocks[i], r->duration_s);
-		if (count > WORKLOADS)
-			fprintf(f,
-				"\nand %zu quieter workloads (--format json has all)\n",
-				count - WORKLOADS);
 		print_gaps(r->frame, f);
 		if (fflush(f))
 			err = -EIO;

@@ -198,8 +198,8 @@ def _():
     status, out, err = run("report", "--duration", "1s", "--socket", nobody_socket())
     same(status, 0, f"exit status ({err})")
     check(max(map(len, out.splitlines())) <= 100, out)
-    check(cgroup.path in out, out)
-    for word in "LATENCY", "TRAFFIC", "SATURATION", "p99":
+    check(cgroup.path.strip("/") in out, out)
+    for word in "WORKLOADS", "LATENCY", "TRAFFIC", "SATURATION", "p99":
         check(word in out, f"{word} is not in\n{out}")
 
 
