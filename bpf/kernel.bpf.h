@@ -167,6 +167,9 @@ struct tcp_sock {
 	__u64 bytes_sent;
 	__u64 bytes_retrans;
 	__u64 tcp_mstamp;
+	struct {
+		__u64 time; /* us: established, or the latest read by the application */
+	} rcvq_space;
 };
 
 struct tcp_skb_cb {

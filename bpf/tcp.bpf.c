@@ -3,9 +3,9 @@
  * TCP connections: how long they take to set up and to answer, what they carry.
  *
  * Hooks, in the order in which the agent has to attach and run them: the change of
- * state (rare) notes new connections; two walks over all descriptors find what is
- * there already, listeners first, because they tell the role of the rest; then the
- * two resets, and tcp_probe (each arriving segment of an established connection) and
+ * state (rare) notes new connections and their end; two walks over all descriptors
+ * find what is there already, listeners first, because they tell the role of the rest;
+ * then the two resets, and tcp_probe (each arriving segment of an established connection) and
  * net_dev_queue (each departing packet: 100 to 190 ns net when a turn begins or ends,
  * a few for a pure ACK or another protocol).
  *
@@ -185,11 +185,16 @@ static __noinline int listen_del(struct sock *sk, struct tcp_conn *c)
 	return 0;
 }
 
+/* us of the monotonic clock: sockets set up later are new, see conn_adopt() */
+__u64 tcp_started_us;
+
 /*
- * Starts to measure a connection that was there before, or whose beginning we missed:
- * what its counters hold is its past. Not for hooks where sk may be no full socket.
+ * Starts to measure a connection in the middle: one that was there before (what its
+ * counters hold is its past), or one whose beginning was missed, because the kernel
+ * skips a program that would interrupt itself. sk is a full socket.
  */
-static __noinline int conn_adopt(struct tcp_conn *c, struct sock *sk, __u64 owner)
+static __noinline int conn_adopt(struct tcp_conn *c, struct sock *sk, __u64 owner,
+				 bool missed)
 {
 	struct tcp_sock *tp = (void *)sk;
 	struct cpu_state *cpu = cpu_get();
@@ -201,16 +206,20 @@ static __noinline int conn_adopt(struct tcp_conn *c, struct sock *sk, __u64 owne
 	if (!(c->flags & IS_CONNECTING))
 		c->role = bpf_map_lookup_elem(&tcp_listeners, &key) ? TCP_SERVER :
 								       TCP_CLIENT;
+	if (!missed) {
+		c->rx = rx_bytes(BPF_CORE_READ(tp, bytes_received),
+				 sk->__sk_common.skc_flags);
+		c->tx = BPF_CORE_READ(tp, bytes_sent) -
+			BPF_CORE_READ(tp, bytes_retrans);
+		c->retrans = BPF_CORE_READ(tp, total_retrans);
+	} else if (c->role == TCP_CLIENT) {
+		lose(LOSS_UNPAIRED); /* a connect without its duration */
+	}
 	c->owner = owner;
 	c->since = 0;
-	c->turn = 0;
-	c->next_us = 0;
-	c->rx = rx_bytes(BPF_CORE_READ(tp, bytes_received), sk->__sk_common.skc_flags);
-	c->tx = BPF_CORE_READ(tp, bytes_sent) - BPF_CORE_READ(tp, bytes_retrans);
-	c->retrans = BPF_CORE_READ(tp, total_retrans);
 	c->sent_end = BPF_CORE_READ(tp, snd_nxt);
 	c->flags = IS_COUNTED | HAS_SPOKEN;
-	count_conn(cpu, c, CONN_EXISTING);
+	count_conn(cpu, c, missed ? CONN_OPENED : CONN_EXISTING);
 	return 0;
 }
 
@@ -288,6 +297,8 @@ static __noinline int conn_open(struct sock *sk, int from)
 			return 0;
 		c->owner = sock_owner(sk);
 		c->role = from == ST_SYN_SENT ? TCP_CLIENT : TCP_SERVER;
+		if (c->role == TCP_CLIENT)
+			lose(LOSS_UNPAIRED);
 	}
 	c->since = now;
 	c->next_us = tp->tcp_mstamp + SAMPLE_US;
@@ -349,7 +360,7 @@ static __noinline int conn_close(struct sock *sk, int from)
 	bool abort = from == ST_ESTABLISHED || from == ST_CLOSE_WAIT;
 	__u32 flags;
 
-	if (!c || !tp || !cpu || c->flags & IS_OURS)
+	if (!c || !tp || !cpu || c->flags & IS_OURS || !c->flags)
 		return 0;
 	flags = c->flags;
 	if (flags & IS_LISTENER) {
@@ -389,6 +400,16 @@ int tcp_state(unsigned long long *ctx)
 	return 0;
 }
 
+/*
+ * The end of every TCP socket, after CLOSE: does nothing, unless that was missed. So
+ * no connection stays open in our books.
+ */
+SEC("tp_btf/tcp_destroy_sock")
+int tcp_gone(unsigned long long *ctx)
+{
+	return conn_close((void *)ctx[0], ST_CLOSE);
+}
+
 /* The TCP socket of a descriptor, of any network namespace, or NULL. */
 static __always_inline struct sock *file_sock(struct bpf_iter__task_file *ctx)
 {
@@ -406,6 +427,8 @@ int tcp_listeners_iter(struct bpf_iter__task_file *ctx)
 {
 	struct sock *sk = file_sock(ctx);
 
+	if (!tcp_started_us) /* a second later the packet hooks will be attached */
+		tcp_started_us = bpf_ktime_get_ns() / 1000 + 1000000;
 	if (sk && sk->__sk_common.skc_state == ST_LISTEN)
 		listen_add(sk);
 	return 0;
@@ -440,7 +463,7 @@ int tcp_conns_iter(struct bpf_iter__task_file *ctx)
 		c->role = TCP_CLIENT;
 		c->flags = IS_CONNECTING;
 	} else {
-		conn_adopt(c, sk, task_owner(task));
+		conn_adopt(c, sk, task_owner(task), false);
 	}
 	return 0;
 }
@@ -496,29 +519,42 @@ static __always_inline void turn_end(struct tcp_conn *c, __u64 start)
 }
 
 /*
- * The storage of a connection seen in traffic, NULL for our own. One that has none
- * waited in an accept queue when we started, or its beginning was missed.
+ * A connection seen in traffic that is not counted yet: it waited in an accept queue
+ * when we started, or belongs to the kernel, or its beginning was missed.
  */
+static __noinline int conn_find(struct sock *sk)
+{
+	struct tcp_sock *tp = (void *)sk;
+	struct tcp_conn *c;
+	__u64 owner;
+	bool missed;
+
+	if (sk->sk_type != STREAM)
+		return 0;
+	c = conn_make(sk);
+	if (!c)
+		return 0;
+	missed = c->flags & IS_CONNECTING ||
+		 BPF_CORE_READ(tp, rcvq_space.time) >= tcp_started_us;
+	owner = sock_owner(sk);
+	barrier_var(owner); /* one load of two kinds of pointer does not verify */
+	if (c->flags & IS_CONNECTING)
+		owner = c->owner;
+	conn_adopt(c, sk, owner, missed);
+	return 0;
+}
+
+/* The storage of a connection seen in traffic, NULL for our own. */
 static __always_inline struct tcp_conn *conn_seen(struct sock *sk)
 {
 	struct tcp_conn *c = conn_get(sk);
-	__u64 owner;
 
 	if (c && c->flags & IS_COUNTED)
 		return c;
 	if (c && c->flags & IS_OURS)
 		return NULL;
-	if (sk->sk_type != STREAM)
-		return NULL;
-	c = c ?: conn_make(sk);
-	if (!c)
-		return NULL;
-	owner = sock_owner(sk);
-	barrier_var(owner); /* one load of two kinds of pointer does not verify */
-	if (c->flags & IS_CONNECTING)
-		owner = c->owner;
-	conn_adopt(c, sk, owner);
-	return c;
+	conn_find(sk);
+	return conn_get(sk);
 }
 
 /* Each segment that arrives for an ESTABLISHED socket, before it is looked at. */
