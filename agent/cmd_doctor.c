@@ -43,35 +43,37 @@ static int say(enum verdict verdict, const char *name, const char *fmt, ...)
 	return verdict == FAIL;
 }
 
-static int check_capabilities(const struct options *o)
+static int check_feature(const struct doctor_feature *feature, const char *release)
 {
-	char status[8192], cause[200];
+	int err = doctor_try(feature);
 
-	if (read_file("/proc/self/status", status, sizeof(status)) < 0)
-		return say(FAIL, "capabilities", "/proc/self/status cannot be read");
-	if (doctor_caps(status, cause, sizeof(cause)))
-		return say(FAIL, "capabilities", "%s", cause);
-	return say(OK, "capabilities", "enough to load tracing programs");
+	if (!err)
+		return say(OK, "kernel", "%s", feature->name);
+	if (err == -ENOTSUP)
+		return say(FAIL, "kernel", "%s lacks %s", release, feature->name);
+	return say(FAIL, "kernel", "%s: %s", feature->name, strerror(-err));
 }
 
+/* Trying features needs the capabilities: without them nothing is known of the kernel.
+ */
 static int check_kernel(const struct options *o)
 {
+	char status[8192], cause[200];
 	struct utsname u;
 	int failed = 0;
 
-	uname(&u);
-	for (size_t i = 0; i < doctor_feature_count; i++) {
-		const char *name = doctor_features[i].name;
-		int err = doctor_try(&doctor_features[i]);
-
-		if (!err)
-			failed |= say(OK, "kernel", "%s", name);
-		else if (err == -ENOTSUP)
-			failed |= say(FAIL, "kernel", "%s lacks %s", u.release, name);
-		else
-			failed |= say(FAIL, "kernel", "%s: not tried out: %s", name,
-				      strerror(-err));
+	if (read_file("/proc/self/status", status, sizeof(status)) < 0)
+		return say(FAIL, "capabilities", "/proc/self/status cannot be read");
+	if (doctor_caps(status, cause, sizeof(cause))) {
+		say(FAIL, "capabilities", "%s", cause);
+		say(WARN, "kernel",
+		    "its features are not tried, for lack of privilege");
+		return 1;
 	}
+	say(OK, "capabilities", "enough to load tracing programs");
+	uname(&u);
+	for (size_t i = 0; i < doctor_feature_count; i++)
+		failed |= check_feature(&doctor_features[i], u.release);
 	return failed;
 }
 
@@ -84,9 +86,9 @@ static int check_lockdown(const struct options *o)
 		return say(OK, "lockdown",
 			   "this kernel has none, or securityfs is not mounted");
 	if (strstr(text, "[confidentiality]"))
-		return say(
-		    WARN, "lockdown",
-		    "confidentiality: the kernel forbids bpf_probe_read_kernel, so probes that use it are unavailable");
+		return say(WARN, "lockdown",
+			   "confidentiality: the kernel forbids bpf_probe_read_kernel, "
+			   "so probes that use it are unavailable");
 	return say(OK, "lockdown", "%s",
 		   strstr(text, "[integrity]") ? "integrity: no hindrance" : "off");
 }
@@ -106,10 +108,10 @@ static int check_cgroup(const struct options *o)
 			   o->cgroup_root);
 	if (pure)
 		return say(OK, "cgroup", "v2 tree at %s", root);
-	return say(
-	    WARN, "cgroup",
-	    "hybrid, v2 tree at %s: what is only in v1 trees counts to the v2 cgroup around it",
-	    root);
+	return say(WARN, "cgroup",
+		   "hybrid, v2 tree at %s: what is only in v1 trees counts to the v2 "
+		   "cgroup around it",
+		   root);
 }
 
 static int check_memory(const struct options *o)
@@ -128,14 +130,14 @@ static int check_memory(const struct options *o)
 		return say(FAIL, "memory",
 			   "--memory %s is too little for --slots %u: at least %s",
 			   limit, p.slots, total);
-	return say(
-	    OK, "memory",
-	    "%s of at most %s: %u slots %s, %u histograms %s, %u counters %s, %u error kinds %s, fixed %s; and %zu bytes per thread",
-	    total, limit, p.slots, units_bytes(slots, p.slot_bytes), p.hists,
-	    units_bytes(hists, p.hist_bytes), p.counts,
-	    units_bytes(counts, p.count_bytes), p.opens,
-	    units_bytes(opens, p.open_bytes), units_bytes(fixed, p.fixed_bytes),
-	    p.thread_bytes);
+	return say(OK, "memory",
+		   "%s of at most %s: %u slots %s, %u histograms %s, %u counters %s, "
+		   "%u error kinds %s, fixed %s; and %zu bytes per thread",
+		   total, limit, p.slots, units_bytes(slots, p.slot_bytes), p.hists,
+		   units_bytes(hists, p.hist_bytes), p.counts,
+		   units_bytes(counts, p.count_bytes), p.opens,
+		   units_bytes(opens, p.open_bytes), units_bytes(fixed, p.fixed_bytes),
+		   p.thread_bytes);
 }
 
 /* Host and port of an http(s) URL; brackets and user information are taken off. */
@@ -246,7 +248,7 @@ static int check_collector(const struct options *o)
 		return check_file(o->export + 5);
 	if (protocol && *protocol && strcmp(protocol, "http/protobuf"))
 		say(WARN, "collector",
-		    "the protocol is to be %s, but assay speaks http/protobuf (port 4318)",
+		    "OTEL_*_PROTOCOL is %s, but assay speaks http/protobuf (port 4318)",
 		    protocol);
 	return check_endpoint(o->export);
 }
@@ -303,12 +305,15 @@ static int check_probes(const struct options *o)
 	struct source src = { .o = o };
 	struct frame *frame;
 	char cause[512];
+	bool able = doctor_require(cause, sizeof(cause)) == 0;
 	int err;
 
 	log_set_level(LOG_LEVEL_ERROR); /* the lines below say it */
-	err = source_read(&src, true, &frame, cause, sizeof(cause));
+	err = source_read(&src, able, &frame, cause, sizeof(cause));
 	source_close(&src);
 	log_set_level(level);
+	if (err && !able)
+		return say(FAIL, "probes", "not loaded, for the reasons above");
 	if (err)
 		return say(FAIL, "probes", "%s", cause);
 	say(OK, "agent",
@@ -321,8 +326,8 @@ static int check_probes(const struct options *o)
 }
 
 static int (*const checks[])(const struct options *o) = {
-	check_capabilities, check_kernel,    check_lockdown, check_cgroup,
-	check_memory,	    check_collector, check_probes,
+	check_kernel, check_lockdown,  check_cgroup,
+	check_memory, check_collector, check_probes,
 };
 
 static int run_doctor(const struct options *o, int argc, char **argv)

@@ -208,10 +208,10 @@ int doctor_require(char *cause, size_t len)
 			snprintf(cause, len, "this kernel (%s) lacks %s", u.release,
 				 name);
 		else if (err == -EPERM)
-			snprintf(
-			    cause, len,
-			    "the kernel does not let us use %s, though the capabilities are there: a user namespace, seccomp, lockdown or a security module",
-			    name);
+			snprintf(cause, len,
+				 "the kernel forbids %s though the capabilities are "
+				 "there: a user namespace, seccomp, lockdown or an LSM",
+				 name);
 		else
 			snprintf(cause, len, "%s: %s", name, strerror(-err));
 		return err;
