@@ -73,7 +73,7 @@ struct tcp_conn {
 	__u32 flags;	/* enum conn_flag */
 	__u16 role;	/* enum tcp_role */
 	__u16 port;	/* a listener's: at CLOSE the socket may have lost it */
-	__u32 pad;
+	__u32 fin_rx;	/* bytes_received when we closed our side first */
 };
 
 struct {
@@ -312,6 +312,7 @@ static __noinline int conn_open(struct sock *sk, int from)
  * The connection leaves ESTABLISHED. When the asking side closes at once after it has
  * sent, sooner than an answer can come (1 ms or one round trip), then this was a
  * farewell (TLS close_notify, PostgreSQL's Terminate), not a request left unanswered.
+ * Nor is it one when the answer comes later, which tcp_probe does not show.
  */
 static __noinline int note_fin(struct sock *sk, int to)
 {
@@ -323,12 +324,25 @@ static __noinline int note_fin(struct sock *sk, int to)
 		return 0;
 	if (to != (c->role == TCP_CLIENT ? ST_FIN_WAIT1 : ST_CLOSE_WAIT))
 		return 0;
+	c->fin_rx = tp->bytes_received;
 	limit = tp->srtt_us * 125ULL;
 	if (limit < GOODBYE_NS)
 		limit = GOODBYE_NS;
 	if (bpf_ktime_get_ns() - c->turn < limit)
 		c->flags |= SAID_GOODBYE;
 	return 0;
+}
+
+/* Whether the answer to the open turn came after we had closed our side. */
+static __always_inline bool was_answered(struct tcp_conn *c, struct tcp_sock *tp,
+					 int from)
+{
+	struct sock *sk = &tp->inet_conn.icsk_inet.sk;
+
+	return c->role == TCP_CLIENT &&
+	       (from == ST_FIN_WAIT1 || from == ST_FIN_WAIT2 || from == ST_CLOSING) &&
+	       (__u32)rx_bytes(tp->bytes_received, sk->__sk_common.skc_flags) !=
+		       c->fin_rx;
 }
 
 static __always_inline void turn_unanswered(struct cpu_state *cpu, struct tcp_conn *c,
@@ -371,6 +385,8 @@ static __noinline int conn_close(struct sock *sk, int from)
 			 connect_error(c, sk, tp));
 	} else if (flags & IS_COUNTED) {
 		conn_sample(c, tp);
+		if (was_answered(c, tp, from))
+			c->turn = 0;
 		turn_unanswered(cpu, c,
 				abort ? CONN_UNANSWERED_RESET : CONN_UNANSWERED_CLOSE);
 		count_conn(cpu, c, CONN_CLOSED);
