@@ -271,7 +271,7 @@ static bool is_measuring(const char *probe)
 }
 
 /* Every probe has a line, and everything that an agent lost. FAIL: none is attached. */
-static int say_probes(const struct frame *f)
+static int say_probes(const struct frame *f, bool from_agent)
 {
 	unsigned int attached = 0;
 
@@ -283,9 +283,11 @@ static int say_probes(const struct frame *f)
 
 		if (report_is_workload(s->resource))
 			continue;
-		if (!strcmp(s->name, "assay.lost") && report_has_events(s)) {
-			say(WARN, "lost", "%s: %.0f %s", probe, report_value(s),
-			    reason);
+		if (!strcmp(s->name, "assay.lost")) {
+			/* while probes are attached, some first halves are missing */
+			if (from_agent && report_has_events(s))
+				say(WARN, "lost", "%s: %.0f %s", probe, report_value(s),
+				    reason);
 		} else if (strcmp(s->name, "assay.probe.attached")) {
 			continue;
 		} else if (!strcmp(state, "attached")) {
@@ -320,7 +322,7 @@ static int check_probes(const struct options *o)
 	    src.from_agent ? "one answers at %s"
 			   : "none answers at %s: probes were loaded for this check",
 	    o->socket);
-	err = say_probes(frame);
+	err = say_probes(frame, src.from_agent);
 	frame_free(frame);
 	return err;
 }
