@@ -103,7 +103,7 @@ DEB_ALL := $(DEB_BUILD) $(DEB_TEST)
 deps:
 	$(Q)sh tests/deps $(DEB_ALL)
 
-SUITES = $(UNIT) tests/harness/test_run.sh $(sort $(wildcard tests/cli/test_*) \
+SUITES = $(UNIT) $(sort $(wildcard tests/harness/test_*)) $(sort $(wildcard tests/cli/test_*) \
 	$(wildcard tests/kernel/test_*.py) $(wildcard tests/e2e/test_*.py))
 
 check: deps
