@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Packages of Debian's unstable branch, unpacked but not installed.
+
+The independent decoder's .proto files and the receiver are not in the repository and
+not in the stable release. They are taken from the mirror that this machine uses, with
+its keyring, and kept in ASSAY_E2E_CACHE (default build/e2e) for the next run.
+"""
+
+import glob
+import os
+import re
+import subprocess
+
+from tap import Skip, diag
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+CACHE = os.environ.get("ASSAY_E2E_CACHE", os.path.join(TOP, "build", "e2e"))
+SOURCES = "/etc/apt/sources.list.d/debian.sources"
+
+
+def sources():
+    """A one-line source of the unstable branch at this machine's own mirror."""
+    try:
+        with open(SOURCES) as f:
+            text = f.read()
+        uri = re.search(r"^URIs:\s*(\S+)", text, re.M).group(1)
+    except (OSError, AttributeError):
+        raise Skip(f"no mirror in {SOURCES}: set ASSAY_E2E_CACHE to a filled cache")
+    key = re.search(r"^Signed-By:\s*(\S+)", text, re.M)
+    option = f"[signed-by={key.group(1)}] " if key else ""
+    return f"deb {option}{uri} sid main\n"
+
+
+def apt(*words):
+    """Runs apt-get on lists of our own, so that the machine's stay as they are."""
+    base = os.path.join(CACHE, "apt")
+    for path in "lists/partial", "archives/partial":
+        os.makedirs(os.path.join(base, path), exist_ok=True)
+    with open(os.path.join(base, "sources.list"), "w") as f:
+        f.write(sources())
+    options = {"Dir::Etc::sourcelist": f"{base}/sources.list",
+               "Dir::Etc::sourceparts": "/nonexistent",
+               "Dir::State::lists": f"{base}/lists", "Dir::Cache": base,
+               "APT::Sandbox::User": "root", "Acquire::Languages": "none",
+               "Acquire::Retries": "3"}
+    argv = ["apt-get", "-q"]
+    for key, value in options.items():
+        argv += ["-o", f"{key}={value}"]
+    p = subprocess.run([*argv, *words], cwd=CACHE, text=True, timeout=120,
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if p.returncode:
+        diag(p.stdout)
+        raise Skip(f"apt-get {words[0]} failed, and {CACHE} holds no copy")
+
+
+def package(name, path):
+    """The path of a file or directory of a package, fetched when it is not here yet."""
+    root = os.path.join(CACHE, name)
+    wanted = os.path.join(root, path)
+    if os.path.exists(wanted):
+        return wanted
+    os.makedirs(CACHE, exist_ok=True)
+    debs = glob.glob(os.path.join(CACHE, f"{name}_*.deb"))
+    if not debs:
+        apt("update")
+        apt("download", name)
+        debs = glob.glob(os.path.join(CACHE, f"{name}_*.deb"))
+    subprocess.run(["dpkg", "-x", debs[0], root], check=True)
+    if not os.path.exists(wanted):
+        raise Skip(f"{name} has no {path} any more")
+    return wanted

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An independent decoder of exported bytes: the official .proto files."""
+
+import os
+import subprocess
+import sys
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+import fetch
+
+SERVICE = "opentelemetry/proto/collector/metrics/v1/metrics_service.proto"
+REQUEST = "opentelemetry.proto.collector.metrics.v1.ExportMetricsServiceRequest"
+
+
+def request_class():
+    """The class ExportMetricsServiceRequest, made of the official files."""
+    top = fetch.package("opentelemetry-proto", "usr/include")
+    out = os.path.join(fetch.CACHE, "opentelemetry.desc")
+    subprocess.run(["protoc", f"-I{top}", "--include_imports",
+                    f"--descriptor_set_out={out}", os.path.join(top, SERVICE)],
+                   check=True)
+    files = descriptor_pb2.FileDescriptorSet()
+    with open(out, "rb") as f:
+        files.ParseFromString(f.read())
+    pool = descriptor_pool.DescriptorPool()
+    for file in files.file:
+        pool.Add(file)
+    factory = message_factory.MessageFactory(pool)
+    return factory.GetPrototype(pool.FindMessageTypeByName(REQUEST))
+
+
+def varint(data, at):
+    """The number at this place, and the place behind it."""
+    value = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7f) << shift
+        shift += 7
+        if byte < 0x80:
+            return value, at
+
+
+def split(data):
+    """The messages of an export file, each behind its length."""
+    at = 0
+    while at < len(data):
+        length, at = varint(data, at)
+        if at + length > len(data):
+            raise ValueError(f"a message of {length} bytes is cut at {at}")
+        yield data[at:at + length]
+        at += length
+
+
+def unknown(message, path=""):
+    """The numbers of unknown fields at any depth, as paths."""
+    found = [f"{path}/{f.field_number}" for f in message.UnknownFields()]
+    for field, value in message.ListFields():
+        if field.type != field.TYPE_MESSAGE:
+            continue
+        for m in value if field.label == field.LABEL_REPEATED else [value]:
+            found += unknown(m, f"{path}/{field.name}")
+    return found
+
+
+def text(value):
+    """An AnyValue as a string."""
+    return str(getattr(value, value.WhichOneof("value") or "string_value"))
+
+
+def attributes(list_):
+    """Attributes as a dict; a key that comes twice is an error."""
+    found = {a.key: text(a.value) for a in list_}
+    if len(found) != len(list_):
+        raise ValueError(f"a key comes twice in {[a.key for a in list_]}")
+    return found
+
+
+def metrics(request):
+    """Pairs of a resource's attributes and a metric."""
+    for rm in request.resource_metrics:
+        resource = attributes(rm.resource.attributes)
+        for scope in rm.scope_metrics:
+            for metric in scope.metrics:
+                yield resource, metric
+
+
+def data_of(metric):
+    """What a metric holds: its gauge, sum or exponential_histogram."""
+    return getattr(metric, metric.WhichOneof("data"))
+
+
+if __name__ == "__main__":  # to look at a file: otlp.py FILE
+    kind = request_class()
+    for data in split(open(sys.argv[1], "rb").read()):
+        print(kind.FromString(data))
