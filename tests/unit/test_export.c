@@ -1,0 +1,512 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The exporter against a collector that answers by script. */
+#include <errno.h>
+#include <strings.h>
+#include <sys/resource.h>
+#include <curl/curl.h>
+#include <zlib.h>
+#include "collector.h"
+#include "fake_snapshot.h"
+
+/* Polls until nothing is left to do, or until the server has seen `requests`. */
+static void run_until(struct export *e, const struct server *s, unsigned int requests)
+{
+	uint64_t end = now_mono_ns() + TEST_LIMIT * 1000000ULL;
+
+	while (requests ? s->seen->count < requests : export_busy(e)) {
+		assert_true(now_mono_ns() < end);
+		assert_int_equal(export_poll(e, NULL, 0, 20), 0);
+	}
+}
+
+static struct export *open_url(const char *url)
+{
+	struct export_opts o = { .url = url,
+				 .timeout_ms = 300,
+				 .initial_backoff_ms = 20 };
+	struct export *e = NULL;
+
+	assert_int_equal(export_open(&o, &e), 0);
+	return e;
+}
+
+static void assert_body(const struct server *s, unsigned int i, const char *want)
+{
+	assert_true(i < s->seen->count);
+	assert_int_equal(s->seen->requests[i].body_len, strlen(want));
+	assert_memory_equal(s->seen->requests[i].body, want, strlen(want));
+}
+
+#define PROTOBUF "Content-Type: application/x-protobuf\r\n"
+
+static void a_request_is_otlp_over_http(void **state)
+{
+	static const struct step steps[] = { { ANSWER, "200 OK" },
+					     { ANSWER, "201 Created" },
+					     { ANSWER, "200 OK", PROTOBUF, "\x0a\x00",
+					       2 } };
+	struct export *e;
+	struct server s;
+	const struct received *r;
+
+	server_bind(&s);
+	server_start(&s, steps, COUNT(steps));
+	e = open_url(s.url);
+	send_snapshot(e, "a", 3);
+	assert_true(export_busy(e));
+	run_until(e, &s, 0);
+	r = &s.seen->requests[0];
+	assert_ptr_equal(strstr(r->head, "POST /v1/metrics HTTP/1.1\r\n"), r->head);
+	assert_string_equal(header(r, "Content-Type"), "application/x-protobuf");
+	assert_non_null(strstr(header(r, "User-Agent"), "OTel-OTLP-Exporter-"));
+	assert_null(header(r, "Content-Encoding"));
+	assert_null(header(r, "Expect"));
+	assert_body(&s, 0, "a 1");
+	assert_body(&s, 1, "a 2");
+	assert_body(&s, 2, "a 3");
+	assert_int_equal(s.seen->requests[2].connection, 1); /* kept alive */
+	assert_int_equal(export_stats(e)->exported, 30);
+	assert_int_equal(export_stats(e)->failed_count, 0);
+	assert_int_equal(export_stats(e)->bytes_raw, 9);
+	export_close(e);
+	server_stop(&s);
+}
+
+static void gzip_and_headers_are_sent_as_asked(void **state)
+{
+	static const struct step steps[] = { { ANSWER, "200 OK" } };
+	struct export_opts o = {
+		.gzip = true,
+		.headers = "x-token = a%20b%2Cc , authorization=Basic%20eA==,empty=",
+	};
+	const struct received *r;
+	struct export *e;
+	struct server s;
+	uint8_t out[64];
+	z_stream z = { .next_out = out, .avail_out = sizeof(out) };
+
+	server_bind(&s);
+	server_start(&s, steps, COUNT(steps));
+	o.url = s.url;
+	assert_int_equal(export_open(&o, &e), 0);
+	send_snapshot(e, "zipped", 1);
+	run_until(e, &s, 0);
+	r = &s.seen->requests[0];
+	assert_string_equal(header(r, "Content-Encoding"), "gzip");
+	assert_string_equal(header(r, "x-token"), "a b,c");
+	assert_string_equal(header(r, "authorization"), "Basic eA==");
+	assert_non_null(strstr(r->head, "\r\nempty:"));
+	z.next_in = (uint8_t *)r->body;
+	z.avail_in = r->body_len;
+	assert_int_equal(inflateInit2(&z, 15 + 16), Z_OK);
+	assert_int_equal(inflate(&z, Z_FINISH), Z_STREAM_END);
+	assert_int_equal(z.total_out, 8);
+	assert_memory_equal(out, "zipped 1", 8);
+	inflateEnd(&z);
+	export_close(e);
+	server_stop(&s);
+}
+
+static void headers_and_urls_that_cannot_be_are_refused(void **state)
+{
+	static const char *const headers[] = { "novalue", "=x",	   "a=%0d%0aEvil: 1",
+					       "a=%zz",	  "a b=1", "a=%2" };
+	struct export_opts o = { .url = "http://127.0.0.1:1/" };
+	struct export *e;
+
+	for (size_t i = 0; i < COUNT(headers); i++) {
+		o.headers = headers[i];
+		assert_int_equal(export_open(&o, &e), -EINVAL);
+	}
+	assert_int_equal(export_open(&(struct export_opts){ 0 }, &e), -EINVAL);
+}
+
+static void a_partial_success_is_counted_and_not_retried(void **state)
+{
+	/* partial_success { rejected_data_points: 3, error_message: "too old" } */
+	static const char body[] = "\x0a\x0b\x08\x03\x12\x07too old";
+	static const struct step steps[] = {
+		{ ANSWER, "200 OK", PROTOBUF, body, sizeof(body) - 1 },
+		{ ANSWER, "200 OK" },
+	};
+	struct export *e;
+	struct server s;
+
+	server_bind(&s);
+	server_start(&s, steps, COUNT(steps));
+	e = open_url(s.url);
+	send_snapshot(e, "a", 1);
+	run_until(e, &s, 0);
+	assert_int_equal(export_stats(e)->exported, 7);
+	assert_int_equal(export_stats(e)->rejected, 3);
+	assert_int_equal(failed_points(e, "rejected"), 3);
+	assert_string_equal(export_stats(e)->status, "too old");
+	send_snapshot(e, "b", 1);
+	run_until(e, &s, 0);
+	assert_body(&s, 1, "b 1");
+	export_close(e);
+	server_stop(&s);
+}
+
+static void only_the_listed_statuses_are_retried(void **state)
+{
+	static const struct {
+		const char *status, *type;
+		bool retried;
+	} cases[] = {
+		{ "429 Too Many Requests", "429", true },
+		{ "502 Bad Gateway", "502", true },
+		{ "503 Service Unavailable", "503", true },
+		{ "504 Gateway Timeout", "504", true },
+		{ "400 Bad Request", "400", false },
+		{ "401 Unauthorized", "401", false },
+		{ "404 Not Found", "404", false },
+		{ "408 Request Timeout", "408", false },
+		{ "413 Payload Too Large", "413", false },
+		{ "500 Internal Server Error", "500", false },
+		{ "501 Not Implemented", "501", false },
+		{ "307 Temporary Redirect", "307", false },
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct step steps[] = { { ANSWER, cases[i].status },
+					{ ANSWER, "200 OK" } };
+		struct export *e;
+		struct server s;
+
+		server_bind(&s);
+		server_start(&s, steps, COUNT(steps));
+		e = open_url(s.url);
+		send_snapshot(e, "a", 1);
+		run_until(e, &s, 0);
+		assert_int_equal(export_stats(e)->failures, 1);
+		assert_int_equal(export_stats(e)->retries, cases[i].retried);
+		assert_int_equal(s.seen->count, 1 + cases[i].retried);
+		assert_int_equal(export_stats(e)->exported, cases[i].retried ? 10 : 0);
+		assert_int_equal(failed_points(e, cases[i].type),
+				 cases[i].retried ? 0 : 10);
+		export_close(e);
+		server_stop(&s);
+	}
+}
+
+static void a_refused_batch_does_not_stop_the_others(void **state)
+{
+	static const struct step steps[] = { { ANSWER, "400 Bad Request" },
+					     { ANSWER, "200 OK" } };
+	struct export *e;
+	struct server s;
+
+	server_bind(&s);
+	server_start(&s, steps, COUNT(steps));
+	e = open_url(s.url);
+	send_snapshot(e, "a", 2);
+	run_until(e, &s, 0);
+	assert_body(&s, 1, "a 2");
+	assert_int_equal(export_stats(e)->exported, 10);
+	assert_int_equal(failed_points(e, "400"), 10);
+	export_close(e);
+	server_stop(&s);
+}
+
+static void what_the_collector_says_is_shown(void **state)
+{
+	/* Status { code: 3, message: "bad\nname" } */
+	static const char status[] = "\x08\x03\x12\x08"
+				     "bad\nname";
+	static const struct step steps[] = {
+		{ ANSWER, "400 Bad Request", PROTOBUF, status, sizeof(status) - 1 },
+		{ ANSWER, "400 Bad Request", "Content-Type: text/plain\r\n",
+		  "cannot read\x1b[2J\n", 16 },
+		{ ANSWER, "400 Bad Request", PROTOBUF, "\xff\xff", 2 },
+	};
+	static const char *const shown[] = { "HTTP 400: bad name",
+					     "HTTP 400: cannot read [2J", "HTTP 400" };
+	struct export *e;
+	struct server s;
+
+	server_bind(&s);
+	server_start(&s, steps, COUNT(steps));
+	e = open_url(s.url);
+	for (size_t i = 0; i < COUNT(shown); i++) {
+		send_snapshot(e, "a", 1);
+		run_until(e, &s, 0);
+		assert_string_equal(export_stats(e)->status, shown[i]);
+	}
+	export_close(e);
+	server_stop(&s);
+}
+
+/* How long after the first request the second one came, for a Retry-After. */
+static double retry_seconds(const char *headers)
+{
+	struct step steps[] = { { ANSWER, "503 Service Unavailable", headers },
+				{ ANSWER, "200 OK" } };
+	struct export *e;
+	struct server s;
+	double seconds;
+
+	server_bind(&s);
+	server_start(&s, steps, COUNT(steps));
+	e = open_url(s.url);
+	send_snapshot(e, "a", 1);
+	run_until(e, &s, 0);
+	assert_body(&s, 1, "a 1");
+	seconds = (s.seen->requests[1].time_ns - s.seen->requests[0].time_ns) / 1e9;
+	export_close(e);
+	server_stop(&s);
+	return seconds;
+}
+
+static void retry_after_is_kept_to(void **state)
+{
+	time_t later = time(NULL) + 3;
+	char date[64];
+
+	assert_true(retry_seconds(NULL) < 0.5);
+	assert_true(retry_seconds("Retry-After: 1\r\n") >= 1);
+	strftime(date, sizeof(date), "Retry-After: %a, %d %b %Y %H:%M:%S GMT\r\n",
+		 gmtime(&later));
+	assert_in_range((int)(retry_seconds(date) * 1000), 1900, 5000);
+}
+
+static void broken_connections_are_retried(void **state)
+{
+	static const struct step steps[] = {
+		{ RESET }, { CLOSE }, { HANG }, { ANSWER, "200 OK" }
+	};
+	static const char *const types[] = { "disconnect", "disconnect", "timeout" };
+
+	for (size_t i = 0; i < COUNT(types); i++) {
+		struct step script[] = { steps[i], steps[3] };
+		struct export *e;
+		struct server s;
+
+		server_bind(&s);
+		server_start(&s, script, COUNT(script));
+		e = open_url(s.url);
+		send_snapshot(e, "a", 1);
+		if (steps[i].action == HANG) {
+			/* the scripted child still sleeps: superseding tells the type
+			 */
+			run_until(e, &s, 1);
+			while (!export_stats(e)->failures)
+				assert_int_equal(export_poll(e, NULL, 0, 50), 0);
+			send_snapshot(e, "b", 1);
+			assert_int_equal(failed_points(e, types[i]), 10);
+		} else {
+			run_until(e, &s, 0);
+			assert_int_equal(export_stats(e)->retries, 1);
+			assert_int_equal(export_stats(e)->exported, 10);
+			assert_body(&s, 1, "a 1");
+		}
+		export_close(e);
+		server_stop(&s);
+	}
+}
+
+static void an_endless_answer_is_cut(void **state)
+{
+	static const struct step steps[] = { { FLOOD } };
+	struct export *e;
+	struct server s;
+
+	server_bind(&s);
+	server_start(&s, steps, COUNT(steps));
+	e = open_url(s.url);
+	send_snapshot(e, "a", 1);
+	run_until(e, &s, 0);
+	assert_int_equal(failed_points(e, "response_too_large"), 10);
+	assert_int_equal(export_stats(e)->retries, 0);
+	export_close(e);
+	server_stop(&s);
+}
+
+static void the_newest_snapshot_supersedes_a_retry(void **state)
+{
+	static const struct step steps[] = { { ANSWER, "200 OK" },
+					     { ANSWER, "200 OK" } };
+	const struct export_stats *st;
+	struct export *e;
+	struct server s;
+
+	server_bind(&s); /* nobody listens: connections are refused */
+	e = open_url(s.url);
+	send_snapshot(e, "first", 2);
+	while (export_stats(e)->failures < 3)
+		assert_int_equal(export_poll(e, NULL, 0, 50), 0);
+	for (int i = 0; i < 5; i++)
+		send_snapshot(e, "middle", 2);
+	send_snapshot(e, "last", 2);
+	server_start(&s, steps, COUNT(steps));
+	run_until(e, &s, 0);
+	st = export_stats(e);
+	assert_int_equal(s.seen->count, 2);
+	assert_body(&s, 0, "last 1");
+	assert_body(&s, 1, "last 2");
+	assert_int_equal(st->exported, 20);
+	assert_int_equal(st->superseded, 6);
+	assert_int_equal(failed_points(e, "connect"), 120);
+	export_close(e);
+	server_stop(&s);
+}
+
+static void a_request_in_flight_is_not_torn(void **state)
+{
+	static const struct step steps[] = {
+		{ ANSWER, "200 OK", .delay_ms = 100 },
+		{ ANSWER, "503 Service Unavailable", .delay_ms = 100 },
+		{ ANSWER, "200 OK" },
+		{ ANSWER, "200 OK" },
+		{ ANSWER, "200 OK" },
+	};
+	struct export *e;
+	struct server s;
+
+	server_bind(&s);
+	server_start(&s, steps, COUNT(steps));
+	e = open_url(s.url);
+	send_snapshot(e, "a", 3);
+	run_until(e, &s, 1);
+	send_snapshot(e, "b", 3); /* goes on with its second part */
+	run_until(e, &s, 2);
+	send_snapshot(e, "c", 3); /* and this with its third */
+	run_until(e, &s, 0);
+	assert_body(&s, 0, "a 1");
+	assert_body(&s, 1, "b 2");
+	assert_body(&s, 2, "c 3");
+	assert_body(&s, 3, "c 1");
+	assert_body(&s, 4, "c 2");
+	assert_int_equal(export_stats(e)->exported, 40);
+	assert_int_equal(export_stats(e)->retries, 0); /* b 2 gave way to c */
+	assert_int_equal(failed_points(e, "503"), 10);
+	assert_int_equal(failed_points(e, "superseded"), 40);
+	export_close(e);
+	server_stop(&s);
+}
+
+static void ten_thousand_failures_are_few_lines_and_no_memory(void **state)
+{
+	struct server s;
+	struct export *e;
+	struct rusage early, late;
+	char name[] = "/tmp/assay-test-XXXXXX", text[4096];
+	int saved = dup(STDERR_FILENO), fd = mkstemp(name), lines = 0;
+	ssize_t n;
+
+	unlink(name);
+	dup2(fd, STDERR_FILENO);
+	server_bind(&s);
+	e = open_url(s.url);
+	getrusage(RUSAGE_SELF, &early);
+	for (int i = 0; i < 10000; i++) {
+		send_snapshot(e, "a", 4);
+		assert_int_equal(export_poll(e, NULL, 0, 0), 0);
+	}
+	getrusage(RUSAGE_SELF, &late);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	n = pread(fd, text, sizeof(text), 0);
+	close(fd);
+	for (ssize_t i = 0; i < n; i++)
+		lines += text[i] == '\n';
+	assert_in_range(lines, 1, 2);
+	assert_true(export_stats(e)->failures > 3);
+	assert_in_range(late.ru_maxrss - early.ru_maxrss, 0, 4096);
+	export_close(e);
+	server_stop(&s);
+}
+
+static void other_descriptors_wake_the_poll(void **state)
+{
+	int pipes[2];
+	struct curl_waitfd fd = { .events = CURL_WAIT_POLLIN };
+	struct export_opts o = { .file = "/dev/null" };
+	struct export *e[2];
+	struct server s;
+
+	server_bind(&s);
+	assert_int_equal(pipe(pipes), 0);
+	fd.fd = pipes[0];
+	e[0] = open_url(s.url);
+	assert_int_equal(export_open(&o, &e[1]), 0);
+	for (int i = 0; i < 2; i++) {
+		uint64_t began = now_mono_ns();
+
+		fd.revents = 0;
+		assert_int_equal(export_poll(e[i], &fd, 1, 30), 0);
+		assert_in_range(now_mono_ns() - began, 25000000, 1000000000);
+		assert_int_equal(fd.revents, 0);
+		assert_int_equal(write(pipes[1], "x", 1), 1);
+		began = now_mono_ns();
+		assert_int_equal(export_poll(e[i], &fd, 1, 5000), 0);
+		assert_in_range(now_mono_ns() - began, 0, 1000000000);
+		assert_int_equal(fd.revents, CURL_WAIT_POLLIN);
+		assert_int_equal(read(pipes[0], &fd.events, 1), 1);
+		fd.events = CURL_WAIT_POLLIN;
+		export_close(e[i]);
+	}
+	close(pipes[0]);
+	close(pipes[1]);
+	server_stop(&s);
+}
+
+static void flush_sends_what_it_can_and_ends_in_time(void **state)
+{
+	static const struct step good[] = { { ANSWER, "200 OK" },
+					    { ANSWER, "200 OK" } };
+	static const struct step busy[] = { { ANSWER, "503 Service Unavailable",
+					      "Retry-After: 30\r\n" } };
+	struct export_opts o = { .initial_backoff_ms = 30000 };
+	struct export *e;
+	struct server s;
+	uint64_t began;
+
+	server_bind(&s); /* refused first: the long backoff must not hold the end up */
+	o.url = s.url;
+	assert_int_equal(export_open(&o, &e), 0);
+	send_snapshot(e, "a", 2);
+	while (!export_stats(e)->failures)
+		assert_int_equal(export_poll(e, NULL, 0, 50), 0);
+	server_start(&s, good, COUNT(good));
+	assert_int_equal(export_flush(e, 2000), 0);
+	assert_int_equal(export_stats(e)->exported, 20);
+	export_close(e);
+	server_stop(&s);
+
+	server_bind(&s);
+	server_start(&s, busy, COUNT(busy));
+	e = open_url(s.url);
+	send_snapshot(e, "a", 1);
+	began = now_mono_ns();
+	assert_int_equal(export_flush(e, 1000), -ETIMEDOUT);
+	assert_in_range(now_mono_ns() - began, 0, 1500000000);
+	assert_int_equal(s.seen->count, 1);
+	export_close(e);
+	server_stop(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_request_is_otlp_over_http),
+		cmocka_unit_test(gzip_and_headers_are_sent_as_asked),
+		cmocka_unit_test(headers_and_urls_that_cannot_be_are_refused),
+		cmocka_unit_test(a_partial_success_is_counted_and_not_retried),
+		cmocka_unit_test(only_the_listed_statuses_are_retried),
+		cmocka_unit_test(a_refused_batch_does_not_stop_the_others),
+		cmocka_unit_test(what_the_collector_says_is_shown),
+		cmocka_unit_test(retry_after_is_kept_to),
+		cmocka_unit_test(broken_connections_are_retried),
+		cmocka_unit_test(an_endless_answer_is_cut),
+		cmocka_unit_test(the_newest_snapshot_supersedes_a_retry),
+		cmocka_unit_test(a_request_in_flight_is_not_torn),
+		cmocka_unit_test(ten_thousand_failures_are_few_lines_and_no_memory),
+		cmocka_unit_test(other_descriptors_wake_the_poll),
+		cmocka_unit_test(flush_sends_what_it_can_and_ends_in_time),
+	};
+
+	setenv("no_proxy", "*", 1);
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
