@@ -434,10 +434,10 @@ def _():
         pair.client.ask("ask", 30)
         agent = Agent()
         at_start = total()
-        same([at_start.by(g, OPEN, "role") for g in
-              (pair.server_group, pair.client_group)], [{"server": 9}, {"client": 9}],
-             "open at the start")
         client, server = pair.ask("ask", 20)
+        same([pair.change.after.by(g, OPEN, "role") for g in
+              (pair.server_group, pair.client_group)], [{"server": 9}, {"client": 9}],
+             "open, without having been opened")
         pair.responses(180)
         same(pair.roles(OPENED), ({}, {}), "connections opened")
         pair.client.ask("drop")
