@@ -5,11 +5,12 @@
 # make deps       install what is missing (the one place that names packages)
 # make install    PREFIX, DESTDIR        make fmt | lint | clean       V=1 shows all
 
-BUILD   := build
+BUILD   ?= build
 PREFIX  ?= /usr/local
 CC      ?= cc
 CLANG   ?= clang
 VERSION := 0.1.0
+comma   := ,
 Q       := $(if $(V),,@)
 say      = $(if $(V),,@printf '  %-6s %s\n' $(1) $(2))
 
@@ -56,7 +57,7 @@ $(BUILD)/agent/%.o: agent/%.c Makefile | $(PROTOS:%=$(BUILD)/proto/%.pb-c.h)
 # The compiled probes are part of the binary: see agent/probes.c.
 $(BUILD)/agent/objects.o: agent/objects.S $(OBJECTS)
 	$(call say,AS,$<)
-	$(Q)mkdir -p $(@D) && $(CC) -I$(BUILD) -c $< -o $@
+	$(Q)mkdir -p $(@D) && $(CC) -Wa$(comma)-I$(BUILD) -c $< -o $@
 
 # clang 14 can take all memory on some BPF code: hence the limit.
 $(BUILD)/%.bpf.o: bpf/%.bpf.c Makefile | $(BUILD)/syscall_table.h
@@ -111,7 +112,7 @@ check: deps
 
 # The same without looking for packages first.
 check-installed: all unit loads
-	$(Q)tests/run $(SUITES)
+	$(Q)tests/run $(SUITES) $(MORE)
 
 demo: deps
 	$(Q)$(MAKE) --no-print-directory all loads

@@ -7,7 +7,7 @@
 	.global \name\()_bpf_o
 	.global \name\()_bpf_o_end
 \name\()_bpf_o:
-	.incbin "build/\name\().bpf.o"
+	.incbin "\name\().bpf.o"
 \name\()_bpf_o_end:
 .endm
 
