@@ -132,8 +132,8 @@ static int create(struct cells *c, enum cells_map m)
 	if (!maps[m].mapped)
 		return 0;
 	c->mem_len[m] = (step_of(m) * entries + page - 1) & ~(page - 1);
-	c->mem[m] = mmap(NULL, c->mem_len[m], PROT_READ | PROT_WRITE, MAP_SHARED,
-			 c->fds[m], 0);
+	c->mem[m] =
+	    mmap(NULL, c->mem_len[m], PROT_READ | PROT_WRITE, MAP_SHARED, c->fds[m], 0);
 	if (c->mem[m] == MAP_FAILED) {
 		c->mem[m] = NULL;
 		return -errno;
@@ -144,7 +144,8 @@ static int create(struct cells *c, enum cells_map m)
 /* Tells each CPU its shard: neighbours share one. */
 static int set_shards(struct cells *c)
 {
-	uint32_t shards = c->plan.cpus < SHARDS_MAX ? c->plan.cpus : SHARDS_MAX, zero = 0;
+	uint32_t shards = c->plan.cpus < SHARDS_MAX ? c->plan.cpus : SHARDS_MAX,
+		 zero = 0;
 	struct cpu_state *states = calloc(c->plan.cpus, sizeof(*states));
 	int err;
 
@@ -164,12 +165,13 @@ static int make_overflow(struct cells *c)
 		enum pool pool;
 		uint32_t first, last;
 	} signals[] = {
-#define SIGNAL_ROW(name, pool, values, shards)                                         \
+#define SIGNAL_ROW(name, pool, values, shards) \
 	{ POOL_##pool, SERIES_##name, SERIES_##name##_LAST },
 		SIGNALS(SIGNAL_ROW)
 	};
 	struct series_row *row = &c->rows[SLOT_OVERFLOW];
-	uint32_t next[POOLS] = { 1, 1 }, size[POOLS] = { c->plan.hists, c->plan.counts };
+	uint32_t next[POOLS] = { 1, 1 },
+		 size[POOLS] = { c->plan.hists, c->plan.counts };
 	struct open_key key = { .slot = SLOT_OVERFLOW, .attr = OPEN_OTHER };
 	int err;
 

@@ -53,7 +53,8 @@ static int open_export(struct agent *a, char *cause, size_t len)
 		opts.url = o->export;
 	err = export_open(&opts, &a->export);
 	if (err)
-		snprintf(cause, len, "cannot export to %s: %s", o->export, strerror(-err));
+		snprintf(cause, len, "cannot export to %s: %s", o->export,
+			 strerror(-err));
 	return err;
 }
 
@@ -77,8 +78,8 @@ static int answer_snapshot(void *arg, uint8_t **bytes, size_t *len)
 	int err = measure_update(a->measure);
 
 	if (!err)
-		err = measure_points(a->measure,
-				     a->export ? export_stats(a->export) : NULL, &points);
+		err = measure_points(
+		    a->measure, a->export ? export_stats(a->export) : NULL, &points);
 	if (err)
 		return err;
 	err = otlp_encode(&points, bytes, len);
@@ -102,9 +103,9 @@ static int open_all(struct agent *a, char *cause, size_t len)
 	err = api_open(a->o->socket, &ops, &a->api);
 	if (err) {
 		snprintf(cause, len,
-			 err == -EADDRINUSE ?
-				 "another agent listens at %s: one measures a node" :
-				 "cannot listen at %s: %s",
+			 err == -EADDRINUSE
+			     ? "another agent listens at %s: one measures a node"
+			     : "cannot listen at %s: %s",
 			 a->o->socket, strerror(-err));
 		return err;
 	}
@@ -159,8 +160,8 @@ static int run_due(struct agent *a)
 			log_warn(err, "reading the cells");
 		a->next_snapshot_ns = now + ms_to_ns(a->o->snapshot_interval_ms);
 	}
-	next = a->next_export_ns < a->next_snapshot_ns ? a->next_export_ns :
-							 a->next_snapshot_ns;
+	next = a->next_export_ns < a->next_snapshot_ns ? a->next_export_ns
+						       : a->next_snapshot_ns;
 	now = now_mono_ns();
 	return next > now ? (next - now) / 1000000 + 1 : 0;
 }
@@ -178,8 +179,8 @@ static int wait_for(struct agent *a, int timeout_ms)
 	for (unsigned int i = 0; i < n; i++)
 		extra[i] = (struct curl_waitfd){
 			.fd = fds[i].fd,
-			.events = fds[i].events & POLLOUT ? CURL_WAIT_POLLOUT :
-							    CURL_WAIT_POLLIN,
+			.events = fds[i].events & POLLOUT ? CURL_WAIT_POLLOUT
+							  : CURL_WAIT_POLLIN,
 		};
 	return export_poll(a->export, extra, n, timeout_ms);
 }
@@ -225,7 +226,7 @@ static int agent_run(const struct options *o, int argc, char **argv)
 	a.next_snapshot_ns = now_mono_ns() + ms_to_ns(o->snapshot_interval_ms);
 	/* after a rollout every node starts at once: spread the first export */
 	a.next_export_ns =
-		now_mono_ns() + ms_to_ns(random() % (o->export_interval_ms + 1));
+	    now_mono_ns() + ms_to_ns(random() % (o->export_interval_ms + 1));
 	err = loop(&a);
 	export_now(&a);
 	if (a.export)

@@ -35,24 +35,24 @@ static void vlog(enum log_level level, int err, const char *fmt, va_list ap)
 	errno = saved;
 }
 
-#define LOG_FUNCTION(name, level)                                                      \
-	void name(const char *fmt, ...)                                                \
-	{                                                                              \
-		va_list ap;                                                            \
-                                                                                       \
-		va_start(ap, fmt);                                                     \
-		vlog(level, 0, fmt, ap);                                               \
-		va_end(ap);                                                            \
+#define LOG_FUNCTION(name, level)        \
+	void name(const char *fmt, ...)  \
+	{                                \
+		va_list ap;              \
+                                         \
+		va_start(ap, fmt);       \
+		vlog(level, 0, fmt, ap); \
+		va_end(ap);              \
 	}
 
-#define LOG_ERR_FUNCTION(name, level)                                                  \
-	void name(int err, const char *fmt, ...)                                       \
-	{                                                                              \
-		va_list ap;                                                            \
-                                                                                       \
-		va_start(ap, fmt);                                                     \
-		vlog(level, err, fmt, ap);                                             \
-		va_end(ap);                                                            \
+#define LOG_ERR_FUNCTION(name, level)            \
+	void name(int err, const char *fmt, ...) \
+	{                                        \
+		va_list ap;                      \
+                                                 \
+		va_start(ap, fmt);               \
+		vlog(level, err, fmt, ap);       \
+		va_end(ap);                      \
 	}
 
 LOG_FUNCTION(log_errorx, LOG_LEVEL_ERROR)

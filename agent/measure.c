@@ -59,21 +59,24 @@ static int open_probes(struct measure *m, const struct options *o, char *cause,
 		probe_open(p, d, &m->cells, &params);
 		m->wanted++;
 		if (p->state != PROBE_ATTACHED)
-			log_warnx("probe %s: %s; going on without it", d->name, p->reason);
+			log_warnx("probe %s: %s; going on without it", d->name,
+				  p->reason);
 	}
 	malloc_trim(0); /* libbpf read the kernel's BTF: some megabytes */
 	return 0;
 }
 
-static int open_cells(struct measure *m, const struct options *o, char *cause, size_t len)
+static int open_cells(struct measure *m, const struct options *o, char *cause,
+		      size_t len)
 {
 	struct cells_plan plan;
 	int err = cells_plan(o, &plan);
 
 	if (err == -ENOSPC) {
-		snprintf(cause, len,
-			 "--memory %zu bytes are too few for --slots %u: the least is %zu",
-			 plan.limit, plan.slots, plan.total);
+		snprintf(
+		    cause, len,
+		    "--memory %zu bytes are too few for --slots %u: the least is %zu",
+		    plan.limit, plan.slots, plan.total);
 		return err;
 	}
 	if (!err)
@@ -103,7 +106,8 @@ int measure_open(const struct options *o, struct measure **out, char *cause, siz
 	}
 	err = cgroups_open(o->cgroup_root, &m->cells, &m->cgroups);
 	if (err) {
-		snprintf(cause, len, "no cgroup v2 tree is mounted (see --cgroup-root)");
+		snprintf(cause, len,
+			 "no cgroup v2 tree is mounted (see --cgroup-root)");
 		goto fail;
 	}
 	err = snapshot_open(&m->cells, m->cgroups, &m->snapshot);

@@ -18,7 +18,8 @@ struct export_stats;
  * Plans the memory, loads the probes that the options name and attaches them. A probe
  * that cannot be had is no failure. On failure returns -errno with one line in cause.
  */
-int measure_open(const struct options *o, struct measure **out, char *cause, size_t len);
+int measure_open(const struct options *o, struct measure **out, char *cause,
+		 size_t len);
 /* Reads the cells. */
 int measure_update(struct measure *m);
 /*

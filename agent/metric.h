@@ -27,7 +27,7 @@ enum metric_kind {
 struct metric {
 	const char *name, *unit, *help;
 	enum metric_kind kind;
-	bool real;			  /* the value is a double, else a uint64_t */
+	bool real; /* the value is a double, else a uint64_t */
 	const char *attrs[METRIC_ATTRS + 1]; /* keys, NULL at the end */
 };
 
@@ -39,7 +39,8 @@ struct hist {
 
 uint64_t hist_count(const struct hist *h);
 
-/* One point. Strings are borrowed; values[i] belongs to metric->attrs[i], NULL: absent. */
+/* One point. Strings are borrowed; values[i] belongs to metric->attrs[i], NULL: absent.
+ */
 struct point {
 	const struct metric *metric;
 	const char *values[METRIC_ATTRS];

@@ -16,188 +16,191 @@ _Static_assert(COUNT(call_classes) == CALL_CLASSES, "one name for each class");
 /* The master copy of what we export of workloads: design.md section 6. */
 const struct metric_row metric_rows[] = {
 	{
-		.metric = { "assay.sched.wait.duration", "s",
-			    "Time that tasks were ready to run and waited for a CPU.",
-			    METRIC_HISTOGRAM, .attrs = { "assay.sched.wait.cause" } },
-		.source = FROM_HIST,
-		.signal = SIGNAL_SCHED_WAIT,
-		VALUES(wait_causes),
-		.signal_name = "saturation",
-		.source_text = "sched_switch; task_struct.sched_info.run_delay and "
-			       "last_queued, the run queue's clock. The sum equals "
-			       "run_delay of /proc/PID/schedstat.",
-		.blind_text = "The cause is always `contention` for now: time without CPU "
-			      "quota counts there too. A wait that is not over is not in "
-			      "it.",
+	    .metric = { "assay.sched.wait.duration", "s",
+			"Time that tasks were ready to run and waited for a CPU.",
+			METRIC_HISTOGRAM, .attrs = { "assay.sched.wait.cause" } },
+	    .source = FROM_HIST,
+	    .signal = SIGNAL_SCHED_WAIT,
+	    VALUES(wait_causes),
+	    .signal_name = "saturation",
+	    .source_text = "sched_switch; task_struct.sched_info.run_delay and "
+			   "last_queued, the run queue's clock. The sum equals "
+			   "run_delay of /proc/PID/schedstat.",
+	    .blind_text = "The cause is always `contention` for now: time without CPU "
+			  "quota counts there too. A wait that is not over is not in "
+			  "it.",
 	},
 	{
-		.metric = { "assay.sched.context_switches", "{context_switch}",
-			    "Times that tasks were switched out.", METRIC_SUM,
-			    .attrs = { "process.context_switch.type" } },
-		.source = FROM_LANE,
-		.signal = SIGNAL_SCHED_COUNT,
-		.lanes = { { SCHED_VOLUNTARY, "voluntary" },
-			   { SCHED_INVOLUNTARY, "involuntary" } },
-		.lane_count = 2,
-		.signal_name = "traffic",
-		.source_text = "sched_switch: preempt and prev_state, as the kernel counts "
-			       "nvcsw and nivcsw.",
-		.blind_text = "None known.",
+	    .metric = { "assay.sched.context_switches", "{context_switch}",
+			"Times that tasks were switched out.", METRIC_SUM,
+			.attrs = { "process.context_switch.type" } },
+	    .source = FROM_LANE,
+	    .signal = SIGNAL_SCHED_COUNT,
+	    .lanes = { { SCHED_VOLUNTARY, "voluntary" },
+		       { SCHED_INVOLUNTARY, "involuntary" } },
+	    .lane_count = 2,
+	    .signal_name = "traffic",
+	    .source_text = "sched_switch: preempt and prev_state, as the kernel counts "
+			   "nvcsw and nivcsw.",
+	    .blind_text = "None known.",
 	},
 	{
-		.metric = { "assay.syscall.duration", "s",
-			    "Duration of system calls; a call that a signal interrupted and "
-			    "the kernel restarted is one.",
-			    METRIC_HISTOGRAM, .attrs = { "assay.syscall.class" } },
-		.source = FROM_HIST,
-		.signal = SIGNAL_SYSCALL,
-		VALUES(call_classes),
-		.signal_name = "latency",
-		.source_text = "sys_enter, sys_exit; calls on descriptors are classed by "
-			       "what the descriptor is.",
-		.blind_text = "Work done by io_uring; a call that never returns; x32 calls "
-			      "are `other`.",
+	    .metric = { "assay.syscall.duration", "s",
+			"Duration of system calls; a call that a signal interrupted and "
+			"the kernel restarted is one.",
+			METRIC_HISTOGRAM, .attrs = { "assay.syscall.class" } },
+	    .source = FROM_HIST,
+	    .signal = SIGNAL_SYSCALL,
+	    VALUES(call_classes),
+	    .signal_name = "latency",
+	    .source_text = "sys_enter, sys_exit; calls on descriptors are classed by "
+			   "what the descriptor is.",
+	    .blind_text = "Work done by io_uring; a call that never returns; x32 calls "
+			  "are `other`.",
 	},
 	{
-		.metric = { "assay.syscall.errors", "{error}",
-			    "System calls that failed (EAGAIN, EINTR and restarts are no "
-			    "errors).",
-			    METRIC_SUM, .attrs = { "assay.syscall.class", "error.type" } },
-		.source = FROM_OPEN,
-		.signal = OPEN_SYSCALL_ERROR,
-		VALUES(call_classes),
-		.signal_name = "errors",
-		.source_text = "sys_exit's result.",
-		.blind_text = "At most 16 errnos per workload and class; the rest is "
-			      "`_OTHER`.",
+	    .metric = { "assay.syscall.errors", "{error}",
+			"System calls that failed (EAGAIN, EINTR and restarts are no "
+			"errors).",
+			METRIC_SUM, .attrs = { "assay.syscall.class", "error.type" } },
+	    .source = FROM_OPEN,
+	    .signal = OPEN_SYSCALL_ERROR,
+	    VALUES(call_classes),
+	    .signal_name = "errors",
+	    .source_text = "sys_exit's result.",
+	    .blind_text = "At most 16 errnos per workload and class; the rest is "
+			  "`_OTHER`.",
 	},
 	{
-		.metric = { "assay.tcp.response.duration", "s",
-			    "Server: from the first byte of a request to the first byte of "
-			    "the answer. Client: the reverse.",
-			    METRIC_HISTOGRAM, .attrs = { "assay.tcp.role" } },
-		.source = FROM_HIST,
-		.signal = SIGNAL_TCP_RESPONSE,
-		VALUES(tcp_roles),
-		.signal_name = "latency, traffic (its count)",
-		.source_text = "tcp_probe and net_dev_queue: payload beyond the sequence "
-			       "number seen before.",
-		.blind_text = "Pipelining and multiplexing give the length of a turn; a TLS "
-			      "1.3 connection has two turns of its own (hello; finished and "
-			      "tickets); a client that half-closed; kTLS offload; sockmap.",
+	    .metric = { "assay.tcp.response.duration", "s",
+			"Server: from the first byte of a request to the first byte of "
+			"the answer. Client: the reverse.",
+			METRIC_HISTOGRAM, .attrs = { "assay.tcp.role" } },
+	    .source = FROM_HIST,
+	    .signal = SIGNAL_TCP_RESPONSE,
+	    VALUES(tcp_roles),
+	    .signal_name = "latency, traffic (its count)",
+	    .source_text = "tcp_probe and net_dev_queue: payload beyond the sequence "
+			   "number seen before.",
+	    .blind_text =
+		"Pipelining and multiplexing give the length of a turn; a TLS "
+		"1.3 connection has two turns of its own (hello; finished and "
+		"tickets); a client that half-closed; kTLS offload; sockmap.",
 	},
 	{
-		.metric = { "assay.tcp.response.errors", "{error}",
-			    "Requests that got no answer before the connection ended.",
-			    METRIC_SUM, .attrs = { "assay.tcp.role", "error.type" } },
-		.source = FROM_LANE,
-		.signal = SIGNAL_TCP_CONN,
-		VALUES(tcp_roles),
-		.lanes = { { CONN_UNANSWERED_RESET, "reset" },
-			   { CONN_UNANSWERED_CLOSE, "closed" } },
-		.lane_count = 2,
-		.signal_name = "errors",
-		.source_text = "A turn that is open when the socket is reset or closed.",
-		.blind_text = "One-way protocols (a log shipper that never gets an answer) "
-			      "count one per connection.",
+	    .metric = { "assay.tcp.response.errors", "{error}",
+			"Requests that got no answer before the connection ended.",
+			METRIC_SUM, .attrs = { "assay.tcp.role", "error.type" } },
+	    .source = FROM_LANE,
+	    .signal = SIGNAL_TCP_CONN,
+	    VALUES(tcp_roles),
+	    .lanes = { { CONN_UNANSWERED_RESET, "reset" },
+		       { CONN_UNANSWERED_CLOSE, "closed" } },
+	    .lane_count = 2,
+	    .signal_name = "errors",
+	    .source_text = "A turn that is open when the socket is reset or closed.",
+	    .blind_text = "One-way protocols (a log shipper that never gets an answer) "
+			  "count one per connection.",
 	},
 	{
-		.metric = { "assay.tcp.connect.duration", "s",
-			    "Duration of successful connects, SYN_SENT to ESTABLISHED.",
-			    METRIC_HISTOGRAM },
-		.source = FROM_HIST,
-		.signal = SIGNAL_TCP_CONNECT,
-		.value_count = 1,
-		.signal_name = "latency",
-		.source_text = "inet_sock_set_state; the owner is noted at SYN_SENT.",
-		.blind_text = "TCP Fast Open shows the time to the SYN-ACK.",
+	    .metric = { "assay.tcp.connect.duration", "s",
+			"Duration of successful connects, SYN_SENT to ESTABLISHED.",
+			METRIC_HISTOGRAM },
+	    .source = FROM_HIST,
+	    .signal = SIGNAL_TCP_CONNECT,
+	    .value_count = 1,
+	    .signal_name = "latency",
+	    .source_text = "inet_sock_set_state; the owner is noted at SYN_SENT.",
+	    .blind_text = "TCP Fast Open shows the time to the SYN-ACK.",
 	},
 	{
-		.metric = { "assay.tcp.connect.errors", "{error}",
-			    "Connects that failed, by errno; `aborted`: the application gave "
-			    "up.",
-			    METRIC_SUM, .attrs = { "error.type" } },
-		.source = FROM_OPEN,
-		.signal = OPEN_CONNECT_ERROR,
-		.value_count = 1,
-		.signal_name = "errors",
-		.source_text = "sk_err at SYN_SENT to CLOSE.",
-		.blind_text = "Failures before a SYN is sent (ENETUNREACH, EPERM): see the "
-			      "errors of the system call. Do not add the two.",
+	    .metric = { "assay.tcp.connect.errors", "{error}",
+			"Connects that failed, by errno; `aborted`: the application gave "
+			"up.",
+			METRIC_SUM, .attrs = { "error.type" } },
+	    .source = FROM_OPEN,
+	    .signal = OPEN_CONNECT_ERROR,
+	    .value_count = 1,
+	    .signal_name = "errors",
+	    .source_text = "sk_err at SYN_SENT to CLOSE.",
+	    .blind_text = "Failures before a SYN is sent (ENETUNREACH, EPERM): see the "
+			  "errors of the system call. Do not add the two.",
 	},
 	{
-		.metric = { "assay.tcp.rtt", "s",
-			    "Smoothed round-trip time, at most one sample a second and "
-			    "connection, and one at its end.",
-			    METRIC_HISTOGRAM },
-		.source = FROM_HIST,
-		.signal = SIGNAL_TCP_RTT,
-		.value_count = 1,
-		.signal_name = "latency",
-		.source_text = "tcp_sock.srtt_us.",
-		.blind_text = "Connections without a sample of their own.",
+	    .metric = { "assay.tcp.rtt", "s",
+			"Smoothed round-trip time, at most one sample a second and "
+			"connection, and one at its end.",
+			METRIC_HISTOGRAM },
+	    .source = FROM_HIST,
+	    .signal = SIGNAL_TCP_RTT,
+	    .value_count = 1,
+	    .signal_name = "latency",
+	    .source_text = "tcp_sock.srtt_us.",
+	    .blind_text = "Connections without a sample of their own.",
 	},
 	{
-		.metric = { "assay.tcp.io", "By", "Payload bytes received and sent.",
-			    METRIC_SUM, .attrs = { "network.io.direction" } },
-		.source = FROM_LANE,
-		.signal = SIGNAL_TCP_COUNT,
-		.lanes = { { TCP_RX_BYTES, "receive" }, { TCP_TX_BYTES, "transmit" } },
-		.lane_count = 2,
-		.signal_name = "traffic",
-		.source_text = "Differences of tcp_sock.bytes_received and bytes_sent less "
-			       "bytes_retrans.",
-		.blind_text = "Up to a second late; bytes of a half-closed connection come "
-			      "at its end.",
+	    .metric = { "assay.tcp.io", "By", "Payload bytes received and sent.",
+			METRIC_SUM, .attrs = { "network.io.direction" } },
+	    .source = FROM_LANE,
+	    .signal = SIGNAL_TCP_COUNT,
+	    .lanes = { { TCP_RX_BYTES, "receive" }, { TCP_TX_BYTES, "transmit" } },
+	    .lane_count = 2,
+	    .signal_name = "traffic",
+	    .source_text = "Differences of tcp_sock.bytes_received and bytes_sent less "
+			   "bytes_retrans.",
+	    .blind_text = "Up to a second late; bytes of a half-closed connection come "
+			  "at its end.",
 	},
 	{
-		.metric = { "assay.tcp.connections", "{connection}",
-			    "Connections that became established.", METRIC_SUM,
-			    .attrs = { "assay.tcp.role" } },
-		.source = FROM_LANE,
-		.signal = SIGNAL_TCP_CONN,
-		VALUES(tcp_roles),
-		.lanes = { { CONN_OPENED } },
-		.lane_count = 1,
-		.signal_name = "traffic",
-		.source_text = "inet_sock_set_state: from SYN_SENT is a client, from "
-			       "anything else a server.",
-		.blind_text = "None known.",
+	    .metric = { "assay.tcp.connections", "{connection}",
+			"Connections that became established.", METRIC_SUM,
+			.attrs = { "assay.tcp.role" } },
+	    .source = FROM_LANE,
+	    .signal = SIGNAL_TCP_CONN,
+	    VALUES(tcp_roles),
+	    .lanes = { { CONN_OPENED } },
+	    .lane_count = 1,
+	    .signal_name = "traffic",
+	    .source_text = "inet_sock_set_state: from SYN_SENT is a client, from "
+			   "anything else a server.",
+	    .blind_text = "None known.",
 	},
 	{
-		.metric = { "assay.tcp.connection.count", "{connection}",
-			    "Connections that are open now.", METRIC_UPDOWN,
-			    .attrs = { "assay.tcp.role" } },
-		.source = FROM_OPEN_CONNECTIONS,
-		.signal = SIGNAL_TCP_CONN,
-		VALUES(tcp_roles),
-		.signal_name = "traffic",
-		.source_text = "Opened, and there before the agent, less closed.",
-		.blind_text = "A connection in an accept queue when the agent starts counts "
-			      "from its first packet.",
+	    .metric = { "assay.tcp.connection.count", "{connection}",
+			"Connections that are open now.", METRIC_UPDOWN,
+			.attrs = { "assay.tcp.role" } },
+	    .source = FROM_OPEN_CONNECTIONS,
+	    .signal = SIGNAL_TCP_CONN,
+	    VALUES(tcp_roles),
+	    .signal_name = "traffic",
+	    .source_text = "Opened, and there before the agent, less closed.",
+	    .blind_text =
+		"A connection in an accept queue when the agent starts counts "
+		"from its first packet.",
 	},
 	{
-		.metric = { "assay.tcp.retransmits", "{segment}",
-			    "Segments that were sent again.", METRIC_SUM },
-		.source = FROM_LANE,
-		.signal = SIGNAL_TCP_COUNT,
-		.lanes = { { TCP_RETRANSMITS } },
-		.lane_count = 1,
-		.signal_name = "errors",
-		.source_text = "Differences of tcp_sock.total_retrans.",
-		.blind_text = "SYN-ACKs that were sent again.",
+	    .metric = { "assay.tcp.retransmits", "{segment}",
+			"Segments that were sent again.", METRIC_SUM },
+	    .source = FROM_LANE,
+	    .signal = SIGNAL_TCP_COUNT,
+	    .lanes = { { TCP_RETRANSMITS } },
+	    .lane_count = 1,
+	    .signal_name = "errors",
+	    .source_text = "Differences of tcp_sock.total_retrans.",
+	    .blind_text = "SYN-ACKs that were sent again.",
 	},
 	{
-		.metric = { "assay.tcp.resets", "{reset}", "Resets received and sent.",
-			    METRIC_SUM, .attrs = { "network.io.direction" } },
-		.source = FROM_LANE,
-		.signal = SIGNAL_TCP_COUNT,
-		.lanes = { { TCP_RESETS_RX, "receive" }, { TCP_RESETS_TX, "transmit" } },
-		.lane_count = 2,
-		.signal_name = "errors",
-		.source_text = "tcp_receive_reset, tcp_send_reset. The kernel's answer for a "
-			       "closed port is the workload `kernel`'s.",
-		.blind_text = "None known.",
+	    .metric = { "assay.tcp.resets", "{reset}", "Resets received and sent.",
+			METRIC_SUM, .attrs = { "network.io.direction" } },
+	    .source = FROM_LANE,
+	    .signal = SIGNAL_TCP_COUNT,
+	    .lanes = { { TCP_RESETS_RX, "receive" }, { TCP_RESETS_TX, "transmit" } },
+	    .lane_count = 2,
+	    .signal_name = "errors",
+	    .source_text =
+		"tcp_receive_reset, tcp_send_reset. The kernel's answer for a "
+		"closed port is the workload `kernel`'s.",
+	    .blind_text = "None known.",
 	},
 };
 
@@ -279,7 +282,8 @@ static int add_open_connections(struct point_group *g, const struct metric_row *
 		p = add(g, r, w, value_name(r, v), NULL);
 		if (!p)
 			return -ENOMEM;
-		/* the three are read one after the other: a close may seem to come first */
+		/* the three are read one after the other: a close may seem to come
+		 * first */
 		p->u = all > lane[CONN_CLOSED] ? all - lane[CONN_CLOSED] : 0;
 	}
 	return 0;

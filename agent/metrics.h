@@ -7,9 +7,9 @@
 #include "snapshot.h"
 
 enum metric_source {
-	FROM_HIST, /* a histogram signal: one point per value */
-	FROM_LANE, /* lanes of a counter signal */
-	FROM_OPEN, /* counters with an errno */
+	FROM_HIST,	       /* a histogram signal: one point per value */
+	FROM_LANE,	       /* lanes of a counter signal */
+	FROM_OPEN,	       /* counters with an errno */
 	FROM_OPEN_CONNECTIONS, /* opened + existing - closed */
 };
 

@@ -74,8 +74,8 @@ static int find_self(uint32_t *tgid)
 	bss = bpf_object__next_map(obj, NULL);
 	err = prog && bss ? run_iter(prog) : -ENOENT;
 	if (!err)
-		err = bpf_map__lookup_elem(bss, &zero, sizeof(zero), tgid, sizeof(*tgid),
-					   0);
+		err = bpf_map__lookup_elem(bss, &zero, sizeof(zero), tgid,
+					   sizeof(*tgid), 0);
 out:
 	bpf_object__close(obj);
 	return err;
@@ -93,8 +93,9 @@ static int find_switch_form(uint32_t *form)
 		return -errno;
 	id = btf__find_by_name_kind(btf, "btf_trace_sched_switch", BTF_KIND_TYPEDEF);
 	t = id < 0 ? NULL : btf__type_by_id(btf, id);
-	t = t ? btf__type_by_id(btf, t->type) : NULL;		 /* the pointer */
-	t = t && btf_is_ptr(t) ? btf__type_by_id(btf, t->type) : NULL; /* the function */
+	t = t ? btf__type_by_id(btf, t->type) : NULL; /* the pointer */
+	t = t && btf_is_ptr(t) ? btf__type_by_id(btf, t->type)
+			       : NULL; /* the function */
 	if (!t || !btf_is_func_proto(t)) {
 		btf__free(btf);
 		return -ENOENT;
@@ -103,9 +104,9 @@ static int find_switch_form(uint32_t *form)
 	n = btf_vlen(t);
 	*form = SWITCH_NO_STATE;
 	if (n >= 5)
-		*form = btf_is_ptr(btf__type_by_id(btf, args[2].type)) ?
-				SWITCH_STATE_LAST :
-				SWITCH_STATE_SECOND;
+		*form = btf_is_ptr(btf__type_by_id(btf, args[2].type))
+			    ? SWITCH_STATE_LAST
+			    : SWITCH_STATE_SECOND;
 	btf__free(btf);
 	return 0;
 }
@@ -128,7 +129,7 @@ static int set_params(struct bpf_object *obj, const struct params *params)
 {
 	struct bpf_map *map;
 
-	bpf_object__for_each_map(map, obj) {
+	bpf_object__for_each_map (map, obj) {
 		if (!strstr(bpf_map__name(map), ".rodata.params"))
 			continue;
 		return bpf_map__set_initial_value(map, params, sizeof(*params));
@@ -160,7 +161,7 @@ static int attach(struct probe *p)
 	struct bpf_program *prog;
 	int err;
 
-	bpf_object__for_each_program(prog, p->obj) {
+	bpf_object__for_each_program (prog, p->obj) {
 		struct bpf_link *link;
 
 		if (strncmp(bpf_program__section_name(prog), "iter", 4) == 0) {
@@ -217,7 +218,7 @@ uint64_t probe_recursion_misses(const struct probe *p)
 
 	if (!p->obj)
 		return 0;
-	bpf_object__for_each_program(prog, p->obj) {
+	bpf_object__for_each_program (prog, p->obj) {
 		struct bpf_prog_info info = {};
 		uint32_t len = sizeof(info);
 

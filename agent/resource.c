@@ -48,7 +48,8 @@ static int parse_extra(struct resource *r, const char *text)
 	r->text = strdup(text);
 	if (!r->text)
 		return -ENOMEM;
-	for (pair = strtok_r(r->text, ",", &save); pair && r->extra_count < RESOURCE_EXTRA;
+	for (pair = strtok_r(r->text, ",", &save);
+	     pair && r->extra_count < RESOURCE_EXTRA;
 	     pair = strtok_r(NULL, ",", &save)) {
 		char *value = strchr(pair, '=');
 

@@ -18,7 +18,7 @@ struct resource {
 	char host_name[256];
 	char host_id[128];
 	char self_name[128]; /* the agent's own service.name */
-	char *text; /* of OTEL_RESOURCE_ATTRIBUTES, decoded in place */
+	char *text;	     /* of OTEL_RESOURCE_ATTRIBUTES, decoded in place */
 	struct attr extra[RESOURCE_EXTRA];
 	size_t extra_count;
 };

@@ -9,40 +9,57 @@
 #include "util.h"
 
 static const struct metric probe_attached = {
-	"assay.probe.attached", "1", "1: the probe measures; 0: it does not, and why.",
-	METRIC_GAUGE, .attrs = { "assay.probe", "assay.state", "assay.reason" },
+	"assay.probe.attached",
+	"1",
+	"1: the probe measures; 0: it does not, and why.",
+	METRIC_GAUGE,
+	.attrs = { "assay.probe", "assay.state", "assay.reason" },
 };
 static const struct metric lost = {
-	"assay.lost", "{event}",
-	"Events that were not counted, or not where they belong, by reason.", METRIC_SUM,
+	"assay.lost",
+	"{event}",
+	"Events that were not counted, or not where they belong, by reason.",
+	METRIC_SUM,
 	.attrs = { "assay.probe", "assay.reason" },
 };
 static const struct metric slot_usage = {
-	"assay.slot.usage", "{slot}", "Places for workloads in use.", METRIC_UPDOWN,
+	"assay.slot.usage",
+	"{slot}",
+	"Places for workloads in use.",
+	METRIC_UPDOWN,
 };
 static const struct metric slot_limit = {
-	"assay.slot.limit", "{slot}", "Places for workloads.", METRIC_UPDOWN,
+	"assay.slot.limit",
+	"{slot}",
+	"Places for workloads.",
+	METRIC_UPDOWN,
 };
 static const struct metric map_size = {
-	"assay.map.size", "By", "Kernel memory of the shared maps, as planned.",
+	"assay.map.size",
+	"By",
+	"Kernel memory of the shared maps, as planned.",
 	METRIC_UPDOWN,
 };
 static const struct metric cpu_time = {
-	"process.cpu.time", "s", "CPU time of the agent.", METRIC_SUM, .real = true,
-	.attrs = { "cpu.mode" },
+	"process.cpu.time", "s",	  "CPU time of the agent.",
+	METRIC_SUM,	    .real = true, .attrs = { "cpu.mode" },
 };
 static const struct metric memory_usage = {
-	"process.memory.usage", "By",
-	"Resident memory of the agent; the mapped cells are in it.", METRIC_UPDOWN,
+	"process.memory.usage",
+	"By",
+	"Resident memory of the agent; the mapped cells are in it.",
+	METRIC_UPDOWN,
 };
 static const struct metric exported = {
-	"otel.sdk.exporter.metric_data_point.exported", "{data_point}",
+	"otel.sdk.exporter.metric_data_point.exported",
+	"{data_point}",
 	"Data points that the exporter is done with; failed ones have an error.type.",
-	METRIC_SUM, .attrs = { "error.type" },
+	METRIC_SUM,
+	.attrs = { "error.type" },
 };
 
-const struct metric *const self_metrics[] = { &probe_attached, &lost,	      &slot_usage,
-					      &slot_limit,     &map_size,     &cpu_time,
+const struct metric *const self_metrics[] = { &probe_attached, &lost,	  &slot_usage,
+					      &slot_limit,     &map_size, &cpu_time,
 					      &memory_usage,   &exported };
 const size_t self_metric_count = COUNT(self_metrics);
 

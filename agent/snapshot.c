@@ -11,7 +11,7 @@ static const struct signal_desc {
 	enum pool pool;
 	uint32_t first, values, shards;
 } signals[] = {
-#define SIGNAL_DESC(name, pool, values, shards)                                        \
+#define SIGNAL_DESC(name, pool, values, shards) \
 	[SIGNAL_##name] = { POOL_##pool, SERIES_##name, values, shards },
 	SIGNALS(SIGNAL_DESC)
 };
@@ -263,7 +263,8 @@ static int add_open(struct snapshot *s, struct workload *w, const struct open_ce
 	size_t i;
 
 	for (i = 0; i < w->open_count; i++)
-		if (w->opens[i].signal == o->key.signal && w->opens[i].attr == o->key.attr)
+		if (w->opens[i].signal == o->key.signal &&
+		    w->opens[i].attr == o->key.attr)
 			t = &w->opens[i];
 	if (!t) {
 		t = reallocarray(w->opens, w->open_count + 1, sizeof(*t));
@@ -328,7 +329,8 @@ static void free_slot(struct snapshot *s, uint32_t i)
 	struct series_row *row = &s->cells->rows[i];
 
 	for (size_t sig = 0; sig < COUNT(signals); sig++)
-		for (uint32_t k = 0; k < signals[sig].values * signals[sig].shards; k++) {
+		for (uint32_t k = 0; k < signals[sig].values * signals[sig].shards;
+		     k++) {
 			uint32_t *cell = &row->cell[signals[sig].first + k];
 
 			if (*cell)

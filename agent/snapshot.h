@@ -25,8 +25,8 @@ struct open_total {
 
 struct workload {
 	struct workload_id id;
-	char *path; /* cgroup v2 path, NULL when it has none */
-	char *instance; /* service.instance.id, made by resource.c */
+	char *path;	   /* cgroup v2 path, NULL when it has none */
+	char *instance;	   /* service.instance.id, made by resource.c */
 	uint64_t start_ns; /* wall clock: when its series begin */
 	bool gone;	   /* its slots are free again: export once more, then drop */
 	struct hist *hists[SNAPSHOT_HISTS]; /* NULL: no event yet */

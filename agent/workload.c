@@ -48,8 +48,8 @@ static bool ends_with(const char *s, const char *end)
 
 void workload_identify(const char *path, struct workload_id *id)
 {
-	static const char *const suffixes[] = { ".service", ".scope", ".slice", ".socket",
-						".mount", ".swap" };
+	static const char *const suffixes[] = { ".service", ".scope", ".slice",
+						".socket",  ".mount", ".swap" };
 	const char *base = strrchr(path, '/'), *container;
 
 	memset(id, 0, sizeof(*id));

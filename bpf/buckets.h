@@ -23,9 +23,9 @@
 #endif
 
 #define BUCKET_SCALE	 3
-#define BUCKET_PER_2	 8			      /* buckets per power of two */
-#define BUCKET_ZERO_LOG2 (-20)			      /* zero bucket: up to 2^-20 s */
-#define BUCKET_MAX_LOG2	 7			      /* the last bound: 2^7 s */
+#define BUCKET_PER_2	 8     /* buckets per power of two */
+#define BUCKET_ZERO_LOG2 (-20) /* zero bucket: up to 2^-20 s */
+#define BUCKET_MAX_LOG2	 7     /* the last bound: 2^7 s */
 #define BUCKET_OTLP_MIN	 (BUCKET_ZERO_LOG2 * BUCKET_PER_2) /* OTLP index of n = 1 */
 #define BUCKET_COUNT	 (1 + (BUCKET_MAX_LOG2 - BUCKET_ZERO_LOG2) * BUCKET_PER_2)
 #define BUCKET_MAX_NS	 128000000000ULL

@@ -13,13 +13,13 @@
 
 const volatile struct params params SEC(".rodata.params") = { .slots = 1024 };
 
-#define SHARED_ARRAY(name_, type_)                                                     \
-	struct {                                                                       \
-		__uint(type, BPF_MAP_TYPE_ARRAY);                                      \
-		__uint(map_flags, BPF_F_MMAPABLE);                                     \
-		__uint(max_entries, 1);                                                \
-		__type(key, __u32);                                                    \
-		__type(value, type_);                                                  \
+#define SHARED_ARRAY(name_, type_)                 \
+	struct {                                   \
+		__uint(type, BPF_MAP_TYPE_ARRAY);  \
+		__uint(map_flags, BPF_F_MMAPABLE); \
+		__uint(max_entries, 1);            \
+		__type(key, __u32);                \
+		__type(value, type_);              \
 	} name_ SEC(".maps")
 
 /* Created by the agent (agent/cells.c), which also sets their true sizes. */
@@ -202,7 +202,8 @@ static __always_inline __u32 cell_of(__u32 slot, __u32 series, __u32 pool)
 	struct series_row *row = bpf_map_lookup_elem(&rows, &slot);
 	__u32 n;
 
-	barrier_var(series); /* or the check is dropped: 6.1 needs it to know the bound */
+	barrier_var(
+	    series); /* or the check is dropped: 6.1 needs it to know the bound */
 	if (!row || series >= SERIES_COUNT)
 		return 0;
 	n = row->cell[series];
@@ -238,7 +239,7 @@ static __always_inline void count_add(__u32 slot, __u32 series, __u32 lane, __u6
 }
 
 /* A hot signal's series: one per value and shard. */
-#define SERIES_HOT(cpu, name, value)                                                   \
+#define SERIES_HOT(cpu, name, value) \
 	(SERIES_##name + (value)*SHARDS_MAX + ((cpu)->shard & (SHARDS_MAX - 1)))
 
 /* Makes the cell of an open value: at most OPEN_MAX of them, then OPEN_OTHER. */

@@ -19,7 +19,8 @@
 #define SLOT_UNKNOWN  2 /* events whose cgroup cannot be told */
 #define SLOT_FIRST    3
 
-/* Owner words that are no cgroup id. A word never goes back to 0: probing stops there. */
+/* Owner words that are no cgroup id. A word never goes back to 0: probing stops there.
+ */
 #define OWNER_NEVER    0ULL /* never used */
 #define OWNER_RESERVED 1ULL /* reserved, or in quarantine */
 #define OWNER_FREE     2ULL /* used before, free again */
@@ -28,26 +29,26 @@
 
 #define SLOT_PROBES 64 /* places looked at before a cgroup goes to overflow */
 
-#define SHARDS_MAX 8  /* cells of one hot series, chosen by CPU */
-#define LANES	   8  /* counters in a counter cell: one cache line */
-#define OPEN_MAX   16 /* values of an open attribute per slot and signal */
+#define SHARDS_MAX 8	       /* cells of one hot series, chosen by CPU */
+#define LANES	   8	       /* counters in a counter cell: one cache line */
+#define OPEN_MAX   16	       /* values of an open attribute per slot and signal */
 #define OPEN_OTHER 0xffffffffU /* the attribute of all further ones */
 
 /*
  * Signals with a fixed set of attribute values: NAME, pool, values, shards. The
  * kernel's row of a slot has one word for each value and shard.
  */
-#define SIGNALS(X)                                                                     \
-	X(SCHED_WAIT, HIST, 2, SHARDS_MAX)    /* enum wait_cause */                    \
-	X(SCHED_COUNT, COUNT, 1, SHARDS_MAX)  /* enum sched_lane */                    \
-	X(SYSCALL, HIST, 8, SHARDS_MAX)	      /* enum call_class */                    \
-	X(TCP_RESPONSE, HIST, 2, SHARDS_MAX)  /* enum tcp_role */                      \
-	X(TCP_CONNECT, HIST, 1, 1)                                                     \
-	X(TCP_RTT, HIST, 1, 1)                                                         \
-	X(TCP_COUNT, COUNT, 1, SHARDS_MAX) /* enum tcp_lane */                         \
+#define SIGNALS(X)                                                 \
+	X(SCHED_WAIT, HIST, 2, SHARDS_MAX)   /* enum wait_cause */ \
+	X(SCHED_COUNT, COUNT, 1, SHARDS_MAX) /* enum sched_lane */ \
+	X(SYSCALL, HIST, 8, SHARDS_MAX)	     /* enum call_class */ \
+	X(TCP_RESPONSE, HIST, 2, SHARDS_MAX) /* enum tcp_role */   \
+	X(TCP_CONNECT, HIST, 1, 1)                                 \
+	X(TCP_RTT, HIST, 1, 1)                                     \
+	X(TCP_COUNT, COUNT, 1, SHARDS_MAX) /* enum tcp_lane */     \
 	X(TCP_CONN, COUNT, 2, 1)	   /* enum tcp_role; enum conn_lane */
 
-#define SIGNAL_SERIES(name, pool, values, shards)                                      \
+#define SIGNAL_SERIES(name, pool, values, shards) \
 	SERIES_##name, SERIES_##name##_LAST = SERIES_##name + (values) * (shards)-1,
 enum series { SIGNALS(SIGNAL_SERIES) SERIES_COUNT };
 #undef SIGNAL_SERIES
@@ -156,10 +157,10 @@ enum switch_form { SWITCH_NO_STATE, SWITCH_STATE_LAST, SWITCH_STATE_SECOND };
 
 /* Set before load, constant for the verifier. */
 struct params {
-	__u32 self_tgid;	/* in the initial pid namespace: never measured */
-	__u32 slots;		/* power of two */
-	__u32 cells[POOLS];	/* size of each pool and of its free list */
-	__u32 switch_form;	/* enum switch_form */
+	__u32 self_tgid;    /* in the initial pid namespace: never measured */
+	__u32 slots;	    /* power of two */
+	__u32 cells[POOLS]; /* size of each pool and of its free list */
+	__u32 switch_form;  /* enum switch_form */
 };
 
 #define CACHE_SIZE 64 /* power of two */
@@ -177,7 +178,7 @@ struct cpu_state {
 };
 
 /* The latest cgroups made: a ring that names what is gone before the agent looks. */
-#define NAME_RING 512
+#define NAME_RING    512
 #define NAME_MAX_LEN 240
 struct cgroup_name {
 	__u64 id;

@@ -175,7 +175,8 @@ struct tcp_sock {
 struct tcp_skb_cb {
 	__u32 seq;
 	__u32 end_seq;
-	__u8 tcp_flags; /* on 7.x a wider bit field: read it with BPF_CORE_READ_BITFIELD */
+	__u8 tcp_flags; /* on 7.x a wider bit field: read it with BPF_CORE_READ_BITFIELD
+			 */
 };
 
 struct sk_buff {

@@ -35,7 +35,8 @@ int sched_newtask(unsigned long long *ctx)
 {
 	struct task_struct *task = (void *)ctx[0];
 
-	if (!bpf_task_storage_get(&sched_tasks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE))
+	if (!bpf_task_storage_get(&sched_tasks, task, 0,
+				  BPF_LOCAL_STORAGE_GET_F_CREATE))
 		lose(LOSS_NO_STORAGE);
 	return 0;
 }
@@ -45,8 +46,8 @@ int sched_tasks_iter(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
 
-	if (task &&
-	    !bpf_task_storage_get(&sched_tasks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE))
+	if (task && !bpf_task_storage_get(&sched_tasks, task, 0,
+					  BPF_LOCAL_STORAGE_GET_F_CREATE))
 		lose(LOSS_NO_STORAGE);
 	return 0;
 }
@@ -83,8 +84,8 @@ static __always_inline void count_wait(struct cpu_state *cpu, struct task_struct
 }
 
 /* voluntary as in /proc/PID/status: kernel/sched/core.c, __schedule() */
-static __always_inline void count_switch(struct cpu_state *cpu, struct task_struct *prev,
-					 bool voluntary)
+static __always_inline void count_switch(struct cpu_state *cpu,
+					 struct task_struct *prev, bool voluntary)
 {
 	if (prev->tgid != params.self_tgid)
 		count_add(slot_of_task(cpu, prev), SERIES_HOT(cpu, SCHED_COUNT, 0),
@@ -107,7 +108,8 @@ int sched_switch(unsigned long long *ctx)
 		prev = (void *)ctx[1];
 		next = (void *)ctx[2];
 		/* the argument, where there is one: the field may change meanwhile */
-		state = params.switch_form == SWITCH_STATE_LAST ? ctx[3] : prev->__state;
+		state =
+		    params.switch_form == SWITCH_STATE_LAST ? ctx[3] : prev->__state;
 	}
 	if (!cpu)
 		return 0;

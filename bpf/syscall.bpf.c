@@ -16,23 +16,23 @@
 #define PROBE_ID PROBE_SYSCALL
 #include "cell.bpf.h"
 
-#define CALLS_MAX	512
+#define CALLS_MAX	 512
 #define CALL_CLASS(info) ((info) & (CALL_CLASSES - 1))
-#define CALL_LISTED	0x0100
-#define CALL_BY_FD	0x0200 /* the class of the descriptor in argument 0 */
-#define CALL_NORETURN	0x0400
-#define CALL_CLONE	0x0800
-#define CALL_SIGRETURN	0x1000
-#define CALL_RESTART	0x2000
+#define CALL_LISTED	 0x0100
+#define CALL_BY_FD	 0x0200 /* the class of the descriptor in argument 0 */
+#define CALL_NORETURN	 0x0400
+#define CALL_CLONE	 0x0800
+#define CALL_SIGRETURN	 0x1000
+#define CALL_RESTART	 0x2000
 #include "syscall_table.h"
 
-#define EINTR		     4
-#define EAGAIN		     11
-#define ERESTARTSYS	     512 /* include/linux/errno.h */
-#define ERESTARTNOINTR	     513
-#define ERESTARTNOHAND	     514
+#define EINTR		      4
+#define EAGAIN		      11
+#define ERESTARTSYS	      512 /* include/linux/errno.h */
+#define ERESTARTNOINTR	      513
+#define ERESTARTNOHAND	      514
 #define ERESTART_RESTARTBLOCK 516
-#define MAX_ERRNO	     4095
+#define MAX_ERRNO	      4095
 
 #define S_IFMT	 0170000
 #define S_IFSOCK 0140000
@@ -156,8 +156,9 @@ int syscall_enter(unsigned long long *ctx)
 	if (call->held_start && resume_held(call, regs, nr, info))
 		return 0;
 	if (info & CALL_BY_FD)
-		info = (info & ~(CALL_CLASSES - 1)) |
-		       fd_class(task, compat ? REGS_ARG0_COMPAT(regs) : REGS_ARG0(regs));
+		info =
+		    (info & ~(CALL_CLASSES - 1)) |
+		    fd_class(task, compat ? REGS_ARG0_COMPAT(regs) : REGS_ARG0(regs));
 	call->nr = nr;
 	call->info = info;
 	call->start = bpf_ktime_get_ns();
@@ -176,8 +177,8 @@ static __always_inline void unpaired(struct task_struct *task, struct pt_regs *r
 
 static __always_inline bool may_restart(long ret)
 {
-	return ret == -ERESTARTSYS || ret == -ERESTARTNOINTR || ret == -ERESTARTNOHAND ||
-	       ret == -ERESTART_RESTARTBLOCK;
+	return ret == -ERESTARTSYS || ret == -ERESTARTNOINTR ||
+	       ret == -ERESTARTNOHAND || ret == -ERESTART_RESTARTBLOCK;
 }
 
 SEC("tp_btf/sys_exit")
@@ -199,8 +200,8 @@ int syscall_exit(unsigned long long *ctx)
 	now = bpf_ktime_get_ns();
 	start = call->start;
 	call->start = 0;
-	if (call->held_start && (may_restart(ret) || ((call->info & CALL_SIGRETURN) &&
-						      ret == -EINTR))) {
+	if (call->held_start &&
+	    (may_restart(ret) || ((call->info & CALL_SIGRETURN) && ret == -EINTR))) {
 		end_held(task, call->held_info, call->held_end - call->held_start);
 		call->held_start = 0;
 	}

@@ -10,7 +10,7 @@
 #include "util.h"
 #include "workload.h"
 
-#define ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define ID  "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define POD "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1234.slice"
 
 static void paths_tell_kind_name_and_container(void **state)
@@ -27,10 +27,10 @@ static void paths_tell_kind_name_and_container(void **state)
 		{ "/user.slice/user-0.slice/session-3.scope", WORKLOAD_UNIT,
 		  "session-3.scope", "" },
 		{ "/docker/" ID, WORKLOAD_CONTAINER, "0123456789ab", ID },
-		{ "/system.slice/docker-" ID ".scope", WORKLOAD_CONTAINER, "0123456789ab",
-		  ID },
-		{ POD "/cri-containerd-" ID ".scope", WORKLOAD_CONTAINER, "0123456789ab",
-		  ID },
+		{ "/system.slice/docker-" ID ".scope", WORKLOAD_CONTAINER,
+		  "0123456789ab", ID },
+		{ POD "/cri-containerd-" ID ".scope", WORKLOAD_CONTAINER,
+		  "0123456789ab", ID },
 		{ POD "/crio-" ID ".scope", WORKLOAD_CONTAINER, "0123456789ab", ID },
 		{ POD "/crio-conmon-" ID ".scope", WORKLOAD_UNIT,
 		  "crio-conmon-" ID ".scope", "" },
@@ -62,7 +62,7 @@ static void the_plan_fits_the_budget(void **state)
 		assert_int_equal(p.counts & (p.counts - 1), 0);
 		/* the parts are all of it */
 		assert_int_equal(p.slot_bytes + p.hist_bytes + p.count_bytes +
-					 p.open_bytes + p.fixed_bytes,
+				     p.open_bytes + p.fixed_bytes,
 				 p.total);
 	}
 }
