@@ -260,11 +260,12 @@ static double retry_seconds(const char *headers)
 
 static void retry_after_is_kept_to(void **state)
 {
-	time_t later = time(NULL) + 3;
+	time_t later;
 	char date[64];
 
 	assert_true(retry_seconds(NULL) < 0.5);
 	assert_true(retry_seconds("Retry-After: 1\r\n") >= 1);
+	later = time(NULL) + 3;
 	strftime(date, sizeof(date), "Retry-After: %a, %d %b %Y %H:%M:%S GMT\r\n",
 		 gmtime(&later));
 	assert_in_range((int)(retry_seconds(date) * 1000), 1900, 5000);
@@ -385,34 +386,65 @@ static void a_request_in_flight_is_not_torn(void **state)
 	server_stop(&s);
 }
 
+/* Number of lines that the file holds. */
+static int lines_of(int fd)
+{
+	char text[4096];
+	ssize_t n = pread(fd, text, sizeof(text), 0);
+	int lines = 0;
+
+	for (ssize_t i = 0; i < n; i++)
+		lines += text[i] == '\n';
+	return lines;
+}
+
+/* Each snapshot fails at once when the protocol is none of ours. */
 static void ten_thousand_failures_are_few_lines_and_no_memory(void **state)
 {
-	struct server s;
-	struct export *e;
+	struct export *e = open_url("ftp://127.0.0.1/");
+	char name[] = "/tmp/assay-test-XXXXXX";
+	int saved = dup(STDERR_FILENO), fd = mkstemp(name);
 	struct rusage early, late;
-	char name[] = "/tmp/assay-test-XXXXXX", text[4096];
-	int saved = dup(STDERR_FILENO), fd = mkstemp(name), lines = 0;
-	ssize_t n;
 
 	unlink(name);
 	dup2(fd, STDERR_FILENO);
-	server_bind(&s);
-	e = open_url(s.url);
 	getrusage(RUSAGE_SELF, &early);
 	for (int i = 0; i < 10000; i++) {
-		send_snapshot(e, "a", 4);
-		assert_int_equal(export_poll(e, NULL, 0, 0), 0);
+		send_snapshot(e, "a", 1);
+		while (export_busy(e))
+			assert_int_equal(export_poll(e, NULL, 0, 0), 0);
 	}
 	getrusage(RUSAGE_SELF, &late);
 	dup2(saved, STDERR_FILENO);
 	close(saved);
-	n = pread(fd, text, sizeof(text), 0);
+	assert_int_equal(export_stats(e)->failures, 10000);
+	assert_int_equal(failed_points(e, "curl_1"), 100000);
+	assert_in_range(lines_of(fd), 1, 2);
+	assert_in_range(late.ru_maxrss - early.ru_maxrss, 0, 1024);
 	close(fd);
-	for (ssize_t i = 0; i < n; i++)
-		lines += text[i] == '\n';
-	assert_in_range(lines, 1, 2);
-	assert_true(export_stats(e)->failures > 3);
-	assert_in_range(late.ru_maxrss - early.ru_maxrss, 0, 4096);
+	export_close(e);
+}
+
+static void an_outage_takes_no_memory(void **state)
+{
+	struct rusage early, late;
+	struct export *e;
+	struct server s;
+
+	server_bind(&s);
+	e = open_url(s.url);
+	send_snapshot(e, "a", 4);
+	while (!export_stats(e)->failures)
+		assert_int_equal(export_poll(e, NULL, 0, 50), 0);
+	getrusage(RUSAGE_SELF, &early);
+	for (int i = 0; i < 20000; i++) {
+		send_snapshot(e, "a", 4);
+		assert_int_equal(export_poll(e, NULL, 0, 0), 0);
+	}
+	getrusage(RUSAGE_SELF, &late);
+	assert_int_equal(export_stats(e)->superseded, 20000);
+	assert_int_equal(failed_points(e, "connect"), 800000);
+	assert_in_range(late.ru_maxrss - early.ru_maxrss, 0, 1024);
 	export_close(e);
 	server_stop(&s);
 }
@@ -502,6 +534,7 @@ int main(void)
 		cmocka_unit_test(the_newest_snapshot_supersedes_a_retry),
 		cmocka_unit_test(a_request_in_flight_is_not_torn),
 		cmocka_unit_test(ten_thousand_failures_are_few_lines_and_no_memory),
+		cmocka_unit_test(an_outage_takes_no_memory),
 		cmocka_unit_test(other_descriptors_wake_the_poll),
 		cmocka_unit_test(flush_sends_what_it_can_and_ends_in_time),
 	};
