@@ -80,7 +80,9 @@ class Run:
 def shared(k, milliseconds):
     cgroup = Cgroup(f"spin{k}")
     run = Run(Load(cgroup, "spin", k, CPU), cgroup, "run", milliseconds)
-    near(run.answer["wanted"] / 1e6, k * milliseconds, 0.01, "k x wall time, ms")
+    # Each thread stops at the deadline, or when it is given a CPU after it.
+    between(run.answer["wanted"] / 1e6, k * milliseconds, 2 * k * milliseconds,
+            "k x wall time, ms")
     run.adds_up(k)
     run.agrees()
 
@@ -140,13 +142,11 @@ def _():
              0.01, f"waits of {group.path}, s")
 
 
-@test("a thread alone on its CPU hardly waits")
+@test("a thread alone in its workload waits as long as the kernel says")
 def _():
     cgroup = Cgroup("alone")
     run = Run(Load(cgroup, "spin", 1, CPU), cgroup, "run", 500)
-    diag(f"waited {run.waits():.6f} s, run_delay {run.delay / 1e9:.6f} s")
-    check(abs(run.waits() - run.delay / 1e9) < max(0.01 * run.delay / 1e9, 2e-6),
-          "waits and run_delay differ")
+    run.agrees()
 
 
 def switched(name, *words):
