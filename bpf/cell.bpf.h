@@ -210,32 +210,52 @@ static __always_inline __u32 cell_of(__u32 slot, __u32 series, __u32 pool)
 	return n ? n : cell_claim(slot, series, pool);
 }
 
+/* alone: nobody else can add to this word now, so it need not be atomic. */
+#define ADD(word, by, alone)                               \
+	do {                                               \
+		if (alone)                                 \
+			(word) += (by);                    \
+		else                                       \
+			__sync_fetch_and_add(&(word), by); \
+	} while (0)
+
 /*
  * Adds a duration to a histogram series: SERIES_x + value * shards (+ shard of the
- * CPU, see SERIES_HOT).
+ * CPU, see SERIES_HOT). alone: see ADD; only the scheduler's hooks can say so.
  */
-static __always_inline void hist_add(__u32 slot, __u32 series, __u64 ns)
+static __always_inline void hist_add_if(__u32 slot, __u32 series, __u64 ns, bool alone)
 {
 	__u32 n = cell_of(slot, series, POOL_HIST), bucket = bucket_of(ns);
 	struct hist_cell *h = bpf_map_lookup_elem(&hists, &n);
 
 	if (!h || !n)
 		return;
-	__sync_fetch_and_add(&h->sum_ns, ns);
+	ADD(h->sum_ns, ns, alone);
 	if (bucket < BUCKET_COUNT)
-		__sync_fetch_and_add(&h->buckets[bucket], 1);
+		ADD(h->buckets[bucket], 1, alone);
 	if (ns > BUCKET_MAX_NS)
 		lose(LOSS_ABOVE_RANGE);
 }
 
+static __always_inline void hist_add(__u32 slot, __u32 series, __u64 ns)
+{
+	hist_add_if(slot, series, ns, false);
+}
+
 /* Adds to one counter of a counter series. lane is a constant below LANES. */
-static __always_inline void count_add(__u32 slot, __u32 series, __u32 lane, __u64 by)
+static __always_inline void count_add_if(__u32 slot, __u32 series, __u32 lane, __u64 by,
+					 bool alone)
 {
 	__u32 n = cell_of(slot, series, POOL_COUNT);
 	struct count_cell *c = bpf_map_lookup_elem(&counts, &n);
 
 	if (c && n && lane < LANES)
-		__sync_fetch_and_add(&c->lane[lane], by);
+		ADD(c->lane[lane], by, alone);
+}
+
+static __always_inline void count_add(__u32 slot, __u32 series, __u32 lane, __u64 by)
+{
+	count_add_if(slot, series, lane, by, false);
 }
 
 /* A hot signal's series: one per value and shard. */

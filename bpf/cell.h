@@ -161,6 +161,7 @@ struct params {
 	__u32 slots;	    /* power of two */
 	__u32 cells[POOLS]; /* size of each pool and of its free list */
 	__u32 switch_form;  /* enum switch_form */
+	__u32 own_shards;   /* each CPU has a shard of its own */
 };
 
 #define CACHE_SIZE 64 /* power of two */

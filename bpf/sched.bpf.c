@@ -11,6 +11,9 @@
  * switch-in, less the sum at the switch-in before, is this wait. Neither alone is
  * right: when a waiting task migrates, its wait so far moves into run_delay.
  *
+ * The hook runs with the run queue locked and interrupts off: on a machine with no more
+ * CPUs than shards nobody else adds to this CPU's cells, and adds need not be atomic.
+ *
  * The walk sees the tasks of the pid namespace of the agent and below. A task outside
  * (an agent in a container without hostPID) has no storage: its waits are measured,
  * less what a migration moved, and counted as no_storage.
@@ -79,8 +82,9 @@ static __always_inline void count_wait(struct cpu_state *cpu, struct task_struct
 		lose(LOSS_CLOCK_BACKWARDS);
 		return;
 	}
-	hist_add(slot_of_task(cpu, next), SERIES_HOT(cpu, SCHED_WAIT, WAIT_CONTENTION),
-		 wait);
+	hist_add_if(slot_of_task(cpu, next),
+		    SERIES_HOT(cpu, SCHED_WAIT, WAIT_CONTENTION), wait,
+		    params.own_shards);
 }
 
 /* voluntary as in /proc/PID/status: kernel/sched/core.c, __schedule() */
@@ -88,8 +92,9 @@ static __always_inline void count_switch(struct cpu_state *cpu,
 					 struct task_struct *prev, bool voluntary)
 {
 	if (prev->tgid != params.self_tgid)
-		count_add(slot_of_task(cpu, prev), SERIES_HOT(cpu, SCHED_COUNT, 0),
-			  voluntary ? SCHED_VOLUNTARY : SCHED_INVOLUNTARY, 1);
+		count_add_if(slot_of_task(cpu, prev), SERIES_HOT(cpu, SCHED_COUNT, 0),
+			     voluntary ? SCHED_VOLUNTARY : SCHED_INVOLUNTARY, 1,
+			     params.own_shards);
 }
 
 SEC("tp_btf/sched_switch")
