@@ -13,7 +13,8 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import bpf
-from node import Agent, Cgroup, Change, Load, no_agent, report, wait_for
+from node import (Agent, Cgroup, Change, Load, no_agent, report, runs_of_init,
+                  wait_for)
 from tap import between, check, defer, diag, main, need_root, same, test
 
 need_root()
@@ -164,15 +165,6 @@ def _():
     same(numbers.workloads.get(cgroup.path, []), [], "metrics of the report")
 
 
-def runs_of_init():
-    """How often PID 1's threads were given a CPU."""
-    runs = 0
-    for tid in os.listdir("/proc/1/task"):
-        with open(f"/proc/1/task/{tid}/schedstat") as f:
-            runs += int(f.read().split()[2])
-    return runs
-
-
 @test("nothing is lost under a storm of new cgroups, threads and calls")
 def _():
     agent = Agent()
@@ -185,7 +177,6 @@ def _():
     diag(f"lost {lost}; since the start {agent.total().lost()}")
     # Calls of the rest of the node that began before the agent did are no loss.
     lost.pop(("syscall", "unpaired"), None)
-    # There are machines whose PID 1 no iterator over tasks shows: it has no storage.
     unseen = lost.pop(("sched", "no_storage"), 0)
     between(unseen, 0, runs_of_init() - runs, "tasks without storage")
     same(lost, {}, "lost")
