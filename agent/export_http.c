@@ -23,7 +23,7 @@ struct http {
 	bool gzip, active;
 	uint8_t *body; /* of the request in flight */
 	uint8_t *response;
-	size_t response_len;
+	size_t response_len, response_room;
 	bool response_too_large;
 	char error[CURL_ERROR_SIZE];
 };
@@ -48,17 +48,22 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
 {
 	struct http *h = arg;
 	size_t n = size * count;
-	uint8_t *p;
+	size_t room = h->response_room ? h->response_room : 1024;
+	uint8_t *p = h->response;
 
 	if (n > RESPONSE_LIMIT - h->response_len) {
 		h->response_too_large = true;
 		return 0;
 	}
-	p = realloc(h->response, h->response_len + n);
+	while (room - h->response_len < n)
+		room *= 2;
+	if (room != h->response_room)
+		p = realloc(p, room);
 	if (!p)
 		return 0;
 	memcpy(p + h->response_len, data, n);
 	h->response = p;
+	h->response_room = room;
 	h->response_len += n;
 	return n;
 }
@@ -230,7 +235,7 @@ static void finish(struct http *h)
 	free(h->body);
 	free(h->response);
 	h->body = h->response = NULL;
-	h->response_len = 0;
+	h->response_len = h->response_room = 0;
 }
 
 void http_close(struct http *h)

@@ -63,13 +63,13 @@ struct server {
 	struct seen *seen;
 };
 
-static void sleep_ms(unsigned int ms)
+static inline void sleep_ms(unsigned int ms)
 {
 	nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000L }, NULL);
 }
 
 /* Reads one request; false at the end of the connection. */
-static bool read_request(int fd, struct received *r)
+static inline bool read_request(int fd, struct received *r)
 {
 	size_t have = 0, want = 0;
 	char *end = NULL, *length;
@@ -94,7 +94,7 @@ static bool read_request(int fd, struct received *r)
 	return true;
 }
 
-static void answer(int fd, const struct step *s)
+static inline void answer(int fd, const struct step *s)
 {
 	char head[512];
 	int n =
@@ -106,7 +106,7 @@ static void answer(int fd, const struct step *s)
 		_exit(1);
 }
 
-static void flood(int fd)
+static inline void flood(int fd)
 {
 	static const char head[] = "HTTP/1.1 200 OK\r\nContent-Length: 8388608\r\n\r\n";
 	static const char zeros[65536];
@@ -120,7 +120,7 @@ static void flood(int fd)
 }
 
 /* Plays a step on a connection; false when it does not survive it. */
-static bool play(int fd, const struct step *s)
+static inline bool play(int fd, const struct step *s)
 {
 	struct linger abort = { 1, 0 };
 
@@ -143,7 +143,7 @@ static bool play(int fd, const struct step *s)
 	}
 }
 
-static void serve(struct server *s, const struct step *steps, size_t count)
+static inline void serve(struct server *s, const struct step *steps, size_t count)
 {
 	unsigned int connection = 0;
 	size_t at = 0;
@@ -169,7 +169,7 @@ static void serve(struct server *s, const struct step *steps, size_t count)
 }
 
 /* Binds a port, on which nobody listens yet. */
-static void server_bind(struct server *s)
+static inline void server_bind(struct server *s)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET,
 				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -186,7 +186,8 @@ static void server_bind(struct server *s)
 		 ntohs(a.sin_port));
 }
 
-static void server_start(struct server *s, const struct step *steps, size_t count)
+static inline void server_start(struct server *s, const struct step *steps,
+				size_t count)
 {
 	assert_true(count <= STEPS);
 	assert_int_equal(listen(s->listener, 8), 0);
@@ -196,7 +197,7 @@ static void server_start(struct server *s, const struct step *steps, size_t coun
 		serve(s, steps, count);
 }
 
-static void server_stop(struct server *s)
+static inline void server_stop(struct server *s)
 {
 	if (s->child) {
 		kill(s->child, SIGKILL);
@@ -207,7 +208,7 @@ static void server_stop(struct server *s)
 }
 
 /* The value of a header of a request, in static memory; NULL: not there. */
-static const char *header(const struct received *r, const char *name)
+static inline const char *header(const struct received *r, const char *name)
 {
 	static char value[256];
 	char want[64];
@@ -220,6 +221,29 @@ static const char *header(const struct received *r, const char *name)
 	snprintf(value, sizeof(value), "%.*s", (int)strcspn(at + strlen(want), "\r"),
 		 at + strlen(want));
 	return value;
+}
+
+/* Polls until nothing is left to do, or until the server has seen `requests`. */
+static inline void run_until(struct export *e, const struct server *s,
+			     unsigned int requests)
+{
+	uint64_t end = now_mono_ns() + TEST_LIMIT * 1000000ULL;
+
+	while (requests ? s->seen->count < requests : export_busy(e)) {
+		assert_true(now_mono_ns() < end);
+		assert_int_equal(export_poll(e, NULL, 0, 20), 0);
+	}
+}
+
+static inline struct export *open_url(const char *url)
+{
+	struct export_opts o = { .url = url,
+				 .timeout_ms = 5000,
+				 .initial_backoff_ms = 20 };
+	struct export *e = NULL;
+
+	assert_int_equal(export_open(&o, &e), 0);
+	return e;
 }
 
 #endif

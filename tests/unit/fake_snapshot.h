@@ -14,7 +14,7 @@
 #include "export.h"
 
 /* A snapshot of `count` requests, which are texts here: "NAME 1", "NAME 2", ... */
-static struct otlp_batches snapshot(const char *name, size_t count)
+static inline struct otlp_batches snapshot(const char *name, size_t count)
 {
 	struct otlp_batches b = { calloc(count, sizeof(*b.list)), count, count };
 
@@ -26,7 +26,7 @@ static struct otlp_batches snapshot(const char *name, size_t count)
 	return b;
 }
 
-static void send_snapshot(struct export *e, const char *name, size_t count)
+static inline void send_snapshot(struct export *e, const char *name, size_t count)
 {
 	struct otlp_batches b = snapshot(name, count);
 
@@ -35,7 +35,7 @@ static void send_snapshot(struct export *e, const char *name, size_t count)
 }
 
 /* Points that did not arrive for this reason. */
-static uint64_t failed_points(const struct export *e, const char *type)
+static inline uint64_t failed_points(const struct export *e, const char *type)
 {
 	const struct export_stats *s = export_stats(e);
 

@@ -328,7 +328,7 @@ static void names_that_are_no_utf8_are_escaped(void **state)
 static void add_many(struct points *p)
 {
 	static const char *const classes[] = { "a", "b", "c" };
-	char name[16];
+	char name[32];
 	uint64_t n = 0;
 
 	for (int i = 0; i < 60; i++) {
