@@ -181,7 +181,7 @@ def _():
     samples = run.change.value(cgroup, WAIT)
     diag(f"{samples} samples, {arrivals} times")
     # A switch from a thread of PID 1 may go unseen: two waits are one sample then.
-    between(arrivals - samples, 0, min(runs_of_init() - init, 0.1 * arrivals),
+    between(arrivals - samples, 0, min(runs_of_init() - init, max(2, arrivals / 10)),
             "times without a sample")
 
 
