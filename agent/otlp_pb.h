@@ -8,16 +8,16 @@
 
 #include "proto/otlp_service.pb-c.h"
 
-#define pb_any_value	      Opentelemetry__Proto__Common__V1__AnyValue
-#define pb_any_value_init     opentelemetry__proto__common__v1__any_value__init
-#define pb_key_value	      Opentelemetry__Proto__Common__V1__KeyValue
-#define pb_key_value_init     opentelemetry__proto__common__v1__key_value__init
-#define pb_scope	      Opentelemetry__Proto__Common__V1__InstrumentationScope
-#define pb_scope_init	      opentelemetry__proto__common__v1__instrumentation_scope__init
-#define pb_resource	      Opentelemetry__Proto__Resource__V1__Resource
-#define pb_resource_init      opentelemetry__proto__resource__v1__resource__init
-#define pb_resource_metrics   Opentelemetry__Proto__Metrics__V1__ResourceMetrics
-#define pb_resource_metrics_init                                                       \
+#define pb_any_value	    Opentelemetry__Proto__Common__V1__AnyValue
+#define pb_any_value_init   opentelemetry__proto__common__v1__any_value__init
+#define pb_key_value	    Opentelemetry__Proto__Common__V1__KeyValue
+#define pb_key_value_init   opentelemetry__proto__common__v1__key_value__init
+#define pb_scope	    Opentelemetry__Proto__Common__V1__InstrumentationScope
+#define pb_scope_init	    opentelemetry__proto__common__v1__instrumentation_scope__init
+#define pb_resource	    Opentelemetry__Proto__Resource__V1__Resource
+#define pb_resource_init    opentelemetry__proto__resource__v1__resource__init
+#define pb_resource_metrics Opentelemetry__Proto__Metrics__V1__ResourceMetrics
+#define pb_resource_metrics_init \
 	opentelemetry__proto__metrics__v1__resource_metrics__init
 #define pb_scope_metrics      Opentelemetry__Proto__Metrics__V1__ScopeMetrics
 #define pb_scope_metrics_init opentelemetry__proto__metrics__v1__scope_metrics__init
@@ -30,37 +30,35 @@
 #define pb_number	      Opentelemetry__Proto__Metrics__V1__NumberDataPoint
 #define pb_number_init	      opentelemetry__proto__metrics__v1__number_data_point__init
 #define pb_hist		      Opentelemetry__Proto__Metrics__V1__ExponentialHistogram
-#define pb_hist_init                                                                   \
-	opentelemetry__proto__metrics__v1__exponential_histogram__init
-#define pb_hist_point                                                                  \
-	Opentelemetry__Proto__Metrics__V1__ExponentialHistogramDataPoint
-#define pb_hist_point_init                                                             \
+#define pb_hist_init	      opentelemetry__proto__metrics__v1__exponential_histogram__init
+#define pb_hist_point	      Opentelemetry__Proto__Metrics__V1__ExponentialHistogramDataPoint
+#define pb_hist_point_init \
 	opentelemetry__proto__metrics__v1__exponential_histogram_data_point__init
-#define pb_buckets                                                                     \
+#define pb_buckets \
 	Opentelemetry__Proto__Metrics__V1__ExponentialHistogramDataPoint__Buckets
-#define pb_buckets_init                                                                \
+#define pb_buckets_init \
 	opentelemetry__proto__metrics__v1__exponential_histogram_data_point__buckets__init
-#define pb_request                                                                     \
+#define pb_request \
 	Opentelemetry__Proto__Collector__Metrics__V1__ExportMetricsServiceRequest
-#define pb_request_unpack                                                              \
+#define pb_request_unpack \
 	opentelemetry__proto__collector__metrics__v1__export_metrics_service_request__unpack
-#define pb_request_free                                                                \
+#define pb_request_free \
 	opentelemetry__proto__collector__metrics__v1__export_metrics_service_request__free_unpacked
-#define pb_response                                                                    \
+#define pb_response \
 	Opentelemetry__Proto__Collector__Metrics__V1__ExportMetricsServiceResponse
-#define pb_response_unpack                                                             \
+#define pb_response_unpack \
 	opentelemetry__proto__collector__metrics__v1__export_metrics_service_response__unpack
-#define pb_response_free                                                               \
+#define pb_response_free \
 	opentelemetry__proto__collector__metrics__v1__export_metrics_service_response__free_unpacked
 
 /* Values of the oneof fields and of the enumeration. */
 #define PB_VALUE(name) OPENTELEMETRY__PROTO__COMMON__V1__ANY_VALUE__VALUE_##name
 #define PB_DATA(name)  OPENTELEMETRY__PROTO__METRICS__V1__METRIC__DATA_##name
-#define PB_NUMBER(name)                                                                \
+#define PB_NUMBER(name) \
 	OPENTELEMETRY__PROTO__METRICS__V1__NUMBER_DATA_POINT__VALUE_##name
-#define PB_SUM_IS_PRESENT                                                              \
+#define PB_SUM_IS_PRESENT \
 	OPENTELEMETRY__PROTO__METRICS__V1__EXPONENTIAL_HISTOGRAM_DATA_POINT__SUM_PRESENT_SUM
-#define PB_CUMULATIVE                                                                  \
+#define PB_CUMULATIVE \
 	OPENTELEMETRY__PROTO__METRICS__V1__AGGREGATION_TEMPORALITY__AGGREGATION_TEMPORALITY_CUMULATIVE
 
 #endif
