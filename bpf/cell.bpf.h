@@ -197,16 +197,21 @@ static __noinline __u32 cell_claim(__u32 slot, __u32 series, __u32 pool)
 	return seen;
 }
 
-static __always_inline __u32 cell_of(__u32 slot, __u32 series, __u32 pool)
+/* The cell of a series, or 0 while it has none of its own. */
+static __always_inline __u32 cell_peek(__u32 slot, __u32 series)
 {
 	struct series_row *row = bpf_map_lookup_elem(&rows, &slot);
-	__u32 n;
 
-	barrier_var(
-	    series); /* or the check is dropped: 6.1 needs it to know the bound */
-	if (!row || series >= SERIES_COUNT)
-		return 0;
-	n = row->cell[series];
+	/* or the check is dropped: 6.1 needs it to know the bound */
+	barrier_var(series);
+	return row && series < SERIES_COUNT ? row->cell[series] : 0;
+}
+
+/* The cell of a series, made on first use; 0 is no cell. */
+static __always_inline __u32 cell_of(__u32 slot, __u32 series, __u32 pool)
+{
+	__u32 n = cell_peek(slot, series);
+
 	return n ? n : cell_claim(slot, series, pool);
 }
 
@@ -220,13 +225,13 @@ static __always_inline __u32 cell_of(__u32 slot, __u32 series, __u32 pool)
 	} while (0)
 
 /*
- * Adds a duration to a histogram series: SERIES_x + value * shards (+ shard of the
- * CPU, see SERIES_HOT). alone: see ADD; only the scheduler's hooks can say so.
+ * Adds a duration to histogram cell n. alone: see ADD; only the scheduler's hooks can
+ * say so.
  */
-static __always_inline void hist_add_if(__u32 slot, __u32 series, __u64 ns, bool alone)
+static __always_inline void hist_put(__u32 n, __u64 ns, bool alone)
 {
-	__u32 n = cell_of(slot, series, POOL_HIST), bucket = bucket_of(ns);
 	struct hist_cell *h = bpf_map_lookup_elem(&hists, &n);
+	__u32 bucket = bucket_of(ns);
 
 	if (!h || !n)
 		return;
@@ -237,25 +242,29 @@ static __always_inline void hist_add_if(__u32 slot, __u32 series, __u64 ns, bool
 		lose(LOSS_ABOVE_RANGE);
 }
 
-static __always_inline void hist_add(__u32 slot, __u32 series, __u64 ns)
+/* Adds to one counter of counter cell n. lane is below LANES. */
+static __always_inline void count_put(__u32 n, __u32 lane, __u64 by, bool alone)
 {
-	hist_add_if(slot, series, ns, false);
-}
-
-/* Adds to one counter of a counter series. lane is a constant below LANES. */
-static __always_inline void count_add_if(__u32 slot, __u32 series, __u32 lane, __u64 by,
-					 bool alone)
-{
-	__u32 n = cell_of(slot, series, POOL_COUNT);
 	struct count_cell *c = bpf_map_lookup_elem(&counts, &n);
 
-	if (c && n && lane < LANES)
-		ADD(c->lane[lane], by, alone);
+	barrier_var(lane); /* the bound has to be seen right before its use */
+	if (c && n)
+		ADD(c->lane[lane & (LANES - 1)], by, alone);
 }
 
+/*
+ * Adds a duration to a histogram series: SERIES_x + value * shards (+ shard of the
+ * CPU, see SERIES_HOT).
+ */
+static __always_inline void hist_add(__u32 slot, __u32 series, __u64 ns)
+{
+	hist_put(cell_of(slot, series, POOL_HIST), ns, false);
+}
+
+/* Adds to one counter of a counter series. */
 static __always_inline void count_add(__u32 slot, __u32 series, __u32 lane, __u64 by)
 {
-	count_add_if(slot, series, lane, by, false);
+	count_put(cell_of(slot, series, POOL_COUNT), lane, by, false);
 }
 
 /* A hot signal's series: one per value and shard. */
