@@ -281,9 +281,11 @@ class Agent:
 
     def need(self, *probes):
         """Fails when one of these probes is not attached."""
-        states = self.total(0).states()
-        for name in probes:
-            check(states.get(name) == "attached", f"probe {name}: {states.get(name)}")
+        report = self.total(0).report
+        for probe in report["probes"]:
+            check(probe["name"] not in probes or probe["state"] == "attached",
+                  f"{probe}; the agent said: {self.said()}")
+        check({p["name"] for p in report["probes"]} >= {*probes}, "probes are missing")
 
     def stop(self, signal_number=signal.SIGTERM):
         """Ends the agent and returns its exit status and the seconds it took."""
