@@ -18,8 +18,8 @@ from tools import KernelTime, Unavailable, note
 
 # What disturbs a run only ever makes it longer: a round's value is its best run.
 WALL_RUNS = 3
-WALL_S = 0.3
-STATS_S = 0.3
+WALL_S = 0.25
+STATS_S = 0.2
 
 # The hooks to put the floor on when there is no agent that could be asked.
 HOOKS = {

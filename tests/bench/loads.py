@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 
-from tools import LOAD_CPU, OUT, READS, Unavailable, pinned, run, wait_for
+from tools import OUT, READS, Unavailable, loaded, run, wait_for
 
 PORT = 8089  # in a network namespace of our own
 
@@ -47,7 +47,7 @@ class Perf(Counted):
             raise Unavailable("perf is not installed")
 
     def operate(self, ops):
-        text = run(pinned(LOAD_CPU, ["perf", "bench", *self.words, "-l", ops]))
+        text = run(loaded(["perf", "bench", *self.words, "-l", ops]))
         per_op = re.search(r"([0-9.]+) usecs/op", text)
         if not per_op:
             raise Unavailable(f"perf bench {' '.join(self.words)} printed no time")
@@ -74,7 +74,7 @@ class Reads(Counted):
     """Reads of one byte from a file in tmpfs."""
 
     def operate(self, ops):
-        return int(run(pinned(LOAD_CPU, [READS, ops])))
+        return int(run(loaded([READS, ops])))
 
 
 NGINX_CONF = """
@@ -117,7 +117,7 @@ class Http:
         self.write("done.lua", WRK_DONE)
         line = f"ip link set lo up && exec nginx -p {self.dir} -c {self.dir}/nginx.conf"
         self.server = subprocess.Popen(
-            pinned(LOAD_CPU, ["unshare", "-n", "sh", "-c", line]))
+            loaded(["unshare", "-n", "sh", "-c", line]))
         wait_for(self.listens, 5, "nginx to listen")
         self.run(1)
 
@@ -145,7 +145,7 @@ class Http:
         wrk = ["wrk", "-t1", "-c8", f"-d{max(1, round(seconds))}s",
                "-s", f"{self.dir}/done.lua", f"http://127.0.0.1:{PORT}/"]
         inside = ["nsenter", "-n", "-t", str(self.server.pid)]
-        text = run(inside + pinned(LOAD_CPU, wrk))
+        text = run(inside + loaded(wrk))
         took = re.search(r"took ([0-9.]+)", text)
         if not took or "Non-2xx" in text or "Socket errors" in text:
             raise Unavailable(f"wrk: {text.strip()[-200:]}")

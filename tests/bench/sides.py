@@ -74,7 +74,13 @@ class Assay(Nothing):
             self.process = subprocess.Popen(pinned(TOOL_CPU, argv), stderr=log,
                                             stdout=subprocess.DEVNULL, env=env)
         self.pid = self.process.pid
-        wait_for(self.ready, 15, "the agent to be ready")
+        try:
+            wait_for(self.ready, 15, "the agent to be ready")
+        except Unavailable:
+            self.process.kill()
+            self.process.wait()
+            shutil.rmtree(self.dir)
+            raise
 
     def said(self):
         with open(self.log) as f:
@@ -126,7 +132,13 @@ class Peer(Nothing):
             stderr=theirs, start_new_session=True)
         os.close(theirs)
         self.pid = self.process.pid
-        wait_for(self.ready, 15, f"{self.argv[0]} to attach")
+        try:
+            wait_for(self.ready, 15, f"{self.argv[0]} to attach")
+        except Unavailable:
+            self.process.kill()
+            self.process.wait()
+            os.close(self.terminal)
+            raise
         time.sleep(self.settle)
 
     def listen(self, seconds):
