@@ -3,7 +3,8 @@
  * The bench's hands in the kernel, one word each:
  *
  *   bpf attach OBJECT HOOK...  empty programs on these tp_btf hooks until stdin closes
- *   bpf hooks PID              the tp_btf hooks of the programs that PID holds
+ *   bpf hooks [PID...]         the tp_btf hooks of the programs that these processes
+ *                              hold, or of all programs on the machine
  *   bpf stats PID...           run counts and times of the programs of these processes
  *                              from now until a line comes on stdin
  */
@@ -17,7 +18,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
-#define PROGS_MAX   128
+#define PROGS_MAX   1024
 #define HOOK_PREFIX "btf_trace_"
 
 struct prog {
@@ -114,6 +115,20 @@ static int find_progs(struct progs *progs, const char *pid)
 	return err;
 }
 
+/* Open every program on the machine; one that goes away meanwhile is no error. */
+static int find_all_progs(struct progs *progs)
+{
+	__u32 id = 0;
+	int err = 0;
+
+	while (!err && !bpf_prog_get_next_id(id, &id)) {
+		err = add_prog(progs, id);
+		if (err == -ENOENT)
+			err = 0;
+	}
+	return err;
+}
+
 static int attach_hook(struct bpf_program *prog, const char *hook)
 {
 	int err = bpf_program__set_attach_target(prog, 0, hook);
@@ -175,6 +190,8 @@ static int cmd_hooks(char **argv, int argc)
 	btf = btf__load_vmlinux_btf();
 	if (!btf)
 		return -errno;
+	if (!argc)
+		err = find_all_progs(&progs);
 	for (i = 0; !err && i < argc; i++)
 		err = find_progs(&progs, argv[i]);
 	for (i = 0; !err && i < progs.count; i++) {
@@ -229,7 +246,7 @@ int main(int argc, char **argv)
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
 	if (argc > 3 && !strcmp(argv[1], "attach"))
 		err = cmd_attach(argv + 2, argc - 2);
-	else if (argc > 2 && !strcmp(argv[1], "hooks"))
+	else if (argc > 1 && !strcmp(argv[1], "hooks"))
 		err = cmd_hooks(argv + 2, argc - 2);
 	else if (argc > 2 && !strcmp(argv[1], "stats"))
 		err = cmd_stats(argv + 2, argc - 2);

@@ -14,7 +14,7 @@ import statistics
 
 from loads import Getppid, Http, Reads, Switches
 from sides import Assay, Empty, Nothing, Runqlat, Syscount, TcpProbe
-from tools import KernelTime, Unavailable, note
+from tools import KernelTime, Unavailable, hooks_of, note
 
 # What disturbs a run only ever makes it longer: a round's value is its best run.
 WALL_RUNS = 3
@@ -125,9 +125,10 @@ def measure(row, rounds, quick):
     load = row.load()
     load.start()
     try:
-        sides = sides_of(row)
+        sides, others = sides_of(row), 0
         for i in range(rounds):
             note(f"{row.name}: round {i + 1} of {rounds}")
+            others = max(others, foreign(sides["floor"].side.hooks))
             for name in order(list(sides), i):
                 if sides[name].reason:
                     continue
@@ -137,7 +138,12 @@ def measure(row, rounds, quick):
                     sides[name].reason = str(e)
     finally:
         load.stop()
-    return result(row, sides)
+    return {**result(row, sides), "foreign_programs": others}
+
+
+def foreign(hooks):
+    """How many programs of others are on these hooks: they spoil what is measured."""
+    return sum(hook in hooks for hook in hooks_of())
 
 
 def middle(values):

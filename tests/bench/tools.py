@@ -78,9 +78,10 @@ def wait_for(condition, seconds, what):
         time.sleep(0.02)
 
 
-def hooks_of(pid):
-    """The raw tracepoints, with repetition, that the programs of a process are on."""
-    return sorted(run([BPF, "hooks", str(pid)]).split())
+def hooks_of(*pids):
+    """The raw tracepoints, with repetition, that the programs of these processes are
+    on; without a process, all programs of the machine."""
+    return sorted(run([BPF, "hooks", *map(str, pids)]).split())
 
 
 class KernelTime:
