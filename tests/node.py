@@ -7,6 +7,7 @@ after. The difference is the load and nothing but the load, since a waiting load
 does nothing, and no clock is involved.
 """
 
+import ctypes
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ from tap import Failed, Skip, check, defer, diag
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ASSAY = os.environ.get("ASSAY", os.path.join(TOP, "build", "assay"))
 BIN = os.path.join(TOP, "build", "tests")
+libc = ctypes.CDLL(None)
 PATIENCE = float(os.environ.get("TEST_PATIENCE", 20))  # a guest loads slowly
 
 
@@ -52,6 +54,21 @@ def cgroup_root():
     raise Skip("no cgroup v2 tree is mounted")
 
 
+def die_with_us():
+    """Between fork and exec: the child is killed when this process dies."""
+    PR_SET_PDEATHSIG = 1
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def start(argv, cgroup=None, **options):
+    """Starts a command, in a cgroup or in ours."""
+    def prepare():
+        die_with_us()
+        if cgroup:
+            cgroup.enter()
+    return subprocess.Popen(argv, preexec_fn=prepare, **options)
+
+
 class Cgroup:
     """A cgroup of its own; its processes are killed when it is removed."""
 
@@ -75,7 +92,7 @@ class Cgroup:
 
     def start(self, argv, **options):
         """Starts a command whose whole life is in this cgroup."""
-        return subprocess.Popen(argv, preexec_fn=self.enter, **options)
+        return start(argv, self, **options)
 
     def run(self, argv, **options):
         """Runs a command to its end and returns what it wrote."""
@@ -247,8 +264,7 @@ class Agent:
         argv = [*prefix, ASSAY, "agent", "--socket", self.socket,
                 "--export", export or "file:" + self.exports, *options]
         with open(self.log, "w") as log:
-            start = cgroup.start if cgroup else subprocess.Popen
-            self.process = start(argv, stdout=log, stderr=log,
+            self.process = start(argv, cgroup, stdout=log, stderr=log,
                                  stdin=subprocess.DEVNULL)
         defer(self.stop)
         try:
@@ -304,8 +320,7 @@ class Report:
     """`assay report`, running; its numbers come with result()."""
 
     def __init__(self, *options, cgroup=None):
-        start = cgroup.start if cgroup else subprocess.Popen
-        self.process = start([ASSAY, "report", "--format", "json", *options],
+        self.process = start([ASSAY, "report", "--format", "json", *options], cgroup,
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def result(self):
