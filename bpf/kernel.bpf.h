@@ -144,6 +144,7 @@ struct sock {
 	__u16 sk_type;
 	__u16 sk_protocol;
 	int sk_err;
+	__u32 sk_max_ack_backlog;
 	__u8 sk_shutdown;
 	struct sock_cgroup_data sk_cgrp_data;
 };

@@ -5,9 +5,9 @@
  * Hooks, in the order in which the agent has to attach and run them: the change of
  * state (rare) notes new connections and their end; two walks over all descriptors
  * find what is there already, listeners first, because they tell the role of the rest;
- * then the two resets, and tcp_probe (each arriving segment of an established connection) and
- * net_dev_queue (each departing packet: 100 to 190 ns net when a turn begins or ends,
- * a few for a pure ACK or another protocol).
+ * then the two resets, and tcp_probe (each arriving segment of an established
+ * connection) and net_dev_queue (each departing packet: 100 to 190 ns net when a turn
+ * begins or ends, a few for a pure ACK or another protocol).
  *
  * A turn goes from the first new byte in one direction to the first new byte in the
  * other: on a server request to response, on a client the same from its side. New is
@@ -18,240 +18,7 @@
  * so that a missed event loses time stamps but no bytes.
  */
 #define PROBE_ID PROBE_TCP
-#include "cell.bpf.h"
-
-/* include/net/tcp_states.h, include/linux/net.h, include/uapi/linux/in.h */
-enum {
-	ST_ESTABLISHED = 1,
-	ST_SYN_SENT,
-	ST_SYN_RECV,
-	ST_FIN_WAIT1,
-	ST_FIN_WAIT2,
-	ST_TIME_WAIT,
-	ST_CLOSE,
-	ST_CLOSE_WAIT,
-	ST_LAST_ACK,
-	ST_LISTEN,
-	ST_CLOSING,
-};
-#define STREAM	    1
-#define PROTO_TCP   6
-#define FLAG_FIN    1 /* TCPHDR_FIN */
-#define SOCK_DONE   1 /* a bit of skc_flags: the peer's FIN was received */
-#define ACK_ONLY    2 /* truesize of a pure ACK: skb_set_tcp_pure_ack() */
-#define NO_PORT	    99 /* EADDRNOTAVAIL */
-#define HEADER_SEEN 14 /* bytes of a TCP header up to the data offset and flags */
-/* States in which a connection carries data; a full socket in all of them. */
-#define CARRIES_DATA                                                                   \
-	(1 << ST_ESTABLISHED | 1 << ST_FIN_WAIT1 | 1 << ST_FIN_WAIT2 |                 \
-	 1 << ST_CLOSE_WAIT | 1 << ST_LAST_ACK | 1 << ST_CLOSING)
-
-#define SAMPLE_US  1000000 /* least time between two readings of the counters */
-#define GOODBYE_NS 1000000 /* see note_fin() */
-#define LISTENERS  4096
-
-#define OWNER_KTHREAD (~0ULL) /* in place of a cgroup id */
-
-enum conn_flag {
-	IS_OURS = 1,	   /* the agent's: not measured */
-	IS_CONNECTING = 2, /* since SYN_SENT */
-	IS_COUNTED = 4,	   /* as opened or existing: its end will be counted */
-	IS_LISTENER = 8,   /* no connection, see listen_add() */
-	HAS_SPOKEN = 16,   /* data was sent */
-	SAID_GOODBYE = 32, /* the open turn expects no answer */
-};
-
-struct tcp_conn {
-	__u64 owner;	/* cgroup id or OWNER_KTHREAD */
-	__u64 since;	/* ns: the connect began, later: established; 0 = unknown */
-	__u64 turn;	/* ns: the open turn began; 0 = none */
-	__u64 next_us;	/* tcp_mstamp at which the counters are due */
-	__u64 rx, tx;	/* bytes counted so far */
-	__u32 retrans;	/* segments counted so far */
-	__u32 sent_end; /* sequence number after the latest data sent */
-	__u32 segs_out; /* when the connect began */
-	__u32 flags;	/* enum conn_flag */
-	__u16 role;	/* enum tcp_role */
-	__u16 port;	/* a listener's: at CLOSE the socket may have lost it */
-	__u32 fin_rx;	/* bytes_received when we closed our side first */
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct tcp_conn);
-} tcp_conns SEC(".maps");
-
-/* How many sockets listen on a port: tells the role of a connection found later. */
-struct listen_key {
-	__u32 netns;
-	__u32 port;
-};
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, LISTENERS);
-	__type(key, struct listen_key);
-	__type(value, __u32);
-} tcp_listeners SEC(".maps");
-
-static __always_inline struct tcp_conn *conn_get(struct sock *sk)
-{
-	return bpf_sk_storage_get(&tcp_conns, sk, 0, 0);
-}
-
-static __always_inline struct tcp_conn *conn_make(struct sock *sk)
-{
-	struct tcp_conn *c;
-
-	c = bpf_sk_storage_get(&tcp_conns, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!c)
-		lose(LOSS_NO_STORAGE);
-	return c;
-}
-
-/* Not static: so the verifier looks at it once, not at each call (5 times faster). */
-__noinline __u32 tcp_slot(__u64 owner)
-{
-	struct cpu_state *cpu = cpu_get();
-
-	if (owner == OWNER_KTHREAD)
-		return SLOT_KERNEL;
-	return cpu ? slot_of(cpu, owner) : SLOT_UNKNOWN;
-}
-
-static __always_inline __u64 task_owner(struct task_struct *task)
-{
-	return task->flags & PF_KTHREAD ? OWNER_KTHREAD : task_cgroup_id(task);
-}
-
-/* The cgroup that made the socket; a child's is its listener's. */
-static __always_inline __u64 sock_owner(struct sock *sk)
-{
-	return sk->sk_cgrp_data.cgroup->kn->id;
-}
-
-static __always_inline void count_conn(struct cpu_state *cpu, struct tcp_conn *c,
-				       enum conn_lane lane)
-{
-	count_add(tcp_slot(c->owner), SERIES_TCP_CONN + (c->role & 1), lane, 1);
-}
-
-/* Payload received: the peer's FIN counts as a byte in the kernel's number. */
-static __always_inline __u64 rx_bytes(__u64 bytes_received, unsigned long sk_flags)
-{
-	return bytes_received - (sk_flags >> SOCK_DONE & 1);
-}
-
-static __always_inline void listen_key_of(struct listen_key *key, struct sock *sk)
-{
-	key->netns = sk->__sk_common.skc_net.net->ns.inum;
-	key->port = sk->__sk_common.skc_num;
-}
-
-/* Notes a listener, once; its storage makes it the one that we know. */
-static __noinline int listen_add(struct sock *sk)
-{
-	struct tcp_conn *c = conn_make(sk);
-	struct listen_key key;
-	__u32 one = 1, *n;
-
-	if (!c || c->flags & IS_LISTENER)
-		return 0;
-	listen_key_of(&key, sk);
-	c->port = key.port;
-	c->flags = IS_LISTENER;
-	n = bpf_map_lookup_elem(&tcp_listeners, &key);
-	if (!n && bpf_map_update_elem(&tcp_listeners, &key, &one, BPF_NOEXIST)) {
-		n = bpf_map_lookup_elem(&tcp_listeners, &key);
-		if (!n)
-			lose(LOSS_NO_STORAGE);
-	}
-	if (n)
-		__sync_fetch_and_add(n, 1);
-	return 0;
-}
-
-static __noinline int listen_del(struct sock *sk, struct tcp_conn *c)
-{
-	struct listen_key key;
-	__u32 *n;
-
-	listen_key_of(&key, sk);
-	key.port = c->port;
-	n = bpf_map_lookup_elem(&tcp_listeners, &key);
-	if (n && __sync_fetch_and_add(n, -1) == 1)
-		bpf_map_delete_elem(&tcp_listeners, &key);
-	return 0;
-}
-
-/* us of the monotonic clock: sockets set up later are new, see conn_adopt() */
-__u64 tcp_started_us;
-
-/*
- * Starts to measure a connection in the middle: one that was there before (what its
- * counters hold is its past), or one whose beginning was missed, because the kernel
- * skips a program that would interrupt itself. sk is a full socket.
- */
-static __noinline int conn_adopt(struct tcp_conn *c, struct sock *sk, __u64 owner,
-				 bool missed)
-{
-	struct tcp_sock *tp = (void *)sk;
-	struct cpu_state *cpu = cpu_get();
-	struct listen_key key;
-
-	if (!cpu)
-		return 0;
-	listen_key_of(&key, sk);
-	if (!(c->flags & IS_CONNECTING))
-		c->role = bpf_map_lookup_elem(&tcp_listeners, &key) ? TCP_SERVER :
-								       TCP_CLIENT;
-	if (!missed) {
-		c->rx = rx_bytes(BPF_CORE_READ(tp, bytes_received),
-				 sk->__sk_common.skc_flags);
-		c->tx = BPF_CORE_READ(tp, bytes_sent) -
-			BPF_CORE_READ(tp, bytes_retrans);
-		c->retrans = BPF_CORE_READ(tp, total_retrans);
-	} else if (c->role == TCP_CLIENT) {
-		lose(LOSS_UNPAIRED); /* a connect without its duration */
-	}
-	c->owner = owner;
-	c->since = 0;
-	c->sent_end = BPF_CORE_READ(tp, snd_nxt);
-	c->flags = IS_COUNTED | HAS_SPOKEN;
-	count_conn(cpu, c, missed ? CONN_OPENED : CONN_EXISTING);
-	return 0;
-}
-
-/* Adds what the kernel has counted since the last time. Fine at any moment. */
-static __noinline int conn_sample(struct tcp_conn *c, struct tcp_sock *tp)
-{
-	struct sock *sk = &tp->inet_conn.icsk_inet.sk;
-	struct cpu_state *cpu = cpu_get();
-	__u64 rx = rx_bytes(tp->bytes_received, sk->__sk_common.skc_flags);
-	__u64 tx = tp->bytes_sent - tp->bytes_retrans;
-	__u32 retrans = tp->total_retrans, slot, series;
-
-	if (!cpu)
-		return 0;
-	slot = tcp_slot(c->owner);
-	series = SERIES_HOT(cpu, TCP_COUNT, 0);
-	if ((__s64)(rx - c->rx) > 0) {
-		count_add(slot, series, TCP_RX_BYTES, rx - c->rx);
-		c->rx = rx;
-	}
-	if ((__s64)(tx - c->tx) > 0) {
-		count_add(slot, series, TCP_TX_BYTES, tx - c->tx);
-		c->tx = tx;
-	}
-	if ((__s32)(retrans - c->retrans) > 0) {
-		count_add(slot, series, TCP_RETRANSMITS, retrans - c->retrans);
-		c->retrans = retrans;
-	}
-	if (tp->srtt_us && c->flags & IS_COUNTED) /* eighths of a microsecond */
-		hist_add(slot, SERIES_TCP_RTT, tp->srtt_us * 125ULL);
-	return 0;
-}
+#include "tcp.bpf.h"
 
 /* SYN_SENT, always in the context of the task that connects. */
 static __noinline int connect_begin(struct sock *sk)
@@ -288,7 +55,8 @@ static __noinline int conn_open(struct sock *sk, int from)
 	now = bpf_ktime_get_ns();
 	if (c && c->flags & IS_CONNECTING) {
 		if (c->since && (__s64)(now - c->since) >= 0)
-			hist_add(tcp_slot(c->owner), SERIES_TCP_CONNECT, now - c->since);
+			hist_add(tcp_slot(c->owner), SERIES_TCP_CONNECT,
+				 now - c->since);
 		else
 			lose(c->since ? LOSS_CLOCK_BACKWARDS : LOSS_UNPAIRED);
 	} else {
@@ -342,7 +110,7 @@ static __always_inline bool was_answered(struct tcp_conn *c, struct tcp_sock *tp
 	return c->role == TCP_CLIENT &&
 	       (from == ST_FIN_WAIT1 || from == ST_FIN_WAIT2 || from == ST_CLOSING) &&
 	       (__u32)rx_bytes(tp->bytes_received, sk->__sk_common.skc_flags) !=
-		       c->fin_rx;
+		   c->fin_rx;
 }
 
 static __always_inline void turn_unanswered(struct cpu_state *cpu, struct tcp_conn *c,
@@ -362,8 +130,8 @@ static __always_inline __u32 connect_error(struct tcp_conn *c, struct sock *sk,
 {
 	if (sk->sk_err)
 		return sk->sk_err;
-	return sk->sk_shutdown || tp->segs_out != c->segs_out ? CONNECT_ABORTED :
-								NO_PORT;
+	return sk->sk_shutdown || tp->segs_out != c->segs_out ? CONNECT_ABORTED
+							      : NO_PORT;
 }
 
 static __noinline int conn_close(struct sock *sk, int from)
@@ -494,7 +262,8 @@ static __noinline int count_reset(struct sock *sk, enum tcp_lane lane)
 		return 0;
 	/* in all other states sk is a small socket: no storage, no cgroup */
 	if ((CARRIES_DATA | 1 << ST_SYN_SENT | 1 << ST_SYN_RECV | 1 << ST_CLOSE |
-	     1 << ST_LISTEN) & 1 << (state & 15)) {
+	     1 << ST_LISTEN) &
+	    1 << (state & 15)) {
 		c = conn_get(sk);
 		if (c && c->flags & IS_OURS)
 			return 0;
@@ -623,7 +392,8 @@ static __always_inline void data_out(struct tcp_conn *c, struct sock *sk)
 	} else if (c->turn) {
 		turn_end(c, c->turn);
 	} else if (first && c->since && was_asked(sk)) {
-		/* TCP_DEFER_ACCEPT, or a lost ACK: the request came with the handshake */
+		/* TCP_DEFER_ACCEPT, or a lost ACK: the request came with the handshake
+		 */
 		turn_end(c, c->since);
 	}
 }
