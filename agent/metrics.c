@@ -60,7 +60,7 @@ const struct metric_row metric_rows[] = {
 	},
 	{
 	    .metric = { "assay.syscall.errors", "{error}",
-			"System calls that failed (EAGAIN, EINTR and restarts are no "
+			"System calls that failed (EAGAIN, EINTR, EINPROGRESS and restarts are no "
 			"errors).",
 			METRIC_SUM, .attrs = { "assay.syscall.class", "error.type" } },
 	    .source = FROM_OPEN,

@@ -361,6 +361,17 @@ static bool is_gone(const struct snapshot *s, const struct workload *w)
 	return true;
 }
 
+/*
+ * Takes a slot from its owner. Events that are on their way still land in its cells; so
+ * it is read once more, an interval later, before it becomes free.
+ */
+static void quarantine(struct snapshot *s, uint32_t i)
+{
+	s->slots[i].state = SLOT_QUARANTINE;
+	__atomic_store_n(&s->cells->owners[i], OWNER_RESERVED, __ATOMIC_RELEASE);
+	__atomic_fetch_add(&s->cells->control->free_gen, 1, __ATOMIC_RELEASE);
+}
+
 void snapshot_reap(struct snapshot *s)
 {
 	for (uint32_t i = SLOT_FIRST; i < s->cells->plan.slots; i++) {
@@ -373,17 +384,13 @@ void snapshot_reap(struct snapshot *s)
 				w->gone = true;
 		} else if (slot->state == SLOT_QUARANTINE) {
 			slot->again = true;
-		} else if (slot->state == SLOT_LIVE && w &&
-			   !cgroups_exists(s->cgroups, w->path, slot->owner)) {
-			slot->state = SLOT_QUARANTINE;
-			__atomic_store_n(&s->cells->owners[i], OWNER_RESERVED,
-					 __ATOMIC_RELEASE);
 		} else if (slot->state == SLOT_LIVE && !w) {
 			/* never named, and not there any more: nobody to ask */
-			slot->state = SLOT_QUARANTINE;
 			slot->workload = s->workloads[SLOT_UNKNOWN];
-			__atomic_store_n(&s->cells->owners[i], OWNER_RESERVED,
-					 __ATOMIC_RELEASE);
+			quarantine(s, i);
+		} else if (slot->state == SLOT_LIVE &&
+			   !cgroups_exists(s->cgroups, w->path, slot->owner)) {
+			quarantine(s, i);
 		}
 	}
 }

@@ -39,17 +39,24 @@
 #define BUCKET_T6 44682
 #define BUCKET_T7 54658
 
-/* The eighth of an octave that a 16-bit mantissa falls into: 0 to 7. */
-static __always_inline unsigned int bucket_eighth(unsigned int m)
+/*
+ * 1 if a > b, else 0, for a and b below 2^63. BPF has no conditional set: a comparison
+ * becomes a branch, and durations make branches that cannot be predicted. (Measured:
+ * a third of the cost of a context switch went into them.)
+ */
+static __always_inline unsigned long long bucket_above(unsigned long long a,
+						       unsigned long long b)
 {
-	if (m < BUCKET_T4) {
-		if (m < BUCKET_T2)
-			return m < BUCKET_T1 ? 0 : 1;
-		return m < BUCKET_T3 ? 2 : 3;
-	}
-	if (m < BUCKET_T6)
-		return m < BUCKET_T5 ? 4 : 5;
-	return m < BUCKET_T7 ? 6 : 7;
+	return (b - a) >> 63;
+}
+
+/* The eighth of an octave that a 16-bit mantissa falls into: 0 to 7. */
+static __always_inline unsigned int bucket_eighth(unsigned long long m)
+{
+	return bucket_above(m, BUCKET_T1 - 1) + bucket_above(m, BUCKET_T2 - 1) +
+	       bucket_above(m, BUCKET_T3 - 1) + bucket_above(m, BUCKET_T4 - 1) +
+	       bucket_above(m, BUCKET_T5 - 1) + bucket_above(m, BUCKET_T6 - 1) +
+	       bucket_above(m, BUCKET_T7 - 1);
 }
 
 /*
@@ -58,36 +65,27 @@ static __always_inline unsigned int bucket_eighth(unsigned int m)
  */
 static __always_inline unsigned int bucket_of(unsigned long long ns)
 {
-	unsigned int e = 0;
-	unsigned long long w;
+	unsigned long long w, high, e, s;
 
 	if (ns > BUCKET_MAX_NS) /* the product below overflows at 233 s */
 		return BUCKET_COUNT - 1;
 	w = ns + ((ns * 79179680ULL) >> 30);
-	w >>= 10; /* 2^10 units are 2^-20 s; the rest is put back below */
-	if (!w)
+	high = w >> 10; /* 2^10 units are 2^-20 s */
+	if (!high)
 		return 0;
-	if (w >> 16) {
-		w >>= 16;
-		e += 16;
-	}
-	if (w >> 8) {
-		w >>= 8;
-		e += 8;
-	}
-	if (w >> 4) {
-		w >>= 4;
-		e += 4;
-	}
-	if (w >> 2) {
-		w >>= 2;
-		e += 2;
-	}
-	if (w >> 1)
-		e += 1;
-	w = ns + ((ns * 79179680ULL) >> 30);
-	/* e + 10 is the highest bit of w: take the 16 bits that follow it */
-	w = e > 6 ? w >> (e - 6) : w << (6 - e);
+	e = bucket_above(high, 0xffff) << 4;
+	high >>= e;
+	s = bucket_above(high, 0xff) << 3;
+	high >>= s;
+	e += s;
+	s = bucket_above(high, 0xf) << 2;
+	high >>= s;
+	e += s;
+	s = bucket_above(high, 3) << 1;
+	high >>= s;
+	e += s + (high >> 1);
+	/* e + 10 is the highest bit of w: the mantissa is the 16 bits that follow it */
+	w = (w << 6) >> e;
 	return 1 + e * BUCKET_PER_2 + bucket_eighth(w & 0xffff);
 }
 

@@ -144,8 +144,9 @@ enum probe_id { PROBE_SCHED, PROBE_SYSCALL, PROBE_TCP, PROBE_CGROUP, PROBE_COUNT
 struct control {
 	__u32 cell_next[POOLS];	 /* the kernel's: next entry of the free list */
 	__u32 cell_limit[POOLS]; /* the agent's: end of the free list */
-	__u32 free_gen;		 /* the agent's: grows when a slot becomes free */
-	__u32 open_gen;		 /* the kernel's: grows with every new open value */
+	/* the agent's: grows when a slot leaves its owner, and when it becomes free */
+	__u32 free_gen;
+	__u32 open_gen; /* the kernel's: grows with every new open value */
 	__u64 lost[PROBE_COUNT][LOSS_COUNT];
 };
 

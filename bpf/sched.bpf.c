@@ -43,7 +43,7 @@ struct sched_slot {
 	__u32 slot;
 	__u32 waits;	/* cell, 0: not looked up */
 	__u32 switches; /* cell */
-	__u32 pad;
+	__u32 gen;	/* control.free_gen: no slot changed hands since */
 };
 
 struct sched_cache {
@@ -60,9 +60,10 @@ struct {
 static __always_inline struct sched_slot *sched_slot_of(struct sched_cache *cache,
 							struct task_struct *task)
 {
-	__u64 id = OWNER_RESERVED, *owner; /* kernel threads */
-	struct cpu_state *cpu;
+	__u64 id = OWNER_RESERVED; /* kernel threads */
+	struct control *c = control_get();
 	struct sched_slot *e;
+	struct cpu_state *cpu;
 
 	if (!(task->flags & PF_KTHREAD)) {
 		id = task_cgroup_id(task);
@@ -70,15 +71,13 @@ static __always_inline struct sched_slot *sched_slot_of(struct sched_cache *cach
 			id = OWNER_ROOT;
 	}
 	e = &cache->entry[id & (CACHE_SIZE - 1)];
-	if (e->id == id) {
-		owner = bpf_map_lookup_elem(&owners, &e->slot);
-		if (owner && *owner == id)
-			return e;
-	}
+	if (e->id == id && c && e->gen == c->free_gen)
+		return e;
 	cpu = cpu_get();
-	e->id = id;
+	e->gen = c ? c->free_gen : 0;
 	e->waits = 0;
 	e->switches = 0;
+	e->id = id;
 	e->slot = id == OWNER_RESERVED || !cpu ? SLOT_KERNEL : slot_of(cpu, id);
 	return e;
 }
