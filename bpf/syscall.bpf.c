@@ -7,6 +7,10 @@
  * and execve from another thread, which changes the thread's id, changes nothing.
  * (Measured: storage costs as little as a per-CPU record; two clock reads are most.)
  *
+ * The kernel does not enter a program again on a CPU where it runs (it counts that as a
+ * recursion miss), and a program does not migrate: on a machine with no more CPUs than
+ * shards nobody else adds to this CPU's cells, and adds need not be atomic.
+ *
  * One logical call is one sample. When a signal interrupts a call, the kernel may
  * restart it: the first exit says ERESTART*, and a second enter follows, of the same
  * number or of restart_syscall. Such a call is held: the enter that continues it has
@@ -50,10 +54,10 @@ struct call {
 	__u64 held_end;
 	__s64 held_nr;
 	__u64 held_sp;
-	/* the latest cgroup's slot, and this shard's cells in it; 0: not looked up */
+	/* the latest cgroup's slot, and this CPU's cells in it; 0: not looked up */
 	__u64 id;
 	__u32 slot;
-	__u32 shard;
+	__u32 cpu;
 	__u32 gen; /* control.free_gen: no slot changed hands since */
 	__u32 cells[CALL_CLASSES];
 };
@@ -100,32 +104,43 @@ static __always_inline __u32 fd_class(struct task_struct *task, __u32 fd)
 	return mode == S_IFSOCK ? CALL_SOCKET : CALL_PIPE;
 }
 
-/* The cell of a class, kept with the task: one place to look instead of four. */
-static __always_inline __u32 call_cell(struct call *call, struct task_struct *task,
-				       __u32 class)
+/* The slow way: after a move to another CPU, cgroup, or of a slot; or the first call.
+ */
+static __noinline __u32 call_cell_claim(struct call *call, struct task_struct *task,
+					__u32 class)
 {
 	struct cpu_state *cpu = cpu_get();
 	struct control *c = control_get();
 	__u64 id = task_cgroup_id(task);
-	__u32 n, series;
+	__u32 n, series, here = bpf_get_smp_processor_id();
 
 	if (!cpu || !c)
 		return 0;
-	if (call->id != id || call->shard != cpu->shard || call->gen != c->free_gen) {
+	if (call->id != id || call->cpu != here || call->gen != c->free_gen) {
 		call->gen = c->free_gen;
-		call->shard = cpu->shard;
+		call->cpu = here;
 		call->id = id;
 		call->slot = slot_of_task(cpu, task);
 		__builtin_memset(call->cells, 0, sizeof(call->cells));
 	}
-	class &= CALL_CLASSES - 1;
-	n = call->cells[class];
-	if (n)
-		return n;
-	series = SERIES_HOT(cpu, SYSCALL, class);
+	series = SERIES_HOT(cpu, SYSCALL, class & (CALL_CLASSES - 1));
 	n = cell_of(call->slot, series, POOL_HIST);
-	call->cells[class] = cell_peek(call->slot, series); /* not the overflow's */
+	/* not the overflow's */
+	call->cells[class & (CALL_CLASSES - 1)] = cell_peek(call->slot, series);
 	return n;
+}
+
+/* The cell of a class, kept with the task: one place to look instead of four. */
+static __always_inline __u32 call_cell(struct call *call, struct task_struct *task,
+				       __u32 class)
+{
+	struct control *c = control_get();
+	__u32 n = call->cells[class & (CALL_CLASSES - 1)];
+
+	if (n && c && call->gen == c->free_gen &&
+	    call->cpu == bpf_get_smp_processor_id() && call->id == task_cgroup_id(task))
+		return n;
+	return call_cell_claim(call, task, class);
 }
 
 static __always_inline void record(struct call *call, struct task_struct *task,
@@ -137,7 +152,7 @@ static __always_inline void record(struct call *call, struct task_struct *task,
 		lose(LOSS_CLOCK_BACKWARDS);
 		return;
 	}
-	hist_put(call_cell(call, task, class), ns, false);
+	hist_put(call_cell(call, task, class), ns, params.own_shards);
 	if (ret < 0 && ret >= -MAX_ERRNO && ret != -EAGAIN && ret != -EINTR &&
 	    ret != -EINPROGRESS && !(info & CALL_SIGRETURN))
 		open_add(call->slot, OPEN_SYSCALL_ERROR + class, -ret);
