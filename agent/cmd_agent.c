@@ -32,6 +32,28 @@ struct agent {
 	uint64_t next_snapshot_ns, next_export_ns;
 };
 
+/*
+ * Where we export to, for people: a URL without what stands before the @, which may be
+ * a password, and without its query.
+ */
+static void describe_export(const char *url, char *buf, size_t len)
+{
+	const char *rest = strstr(url, "://"), *at, *end;
+
+	if (!rest) {
+		snprintf(buf, len, "%s", url);
+		return;
+	}
+	rest += 3;
+	end = rest + strcspn(rest, "?#");
+	at = memrchr(rest, '@', strcspn(rest, "/?#"));
+	if (at)
+		snprintf(buf, len, "%.*s***%.*s", (int)(rest - url), url,
+			 (int)(end - at), at);
+	else
+		snprintf(buf, len, "%.*s", (int)(end - url), url);
+}
+
 static int open_export(struct agent *a, char *cause, size_t len)
 {
 	const struct options *o = a->o;
@@ -43,6 +65,7 @@ static int open_export(struct agent *a, char *cause, size_t len)
 		.cert = o->client_certificate,
 		.key = o->client_key,
 	};
+	char where[256];
 	int err;
 
 	if (strcmp(o->export, "none") == 0)
@@ -52,9 +75,10 @@ static int open_export(struct agent *a, char *cause, size_t len)
 	else
 		opts.url = o->export;
 	err = export_open(&opts, &a->export);
-	if (err)
-		snprintf(cause, len, "cannot export to %s: %s", o->export,
-			 strerror(-err));
+	if (err) {
+		describe_export(o->export, where, sizeof(where));
+		snprintf(cause, len, "cannot export to %s: %s", where, strerror(-err));
+	}
 	return err;
 }
 
@@ -211,7 +235,7 @@ static int agent_run(const struct options *o, int argc, char **argv)
 {
 	struct agent a = { .o = o, .signals = -1 };
 	unsigned int attached, wanted;
-	char cause[512];
+	char cause[512], where[256];
 	int err = open_all(&a, cause, sizeof(cause));
 
 	if (err) {
@@ -220,8 +244,9 @@ static int agent_run(const struct options *o, int argc, char **argv)
 		return 1;
 	}
 	attached = measure_attached(a.measure, &wanted);
+	describe_export(o->export, where, sizeof(where));
 	log_info("ready: %u of %u probes attached, export to %s every %g s", attached,
-		 wanted, o->export, o->export_interval_ms / 1e3);
+		 wanted, where, o->export_interval_ms / 1e3);
 	srandom(now_mono_ns() ^ getpid());
 	a.next_snapshot_ns = now_mono_ns() + ms_to_ns(o->snapshot_interval_ms);
 	/* after a rollout every node starts at once: spread the first export */

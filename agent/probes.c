@@ -25,8 +25,8 @@ const struct probe_desc probe_descs[] = {
 	},
 	[PROBE_TCP] = {
 		.name = "tcp",
-		.hooks = "inet_sock_set_state, tcp_probe, net_dev_queue, tcp_send_reset, "
-			 "tcp_receive_reset, iter/task_file",
+		.hooks = "inet_sock_set_state, tcp_destroy_sock, tcp_probe, net_dev_queue, "
+			 "tcp_send_reset, tcp_receive_reset, iter/task_file",
 		.help = "connects, responses, round-trip time, bytes, retransmits, resets",
 		.elf = tcp_bpf_o,
 		.elf_end = tcp_bpf_o_end,
