@@ -65,13 +65,19 @@ static const char intro[] =
     "The agent's own activity is in no workload.\n\n"
     "## Workloads\n\n";
 
-static const char tls[] =
-    "## One request for each TLS connection\n\n"
-    "The handshake of TLS 1.3 is one or two turns of its own, each short. With many\n"
-    "requests on a connection they do not matter. With one, they are most of what is\n"
-    "counted: 60 requests on 60 connections to a server that waits 20 ms gave 139\n"
-    "responses with a p50 of 0.56 ms and a p90 of 19.4 ms (tests/kernel/test_tcp.py\n"
-    "prints its own run). Look at p90 and p99 there, or at the server's own metrics.\n\n";
+static const char turns[] =
+    "## What a response is\n\n"
+    "From the first new byte one way to the first new byte the other way; nothing is\n"
+    "parsed, and a retransmission is not new. So pipelined requests and multiplexed\n"
+    "streams (HTTP/2) count as the turns that they make. A request is unanswered when\n"
+    "its connection is reset or closes while a turn is open; a last message whose\n"
+    "sender closes within 1 ms or one round trip is taken for a farewell. TCP Fast\n"
+    "Open, kTLS and sockmap have not been tested.\n\n"
+    "The handshake of TLS 1.3 is one or two short turns of its own. Over long\n"
+    "connections they are nothing: 204 responses for 200 requests on 4 connections.\n"
+    "With one request for each connection they are most of what is counted: 60\n"
+    "requests on 60 connections to a server that waits 20 ms gave 137 to 150\n"
+    "responses, p50 0.4 to 0.7 ms, p90 19.4 ms. Look at p90 and p99 there.\n\n";
 
 static const char limits[] =
     "## Who is seen\n\n"
@@ -80,14 +86,21 @@ static const char limits[] =
     "- Without `hostPID`, tasks and sockets that are older than the agent and outside\n"
     "  its pid namespace were not walked at its start: waits of such tasks leave out\n"
     "  what a migration moved (counted in `assay.lost` as `no_storage`), and their\n"
-    "  connections count from their first packet.\n\n";
+    "  connections count from their first packet.\n"
+    "- Calls that were in flight when the agent started are no samples: each counts\n"
+    "  once as `unpaired`.\n"
+    "- Before Linux 6.10 the kernel does not report the resets that it sends for closed\n"
+    "  ports. Packets that the sender's own queueing discipline drops count as sent.\n"
+    "- Programs that the kernel skips because they already run on that CPU (seen on 7.x\n"
+    "  under load) are counted as `recursion`. Bytes and retransmits heal themselves;\n"
+    "  a duration may be missing.\n\n";
 
 int main(void)
 {
 	printf("%s", intro);
 	for (size_t i = 0; i < metric_row_count; i++)
 		print_row(&metric_rows[i]);
-	printf("%s%s", tls, limits);
+	printf("%s%s", turns, limits);
 	printf("## The agent itself\n\nResource: `service.name` = assay, "
 	       "`service.instance.id` = host id.\n\n");
 	printf(
