@@ -95,20 +95,16 @@ static int open_signals(struct agent *a)
 	return a->signals < 0 ? -errno : 0;
 }
 
+static const struct export_stats *stats_of(const struct agent *a)
+{
+	return a->export ? export_stats(a->export) : NULL;
+}
+
 static int answer_snapshot(void *arg, uint8_t **bytes, size_t *len)
 {
 	struct agent *a = arg;
-	struct points points;
-	int err = measure_update(a->measure);
 
-	if (!err)
-		err = measure_points(
-		    a->measure, a->export ? export_stats(a->export) : NULL, &points);
-	if (err)
-		return err;
-	err = otlp_encode(&points, bytes, len);
-	points_fini(&points);
-	return err;
+	return measure_read(a->measure, stats_of(a), bytes, len);
 }
 
 static int open_all(struct agent *a, char *cause, size_t len)
@@ -145,8 +141,7 @@ static void export_now(struct agent *a)
 
 	if (err)
 		log_warn(err, "reading the cells");
-	err = measure_points(a->measure, a->export ? export_stats(a->export) : NULL,
-			     &points);
+	err = measure_points(a->measure, stats_of(a), &points);
 	if (!err) {
 		err = otlp_encode_batches(&points, OTLP_BATCH_LIMIT, &batches);
 		points_fini(&points);

@@ -169,13 +169,14 @@ int measure_points(struct measure *m, const struct export_stats *stats,
 	return err;
 }
 
-int measure_read(struct measure *m, uint8_t **bytes, size_t *len)
+int measure_read(struct measure *m, const struct export_stats *stats, uint8_t **bytes,
+		 size_t *len)
 {
 	struct points points;
 	int err = measure_update(m);
 
 	if (!err)
-		err = measure_points(m, NULL, &points);
+		err = measure_points(m, stats, &points);
 	if (err)
 		return err;
 	err = otlp_encode(&points, bytes, len);

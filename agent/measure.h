@@ -28,8 +28,12 @@ int measure_update(struct measure *m);
  */
 int measure_points(struct measure *m, const struct export_stats *stats,
 		   struct points *points);
-/* Reads the cells now and encodes everything as one OTLP request; free the bytes. */
-int measure_read(struct measure *m, uint8_t **bytes, size_t *len);
+/*
+ * Reads the cells now and encodes everything as one OTLP request; free the bytes. stats
+ * may be NULL.
+ */
+int measure_read(struct measure *m, const struct export_stats *stats, uint8_t **bytes,
+		 size_t *len);
 /* Once in an export interval, after an export: slots of dead cgroups become free. */
 void measure_reap(struct measure *m);
 /* How many probes are attached, and how many were asked for. */

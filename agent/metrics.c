@@ -206,7 +206,8 @@ const struct metric_row metric_rows[] = {
 
 const size_t metric_row_count = COUNT(metric_rows);
 
-const char *errno_name(unsigned int err)
+/* "ECONNREFUSED"; a number that this libc has no name for is _OTHER. */
+static const char *errno_name(unsigned int err)
 {
 	const char *name = strerrorname_np(err);
 

@@ -38,7 +38,5 @@ extern const size_t metric_row_count;
 
 /* Adds the points of a workload. -ENOMEM. */
 int metrics_add(struct point_group *g, const struct workload *w);
-/* The name of an errno as an attribute value: "ECONNREFUSED"; a number's own digits. */
-const char *errno_name(unsigned int err);
 
 #endif

@@ -36,7 +36,7 @@ static int read_bytes(struct source *s, bool alone, uint8_t **bytes, size_t *byt
 		if (err)
 			return err;
 	}
-	err = measure_read(s->measure, bytes, bytes_len);
+	err = measure_read(s->measure, NULL, bytes, bytes_len);
 	if (err)
 		snprintf(cause, len, "the counts cannot be read: %s", strerror(-err));
 	return err;

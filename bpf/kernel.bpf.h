@@ -90,9 +90,7 @@ struct task_struct {
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
 	unsigned long bx;
-	unsigned long ax;
 	unsigned long di;
-	unsigned long ip;
 	unsigned long orig_ax;
 	unsigned long sp;
 };
@@ -127,10 +125,8 @@ typedef struct {
 } possible_net_t;
 
 struct sock_common {
-	unsigned short skc_family;
 	volatile unsigned char skc_state;
 	unsigned short skc_num;
-	__be16 skc_dport;
 	unsigned long skc_flags;
 	possible_net_t skc_net;
 };
