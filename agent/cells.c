@@ -15,6 +15,9 @@
 /* Task storage for sched and syscall: 355 bytes each were measured per thread. */
 #define THREAD_BYTES 710
 
+#define INFLIGHT_NS 10000000ULL	  /* what takes less is no news */
+#define TIMEOUT_NS  5000000000ULL /* resolv.conf(5): timeout */
+
 static const struct {
 	const char *name;
 	uint32_t value_size;
@@ -26,7 +29,10 @@ static const struct {
 	[MAP_COUNTS] = { "counts", sizeof(struct count_cell), true },
 	[MAP_FREE_HISTS] = { "free_hists", sizeof(uint64_t), true },
 	[MAP_FREE_COUNTS] = { "free_counts", sizeof(uint64_t), true },
-	[MAP_CONTROL] = { "control", sizeof(struct control), true },
+	/* a section of the objects: kernel programs use it without a look-up */
+	[MAP_CONTROL] = { ".data.control", sizeof(struct control), true },
+	[MAP_INFLIGHTS] = { "inflights", sizeof(struct inflight_row), true },
+	[MAP_CULPRITS] = { "culprits", sizeof(struct culprit_row), true },
 	[MAP_CGROUP_RING] = { "cgroup_ring", sizeof(struct cgroup_names), true },
 	[MAP_CPUS] = { "cpus", sizeof(struct cpu_state), false },
 	[MAP_OPENS] = { "opens", sizeof(uint32_t), false },
@@ -39,12 +45,15 @@ static size_t step_of(enum cells_map m)
 }
 
 _Static_assert(sizeof(struct series_row) % 8 == 0, "indexed as a C array");
+_Static_assert(sizeof(struct culprit_row) % 8 == 0, "indexed as a C array");
 
 static uint32_t entries_of(const struct cells_plan *p, enum cells_map m)
 {
 	switch (m) {
 	case MAP_OWNERS:
 	case MAP_ROWS:
+	case MAP_INFLIGHTS:
+	case MAP_CULPRITS:
 		return p->slots;
 	case MAP_HISTS:
 	case MAP_FREE_HISTS:
@@ -61,7 +70,8 @@ static uint32_t entries_of(const struct cells_plan *p, enum cells_map m)
 
 static void sum_up(struct cells_plan *p)
 {
-	p->slot_bytes = p->slots * (step_of(MAP_OWNERS) + step_of(MAP_ROWS));
+	p->slot_bytes = p->slots * (step_of(MAP_OWNERS) + step_of(MAP_ROWS) +
+				    step_of(MAP_INFLIGHTS) + step_of(MAP_CULPRITS));
 	p->hist_bytes = p->hists * (step_of(MAP_HISTS) + step_of(MAP_FREE_HISTS));
 	p->count_bytes = p->counts * (step_of(MAP_COUNTS) + step_of(MAP_FREE_COUNTS));
 	p->open_bytes = p->opens * (sizeof(struct open_key) + 8 + HASH_OVERHEAD);
@@ -158,6 +168,22 @@ static int set_shards(struct cells *c)
 	return err;
 }
 
+enum pool cells_open_pool(uint32_t signal)
+{
+	return signal >= OPEN_HIST ? POOL_HIST : POOL_COUNT;
+}
+
+/* What a user has not changed: everything measured, nothing sampled. */
+static void set_tunes(struct control *control)
+{
+	for (int i = 0; i < PROBE_COUNT; i++)
+		control->tune[i] = (struct tune){
+			.enabled = 1,
+			.inflight_ns = INFLIGHT_NS,
+			.timeout_ns = TIMEOUT_NS,
+		};
+}
+
 /* The cells that overflow needs when a pool is empty: all of them, made beforehand. */
 static int make_overflow(struct cells *c)
 {
@@ -179,11 +205,13 @@ static int make_overflow(struct cells *c)
 		for (uint32_t i = signals[s].first; i <= signals[s].last; i++)
 			row->cell[i] = next[signals[s].pool]++;
 	for (key.signal = 0; key.signal < OPEN_COUNT; key.signal++) {
-		err = bpf_map_update_elem(c->fds[MAP_OPENS], &key, &next[POOL_COUNT],
-					  BPF_ANY);
+		enum pool pool = cells_open_pool(key.signal);
+
+		err =
+		    bpf_map_update_elem(c->fds[MAP_OPENS], &key, &next[pool], BPF_ANY);
 		if (err)
 			return err;
-		next[POOL_COUNT]++;
+		next[pool]++;
 	}
 	c->control->open_gen = 1;
 	for (int pool = 0; pool < POOLS; pool++)
@@ -215,6 +243,9 @@ int cells_open(const struct cells_plan *plan, struct cells *c)
 	c->names = c->mem[MAP_CGROUP_RING];
 	for (uint32_t slot = 0; slot < SLOT_FIRST; slot++)
 		c->owners[slot] = OWNER_RESERVED;
+	c->inflights = c->mem[MAP_INFLIGHTS];
+	c->culprits = c->mem[MAP_CULPRITS];
+	set_tunes(c->control);
 	err = set_shards(c);
 	if (!err)
 		err = make_overflow(c);
@@ -251,6 +282,26 @@ void cells_free(struct cells *c, enum pool pool, uint32_t cell)
 		limit = next;
 	c->free_cells[pool][limit & (size - 1)] = cell;
 	__atomic_store_n(&c->control->cell_limit[pool], limit + 1, __ATOMIC_RELEASE);
+}
+
+int cells_runs(const struct cells *c, struct cells_runs *runs)
+{
+	/* a per-CPU value's step is its size rounded up to 8: bpf(2) */
+	struct cpu_state *states = calloc(c->plan.cpus, sizeof(*states));
+	uint32_t zero = 0;
+	int err;
+
+	memset(runs, 0, PROGRAM_COUNT * sizeof(*runs));
+	if (!states)
+		return -ENOMEM;
+	err = bpf_map_lookup_elem(c->fds[MAP_CPUS], &zero, states);
+	for (uint32_t i = 0; i < c->plan.cpus && !err; i++)
+		for (int p = 0; p < PROGRAM_COUNT; p++) {
+			runs[p].count += states[i].runs[p].count;
+			runs[p].ns += states[i].runs[p].ns;
+		}
+	free(states);
+	return err;
 }
 
 void cells_close(struct cells *c)

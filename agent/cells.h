@@ -41,6 +41,8 @@ enum cells_map {
 	MAP_FREE_HISTS,
 	MAP_FREE_COUNTS,
 	MAP_CONTROL,
+	MAP_INFLIGHTS,
+	MAP_CULPRITS,
 	MAP_CGROUP_RING,
 	MAP_CPUS,
 	MAP_OPENS,
@@ -59,6 +61,8 @@ struct cells {
 	struct count_cell *counts;
 	uint64_t *free_cells[POOLS];
 	struct control *control;
+	struct inflight_row *inflights; /* by slot */
+	struct culprit_row *culprits;
 	struct cgroup_names *names;
 };
 
@@ -66,8 +70,19 @@ struct cells {
 int cells_open(const struct cells_plan *plan, struct cells *c);
 /* Makes an opened, not yet loaded object use these maps. */
 int cells_reuse(const struct cells *c, struct bpf_object *obj);
+/* The pool that the cells of an open signal come from. */
+enum pool cells_open_pool(uint32_t signal);
 /* Gives cells back to the kernel's free list. */
 void cells_free(struct cells *c, enum pool pool, uint32_t cell);
+/* How often a program ran, and how long by the runs that were timed. */
+struct cells_runs {
+	uint64_t count;
+	int64_t ns;
+};
+
+/* Fills runs[PROGRAM_COUNT], added up over all CPUs. -errno on failure. */
+int cells_runs(const struct cells *c, struct cells_runs *runs);
+
 void cells_close(struct cells *c);
 
 #endif

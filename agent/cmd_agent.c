@@ -137,7 +137,7 @@ static void export_now(struct agent *a)
 {
 	struct otlp_batches batches = { 0 };
 	struct points points;
-	int err = measure_update(a->measure);
+	int err = measure_collect(a->measure);
 
 	if (err)
 		log_warn(err, "reading the cells");

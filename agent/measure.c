@@ -133,6 +133,19 @@ int measure_update(struct measure *m)
 	return snapshot_read(m->snapshot);
 }
 
+int measure_collect(struct measure *m)
+{
+	int err;
+
+	snapshot_clear_inflight(m->snapshot);
+	for (size_t i = 0; i < PROBE_COUNT; i++) {
+		err = probe_walk(&m->probes[i]);
+		if (err)
+			log_warn(err, "probe %s: its walk", probe_descs[i].name);
+	}
+	return measure_update(m);
+}
+
 int measure_points(struct measure *m, const struct export_stats *stats,
 		   struct points *points)
 {
@@ -173,7 +186,7 @@ int measure_read(struct measure *m, const struct export_stats *stats, uint8_t **
 		 size_t *len)
 {
 	struct points points;
-	int err = measure_update(m);
+	int err = measure_collect(m);
 
 	if (!err)
 		err = measure_points(m, stats, &points);

@@ -22,8 +22,10 @@ int measure_open(const struct options *o, struct measure **out, char *cause,
 		 size_t len);
 /* Reads the cells. */
 int measure_update(struct measure *m);
+/* Looks for what is under way, and reads the cells. */
+int measure_collect(struct measure *m);
 /*
- * All points as of the latest reading; strings and histograms are borrowed until the
+ * All points as of the latest collection; strings and histograms are borrowed until the
  * next reading. stats may be NULL. To be freed by points_fini.
  */
 int measure_points(struct measure *m, const struct export_stats *stats,

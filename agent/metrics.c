@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <string.h>
+#include "device.h"
 #include "metrics.h"
 #include "util.h"
 
@@ -10,6 +11,44 @@ static const char *const call_classes[] = { "file",    "socket", "pipe", "memory
 static const char *const tcp_roles[] = { "server", "client" };
 
 _Static_assert(COUNT(call_classes) == CALL_CLASSES, "one name for each class");
+
+static const char *const dns_results[] = { NULL,      "NXDOMAIN", "SERVFAIL",
+					   "REFUSED", "timeout",  "_OTHER" };
+static const char *const block_directions[] = { "read", "write", "flush", "discard",
+						"_OTHER" };
+static const char *const inflight_names[] = {
+	"syscall.file",	   "syscall.socket",
+	"syscall.pipe",	   "syscall.memory",
+	"syscall.process", "syscall.sync",
+	"syscall.wait",	   "syscall.other",
+	"sched.wait",	   "tcp.connect",
+	"tcp.server",	   "tcp.client",
+	"block",	   "dns",
+	"memory.reclaim",
+};
+
+_Static_assert(COUNT(dns_results) == DNS_RESULTS, "one name for each result");
+_Static_assert(COUNT(block_directions) == BLOCK_DIRECTIONS, "one for each direction");
+_Static_assert(COUNT(inflight_names) == INFLIGHT_COUNT, "one for each operation");
+
+/* "ECONNREFUSED"; a number that this libc has no name for is _OTHER. */
+static const char *name_errno(uint32_t err, char *buf, size_t len)
+{
+	const char *name = strerrorname_np(err);
+
+	return name ? name : "_OTHER";
+}
+
+/* A device by its number, as the kernel keeps it: 12 bits major, 20 bits minor. */
+static const char *name_device(uint32_t dev, char *buf, size_t len)
+{
+	return device_name(dev >> 20, dev & 0xfffff, buf, len);
+}
+
+static const char *name_connect_error(uint32_t err, char *buf, size_t len)
+{
+	return err == CONNECT_ABORTED ? "aborted" : name_errno(err, buf, len);
+}
 
 #define VALUES(names) .values = (names), .value_count = COUNT(names)
 
@@ -45,6 +84,38 @@ const struct metric_row metric_rows[] = {
 	    .blind_text = "None known.",
 	},
 	{
+	    .metric = { "assay.sched.migrations", "{migration}",
+			"Moves of tasks to another CPU.", METRIC_SUM },
+	    .source = FROM_LANE,
+	    .signal = SIGNAL_SCHED_COUNT,
+	    .lanes = { { SCHED_MIGRATIONS } },
+	    .lane_count = 1,
+	    .signal_name = "traffic",
+	    .source_text = "Differences of task_struct.se.nr_migrations at "
+			   "sched_switch.",
+	    .blind_text = "Counted when the task runs next.",
+	},
+	{
+	    .metric = { "assay.sched.wait.culprit.time",
+			"s",
+			"Time that tasks waited for a CPU, by who had it meanwhile: the "
+			"culprit's cgroup path, `idle`, `kernel`, `unknown`.",
+			METRIC_SUM,
+			true,
+			{ "assay.sched.culprit" } },
+	    .source = FROM_CULPRITS,
+	    .signal_name = "saturation",
+	    .source_text =
+		"A grid of 2^20 ns for each CPU of who ran; one point of it, "
+		"chosen evenly, for each wait. The sum over the culprits is "
+		"the sum of the waits of cause `contention`.",
+	    .blind_text = "Right on average, not for one wait: 2 to 4 % of the time is "
+			  "put on the wrong workload. At most 16 culprits at a time "
+			  "and 32 names for a workload, the rest is `_OTHER`.",
+	    .open_text = "a cgroup path, `idle`, `kernel`, `unknown`, `overflow`, "
+			 "`_OTHER`",
+	},
+	{
 	    .metric = { "assay.syscall.duration", "s",
 			"Duration of system calls; a call that a signal interrupted and "
 			"the kernel restarted is one.",
@@ -66,6 +137,8 @@ const struct metric_row metric_rows[] = {
 	    .source = FROM_OPEN,
 	    .signal = OPEN_SYSCALL_ERROR,
 	    VALUES(call_classes),
+	    .open_name = name_errno,
+	    .open_text = "an errno name, `_OTHER`",
 	    .signal_name = "errors",
 	    .source_text = "sys_exit's result.",
 	    .blind_text = "At most 16 errnos per workload and class; the rest is "
@@ -121,6 +194,8 @@ const struct metric_row metric_rows[] = {
 	    .source = FROM_OPEN,
 	    .signal = OPEN_CONNECT_ERROR,
 	    .value_count = 1,
+	    .open_name = name_connect_error,
+	    .open_text = "an errno name, `_OTHER`, `aborted`",
 	    .signal_name = "errors",
 	    .source_text = "sk_err at SYN_SENT to CLOSE.",
 	    .blind_text = "Failures before a SYN is sent (ENETUNREACH, EPERM): see the "
@@ -202,17 +277,174 @@ const struct metric_row metric_rows[] = {
 		"closed port is the workload `kernel`'s.",
 	    .blind_text = "None known.",
 	},
+	{
+	    .metric = { "assay.tcp.connect.retransmits", "{segment}",
+			"SYNs of connects that were sent again; they are in "
+			"assay.tcp.retransmits too.",
+			METRIC_SUM },
+	    .source = FROM_LANE,
+	    .signal = SIGNAL_TCP_COUNT,
+	    .lanes = { { TCP_SYN_RETRANSMITS } },
+	    .lane_count = 1,
+	    .signal_name = "errors",
+	    .source_text = "tcp_sock.total_retrans when the connect has ended.",
+	    .blind_text = "Known when the connect has ended.",
+	},
+	{
+	    .metric = { "assay.tcp.accept.wait.duration", "s",
+			"Time that established connections waited to be accepted.",
+			METRIC_HISTOGRAM },
+	    .source = FROM_HIST,
+	    .signal = SIGNAL_TCP_ACCEPT,
+	    .value_count = 1,
+	    .signal_name = "saturation",
+	    .source_text = "tcp_sock.rcvq_space.time, read at the exit of accept.",
+	    .blind_text = "io_uring's accepts: compare assay.tcp.accepts with the "
+			  "server's assay.tcp.connections. Needs the probe syscall.",
+	},
+	{
+	    .metric = { "assay.tcp.accepts", "{connection}",
+			"Connections that accept calls returned.", METRIC_SUM },
+	    .source = FROM_LANE,
+	    .signal = SIGNAL_TCP_COUNT,
+	    .lanes = { { TCP_ACCEPTED } },
+	    .lane_count = 1,
+	    .signal_name = "traffic",
+	    .source_text = "The exit of accept and accept4.",
+	    .blind_text = "io_uring's accepts. Needs the probe syscall.",
+	},
+	{
+	    .metric = { "assay.tcp.accept.overflows", "{overflow}",
+			"Connections that were dropped because an accept queue was full.",
+			METRIC_SUM },
+	    .source = FROM_LANE,
+	    .signal = SIGNAL_TCP_COUNT,
+	    .lanes = { { TCP_ACCEPT_OVERFLOWS } },
+	    .lane_count = 1,
+	    .signal_name = "saturation",
+	    .source_text = "Differences of the listener's sk_drops, read at every "
+			   "export; nstat counts them as TcpExtListenDrops.",
+	    .blind_text = "Other SYNs that a listener drops are in it. A listener that "
+			  "is closed between two exports.",
+	},
+	{
+	    .metric = { "assay.dns.lookup.duration", "s",
+			"From the query to its answer, over UDP port 53.",
+			METRIC_HISTOGRAM, .attrs = { "error.type" } },
+	    .source = FROM_HIST,
+	    .signal = SIGNAL_DNS_LOOKUP,
+	    VALUES(dns_results),
+	    .signal_name = "latency, errors",
+	    .source_text = "net_dev_queue and netif_receive_skb; error.type is absent "
+			   "when the answer's response code is NOERROR.",
+	    .blind_text =
+		"DNS over TCP, TLS or HTTPS, other ports, fragments. A query "
+		"without an answer counts as `timeout` after 5 s, at the next "
+		"export.",
+	},
+	{
+	    .metric = { "assay.dns.lookup.retries", "{query}",
+			"Queries that were sent again before an answer came.",
+			METRIC_SUM },
+	    .source = FROM_LANE,
+	    .signal = SIGNAL_DNS_COUNT,
+	    .lanes = { { DNS_RESENT } },
+	    .lane_count = 1,
+	    .signal_name = "errors",
+	    .source_text = "net_dev_queue: a query whose key is waiting already.",
+	    .blind_text = "A resolver that uses another port or id for its next try.",
+	},
+	{
+	    .metric = { "assay.block.operation.duration", "s",
+			"Block requests, from their beginning to their completion: in "
+			"the queue and in the device.",
+			METRIC_HISTOGRAM,
+			.attrs = { "disk.io.direction", "system.device" } },
+	    .source = FROM_OPEN,
+	    .signal = OPEN_BLOCK_OPERATION,
+	    VALUES(block_directions),
+	    .open_name = name_device,
+	    .open_text = "a device's name",
+	    .signal_name = "latency, traffic (its count)",
+	    .source_text =
+		"block_rq_complete: request.start_time_ns, where RQF_IO_STAT "
+		"says that it is valid.",
+	    .blind_text =
+		"Devices without requests (zram, dm, md): the disks under "
+		"them have them. Time that a bio waits before it is a request "
+		"(io.max, dm-delay).",
+	},
+	{
+	    .metric = { "assay.block.device.duration", "s",
+			"Block requests in the device alone.", METRIC_HISTOGRAM,
+			.attrs = { "disk.io.direction", "system.device" } },
+	    .source = FROM_OPEN,
+	    .signal = OPEN_BLOCK_DEVICE,
+	    VALUES(block_directions),
+	    .open_name = name_device,
+	    .open_text = "a device's name",
+	    .signal_name = "latency",
+	    .source_text =
+		"block_rq_complete: request.io_start_time_ns, where RQF_STATS "
+		"says that it is valid.",
+	    .blind_text = "Devices whose kernel or scheduler does not stamp the issue.",
+	},
+	{
+	    .metric = { "assay.block.errors", "{error}", "Block requests that failed.",
+			METRIC_SUM, .attrs = { "error.type" } },
+	    .source = FROM_OPEN,
+	    .signal = OPEN_BLOCK_ERROR,
+	    .value_count = 1,
+	    .open_name = name_errno,
+	    .open_text = "an errno name, `_OTHER`",
+	    .signal_name = "errors",
+	    .source_text = "block_rq_complete: its status.",
+	    .blind_text = "None known.",
+	},
+	{
+	    .metric = { "assay.memory.reclaim.duration", "s",
+			"Time in which tasks had to free memory before they got some.",
+			METRIC_HISTOGRAM },
+	    .source = FROM_HIST,
+	    .signal = SIGNAL_RECLAIM,
+	    .value_count = 1,
+	    .signal_name = "saturation",
+	    .source_text =
+		"mm_vmscan_memcg_reclaim and mm_vmscan_direct_reclaim, begin "
+		"and end.",
+	    .blind_text = "Waits for what was reclaimed to be read again: those are in "
+			  "assay.pressure.*.",
+	},
+	{
+	    .metric = { "assay.memory.oom_kills", "{kill}",
+			"Processes of the workload that the kernel killed for lack of "
+			"memory.",
+			METRIC_SUM },
+	    .source = FROM_LANE,
+	    .signal = SIGNAL_MEMORY_COUNT,
+	    .lanes = { { MEMORY_OOM_KILLS } },
+	    .lane_count = 1,
+	    .signal_name = "errors",
+	    .source_text = "mark_victim, by the victim's cgroup.",
+	    .blind_text = "None known.",
+	},
+	{
+	    .metric = { "assay.inflight.age",
+			"s",
+			"Age of the oldest operation that has not finished.",
+			METRIC_GAUGE,
+			true,
+			{ "assay.operation" } },
+	    .source = FROM_INFLIGHT,
+	    VALUES(inflight_names),
+	    .signal_name = "all",
+	    .source_text = "A walk over tasks and sockets at every export.",
+	    .blind_text = "What is younger than 10 ms. An operation that began before "
+			  "the agent is as old as the agent at least.",
+	},
 };
 
 const size_t metric_row_count = COUNT(metric_rows);
-
-/* "ECONNREFUSED"; a number that this libc has no name for is _OTHER. */
-static const char *errno_name(unsigned int err)
-{
-	const char *name = strerrorname_np(err);
-
-	return name ? name : "_OTHER";
-}
 
 /* A point of a row: values in the order of the metric's attributes. */
 static struct point *add(struct point_group *g, const struct metric_row *r,
@@ -290,29 +522,62 @@ static int add_open_connections(struct point_group *g, const struct metric_row *
 	return 0;
 }
 
-static const char *open_value(const struct open_total *t)
+/* The value, borrowed from the workload, where its names are kept. */
+static const char *open_value(const struct metric_row *r, struct open_total *t)
 {
 	if (t->attr == OPEN_OTHER)
 		return "_OTHER";
-	if (t->signal == OPEN_CONNECT_ERROR && t->attr == CONNECT_ABORTED)
-		return "aborted";
-	return errno_name(t->attr);
+	return r->open_name(t->attr, t->name, sizeof(t->name));
 }
 
 static int add_opens(struct point_group *g, const struct metric_row *r,
 		     const struct workload *w)
 {
 	for (size_t i = 0; i < w->open_count; i++) {
-		const struct open_total *t = &w->opens[i];
+		struct open_total *t = &w->opens[i];
 		struct point *p;
 
 		if (t->signal < r->signal || t->signal >= r->signal + r->value_count ||
-		    !t->value)
+		    !(t->hist ? hist_count(t->hist) : t->value))
 			continue;
-		p = add(g, r, w, value_name(r, t->signal - r->signal), open_value(t));
+		p = add(g, r, w, value_name(r, t->signal - r->signal),
+			open_value(r, t));
 		if (!p)
 			return -ENOMEM;
-		p->u = t->value;
+		if (t->hist)
+			p->hist = t->hist;
+		else
+			p->u = t->value;
+	}
+	return 0;
+}
+
+static int add_culprits(struct point_group *g, const struct metric_row *r,
+			const struct workload *w)
+{
+	for (size_t i = 0; i < w->culprit_count; i++) {
+		struct point *p = add(g, r, w, w->culprits[i].name, NULL);
+
+		if (!p)
+			return -ENOMEM;
+		p->d = w->culprits[i].ns * 1e-9;
+	}
+	return 0;
+}
+
+static int add_inflight(struct point_group *g, const struct metric_row *r,
+			const struct workload *w)
+{
+	for (unsigned int v = 0; v < r->value_count; v++) {
+		struct point *p;
+
+		if (!w->inflight_ns[v])
+			continue;
+		p = add(g, r, w, value_name(r, v), NULL);
+		if (!p)
+			return -ENOMEM;
+		p->start_ns = 0; /* a gauge has none */
+		p->d = w->inflight_ns[v] * 1e-9;
 	}
 	return 0;
 }
@@ -325,6 +590,8 @@ int metrics_add(struct point_group *g, const struct workload *w)
 		[FROM_LANE] = add_lanes,
 		[FROM_OPEN] = add_opens,
 		[FROM_OPEN_CONNECTIONS] = add_open_connections,
+		[FROM_CULPRITS] = add_culprits,
+		[FROM_INFLIGHT] = add_inflight,
 	};
 	int err = 0;
 

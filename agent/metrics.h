@@ -9,8 +9,10 @@
 enum metric_source {
 	FROM_HIST,	       /* a histogram signal: one point per value */
 	FROM_LANE,	       /* lanes of a counter signal */
-	FROM_OPEN,	       /* counters with an errno */
+	FROM_OPEN,	       /* counters or histograms with an open attribute */
 	FROM_OPEN_CONNECTIONS, /* opened + existing - closed */
+	FROM_CULPRITS,	       /* whom tasks waited for */
+	FROM_INFLIGHT,	       /* the oldest of what is under way */
 };
 
 #define METRIC_LANES 3
@@ -20,14 +22,18 @@ struct metric_row {
 	struct metric metric;
 	enum metric_source source;
 	unsigned int signal; /* enum signal; FROM_OPEN: the first enum open_signal */
-	const char *const *values; /* attribute value of each value of the signal */
+	/* attribute value of each value of the signal; NULL: the attribute is absent */
+	const char *const *values;
 	unsigned int value_count;
 	struct {
 		unsigned int lane;
 		const char *value; /* attribute of the lane; it comes last */
 	} lanes[METRIC_LANES];
 	unsigned int lane_count;
+	/* FROM_OPEN: the text of an open value; it may be in buf */
+	const char *(*open_name)(uint32_t attr, char *buf, size_t len);
 	/* for the reference (docs/metrics.md) */
+	const char *open_text;	 /* what the open values are */
 	const char *signal_name; /* golden signal */
 	const char *source_text; /* the kernel facts it rests on */
 	const char *blind_text;	 /* what it does not see */

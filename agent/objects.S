@@ -14,6 +14,9 @@
 	object sched
 	object syscall
 	object tcp
+	object dns
+	object block
+	object memory
 	object cgroup
 	object self
 

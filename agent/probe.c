@@ -31,27 +31,31 @@ static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list 
 }
 
 /* Runs an iterator to its end: reading is running. */
-static int run_iter(struct bpf_program *prog)
+static int run_link(struct bpf_link *link)
 {
-	struct bpf_link *link = bpf_program__attach_iter(prog, NULL);
+	int fd = bpf_iter_create(bpf_link__fd(link)), err = 0;
 	char buf[64];
 	ssize_t n;
-	int fd, err = 0;
 
-	if (!link)
+	if (fd < 0)
 		return -errno;
-	fd = bpf_iter_create(bpf_link__fd(link));
-	if (fd < 0) {
-		err = -errno;
-		goto out;
-	}
 	do {
 		n = read(fd, buf, sizeof(buf));
 	} while (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)));
 	if (n < 0)
 		err = -errno;
 	close(fd);
-out:
+	return err;
+}
+
+static int run_iter(struct bpf_program *prog)
+{
+	struct bpf_link *link = bpf_program__attach_iter(prog, NULL);
+	int err;
+
+	if (!link)
+		return -errno;
+	err = run_link(link);
 	bpf_link__destroy(link);
 	return err;
 }
@@ -157,28 +161,64 @@ static const char *hint_of(int err)
 	}
 }
 
+static bool is_walk(const struct bpf_program *prog)
+{
+	const char *end = strrchr(bpf_program__name(prog), '_');
+
+	return end && !strcmp(end, "_walk");
+}
+
+/* Keeps a link: where it belongs, or not at all. */
+static int keep(struct bpf_link *link, struct bpf_link **links, size_t *count,
+		size_t room)
+{
+	if (!link)
+		return -errno;
+	if (*count == room) {
+		bpf_link__destroy(link);
+		return -E2BIG;
+	}
+	links[(*count)++] = link;
+	return 0;
+}
+
+static int attach_one(struct probe *p, struct bpf_program *prog)
+{
+	bool iter = !strncmp(bpf_program__section_name(prog), "iter", 4);
+
+	if (iter && is_walk(prog))
+		return keep(bpf_program__attach_iter(prog, NULL), p->walks,
+			    &p->walk_count, PROBE_WALKS);
+	if (iter)
+		return run_iter(prog);
+	return keep(bpf_program__attach(prog), p->links, &p->link_count, PROBE_LINKS);
+}
+
 static int attach(struct probe *p)
 {
 	struct bpf_program *prog;
 	int err;
 
 	bpf_object__for_each_program (prog, p->obj) {
-		struct bpf_link *link;
-
-		if (strncmp(bpf_program__section_name(prog), "iter", 4) == 0) {
-			err = run_iter(prog);
-			if (err)
-				return err;
+		if (!bpf_program__autoload(prog))
 			continue;
-		}
-		if (p->link_count == PROBE_LINKS)
-			return -E2BIG;
-		link = bpf_program__attach(prog);
-		if (!link)
-			return -errno;
-		p->links[p->link_count++] = link;
+		err = attach_one(p, prog);
+		if (err)
+			return err;
 	}
 	return 0;
+}
+
+int probe_walk(struct probe *p)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < p->walk_count; i++) {
+		int one = run_link(p->walks[i]);
+
+		err = err ? err : one;
+	}
+	return err;
 }
 
 void probe_open(struct probe *p, const struct probe_desc *desc, const struct cells *c,
@@ -233,6 +273,8 @@ void probe_close(struct probe *p)
 {
 	for (size_t i = 0; i < p->link_count; i++)
 		bpf_link__destroy(p->links[i]);
+	for (size_t i = 0; i < p->walk_count; i++)
+		bpf_link__destroy(p->walks[i]);
 	bpf_object__close(p->obj);
 	memset(p, 0, sizeof(*p));
 }

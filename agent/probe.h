@@ -11,7 +11,8 @@
 #include "cells.h"
 #include "probes.h"
 
-#define PROBE_LINKS 8
+#define PROBE_LINKS 12
+#define PROBE_WALKS 2
 
 enum probe_state { PROBE_DISABLED, PROBE_ATTACHED, PROBE_UNAVAILABLE };
 
@@ -22,6 +23,8 @@ struct probe {
 	struct bpf_object *obj;
 	struct bpf_link *links[PROBE_LINKS];
 	size_t link_count;
+	struct bpf_link *walks[PROBE_WALKS]; /* iterators, run at every export */
+	size_t walk_count;
 };
 
 /* "attached", "unavailable" or "disabled". */
@@ -35,10 +38,17 @@ int probe_params(const struct cells_plan *plan, struct params *params);
 
 /*
  * Loads and attaches. Programs are attached in the order of their file; an iterator is
- * run once, to its end, at its place. Afterwards p->state and p->reason tell.
+ * run once, to its end, at its place; but one named *_walk is kept for probe_walk().
+ * Afterwards p->state and p->reason tell.
  */
 void probe_open(struct probe *p, const struct probe_desc *desc, const struct cells *c,
 		const struct params *params);
+
+/*
+ * Runs the probe's walks, each to its end: they note what is under way (struct
+ * inflight_row) and what only a walk can see. -errno of the first that failed.
+ */
+int probe_walk(struct probe *p);
 
 /* Runs of our programs that the kernel skipped, because they were already running on
  * that CPU (bpf_prog_info.recursion_misses). */

@@ -6,13 +6,16 @@
 extern const unsigned char sched_bpf_o[], sched_bpf_o_end[];
 extern const unsigned char syscall_bpf_o[], syscall_bpf_o_end[];
 extern const unsigned char tcp_bpf_o[], tcp_bpf_o_end[];
+extern const unsigned char dns_bpf_o[], dns_bpf_o_end[];
+extern const unsigned char block_bpf_o[], block_bpf_o_end[];
+extern const unsigned char memory_bpf_o[], memory_bpf_o_end[];
 extern const unsigned char cgroup_bpf_o[], cgroup_bpf_o_end[];
 
 const struct probe_desc probe_descs[] = {
 	[PROBE_SCHED] = {
 		.name = "sched",
 		.hooks = "sched_switch, task_newtask, iter/task",
-		.help = "time that tasks wait for a CPU, context switches",
+		.help = "time that tasks wait for a CPU, whom for, context switches, migrations",
 		.elf = sched_bpf_o,
 		.elf_end = sched_bpf_o_end,
 	},
@@ -30,6 +33,28 @@ const struct probe_desc probe_descs[] = {
 		.help = "connects, responses, round-trip time, bytes, retransmits, resets",
 		.elf = tcp_bpf_o,
 		.elf_end = tcp_bpf_o_end,
+	},
+	[PROBE_DNS] = {
+		.name = "dns",
+		.hooks = "net_dev_queue, netif_receive_skb",
+		.help = "DNS lookups over UDP: duration, result, timeouts",
+		.elf = dns_bpf_o,
+		.elf_end = dns_bpf_o_end,
+	},
+	[PROBE_BLOCK] = {
+		.name = "block",
+		.hooks = "block_rq_issue, block_rq_complete",
+		.help = "block requests: duration in queue and device, errors",
+		.elf = block_bpf_o,
+		.elf_end = block_bpf_o_end,
+	},
+	[PROBE_MEMORY] = {
+		.name = "memory",
+		.hooks = "mm_vmscan_direct_reclaim_*, mm_vmscan_memcg_reclaim_*, "
+			 "mark_victim",
+		.help = "reclaim stalls, OOM kills",
+		.elf = memory_bpf_o,
+		.elf_end = memory_bpf_o_end,
 	},
 	[PROBE_CGROUP] = {
 		.name = "cgroup",

@@ -22,6 +22,21 @@ static const struct metric lost = {
 	METRIC_SUM,
 	.attrs = { "assay.probe", "assay.reason" },
 };
+static const struct metric bpf_runs = {
+	"assay.bpf.runs",
+	"{run}",
+	"Runs of a probe's programs.",
+	METRIC_SUM,
+	.attrs = { "assay.probe", "assay.program" },
+};
+static const struct metric bpf_run_time = {
+	"assay.bpf.run.time",
+	"s",
+	"Time in a probe's programs: one of 1024 runs is timed, net of the clock.",
+	METRIC_SUM,
+	.real = true,
+	.attrs = { "assay.probe", "assay.program" },
+};
 static const struct metric slot_usage = {
 	"assay.slot.usage",
 	"{slot}",
@@ -58,9 +73,10 @@ static const struct metric exported = {
 	.attrs = { "error.type" },
 };
 
-const struct metric *const self_metrics[] = { &probe_attached, &lost,	  &slot_usage,
-					      &slot_limit,     &map_size, &cpu_time,
-					      &memory_usage,   &exported };
+const struct metric *const self_metrics[] = {
+	&probe_attached, &lost,	    &bpf_runs, &bpf_run_time, &slot_usage,
+	&slot_limit,	 &map_size, &cpu_time, &memory_usage, &exported,
+};
 const size_t self_metric_count = COUNT(self_metrics);
 
 const char *loss_name(enum loss why)
@@ -74,6 +90,9 @@ const char *loss_name(enum loss why)
 		[LOSS_CLOCK_BACKWARDS] = "clock_backwards",
 		[LOSS_UNPAIRED] = "unpaired",
 		[LOSS_UNREADABLE] = "unreadable",
+		[LOSS_NO_STAMP] = "no_stamp",
+		[LOSS_STATE_FULL] = "state_full",
+		[LOSS_WALK_LIMIT] = "walk_limit",
 	};
 
 	_Static_assert(COUNT(names) == LOSS_COUNT, "one name for each reason");
@@ -110,9 +129,9 @@ static int add_u(const struct self *s, struct point_group *g, const struct metri
 }
 
 static int add_d(const struct self *s, struct point_group *g, const struct metric *m,
-		 const char *v0, double value)
+		 const char *v0, const char *v1, double value)
 {
-	struct point *p = add(s, g, m, v0, NULL);
+	struct point *p = add(s, g, m, v0, v1);
 
 	if (!p)
 		return -ENOMEM;
@@ -157,6 +176,35 @@ static int add_losses(const struct self *s, struct point_group *g,
 	return err;
 }
 
+/* What the programs cost, by their own counting. */
+static int add_runs(struct self *s, struct point_group *g, const struct self_facts *f)
+{
+	static const struct {
+		const char *name;
+		enum probe_id probe;
+	} programs[] = {
+#define PROGRAM_ROW(name, probe) { #name, PROBE_##probe },
+		PROGRAMS(PROGRAM_ROW)
+	};
+	struct cells_runs runs[PROGRAM_COUNT];
+	int err = cells_runs(f->cells, runs);
+
+	for (size_t i = 0; i < COUNT(programs) && !err; i++) {
+		const char *probe = probe_descs[programs[i].probe].name;
+
+		if (!runs[i].count)
+			continue;
+		/* a timed run may come out below 0, when the clock is slow for once */
+		if (runs[i].ns > s->run_ns[i])
+			s->run_ns[i] = runs[i].ns;
+		err = add_u(s, g, &bpf_runs, probe, programs[i].name, runs[i].count);
+		if (!err)
+			err = add_d(s, g, &bpf_run_time, probe, programs[i].name,
+				    s->run_ns[i] * 1e-9);
+	}
+	return err;
+}
+
 static uint64_t resident_bytes(void)
 {
 	unsigned long total, resident;
@@ -174,9 +222,9 @@ static int add_process(const struct self *s, struct point_group *g)
 	int err = 0;
 
 	if (!getrusage(RUSAGE_SELF, &ru)) {
-		err |= add_d(s, g, &cpu_time, "user",
+		err |= add_d(s, g, &cpu_time, "user", NULL,
 			     ru.ru_utime.tv_sec + ru.ru_utime.tv_usec * 1e-6);
-		err |= add_d(s, g, &cpu_time, "system",
+		err |= add_d(s, g, &cpu_time, "system", NULL,
 			     ru.ru_stime.tv_sec + ru.ru_stime.tv_usec * 1e-6);
 	}
 	err |= add_u(s, g, &memory_usage, NULL, NULL, resident_bytes());
@@ -200,6 +248,8 @@ int self_add(struct self *s, struct point_group *g, const struct self_facts *f)
 
 	if (!err)
 		err = add_losses(s, g, f);
+	if (!err)
+		err = add_runs(s, g, f);
 	if (!err)
 		err = add_u(s, g, &slot_usage, NULL, NULL, f->slots_used);
 	if (!err)

@@ -16,6 +16,15 @@ static const struct signal_desc {
 	SIGNALS(SIGNAL_DESC)
 };
 
+#define SIGNAL_HISTS(name, pool, values, shards) \
+	+((POOL_##pool == POOL_HIST) ? (values) : 0)
+#define SIGNAL_COUNTS(name, pool, values, shards) \
+	+((POOL_##pool == POOL_COUNT) ? (values) : 0)
+_Static_assert(SIGNALS(SIGNAL_HISTS) <= SNAPSHOT_HISTS, "room for all histograms");
+_Static_assert(SIGNALS(SIGNAL_COUNTS) <= SNAPSHOT_COUNTS, "room for all counters");
+
+#define CULPRIT_OTHER "_OTHER"
+
 enum slot_state { SLOT_EMPTY, SLOT_LIVE, SLOT_QUARANTINE };
 
 struct slot {
@@ -36,6 +45,7 @@ struct snapshot {
 	struct slot *slots;
 	struct hist_cell **seen_hists; /* by cell number: what we added so far */
 	struct count_cell **seen_counts;
+	struct culprit_row **seen_culprits; /* by slot of the victim */
 	struct open_cell *opens;
 	size_t open_count;
 	uint32_t open_gen;
@@ -65,6 +75,10 @@ static void workload_free(struct workload *w)
 		return;
 	for (size_t i = 0; i < SNAPSHOT_HISTS; i++)
 		free(w->hists[i]);
+	for (size_t i = 0; i < w->open_count; i++)
+		free(w->opens[i].hist);
+	for (size_t i = 0; i < w->culprit_count; i++)
+		free(w->culprits[i].name);
 	free(w->opens);
 	free(w->path);
 	free(w->instance);
@@ -144,7 +158,9 @@ int snapshot_open(struct cells *c, struct cgroups *g, struct snapshot **out)
 	s->slots = calloc(c->plan.slots, sizeof(*s->slots));
 	s->seen_hists = calloc(c->plan.hists, sizeof(*s->seen_hists));
 	s->seen_counts = calloc(c->plan.counts, sizeof(*s->seen_counts));
-	if (!s->slots || !s->seen_hists || !s->seen_counts || add_fixed(s)) {
+	s->seen_culprits = calloc(c->plan.slots, sizeof(*s->seen_culprits));
+	if (!s->slots || !s->seen_hists || !s->seen_counts || !s->seen_culprits ||
+	    add_fixed(s)) {
 		snapshot_close(s);
 		return -ENOMEM;
 	}
@@ -272,8 +288,11 @@ static int add_open(struct snapshot *s, struct workload *w, const struct open_ce
 			return -ENOMEM;
 		w->opens = t;
 		t = &w->opens[w->open_count++];
-		*t = (struct open_total){ o->key.signal, o->key.attr, 0 };
+		*t =
+		    (struct open_total){ .signal = o->key.signal, .attr = o->key.attr };
 	}
+	if (cells_open_pool(o->key.signal) == POOL_HIST)
+		return add_hist(s, o->cell, &t->hist);
 	return add_count(s, o->cell, &t->value, 1);
 }
 
@@ -301,17 +320,97 @@ static struct workload *owner_of(struct snapshot *s, uint32_t i)
 	return slot->workload ? slot->workload : s->workloads[SLOT_UNKNOWN];
 }
 
+/* The entry of a culprit; when there are too many, that of all further ones. */
+static struct culprit_total *find_culprit(struct workload *w, const char *name)
+{
+	struct culprit_total *c;
+
+	for (size_t i = 0; i < w->culprit_count; i++)
+		if (!strcmp(w->culprits[i].name, name))
+			return &w->culprits[i];
+	if (w->culprit_count >= CULPRIT_NAMES && strcmp(name, CULPRIT_OTHER))
+		return find_culprit(w, CULPRIT_OTHER);
+	c = &w->culprits[w->culprit_count];
+	c->name = strdup(name);
+	if (!c->name)
+		return NULL;
+	c->ns = 0;
+	w->culprit_count++;
+	return c;
+}
+
+static const char *culprit_name(struct snapshot *s, uint32_t key)
+{
+	struct workload *w;
+
+	if (!key)
+		return CULPRIT_OTHER;
+	if (key == CULPRIT_IDLE + 1)
+		return "idle";
+	w = key <= s->cells->plan.slots ? owner_of(s, key - 1) : NULL;
+	if (!w)
+		w = s->workloads[SLOT_UNKNOWN];
+	return w->path ? w->path : w->id.name;
+}
+
+/* As cells: what was added since we last looked belongs to the owners of now. */
+static int read_culprits(struct snapshot *s, uint32_t slot, struct workload *w)
+{
+	const volatile struct culprit_row *row = &s->cells->culprits[slot];
+	struct culprit_row *seen = s->seen_culprits[slot];
+
+	for (int i = 0; i <= CULPRITS; i++) {
+		uint32_t key = i < CULPRITS ? row->key[i] : 0;
+		uint64_t ns = row->ns[i];
+		struct culprit_total *c;
+
+		if (ns == (seen ? seen->ns[i] : 0))
+			continue;
+		if (!seen)
+			seen = s->seen_culprits[slot] = calloc(1, sizeof(*seen));
+		c = seen ? find_culprit(w, culprit_name(s, key)) : NULL;
+		if (!c)
+			return -ENOMEM;
+		c->ns += ns - seen->ns[i];
+		seen->ns[i] = ns;
+	}
+	return 0;
+}
+
+void snapshot_clear_inflight(struct snapshot *s)
+{
+	memset(s->cells->inflights, 0,
+	       s->cells->plan.slots * sizeof(*s->cells->inflights));
+}
+
+/* What is under way is of this moment: the oldest in all slots of the workload. */
+static void read_inflight(struct snapshot *s, uint32_t slot, struct workload *w)
+{
+	const volatile struct inflight_row *row = &s->cells->inflights[slot];
+
+	for (int i = 0; i < INFLIGHT_COUNT; i++)
+		if (row->age[i] > w->inflight_ns[i])
+			w->inflight_ns[i] = row->age[i];
+}
+
 int snapshot_read(struct snapshot *s)
 {
 	int err = 0;
+
+	for (size_t i = 0; i < s->count; i++)
+		memset(s->workloads[i]->inflight_ns, 0,
+		       sizeof(s->workloads[i]->inflight_ns));
 
 	s->time_ns = now_wall_ns();
 	cgroups_refresh(s->cgroups);
 	for (uint32_t i = 0; i < s->cells->plan.slots; i++) {
 		struct workload *w = owner_of(s, i);
 
-		if (w)
-			err |= read_row(s, i, w);
+		if (!w)
+			continue;
+		err |= read_row(s, i, w);
+		err |= read_culprits(s, i, w);
+		read_inflight(s, i, w);
 	}
 	err |= list_opens(s);
 	for (size_t i = 0; i < s->open_count; i++) {
@@ -321,6 +420,21 @@ int snapshot_read(struct snapshot *s)
 			err |= add_open(s, w, &s->opens[i]);
 	}
 	return err ? -ENOMEM : 0;
+}
+
+/*
+ * Frees the places that a slot has as a culprit and as a victim. Its times stay, as
+ * cells do: only the difference counts.
+ */
+static void free_culprits(struct snapshot *s, uint32_t slot)
+{
+	struct culprit_row *rows = s->cells->culprits;
+
+	memset(rows[slot].key, 0, sizeof(rows[slot].key));
+	for (uint32_t i = 0; i < s->cells->plan.slots; i++)
+		for (int k = 0; k < CULPRITS; k++)
+			if (rows[i].key[k] == slot + 1)
+				rows[i].key[k] = 0;
 }
 
 /* Gives a slot and its cells back. The caller has read them for the last time. */
@@ -343,10 +457,11 @@ static void free_slot(struct snapshot *s, uint32_t i)
 		if (o->key.slot != i)
 			continue;
 		if (bpf_map_delete_elem(s->cells->fds[MAP_OPENS], &o->key) == 0)
-			cells_free(s->cells, POOL_COUNT, o->cell);
+			cells_free(s->cells, cells_open_pool(o->key.signal), o->cell);
 		s->open_gen = 0; /* list them anew */
 	}
 	memset(row->open_used, 0, sizeof(row->open_used));
+	free_culprits(s, i);
 	__atomic_store_n(&s->cells->owners[i], OWNER_FREE, __ATOMIC_RELEASE);
 	__atomic_fetch_add(&s->cells->control->free_gen, 1, __ATOMIC_RELEASE);
 	s->slots[i] = (struct slot){ 0 };
@@ -440,6 +555,10 @@ void snapshot_close(struct snapshot *s)
 	if (s->seen_counts)
 		for (uint32_t i = 0; i < s->cells->plan.counts; i++)
 			free(s->seen_counts[i]);
+	if (s->seen_culprits)
+		for (uint32_t i = 0; i < s->cells->plan.slots; i++)
+			free(s->seen_culprits[i]);
+	free(s->seen_culprits);
 	free(s->seen_hists);
 	free(s->seen_counts);
 	free(s->opens);

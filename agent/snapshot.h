@@ -15,12 +15,22 @@
 #include "workload.h"
 
 /* Values of all histogram, and of all counter signals: shards are folded. */
-#define SNAPSHOT_HISTS	16
-#define SNAPSHOT_COUNTS 4
+#define SNAPSHOT_HISTS	24
+#define SNAPSHOT_COUNTS 8
 
 struct open_total {
-	uint32_t signal, attr; /* enum open_signal; errno or OPEN_OTHER */
+	uint32_t signal, attr; /* enum open_signal; errno, device or OPEN_OTHER */
 	uint64_t value;
+	struct hist *hist; /* of the signals from OPEN_HIST on, else NULL */
+	char name[32];	   /* room for metrics.c to write the value's name */
+};
+
+#define CULPRIT_NAMES 32 /* per workload; the rest is _OTHER */
+
+/* For how long somebody had the CPU that the workload's tasks waited for. */
+struct culprit_total {
+	char *name; /* its cgroup path, or the name of a workload without one */
+	uint64_t ns;
 };
 
 struct workload {
@@ -33,6 +43,9 @@ struct workload {
 	uint64_t counts[SNAPSHOT_COUNTS][LANES];
 	struct open_total *opens;
 	size_t open_count;
+	struct culprit_total culprits[CULPRIT_NAMES + 1];
+	size_t culprit_count;
+	uint64_t inflight_ns[INFLIGHT_COUNT]; /* 0: nothing under way */
 };
 
 struct snapshot;
@@ -41,6 +54,8 @@ struct snapshot;
 int snapshot_open(struct cells *c, struct cgroups *g, struct snapshot **out);
 /* Reads all cells. -ENOMEM: some differences wait for the next reading. */
 int snapshot_read(struct snapshot *s);
+/* Forgets what was under way: call before the walks that note it anew. */
+void snapshot_clear_inflight(struct snapshot *s);
 /*
  * Looks for cgroups that are gone: their slots go into quarantine; those that were in
  * quarantine at the last call are read once more and freed with their cells.

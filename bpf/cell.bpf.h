@@ -29,7 +29,10 @@ SHARED_ARRAY(hists, struct hist_cell);
 SHARED_ARRAY(counts, struct count_cell);
 SHARED_ARRAY(free_hists, __u64);
 SHARED_ARRAY(free_counts, __u64);
-SHARED_ARRAY(control, struct control);
+SHARED_ARRAY(inflights, struct inflight_row);
+
+/* A section of its own is a map of its own, and needs no look-up: see cells_reuse(). */
+struct control control SEC(".data.control");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -45,13 +48,6 @@ struct {
 	__type(value, __u32);
 } opens SEC(".maps");
 
-static __always_inline struct control *control_get(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&control, &zero);
-}
-
 static __always_inline struct cpu_state *cpu_get(void)
 {
 	__u32 zero = 0;
@@ -62,11 +58,50 @@ static __always_inline struct cpu_state *cpu_get(void)
 /* Counts a loss of this probe. PROBE_ID is the file's own. */
 static __always_inline void lose(enum loss why)
 {
-	struct control *c = control_get();
-
-	if (c)
-		__sync_fetch_and_add(&c->lost[PROBE_ID][why], 1);
+	__sync_fetch_and_add(&control.lost[PROBE_ID][why], 1);
 }
+
+/* Whether this probe is switched on, and since when: see struct tune. */
+static __always_inline __u32 enabled_now(void)
+{
+	return *(volatile __u32 *)&control.tune[PROBE_ID].enabled;
+}
+
+/*
+ * Counts a run of a program. Returns 0, or for the one that is timed when it began,
+ * later by what a reading of the clock takes.
+ */
+static __always_inline __u64 run_begin(enum program prog)
+{
+	struct cpu_state *cpu = cpu_get();
+	__u64 before, now;
+
+	if (!cpu)
+		return 0;
+	if (++cpu->runs[prog].count & ((1 << RUN_SAMPLE_LOG2) - 1))
+		return 0;
+	before = bpf_ktime_get_ns();
+	now = bpf_ktime_get_ns();
+	return now + (now - before);
+}
+
+static __noinline void run_timed(enum program prog, __u64 began)
+{
+	struct cpu_state *cpu = cpu_get();
+
+	if (cpu && prog < PROGRAM_COUNT)
+		cpu->runs[prog].ns += (bpf_ktime_get_ns() - began) << RUN_SAMPLE_LOG2;
+}
+
+/* The body of a program: counted, timed, and left out when the probe is off. */
+#define RUN(prog, call)                                    \
+	({                                                 \
+		__u64 began_ = run_begin(PROGRAM_##prog);  \
+		int ret_ = enabled_now() ? (call) : 0;     \
+		if (began_)                                \
+			run_timed(PROGRAM_##prog, began_); \
+		ret_;                                      \
+	})
 
 /*
  * The slot of a cgroup id: looked up by open addressing, claimed by compare-and-swap
@@ -94,12 +129,16 @@ static __noinline __u32 slot_claim(__u64 id)
 		if (freed)
 			break;
 		seen = __sync_val_compare_and_swap(owner, OWNER_NEVER, id);
+		if (seen == OWNER_NEVER)
+			__sync_fetch_and_add(&control.claims, 1);
 		if (seen == OWNER_NEVER || seen == id)
 			return at;
 	}
 	owner = freed ? bpf_map_lookup_elem(&owners, &freed) : 0;
 	if (owner) {
 		seen = __sync_val_compare_and_swap(owner, OWNER_FREE, id);
+		if (seen == OWNER_FREE)
+			__sync_fetch_and_add(&control.claims, 1);
 		if (seen == OWNER_FREE || seen == id)
 			return freed;
 	}
@@ -115,7 +154,6 @@ static __noinline __u32 slot_claim(__u64 id)
 static __always_inline __u32 slot_of(struct cpu_state *cpu, __u64 id)
 {
 	__u32 at = id & (CACHE_SIZE - 1), slot;
-	struct control *c;
 	__u64 *owner;
 
 	if (id < OWNER_FIRST_ID)
@@ -124,17 +162,13 @@ static __always_inline __u32 slot_of(struct cpu_state *cpu, __u64 id)
 		return SLOT_UNKNOWN;
 	if (cpu->cache[at].id == id) {
 		slot = cpu->cache[at].slot;
-		if (slot == SLOT_OVERFLOW) {
-			c = control_get();
-			if (c && c->free_gen == cpu->cache[at].gen)
-				return slot;
-		}
+		if (slot == SLOT_OVERFLOW && control.free_gen == cpu->cache[at].gen)
+			return slot;
 		owner = bpf_map_lookup_elem(&owners, &slot);
 		if (owner && *owner == id)
 			return slot;
 	}
-	c = control_get();
-	cpu->cache[at].gen = c ? c->free_gen : 0;
+	cpu->cache[at].gen = control.free_gen;
 	slot = slot_claim(id);
 	cpu->cache[at].slot = slot;
 	cpu->cache[at].id = id;
@@ -152,15 +186,14 @@ static __always_inline __u32 slot_of_task(struct cpu_state *cpu, struct task_str
 /* Takes a cell number from the pool's free list; 0: it is empty. */
 static __always_inline __u32 cell_take(struct cpu_state *cpu, __u32 pool)
 {
-	struct control *c = control_get();
 	__u64 *free_cell;
 	__u32 n;
 
 	n = __sync_lock_test_and_set(&cpu->spare[pool], 0);
-	if (n || !c || (__s32)(c->cell_limit[pool] - c->cell_next[pool]) <= 0)
+	if (n || (__s32)(control.cell_limit[pool] - control.cell_next[pool]) <= 0)
 		return n;
-	n = __sync_fetch_and_add(&c->cell_next[pool], 1);
-	if ((__s32)(c->cell_limit[pool] - n) <= 0)
+	n = __sync_fetch_and_add(&control.cell_next[pool], 1);
+	if ((__s32)(control.cell_limit[pool] - n) <= 0)
 		return 0;
 	n &= params.cells[pool] - 1;
 	free_cell = pool == POOL_HIST ? bpf_map_lookup_elem(&free_hists, &n)
@@ -271,16 +304,21 @@ static __always_inline void count_add(__u32 slot, __u32 series, __u32 lane, __u6
 #define SERIES_HOT(cpu, name, value) \
 	(SERIES_##name + (value)*SHARDS_MAX + ((cpu)->shard & (SHARDS_MAX - 1)))
 
+/* The pool of an open signal's cells. */
+static __always_inline __u32 open_pool(__u32 signal)
+{
+	return signal >= OPEN_HIST ? POOL_HIST : POOL_COUNT;
+}
+
 /* Makes the cell of an open value: at most OPEN_MAX of them, then OPEN_OTHER. */
 static __noinline __u32 open_claim(__u32 slot, __u32 signal, __u32 attr)
 {
 	struct open_key key = { .slot = slot, .signal = signal, .attr = attr };
 	struct series_row *row = bpf_map_lookup_elem(&rows, &slot);
 	struct cpu_state *cpu = cpu_get();
-	struct control *c = control_get();
-	__u32 n, *cell;
+	__u32 n, *cell, pool = open_pool(signal);
 
-	if (!row || !cpu || !c || signal >= OPEN_COUNT)
+	if (!row || !cpu || signal >= OPEN_COUNT)
 		return 0;
 	if (attr != OPEN_OTHER &&
 	    __sync_fetch_and_add(&row->open_used[signal], 1) >= OPEN_MAX) {
@@ -289,39 +327,53 @@ static __noinline __u32 open_claim(__u32 slot, __u32 signal, __u32 attr)
 		if (cell)
 			return *cell;
 	}
-	n = cell_take(cpu, POOL_COUNT);
+	n = cell_take(cpu, pool);
 	if (!n)
 		return 0;
 	if (bpf_map_update_elem(&opens, &key, &n, BPF_NOEXIST)) {
-		__sync_lock_test_and_set(&cpu->spare[POOL_COUNT], n);
+		__sync_lock_test_and_set(&cpu->spare[pool & 1], n);
 		cell = bpf_map_lookup_elem(&opens, &key); /* lost a race, or full */
 		return cell ? *cell : 0;
 	}
-	__sync_fetch_and_add(&c->open_gen, 1);
+	__sync_fetch_and_add(&control.open_gen, 1);
 	return n;
 }
 
 /*
- * Counts one event with an open attribute (an errno). Uses a preallocated hash map:
- * not for hooks that run under the scheduler's lock.
+ * The cell of an open value; when there is no place for it, the overflow slot's
+ * _OTHER, which always exists. Uses a preallocated hash map: not for hooks that run
+ * under the scheduler's lock.
  */
-static __always_inline void open_add(__u32 slot, __u32 signal, __u32 attr)
+static __always_inline __u32 open_cell(__u32 slot, __u32 signal, __u32 attr)
 {
 	struct open_key key = { .slot = slot, .signal = signal, .attr = attr };
 	__u32 *cell = bpf_map_lookup_elem(&opens, &key), n;
-	struct count_cell *c;
 
 	n = cell ? *cell : open_claim(slot, signal, attr);
-	if (!n) { /* no cell or no place: the overflow slot's _OTHER always exists */
-		lose(LOSS_OPEN_FULL);
-		key.slot = SLOT_OVERFLOW;
-		key.attr = OPEN_OTHER;
-		cell = bpf_map_lookup_elem(&opens, &key);
-		n = cell ? *cell : 0;
-	}
-	c = bpf_map_lookup_elem(&counts, &n);
-	if (c && n)
-		__sync_fetch_and_add(&c->lane[0], 1);
+	if (n)
+		return n;
+	lose(LOSS_OPEN_FULL);
+	key.slot = SLOT_OVERFLOW;
+	key.attr = OPEN_OTHER;
+	cell = bpf_map_lookup_elem(&opens, &key);
+	return cell ? *cell : 0;
+}
+
+/* Counts events with an open attribute (an errno). */
+static __always_inline void open_add(__u32 slot, __u32 signal, __u32 attr, __u64 by)
+{
+	count_put(open_cell(slot, signal, attr), 0, by, false);
+}
+
+/* Notes the age of something that is under way; only for walks. */
+static __always_inline void inflight_note(__u32 slot, __u32 what, __u64 age)
+{
+	struct inflight_row *row = bpf_map_lookup_elem(&inflights, &slot);
+
+	if ((__s64)age <= 0 || age < control.tune[PROBE_ID].inflight_ns)
+		return;
+	if (row && what < INFLIGHT_COUNT && age > row->age[what])
+		row->age[what] = age;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -38,15 +38,20 @@
  * Signals with a fixed set of attribute values: NAME, pool, values, shards. The
  * kernel's row of a slot has one word for each value and shard.
  */
-#define SIGNALS(X)                                                 \
-	X(SCHED_WAIT, HIST, 2, SHARDS_MAX)   /* enum wait_cause */ \
-	X(SCHED_COUNT, COUNT, 1, SHARDS_MAX) /* enum sched_lane */ \
-	X(SYSCALL, HIST, 8, SHARDS_MAX)	     /* enum call_class */ \
-	X(TCP_RESPONSE, HIST, 2, SHARDS_MAX) /* enum tcp_role */   \
-	X(TCP_CONNECT, HIST, 1, 1)                                 \
-	X(TCP_RTT, HIST, 1, 1)                                     \
-	X(TCP_COUNT, COUNT, 1, SHARDS_MAX) /* enum tcp_lane */     \
-	X(TCP_CONN, COUNT, 2, 1)	   /* enum tcp_role; enum conn_lane */
+#define SIGNALS(X)                                                             \
+	X(SCHED_WAIT, HIST, 2, SHARDS_MAX)   /* enum wait_cause */             \
+	X(SCHED_COUNT, COUNT, 1, SHARDS_MAX) /* enum sched_lane */             \
+	X(SYSCALL, HIST, 8, SHARDS_MAX)	     /* enum call_class */             \
+	X(TCP_RESPONSE, HIST, 2, SHARDS_MAX) /* enum tcp_role */               \
+	X(TCP_CONNECT, HIST, 1, 1)                                             \
+	X(TCP_RTT, HIST, 1, 1)                                                 \
+	X(TCP_COUNT, COUNT, 1, SHARDS_MAX) /* enum tcp_lane */                 \
+	X(TCP_CONN, COUNT, 2, 1)	   /* enum tcp_role; enum conn_lane */ \
+	X(TCP_ACCEPT, HIST, 1, 1)                                              \
+	X(DNS_LOOKUP, HIST, 6, 1) /* enum dns_result */                        \
+	X(DNS_COUNT, COUNT, 1, 1) /* enum dns_lane */                          \
+	X(RECLAIM, HIST, 1, 1)                                                 \
+	X(MEMORY_COUNT, COUNT, 1, 1) /* enum memory_lane */
 
 #define SIGNAL_SERIES(name, pool, values, shards) \
 	SERIES_##name, SERIES_##name##_LAST = SERIES_##name + (values) * (shards)-1,
@@ -57,15 +62,19 @@ enum series { SIGNALS(SIGNAL_SERIES) SERIES_COUNT };
 enum signal { SIGNALS(SIGNAL_ENUM) SIGNAL_COUNT };
 #undef SIGNAL_ENUM
 
-/* Signals whose attribute is an open set (errno): a hash leads to the cell. */
+/* Signals whose attribute is an open set (errno, device): a hash leads to the cell. */
 enum open_signal {
 	OPEN_SYSCALL_ERROR, /* + enum call_class */
 	OPEN_CONNECT_ERROR = OPEN_SYSCALL_ERROR + 8,
-	OPEN_COUNT,
+	OPEN_BLOCK_ERROR,
+	OPEN_HIST,			  /* from here on the cells are histograms */
+	OPEN_BLOCK_OPERATION = OPEN_HIST, /* + enum block_direction; device number */
+	OPEN_BLOCK_DEVICE = OPEN_BLOCK_OPERATION + 5, /* the same */
+	OPEN_COUNT = OPEN_BLOCK_DEVICE + 5,
 };
 
 enum wait_cause { WAIT_CONTENTION, WAIT_THROTTLED };
-enum sched_lane { SCHED_VOLUNTARY, SCHED_INVOLUNTARY };
+enum sched_lane { SCHED_VOLUNTARY, SCHED_INVOLUNTARY, SCHED_MIGRATIONS };
 
 enum call_class {
 	CALL_FILE,
@@ -86,6 +95,9 @@ enum tcp_lane {
 	TCP_RETRANSMITS,
 	TCP_RESETS_RX,
 	TCP_RESETS_TX,
+	TCP_SYN_RETRANSMITS,  /* of connects; they are in TCP_RETRANSMITS too */
+	TCP_ACCEPTED,	      /* accept calls that returned a connection */
+	TCP_ACCEPT_OVERFLOWS, /* connections that found an accept queue full */
 };
 enum conn_lane {
 	CONN_OPENED,	       /* became established while we watched */
@@ -93,6 +105,61 @@ enum conn_lane {
 	CONN_CLOSED,	       /* of both */
 	CONN_UNANSWERED_RESET, /* a request was open when the connection was reset */
 	CONN_UNANSWERED_CLOSE, /* ... when it was closed */
+};
+
+enum dns_result {
+	DNS_OK,
+	DNS_NXDOMAIN,
+	DNS_SERVFAIL,
+	DNS_REFUSED,
+	DNS_TIMEOUT, /* no answer in tune.timeout_ns */
+	DNS_OTHER,   /* all further response codes */
+	DNS_RESULTS,
+};
+_Static_assert(DNS_RESULTS == 6, "SIGNALS has room for them");
+enum dns_lane { DNS_RESENT };
+
+enum block_direction {
+	BLOCK_READ,
+	BLOCK_WRITE,
+	BLOCK_FLUSH,
+	BLOCK_DISCARD,
+	BLOCK_OTHER,
+	BLOCK_DIRECTIONS,
+};
+_Static_assert(BLOCK_DIRECTIONS == 5, "enum open_signal has room for them");
+
+enum memory_lane { MEMORY_OOM_KILLS };
+
+/* What can be under way: the oldest of each is told at every export. */
+enum inflight {
+	INFLIGHT_SYSCALL,				 /* + enum call_class */
+	INFLIGHT_WAIT = INFLIGHT_SYSCALL + CALL_CLASSES, /* for a CPU */
+	INFLIGHT_CONNECT,
+	INFLIGHT_TCP, /* + enum tcp_role: a request without an answer yet */
+	INFLIGHT_BLOCK = INFLIGHT_TCP + 2,
+	INFLIGHT_DNS,
+	INFLIGHT_RECLAIM,
+	INFLIGHT_COUNT,
+};
+
+/*
+ * Ages in ns of a slot's oldest operations, 0: none. Written by the walks that the
+ * agent runs, one at a time, after it has zeroed them.
+ */
+struct inflight_row {
+	__u64 age[INFLIGHT_COUNT];
+};
+
+/*
+ * Who ran on the CPU while a slot's tasks waited: the ns of each culprit. A key is a
+ * slot + 1, 0 is a free place; one that finds no place counts in the last, without key.
+ */
+#define CULPRITS     16
+#define CULPRIT_IDLE 0xfffe /* nobody: the CPU was idle */
+struct culprit_row {
+	__u32 key[CULPRITS];
+	__u64 ns[CULPRITS + 1];
 };
 
 #define CONNECT_ABORTED 0 /* "errno" of a connect that the application gave up */
@@ -135,20 +202,86 @@ enum loss {
 	LOSS_CLOCK_BACKWARDS, /* events not counted: the difference was negative */
 	LOSS_UNPAIRED,	      /* exits without an enter */
 	LOSS_UNREADABLE,      /* events not counted: a kernel read failed */
+	LOSS_NO_STAMP,	      /* the kernel did not stamp its beginning: no duration */
+	LOSS_STATE_FULL,      /* events not counted: no place for their beginning */
+	LOSS_WALK_LIMIT,      /* tasks or descriptors that a walk left out */
 	LOSS_COUNT,
 };
 
-enum probe_id { PROBE_SCHED, PROBE_SYSCALL, PROBE_TCP, PROBE_CGROUP, PROBE_COUNT };
+enum probe_id {
+	PROBE_SCHED,
+	PROBE_SYSCALL,
+	PROBE_TCP,
+	PROBE_DNS,
+	PROBE_BLOCK,
+	PROBE_MEMORY,
+	PROBE_CGROUP,
+	PROBE_COUNT,
+};
+
+/*
+ * Parameters of a probe that change while it runs; the agent writes them. Sampling
+ * skips durations, and each that is taken counts for all of its 2^sample_log2: sums and
+ * counts stay right on average, state that must be followed always is.
+ */
+struct tune {
+	/*
+	 * 0: its programs return at once. Else a number that is another each time it
+	 * is switched on: what was noted under an earlier one is out of date.
+	 */
+	__u32 enabled;
+	__u32 sample_log2; /* one of 2^n durations is taken */
+	__u64 inflight_ns; /* operations younger than this are not told as in flight */
+	__u64 timeout_ns;  /* after this nothing is waited for any more (dns) */
+};
 
 /* The one small struct that both sides write. */
 struct control {
-	__u32 cell_next[POOLS];	 /* the kernel's: next entry of the free list */
-	__u32 cell_limit[POOLS]; /* the agent's: end of the free list */
 	/* the agent's: grows when a slot leaves its owner, and when it becomes free */
 	__u32 free_gen;
+	__u32 pad;
+	struct tune tune[PROBE_COUNT];
+	/* in cache lines of their own: those above are read by every event */
+	__u32 cell_next[POOLS]
+	    __attribute__((aligned(64))); /* the kernel's: next
+					     entry of the free list */
+	__u32 cell_limit[POOLS];	  /* the agent's: end of the free list */
 	__u32 open_gen; /* the kernel's: grows with every new open value */
+	__u32 claims;	/* the kernel's: slots claimed so far */
 	__u64 lost[PROBE_COUNT][LOSS_COUNT];
 };
+
+/*
+ * Programs: NAME, probe. Each counts its runs, and times one of RUN_SAMPLE of them; the
+ * kernel never enters a program that runs on the same CPU already, so the numbers of a
+ * CPU have one writer.
+ */
+#define PROGRAMS(X)                   \
+	X(sched_switch, SCHED)        \
+	X(sched_newtask, SCHED)       \
+	X(syscall_enter, SYSCALL)     \
+	X(syscall_exit, SYSCALL)      \
+	X(tcp_state, TCP)             \
+	X(tcp_gone, TCP)              \
+	X(tcp_reset_sent, TCP)        \
+	X(tcp_reset_received, TCP)    \
+	X(tcp_segment_in, TCP)        \
+	X(tcp_packet_out, TCP)        \
+	X(dns_packet_in, DNS)         \
+	X(dns_packet_out, DNS)        \
+	X(block_issue, BLOCK)         \
+	X(block_complete, BLOCK)      \
+	X(memory_begin, MEMORY)       \
+	X(memory_end, MEMORY)         \
+	X(memory_memcg_begin, MEMORY) \
+	X(memory_memcg_end, MEMORY)   \
+	X(memory_victim, MEMORY)      \
+	X(cgroup_mkdir, CGROUP)
+
+#define PROGRAM_ENUM(name, probe) PROGRAM_##name,
+enum program { PROGRAMS(PROGRAM_ENUM) PROGRAM_COUNT };
+#undef PROGRAM_ENUM
+#define RUN_SAMPLE_LOG2 10
 
 /*
  * The arguments of sched_switch: preempt, prev, next; with prev_state at the end
@@ -172,6 +305,10 @@ struct cpu_state {
 	__u32 shard;
 	__u32 spare[POOLS];
 	__u32 pad;
+	struct {
+		__u64 count;
+		__s64 ns; /* of the timed ones, times RUN_SAMPLE, net of the clock */
+	} runs[PROGRAM_COUNT];
 	struct {
 		__u64 id;
 		__u32 slot;

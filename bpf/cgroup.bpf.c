@@ -11,8 +11,7 @@
 SHARED_ARRAY(cgroup_ring, struct cgroup_names);
 
 /* Arguments: cgroup, path in its own hierarchy (kernel/cgroup/cgroup.c). */
-SEC("tp_btf/cgroup_mkdir")
-int cgroup_mkdir(unsigned long long *ctx)
+static __always_inline int on_mkdir(unsigned long long *ctx)
 {
 	struct cgroup *cgrp = (void *)ctx[0];
 	struct cgroup_names *names;
@@ -33,4 +32,10 @@ int cgroup_mkdir(unsigned long long *ctx)
 		lose(LOSS_UNREADABLE);
 	__sync_fetch_and_add(&n->seq, 1);
 	return 0;
+}
+
+SEC("tp_btf/cgroup_mkdir")
+int cgroup_mkdir(unsigned long long *ctx)
+{
+	return RUN(cgroup_mkdir, on_mkdir(ctx));
 }

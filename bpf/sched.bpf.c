@@ -61,7 +61,6 @@ static __always_inline struct sched_slot *sched_slot_of(struct sched_cache *cach
 							struct task_struct *task)
 {
 	__u64 id = OWNER_RESERVED; /* kernel threads */
-	struct control *c = control_get();
 	struct sched_slot *e;
 	struct cpu_state *cpu;
 
@@ -71,10 +70,10 @@ static __always_inline struct sched_slot *sched_slot_of(struct sched_cache *cach
 			id = OWNER_ROOT;
 	}
 	e = &cache->entry[id & (CACHE_SIZE - 1)];
-	if (e->id == id && c && e->gen == c->free_gen)
+	if (e->id == id && e->gen == control.free_gen)
 		return e;
 	cpu = cpu_get();
-	e->gen = c ? c->free_gen : 0;
+	e->gen = control.free_gen;
 	e->waits = 0;
 	e->switches = 0;
 	e->id = id;
@@ -97,15 +96,18 @@ static __always_inline __u32 sched_cell(__u32 slot, __u32 series, __u32 pool,
 	return n;
 }
 
-SEC("tp_btf/task_newtask")
-int sched_newtask(unsigned long long *ctx)
+static __always_inline int make_storage(struct task_struct *task)
 {
-	struct task_struct *task = (void *)ctx[0];
-
 	if (!bpf_task_storage_get(&sched_tasks, task, 0,
 				  BPF_LOCAL_STORAGE_GET_F_CREATE))
 		lose(LOSS_NO_STORAGE);
 	return 0;
+}
+
+SEC("tp_btf/task_newtask")
+int sched_newtask(unsigned long long *ctx)
+{
+	return RUN(sched_newtask, make_storage((void *)ctx[0]));
 }
 
 SEC("iter/task")
@@ -113,10 +115,7 @@ int sched_tasks_iter(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
 
-	if (task && !bpf_task_storage_get(&sched_tasks, task, 0,
-					  BPF_LOCAL_STORAGE_GET_F_CREATE))
-		lose(LOSS_NO_STORAGE);
-	return 0;
+	return task ? make_storage(task) : 0;
 }
 
 static __always_inline void count_wait(struct sched_cache *cache,
@@ -175,8 +174,7 @@ static __always_inline void count_switch(struct sched_cache *cache,
 		  params.own_shards);
 }
 
-SEC("tp_btf/sched_switch")
-int sched_switch(unsigned long long *ctx)
+static __always_inline int on_switch(unsigned long long *ctx)
 {
 	struct task_struct *prev, *next;
 	struct sched_cache *cache;
@@ -203,4 +201,10 @@ int sched_switch(unsigned long long *ctx)
 	if (next->pid)
 		count_wait(cache, next);
 	return 0;
+}
+
+SEC("tp_btf/sched_switch")
+int sched_switch(unsigned long long *ctx)
+{
+	return RUN(sched_switch, on_switch(ctx));
 }

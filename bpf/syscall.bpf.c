@@ -110,14 +110,13 @@ static __noinline __u32 call_cell_claim(struct call *call, struct task_struct *t
 					__u32 class)
 {
 	struct cpu_state *cpu = cpu_get();
-	struct control *c = control_get();
 	__u64 id = task_cgroup_id(task);
 	__u32 n, series, here = bpf_get_smp_processor_id();
 
-	if (!cpu || !c)
+	if (!cpu)
 		return 0;
-	if (call->id != id || call->cpu != here || call->gen != c->free_gen) {
-		call->gen = c->free_gen;
+	if (call->id != id || call->cpu != here || call->gen != control.free_gen) {
+		call->gen = control.free_gen;
 		call->cpu = here;
 		call->id = id;
 		call->slot = slot_of_task(cpu, task);
@@ -134,10 +133,9 @@ static __noinline __u32 call_cell_claim(struct call *call, struct task_struct *t
 static __always_inline __u32 call_cell(struct call *call, struct task_struct *task,
 				       __u32 class)
 {
-	struct control *c = control_get();
 	__u32 n = call->cells[class & (CALL_CLASSES - 1)];
 
-	if (n && c && call->gen == c->free_gen &&
+	if (n && call->gen == control.free_gen &&
 	    call->cpu == bpf_get_smp_processor_id() && call->id == task_cgroup_id(task))
 		return n;
 	return call_cell_claim(call, task, class);
@@ -155,7 +153,7 @@ static __always_inline void record(struct call *call, struct task_struct *task,
 	hist_put(call_cell(call, task, class), ns, params.own_shards);
 	if (ret < 0 && ret >= -MAX_ERRNO && ret != -EAGAIN && ret != -EINTR &&
 	    ret != -EINPROGRESS && !(info & CALL_SIGRETURN))
-		open_add(call->slot, OPEN_SYSCALL_ERROR + class, -ret);
+		open_add(call->slot, OPEN_SYSCALL_ERROR + class, -ret, 1);
 }
 
 /* The held call has ended after all: EINTR is no error. */
@@ -180,8 +178,7 @@ static __always_inline bool resume_held(struct call *call, struct pt_regs *regs,
 	return true;
 }
 
-SEC("tp_btf/sys_enter")
-int syscall_enter(unsigned long long *ctx)
+static __always_inline int on_enter(unsigned long long *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct pt_regs *regs = (void *)ctx[0];
@@ -228,8 +225,7 @@ static __always_inline bool may_restart(long ret)
 	       ret == -ERESTARTNOHAND || ret == -ERESTART_RESTARTBLOCK;
 }
 
-SEC("tp_btf/sys_exit")
-int syscall_exit(unsigned long long *ctx)
+static __always_inline int on_exit(unsigned long long *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct pt_regs *regs = (void *)ctx[0];
@@ -261,4 +257,16 @@ int syscall_exit(unsigned long long *ctx)
 	}
 	record(call, task, call->info, now - start, ret);
 	return 0;
+}
+
+SEC("tp_btf/sys_enter")
+int syscall_enter(unsigned long long *ctx)
+{
+	return RUN(syscall_enter, on_enter(ctx));
+}
+
+SEC("tp_btf/sys_exit")
+int syscall_exit(unsigned long long *ctx)
+{
+	return RUN(syscall_exit, on_exit(ctx));
 }

@@ -150,7 +150,7 @@ static __noinline int conn_close(struct sock *sk, int from)
 	} else if (flags & IS_CONNECTING) {
 		conn_sample(c, tp);
 		open_add(tcp_slot(c->owner), OPEN_CONNECT_ERROR,
-			 connect_error(c, sk, tp));
+			 connect_error(c, sk, tp), 1);
 	} else if (flags & IS_COUNTED) {
 		conn_sample(c, tp);
 		if (was_answered(c, tp, from))
@@ -163,8 +163,7 @@ static __noinline int conn_close(struct sock *sk, int from)
 	return 0;
 }
 
-SEC("tp_btf/inet_sock_set_state")
-int tcp_state(unsigned long long *ctx)
+static __always_inline int on_state(unsigned long long *ctx)
 {
 	struct sock *sk = (void *)ctx[0];
 	int from = ctx[1], to = ctx[2];
@@ -184,6 +183,12 @@ int tcp_state(unsigned long long *ctx)
 	return 0;
 }
 
+SEC("tp_btf/inet_sock_set_state")
+int tcp_state(unsigned long long *ctx)
+{
+	return RUN(tcp_state, on_state(ctx));
+}
+
 /*
  * The end of every TCP socket, after CLOSE: does nothing, unless that was missed. So
  * no connection stays open in our books.
@@ -191,7 +196,7 @@ int tcp_state(unsigned long long *ctx)
 SEC("tp_btf/tcp_destroy_sock")
 int tcp_gone(unsigned long long *ctx)
 {
-	return conn_close((void *)ctx[0], ST_CLOSE);
+	return RUN(tcp_gone, conn_close((void *)ctx[0], ST_CLOSE));
 }
 
 /* The TCP socket of a descriptor, of any network namespace, or NULL. */
@@ -279,13 +284,13 @@ static __noinline int count_reset(struct sock *sk, enum tcp_lane lane)
 SEC("tp_btf/tcp_send_reset")
 int tcp_reset_sent(unsigned long long *ctx)
 {
-	return count_reset((void *)ctx[0], TCP_RESETS_TX);
+	return RUN(tcp_reset_sent, count_reset((void *)ctx[0], TCP_RESETS_TX));
 }
 
 SEC("tp_btf/tcp_receive_reset")
 int tcp_reset_received(unsigned long long *ctx)
 {
-	return count_reset((void *)ctx[0], TCP_RESETS_RX);
+	return RUN(tcp_reset_received, count_reset((void *)ctx[0], TCP_RESETS_RX));
 }
 
 static __always_inline void turn_end(struct tcp_conn *c, __u64 start)
@@ -342,9 +347,7 @@ static __always_inline struct tcp_conn *conn_seen(struct sock *sk)
 	return conn_get(sk);
 }
 
-/* Each segment that arrives for an ESTABLISHED socket, before it is looked at. */
-SEC("tp_btf/tcp_probe")
-int tcp_segment_in(unsigned long long *ctx)
+static __always_inline int on_segment(unsigned long long *ctx)
 {
 	struct sock *sk = (void *)ctx[0];
 	struct sk_buff *skb = (void *)ctx[1];
@@ -370,6 +373,13 @@ int tcp_segment_in(unsigned long long *ctx)
 		c->turn = bpf_ktime_get_ns();
 	}
 	return 0;
+}
+
+/* Each segment that arrives for an ESTABLISHED socket, before it is looked at. */
+SEC("tp_btf/tcp_probe")
+int tcp_segment_in(unsigned long long *ctx)
+{
+	return RUN(tcp_segment_in, on_segment(ctx));
 }
 
 /* Whether the connection's peer has sent data before we saw it in tcp_probe. */
@@ -398,8 +408,7 @@ static __always_inline void data_out(struct tcp_conn *c, struct sock *sk)
 	}
 }
 
-SEC("tp_btf/net_dev_queue")
-int tcp_packet_out(unsigned long long *ctx)
+static __always_inline int on_packet(unsigned long long *ctx)
 {
 	struct sk_buff *skb = (void *)ctx[0];
 	struct sock *sk;
@@ -432,4 +441,10 @@ int tcp_packet_out(unsigned long long *ctx)
 	c->sent_end = seq_end;
 	data_out(c, sk);
 	return 0;
+}
+
+SEC("tp_btf/net_dev_queue")
+int tcp_packet_out(unsigned long long *ctx)
+{
+	return RUN(tcp_packet_out, on_packet(ctx));
 }

@@ -13,6 +13,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -179,6 +180,19 @@ static long do_write_32_ebadf(void)
 	return int80(4, -1, 0, 0);
 }
 
+/* Whether this machine takes 32-bit calls: some forbid int 0x80 with a SIGSEGV. */
+static void run_has_32(const struct gate_command *self, const long *args)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(int80(20, 0, 0, 0) <= 0);
+	if (pid < 0 || waitpid(pid, &status, 0) < 0)
+		gate_die("fork");
+	gate_say("has=%d", WIFEXITED(status) && !WEXITSTATUS(status));
+}
+
 /* "NAME N": N rounds of one load. calls is what the class under test must show. */
 static void repeat(const struct gate_command *self, const long *args)
 {
@@ -332,6 +346,7 @@ static const struct gate_command commands[] = {
 	{ "poll", repeat, do_poll, 1 },
 	{ "epoll", repeat, do_epoll, 1 },
 	{ "sleep", repeat, do_sleep, 1 },
+	{ "has_32", run_has_32, NULL, 0 },
 	{ "getpid_32", repeat, do_getpid_32, 1 },
 	{ "write_32_ebadf", repeat, do_write_32_ebadf, 1 },
 	{ "threads", run_threads, NULL, 0 },

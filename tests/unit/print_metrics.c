@@ -15,15 +15,16 @@ static const char *const kind_names[] = {
 static void print_values(const struct metric_row *r, const char *key, int last)
 {
 	printf("  - `%s`:", key);
-	if (r->source == FROM_OPEN && last)
-		printf(" an errno name%s, `_OTHER`",
-		       r->signal == OPEN_CONNECT_ERROR ? ", `aborted`" : "");
+	if (r->open_text && last)
+		printf(" %s", r->open_text);
 	else if (r->lane_count && r->lanes[0].value && last)
 		for (unsigned int i = 0; i < r->lane_count; i++)
 			printf("%s `%s`", i ? "," : "", r->lanes[i].value);
 	else
 		for (unsigned int i = 0; i < r->value_count; i++)
-			printf("%s `%s`", i ? "," : "", r->values[i]);
+			if (r->values[i])
+				printf("%s `%s`", i && r->values[i - 1] ? "," : "",
+				       r->values[i]);
 	printf("\n");
 }
 
