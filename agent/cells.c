@@ -53,8 +53,9 @@ static uint32_t entries_of(const struct cells_plan *p, enum cells_map m)
 	case MAP_OWNERS:
 	case MAP_ROWS:
 	case MAP_INFLIGHTS:
-	case MAP_CULPRITS:
 		return p->slots;
+	case MAP_CULPRITS:
+		return p->slots * p->culprit_shards;
 	case MAP_HISTS:
 	case MAP_FREE_HISTS:
 		return p->hists;
@@ -71,7 +72,8 @@ static uint32_t entries_of(const struct cells_plan *p, enum cells_map m)
 static void sum_up(struct cells_plan *p)
 {
 	p->slot_bytes = p->slots * (step_of(MAP_OWNERS) + step_of(MAP_ROWS) +
-				    step_of(MAP_INFLIGHTS) + step_of(MAP_CULPRITS));
+				    step_of(MAP_INFLIGHTS) +
+				    p->culprit_shards * step_of(MAP_CULPRITS));
 	p->hist_bytes = p->hists * (step_of(MAP_HISTS) + step_of(MAP_FREE_HISTS));
 	p->count_bytes = p->counts * (step_of(MAP_COUNTS) + step_of(MAP_FREE_COUNTS));
 	p->open_bytes = p->opens * (sizeof(struct open_key) + 8 + HASH_OVERHEAD);
@@ -90,6 +92,7 @@ int cells_plan_for(uint64_t slots, uint64_t memory, uint32_t cpus,
 		per_slot *= 2;
 	*plan = (struct cells_plan){
 		.cpus = cpus,
+		.culprit_shards = cpus <= SHARDS_MAX ? cpus : 1,
 		.slots = slots,
 		.hists = slots * per_slot,
 		.counts = slots * 16,

@@ -17,7 +17,8 @@ struct options;
 struct cells_plan {
 	uint32_t cpus; /* possible ones: per-CPU maps pay for all of them */
 	uint32_t slots, hists, counts, opens;
-	size_t slot_bytes; /* owner table and rows */
+	uint32_t culprit_shards; /* rows of a slot in `culprits` */
+	size_t slot_bytes;	 /* owner table and rows */
 	size_t hist_bytes, count_bytes, open_bytes;
 	size_t fixed_bytes; /* control, names, per-CPU state */
 	size_t total, limit;

@@ -125,6 +125,7 @@ int probe_params(const struct cells_plan *plan, struct params *params)
 		.slots = plan->slots,
 		.cells = { plan->hists, plan->counts },
 		.own_shards = plan->cpus <= SHARDS_MAX,
+		.culprit_shards = plan->culprit_shards,
 	};
 	err = find_switch_form(&params->switch_form);
 	return err ? err : find_self(&params->self_tgid);

@@ -45,7 +45,7 @@ struct snapshot {
 	struct slot *slots;
 	struct hist_cell **seen_hists; /* by cell number: what we added so far */
 	struct count_cell **seen_counts;
-	struct culprit_row **seen_culprits; /* by slot of the victim */
+	struct culprit_row **seen_culprits; /* by row */
 	struct open_cell *opens;
 	size_t open_count;
 	uint32_t open_gen;
@@ -158,7 +158,8 @@ int snapshot_open(struct cells *c, struct cgroups *g, struct snapshot **out)
 	s->slots = calloc(c->plan.slots, sizeof(*s->slots));
 	s->seen_hists = calloc(c->plan.hists, sizeof(*s->seen_hists));
 	s->seen_counts = calloc(c->plan.counts, sizeof(*s->seen_counts));
-	s->seen_culprits = calloc(c->plan.slots, sizeof(*s->seen_culprits));
+	s->seen_culprits =
+	    calloc(c->plan.slots * c->plan.culprit_shards, sizeof(*s->seen_culprits));
 	if (!s->slots || !s->seen_hists || !s->seen_counts || !s->seen_culprits ||
 	    add_fixed(s)) {
 		snapshot_close(s);
@@ -354,10 +355,10 @@ static const char *culprit_name(struct snapshot *s, uint32_t key)
 }
 
 /* As cells: what was added since we last looked belongs to the owners of now. */
-static int read_culprits(struct snapshot *s, uint32_t slot, struct workload *w)
+static int read_culprits_row(struct snapshot *s, uint32_t n, struct workload *w)
 {
-	const volatile struct culprit_row *row = &s->cells->culprits[slot];
-	struct culprit_row *seen = s->seen_culprits[slot];
+	const volatile struct culprit_row *row = &s->cells->culprits[n];
+	struct culprit_row *seen = s->seen_culprits[n];
 
 	for (int i = 0; i <= CULPRITS; i++) {
 		uint32_t key = i < CULPRITS ? row->key[i] : 0;
@@ -367,7 +368,7 @@ static int read_culprits(struct snapshot *s, uint32_t slot, struct workload *w)
 		if (ns == (seen ? seen->ns[i] : 0))
 			continue;
 		if (!seen)
-			seen = s->seen_culprits[slot] = calloc(1, sizeof(*seen));
+			seen = s->seen_culprits[n] = calloc(1, sizeof(*seen));
 		c = seen ? find_culprit(w, culprit_name(s, key)) : NULL;
 		if (!c)
 			return -ENOMEM;
@@ -375,6 +376,16 @@ static int read_culprits(struct snapshot *s, uint32_t slot, struct workload *w)
 		seen->ns[i] = ns;
 	}
 	return 0;
+}
+
+static int read_culprits(struct snapshot *s, uint32_t slot, struct workload *w)
+{
+	uint32_t shards = s->cells->plan.culprit_shards;
+	int err = 0;
+
+	for (uint32_t i = 0; i < shards; i++)
+		err |= read_culprits_row(s, slot * shards + i, w);
+	return err;
 }
 
 void snapshot_clear_inflight(struct snapshot *s)
@@ -428,13 +439,15 @@ int snapshot_read(struct snapshot *s)
  */
 static void free_culprits(struct snapshot *s, uint32_t slot)
 {
-	struct culprit_row *rows = s->cells->culprits;
+	uint32_t shards = s->cells->plan.culprit_shards;
 
-	memset(rows[slot].key, 0, sizeof(rows[slot].key));
-	for (uint32_t i = 0; i < s->cells->plan.slots; i++)
+	for (uint32_t i = 0; i < s->cells->plan.slots * shards; i++) {
+		struct culprit_row *row = &s->cells->culprits[i];
+
 		for (int k = 0; k < CULPRITS; k++)
-			if (rows[i].key[k] == slot + 1)
-				rows[i].key[k] = 0;
+			if (i / shards == slot || row->key[k] == slot + 1)
+				row->key[k] = 0;
+	}
 }
 
 /* Gives a slot and its cells back. The caller has read them for the last time. */
@@ -556,7 +569,8 @@ void snapshot_close(struct snapshot *s)
 		for (uint32_t i = 0; i < s->cells->plan.counts; i++)
 			free(s->seen_counts[i]);
 	if (s->seen_culprits)
-		for (uint32_t i = 0; i < s->cells->plan.slots; i++)
+		for (uint32_t i = 0;
+		     i < s->cells->plan.slots * s->cells->plan.culprit_shards; i++)
 			free(s->seen_culprits[i]);
 	free(s->seen_culprits);
 	free(s->seen_hists);

@@ -85,12 +85,13 @@ static __always_inline __u64 run_begin(enum program prog)
 	return now + (now - before);
 }
 
-static __noinline void run_timed(enum program prog, __u64 began)
+__noinline int run_timed(__u32 prog, __u64 began)
 {
 	struct cpu_state *cpu = cpu_get();
 
 	if (cpu && prog < PROGRAM_COUNT)
 		cpu->runs[prog].ns += (bpf_ktime_get_ns() - began) << RUN_SAMPLE_LOG2;
+	return 0;
 }
 
 /* The body of a program: counted, timed, and left out when the probe is off. */
@@ -107,8 +108,11 @@ static __noinline void run_timed(enum program prog, __u64 began)
  * The slot of a cgroup id: looked up by open addressing, claimed by compare-and-swap
  * when it is new. Both results of a lost race (the word is ours, or another took it
  * for the same id) mean that the place is ours.
+ *
+ * Not static, like the other slow paths here: so the verifier looks at it once, not at
+ * each call, which takes it many times less.
  */
-static __noinline __u32 slot_claim(__u64 id)
+__noinline __u32 slot_claim(__u64 id)
 {
 	__u32 first = (id * 0x9E3779B97F4A7C15ULL) >> 32;
 	__u32 freed = 0, at, i;
@@ -206,7 +210,7 @@ static __always_inline __u32 cell_take(struct cpu_state *cpu, __u32 pool)
  * CPU's spare. With an empty pool the event goes to the overflow slot's cell, which
  * the agent made beforehand.
  */
-static __noinline __u32 cell_claim(__u32 slot, __u32 series, __u32 pool)
+__noinline __u32 cell_claim(__u32 slot, __u32 series, __u32 pool)
 {
 	struct cpu_state *cpu = cpu_get();
 	struct series_row *row = bpf_map_lookup_elem(&rows, &slot);
@@ -258,21 +262,26 @@ static __always_inline __u32 cell_of(__u32 slot, __u32 series, __u32 pool)
 	} while (0)
 
 /*
- * Adds a duration to histogram cell n. alone: see ADD; only the scheduler's hooks can
- * say so.
+ * Adds a duration to histogram cell n, 2^log2 times. alone: see ADD; only the
+ * scheduler's hooks can say so.
  */
-static __always_inline void hist_put(__u32 n, __u64 ns, bool alone)
+static __always_inline void hist_put_many(__u32 n, __u64 ns, __u32 log2, bool alone)
 {
 	struct hist_cell *h = bpf_map_lookup_elem(&hists, &n);
 	__u32 bucket = bucket_of(ns);
 
 	if (!h || !n)
 		return;
-	ADD(h->sum_ns, ns, alone);
+	ADD(h->sum_ns, ns << log2, alone);
 	if (bucket < BUCKET_COUNT)
-		ADD(h->buckets[bucket], 1, alone);
+		ADD(h->buckets[bucket], 1 << log2, alone);
 	if (ns > BUCKET_MAX_NS)
 		lose(LOSS_ABOVE_RANGE);
+}
+
+static __always_inline void hist_put(__u32 n, __u64 ns, bool alone)
+{
+	hist_put_many(n, ns, 0, alone);
 }
 
 /* Adds to one counter of counter cell n. lane is below LANES. */
@@ -311,7 +320,7 @@ static __always_inline __u32 open_pool(__u32 signal)
 }
 
 /* Makes the cell of an open value: at most OPEN_MAX of them, then OPEN_OTHER. */
-static __noinline __u32 open_claim(__u32 slot, __u32 signal, __u32 attr)
+__noinline __u32 open_claim(__u32 slot, __u32 signal, __u32 attr)
 {
 	struct open_key key = { .slot = slot, .signal = signal, .attr = attr };
 	struct series_row *row = bpf_map_lookup_elem(&rows, &slot);

@@ -291,11 +291,12 @@ enum switch_form { SWITCH_NO_STATE, SWITCH_STATE_LAST, SWITCH_STATE_SECOND };
 
 /* Set before load, constant for the verifier. */
 struct params {
-	__u32 self_tgid;    /* in the initial pid namespace: never measured */
-	__u32 slots;	    /* power of two */
-	__u32 cells[POOLS]; /* size of each pool and of its free list */
-	__u32 switch_form;  /* enum switch_form */
-	__u32 own_shards;   /* each CPU has a shard of its own */
+	__u32 self_tgid;      /* in the initial pid namespace: never measured */
+	__u32 slots;	      /* power of two */
+	__u32 cells[POOLS];   /* size of each pool and of its free list */
+	__u32 switch_form;    /* enum switch_form */
+	__u32 own_shards;     /* each CPU has a shard of its own */
+	__u32 culprit_shards; /* rows of a slot in `culprits`: one, or one per CPU */
 };
 
 #define CACHE_SIZE 64 /* power of two */

@@ -41,9 +41,19 @@ struct rq {
 
 struct cfs_rq {
 	struct rq *rq;
+	__u64 throttled_clock_self_time; /* 6.6 and later */
+};
+
+struct cfs_rq___pelt {
+	__u64 throttled_clock_pelt_time; /* 5.19 to 6.5 */
+};
+
+struct cfs_rq___task {
+	__u64 throttled_clock_task_time; /* before 5.19 */
 };
 
 struct sched_entity {
+	__u64 nr_migrations;
 	struct cfs_rq *cfs_rq;
 };
 

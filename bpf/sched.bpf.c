@@ -22,8 +22,11 @@
 #include "cell.bpf.h"
 
 struct sched_task {
-	__u64 total; /* ns waited up to the latest switch-in */
-	__u64 seen;
+	__u64 total;	 /* ns waited up to the latest switch-in */
+	__u64 throttled; /* throttled_ns() of the run queue then */
+	__u64 queue;	 /* that run queue */
+	__u32 moves;	 /* migrations up to then */
+	__u32 seen;	 /* tune.enabled then, 0: never */
 };
 
 struct {
@@ -33,20 +36,38 @@ struct {
 	__type(value, struct sched_task);
 } sched_tasks SEC(".maps");
 
+SHARED_ARRAY(culprits, struct culprit_row);
+
 /*
  * The slots of the latest cgroups on this CPU, with this CPU's cells in them: one place
- * instead of three. Only used in sched_switch, which nothing interrupts. As in
- * slot_of(), the owner word proves an entry.
+ * instead of four, a cache line. Only used in sched_switch, which nothing interrupts.
+ * As in slot_of(), the owner word proves an entry.
  */
 struct sched_slot {
 	__u64 id;
 	__u32 slot;
-	__u32 waits;	/* cell, 0: not looked up */
-	__u32 switches; /* cell */
-	__u32 gen;	/* control.free_gen: no slot changed hands since */
+	__u32 gen;	 /* control.free_gen: no slot changed hands since */
+	__u32 waits;	 /* cell, 0: not looked up */
+	__u32 throttled; /* cell */
+	__u32 switches;	 /* cell */
+	__u16 culprit;	 /* the latest one's slot, and its place in our row */
+	__u16 culprit_at;
+	/* the latest end of a throttling on this CPU, see throttled_part() */
+	__u64 queue; /* whose */
+	__u64 clock; /* throttled_ns() since then */
+	__u64 ended; /* when it was first seen, of the run queue's clock */
+	__u64 lasted;
 };
 
-struct sched_cache {
+#define GRID_LOG2 20 /* ns */
+#define GRID_SIZE 256
+
+struct sched_cpu {
+	__u64 task;	       /* who runs, as far as we know */
+	__u32 at;	       /* its cgroup's entry */
+	__u32 running;	       /* its slot */
+	__u64 filled;	       /* the grid holds all points up to this one */
+	__u16 grid[GRID_SIZE]; /* the slot that ran at each multiple of 2^20 ns */
 	struct sched_slot entry[CACHE_SIZE];
 };
 
@@ -54,10 +75,17 @@ struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct sched_cache);
-} sched_caches SEC(".maps");
+	__type(value, struct sched_cpu);
+} sched_cpus SEC(".maps");
 
-static __always_inline struct sched_slot *sched_slot_of(struct sched_cache *cache,
+static __always_inline struct sched_cpu *sched_here(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&sched_cpus, &zero);
+}
+
+static __always_inline struct sched_slot *sched_slot_of(struct sched_cpu *here,
 							struct task_struct *task)
 {
 	__u64 id = OWNER_RESERVED; /* kernel threads */
@@ -69,12 +97,15 @@ static __always_inline struct sched_slot *sched_slot_of(struct sched_cache *cach
 		if (id == 1)
 			id = OWNER_ROOT;
 	}
-	e = &cache->entry[id & (CACHE_SIZE - 1)];
+	e = &here->entry[id & (CACHE_SIZE - 1)];
 	if (e->id == id && e->gen == control.free_gen)
 		return e;
 	cpu = cpu_get();
+	if (e->id != id)
+		e->queue = 0;
 	e->gen = control.free_gen;
 	e->waits = 0;
+	e->throttled = 0;
 	e->switches = 0;
 	e->id = id;
 	e->slot = id == OWNER_RESERVED || !cpu ? SLOT_KERNEL : slot_of(cpu, id);
@@ -82,13 +113,12 @@ static __always_inline struct sched_slot *sched_slot_of(struct sched_cache *cach
 }
 
 /* The cell of a hot series, also when it is the overflow's: then it is not kept. */
-static __always_inline __u32 sched_cell(__u32 slot, __u32 series, __u32 pool,
-					__u32 *kept)
+static __noinline __u32 sched_cell(__u32 slot, __u32 series, __u32 pool, __u32 *kept)
 {
 	struct cpu_state *cpu = cpu_get();
 	__u32 n;
 
-	if (!cpu)
+	if (!cpu || !kept)
 		return 0;
 	series += cpu->shard & (SHARDS_MAX - 1);
 	n = cell_of(slot, series, pool);
@@ -118,69 +148,249 @@ int sched_tasks_iter(struct bpf_iter__task *ctx)
 	return task ? make_storage(task) : 0;
 }
 
-static __always_inline void count_wait(struct sched_cache *cache,
-				       struct task_struct *next)
+/*
+ * Time in ns for which a run queue of a group was out of CPU quota, it or a group above
+ * it: kernel/sched/fair.c. It grows when the throttling ends. 6.6 and later count the
+ * time in which tasks were queued, by the clock that waits are measured by.
+ */
+static __always_inline __u64 throttled_ns(struct cfs_rq *cfs)
 {
-	__u64 queued = next->sched_info.last_queued, total, wait, base;
+	struct cfs_rq___pelt *old = (void *)cfs;
+	struct cfs_rq___task *older = (void *)cfs;
+
+	if (bpf_core_field_exists(cfs->throttled_clock_self_time))
+		return cfs->throttled_clock_self_time;
+	if (bpf_core_field_exists(old->throttled_clock_pelt_time))
+		return old->throttled_clock_pelt_time;
+	if (bpf_core_field_exists(older->throttled_clock_task_time))
+		return older->throttled_clock_task_time;
+	return 0;
+}
+
+/*
+ * The part of a wait in ns during which the task's group was throttled: by what the
+ * group's run queue was throttled since this task ran last, at most up to the end of
+ * the latest throttling. A task that is new to this queue has only that one to go by.
+ */
+static __always_inline __u64 throttled_part(struct sched_slot *e,
+					    const struct sched_task *st, bool known,
+					    __u64 queue, __u64 clock, __u64 now,
+					    __u64 wait)
+{
+	__u64 part, most, began = now - wait;
+
+	if (e->queue != queue) {
+		e->queue = queue;
+		e->clock = clock;
+		e->ended = 0;
+		e->lasted = 0;
+	} else if (e->clock != clock) {
+		e->lasted = clock - e->clock;
+		e->clock = clock;
+		e->ended = now;
+	}
+	if (began >= e->ended)
+		return 0;
+	most = e->ended - began;
+	part = known && st->queue == queue ? clock - st->throttled : e->lasted;
+	if ((__s64)part < 0)
+		return 0;
+	return part < most ? part : most;
+}
+
+/* Notes who ran at each point of the grid since the switch before. */
+__noinline int fill_grid(__u64 point)
+{
+	struct sched_cpu *here = sched_here();
+	__u64 from, i;
+
+	if (!here)
+		return 0;
+	from = point - here->filled > GRID_SIZE ? point - GRID_SIZE : here->filled;
+	for (i = 1; i <= GRID_SIZE && from + i <= point; i++)
+		here->grid[(from + i) & (GRID_SIZE - 1)] = here->running;
+	here->filled = point;
+	return 0;
+}
+
+/*
+ * Who had the CPU during a wait: one point of the grid, chosen evenly, so that on
+ * average each gets its share. A wait with no point in it was for who ran until now.
+ */
+static __always_inline __u32 pick_culprit(struct sched_cpu *here, __u64 now, __u64 wait,
+					  __u32 before)
+{
+	__u64 last = now >> GRID_LOG2, points = last - ((now - wait) >> GRID_LOG2);
+	__u32 random = (__u32)now * 2654435761U;
+
+	if (!points)
+		return before;
+	if (points > GRID_SIZE)
+		points = GRID_SIZE;
+	return here->grid[(last - (random * points >> 32)) & (GRID_SIZE - 1)];
+}
+
+/* The place of a culprit in a row, claimed if it is new; CULPRITS: none is free. */
+__noinline __u32 culprit_place(__u32 n, __u32 key)
+{
+	struct culprit_row *row = bpf_map_lookup_elem(&culprits, &n);
+	__u32 i, free = CULPRITS, seen;
+
+	if (!row)
+		return CULPRITS;
+	for (i = 0; i < CULPRITS; i++) {
+		if (row->key[i] == key)
+			return i;
+		if (!row->key[i] && free == CULPRITS)
+			free = i;
+	}
+	if (free >= CULPRITS)
+		return CULPRITS;
+	seen = __sync_val_compare_and_swap(&row->key[free], 0, key);
+	return !seen || seen == key ? free : CULPRITS;
+}
+
+static __always_inline void blame(struct sched_slot *e, __u32 culprit, __u64 ns)
+{
+	__u32 shard = params.own_shards ? bpf_get_smp_processor_id() : 0, at, n;
+	struct culprit_row *row;
+
+	n = e->slot * params.culprit_shards + shard;
+	row = bpf_map_lookup_elem(&culprits, &n);
+	if (!row)
+		return;
+	at = e->culprit_at;
+	if (at >= CULPRITS || row->key[at] != culprit + 1) {
+		at = culprit_place(n, culprit + 1);
+		e->culprit_at = at;
+	}
+	barrier_var(at); /* the bound has to be seen right before its use */
+	if (at > CULPRITS)
+		return;
+	ADD(row->ns[at], ns, params.own_shards);
+}
+
+/* One of 2^sample_log2 waits is taken, by chance, and counts for all of them. */
+static __always_inline bool is_sampled(__u64 now, __u32 log2)
+{
+	return !log2 ||
+	       !((__u32)(now * 0x9E3779B97F4A7C15ULL >> 32) >> (32 - (log2 & 31)));
+}
+
+static __always_inline void record_wait(struct sched_cpu *here, struct sched_slot *e,
+					__u64 now, __u64 wait, __u64 throttled,
+					__u32 before)
+{
+	__u32 n, log2 = control.tune[PROBE_ID].sample_log2;
+
+	if (!is_sampled(now, log2))
+		return;
+	if (throttled) {
+		n = e->throttled;
+		if (!n)
+			n = sched_cell(e->slot,
+				       SERIES_SCHED_WAIT + WAIT_THROTTLED * SHARDS_MAX,
+				       POOL_HIST, &e->throttled);
+		hist_put_many(n, throttled, log2, params.own_shards);
+		wait -= throttled;
+		if (!wait)
+			return;
+	}
+	n = e->waits;
+	if (!n)
+		n = sched_cell(e->slot,
+			       SERIES_SCHED_WAIT + WAIT_CONTENTION * SHARDS_MAX,
+			       POOL_HIST, &e->waits);
+	hist_put_many(n, wait, log2, params.own_shards);
+	if (wait)
+		blame(e, pick_culprit(here, now, wait, before), wait << log2);
+}
+
+static __always_inline void count_switches(struct sched_slot *e, __u32 lane, __u64 by)
+{
+	__u32 n = e->switches;
+
+	if (!n)
+		n = sched_cell(e->slot, SERIES_SCHED_COUNT, POOL_COUNT, &e->switches);
+	count_put(n, lane, by, params.own_shards);
+}
+
+static __always_inline void count_wait(struct sched_cpu *here, struct sched_slot *e,
+				       struct task_struct *next, __u64 now,
+				       __u32 before)
+{
+	__u64 queued = next->sched_info.last_queued, total, wait, base, throttled = 0;
+	struct cfs_rq *cfs = next->se.cfs_rq;
+	__u64 clock = throttled_ns(cfs), queue = (__u64)cfs;
+	__u32 enabled = enabled_now(), moves, known = 0;
 	struct sched_task *st;
-	struct sched_slot *e;
-	__u32 n;
 
 	base = next->sched_info.run_delay;
 	total = base;
 	if (queued) /* 0 happens: no pending part, not a time stamp */
-		total += next->se.cfs_rq->rq->clock - queued;
+		total += now - queued;
 	st = bpf_task_storage_get(&sched_tasks, next, 0, 0);
 	if (!st) {
 		lose(LOSS_NO_STORAGE); /* the wait before a migration is missing */
+		wait = total - base;
 	} else {
-		if (st->seen)
+		moves = next->se.nr_migrations;
+		known = st->seen == enabled;
+		if (known) {
 			base = st->total;
-		else if (!next->sched_info.pcount)
-			base = 0; /* a new task has waited only since it was made */
-		st->seen = 1;
+		} else {
+			st->moves = moves;
+			if (!next->sched_info.pcount) {
+				base = 0; /* new: it has waited since it was made */
+				st->moves = 0;
+			}
+		}
+		wait = total - base;
+		if (clock && (__s64)wait > 0)
+			throttled =
+			    throttled_part(e, st, known, queue, clock, now, wait);
+		if (moves != st->moves)
+			count_switches(e, SCHED_MIGRATIONS, moves - st->moves);
 		st->total = total;
+		st->throttled = clock;
+		st->queue = queue;
+		st->moves = moves;
+		st->seen = enabled;
 	}
-	wait = total - base;
 	if (next->tgid == params.self_tgid)
 		return;
 	if ((__s64)wait < 0) {
 		lose(LOSS_CLOCK_BACKWARDS);
 		return;
 	}
-	e = sched_slot_of(cache, next);
-	n = e->waits;
-	if (!n)
-		n = sched_cell(e->slot,
-			       SERIES_SCHED_WAIT + WAIT_CONTENTION * SHARDS_MAX,
-			       POOL_HIST, &e->waits);
-	hist_put(n, wait, params.own_shards);
+	record_wait(here, e, now, wait, throttled, before);
 }
 
-/* voluntary as in /proc/PID/status: kernel/sched/core.c, __schedule() */
-static __always_inline void count_switch(struct sched_cache *cache,
+/*
+ * voluntary as in /proc/PID/status: kernel/sched/core.c, __schedule(). Whose entry it
+ * is, is known since the task came: a task that is moved meanwhile has this last switch
+ * counted where it was.
+ */
+static __always_inline void count_switch(struct sched_cpu *here,
 					 struct task_struct *prev, bool voluntary)
 {
-	struct sched_slot *e;
-	__u32 n;
+	struct sched_slot *e = &here->entry[here->at & (CACHE_SIZE - 1)];
 
 	if (prev->tgid == params.self_tgid)
 		return;
-	e = sched_slot_of(cache, prev);
-	n = e->switches;
-	if (!n)
-		n = sched_cell(e->slot, SERIES_SCHED_COUNT, POOL_COUNT, &e->switches);
-	count_put(n, voluntary ? SCHED_VOLUNTARY : SCHED_INVOLUNTARY, 1,
-		  params.own_shards);
+	if (here->task != (__u64)prev || e->gen != control.free_gen)
+		e = sched_slot_of(here, prev);
+	count_switches(e, voluntary ? SCHED_VOLUNTARY : SCHED_INVOLUNTARY, 1);
 }
 
 static __always_inline int on_switch(unsigned long long *ctx)
 {
 	struct task_struct *prev, *next;
-	struct sched_cache *cache;
+	struct sched_cpu *here;
+	struct sched_slot *e;
 	bool preempt = ctx[0];
-	__u32 zero = 0;
-	__u32 state;
+	__u32 state, before;
+	__u64 now;
 
 	if (params.switch_form == SWITCH_STATE_SECOND) {
 		state = ctx[1];
@@ -193,13 +403,25 @@ static __always_inline int on_switch(unsigned long long *ctx)
 		state =
 		    params.switch_form == SWITCH_STATE_LAST ? ctx[3] : prev->__state;
 	}
-	cache = bpf_map_lookup_elem(&sched_caches, &zero);
-	if (!cache)
+	here = sched_here();
+	if (!here)
 		return 0;
+	now = next->se.cfs_rq->rq->clock;
+	if (now >> GRID_LOG2 != here->filled)
+		fill_grid(now >> GRID_LOG2);
+	before = here->running;
 	if (prev->pid)
-		count_switch(cache, prev, !preempt && state);
-	if (next->pid)
-		count_wait(cache, next);
+		count_switch(here, prev, !preempt && state);
+	if (!next->pid) {
+		here->task = 0;
+		here->running = CULPRIT_IDLE;
+		return 0;
+	}
+	e = sched_slot_of(here, next);
+	here->task = (__u64)next;
+	here->at = e->id;
+	here->running = e->slot;
+	count_wait(here, e, next, now, before);
 	return 0;
 }
 
