@@ -64,6 +64,8 @@ static uint32_t entries_of(const struct cells_plan *p, enum cells_map m)
 		return p->counts;
 	case MAP_OPENS:
 		return p->opens;
+	case MAP_CPUS:
+		return p->cpus;
 	default:
 		return 1;
 	}
@@ -131,8 +133,6 @@ static int create(struct cells *c, enum cells_map m)
 	uint32_t key_size = sizeof(uint32_t), entries = entries_of(&c->plan, m);
 	long page = sysconf(_SC_PAGESIZE);
 
-	if (m == MAP_CPUS)
-		type = BPF_MAP_TYPE_PERCPU_ARRAY;
 	if (m == MAP_OPENS) {
 		type = BPF_MAP_TYPE_HASH;
 		key_size = sizeof(struct open_key);
@@ -157,17 +157,15 @@ static int create(struct cells *c, enum cells_map m)
 /* Tells each CPU its shard: neighbours share one. */
 static int set_shards(struct cells *c)
 {
-	uint32_t shards = c->plan.cpus < SHARDS_MAX ? c->plan.cpus : SHARDS_MAX,
-		 zero = 0;
-	struct cpu_state *states = calloc(c->plan.cpus, sizeof(*states));
-	int err;
+	uint32_t shards = c->plan.cpus < SHARDS_MAX ? c->plan.cpus : SHARDS_MAX;
+	struct cpu_state *state = calloc(1, sizeof(*state));
+	int err = state ? 0 : -ENOMEM;
 
-	if (!states)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < c->plan.cpus; i++)
-		states[i].shard = (uint64_t)i * shards / c->plan.cpus;
-	err = bpf_map_update_elem(c->fds[MAP_CPUS], &zero, states, BPF_ANY);
-	free(states);
+	for (uint32_t i = 0; i < c->plan.cpus && !err; i++) {
+		state->shard = (uint64_t)i * shards / c->plan.cpus;
+		err = bpf_map_update_elem(c->fds[MAP_CPUS], &i, state, BPF_ANY);
+	}
+	free(state);
 	return err;
 }
 
@@ -289,21 +287,18 @@ void cells_free(struct cells *c, enum pool pool, uint32_t cell)
 
 int cells_runs(const struct cells *c, struct cells_runs *runs)
 {
-	/* a per-CPU value's step is its size rounded up to 8: bpf(2) */
-	struct cpu_state *states = calloc(c->plan.cpus, sizeof(*states));
-	uint32_t zero = 0;
-	int err;
+	struct cpu_state *state = malloc(sizeof(*state));
+	int err = state ? 0 : -ENOMEM;
 
 	memset(runs, 0, PROGRAM_COUNT * sizeof(*runs));
-	if (!states)
-		return -ENOMEM;
-	err = bpf_map_lookup_elem(c->fds[MAP_CPUS], &zero, states);
-	for (uint32_t i = 0; i < c->plan.cpus && !err; i++)
-		for (int p = 0; p < PROGRAM_COUNT; p++) {
-			runs[p].count += states[i].runs[p].count;
-			runs[p].ns += states[i].runs[p].ns;
+	for (uint32_t i = 0; i < c->plan.cpus && !err; i++) {
+		err = bpf_map_lookup_elem(c->fds[MAP_CPUS], &i, state);
+		for (int p = 0; p < PROGRAM_COUNT && !err; p++) {
+			runs[p].count += state->runs[p].count;
+			runs[p].ns += state->runs[p].ns;
 		}
-	free(states);
+	}
+	free(state);
 	return err;
 }
 

@@ -35,7 +35,7 @@ SHARED_ARRAY(inflights, struct inflight_row);
 struct control control SEC(".data.control");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct cpu_state);
@@ -50,9 +50,9 @@ struct {
 
 static __always_inline struct cpu_state *cpu_get(void)
 {
-	__u32 zero = 0;
+	__u32 here = bpf_get_smp_processor_id();
 
-	return bpf_map_lookup_elem(&cpus, &zero);
+	return bpf_map_lookup_elem(&cpus, &here);
 }
 
 /* Counts a loss of this probe. PROBE_ID is the file's own. */
@@ -372,6 +372,17 @@ static __always_inline __u32 open_cell(__u32 slot, __u32 signal, __u32 attr)
 static __always_inline void open_add(__u32 slot, __u32 signal, __u32 attr, __u64 by)
 {
 	count_put(open_cell(slot, signal, attr), 0, by, false);
+}
+
+#define WALK_MAX (1 << 18)
+
+/* A walk is bounded: what comes after that many is left out, and counted. */
+static __always_inline bool walk_is_over(__u64 seq_num)
+{
+	if (seq_num < WALK_MAX)
+		return false;
+	lose(LOSS_WALK_LIMIT);
+	return true;
 }
 
 /* Notes the age of something that is under way; only for walks. */

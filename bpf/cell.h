@@ -301,8 +301,51 @@ struct params {
 
 #define CACHE_SIZE 64 /* power of two */
 
-/* One per CPU: shard number, spare cells and the slots of the latest cgroups. */
+/*
+ * The slots of the latest cgroups on a CPU for the scheduler's hook, with the CPU's
+ * cells in them: one place instead of four, a cache line. As in slot_of(), the owner
+ * word proves an entry.
+ */
+struct sched_slot {
+	__u64 id;
+	__u32 slot;
+	__u32 gen;	 /* control.free_gen: no slot changed hands since */
+	__u32 waits;	 /* cell, 0: not looked up */
+	__u32 throttled; /* cell */
+	__u32 switches;	 /* cell */
+	__u16 culprit;	 /* the latest one's place in our row */
+	__u16 pad;
+	/* the latest end of a throttling on this CPU, see throttled_part() */
+	__u64 queue;  /* whose */
+	__u64 clock;  /* throttled_ns() since then */
+	__u64 ended;  /* when it was first seen, of the run queue's clock */
+	__u64 lasted; /* ns */
+};
+_Static_assert(sizeof(struct sched_slot) == 64, "a cache line");
+
+#define GRID_LOG2 20 /* ns */
+#define GRID_SIZE 256
+
+/* Only used in sched_switch, which nothing interrupts. */
+struct sched_cpu {
+	__u64 task;    /* who runs, as far as we know */
+	__u32 at;      /* its cgroup's entry */
+	__u32 running; /* its slot */
+	__u64 filled;  /* the grid holds all points up to this one */
+	__u64 pad[5];
+	struct sched_slot entry[CACHE_SIZE];
+	__u16 grid[GRID_SIZE]; /* the slot that ran at each multiple of 2^20 ns */
+};
+
+/*
+ * One per CPU: shard number, spare cells, the slots of the latest cgroups. In a plain
+ * array by CPU number: a small one is in the kernel's direct map, whose large pages
+ * hardly cost a look-up of an address; per-CPU maps are not. (Measured where each
+ * system call flushes the TLB: see ARCHITECTURE.md.)
+ */
 struct cpu_state {
+	__u64 align; /* behind it, entries are cache lines on 6.x: struct bpf_array */
+	struct sched_cpu sched;
 	__u32 shard;
 	__u32 spare[POOLS];
 	__u32 pad;
@@ -315,7 +358,7 @@ struct cpu_state {
 		__u32 slot;
 		__u32 gen; /* control.free_gen when slot is the overflow slot */
 	} cache[CACHE_SIZE];
-};
+} __attribute__((aligned(8)));
 
 /* The latest cgroups made: a ring that names what is gone before the agent looks. */
 #define NAME_RING    512

@@ -12,8 +12,11 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 
-#define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
-#define TS_COMPAT  0x0002     /* arch/x86/include/asm/thread_info.h: a 32-bit call */
+#define PF_KTHREAD     0x00200000 /* include/linux/sched.h */
+#define PF_IO_WORKER   0x00000010
+#define PF_USER_WORKER 0x00004000
+#define TASK_BLOCKED   0xf    /* (un)interruptible, stopped, traced */
+#define TS_COMPAT      0x0002 /* arch/x86/include/asm/thread_info.h: a 32-bit call */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -205,6 +208,7 @@ struct seq_file;
 
 struct bpf_iter_meta {
 	struct seq_file *seq;
+	__u64 seq_num; /* how many came before */
 };
 
 struct bpf_iter__task {

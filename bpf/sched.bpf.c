@@ -38,53 +38,6 @@ struct {
 
 SHARED_ARRAY(culprits, struct culprit_row);
 
-/*
- * The slots of the latest cgroups on this CPU, with this CPU's cells in them: one place
- * instead of four, a cache line. Only used in sched_switch, which nothing interrupts.
- * As in slot_of(), the owner word proves an entry.
- */
-struct sched_slot {
-	__u64 id;
-	__u32 slot;
-	__u32 gen;	 /* control.free_gen: no slot changed hands since */
-	__u32 waits;	 /* cell, 0: not looked up */
-	__u32 throttled; /* cell */
-	__u32 switches;	 /* cell */
-	__u16 culprit;	 /* the latest one's slot, and its place in our row */
-	__u16 culprit_at;
-	/* the latest end of a throttling on this CPU, see throttled_part() */
-	__u64 queue; /* whose */
-	__u64 clock; /* throttled_ns() since then */
-	__u64 ended; /* when it was first seen, of the run queue's clock */
-	__u64 lasted;
-};
-
-#define GRID_LOG2 20 /* ns */
-#define GRID_SIZE 256
-
-struct sched_cpu {
-	__u64 task;	       /* who runs, as far as we know */
-	__u32 at;	       /* its cgroup's entry */
-	__u32 running;	       /* its slot */
-	__u64 filled;	       /* the grid holds all points up to this one */
-	__u16 grid[GRID_SIZE]; /* the slot that ran at each multiple of 2^20 ns */
-	struct sched_slot entry[CACHE_SIZE];
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct sched_cpu);
-} sched_cpus SEC(".maps");
-
-static __always_inline struct sched_cpu *sched_here(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&sched_cpus, &zero);
-}
-
 static __always_inline struct sched_slot *sched_slot_of(struct sched_cpu *here,
 							struct task_struct *task)
 {
@@ -201,7 +154,8 @@ static __always_inline __u64 throttled_part(struct sched_slot *e,
 /* Notes who ran at each point of the grid since the switch before. */
 __noinline int fill_grid(__u64 point)
 {
-	struct sched_cpu *here = sched_here();
+	struct cpu_state *cpu = cpu_get();
+	struct sched_cpu *here = cpu ? &cpu->sched : 0;
 	__u64 from, i;
 
 	if (!here)
@@ -259,10 +213,10 @@ static __always_inline void blame(struct sched_slot *e, __u32 culprit, __u64 ns)
 	row = bpf_map_lookup_elem(&culprits, &n);
 	if (!row)
 		return;
-	at = e->culprit_at;
+	at = e->culprit;
 	if (at >= CULPRITS || row->key[at] != culprit + 1) {
 		at = culprit_place(n, culprit + 1);
-		e->culprit_at = at;
+		e->culprit = at;
 	}
 	barrier_var(at); /* the bound has to be seen right before its use */
 	if (at > CULPRITS)
@@ -386,6 +340,7 @@ static __always_inline void count_switch(struct sched_cpu *here,
 static __always_inline int on_switch(unsigned long long *ctx)
 {
 	struct task_struct *prev, *next;
+	struct cpu_state *cpu = cpu_get();
 	struct sched_cpu *here;
 	struct sched_slot *e;
 	bool preempt = ctx[0];
@@ -403,9 +358,9 @@ static __always_inline int on_switch(unsigned long long *ctx)
 		state =
 		    params.switch_form == SWITCH_STATE_LAST ? ctx[3] : prev->__state;
 	}
-	here = sched_here();
-	if (!here)
+	if (!cpu)
 		return 0;
+	here = &cpu->sched;
 	now = next->se.cfs_rq->rq->clock;
 	if (now >> GRID_LOG2 != here->filled)
 		fill_grid(now >> GRID_LOG2);
@@ -429,4 +384,29 @@ SEC("tp_btf/sched_switch")
 int sched_switch(unsigned long long *ctx)
 {
 	return RUN(sched_switch, on_switch(ctx));
+}
+
+/*
+ * Who waits for a CPU now: last_queued is set. The clock is that of the task's queue,
+ * a timer tick old at most while somebody waits there.
+ */
+SEC("iter/task")
+int sched_inflight_walk(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct cpu_state *cpu = cpu_get();
+	struct sched_task *st;
+	__u64 queued, age;
+
+	if (!task || !cpu || walk_is_over(ctx->meta->seq_num))
+		return 0;
+	queued = task->sched_info.last_queued;
+	if (!queued || task->tgid == params.self_tgid)
+		return 0;
+	age = task->se.cfs_rq->rq->clock - queued;
+	st = bpf_task_storage_get(&sched_tasks, task, 0, 0);
+	if (st && st->seen == enabled_now())
+		age += task->sched_info.run_delay - st->total; /* moved meanwhile */
+	inflight_note(slot_of_task(cpu, task), INFLIGHT_WAIT, age);
+	return 0;
 }

@@ -28,6 +28,8 @@
 #define CALL_CLONE	 0x0800
 #define CALL_SIGRETURN	 0x1000
 #define CALL_RESTART	 0x2000
+#define CALL_EARLIER	 0x4000 /* began before we did: `start` is when we did */
+#define CALL_LOG2(info)	 ((info) >> 16) /* it stands for 2^n calls */
 #include "syscall_table.h"
 
 #define EINTR		      4
@@ -48,8 +50,10 @@
 struct call {
 	__u64 start; /* ns, 0: not in a call */
 	__s64 nr;
-	__u32 info; /* class in the low bits, flags of the table */
+	__u32 info; /* class in the low bits, flags of the table, CALL_LOG2 */
 	__u32 held_info;
+	__u32 enabled;	  /* tune.enabled when it began */
+	__u32 skipped;	  /* it is left out by sampling */
 	__u64 held_start; /* 0: none held */
 	__u64 held_end;
 	__s64 held_nr;
@@ -150,10 +154,12 @@ static __always_inline void record(struct call *call, struct task_struct *task,
 		lose(LOSS_CLOCK_BACKWARDS);
 		return;
 	}
-	hist_put(call_cell(call, task, class), ns, params.own_shards);
+	hist_put_many(call_cell(call, task, class), ns, CALL_LOG2(info),
+		      params.own_shards);
 	if (ret < 0 && ret >= -MAX_ERRNO && ret != -EAGAIN && ret != -EINTR &&
 	    ret != -EINPROGRESS && !(info & CALL_SIGRETURN))
-		open_add(call->slot, OPEN_SYSCALL_ERROR + class, -ret, 1);
+		open_add(call->slot, OPEN_SYSCALL_ERROR + class, -ret,
+			 1 << CALL_LOG2(info));
 }
 
 /* The held call has ended after all: EINTR is no error. */
@@ -178,6 +184,17 @@ static __always_inline bool resume_held(struct call *call, struct pt_regs *regs,
 	return true;
 }
 
+/* Sampling: is this call left out? Else CALL_LOG2 goes into its info. */
+static __always_inline bool is_left_out(__u32 *info)
+{
+	__u32 log2 = control.tune[PROBE_ID].sample_log2 & 15;
+
+	if (!log2)
+		return false;
+	*info |= log2 << 16;
+	return bpf_get_prandom_u32() & ((1 << log2) - 1);
+}
+
 static __always_inline int on_enter(unsigned long long *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -195,10 +212,17 @@ static __always_inline int on_enter(unsigned long long *ctx)
 		lose(LOSS_NO_STORAGE);
 		return 0;
 	}
-	if (call->start)
+	if (call->start && call->enabled == enabled_now() &&
+	    !(call->info & CALL_EARLIER))
 		lose(LOSS_UNPAIRED);
+	call->enabled = enabled_now();
 	if (call->held_start && resume_held(call, regs, nr, info))
 		return 0;
+	call->skipped = is_left_out(&info);
+	if (call->skipped) {
+		call->start = 0;
+		return 0;
+	}
 	if (info & CALL_BY_FD)
 		info =
 		    (info & ~(CALL_CLASSES - 1)) |
@@ -219,6 +243,18 @@ static __always_inline void unpaired(struct task_struct *task, struct pt_regs *r
 		lose(LOSS_UNPAIRED);
 }
 
+static __always_inline void exit_alone(struct call *call, struct task_struct *task,
+				       struct pt_regs *regs, long ret)
+{
+	if (!call || !call->skipped)
+		unpaired(task, regs, ret);
+	if (!call)
+		return;
+	call->start = 0;
+	if (call->enabled != enabled_now())
+		call->held_start = 0;
+}
+
 static __always_inline bool may_restart(long ret)
 {
 	return ret == -ERESTARTSYS || ret == -ERESTARTNOINTR ||
@@ -236,8 +272,9 @@ static __always_inline int on_exit(unsigned long long *ctx)
 	if (task->tgid == params.self_tgid)
 		return 0;
 	call = bpf_task_storage_get(&syscall_tasks, task, 0, 0);
-	if (!call || !call->start) {
-		unpaired(task, regs, ret);
+	if (!call || !call->start || call->info & CALL_EARLIER ||
+	    call->enabled != enabled_now()) {
+		exit_alone(call, task, regs, ret);
 		return 0;
 	}
 	now = bpf_ktime_get_ns();
@@ -269,4 +306,65 @@ SEC("tp_btf/sys_exit")
 int syscall_exit(unsigned long long *ctx)
 {
 	return RUN(syscall_exit, on_exit(ctx));
+}
+
+/*
+ * Calls that were under way when we came: a task that is blocked and whose registers
+ * hold a call's number. They are no samples, but what hangs is told as in flight.
+ */
+SEC("iter/task")
+int syscall_earlier_iter(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct pt_regs *regs;
+	struct call *call;
+	__u32 info;
+	__s64 nr;
+
+	if (!task || task->flags & (PF_KTHREAD | PF_IO_WORKER | PF_USER_WORKER) ||
+	    !(task->__state & TASK_BLOCKED) || task->tgid == params.self_tgid)
+		return 0;
+	regs = (void *)bpf_task_pt_regs(task);
+	nr = REGS_NR(regs);
+	if (nr < 0)
+		return 0; /* it faulted, or was interrupted */
+	info = call_info(nr, is_compat(task));
+	if (info & CALL_BY_FD)
+		info = (info & ~(CALL_CLASSES - 1)) | fd_class(task, REGS_ARG0(regs));
+	call = bpf_task_storage_get(&syscall_tasks, task, 0,
+				    BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!call) {
+		lose(LOSS_NO_STORAGE);
+		return 0;
+	}
+	if (call->start)
+		return 0; /* it began after we did */
+	call->nr = nr;
+	call->info = info | CALL_EARLIER;
+	call->enabled = enabled_now();
+	call->start = bpf_ktime_get_ns();
+	return 0;
+}
+
+/* The oldest calls that are under way. */
+SEC("iter/task")
+int syscall_inflight_walk(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct cpu_state *cpu = cpu_get();
+	struct call *call;
+	__u64 start;
+	__u32 class;
+
+	if (!task || !cpu || walk_is_over(ctx->meta->seq_num))
+		return 0;
+	call = bpf_task_storage_get(&syscall_tasks, task, 0, 0);
+	if (!call || call->enabled != enabled_now())
+		return 0;
+	start = call->start ? call->start : call->held_start;
+	class = CALL_CLASS(call->start ? call->info : call->held_info);
+	if (start)
+		inflight_note(slot_of_task(cpu, task), INFLIGHT_SYSCALL + class,
+			      bpf_ktime_get_ns() - start);
+	return 0;
 }

@@ -11,7 +11,8 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from node import Agent, Cgroup, Change, Load, Report, no_agent, scratch
+import bpf
+from node import Agent, Cgroup, Change, Load, Report, no_agent, scratch, wait_for
 from tap import Skip, between, check, diag, main, near, need_root, same, test
 
 need_root()
@@ -350,12 +351,14 @@ def _():
     cgroup = Cgroup("alone")
     agent.stop()
     load = Load(cgroup, "traps")
-    measuring = Report("--duration", "4s", *no_agent())
-    time.sleep(2.5)
+    measuring = Report("--duration", "6s", *no_agent())
+    wait_for(lambda: any(kind == "link" for kind, _ in
+                         bpf.held_by(measuring.process.pid)), 20, "its first probe")
+    time.sleep(3)  # until it has them all and reads for the first time
     load.ask("getppid", N)
     numbers = measuring.result()
     same(numbers.value(cgroup, DURATION, class_="process"), N, "calls")
-    between(numbers.report["duration_s"], 3.9, 4.6, "duration_s")
+    between(numbers.report["duration_s"], 5.9, 6.9, "duration_s")
 
 
 main(setup)
