@@ -268,13 +268,15 @@ static __always_inline __u32 cell_of(__u32 slot, __u32 series, __u32 pool)
 static __always_inline void hist_put_many(__u32 n, __u64 ns, __u32 log2, bool alone)
 {
 	struct hist_cell *h = bpf_map_lookup_elem(&hists, &n);
-	__u32 bucket = bucket_of(ns);
+	__u32 bucket = bucket_of(ns), by = 1 << log2;
 
 	if (!h || !n)
 		return;
 	ADD(h->sum_ns, ns << log2, alone);
+	barrier_var(by);
+	barrier_var(bucket); /* the bound has to be seen right before its use */
 	if (bucket < BUCKET_COUNT)
-		ADD(h->buckets[bucket], 1 << log2, alone);
+		ADD(h->buckets[bucket], by, alone);
 	if (ns > BUCKET_MAX_NS)
 		lose(LOSS_ABOVE_RANGE);
 }
