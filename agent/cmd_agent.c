@@ -21,7 +21,8 @@
 #include "otlp.h"
 #include "util.h"
 
-#define FLUSH_MS 4000 /* SIGTERM to exit takes 5 s at most */
+#define FLUSH_MS   4000 /* SIGTERM to exit takes 5 s at most */
+#define RELIEVE_MS 100	/* a node may start 1000 containers a second */
 
 struct agent {
 	const struct options *o;
@@ -178,10 +179,17 @@ static int run_due(struct agent *a)
 		if (err)
 			log_warn(err, "reading the cells");
 		a->next_snapshot_ns = now + ms_to_ns(a->o->snapshot_interval_ms);
+	} else {
+		int err = measure_relieve(a->measure);
+
+		if (err)
+			log_warn(err, "reading the cells");
 	}
 	next = a->next_export_ns < a->next_snapshot_ns ? a->next_export_ns
 						       : a->next_snapshot_ns;
 	now = now_mono_ns();
+	if (next > now + ms_to_ns(RELIEVE_MS))
+		return RELIEVE_MS;
 	return next > now ? (next - now) / 1000000 + 1 : 0;
 }
 

@@ -197,6 +197,17 @@ int measure_read(struct measure *m, const struct export_stats *stats, uint8_t **
 	return err;
 }
 
+int measure_relieve(struct measure *m)
+{
+	int err;
+
+	if (!snapshot_is_pressed(m->snapshot))
+		return 0;
+	err = measure_update(m);
+	snapshot_reap(m->snapshot);
+	return err;
+}
+
 void measure_reap(struct measure *m)
 {
 	snapshot_drop(m->snapshot);

@@ -38,6 +38,11 @@ int measure_read(struct measure *m, const struct export_stats *stats, uint8_t **
 		 size_t *len);
 /* Once in an export interval, after an export: slots of dead cgroups become free. */
 void measure_reap(struct measure *m);
+/*
+ * Reads, and frees slots, when so many cgroups come and go that it cannot wait for the
+ * next snapshot. Cheap when that is not so: to be called a few times a second.
+ */
+int measure_relieve(struct measure *m);
 /* How many probes are attached, and how many were asked for. */
 unsigned int measure_attached(const struct measure *m, unsigned int *wanted);
 void measure_close(struct measure *m);

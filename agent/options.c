@@ -81,7 +81,7 @@ const struct option_desc option_descs[] = {
 	{ "snapshot-interval", "TIME", "10s",
 	  "time between two readings of the kernel's cells",
 	  FIELD(snapshot_interval_ms), .mask = CMD_AGENT, .type = OPTION_DURATION,
-	  .min = 100, .max = MINUTE },
+	  .min = 10, .max = MINUTE },
 	{ "probes", "NAME,...", "sched,syscall,tcp,dns,block,memory", "what to measure",
 	  FIELD(probes), .mask = MEASURES, .type = OPTION_PROBES },
 	{ "memory", "SIZE", "64MiB", "most kernel memory to use", FIELD(memory),

@@ -2,6 +2,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include <bpf/bpf.h>
 #include "snapshot.h"
 #include "util.h"
@@ -30,7 +33,7 @@ enum slot_state { SLOT_EMPTY, SLOT_LIVE, SLOT_QUARANTINE };
 struct slot {
 	uint64_t owner;
 	enum slot_state state;
-	bool again; /* was in quarantine at the reap before this one */
+	bool freed; /* by this reap */
 	struct workload *workload;
 };
 
@@ -52,6 +55,8 @@ struct snapshot {
 	struct workload **workloads;
 	size_t count, room;
 	uint64_t time_ns;
+	uint32_t claims;   /* control.claims and names.head at the latest reading */
+	uint64_t names;
 };
 
 unsigned int snapshot_values(enum signal signal)
@@ -141,7 +146,9 @@ static int add_fixed(struct snapshot *s)
 
 		if (!w)
 			return -ENOMEM;
-		s->slots[i] = (struct slot){ OWNER_RESERVED, SLOT_LIVE, false, w };
+		s->slots[i] = (struct slot){
+			.owner = OWNER_RESERVED, .state = SLOT_LIVE, .workload = w
+		};
 	}
 	return 0;
 }
@@ -274,24 +281,29 @@ static int list_opens(struct snapshot *s)
 	return 0;
 }
 
+/* The workload's total of an open value, made when it is new. */
+static struct open_total *find_open(struct workload *w, uint32_t signal, uint32_t attr)
+{
+	struct open_total *t;
+
+	for (size_t i = 0; i < w->open_count; i++)
+		if (w->opens[i].signal == signal && w->opens[i].attr == attr)
+			return &w->opens[i];
+	t = reallocarray(w->opens, w->open_count + 1, sizeof(*t));
+	if (!t)
+		return NULL;
+	w->opens = t;
+	t = &w->opens[w->open_count++];
+	*t = (struct open_total){ .signal = signal, .attr = attr };
+	return t;
+}
+
 static int add_open(struct snapshot *s, struct workload *w, const struct open_cell *o)
 {
-	struct open_total *t = NULL;
-	size_t i;
+	struct open_total *t = find_open(w, o->key.signal, o->key.attr);
 
-	for (i = 0; i < w->open_count; i++)
-		if (w->opens[i].signal == o->key.signal &&
-		    w->opens[i].attr == o->key.attr)
-			t = &w->opens[i];
-	if (!t) {
-		t = reallocarray(w->opens, w->open_count + 1, sizeof(*t));
-		if (!t)
-			return -ENOMEM;
-		w->opens = t;
-		t = &w->opens[w->open_count++];
-		*t =
-		    (struct open_total){ .signal = o->key.signal, .attr = o->key.attr };
-	}
+	if (!t)
+		return -ENOMEM;
 	if (cells_open_pool(o->key.signal) == POOL_HIST)
 		return add_hist(s, o->cell, &t->hist);
 	return add_count(s, o->cell, &t->value, 1);
@@ -413,6 +425,8 @@ int snapshot_read(struct snapshot *s)
 		       sizeof(s->workloads[i]->inflight_ns));
 
 	s->time_ns = now_wall_ns();
+	s->claims = __atomic_load_n(&s->cells->control->claims, __ATOMIC_RELAXED);
+	s->names = __atomic_load_n(&s->cells->names->head, __ATOMIC_RELAXED);
 	cgroups_refresh(s->cgroups);
 	for (uint32_t i = 0; i < s->cells->plan.slots; i++) {
 		struct workload *w = owner_of(s, i);
@@ -434,19 +448,23 @@ int snapshot_read(struct snapshot *s)
 }
 
 /*
- * Frees the places that a slot has as a culprit and as a victim. Its times stay, as
- * cells do: only the difference counts.
+ * Frees the places that the slots which are free now have as culprits and as victims.
+ * Their times stay, as cells do: only the difference counts.
  */
-static void free_culprits(struct snapshot *s, uint32_t slot)
+static void free_culprits(struct snapshot *s)
 {
-	uint32_t shards = s->cells->plan.culprit_shards;
+	uint32_t shards = s->cells->plan.culprit_shards, slots = s->cells->plan.slots;
 
-	for (uint32_t i = 0; i < s->cells->plan.slots * shards; i++) {
-		struct culprit_row *row = &s->cells->culprits[i];
+	for (uint32_t i = 0; i < slots * shards; i++) {
+		uint32_t *key = s->cells->culprits[i].key;
 
-		for (int k = 0; k < CULPRITS; k++)
-			if (i / shards == slot || row->key[k] == slot + 1)
-				row->key[k] = 0;
+		for (int k = 0; k < CULPRITS; k++) {
+			uint32_t slot = key[k] - 1;
+
+			if (key[k] && (s->slots[i / shards].freed ||
+				       (slot < slots && s->slots[slot].freed)))
+				key[k] = 0;
+		}
 	}
 }
 
@@ -474,10 +492,9 @@ static void free_slot(struct snapshot *s, uint32_t i)
 		s->open_gen = 0; /* list them anew */
 	}
 	memset(row->open_used, 0, sizeof(row->open_used));
-	free_culprits(s, i);
 	__atomic_store_n(&s->cells->owners[i], OWNER_FREE, __ATOMIC_RELEASE);
 	__atomic_fetch_add(&s->cells->control->free_gen, 1, __ATOMIC_RELEASE);
-	s->slots[i] = (struct slot){ 0 };
+	s->slots[i] = (struct slot){ .freed = true };
 }
 
 /* Is this workload without any slot now? */
@@ -491,7 +508,8 @@ static bool is_gone(const struct snapshot *s, const struct workload *w)
 
 /*
  * Takes a slot from its owner. Events that are on their way still land in its cells; so
- * it is read once more, an interval later, before it becomes free.
+ * it is read once more before it becomes free. Later ones of the same cgroup find a slot
+ * anew.
  */
 static void quarantine(struct snapshot *s, uint32_t i)
 {
@@ -500,27 +518,119 @@ static void quarantine(struct snapshot *s, uint32_t i)
 	__atomic_fetch_add(&s->cells->control->free_gen, 1, __ATOMIC_RELEASE);
 }
 
-void snapshot_reap(struct snapshot *s)
+static void add_to_hist(struct hist **into, const struct hist *h)
 {
-	for (uint32_t i = SLOT_FIRST; i < s->cells->plan.slots; i++) {
-		struct slot *slot = &s->slots[i];
-		struct workload *w = slot->workload;
+	if (!h)
+		return;
+	if (!*into)
+		*into = calloc(1, sizeof(**into));
+	if (!*into)
+		return;
+	(*into)->sum_ns += h->sum_ns;
+	for (int i = 0; i < BUCKET_COUNT; i++)
+		(*into)->buckets[i] += h->buckets[i];
+}
 
-		if (slot->state == SLOT_QUARANTINE && slot->again) {
-			free_slot(s, i);
-			if (w && is_gone(s, w))
-				w->gone = true;
-		} else if (slot->state == SLOT_QUARANTINE) {
-			slot->again = true;
-		} else if (slot->state == SLOT_LIVE && !w) {
-			/* never named, and not there any more: nobody to ask */
-			slot->workload = s->workloads[SLOT_UNKNOWN];
-			quarantine(s, i);
-		} else if (slot->state == SLOT_LIVE &&
-			   !cgroups_exists(s->cgroups, w->path, slot->owner)) {
-			quarantine(s, i);
+/* Adds all that w counted to another workload. */
+static void fold(struct workload *into, const struct workload *w)
+{
+	for (int i = 0; i < SNAPSHOT_HISTS; i++)
+		add_to_hist(&into->hists[i], w->hists[i]);
+	for (int i = 0; i < SNAPSHOT_COUNTS; i++)
+		for (int k = 0; k < LANES; k++)
+			into->counts[i][k] += w->counts[i][k];
+	for (size_t i = 0; i < w->open_count; i++) {
+		struct open_total *t =
+		    find_open(into, w->opens[i].signal, w->opens[i].attr);
+
+		if (!t)
+			continue;
+		t->value += w->opens[i].value;
+		add_to_hist(&t->hist, w->opens[i].hist);
+	}
+	for (size_t i = 0; i < w->culprit_count; i++) {
+		struct culprit_total *c = find_culprit(into, w->culprits[i].name);
+
+		if (c)
+			c->ns += w->culprits[i].ns;
+	}
+}
+
+/*
+ * Keeps the number of workloads bounded when many come and go between two exports.
+ * What was exported must stay until it was exported once more.
+ */
+static void fold_gone(struct snapshot *s)
+{
+	size_t kept = SLOT_FIRST;
+
+	if (s->count <= 2 * (size_t)s->cells->plan.slots)
+		return;
+	for (size_t i = SLOT_FIRST; i < s->count; i++) {
+		struct workload *w = s->workloads[i];
+
+		if (w->gone && !w->told) {
+			fold(s->workloads[SLOT_OVERFLOW], w);
+			workload_free(w);
+		} else {
+			s->workloads[kept++] = w;
 		}
 	}
+	s->count = kept;
+}
+
+/*
+ * Waits until no program runs any more that saw a slot before it went into quarantine, so
+ * that the next reading sees all of its events: membarrier(2) waits for a grace period
+ * of RCU, in which tracing programs run. Where the kernel does not have it (nohz_full),
+ * the time until the next reading has to do.
+ */
+static void wait_for_programs(void)
+{
+	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+}
+
+static void reap_slot(struct snapshot *s, uint32_t i)
+{
+	struct slot *slot = &s->slots[i];
+	struct workload *w = slot->workload;
+
+	if (slot->state == SLOT_QUARANTINE) {
+		free_slot(s, i);
+		if (w && is_gone(s, w))
+			w->gone = true;
+	} else if (slot->state == SLOT_LIVE && !w) {
+		/* never named, and not there any more: nobody to ask */
+		slot->workload = s->workloads[SLOT_UNKNOWN];
+		quarantine(s, i);
+	} else if (slot->state == SLOT_LIVE &&
+		   !cgroups_exists(s->cgroups, w->path, slot->owner)) {
+		quarantine(s, i);
+	}
+}
+
+void snapshot_reap(struct snapshot *s)
+{
+	uint32_t gen = s->cells->control->free_gen;
+
+	for (uint32_t i = SLOT_FIRST; i < s->cells->plan.slots; i++)
+		reap_slot(s, i);
+	if (s->cells->control->free_gen == gen)
+		return;
+	free_culprits(s);
+	for (uint32_t i = SLOT_FIRST; i < s->cells->plan.slots; i++)
+		s->slots[i].freed = false;
+	fold_gone(s);
+	wait_for_programs();
+}
+
+bool snapshot_is_pressed(const struct snapshot *s)
+{
+	uint32_t claims = __atomic_load_n(&s->cells->control->claims, __ATOMIC_RELAXED);
+	uint64_t names = __atomic_load_n(&s->cells->names->head, __ATOMIC_RELAXED);
+
+	return claims - s->claims > s->cells->plan.slots / 8 ||
+	       names - s->names > NAME_RING / 4;
 }
 
 void snapshot_drop(struct snapshot *s)
@@ -530,6 +640,7 @@ void snapshot_drop(struct snapshot *s)
 	for (size_t i = SLOT_FIRST; i < s->count; i++) {
 		struct workload *w = s->workloads[i];
 
+		w->told = true;
 		if (w->gone)
 			workload_free(w);
 		else

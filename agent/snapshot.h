@@ -39,6 +39,7 @@ struct workload {
 	char *instance;	   /* service.instance.id, made by resource.c */
 	uint64_t start_ns; /* wall clock: when its series begin */
 	bool gone;	   /* its slots are free again: export once more, then drop */
+	bool told;	   /* it was in an export */
 	struct hist *hists[SNAPSHOT_HISTS]; /* NULL: no event yet */
 	uint64_t counts[SNAPSHOT_COUNTS][LANES];
 	struct open_total *opens;
@@ -58,10 +59,19 @@ int snapshot_read(struct snapshot *s);
 void snapshot_clear_inflight(struct snapshot *s);
 /*
  * Looks for cgroups that are gone: their slots go into quarantine; those that were in
- * quarantine at the last call are read once more and freed with their cells.
+ * quarantine at the last call are freed with their cells. Call after snapshot_read().
+ * When there are too many workloads, those that are gone and were never exported are
+ * added to the overflow.
  */
 void snapshot_reap(struct snapshot *s);
-/* Drops the workloads that are gone: call after an export that showed them. */
+/*
+ * Have so many cgroups come since the latest reading that the next ones may find no slot,
+ * or lose their names? Then read and reap before it is due.
+ */
+bool snapshot_is_pressed(const struct snapshot *s);
+/*
+ * Call after an export: all workloads are told now, and those that are gone are dropped.
+ */
 void snapshot_drop(struct snapshot *s);
 /* The workloads, and the wall clock of the latest reading. */
 struct workload **snapshot_workloads(struct snapshot *s, size_t *count,

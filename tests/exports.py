@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an agent wrote with --export file:PATH, series by series."""
+
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "e2e"))
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+from otlp import attributes, data_of, metrics, split
+
+PROTO = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
+                     "proto")
+REQUEST = "opentelemetry.proto.collector.metrics.v1.ExportMetricsServiceRequest"
+
+
+def request_class(out):
+    """ExportMetricsServiceRequest by the .proto files of this repository."""
+    subprocess.run(["protoc", f"-I{PROTO}", "--include_imports",
+                    f"--descriptor_set_out={out}", f"{PROTO}/otlp_service.proto"],
+                   check=True)
+    files = descriptor_pb2.FileDescriptorSet()
+    with open(out, "rb") as f:
+        files.ParseFromString(f.read())
+    pool = descriptor_pool.DescriptorPool()
+    for file in files.file:
+        pool.Add(file)
+    return message_factory.MessageFactory(pool).GetPrototype(
+        pool.FindMessageTypeByName(REQUEST))
+
+
+class Exports:
+    """The last value of each series, a series being what a backend takes for one:
+    a new start is a new one, and adds to it."""
+
+    def __init__(self, path):
+        kind = request_class(path + ".desc")
+        self.series = {}
+        self.resources = {}
+        self.backwards = []
+        with open(path, "rb") as f:
+            for message in split(f.read()):
+                self.add(kind.FromString(message))
+
+    def add(self, request):
+        for resource, metric in metrics(request):
+            instance = resource["service.instance.id"]
+            self.resources[instance] = resource
+            data = data_of(metric)
+            grows = getattr(data, "is_monotonic", metric.WhichOneof("data") != "gauge")
+            for point in data.data_points:
+                value = getattr(point, "count", None)
+                if value is None:
+                    value = getattr(point, point.WhichOneof("value"))
+                key = (instance, metric.name, point.start_time_unix_nano,
+                       tuple(sorted(attributes(point.attributes).items())))
+                if grows and value < self.series.get(key, 0):
+                    self.backwards.append((key, self.series[key], value))
+                self.series[key] = value
+
+    def sum(self, metric, wanted, **with_):
+        """Sum over the series of the resources for which wanted(resource) holds."""
+        return sum(value for (instance, name, _, attrs), value in self.series.items()
+                   if name == metric and wanted(self.resources[instance]) and
+                   all(any(k.split(".")[-1] == key and v == want for k, v in attrs)
+                       for key, want in with_.items()))

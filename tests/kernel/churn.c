@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Cgroups that come and go, below the directory of the first argument: each gets a
+ * process that is born in it, makes CALLS calls of mprotect, and ends.
+ *
+ * churn N    N of them in a row, each removed before the next is made
+ * fill N     N of them that stay
+ * drop       removes those
+ */
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include "gate.h"
+
+#define CALLS 10
+
+static struct {
+	const char *base;
+	void *page;
+	long filled;
+} with;
+
+static void path_of(char *path, size_t len, long i)
+{
+	snprintf(path, len, "%s/c%ld", with.base, i);
+}
+
+/* Everything that a container does here: calls of class memory, and its end. */
+static void live(void)
+{
+	for (int i = 0; i < CALLS; i++)
+		syscall(SYS_mprotect, with.page, 4096, PROT_READ);
+	syscall(SYS_exit_group, 0);
+}
+
+static void run_in(const char *path)
+{
+	int dir = open(path, O_DIRECTORY | O_RDONLY), status;
+	struct clone_args args = {
+		.flags = CLONE_INTO_CGROUP,
+		.exit_signal = SIGCHLD,
+		.cgroup = dir,
+	};
+	long pid;
+
+	if (dir < 0)
+		gate_die("open");
+	pid = syscall(SYS_clone3, &args, sizeof(args));
+	if (!pid)
+		live();
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
+		gate_die("clone3");
+	close(dir);
+}
+
+static void make(long i)
+{
+	char path[512];
+
+	path_of(path, sizeof(path), i);
+	if (mkdir(path, 0755))
+		gate_die("mkdir");
+	run_in(path);
+}
+
+static void destroy(long i)
+{
+	char path[512];
+
+	path_of(path, sizeof(path), i);
+	for (int tries = 0; rmdir(path); tries++) {
+		if (errno != EBUSY || tries == 1000)
+			gate_die("rmdir");
+		usleep(1000);
+	}
+}
+
+static void run_churn(const struct gate_command *self, const long *args)
+{
+	uint64_t began = gate_clock(CLOCK_MONOTONIC);
+
+	for (long i = 0; i < args[0]; i++) {
+		make(i);
+		destroy(i);
+	}
+	gate_say("cgroups=%ld calls=%ld ms=%ld", args[0], args[0] * CALLS,
+		 (long)((gate_clock(CLOCK_MONOTONIC) - began) / 1000000));
+}
+
+static void run_fill(const struct gate_command *self, const long *args)
+{
+	for (with.filled = 0; with.filled < args[0]; with.filled++)
+		make(with.filled);
+	gate_say("cgroups=%ld calls=%ld", with.filled, with.filled * CALLS);
+}
+
+static void run_drop(const struct gate_command *self, const long *args)
+{
+	while (with.filled > 0)
+		destroy(--with.filled);
+	gate_say("cgroups=0");
+}
+
+static const struct gate_command commands[] = {
+	{ "churn", run_churn },
+	{ "fill", run_fill },
+	{ "drop", run_drop },
+};
+
+int main(int argc, char **argv)
+{
+	if (argc != 2)
+		return 2;
+	with.base = argv[1];
+	with.page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (with.page == MAP_FAILED)
+		gate_die("mmap");
+	return gate_loop(commands, COUNT(commands));
+}
