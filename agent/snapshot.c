@@ -55,7 +55,7 @@ struct snapshot {
 	struct workload **workloads;
 	size_t count, room;
 	uint64_t time_ns;
-	uint32_t claims;   /* control.claims and names.head at the latest reading */
+	uint32_t claims; /* control.claims and names.head at the latest reading */
 	uint64_t names;
 };
 
@@ -146,9 +146,9 @@ static int add_fixed(struct snapshot *s)
 
 		if (!w)
 			return -ENOMEM;
-		s->slots[i] = (struct slot){
-			.owner = OWNER_RESERVED, .state = SLOT_LIVE, .workload = w
-		};
+		s->slots[i] = (struct slot){ .owner = OWNER_RESERVED,
+					     .state = SLOT_LIVE,
+					     .workload = w };
 	}
 	return 0;
 }
@@ -508,8 +508,8 @@ static bool is_gone(const struct snapshot *s, const struct workload *w)
 
 /*
  * Takes a slot from its owner. Events that are on their way still land in its cells; so
- * it is read once more before it becomes free. Later ones of the same cgroup find a slot
- * anew.
+ * it is read once more before it becomes free. Later ones of the same cgroup find a
+ * slot anew.
  */
 static void quarantine(struct snapshot *s, uint32_t i)
 {
@@ -580,10 +580,10 @@ static void fold_gone(struct snapshot *s)
 }
 
 /*
- * Waits until no program runs any more that saw a slot before it went into quarantine, so
- * that the next reading sees all of its events: membarrier(2) waits for a grace period
- * of RCU, in which tracing programs run. Where the kernel does not have it (nohz_full),
- * the time until the next reading has to do.
+ * Waits until no program runs any more that saw a slot before it went into quarantine,
+ * so that the next reading sees all of its events: membarrier(2) waits for a grace
+ * period of RCU, in which tracing programs run. Where the kernel does not have it
+ * (nohz_full), the time until the next reading has to do.
  */
 static void wait_for_programs(void)
 {

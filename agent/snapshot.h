@@ -65,12 +65,13 @@ void snapshot_clear_inflight(struct snapshot *s);
  */
 void snapshot_reap(struct snapshot *s);
 /*
- * Have so many cgroups come since the latest reading that the next ones may find no slot,
- * or lose their names? Then read and reap before it is due.
+ * Have so many cgroups come since the latest reading that the next ones may find no
+ * slot, or lose their names? Then read and reap before it is due.
  */
 bool snapshot_is_pressed(const struct snapshot *s);
 /*
- * Call after an export: all workloads are told now, and those that are gone are dropped.
+ * Call after an export: all workloads are told now, and those that are gone are
+ * dropped.
  */
 void snapshot_drop(struct snapshot *s);
 /* The workloads, and the wall clock of the latest reading. */
