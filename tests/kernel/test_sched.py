@@ -209,4 +209,55 @@ def _():
           f"quantiles are not in order: {point}")
 
 
+CULPRIT = "assay.sched.wait.culprit.time"
+
+
+def cpu_time(load):
+    """Seconds that its threads had a CPU."""
+    ns = 0
+    for tid in load.threads():
+        with open(f"/proc/{load.pid}/task/{tid}/schedstat") as f:
+            ns += int(f.read().split()[0])
+    return ns / 1e9
+
+
+@test("who had the CPU meanwhile is blamed with what it had, and the sum is the wait")
+def _():
+    # On one CPU all that others use of it is time that this one waits.
+    groups = [Cgroup(name) for name in ("victim", "one", "three")]
+    loads = [Load(g, "spin", k, CPU) for g, k in zip(groups, (1, 1, 3))]
+    before, had = agent.total(), [cpu_time(load) for load in loads]
+    for load in loads:
+        load.tell("run", 6000)
+    for load in loads:
+        load.reply()
+    change = Change(before, agent.total())
+    had = [cpu_time(load) - h for load, h in zip(loads, had)]
+    waits = change.seconds(groups[0], WAIT, cause="contention")
+    blamed = change.by(groups[0], CULPRIT, "culprit")
+    diag(f"waits {waits:.3f} s; had {had}; blamed {blamed}")
+    near(sum(blamed.values()), waits, 1e-6, "sum over the culprits, s")
+    for group, time_ in zip(groups[1:], had[1:]):
+        between(blamed.get(group.path, 0) / waits, time_ / waits - 0.1,
+                time_ / waits + 0.1, f"share of {group.path}")
+    threes = change.by(groups[2], CULPRIT, "culprit")
+    check(threes.get(groups[2].path, 0) > threes.get(groups[0].path, 0),
+          f"three hogs wait most for themselves: {threes}")
+
+
+@test("a migration is one when the kernel says so")
+def _():
+    cpus = sorted(os.sched_getaffinity(0))
+    if len(cpus) < 2:
+        raise Skip("one CPU")
+    cgroup = Cgroup("moves")
+    load = Load(cgroup, "spin", 1, CPU)
+    before = agent.total()
+    for i in range(20):
+        os.sched_setaffinity(load.pid, {cpus[i % len(cpus)]})
+        load.ask("nap", 5)
+    moves = Change(before, agent.total()).value(cgroup, "assay.sched.migrations")
+    between(moves, 19, 21, "migrations of 20 changes of the CPU")
+
+
 main(setup)

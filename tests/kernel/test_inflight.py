@@ -1,0 +1,114 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""What has not finished yet: told with its age, by workload, and only while it lasts."""
+
+import os
+import signal
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from node import Agent, Cgroup, Load
+from tap import between, check, diag, main, need_root, same, test
+
+need_root()
+
+AGE = "assay.inflight.age"
+DURATION = "assay.syscall.duration"
+CPU = max(os.sched_getaffinity(0))
+agent = early = None
+early_group = born = None
+
+
+def setup():
+    """A sleep begins before the agent does."""
+    global agent, early, early_group, born
+    early_group = Cgroup("early")
+    early = Load(early_group, "traps")
+    early.tell("sleep", 3_600_000)
+    time.sleep(0.5)
+    born = time.monotonic()
+    agent = Agent()
+    agent.need("sched", "syscall")
+
+
+def ages(cgroup):
+    return agent.total(0).by(cgroup, AGE, "operation")
+
+
+@test("a sleep is told with its age, and is no sample before it ends")
+def _():
+    cgroup = Cgroup("sleep")
+    load = Load(cgroup, "traps")
+    began = time.monotonic()
+    load.tell("sleep", 60_000)
+    time.sleep(2)
+    low = time.monotonic() - began
+    numbers = agent.total(0)
+    high = time.monotonic() - began
+    found = numbers.by(cgroup, AGE, "operation")
+    diag(f"{found}, {low:.3f} to {high:.3f} s after it began")
+    between(found.get("syscall.wait", 0), low - 0.5, high, "its age, s")
+    same(numbers.value(cgroup, DURATION, class_="wait"), 0, "samples")
+
+
+@test("a read that nobody answers is told until it is answered")
+def _():
+    cgroup = Cgroup("read")
+    load = Load(cgroup, "traps")  # it waits for its next command
+    time.sleep(1)
+    between(ages(cgroup).get("syscall.pipe", 0), 0.9, 30, "age of its read, s")
+    load.tell("sleep", 2000)
+    time.sleep(0.3)
+    found = ages(cgroup)
+    check("syscall.pipe" not in found, f"its read has ended, and is told: {found}")
+    load.reply()
+
+
+@test("a call that began before the agent is told with the agent's age at least")
+def _():
+    time.sleep(1)
+    found = ages(early_group)
+    most = time.monotonic() - born
+    diag(f"{found}; the agent was started {most:.3f} s ago")
+    between(found.get("syscall.wait", 0), 1, most, "its age, s")
+    os.kill(early.pid, signal.SIGKILL)
+    early.process.wait()
+    same(ages(early_group), {}, "what is in flight when it is gone")
+
+
+@test("a stopped process does not hide its call")
+def _():
+    cgroup = Cgroup("stopped")
+    load = Load(cgroup, "traps")
+    load.tell("sleep", 60_000)
+    time.sleep(0.3)
+    os.kill(load.pid, signal.SIGSTOP)
+    time.sleep(1)
+    between(ages(cgroup).get("syscall.wait", 0), 1, 30, "its age, s")
+
+
+@test("a thread that waits for a CPU is told with the time that it waits")
+def _():
+    hog, idler = Cgroup("hog"), Cgroup("idler")
+    load, victim = Load(hog, "spin", 2, CPU), Load(idler, "spin", 1, CPU)
+    for tid in victim.threads():
+        os.sched_setscheduler(tid, os.SCHED_IDLE, os.sched_param(0))
+    load.tell("run", 4000)
+    time.sleep(0.2)
+    victim.tell("run", 10)
+    worst = 0
+    for _ in range(30):
+        worst = max(worst, ages(idler).get("sched.wait", 0))
+        time.sleep(0.05)
+    load.reply()
+    victim.reply()
+    diag(f"longest wait that was seen: {worst:.3f} s")
+    between(worst, 0.01, 5, "age of a wait, s")
+    time.sleep(0.1)
+    check("sched.wait" not in ages(idler), "nobody waits, and a wait is told")
+
+
+main(setup)
