@@ -15,11 +15,13 @@
 #include "resource.h"
 #include "self.h"
 #include "snapshot.h"
+#include "usage.h"
 
 struct measure {
 	struct cells cells;
 	struct cgroups *cgroups;
 	struct snapshot *snapshot;
+	struct usage_reader *usage;
 	struct resource resource;
 	struct self self;
 	struct probe probes[PROBE_COUNT];
@@ -112,6 +114,8 @@ int measure_open(const struct options *o, struct measure **out, char *cause, siz
 	}
 	err = snapshot_open(&m->cells, m->cgroups, &m->snapshot);
 	if (!err)
+		err = usage_open(m->cgroups, &m->usage);
+	if (!err)
 		err = resource_init(&m->resource, o);
 	if (err) {
 		snprintf(cause, len, "%s", strerror(-err));
@@ -133,6 +137,19 @@ int measure_update(struct measure *m)
 	return snapshot_read(m->snapshot);
 }
 
+/* Of each workload that is there: a few small files. */
+static void read_usage(struct measure *m)
+{
+	struct workload **workloads;
+	uint64_t time_ns;
+	size_t count;
+
+	workloads = snapshot_workloads(m->snapshot, &count, &time_ns);
+	for (size_t i = 0; i < count; i++)
+		if (workloads[i]->path && !workloads[i]->gone)
+			usage_read(m->usage, workloads[i]->path, &workloads[i]->usage);
+}
+
 int measure_collect(struct measure *m)
 {
 	int err;
@@ -143,7 +160,9 @@ int measure_collect(struct measure *m)
 		if (err)
 			log_warn(err, "probe %s: its walk", probe_descs[i].name);
 	}
-	return measure_update(m);
+	err = measure_update(m);
+	read_usage(m);
+	return err;
 }
 
 int measure_points(struct measure *m, const struct export_stats *stats,
@@ -231,6 +250,7 @@ void measure_close(struct measure *m)
 	for (size_t i = 0; i < PROBE_COUNT; i++)
 		probe_close(&m->probes[i]);
 	snapshot_close(m->snapshot);
+	usage_close(m->usage);
 	cgroups_close(m->cgroups);
 	cells_close(&m->cells);
 	resource_fini(&m->resource);

@@ -13,6 +13,7 @@ enum metric_source {
 	FROM_OPEN_CONNECTIONS, /* opened + existing - closed */
 	FROM_CULPRITS,	       /* whom tasks waited for */
 	FROM_INFLIGHT,	       /* the oldest of what is under way */
+	FROM_USAGE,	       /* files of the cgroup: one point per value */
 };
 
 #define METRIC_LANES 3
@@ -21,7 +22,9 @@ enum metric_source {
 struct metric_row {
 	struct metric metric;
 	enum metric_source source;
-	unsigned int signal; /* enum signal; FROM_OPEN: the first enum open_signal */
+	/* enum signal; FROM_OPEN: the first enum open_signal, FROM_USAGE: usage_value
+	 */
+	unsigned int signal;
 	/* attribute value of each value of the signal; NULL: the attribute is absent */
 	const char *const *values;
 	unsigned int value_count;

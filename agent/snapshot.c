@@ -54,6 +54,7 @@ struct snapshot {
 	uint32_t open_gen;
 	struct workload **workloads;
 	size_t count, room;
+	uint64_t open_ns, last_ns; /* when we began; the reading before this one */
 	uint64_t time_ns;
 	uint32_t claims; /* control.claims and names.head at the latest reading */
 	uint64_t names;
@@ -118,10 +119,16 @@ static struct workload *add_workload(struct snapshot *s, const struct workload_i
 	return w;
 }
 
-/* The workload of a path: two slots (or cgroup ids) of one path are one workload. */
-static struct workload *find_workload(struct snapshot *s, const char *path)
+/*
+ * The workload of a path: two slots (or cgroup ids) of one path are one workload. All
+ * that a new one has happened since the reading before this; but of a cgroup that was
+ * there when we began, the usage since then counts.
+ */
+static struct workload *find_workload(struct snapshot *s, const char *path,
+				      uint64_t cgroup)
 {
 	struct workload_id id;
+	struct workload *w;
 
 	for (size_t i = SLOT_FIRST; i < s->count; i++)
 		if (strcmp(s->workloads[i]->path, path) == 0) {
@@ -129,7 +136,11 @@ static struct workload *find_workload(struct snapshot *s, const char *path)
 			return s->workloads[i];
 		}
 	workload_identify(path, &id);
-	return add_workload(s, &id, path);
+	w = add_workload(s, &id, path);
+	if (w)
+		w->start_ns =
+		    cgroups_was_there(s->cgroups, cgroup) ? s->open_ns : s->last_ns;
+	return w;
 }
 
 /* The first workloads stand for the slots with a fixed meaning, in their order. */
@@ -161,7 +172,7 @@ int snapshot_open(struct cells *c, struct cgroups *g, struct snapshot **out)
 		return -ENOMEM;
 	s->cells = c;
 	s->cgroups = g;
-	s->time_ns = now_wall_ns();
+	s->open_ns = s->time_ns = now_wall_ns();
 	s->slots = calloc(c->plan.slots, sizeof(*s->slots));
 	s->seen_hists = calloc(c->plan.hists, sizeof(*s->seen_hists));
 	s->seen_counts = calloc(c->plan.counts, sizeof(*s->seen_counts));
@@ -329,7 +340,7 @@ static struct workload *owner_of(struct snapshot *s, uint32_t i)
 	slot->owner = owner;
 	slot->state = SLOT_LIVE;
 	path = cgroups_path(s->cgroups, owner);
-	slot->workload = path ? find_workload(s, path) : NULL;
+	slot->workload = path ? find_workload(s, path, owner) : NULL;
 	return slot->workload ? slot->workload : s->workloads[SLOT_UNKNOWN];
 }
 
@@ -424,6 +435,7 @@ int snapshot_read(struct snapshot *s)
 		memset(s->workloads[i]->inflight_ns, 0,
 		       sizeof(s->workloads[i]->inflight_ns));
 
+	s->last_ns = s->time_ns;
 	s->time_ns = now_wall_ns();
 	s->claims = __atomic_load_n(&s->cells->control->claims, __ATOMIC_RELAXED);
 	s->names = __atomic_load_n(&s->cells->names->head, __ATOMIC_RELAXED);

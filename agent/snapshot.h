@@ -12,6 +12,7 @@
 
 #include "cells.h"
 #include "metric.h"
+#include "usage.h"
 #include "workload.h"
 
 /* Values of all histogram, and of all counter signals: shards are folded. */
@@ -47,6 +48,7 @@ struct workload {
 	struct culprit_total culprits[CULPRIT_NAMES + 1];
 	size_t culprit_count;
 	uint64_t inflight_ns[INFLIGHT_COUNT]; /* 0: nothing under way */
+	struct usage usage;		      /* from the files of its cgroup */
 };
 
 struct snapshot;

@@ -81,6 +81,8 @@ struct cgroups {
 	const struct cgroup_names *names;
 	struct entry *tree; /* the latest walk, sorted by id */
 	size_t count, room;
+	uint64_t *first; /* ids of the first walk, sorted */
+	size_t first_count;
 	bool walked;
 	char found[NAME_MAX_LEN]; /* the answer out of the ring */
 };
@@ -104,27 +106,6 @@ int cgroups_find_root(char *path, size_t len, bool *pure)
 	endmntent(f);
 	*pure = !v1;
 	return found ? 0 : -ENOENT;
-}
-
-int cgroups_open(const char *root, const struct cells *c, struct cgroups **out)
-{
-	struct cgroups *g = calloc(1, sizeof(*g));
-	bool pure;
-	int err = 0;
-
-	if (!g)
-		return -ENOMEM;
-	g->names = c->names;
-	if (root)
-		snprintf(g->root, sizeof(g->root), "%s", root);
-	else
-		err = cgroups_find_root(g->root, sizeof(g->root), &pure);
-	if (err) {
-		free(g);
-		return err;
-	}
-	*out = g;
-	return 0;
 }
 
 static void forget_tree(struct cgroups *g)
@@ -178,6 +159,42 @@ static void walk(struct cgroups *g)
 	qsort(g->tree, g->count, sizeof(*g->tree), by_id);
 }
 
+/* Keeps the ids of what is there now. */
+static int remember(struct cgroups *g)
+{
+	walk(g);
+	g->first = calloc(g->count + 1, sizeof(*g->first));
+	if (!g->first)
+		return -ENOMEM;
+	for (size_t i = 0; i < g->count; i++)
+		g->first[i] = g->tree[i].id;
+	g->first_count = g->count;
+	return 0;
+}
+
+int cgroups_open(const char *root, const struct cells *c, struct cgroups **out)
+{
+	struct cgroups *g = calloc(1, sizeof(*g));
+	bool pure;
+	int err = 0;
+
+	if (!g)
+		return -ENOMEM;
+	g->names = c->names;
+	if (root)
+		snprintf(g->root, sizeof(g->root), "%s", root);
+	else
+		err = cgroups_find_root(g->root, sizeof(g->root), &pure);
+	if (!err)
+		err = remember(g);
+	if (err) {
+		cgroups_close(g);
+		return err;
+	}
+	*out = g;
+	return 0;
+}
+
 /* Copies an entry of the ring that the kernel may be writing: seq is odd meanwhile. */
 static const char *find_name(struct cgroups *g, uint64_t id)
 {
@@ -221,6 +238,34 @@ void cgroups_refresh(struct cgroups *g)
 	g->walked = false;
 }
 
+static int compare_ids(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+bool cgroups_was_there(const struct cgroups *g, uint64_t id)
+{
+	return id == OWNER_ROOT || bsearch(&id, g->first, g->first_count,
+					   sizeof(*g->first), compare_ids) != NULL;
+}
+
+size_t cgroups_first_count(const struct cgroups *g)
+{
+	return g->first_count;
+}
+
+uint64_t cgroups_first(const struct cgroups *g, size_t i)
+{
+	return g->first[i];
+}
+
+const char *cgroups_root(const struct cgroups *g)
+{
+	return g->root;
+}
+
 bool cgroups_exists(const struct cgroups *g, const char *path, uint64_t id)
 {
 	char full[1024];
@@ -238,5 +283,6 @@ void cgroups_close(struct cgroups *g)
 		return;
 	forget_tree(g);
 	free(g->tree);
+	free(g->first);
 	free(g);
 }

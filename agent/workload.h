@@ -50,6 +50,17 @@ int cgroups_open(const char *root, const struct cells *c, struct cgroups **out);
 const char *cgroups_path(struct cgroups *g, uint64_t id);
 /* Allows the next walk. */
 void cgroups_refresh(struct cgroups *g);
+/*
+ * Was there a cgroup of this id when cgroups_open() was called? It is the id that
+ * tells, not the path and not when we first see it: a path may be made anew, and a
+ * quiet cgroup shows itself late. The kernel gives no id twice.
+ */
+bool cgroups_was_there(const struct cgroups *g, uint64_t id);
+/* How many there were, and one of them, in the order of their ids. */
+size_t cgroups_first_count(const struct cgroups *g);
+uint64_t cgroups_first(const struct cgroups *g, size_t i);
+/* Where the tree is mounted. */
+const char *cgroups_root(const struct cgroups *g);
 /* Is the cgroup still there, under this path? */
 bool cgroups_exists(const struct cgroups *g, const char *path, uint64_t id);
 void cgroups_close(struct cgroups *g);
