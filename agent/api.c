@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@
 struct client {
 	int fd; /* -1: free */
 	uint64_t since_ns;
-	char in[64];
+	char in[256];
 	size_t in_len;
 	uint8_t *out; /* NULL: the request is not whole yet */
 	size_t out_len, out_done;
@@ -163,18 +164,23 @@ static int answer_error(struct client *c, const char *message)
 
 static int answer(struct api *a, struct client *c)
 {
+	char head[32], cause[256] = "";
+	bool hidden = memchr(c->in, '\0', c->in_len);
 	uint8_t *bytes;
-	char head[32];
 	size_t len, n;
 	int err;
 
 	c->in[c->in_len] = '\0';
 	c->in[strcspn(c->in, "\r\n")] = '\0';
-	if (strcmp(c->in, "snapshot") != 0)
+	if (!strcmp(c->in, "snapshot") && !hidden)
+		err = a->ops.snapshot(a->ops.arg, &bytes, &len);
+	else if (!strncmp(c->in, "tune", 4) && strchr(" ", c->in[4]) && !hidden)
+		err = a->ops.tune(a->ops.arg, c->in[4] ? c->in + 5 : NULL, &bytes, &len,
+				  cause, sizeof(cause));
+	else
 		return answer_error(c, "unknown request");
-	err = a->ops.snapshot(a->ops.arg, &bytes, &len);
 	if (err)
-		return answer_error(c, strerror(-err));
+		return answer_error(c, cause[0] ? cause : strerror(-err));
 	n = snprintf(head, sizeof(head), "ok %zu\n", len);
 	c->out = malloc(n + len);
 	if (c->out) {

@@ -3,7 +3,9 @@
  * The local API: a UNIX socket, mode 0600, for the commands on this node.
  *
  * A client sends the line "snapshot" and gets "ok LENGTH", a newline, and one OTLP
- * ExportMetricsServiceRequest with the numbers of that moment; or "error MESSAGE".
+ * ExportMetricsServiceRequest with the numbers of that moment; or "error MESSAGE". The
+ * line "tune", or "tune PROBE KEY=VALUE..." (tune.h), changes parameters of a probe,
+ * and the answer holds them as text.
  * Nothing blocks: a client that does not read is only a full buffer, and there are
  * API_CLIENTS of them at most.
  */
@@ -18,9 +20,14 @@
 struct pollfd;
 struct api;
 
-/* snapshot makes the answer, bytes to be freed, or returns -errno. */
+/*
+ * Each makes an answer, bytes to be freed, or returns -errno. words are what stands
+ * behind "tune ", NULL: nothing; of its failures cause tells in one line.
+ */
 struct api_ops {
 	int (*snapshot)(void *arg, uint8_t **bytes, size_t *len);
+	int (*tune)(void *arg, const char *words, uint8_t **bytes, size_t *len,
+		    char *cause, size_t cause_len);
 	void *arg;
 };
 

@@ -14,8 +14,7 @@
 #define TIMEOUT_NS  5000000000ULL
 #define ANSWER_MAX  (256ULL << 20) /* far above what any agent has to say */
 #define ANSWER_LINE 512		   /* "ok LEN" or "error MESSAGE" is shorter */
-
-static const char request[] = "snapshot\n";
+#define REQUEST_MAX 256		   /* as much as the agent reads */
 
 struct answer {
 	char *bytes;
@@ -63,17 +62,21 @@ fail:
 	return err == -EAGAIN ? -ETIMEDOUT : err;
 }
 
-static int send_request(int fd, uint64_t deadline)
+/* The line and its end. */
+static int send_request(int fd, const char *line, uint64_t deadline)
 {
-	size_t at = 0;
+	char request[REQUEST_MAX];
+	size_t at = 0, len = snprintf(request, sizeof(request), "%s\n", line);
 
-	while (at < sizeof(request) - 1) {
+	if (len >= sizeof(request))
+		return -EMSGSIZE;
+	while (at < len) {
 		int err = wait_until(fd, POLLOUT, deadline);
 		ssize_t n;
 
 		if (err)
 			return err;
-		n = send(fd, request + at, sizeof(request) - 1 - at, MSG_NOSIGNAL);
+		n = send(fd, request + at, len - at, MSG_NOSIGNAL);
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			return -errno;
 		at += n > 0 ? n : 0;
@@ -150,8 +153,8 @@ static int parse_answer(struct answer *a, char *cause, size_t len)
 	return 0;
 }
 
-int client_snapshot(const char *path, uint8_t **bytes, size_t *bytes_len, char *cause,
-		    size_t len)
+int client_ask(const char *path, const char *request, uint8_t **bytes,
+	       size_t *bytes_len, char *cause, size_t len)
 {
 	uint64_t deadline = now_mono_ns() + TIMEOUT_NS;
 	struct answer a = { 0 };
@@ -160,7 +163,7 @@ int client_snapshot(const char *path, uint8_t **bytes, size_t *bytes_len, char *
 	cause[0] = '\0';
 	err = connect_to(path, deadline, &fd);
 	if (!err)
-		err = send_request(fd, deadline);
+		err = send_request(fd, request, deadline);
 	if (!err)
 		err = receive(fd, deadline, &a);
 	if (!err)
@@ -176,4 +179,10 @@ int client_snapshot(const char *path, uint8_t **bytes, size_t *bytes_len, char *
 	*bytes = (uint8_t *)a.bytes;
 	*bytes_len = a.len;
 	return 0;
+}
+
+int client_snapshot(const char *path, uint8_t **bytes, size_t *bytes_len, char *cause,
+		    size_t len)
+{
+	return client_ask(path, "snapshot", bytes, bytes_len, cause, len);
 }

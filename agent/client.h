@@ -7,9 +7,14 @@
 #include <stdint.h>
 
 /*
- * Asks the agent at a socket for its numbers of this moment: one OTLP
- * ExportMetricsServiceRequest in bytes, to be freed. Takes 5 s at most. Returns 0 or
- * -errno; -ENOENT and -ECONNREFUSED mean that no agent runs there. cause says why.
+ * Sends a request to the agent at a socket, a line without its end; the answer is to be
+ * freed. Takes 5 s at most. Returns 0 or -errno; -ENOENT and -ECONNREFUSED mean that no
+ * agent runs there, -EREMOTEIO that the agent says no. cause says why.
+ */
+int client_ask(const char *path, const char *request, uint8_t **bytes,
+	       size_t *bytes_len, char *cause, size_t len);
+/*
+ * Asks for the numbers of this moment: one OTLP ExportMetricsServiceRequest.
  */
 int client_snapshot(const char *path, uint8_t **bytes, size_t *bytes_len, char *cause,
 		    size_t len);

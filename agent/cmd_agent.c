@@ -108,9 +108,21 @@ static int answer_snapshot(void *arg, uint8_t **bytes, size_t *len)
 	return measure_read(a->measure, stats_of(a), bytes, len);
 }
 
+static int answer_tune(void *arg, const char *words, uint8_t **bytes, size_t *len,
+		       char *cause, size_t cause_len)
+{
+	struct agent *a = arg;
+	int err =
+	    measure_tune(a->measure, words, (char **)bytes, len, cause, cause_len);
+
+	if (!err && words && strchr(words, '='))
+		log_info("tune %s", words);
+	return err;
+}
+
 static int open_all(struct agent *a, char *cause, size_t len)
 {
-	struct api_ops ops = { answer_snapshot, a };
+	struct api_ops ops = { answer_snapshot, answer_tune, a };
 	int err;
 
 	err = open_signals(a);

@@ -9,7 +9,7 @@
 #define EXIT_USAGE 2
 
 static const struct cmd *const cmds[] = { &cmd_agent, &cmd_report, &cmd_probes,
-					  &cmd_doctor };
+					  &cmd_doctor, &cmd_tune };
 
 static int print_help(void)
 {
@@ -30,7 +30,8 @@ static int run(const struct cmd *c, int argc, char **argv)
 
 	for (int i = 0; i < argc; i++) {
 		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
-			printf("usage: assay %s [OPTION...]\n%s\n\n", c->name, c->help);
+			printf("usage: assay %s [OPTION...]%s%s\n%s\n\n", c->name,
+			       c->args ? " " : "", c->args ? c->args : "", c->help);
 			options_help(stdout, c->mask);
 			return 0;
 		}
@@ -70,6 +71,6 @@ int main(int argc, char **argv)
 	if (*name)
 		log_errorx("%.200s: no such command (try assay --help)", name);
 	else
-		log_errorx("which command? one of agent, report, probes, doctor");
+		log_errorx("which command? one of agent, report, probes, doctor, tune");
 	return EXIT_USAGE;
 }

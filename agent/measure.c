@@ -15,6 +15,7 @@
 #include "resource.h"
 #include "self.h"
 #include "snapshot.h"
+#include "tune.h"
 #include "usage.h"
 
 struct measure {
@@ -25,6 +26,7 @@ struct measure {
 	struct resource resource;
 	struct self self;
 	struct probe probes[PROBE_COUNT];
+	struct tuner tuner;
 	unsigned int wanted;
 };
 
@@ -225,6 +227,25 @@ int measure_relieve(struct measure *m)
 	err = measure_update(m);
 	snapshot_reap(m->snapshot);
 	return err;
+}
+
+int measure_tune(struct measure *m, const char *words, char **text, size_t *text_len,
+		 char *cause, size_t len)
+{
+	struct tune_change change;
+	FILE *f;
+	int err = tune_parse(words, &change, cause, len);
+
+	if (!err)
+		err = tune_apply(&m->tuner, &change, m->cells.control, m->probes, cause,
+				 len);
+	if (err)
+		return err;
+	f = open_memstream(text, text_len);
+	if (!f)
+		return -ENOMEM;
+	tune_print(f, change.probe, m->cells.control, m->probes);
+	return fclose(f) ? -ENOMEM : 0;
 }
 
 void measure_reap(struct measure *m)

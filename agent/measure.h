@@ -36,6 +36,12 @@ int measure_points(struct measure *m, const struct export_stats *stats,
  */
 int measure_read(struct measure *m, const struct export_stats *stats, uint8_t **bytes,
 		 size_t *len);
+/*
+ * Changes parameters of a probe, or only tells them (tune.h): text, to be freed.
+ * Returns 0 or -errno with one line in cause.
+ */
+int measure_tune(struct measure *m, const char *words, char **text, size_t *text_len,
+		 char *cause, size_t len);
 /* Once in an export interval, after an export: slots of dead cgroups become free. */
 void measure_reap(struct measure *m);
 /*

@@ -155,6 +155,13 @@ static int parse_value(const struct option_desc *d, const char *s,
 	return 0;
 }
 
+int options_duration(const char *s, uint64_t min_ms, uint64_t max_ms, uint64_t *ms)
+{
+	struct option_desc limits = { .min = min_ms, .max = max_ms };
+
+	return parse_value(&limits, s, duration_suffixes, ms);
+}
+
 static int parse_choice(const char *const *choices, const char *s, int *out)
 {
 	for (int i = 0; choices[i]; i++) {
@@ -266,6 +273,11 @@ static void print_number(FILE *f, uint64_t n, const struct suffix *suffixes)
 		if (n >= s->factor && n % s->factor == 0)
 			best = s;
 	fprintf(f, "%llu%s", (unsigned long long)(n / best->factor), best->name);
+}
+
+void options_print_duration(FILE *f, uint64_t ms)
+{
+	print_number(f, ms, duration_suffixes);
 }
 
 static void print_range(FILE *f, const struct option_desc *d,

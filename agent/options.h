@@ -17,7 +17,8 @@ enum options_cmd {
 	CMD_REPORT = 2,
 	CMD_PROBES = 4,
 	CMD_DOCTOR = 8,
-	CMD_ALL = 15,
+	CMD_TUNE = 16,
+	CMD_ALL = 31,
 };
 
 enum compression { COMPRESSION_GZIP, COMPRESSION_NONE };
@@ -98,6 +99,10 @@ int options_env(struct options *o, unsigned int mask, char *cause, size_t len);
  */
 int options_args(struct options *o, unsigned int mask, int argc, char **argv,
 		 char *cause, size_t len);
+
+/* A time as options have it ("10ms") within limits: -EINVAL, -ERANGE; and back. */
+int options_duration(const char *s, uint64_t min_ms, uint64_t max_ms, uint64_t *ms);
+void options_print_duration(FILE *f, uint64_t ms);
 
 /* The name of an option's own variable: ASSAY_KEY in upper case. */
 void options_variable(const struct option_desc *d, char *name, size_t len);

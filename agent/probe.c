@@ -17,6 +17,7 @@ const char *probe_state_name(enum probe_state state)
 		[PROBE_DISABLED] = "disabled",
 		[PROBE_ATTACHED] = "attached",
 		[PROBE_UNAVAILABLE] = "unavailable",
+		[PROBE_OFF] = "off",
 	};
 
 	return names[state];
@@ -214,7 +215,7 @@ int probe_walk(struct probe *p)
 {
 	int err = 0;
 
-	for (size_t i = 0; i < p->walk_count; i++) {
+	for (size_t i = 0; i < p->walk_count && p->state == PROBE_ATTACHED; i++) {
 		int one = run_link(p->walks[i]);
 
 		err = err ? err : one;

@@ -14,7 +14,8 @@
 #define PROBE_LINKS 12
 #define PROBE_WALKS 2
 
-enum probe_state { PROBE_DISABLED, PROBE_ATTACHED, PROBE_UNAVAILABLE };
+/* Off: attached, but told to do nothing (tune.c). */
+enum probe_state { PROBE_DISABLED, PROBE_ATTACHED, PROBE_UNAVAILABLE, PROBE_OFF };
 
 struct probe {
 	const struct probe_desc *desc;
@@ -27,7 +28,7 @@ struct probe {
 	size_t walk_count;
 };
 
-/* "attached", "unavailable" or "disabled". */
+/* "attached", "unavailable", "disabled" or "off". */
 const char *probe_state_name(enum probe_state state);
 
 /*
@@ -45,8 +46,9 @@ void probe_open(struct probe *p, const struct probe_desc *desc, const struct cel
 		const struct params *params);
 
 /*
- * Runs the probe's walks, each to its end: they note what is under way (struct
- * inflight_row) and what only a walk can see. -errno of the first that failed.
+ * Runs the walks of a probe that is not off, each to its end: they note what is under
+ * way (struct inflight_row) and what only a walk can see. -errno of the first that
+ * failed.
  */
 int probe_walk(struct probe *p);
 

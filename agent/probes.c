@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "../bpf/cell.h"
 #include "probes.h"
+#include "tune.h"
 #include "util.h"
 
 extern const unsigned char sched_bpf_o[], sched_bpf_o_end[];
@@ -16,6 +17,7 @@ const struct probe_desc probe_descs[] = {
 		.name = "sched",
 		.hooks = "sched_switch, task_newtask, iter/task",
 		.help = "time that tasks wait for a CPU, whom for, context switches, migrations",
+		.tunes = TUNE_SAMPLE | TUNE_INFLIGHT,
 		.elf = sched_bpf_o,
 		.elf_end = sched_bpf_o_end,
 	},
@@ -23,6 +25,7 @@ const struct probe_desc probe_descs[] = {
 		.name = "syscall",
 		.hooks = "sys_enter, sys_exit",
 		.help = "system call durations by class, errors by errno",
+		.tunes = TUNE_SAMPLE | TUNE_INFLIGHT,
 		.elf = syscall_bpf_o,
 		.elf_end = syscall_bpf_o_end,
 	},
@@ -31,6 +34,7 @@ const struct probe_desc probe_descs[] = {
 		.hooks = "inet_sock_set_state, tcp_destroy_sock, tcp_probe, net_dev_queue, "
 			 "tcp_send_reset, tcp_receive_reset, iter/task_file",
 		.help = "connects, responses, round-trip time, bytes, retransmits, resets",
+		.tunes = TUNE_INFLIGHT,
 		.elf = tcp_bpf_o,
 		.elf_end = tcp_bpf_o_end,
 	},
@@ -38,6 +42,7 @@ const struct probe_desc probe_descs[] = {
 		.name = "dns",
 		.hooks = "net_dev_queue, netif_receive_skb",
 		.help = "DNS lookups over UDP: duration, result, timeouts",
+		.tunes = TUNE_INFLIGHT | TUNE_TIMEOUT,
 		.elf = dns_bpf_o,
 		.elf_end = dns_bpf_o_end,
 	},
@@ -45,6 +50,7 @@ const struct probe_desc probe_descs[] = {
 		.name = "block",
 		.hooks = "block_rq_issue, block_rq_complete",
 		.help = "block requests: duration in queue and device, errors",
+		.tunes = TUNE_INFLIGHT,
 		.elf = block_bpf_o,
 		.elf_end = block_bpf_o_end,
 	},
@@ -53,6 +59,7 @@ const struct probe_desc probe_descs[] = {
 		.hooks = "mm_vmscan_direct_reclaim_*, mm_vmscan_memcg_reclaim_*, "
 			 "mark_victim",
 		.help = "reclaim stalls, OOM kills",
+		.tunes = TUNE_INFLIGHT,
 		.elf = memory_bpf_o,
 		.elf_end = memory_bpf_o_end,
 	},

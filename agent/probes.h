@@ -9,7 +9,8 @@ struct probe_desc {
 	const char *name;
 	const char *hooks; /* for people */
 	const char *help;
-	int always; /* on whatever --probes says */
+	int always;	    /* on whatever --probes says */
+	unsigned int tunes; /* beside enabled: a bit of enum tune_key each */
 	const unsigned char *elf, *elf_end;
 };
 

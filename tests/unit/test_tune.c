@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The parameters of running probes: what is understood, what is refused, what it does.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "tune.h"
+#include "util.h"
+
+#define MS 1000000ULL
+
+static void words_are_understood(void **state)
+{
+	struct tune_change c;
+	char cause[512];
+
+	assert_int_equal(tune_parse(NULL, &c, cause, sizeof(cause)), 0);
+	assert_int_equal(c.probe, TUNE_ALL);
+	assert_int_equal(tune_parse("tcp", &c, cause, sizeof(cause)), 0);
+	assert_int_equal(c.probe, PROBE_TCP);
+	assert_int_equal(c.keys, 0);
+	assert_int_equal(tune_parse("syscall enabled=false sample=1024 inflight=1h", &c,
+				    cause, sizeof(cause)),
+			 0);
+	assert_int_equal(c.probe, PROBE_SYSCALL);
+	assert_int_equal(c.keys, TUNE_ENABLED | TUNE_SAMPLE | TUNE_INFLIGHT);
+	assert_false(c.enabled);
+	assert_int_equal(c.sample_log2, 10);
+	assert_true(c.inflight_ns == 3600000 * MS);
+	assert_int_equal(
+	    tune_parse("dns timeout=250ms enabled=true", &c, cause, sizeof(cause)), 0);
+	assert_true(c.enabled);
+	assert_int_equal(c.timeout_ns, 250 * MS);
+	assert_int_equal(tune_parse("sched sample=1", &c, cause, sizeof(cause)), 0);
+	assert_int_equal(c.sample_log2, 0);
+}
+
+static void what_is_not_exact_is_refused_in_one_line(void **state)
+{
+	static const struct {
+		const char *words, *cause;
+	} cases[] = {
+		{ "", "'' is no probe: one of sched, syscall, tcp" },
+		{ " ", "'' is no probe" },
+		{ "disk", "'disk' is no probe" },
+		{ "sche", "'sche' is no probe" },
+		{ "sched\nx", "'sched?x' is no probe" },
+		{ "sched ", "'': sched takes KEY=VALUE" },
+		{ "sched  enabled=true", "'': sched takes KEY=VALUE" },
+		{ "sched enabled", "'enabled': sched takes KEY=VALUE, KEY one of "
+				   "enabled, sample, inflight" },
+		{ "sched enable=true", "'enable=true': sched takes" },
+		{ "sched enabled=", "enabled: '': must be true or false" },
+		{ "sched enabled=1", "enabled: '1': must be" },
+		{ "sched enabled=true\n", "enabled: 'true?': must be" },
+		{ "sched sample=0", "sample: '0': must be a power of two, 1 to 1024" },
+		{ "sched sample=3", "sample: '3': must be" },
+		{ "sched sample=2048", "sample: '2048': must be" },
+		{ "sched sample=02", "sample: '02': must be" },
+		{ "sched sample=-2", "sample: '-2': must be" },
+		{ "sched inflight=10", "inflight: '10': must be a time, 1ms to 1h" },
+		{ "sched inflight=0ms", "inflight: '0ms': must be" },
+		{ "sched inflight=2h", "inflight: '2h': must be" },
+		{ "sched inflight=1s inflight=1s", "inflight: given twice" },
+		{ "sched timeout=5s", "'timeout=5s': sched takes" },
+		{ "tcp sample=2", "'sample=2': tcp takes" },
+		{ "cgroup inflight=1s", "'inflight=1s': cgroup takes KEY=VALUE, KEY "
+					"one of enabled" },
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct tune_change c;
+		char cause[512] = "";
+
+		assert_int_equal(
+		    tune_parse(cases[i].words, &c, cause, sizeof(cause)), -EINVAL);
+		assert_memory_equal(cause, cases[i].cause, strlen(cases[i].cause));
+		assert_null(strchr(cause, '\n'));
+	}
+}
+
+struct world {
+	struct tuner tuner;
+	struct control control;
+	struct probe probes[PROBE_COUNT];
+};
+
+static int open_world(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	for (int i = 0; i < PROBE_COUNT; i++) {
+		w->control.tune[i] = (struct tune){
+			.enabled = 1, .inflight_ns = 10 * MS, .timeout_ns = 5000 * MS
+		};
+		w->probes[i].state = PROBE_ATTACHED;
+	}
+	*state = w;
+	return 0;
+}
+
+static int close_world(void **state)
+{
+	free(*state);
+	return 0;
+}
+
+static int tell(struct world *w, const char *words, char *cause, size_t len)
+{
+	struct tune_change c;
+
+	cause[0] = '\0';
+	assert_int_equal(tune_parse(words, &c, cause, len), 0);
+	return tune_apply(&w->tuner, &c, &w->control, w->probes, cause, len);
+}
+
+/* What was noted under an earlier number is out of date, so none may come again. */
+static void each_time_a_probe_is_switched_on_it_has_a_new_number(void **state)
+{
+	struct world *w = *state;
+	uint32_t *enabled = &w->control.tune[PROBE_SCHED].enabled, seen = *enabled;
+	char cause[512];
+
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(
+		    tell(w, "sched enabled=false", cause, sizeof(cause)), 0);
+		assert_int_equal(*enabled, 0);
+		assert_int_equal(w->probes[PROBE_SCHED].state, PROBE_OFF);
+		assert_string_equal(probe_state_name(w->probes[PROBE_SCHED].state),
+				    "off");
+		assert_string_equal(w->probes[PROBE_SCHED].reason,
+				    "switched off by assay tune");
+		tell(w, "sched enabled=false", cause, sizeof(cause));
+		tell(w, "sched enabled=true", cause, sizeof(cause));
+		assert_true(*enabled > seen);
+		assert_int_equal(w->probes[PROBE_SCHED].state, PROBE_ATTACHED);
+		assert_string_equal(w->probes[PROBE_SCHED].reason, "");
+		seen = *enabled;
+		tell(w, "sched enabled=true", cause, sizeof(cause));
+		assert_int_equal(*enabled, seen);
+	}
+	assert_int_equal(w->control.tune[PROBE_TCP].enabled, 1);
+}
+
+static void parameters_are_changed_and_no_others(void **state)
+{
+	struct world *w = *state;
+	struct tune *t = &w->control.tune[PROBE_DNS];
+	char cause[512];
+
+	assert_int_equal(tell(w, "dns inflight=50ms", cause, sizeof(cause)), 0);
+	assert_int_equal(t->inflight_ns, 50 * MS);
+	assert_true(t->timeout_ns == 5000 * MS);
+	assert_int_equal(t->enabled, 1);
+	tell(w, "dns timeout=2s", cause, sizeof(cause));
+	assert_int_equal(t->inflight_ns, 50 * MS);
+	assert_int_equal(t->timeout_ns, 2000 * MS);
+	tell(w, "syscall sample=64", cause, sizeof(cause));
+	assert_int_equal(w->control.tune[PROBE_SYSCALL].sample_log2, 6);
+	assert_int_equal(w->control.tune[PROBE_SCHED].sample_log2, 0);
+}
+
+static void a_probe_that_is_not_loaded_cannot_be_told(void **state)
+{
+	struct world *w = *state;
+	char cause[512];
+
+	w->probes[PROBE_TCP].state = PROBE_DISABLED;
+	assert_int_equal(tell(w, "tcp enabled=false", cause, sizeof(cause)), -ENODEV);
+	assert_string_equal(
+	    cause, "tcp is not loaded: start the agent with it in --probes");
+	w->probes[PROBE_TCP].state = PROBE_UNAVAILABLE;
+	strcpy(w->probes[PROBE_TCP].reason, "cannot load: no memory");
+	assert_int_equal(tell(w, "tcp inflight=1s", cause, sizeof(cause)), -ENODEV);
+	assert_string_equal(cause, "tcp is not loaded: cannot load: no memory");
+	assert_int_equal(w->control.tune[PROBE_TCP].enabled, 1);
+	assert_int_equal(w->control.tune[PROBE_TCP].inflight_ns, 10 * MS);
+}
+
+static char *print(struct world *w, int probe)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	tune_print(f, probe, &w->control, w->probes);
+	fclose(f);
+	return text;
+}
+
+static void the_parameters_are_printed_as_they_are_given(void **state)
+{
+	struct world *w = *state;
+	char cause[512], *text;
+
+	tell(w, "sched sample=16 inflight=90s", cause, sizeof(cause));
+	text = print(w, PROBE_SCHED);
+	assert_string_equal(text, "sched    enabled=true sample=16 inflight=90s\n");
+	free(text);
+	tell(w, "dns enabled=false", cause, sizeof(cause));
+	w->probes[PROBE_BLOCK].state = PROBE_UNAVAILABLE;
+	text = print(w, TUNE_ALL);
+	assert_non_null(
+	    strstr(text, "\ndns      enabled=false inflight=10ms timeout=5s\n"));
+	assert_non_null(strstr(text, "\nblock    unavailable\n"));
+	assert_non_null(strstr(text, "\ncgroup   enabled=true\n"));
+	free(text);
+}
+
+#define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, open_world, close_world)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(words_are_understood),
+		cmocka_unit_test(what_is_not_exact_is_refused_in_one_line),
+		WORLD_TEST(each_time_a_probe_is_switched_on_it_has_a_new_number),
+		WORLD_TEST(parameters_are_changed_and_no_others),
+		WORLD_TEST(a_probe_that_is_not_loaded_cannot_be_told),
+		WORLD_TEST(the_parameters_are_printed_as_they_are_given),
+	};
+
+	return cmocka_run_group_tests_name("tune", tests, NULL, NULL);
+}
