@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "cells.h"
 #include "cmd.h"
+#include "cost.h"
 #include "doctor.h"
 #include "log.h"
 #include "options.h"
@@ -112,6 +113,64 @@ static int check_cgroup(const struct options *o)
 		   "hybrid, v2 tree at %s: what is only in v1 trees counts to the v2 "
 		   "cgroup around it",
 		   root);
+}
+
+/* Is a word in a line of words? */
+static bool has_word(const char *line, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const char *s = line; (s = strstr(s, word)); s += n)
+		if ((s == line || s[-1] == ' ') && (!s[n] || s[n] == ' '))
+			return true;
+	return false;
+}
+
+/*
+ * What the v2 tree cannot tell of workloads: a controller belongs to one hierarchy, and
+ * on a hybrid host it is a v1 one. Not loaded at all comes to the same.
+ */
+static int check_controllers(const struct options *o)
+{
+	static const struct {
+		const char *name, *missing;
+	} controllers[] = {
+		{ "cpu", "no CPU quota (assay.cgroup.cpu.throttled.time, .periods)" },
+		{ "memory", "no memory use and limit (assay.cgroup.memory.*)" },
+		{ "io", "block requests count for the root workload" },
+	};
+	char path[600], text[512], root[512];
+	bool pure;
+
+	if (o->cgroup_root)
+		snprintf(root, sizeof(root), "%s", o->cgroup_root);
+	else if (cgroups_find_root(root, sizeof(root), &pure))
+		return 0; /* said already */
+	snprintf(path, sizeof(path), "%s/cgroup.controllers", root);
+	if (read_file(path, text, sizeof(text)) < 0)
+		return say(WARN, "controllers", "%s cannot be read", path);
+	for (size_t i = 0; i < COUNT(controllers); i++) {
+		if (has_word(text, controllers[i].name))
+			say(OK, "controllers", "%s is on the v2 tree",
+			    controllers[i].name);
+		else
+			say(WARN, "controllers", "%s is not on the v2 tree: %s",
+			    controllers[i].name, controllers[i].missing);
+	}
+	return 0;
+}
+
+/* Pressure stall information: built in, and not switched off at boot. */
+static int check_pressure(const struct options *o)
+{
+	char text[256];
+	int n = read_file("/proc/pressure/cpu", text, sizeof(text));
+
+	if (n > 0)
+		return say(OK, "pressure", "PSI is on");
+	return say(WARN, "pressure",
+		   "PSI is %s, so there is no assay.pressure.*: boot with psi=1",
+		   n == -ENOENT ? "not in this kernel, or off" : "off");
 }
 
 static int check_memory(const struct options *o)
@@ -274,6 +333,8 @@ static bool is_measuring(const char *probe)
 static int say_probes(const struct frame *f, bool from_agent)
 {
 	unsigned int attached = 0;
+	char text[COST_LEN];
+	struct cost cost;
 
 	for (size_t i = 0; i < f->count; i++) {
 		const struct frame_series *s = &f->series[i];
@@ -291,7 +352,12 @@ static int say_probes(const struct frame *f, bool from_agent)
 		} else if (strcmp(s->name, "assay.probe.attached")) {
 			continue;
 		} else if (!strcmp(state, "attached")) {
-			say(OK, "probe", "%s: attached", probe);
+			cost_get(f, probe, NULL, &cost);
+			if (from_agent)
+				say(OK, "probe", "%s: attached; %s", probe,
+				    cost_text(text, &cost));
+			else
+				say(OK, "probe", "%s: attached", probe);
 			attached += is_measuring(probe);
 		} else {
 			say(strcmp(state, "disabled") ? WARN : OK, "probe",
@@ -328,8 +394,8 @@ static int check_probes(const struct options *o)
 }
 
 static int (*const checks[])(const struct options *o) = {
-	check_kernel, check_lockdown,  check_cgroup,
-	check_memory, check_collector, check_probes,
+	check_kernel,	check_lockdown, check_cgroup,	 check_controllers,
+	check_pressure, check_memory,	check_collector, check_probes,
 };
 
 static int run_doctor(const struct options *o, int argc, char **argv)

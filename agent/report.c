@@ -222,7 +222,7 @@ static int workload_json(const struct frame *f, size_t i, size_t end, json_t **o
 		if (!report_has_events(s) &&
 		    (s->kind == METRIC_HISTOGRAM || report_value(s) == 0))
 			continue;
-		events |= report_has_events(s);
+		events |= report_has_events(s) || report_is_stuck(s);
 		if (json_array_append_new(metrics, metric_json(s)))
 			goto fail;
 	}

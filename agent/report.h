@@ -27,6 +27,11 @@ double report_max(const struct hist *h);
 double report_value(const struct frame_series *s);
 /* Did anything happen: a count or a sum above 0; what is no difference never did. */
 bool report_has_events(const struct frame_series *s);
+/*
+ * Is it the age of something that should have ended: not of a call that waits for
+ * somebody, as an idle server's does?
+ */
+bool report_is_stuck(const struct frame_series *s);
 /* The index after the last series of the same resource as series `first`. */
 size_t report_group_end(const struct frame *f, size_t first);
 /* Is the resource a workload, and not the agent itself? */

@@ -1,200 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The table of `assay report`. A workload has a block for each golden signal that it
- * has numbers for; what hurts comes first. What a new metric shows as follows from
- * its name and kind, so that it needs a row here only to get a better label.
+ * has numbers for; what hurts comes first.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "report.h"
+#include "report_items.h"
 #include "units.h"
 #include "util.h"
 
-#define WIDTH	    96 /* fits a terminal of 100 columns */
-#define INDENT	    13
 #define LABEL	    34
 #define WORKLOADS   30 /* in the overview; those after them are only counted */
 #define BLOCKS	    10 /* with all details */
 #define ERROR_ITEMS 8
 
-enum signal { LATENCY, WAITS, TRAFFIC, ERRORS, SATURATION, SIGNALS };
-
-static const char *const signal_names[SIGNALS] = {
-	"LATENCY", "waiting", "TRAFFIC", "ERRORS", "SATURATION",
-};
-
-/* How a metric is shown. Metrics without a row: see find_view. */
-struct view {
-	const char *metric, *label;
-	enum signal signal;
-};
-
-static const struct view views[] = {
-	{ "assay.tcp.response.duration", "tcp response", LATENCY },
-	{ "assay.tcp.connect.duration", "tcp connect", LATENCY },
-	{ "assay.tcp.rtt", "tcp round trip", LATENCY },
-	{ "assay.syscall.duration", "system calls", LATENCY },
-	{ "assay.tcp.io", "tcp", TRAFFIC },
-	{ "assay.tcp.connections", "connections", TRAFFIC },
-	{ "assay.tcp.connection.count", "open now", TRAFFIC },
-	{ "assay.sched.context_switches", "switches", TRAFFIC },
-	{ "assay.tcp.connect.errors", "connect", ERRORS },
-	{ "assay.tcp.response.errors", "no response", ERRORS },
-	{ "assay.tcp.retransmits", "retransmits", ERRORS },
-	{ "assay.tcp.resets", "resets", ERRORS },
-	{ "assay.syscall.errors", "", ERRORS },
-	{ "assay.sched.wait.duration", "wait for a CPU", SATURATION },
-};
-
-/* In other classes a call mostly waits for somebody: that is no latency of the node. */
-static const char *const headline_classes[] = { "file", "memory", "process" };
-
-/* A line or an item of one workload. */
-struct item {
-	const struct frame_series *s;
-	enum signal signal;
-	size_t order;
-	char label[64];
-};
-
-struct block {
-	const struct frame_attrs *resource;
-	struct item *items;
-	size_t count;
-	double score;
-};
-
-static bool ends_with(const char *s, const char *end)
-{
-	size_t len = strlen(s), end_len = strlen(end);
-
-	return len >= end_len && !strcmp(s + len - end_len, end);
-}
-
-static struct view find_view(const struct frame_series *s, size_t *order)
-{
-	for (*order = 0; *order < COUNT(views); (*order)++)
-		if (!strcmp(views[*order].metric, s->name))
-			return views[*order];
-	return (struct view){
-		s->name,
-		s->name + (strncmp(s->name, "assay.", 6) ? 0 : 6),
-		s->kind == METRIC_HISTOGRAM	? LATENCY
-		: ends_with(s->name, ".errors") ? ERRORS
-						: TRAFFIC,
-	};
-}
-
-static bool is_wait(const struct frame_series *s)
-{
-	const char *class = frame_attr(&s->attrs, "assay.syscall.class");
-
-	for (size_t i = 0; class && i < COUNT(headline_classes); i++)
-		if (!strcmp(class, headline_classes[i]))
-			return false;
-	return class != NULL;
-}
-
-static void fill_item(struct item *item, const struct frame_series *s)
-{
-	struct view v = find_view(s, &item->order);
-	size_t at;
-
-	item->s = s;
-	item->signal = v.signal == LATENCY && is_wait(s) ? WAITS : v.signal;
-	at = snprintf(item->label, sizeof(item->label), "%s",
-		      item->signal == WAITS ? "in calls" : v.label);
-	for (size_t i = 0; i < s->attrs.count && at < sizeof(item->label); i++) {
-		if (!strcmp(s->attrs.list[i].key, "otel.metric.overflow"))
-			continue;
-		at += snprintf(item->label + at, sizeof(item->label) - at, "%s%s",
-			       at ? " " : "", s->attrs.list[i].value);
-	}
-}
-
-static uint64_t item_count(const struct item *item)
-{
-	return item->s->kind == METRIC_HISTOGRAM ? hist_count(item->s->hist)
-						 : (uint64_t)report_value(item->s);
-}
-
-/* Errors by count, all others by their order in `views`, then as they come. */
-static int compare_items(const void *a, const void *b)
-{
-	const struct item *x = a, *y = b;
-
-	if (x->signal != y->signal)
-		return x->signal < y->signal ? -1 : 1;
-	if (x->signal == ERRORS && item_count(x) != item_count(y))
-		return item_count(x) > item_count(y) ? -1 : 1;
-	if (x->order != y->order)
-		return x->order < y->order ? -1 : 1;
-	return x->s < y->s ? -1 : x->s > y->s;
-}
-
-/*
- * How far up a workload belongs, per second: threads that wait for a CPU and errors of
- * the network before requests, and those before calls and switches.
- */
-static double score_of(const struct item *item)
-{
-	const struct frame_series *s = item->s;
-
-	if (!strcmp(s->name, "assay.sched.wait.duration"))
-		return s->hist->sum_ns * 1e-9 * 1000;
-	if (item->signal == ERRORS && strcmp(s->name, "assay.syscall.errors"))
-		return (double)item_count(item) * 10;
-	if (!strcmp(s->name, "assay.tcp.response.duration"))
-		return (double)item_count(item);
-	return s->kind == METRIC_UPDOWN || !strcmp(s->unit, "By")
-		   ? 0
-		   : (double)item_count(item) * 0.01;
-}
-
-/* The items of one workload; none when nothing happened there. */
-static int fill_block(struct block *b, const struct frame *f, size_t first, size_t end)
-{
-	bool events = false;
-
-	*b = (struct block){ .resource = f->series[first].resource };
-	b->items = calloc(end - first, sizeof(*b->items));
-	if (!b->items)
-		return -ENOMEM;
-	for (size_t i = first; i < end; i++) {
-		const struct frame_series *s = &f->series[i];
-		struct item *item = &b->items[b->count];
-
-		if (!report_has_events(s) &&
-		    (s->kind == METRIC_HISTOGRAM || report_value(s) <= 0))
-			continue;
-		events |= report_has_events(s);
-		fill_item(item, s);
-		b->score += score_of(item);
-		b->count++;
-	}
-	if (!events)
-		b->count = 0;
-	qsort(b->items, b->count, sizeof(*b->items), compare_items);
-	return 0;
-}
-
-static void print_hist(FILE *f, const char *signal, const struct item *item,
+static void print_hist(FILE *f, const char **head, const struct item *item,
 		       double duration_s)
 {
 	const struct hist *h = item->s->hist;
 	char rate[16], p50[16], p90[16], p99[16], max[16];
 
-	fprintf(f, "  %-*s%-*.*s%9s%9s%9s%9s%9s\n", INDENT - 2, signal, LABEL, LABEL,
-		item->label, units_rate(rate, hist_count(h) / duration_s),
+	report_line(f, head);
+	fprintf(f, "%-*.*s%9s%9s%9s%9s%9s\n", LABEL, LABEL, item->label,
+		units_rate(rate, hist_count(h) / duration_s),
 		units_seconds(p50, report_quantile(h, 50)),
 		units_seconds(p90, report_quantile(h, 90)),
 		units_seconds(p99, report_quantile(h, 99)),
 		units_seconds(max, report_max(h)));
-	if (item->signal == SATURATION && h->sum_ns * 1e-9 / duration_s >= 0.01)
-		fprintf(f, "%*s%.2f threads were waiting on average\n", INDENT, "",
-			h->sum_ns * 1e-9 / duration_s);
+	if (!strcmp(item->s->name, "assay.sched.wait.duration") &&
+	    h->sum_ns * 1e-9 / duration_s >= 0.01)
+		fprintf(f, "%*s%.2f threads were waiting on average\n", REPORT_INDENT,
+			"", h->sum_ns * 1e-9 / duration_s);
 }
 
 /* A value with its unit: bytes and events as rates, errors as counts, gauges as is. */
@@ -204,12 +43,16 @@ static void format_value(char *out, size_t len, const struct item *item,
 	double value = report_value(item->s);
 	char a[16], b[16];
 
-	if (item->s->kind != METRIC_SUM)
+	if (item->s->kind == METRIC_GAUGE && !strcmp(item->s->unit, "s"))
+		snprintf(out, len, "%s %s", item->label, units_age(a, value));
+	else if (item->s->kind != METRIC_SUM)
 		snprintf(out, len, "%s %s", item->label, units_count(a, value));
+	else if (!strcmp(item->s->unit, "s"))
+		snprintf(out, len, "%s %.2f", item->label, value / duration_s);
 	else if (!strcmp(item->s->unit, "By"))
 		snprintf(out, len, "%s %s", item->label,
 			 units_bytes_rate(a, value / duration_s));
-	else if (item->signal == ERRORS)
+	else if (item->signal == SHOW_ERRORS)
 		snprintf(out, len, "%s %s (%s)", item->label, units_count(a, value),
 			 units_rate(b, value / duration_s));
 	else
@@ -218,40 +61,39 @@ static void format_value(char *out, size_t len, const struct item *item,
 }
 
 /* Items beside each other, in as many lines as they need. */
-static void print_values(FILE *f, const struct item *items, size_t count,
-			 double duration_s)
+static void print_values(FILE *f, const char **head, const struct item *items,
+			 size_t count, double duration_s)
 {
-	size_t column = INDENT, most = items->signal == ERRORS ? ERROR_ITEMS : count;
+	size_t column = REPORT_INDENT, most = count;
 	char text[96];
 
-	fprintf(f, "  %-*s", INDENT - 2, signal_names[items->signal]);
-	for (size_t i = 0; i < count && i < most; i++) {
+	if (items->signal == SHOW_ERRORS && count > ERROR_ITEMS)
+		most = ERROR_ITEMS;
+	report_line(f, head);
+	for (size_t i = 0; i < most; i++) {
 		format_value(text, sizeof(text), &items[i], duration_s);
-		if (i && column + 3 + strlen(text) > WIDTH) {
-			fprintf(f, "\n%*s", INDENT, "");
-			column = INDENT;
-		} else if (i) {
-			fputs("   ", f);
-			column += 3;
-		}
-		fputs(text, f);
-		column += strlen(text);
+		report_put(f, &column, i ? "   " : "", text);
 	}
 	if (count > most)
-		fprintf(f, "\n%*sand %zu rarer kinds", INDENT, "", count - most);
+		fprintf(f, "\n%*sand %zu rarer kinds", REPORT_INDENT, "", count - most);
 	fputc('\n', f);
 }
 
-static void print_signal(FILE *f, const struct item *items, size_t count,
-			 double duration_s)
+/* All of one signal; those that several metrics make come last. */
+static void print_signal(FILE *f, const struct block *b, const struct item *items,
+			 size_t count, double duration_s)
 {
-	size_t i = 0;
+	const char *head = report_signal_name(items->signal);
+	size_t i = 0, first;
 
 	for (; i < count && items[i].s->kind == METRIC_HISTOGRAM; i++)
-		print_hist(f, i ? "" : signal_names[items->signal], &items[i],
-			   duration_s);
+		print_hist(f, &head, &items[i], duration_s);
+	for (first = i; i < count && !items[i].composed; i++)
+		;
+	if (i > first)
+		print_values(f, &head, items + first, i - first, duration_s);
 	if (i < count)
-		print_values(f, items + i, count - i, duration_s);
+		report_lines(f, b, duration_s, &head);
 }
 
 static bool has_hist(const struct block *b)
@@ -275,12 +117,12 @@ static void print_title(FILE *f, const struct block *b)
 		fputc('\n', f);
 		return;
 	}
-	if (n >= INDENT + LABEL) {
+	if (n >= REPORT_INDENT + LABEL) {
 		fputc('\n', f);
 		n = 0;
 	}
-	fprintf(f, "%*s%9s%9s%9s%9s%9s\n", INDENT + LABEL - n, "", "rate", "p50", "p90",
-		"p99", "max");
+	fprintf(f, "%*s%9s%9s%9s%9s%9s\n", REPORT_INDENT + LABEL - n, "", "rate", "p50",
+		"p90", "p99", "max");
 }
 
 static void print_block(FILE *f, const struct block *b, double duration_s)
@@ -292,7 +134,7 @@ static void print_block(FILE *f, const struct block *b, double duration_s)
 		end = i;
 		while (end < b->count && b->items[end].signal == b->items[i].signal)
 			end++;
-		print_signal(f, b->items + i, end - i, duration_s);
+		print_signal(f, b, b->items + i, end - i, duration_s);
 	}
 }
 
@@ -315,7 +157,7 @@ static int fill_blocks(const struct frame *f, struct block *blocks, size_t *coun
 		end = report_group_end(f, i);
 		if (!report_is_workload(f->series[i].resource))
 			continue;
-		err = fill_block(&blocks[*count], f, i, end);
+		err = report_block(&blocks[*count], f, i, end);
 		if (err)
 			return err;
 		if (blocks[*count].count)
@@ -348,7 +190,7 @@ static struct overview sum_up(const struct block *b, double duration_s)
 			o.calls += hist_count(s->hist) / duration_s;
 		} else if (!strcmp(s->name, "assay.sched.wait.duration")) {
 			o.waiting += s->hist->sum_ns * 1e-9 / duration_s;
-		} else if (b->items[i].signal == ERRORS &&
+		} else if (b->items[i].signal == SHOW_ERRORS &&
 			   strcmp(s->name, "assay.syscall.errors")) {
 			o.errors += report_value(s) / duration_s;
 		}
@@ -363,7 +205,7 @@ static void print_overview(FILE *f, const struct block *blocks, size_t count,
 	char rate[16], p99[16], errors[16], calls[16];
 
 	fprintf(f, "\n%-44s%11s%9s%11s%10s%10s\n", "WORKLOADS, what hurts first",
-		"responses", "p99", "tcp errors", "calls", "waiting");
+		"responses", "p99", "errors", "calls", "waiting");
 	for (size_t i = 0; i < count && i < WORKLOADS; i++) {
 		struct overview o = sum_up(&blocks[i], duration_s);
 		const struct hist *h = o.responses;

@@ -23,7 +23,7 @@ static const char *scale(char *out, double n, double step, const char *const *pr
 
 const char *units_seconds(char out[UNITS_LEN], double s)
 {
-	static const char *const prefixes[] = { "us", "ms", NULL };
+	static const char *const prefixes[] = { "ns", "us", "ms", NULL };
 	static const char *const none[] = { "", NULL };
 
 	if (s <= 0) {
@@ -31,8 +31,23 @@ const char *units_seconds(char out[UNITS_LEN], double s)
 		return out;
 	}
 	if (s < 0.9995)
-		return scale(out, s * 1e6, 1000, prefixes, "");
+		return scale(out, s * 1e9, 1000, prefixes, "");
 	return scale(out, s, 1000, none, "s");
+}
+
+const char *units_age(char out[UNITS_LEN], double s)
+{
+	unsigned int n = s < 4e9 ? s : 4000000000U;
+
+	if (s < 60)
+		return units_seconds(out, s);
+	if (n < 3600)
+		snprintf(out, UNITS_LEN, "%um%us", n / 60, n % 60);
+	else if (n < 86400)
+		snprintf(out, UNITS_LEN, "%uh%um", n / 3600, n / 60 % 60);
+	else
+		snprintf(out, UNITS_LEN, "%ud%uh", n / 86400, n / 3600 % 24);
+	return out;
 }
 
 static const char *const decimal[] = { "", "k", "M", "G", "T", NULL };

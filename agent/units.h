@@ -5,8 +5,10 @@
 
 #define UNITS_LEN 16
 
-/* "<1us" for 0, else "1.2ms", "340us", "12s". */
+/* "<1us" for 0, else "38ns", "340us", "1.2ms", "12s". */
 const char *units_seconds(char out[UNITS_LEN], double s);
+/* How old something is: "340us", "12s", "12m30s", "3h25m", "12d4h". */
+const char *units_age(char out[UNITS_LEN], double s);
 /* "0.6/s", "3.4k/s". */
 const char *units_rate(char out[UNITS_LEN], double per_second);
 /* "17", "3.4k". */

@@ -78,8 +78,8 @@ static void what_is_not_exact_is_refused_in_one_line(void **state)
 		struct tune_change c;
 		char cause[512] = "";
 
-		assert_int_equal(
-		    tune_parse(cases[i].words, &c, cause, sizeof(cause)), -EINVAL);
+		assert_int_equal(tune_parse(cases[i].words, &c, cause, sizeof(cause)),
+				 -EINVAL);
 		assert_memory_equal(cause, cases[i].cause, strlen(cases[i].cause));
 		assert_null(strchr(cause, '\n'));
 	}
@@ -96,9 +96,9 @@ static int open_world(void **state)
 	struct world *w = calloc(1, sizeof(*w));
 
 	for (int i = 0; i < PROBE_COUNT; i++) {
-		w->control.tune[i] = (struct tune){
-			.enabled = 1, .inflight_ns = 10 * MS, .timeout_ns = 5000 * MS
-		};
+		w->control.tune[i] = (struct tune){ .enabled = 1,
+						    .inflight_ns = 10 * MS,
+						    .timeout_ns = 5000 * MS };
 		w->probes[i].state = PROBE_ATTACHED;
 	}
 	*state = w;
@@ -128,8 +128,8 @@ static void each_time_a_probe_is_switched_on_it_has_a_new_number(void **state)
 	char cause[512];
 
 	for (int i = 0; i < 100; i++) {
-		assert_int_equal(
-		    tell(w, "sched enabled=false", cause, sizeof(cause)), 0);
+		assert_int_equal(tell(w, "sched enabled=false", cause, sizeof(cause)),
+				 0);
 		assert_int_equal(*enabled, 0);
 		assert_int_equal(w->probes[PROBE_SCHED].state, PROBE_OFF);
 		assert_string_equal(probe_state_name(w->probes[PROBE_SCHED].state),
@@ -173,8 +173,8 @@ static void a_probe_that_is_not_loaded_cannot_be_told(void **state)
 
 	w->probes[PROBE_TCP].state = PROBE_DISABLED;
 	assert_int_equal(tell(w, "tcp enabled=false", cause, sizeof(cause)), -ENODEV);
-	assert_string_equal(
-	    cause, "tcp is not loaded: start the agent with it in --probes");
+	assert_string_equal(cause,
+			    "tcp is not loaded: start the agent with it in --probes");
 	w->probes[PROBE_TCP].state = PROBE_UNAVAILABLE;
 	strcpy(w->probes[PROBE_TCP].reason, "cannot load: no memory");
 	assert_int_equal(tell(w, "tcp inflight=1s", cause, sizeof(cause)), -ENODEV);
