@@ -16,10 +16,10 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import jsonschema
-from node import ASSAY, TOP, Agent, Cgroup, scratch
+from node import ASSAY, TOP, Agent, Cgroup, Load, cgroup_root, scratch
 from tap import check, defer, main, need_root, same, test
 
-COMMANDS = "agent", "report", "probes", "doctor"
+COMMANDS = "agent", "report", "probes", "doctor", "tune"
 NOBODY = 65534
 
 
@@ -73,7 +73,8 @@ def _():
     for command in COMMANDS:
         fails(2, "--colour: no such option", command, "--colour")
         fails(2, "-x: no such option", command, "-x")
-        fails(2, f"now: {command} takes no arguments", command, "now")
+        if command != "tune":
+            fails(2, f"now: {command} takes no arguments", command, "now")
     fails(2, "--total: no such option", "agent", "--total")
     fails(2, "--duration: needs a value", "report", "--duration")
 
@@ -153,7 +154,8 @@ def _():
     metric = {"name": "m", "unit": "s", "attributes": {}, "type": "histogram"}
     w = {"kind": "unit", "name": "w", "cgroup": "/w", "metrics": [metric]}
     for bad in ({"schema": 2}, {"workloads": [w]}, {"lost": None}, {"extra": 1},
-                {"probes": [{"name": "a", "state": "on", "reason": None}]}):
+                {"probes": [{"name": "a", "state": "on", "reason": None}]},
+                {"workloads": [{**w, "metrics": [{**metric, "type": "gauge"}]}]}):
         try:
             jsonschema.validate({**good, **bad}, schema())
         except jsonschema.ValidationError:
@@ -233,7 +235,7 @@ def _():
     for line in out.splitlines():
         check(re.match(r"(ok  |warn) [a-z]+: \S", line), f"the line {line!r}")
     for word in ("capabilities", "BTF", "task storage", "lockdown", "cgroup", "memory",
-                 "collector", "probe: sched"):
+                 "collector", "probe: sched", "pressure: PSI is "):
         check(word in out, f"no line about {word}:\n{out}")
     program = shutil.copy(ASSAY, visible() + "/assay")
     status, out, _ = run("doctor", program=program, prefix=[
@@ -265,6 +267,140 @@ def _():
     same((status, err), (0, ""), "exit status and stderr")
     check(re.search(r"^sched +attached\n.*\n +hooks: sched_switch", out, re.M), out)
     check(re.search(r"^tcp +disabled", out, re.M), out)
+
+
+def v2_controllers():
+    with open(cgroup_root() + "/cgroup.controllers") as f:
+        return f.read().split()
+
+
+@test("`doctor` says which controllers the v2 tree lacks, and what is missing then")
+def _():
+    _, out, _ = run("doctor", "--socket", nobody_socket(), "--export", "none")
+    for name, words in (("cpu", "no CPU quota"), ("memory", "no memory use"),
+                        ("io", "block requests count for the root workload")):
+        line = re.search(rf"^(ok  |warn) controllers: {name} is (.*)$", out, re.M)
+        check(line, f"no line about {name}:\n{out}")
+        want = ("ok  ", "on the v2 tree") if name in v2_controllers() else (
+            "warn", f"not on the v2 tree: {words}")
+        same(line[1], want[0], name)
+        check(line[2].startswith(want[1]), line[0])
+
+
+@test("`doctor` reads the controllers of the tree that it is told of")
+def _():
+    tree = scratch()
+    with open(tree + "/cgroup.controllers", "w") as f:
+        f.write("cpuset cpu iodine memory\n")
+    _, out, _ = run("doctor", "--socket", nobody_socket(), "--export", "none",
+                    "--cgroup-root", tree)
+    for line in ("ok   controllers: cpu is on", "ok   controllers: memory is on",
+                 "warn controllers: io is not"):
+        check(line in out, f"no {line!r} in\n{out}")
+
+
+def tune(agent, *words):
+    """What `assay tune` prints; it must succeed in silence otherwise."""
+    status, out, err = run("tune", "--socket", agent.socket, *words)
+    same((status, err), (0, ""), f"assay tune {words}")
+    return out
+
+
+@test("`tune` prints the parameters of all probes, or of one, and changes them")
+def _():
+    agent = Agent(export="none")
+    lines = tune(agent).splitlines()
+    same([line.split()[0] for line in lines],
+         ["sched", "syscall", "tcp", "dns", "block", "memory", "cgroup"], "probes")
+    same(tune(agent, "dns"), "dns      enabled=true inflight=10ms timeout=5s\n", "dns")
+    same(tune(agent, "dns", "timeout=1m", "enabled=false"),
+         "dns      enabled=false inflight=10ms timeout=1m\n", "dns")
+    same(tune(agent, "sched", "sample=64"), "sched    enabled=true sample=64 "
+         "inflight=10ms\n", "sched")
+    check("tune dns timeout=1m enabled=false" in agent.said(), agent.said())
+
+
+@test("what `tune` does not take is one line that says what it would take")
+def _():
+    nobody = nobody_socket()
+    fails(2, "'disk' is no probe: one of sched, syscall", "tune", "disk")
+    fails(2, "'off': sched takes KEY=VALUE, KEY one of enabled, sample, inflight",
+          "tune", "sched", "off")
+    fails(2, "sample: '3': must be a power of two, 1 to 1024", "tune", "sched",
+          "sample=3")
+    fails(2, "'a\\?b' is no probe", "tune", "a\nb")
+    fails(2, "too many words", "tune", "sched", *["enabled=true"] * 40)
+    fails(1, "nobody.sock: no agent runs", "tune", "--socket", nobody)
+    agent = Agent("--probes", "sched", export="none")
+    fails(1, "tcp is not loaded: start the agent with it in --probes", "tune",
+          "--socket", agent.socket, "tcp", "enabled=false")
+    check(re.search(r"^tcp +disabled$", tune(agent), re.M), tune(agent))
+
+
+def ask(agent, request):
+    """What the agent answers to the bytes of a request."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(5)
+        s.connect(agent.socket)
+        s.sendall(request)
+        return b"".join(iter(lambda: s.recv(65536), b""))
+
+
+@test("the agent itself is as strict, whoever asks")
+def _():
+    agent = Agent("--probes", "sched", export="none")
+    before = tune(agent)
+    for request in (b"tuna\n", b"tuned\n", b"tune\0x\n", b"snapshot\0\n", b"\n",
+                    b"snapshot 1\n"):
+        same(ask(agent, request), b"error unknown request\n", f"answer to {request}")
+    for request in (b"tune \n", b"tune  sched\n", b"tune sched \n",
+                    b"tune sched enabled=no\n", b"tune sched sample=2 sample=4\n",
+                    b"tune sched sample=2 x=1\n", b"tune tcp inflight=1s\n"):
+        answer = ask(agent, request)
+        check(re.fullmatch(rb"error [^\n]+\n", answer), f"{request}: {answer}")
+    try:
+        same(ask(agent, b"tune " + b"x" * 400), b"", "answer to an endless line")
+    except ConnectionResetError:
+        pass  # there was more than it read
+    same(tune(agent), before, "parameters after all that")
+    answer = ask(agent, b"tune sched inflight=2s\n")
+    same(answer, b"ok 41\nsched    enabled=true sample=1 inflight=2s\n", "answer")
+
+
+@test("a probe that is off is shown as off, by every command")
+def _():
+    agent = Agent(export="none")
+    tune(agent, "tcp", "enabled=false")
+    r = report("--total", "--socket", agent.socket)
+    same([(p["state"], p["reason"]) for p in r["probes"] if p["name"] == "tcp"],
+         [("off", "switched off by assay tune")], "state in JSON")
+    _, out, _ = run("probes", "--socket", agent.socket)
+    check("\ntcp      off: switched off by assay tune\n" in out, out)
+    status, out, _ = run("doctor", "--socket", agent.socket, "--export", "none")
+    check(status == 0 and "warn probe: tcp: off: switched off by assay tune" in out, out)
+    _, out, _ = run("report", "--duration", "100ms", "--socket", agent.socket)
+    check("NOT MEASURED  tcp is off: switched off by assay tune" in out, out)
+    tune(agent, "tcp", "enabled=true")
+    _, out, _ = run("probes", "--socket", agent.socket)
+    check(re.search(r"^tcp +attached$", out, re.M), out)
+
+
+@test("`probes` and `doctor` say what each probe of an agent costs and lost")
+def _():
+    agent = Agent(export="none")
+    cgroup = Cgroup("calls")
+    Load(cgroup, "calls").ask("getppid", 20000)
+    _, out, _ = run("probes", "--socket", agent.socket)
+    cost = r"([\d.]+[kMG]?) runs of [\d.]+(ns|us): [\d.]+ % of one CPU"
+    part = out[out.index("\nsyscall "):out.index("\ntcp ")]
+    for line in (r" +cost: " + cost, r" +syscall_enter +" + cost,
+                 r" +syscall_exit +" + cost):
+        check(re.search("^" + line + "$", part, re.M), f"no {line!r} in {part}")
+    check(re.search("^ +lost: .", part, re.M), part)
+    runs = re.search("cost: " + cost, part)[1]
+    check(runs[-1] in "kM" and float(runs[:-1]) >= (40 if runs[-1] == "k" else 0), runs)
+    _, out, _ = run("doctor", "--socket", agent.socket, "--export", "none")
+    check(re.search("^ok   probe: syscall: attached; " + cost + "$", out, re.M), out)
 
 
 def visible():
