@@ -364,7 +364,7 @@ def _():
         pass  # there was more than it read
     same(tune(agent), before, "parameters after all that")
     answer = ask(agent, b"tune sched inflight=2s\n")
-    same(answer, b"ok 41\nsched    enabled=true sample=1 inflight=2s\n", "answer")
+    same(answer, b"ok 43\nsched    enabled=true sample=1 inflight=2s\n", "answer")
 
 
 @test("a probe that is off is shown as off, by every command")

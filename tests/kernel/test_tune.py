@@ -156,8 +156,11 @@ def _():
     same(agent.total().points(cgroup, "assay.inflight.age"), [], "in flight")
     tune("syscall", "inflight=1ms")
     ages = agent.total().by(cgroup, "assay.inflight.age", "operation")
-    tune("syscall", "inflight=10ms")
+    tune("syscall", "enabled=false")
+    off = agent.total().points(cgroup, "assay.inflight.age")
+    tune("syscall", "enabled=true", "inflight=10ms")
     load.reply()
+    same(off, [], "in flight while off")
     diag(f"ages {ages}")
     check(0.3 < ages.get("syscall.wait", 0) < 4, f"ages {ages}")
 
