@@ -12,7 +12,7 @@
 
 #define FILE_MAX 8192 /* memory.stat has some 2 KiB */
 /*
- * So many of the cgroups that are there at the start are read at the start: some 50 us
+ * So many of the cgroups that are there at the start are read at the start: some 70 us
  * each. More of them begin when they are first seen.
  */
 #define FIRST_READ 4096

@@ -178,8 +178,9 @@ def _():
     load = Load(cgroup, "traps")
     before = agent.total()
     load.ask("getppid", 100)
-    same(Change(before, agent.total()).value(cgroup, "assay.syscall.duration",
-                                             class_="process"), 100, "calls")
+    change = Change(before, agent.total())
+    diag(f"lost {change.lost()}; since the start {change.after.lost()}")
+    same(change.value(cgroup, "assay.syscall.duration", class_="process"), 100, "calls")
 
 
 main(setup)
