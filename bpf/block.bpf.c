@@ -1,10 +1,459 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* In the making. */
+/*
+ * How long block requests take, in the queue and in the device, and which fail.
+ *
+ * Hooks: block_rq_complete (10^4 to 10^6 a second on a busy node), where the request
+ * itself has the times of its beginning and of its issue; block_rq_issue, which only
+ * notes that there is such a queue; and a walk over the requests of these queues.
+ *
+ * What a request's flags do not vouch for is no time stamp: with queue/iostats off the
+ * field keeps the time of the request's previous life.
+ *
+ * The cgroup is that of the first bio. Where blkio is a v1 hierarchy, and for requests
+ * without a bio (the flush machinery's), it is the root cgroup.
+ *
+ * The kernel does not enter a program again on a CPU where it runs: a CPU's cache has
+ * one user.
+ */
 #define PROBE_ID PROBE_BLOCK
 #include "cell.bpf.h"
+
+#define QUEUES		256 /* power of two */
+#define QUEUE_PROBES	16  /* places looked at before a queue is left out */
+#define HW_QUEUES_MAX	4096
+#define WORDS_MAX	65536 /* words of tags looked at in one walk */
+#define BITS_PER_WORD	64
+#define ROOT_CGROUP	1
+#define HASH_MULTIPLIER 0x9E3779B97F4A7C15ULL
+
+/* The queues that have issued a request, 0: a free place. Only their walk reads them.
+ */
+__u64 queues[QUEUES];
+
+/*
+ * The latest cgroups and devices on this CPU, with their cells: one place instead of
+ * three hash look-ups. control.free_gen says that no slot changed hands since.
+ */
+struct block_slot {
+	__u64 id;
+	__u32 dev;
+	__u32 direction;
+	__u32 gen;
+	__u32 slot;
+	__u32 operation; /* cell, 0: not looked up */
+	__u32 device;	 /* cell */
+};
+
+#define BLOCK_CACHE_LOG2 6
+struct block_cache {
+	struct block_slot entry[1 << BLOCK_CACHE_LOG2];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct block_cache);
+} block_caches SEC(".maps");
+
+#define EOPNOTSUPP   95
+#define ETIMEDOUT    110
+#define ENOSPC	     28
+#define ENOLINK	     67
+#define EREMOTEIO    121
+#define EBADE	     52
+#define ENODATA	     61
+#define EILSEQ	     84
+#define ENOMEM	     12
+#define EIO	     5
+#define EREMCHG	     78
+#define EAGAIN	     11
+#define EBUSY	     16
+#define ETOOMANYREFS 109
+#define EOVERFLOW    75
+#define ENODEV	     19
+#define ETIME	     62
+#define EINVAL	     22
+
+#define STATUS_COUNT	 20
+#define STATUS_ZONE_OPEN 14 /* this and what follows is one more before 6.10 */
+#define STATUS_INVAL	 19 /* new since then */
+
+/* blk_status_t to errno, as block/blk-core.c has it since 6.10. */
+static const __u8 status_errnos[STATUS_COUNT] = {
+	[1] = EOPNOTSUPP, [2] = ETIMEDOUT,     [3] = ENOSPC,
+	[4] = ENOLINK,	  [5] = EREMOTEIO,     [6] = EBADE,
+	[7] = ENODATA,	  [8] = EILSEQ,	       [9] = ENOMEM,
+	[10] = EIO,	  [11] = EREMCHG,      [12] = EAGAIN,
+	[13] = EBUSY,	  [14] = ETOOMANYREFS, [15] = EOVERFLOW,
+	[16] = ENODEV,	  [17] = ETIME,	       [STATUS_INVAL] = EINVAL,
+};
+
+/*
+ * The tracepoint's error: a blk_status_t, or before 5.16 a negative errno; one look
+ * tells which.
+ */
+static __always_inline __u32 errno_of(__s32 error)
+{
+	__u32 status = error;
+
+	if (error < 0)
+		return -error;
+	if (!params.rqf[RQF_ZONE_WRITE_PLUGGING] && status > STATUS_ZONE_OPEN &&
+	    status < STATUS_INVAL)
+		status--;    /* zone write plugging made one of them needless */
+	barrier_var(status); /* the bound has to be seen right before its use */
+	if (status >= STATUS_COUNT)
+		return OPEN_OTHER;
+	status = status_errnos[status];
+	return status ? status : OPEN_OTHER;
+}
+
+/* Whether start_time_ns is of this request: the flush machinery always sets its own. */
+static __always_inline bool has_start(__u32 flags, __u32 op)
+{
+	return (flags & params.rqf[RQF_IO_STAT]) ||
+	       (op == REQ_OP_FLUSH && (flags & params.rqf[RQF_FLUSH_SEQ]));
+}
+
+/* Whether io_start_time_ns is. */
+static __always_inline bool has_issue(__u32 flags)
+{
+	return flags & params.rqf[RQF_STATS];
+}
+
+static __always_inline __u32 direction_of(__u32 op)
+{
+	if (bpf_core_enum_value_exists(enum req_op, REQ_OP_ZONE_APPEND) &&
+	    op == bpf_core_enum_value(enum req_op, REQ_OP_ZONE_APPEND))
+		return BLOCK_WRITE;
+	return op <= REQ_OP_DISCARD ? op : BLOCK_OTHER;
+}
+_Static_assert(BLOCK_READ == REQ_OP_READ && BLOCK_WRITE == REQ_OP_WRITE &&
+		   BLOCK_FLUSH == REQ_OP_FLUSH && BLOCK_DISCARD == REQ_OP_DISCARD,
+	       "the first directions are the kernel's operations");
+
+/* The cgroup of a request's first bio, if that is one of the v2 tree. */
+static __always_inline __u64 cgroup_of(struct request *rq)
+{
+	struct blkcg_gq *blkg;
+	struct cgroup *cgrp;
+	struct bio *bio = rq->bio;
+
+	if (!bio || !bpf_core_field_exists(bio->bi_blkg))
+		return ROOT_CGROUP;
+	blkg = bio->bi_blkg;
+	if (!blkg)
+		return ROOT_CGROUP;
+	cgrp = blkg->blkcg->css.cgroup;
+	return cgrp->root->hierarchy_id ? ROOT_CGROUP : cgrp->kn->id;
+}
+
+/* This CPU's entry for a cgroup and a device. */
+static __always_inline struct block_slot *block_slot_of(__u64 id, __u32 dev,
+							__u32 direction)
+{
+	__u64 hash = (id ^ (__u64)dev << 3 ^ direction) * HASH_MULTIPLIER;
+	struct block_cache *cache;
+	struct block_slot *e;
+	struct cpu_state *cpu;
+	__u32 zero = 0;
+
+	cache = bpf_map_lookup_elem(&block_caches, &zero);
+	if (!cache)
+		return 0;
+	e = &cache->entry[hash >> (64 - BLOCK_CACHE_LOG2)];
+	if (e->id == id && e->dev == dev && e->direction == direction &&
+	    e->gen == control.free_gen)
+		return e;
+	cpu = cpu_get();
+	if (!cpu)
+		return 0;
+	e->gen = control.free_gen;
+	e->operation = 0;
+	e->device = 0;
+	e->id = id;
+	e->dev = dev;
+	e->direction = direction;
+	e->slot = slot_of(cpu, id);
+	return e;
+}
+
+/* Makes a cell, or finds the overflow's: then it is not kept. */
+static __noinline __u32 block_cell_claim(__u32 slot, __u32 signal, __u32 dev)
+{
+	return open_own(slot, signal, dev);
+}
+
+static __always_inline void put(struct block_slot *e, __u32 signal, __u32 *kept,
+				__s64 ns)
+{
+	__u32 n = *kept;
+
+	if (ns < 0) {
+		lose(LOSS_CLOCK_BACKWARDS);
+		return;
+	}
+	if (!n) {
+		signal += e->direction;
+		n = block_cell_claim(e->slot, signal, e->dev);
+		*kept = n;
+		if (!n)
+			n = open_overflow(signal);
+	}
+	hist_put(n, ns, false);
+}
+
+/* A request that is done with: its durations, and its error. */
+static __always_inline void record(struct request *rq, __u32 op, __s32 error)
+{
+	__u32 flags = rq->rq_flags, dev;
+	bool started = has_start(flags, op), issued = has_issue(flags);
+	struct gendisk *disk = rq->q->disk;
+	struct block_slot *e;
+	__u64 now = 0;
+
+	if (!disk) {
+		lose(LOSS_UNREADABLE); /* a device that is being removed */
+		return;
+	}
+	dev = (__u32)disk->major << 20 | disk->first_minor;
+	e = block_slot_of(cgroup_of(rq), dev, direction_of(op));
+	if (!e)
+		return;
+	if (started || issued)
+		now = bpf_ktime_get_ns();
+	if (started)
+		put(e, OPEN_BLOCK_OPERATION, &e->operation, now - rq->start_time_ns);
+	else
+		lose(LOSS_NO_STAMP);
+	if (issued)
+		put(e, OPEN_BLOCK_DEVICE, &e->device, now - rq->io_start_time_ns);
+	if (error)
+		open_add(e->slot, OPEN_BLOCK_ERROR, errno_of(error), 1);
+}
+
+/*
+ * Arguments: request, error, bytes that are done. Only the last completion of a request
+ * counts, and not that of a flush sequence, which ends its write once more with
+ * nothing.
+ */
+static __always_inline int on_complete(unsigned long long *ctx)
+{
+	struct request *rq = (void *)ctx[0];
+	__u32 bytes = ctx[2], op = rq->cmd_flags & REQ_OP_MASK;
+
+	if (op >= REQ_OP_DRV_FIRST || bytes < rq->__data_len)
+		return 0;
+	if (bytes || op == REQ_OP_FLUSH)
+		record(rq, op, ctx[1]);
+	return 0;
+}
 
 SEC("tp_btf/block_rq_complete")
 int block_complete(unsigned long long *ctx)
 {
-	return RUN(block_complete, 0);
+	return RUN(block_complete, on_complete(ctx));
+}
+
+/*
+ * The low half of a pointer. The verifier does not let arithmetic near a kernel
+ * pointer, but a 32-bit move makes a plain number of it.
+ */
+static __always_inline __u32 low_half(const void *p)
+{
+	__u32 low;
+
+	asm volatile("%0 = %1" : "=w"(low) : "w"((__u32)(__u64)p));
+	return low;
+}
+
+/* Notes that there is this queue: nearly always the first place has it already. */
+static __always_inline int on_issue(unsigned long long *ctx)
+{
+	struct request *rq = (void *)ctx[0];
+	__u64 q = (__u64)rq->q, seen;
+	__u32 first = low_half(rq->q) * (__u32)HASH_MULTIPLIER >> 16, i;
+
+	for (i = 0; i < QUEUE_PROBES; i++) {
+		__u64 *place = &queues[(first + i) & (QUEUES - 1)];
+
+		seen = *place;
+		if (seen == q)
+			return 0;
+		if (seen)
+			continue;
+		if (!rq->q->disk) /* not yet, or no more: the walk would drop it */
+			return 0;
+		seen = __sync_val_compare_and_swap(place, 0, q);
+		if (!seen || seen == q)
+			return 0;
+	}
+	lose(LOSS_STATE_FULL);
+	return 0;
+}
+
+SEC("tp_btf/block_rq_issue")
+int block_issue(unsigned long long *ctx)
+{
+	return RUN(block_issue, on_issue(ctx));
+}
+
+/* Where the walk is: queue, its set of tags, one hardware queue's tags, a word. */
+struct walk {
+	__u64 now;
+	struct request_queue *q;
+	struct blk_mq_tags **tags;
+	struct request **rqs;
+	struct sbitmap_word *map;
+	__u64 word;
+	__u32 shift;
+	__u32 first; /* tag of the bitmap's first bit */
+	__u32 base;  /* tag of the word's first bit */
+	__u32 budget;
+};
+
+/* cgroup_of() of a request that may end meanwhile: reads that may fail. */
+static __always_inline __u64 cgroup_now(struct request *rq)
+{
+	struct bio *bio = BPF_CORE_READ(rq, bio);
+	struct blkcg_gq *blkg;
+	struct cgroup *cgrp;
+
+	if (!bio || !bpf_core_field_exists(bio->bi_blkg))
+		return ROOT_CGROUP;
+	blkg = BPF_CORE_READ(bio, bi_blkg);
+	if (!blkg)
+		return ROOT_CGROUP;
+	cgrp = BPF_CORE_READ(blkg, blkcg, css.cgroup);
+	if (BPF_CORE_READ(cgrp, root, hierarchy_id))
+		return ROOT_CGROUP;
+	return BPF_CORE_READ(cgrp, kn, id);
+}
+
+/* The time a request in flight began, 0: it is not in flight, or not stamped. */
+static __always_inline __u64 began(struct request *rq, struct request_queue *q)
+{
+	__u32 op = BPF_CORE_READ(rq, cmd_flags) & REQ_OP_MASK;
+	__u32 flags = BPF_CORE_READ(rq, rq_flags);
+
+	if (BPF_CORE_READ(rq, q) != q || BPF_CORE_READ(rq, state) != MQ_RQ_IN_FLIGHT ||
+	    op >= REQ_OP_DRV_FIRST)
+		return 0;
+	if (has_start(flags, op))
+		return BPF_CORE_READ(rq, start_time_ns);
+	return has_issue(flags) ? BPF_CORE_READ(rq, io_start_time_ns) : 0;
+}
+
+/*
+ * Nothing keeps a request in its place while we look at it: it counts if it is the same
+ * one after its cgroup was read.
+ */
+static __noinline int walk_request(struct walk *w, __u32 tag)
+{
+	struct cpu_state *cpu = cpu_get();
+	struct request *rq = 0;
+	__u64 start, id;
+
+	if (!w || !cpu || bpf_probe_read_kernel(&rq, sizeof(rq), w->rqs + tag) || !rq)
+		return 0;
+	start = began(rq, w->q);
+	if (!start || BPF_CORE_READ(rq, tag) != (int)tag)
+		return 0;
+	id = cgroup_now(rq);
+	if (began(rq, w->q) == start)
+		inflight_note(slot_of(cpu, id), INFLIGHT_BLOCK, w->now - start);
+	return 0;
+}
+
+static long walk_bit(__u32 i, struct walk *w)
+{
+	if (w->word >> (i & (BITS_PER_WORD - 1)) & 1)
+		walk_request(w, w->base + i);
+	return 0;
+}
+
+/* Freed tags stay set in `word` until somebody clears them all at once. */
+static long walk_word(__u32 i, struct walk *w)
+{
+	struct sbitmap_word *at =
+	    (void *)w->map + (__u64)i * bpf_core_type_size(struct sbitmap_word);
+
+	if (!w->budget) {
+		lose(LOSS_WALK_LIMIT);
+		return 1;
+	}
+	w->budget--;
+	w->word = BPF_CORE_READ(at, word) & ~BPF_CORE_READ(at, cleared);
+	w->base = w->first + (i << (w->shift & 31));
+	if (w->word)
+		bpf_loop(BITS_PER_WORD, walk_bit, w, 0);
+	return 0;
+}
+
+static __always_inline void walk_bitmap(struct walk *w, struct sbitmap_queue *bits,
+					__u32 first)
+{
+	w->first = first;
+	w->shift = BPF_CORE_READ(bits, sb.shift);
+	w->map = BPF_CORE_READ(bits, sb.map);
+	bpf_loop(BPF_CORE_READ(bits, sb.map_nr) & (WORDS_MAX - 1), walk_word, w, 0);
+}
+
+static long walk_hw_queue(__u32 i, struct walk *w)
+{
+	struct blk_mq_tags *tags = 0;
+
+	if (bpf_probe_read_kernel(&tags, sizeof(tags), w->tags + i) || !tags)
+		return 0; /* a hardware queue that is not mapped has none */
+	w->rqs = BPF_CORE_READ(tags, rqs);
+	walk_bitmap(w, (void *)__builtin_preserve_access_index(&tags->breserved_tags),
+		    0);
+	walk_bitmap(w, (void *)__builtin_preserve_access_index(&tags->bitmap_tags),
+		    BPF_CORE_READ(tags, nr_reserved_tags));
+	return 0;
+}
+
+/*
+ * A queue whose disk does not know it any more is dropped: the memory may be another
+ * one's. Until then each read may fail, and a request proves itself by its queue.
+ */
+static long walk_queue(__u32 i, struct walk *w)
+{
+	__u64 *place = &queues[i & (QUEUES - 1)], noted = *place;
+	struct request_queue *q = (void *)noted;
+	struct blk_mq_tag_set *set;
+	__u32 n;
+
+	if (!q)
+		return 0;
+	if (BPF_CORE_READ(q, disk, queue) != q) {
+		__sync_val_compare_and_swap(place, noted, 0);
+		return 0;
+	}
+	set = BPF_CORE_READ(q, tag_set);
+	w->q = q;
+	w->tags = BPF_CORE_READ(set, tags);
+	n = BPF_CORE_READ(set, nr_hw_queues);
+	if (BPF_CORE_READ(set, shared_tags))
+		n = 1; /* they are all the same */
+	if (n > HW_QUEUES_MAX) {
+		lose(LOSS_WALK_LIMIT);
+		n = HW_QUEUES_MAX;
+	}
+	bpf_loop(n, walk_hw_queue, w, 0);
+	return 0;
+}
+
+/* What is in flight, looked up at the first task of an iterator over tasks. */
+SEC("iter/task")
+int block_inflight_walk(struct bpf_iter__task *ctx)
+{
+	struct walk w = { .budget = WORDS_MAX };
+
+	if (ctx->meta->seq_num || !enabled_now())
+		return 0;
+	w.now = bpf_ktime_get_ns();
+	bpf_loop(QUEUES, walk_queue, &w, 0);
+	return 0;
 }

@@ -350,6 +350,27 @@ __noinline __u32 open_claim(__u32 slot, __u32 signal, __u32 attr)
 	return n;
 }
 
+/* The slot's own cell of an open value, made on first use; 0: there is no place. */
+static __always_inline __u32 open_own(__u32 slot, __u32 signal, __u32 attr)
+{
+	struct open_key key = { .slot = slot, .signal = signal, .attr = attr };
+	__u32 *cell = bpf_map_lookup_elem(&opens, &key);
+
+	return cell ? *cell : open_claim(slot, signal, attr);
+}
+
+/* For an event that has no place of its own: the overflow slot's _OTHER. */
+static __always_inline __u32 open_overflow(__u32 signal)
+{
+	struct open_key key = { .slot = SLOT_OVERFLOW,
+				.signal = signal,
+				.attr = OPEN_OTHER };
+	__u32 *cell = bpf_map_lookup_elem(&opens, &key);
+
+	lose(LOSS_OPEN_FULL);
+	return cell ? *cell : 0;
+}
+
 /*
  * The cell of an open value; when there is no place for it, the overflow slot's
  * _OTHER, which always exists. Uses a preallocated hash map: not for hooks that run
@@ -357,17 +378,9 @@ __noinline __u32 open_claim(__u32 slot, __u32 signal, __u32 attr)
  */
 static __always_inline __u32 open_cell(__u32 slot, __u32 signal, __u32 attr)
 {
-	struct open_key key = { .slot = slot, .signal = signal, .attr = attr };
-	__u32 *cell = bpf_map_lookup_elem(&opens, &key), n;
+	__u32 n = open_own(slot, signal, attr);
 
-	n = cell ? *cell : open_claim(slot, signal, attr);
-	if (n)
-		return n;
-	lose(LOSS_OPEN_FULL);
-	key.slot = SLOT_OVERFLOW;
-	key.attr = OPEN_OTHER;
-	cell = bpf_map_lookup_elem(&opens, &key);
-	return cell ? *cell : 0;
+	return n ? n : open_overflow(signal);
 }
 
 /* Counts events with an open attribute (an errno). */

@@ -289,6 +289,21 @@ enum program { PROGRAMS(PROGRAM_ENUM) PROGRAM_COUNT };
  */
 enum switch_form { SWITCH_NO_STATE, SWITCH_STATE_LAST, SWITCH_STATE_SECOND };
 
+/* The first argument of mark_victim: struct task_struct *, or int pid (before 6.10). */
+enum victim_form { VICTIM_TASK, VICTIM_PID };
+
+/* Flags of a block request that we read: NAME, its mask before 6.11, 0: there was none.
+ * Since then they are enumerators, some kernels' without a type's name. */
+#define REQUEST_FLAGS(X)     \
+	X(FLUSH_SEQ, 1 << 4) \
+	X(IO_STAT, 1 << 13)  \
+	X(STATS, 1 << 17)    \
+	X(ZONE_WRITE_PLUGGING, 0)
+
+#define REQUEST_FLAG_ENUM(name, old) RQF_##name,
+enum request_flag { REQUEST_FLAGS(REQUEST_FLAG_ENUM) RQF_COUNT };
+#undef REQUEST_FLAG_ENUM
+
 /* Set before load, constant for the verifier. */
 struct params {
 	__u32 self_tgid;      /* in the initial pid namespace: never measured */
@@ -297,6 +312,8 @@ struct params {
 	__u32 switch_form;    /* enum switch_form */
 	__u32 own_shards;     /* each CPU has a shard of its own */
 	__u32 culprit_shards; /* rows of a slot in `culprits`: one, or one per CPU */
+	__u32 victim_form;    /* enum victim_form */
+	__u32 rqf[RQF_COUNT]; /* masks of struct request.rq_flags */
 };
 
 #define CACHE_SIZE 64 /* power of two */

@@ -203,6 +203,88 @@ struct socket {
 	struct sock *sk;
 };
 
+/* Block: include/linux/blk-mq.h, blkdev.h, blk_types.h, block/blk-cgroup.h */
+enum req_op {
+	REQ_OP_READ = 0,
+	REQ_OP_WRITE = 1,
+	REQ_OP_FLUSH = 2,
+	REQ_OP_DISCARD = 3,
+	REQ_OP_ZONE_APPEND = 7, /* elsewhere before 6.4 */
+	REQ_OP_DRV_FIRST = 32, /* from here on: commands passed through to the driver */
+};
+#define REQ_OP_MASK 0xff
+
+enum mq_rq_state { MQ_RQ_IDLE, MQ_RQ_IN_FLIGHT, MQ_RQ_COMPLETE };
+
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+};
+
+struct blkcg {
+	struct cgroup_subsys_state css;
+};
+
+struct blkcg_gq {
+	struct blkcg *blkcg;
+};
+
+struct bio {
+	struct blkcg_gq *bi_blkg;
+};
+
+struct request_queue;
+
+struct gendisk {
+	int major;
+	int first_minor;
+	struct request_queue *queue;
+};
+
+struct sbitmap_word {
+	unsigned long word;
+	unsigned long cleared;
+};
+
+struct sbitmap {
+	unsigned int shift; /* log2 of the bits used in a word */
+	unsigned int map_nr;
+	struct sbitmap_word *map;
+};
+
+struct sbitmap_queue {
+	struct sbitmap sb;
+};
+
+struct request {
+	struct request_queue *q;
+	unsigned int cmd_flags;
+	unsigned int rq_flags;
+	int tag;
+	unsigned int __data_len;
+	struct bio *bio;
+	__u64 start_time_ns;
+	__u64 io_start_time_ns;
+	enum mq_rq_state state;
+};
+
+struct blk_mq_tags {
+	unsigned int nr_reserved_tags;
+	struct sbitmap_queue bitmap_tags;
+	struct sbitmap_queue breserved_tags;
+	struct request **rqs; /* by tag */
+};
+
+struct blk_mq_tag_set {
+	unsigned int nr_hw_queues;
+	struct blk_mq_tags **tags;
+	struct blk_mq_tags *shared_tags;
+};
+
+struct request_queue {
+	struct gendisk *disk;
+	struct blk_mq_tag_set *tag_set;
+};
+
 /* Iterators: kernel/bpf/task_iter.c */
 struct seq_file;
 

@@ -1,10 +1,147 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* In the making. */
+/*
+ * How long tasks are held up to free memory before they get some, and OOM kills.
+ *
+ * Hooks: begin and end of a memcg's reclaim, which is what a container at memory.max
+ * runs into, and of the global direct one; mark_victim. All are rare beside what they
+ * tell of. The kernel keeps no time of the beginning: it is in the task's own storage,
+ * which is made at its first reclaim and goes away with the task.
+ *
+ * The two kinds do not nest: a task that reclaims may not begin again.
+ */
 #define PROBE_ID PROBE_MEMORY
 #include "cell.bpf.h"
 
-SEC("tp_btf/mm_vmscan_memcg_reclaim_begin")
+struct reclaim {
+	__u64 start;   /* ns, 0: not in reclaim */
+	__u32 enabled; /* tune.enabled at the beginning: another now means that the
+			  end may have been missed */
+	__u32 pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct reclaim);
+} memory_tasks SEC(".maps");
+
+static __always_inline int on_begin(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct reclaim *r;
+	__u32 enabled = enabled_now();
+
+	if (task->tgid == params.self_tgid)
+		return 0;
+	r = bpf_task_storage_get(&memory_tasks, task, 0,
+				 BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!r) {
+		lose(LOSS_NO_STORAGE);
+		return 0;
+	}
+	if (r->start && r->enabled == enabled)
+		lose(LOSS_UNPAIRED);
+	r->enabled = enabled;
+	r->start = bpf_ktime_get_ns();
+	return 0;
+}
+
+static __always_inline int on_end(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct cpu_state *cpu = cpu_get();
+	struct reclaim *r;
+	__s64 ns;
+
+	if (task->tgid == params.self_tgid || !cpu)
+		return 0;
+	r = bpf_task_storage_get(&memory_tasks, task, 0, 0);
+	if (!r || !r->start || r->enabled != enabled_now()) {
+		lose(LOSS_UNPAIRED);
+		return 0;
+	}
+	ns = bpf_ktime_get_ns() - r->start;
+	r->start = 0;
+	if (ns < 0) {
+		lose(LOSS_CLOCK_BACKWARDS);
+		return 0;
+	}
+	hist_add(slot_of_task(cpu, task), SERIES_RECLAIM, ns);
+	return 0;
+}
+
+SEC("tp_btf/mm_vmscan_direct_reclaim_begin")
 int memory_begin(unsigned long long *ctx)
 {
-	return RUN(memory_begin, 0);
+	return RUN(memory_begin, on_begin());
+}
+
+SEC("tp_btf/mm_vmscan_direct_reclaim_end")
+int memory_end(unsigned long long *ctx)
+{
+	return RUN(memory_end, on_end());
+}
+
+/* Optional: a kernel without memory cgroups has no such tracepoints. */
+SEC("?tp_btf/mm_vmscan_memcg_reclaim_begin")
+int memory_memcg_begin(unsigned long long *ctx)
+{
+	return RUN(memory_memcg_begin, on_begin());
+}
+
+SEC("?tp_btf/mm_vmscan_memcg_reclaim_end")
+int memory_memcg_end(unsigned long long *ctx)
+{
+	return RUN(memory_memcg_end, on_end());
+}
+
+/*
+ * The victim's slot. Where only its pid is told, its cgroup is known if it is the one
+ * that ran out of memory itself.
+ */
+static __always_inline __u32 victim_slot(struct cpu_state *cpu, unsigned long long *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	if (params.victim_form == VICTIM_TASK)
+		return slot_of(cpu, task_cgroup_id((struct task_struct *)ctx[0]));
+	return task->pid == (int)ctx[0] ? slot_of_task(cpu, task) : SLOT_UNKNOWN;
+}
+
+static __always_inline int on_victim(unsigned long long *ctx)
+{
+	struct cpu_state *cpu = cpu_get();
+
+	if (cpu)
+		count_add(victim_slot(cpu, ctx), SERIES_MEMORY_COUNT, MEMORY_OOM_KILLS,
+			  1);
+	return 0;
+}
+
+SEC("tp_btf/mark_victim")
+int memory_victim(unsigned long long *ctx)
+{
+	return RUN(memory_victim, on_victim(ctx));
+}
+
+/* Tasks that are in reclaim now. */
+SEC("iter/task")
+int memory_inflight_walk(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct cpu_state *cpu = cpu_get();
+	struct reclaim *r;
+	__u64 start;
+
+	if (!task || !cpu)
+		return 0;
+	r = bpf_task_storage_get(&memory_tasks, task, 0, 0);
+	if (!r || r->enabled != enabled_now())
+		return 0;
+	start = r->start;
+	if (start)
+		inflight_note(slot_of_task(cpu, task), INFLIGHT_RECLAIM,
+			      bpf_ktime_get_ns() - start);
+	return 0;
 }
