@@ -375,11 +375,15 @@ const struct metric_row metric_rows[] = {
 	    .signal_name = "latency, traffic (its count)",
 	    .source_text =
 		"block_rq_complete: request.start_time_ns, where RQF_IO_STAT "
-		"says that it is valid.",
+		"says that it is valid; where it does not (queue/iostats is 0), the "
+		"request is lost as no_stamp. The workload is the cgroup of its "
+		"first bio, or the nearest above that has the io controller.",
 	    .blind_text =
 		"Devices without requests (zram, dm, md): the disks under "
 		"them have them. Time that a bio waits before it is a request "
-		"(io.max, dm-delay).",
+		"(io.max, dm-delay). Where blkio is a v1 hierarchy (see assay doctor), "
+		"all requests are the root cgroup's; flushes always are. A request of "
+		"a loop device counts there and at the disk below.",
 	},
 	{
 	    .metric = { "assay.block.device.duration", "s",
@@ -394,7 +398,8 @@ const struct metric_row metric_rows[] = {
 	    .source_text =
 		"block_rq_complete: request.io_start_time_ns, where RQF_STATS "
 		"says that it is valid.",
-	    .blind_text = "Devices whose kernel or scheduler does not stamp the issue.",
+	    .blind_text = "Devices whose kernel or scheduler does not stamp the issue. "
+			  "Whose it is: as for assay.block.operation.duration.",
 	},
 	{
 	    .metric = { "assay.block.errors", "{error}", "Block requests that failed.",
@@ -405,8 +410,10 @@ const struct metric_row metric_rows[] = {
 	    .open_name = name_errno,
 	    .open_text = "an errno name, `_OTHER`",
 	    .signal_name = "errors",
-	    .source_text = "block_rq_complete: its status.",
-	    .blind_text = "None known.",
+	    .source_text =
+		"block_rq_complete: its status, as the errno that the kernel "
+		"makes of it.",
+	    .blind_text = "Whose it is: as for assay.block.operation.duration.",
 	},
 	{
 	    .metric = { "assay.memory.reclaim.duration", "s",
@@ -419,8 +426,10 @@ const struct metric_row metric_rows[] = {
 	    .source_text =
 		"mm_vmscan_memcg_reclaim and mm_vmscan_direct_reclaim, begin "
 		"and end.",
-	    .blind_text = "Waits for what was reclaimed to be read again: those are in "
-			  "assay.pressure.*.",
+	    .blind_text =
+		"Waits for what was reclaimed to be read again: those are in "
+		"assay.pressure.*. Reclaim that was asked for (memory.reclaim, a "
+		"lower memory.max) is that of whoever asked.",
 	},
 	{
 	    .metric = { "assay.memory.oom_kills", "{kill}",
@@ -433,7 +442,9 @@ const struct metric_row metric_rows[] = {
 	    .lane_count = 1,
 	    .signal_name = "errors",
 	    .source_text = "mark_victim, by the victim's cgroup.",
-	    .blind_text = "None known.",
+	    .blind_text =
+		"A kernel whose mark_victim tells only a process id: a victim "
+		"that did not run out of memory itself is `unknown`'s.",
 	},
 	{
 	    .metric = { "assay.inflight.age",
@@ -445,7 +456,8 @@ const struct metric_row metric_rows[] = {
 	    .source = FROM_INFLIGHT,
 	    VALUES(inflight_names),
 	    .signal_name = "all",
-	    .source_text = "A walk over tasks and sockets at every export.",
+	    .source_text =
+		"A walk over tasks, sockets and block requests at every export.",
 	    .blind_text = "What is younger than 10 ms. An operation that began before "
 			  "the agent is as old as the agent at least.",
 	},

@@ -1,0 +1,409 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Block requests on the live kernel, on loop devices of our own: against
+/proc/diskstats, what fio did, and what the calls themselves returned."""
+
+import errno
+import fcntl
+import json
+import mmap
+import os
+import subprocess
+import sys
+import threading
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from node import ASSAY, Agent, Change, cgroup_root, scratch, wait_for
+from tap import Skip, between, check, defer, diag, main, need_root, same, test
+
+need_root()
+
+OPERATION = "assay.block.operation.duration"
+DEVICE = "assay.block.device.duration"
+ERRORS = "assay.block.errors"
+INFLIGHT = "assay.inflight.age"
+LOOP_CTL_ADD, LOOP_CTL_REMOVE = 0x4C80, 0x4C81
+BLOCK = 4096
+N = 500
+agent = None
+serial = 0
+
+
+def setup():
+    global agent
+    need_loop()
+    agent = Agent()
+    agent.need("block")
+
+
+def need_loop():
+    if not os.path.exists("/dev/loop-control"):
+        raise Skip("no /dev/loop-control: the kernel has no loop devices")
+
+
+def loop_control(request, number):
+    fd = os.open("/dev/loop-control", os.O_RDWR)
+    try:
+        return fcntl.ioctl(fd, request, number)
+    finally:
+        os.close(fd)
+
+
+class Loop:
+    """A loop device that nobody else uses, over a sparse file of 16 MiB. Its numbers
+    are those of its own line in /proc/diskstats."""
+
+    SIZE = 16 << 20
+
+    def __init__(self, path=None):
+        global serial
+        serial += 1
+        self.number = 1000 + os.getpid() % 10000 * 16 + serial
+        self.name = f"loop{self.number}"
+        self.dev = f"/dev/{self.name}"
+        self.file = path or f"{scratch()}/image"
+        with open(self.file, "wb") as f:
+            f.truncate(self.SIZE)
+        try:
+            loop_control(LOOP_CTL_ADD, self.number)
+        except OSError as e:
+            raise Skip(f"a loop device cannot be added: {e}")
+        self.open = True
+        defer(self.remove)
+        wait_for(lambda: os.path.exists(self.dev), 5, self.dev)
+        subprocess.run(["losetup", self.dev, self.file], check=True)
+
+    def remove(self):
+        if not self.open:
+            return
+        self.open = False
+        subprocess.run(["losetup", "-d", self.dev])
+        wait_for(self.removed, 5, f"{self.dev} to be free")
+
+    def removed(self):
+        try:
+            loop_control(LOOP_CTL_REMOVE, self.number)
+            return True
+        except OSError as e:
+            if e.errno != errno.EBUSY:
+                raise
+            return False
+
+    def queue(self, name, value):
+        with open(f"/sys/block/{self.name}/queue/{name}", "w") as f:
+            f.write(value)
+
+    def stat(self):
+        """What the kernel counted: requests and ms by direction. The writes have the
+        empty ones of flushes in them, with the time of the flush."""
+        with open(f"/sys/block/{self.name}/stat") as f:
+            n = [int(word) for word in f.read().split()]
+        return {"read": n[0], "read_ms": n[3], "write": n[4], "write_ms": n[7],
+                "discard": n[11], "discard_ms": n[14], "flush": n[15],
+                "flush_ms": n[16]}
+
+    def fio(self, *words):
+        """Runs fio and returns what it says of its one job."""
+        out = subprocess.run(
+            ["fio", "--name=job", f"--filename={self.dev}", f"--bs={BLOCK}",
+             "--ioengine=psync", "--direct=1", "--norandommap", "--allow_mounted_write=0",
+             "--output-format=json", *words], capture_output=True, text=True, timeout=60)
+        same(out.returncode, 0, f"exit status of fio: {out.stderr}{out.stdout}")
+        return json.loads(out.stdout)["jobs"][0]
+
+
+class Numbers:
+    """The difference that a function makes, as the kernel and as we have it."""
+
+    def __init__(self, loop, function):
+        before, ours = loop.stat(), agent.total()
+        self.result = function()
+        self.change = Change(ours, agent.total())
+        after = loop.stat()
+        self.kernel = {key: after[key] - before[key] for key in after}
+        self.loop = loop
+        diag(f"diskstats {self.kernel}; assay {self.counts(OPERATION)}")
+
+    def sum(self, function):
+        """Of all workloads: who did it is not this test's question."""
+        return sum(function(w) for w in self.change.after.workloads)
+
+    def counts(self, name, **attributes):
+        """Requests of our device by direction."""
+        sums = {}
+        for w in self.change.after.workloads:
+            for key, n in self.change.by(w, name, "direction", device=self.loop.name,
+                                         **attributes).items():
+                sums[key] = sums.get(key, 0) + n
+        return sums
+
+    def seconds(self, name, direction):
+        return self.sum(lambda w: self.change.seconds(
+            w, name, device=self.loop.name, direction=direction))
+
+    def errors(self):
+        sums = {}
+        for w in self.change.after.workloads:
+            for key, n in self.change.by(w, ERRORS, "type").items():
+                sums[key] = sums.get(key, 0) + n
+        return sums
+
+    def expect(self, **counts):
+        """Counts by direction, of both durations, and nothing else."""
+        same(self.counts(OPERATION), counts, "requests, by direction")
+        same(self.counts(DEVICE), counts, "requests issued to the device")
+
+    def time(self, direction):
+        """The sum of the durations is the kernel's, which is cut to ms, and ends
+        later: when the request is accounted for."""
+        ms, count = self.kernel[direction + "_ms"], self.kernel[direction]
+        ours = self.seconds(OPERATION, direction)
+        diag(f"{direction}: {ours * 1e3:.3f} ms, diskstats {ms} ms")
+        between(ours * 1e3, ms * 0.95 - count * 0.005 - 1, ms + 1,
+                f"ms in requests, {direction}")
+        between(self.seconds(DEVICE, direction), 0, ours, "s of them in the device")
+
+
+@test(f"{N} direct reads are {N} requests, with diskstats' time")
+def _():
+    loop = Loop()
+    n = Numbers(loop, lambda: loop.fio("--rw=randread", f"--io_size={N * BLOCK}"))
+    same((n.result["read"]["total_ios"], n.kernel["read"]), (N, N), "truth")
+    n.expect(read=N)
+    n.time("read")
+
+
+@test(f"{N} direct writes are {N} requests, with diskstats' time")
+def _():
+    loop = Loop()
+    n = Numbers(loop, lambda: loop.fio("--rw=randwrite", f"--io_size={N * BLOCK}"))
+    same((n.result["write"]["total_ios"], n.kernel["write"]), (N, N), "truth")
+    n.expect(write=N)
+    n.time("write")
+
+
+@test("a write of 256 KiB is one request")
+def _():
+    loop = Loop()
+    n = Numbers(loop, lambda: loop.fio("--rw=write", "--bs=256k", "--io_size=4M"))
+    same(n.kernel["write"], 16, "truth")
+    n.expect(write=16)
+
+
+@test("fsync after each 4th write: flushes are diskstats', an empty write is none")
+def _():
+    loop = Loop()
+    n = Numbers(loop, lambda: loop.fio("--rw=randwrite", f"--io_size={N * BLOCK}",
+                                       "--fsync=4"))
+    same(n.result["write"]["total_ios"], N, "truth")
+    same(n.kernel["flush"], n.result["sync"]["total_ios"], "flushes and fio's fsyncs")
+    same(n.kernel["write"], N + n.kernel["flush"], "diskstats' writes and flushes")
+    n.expect(write=N, flush=n.kernel["flush"])
+    n.time("flush")
+
+
+@test("O_DSYNC: a write that is flushed behind is one write and one flush")
+def _():
+    loop = Loop()
+    n = Numbers(loop, lambda: loop.fio("--rw=randwrite", f"--io_size={N * BLOCK}",
+                                       "--sync=dsync"))
+    same(n.result["write"]["total_ios"], N, "truth")
+    # diskstats has the write only, or each write twice: it depends on the kernel
+    n.expect(write=N, flush=n.kernel["flush"])
+    check(n.kernel["flush"] >= N, f"{n.kernel['flush']} flushes: too few")
+
+
+@test("discards are diskstats'")
+def _():
+    loop = Loop()
+    n = Numbers(loop, lambda: subprocess.run(
+        ["blkdiscard", "--force", "--step", "1M", loop.dev], check=True))
+    same(n.kernel["discard"], 16, "truth")
+    n.expect(discard=16)
+    n.time("discard")
+
+
+@test("without queue/iostats the kernel stamps no beginning, and that is said")
+def _():
+    loop = Loop()
+    loop.queue("iostats", "0")
+    n = Numbers(loop, lambda: loop.fio("--rw=randread", f"--io_size={N * BLOCK}"))
+    same(n.counts(OPERATION), {}, "durations that nobody measured")
+    same(n.change.lost().get(("block", "no_stamp")), N, "lost as no_stamp")
+    diag(f"in the device alone: {n.counts(DEVICE)}, "
+         f"{n.seconds(DEVICE, 'read') * 1e3:.3f} ms")
+    seconds = n.result["read"]["clat_ns"]["mean"] / 1e9 * N
+    between(n.seconds(DEVICE, "read"), 0, seconds, "s in the device and fio's")
+
+
+def read_at(loop, offset, length):
+    """The errno of a direct read, 0: none."""
+    fd = os.open(loop.dev, os.O_RDONLY | os.O_DIRECT)
+    try:
+        page = mmap.mmap(-1, length)
+        return 0 if os.preadv(fd, [page], offset) == length else -1
+    except OSError as e:
+        return e.errno
+    finally:
+        os.close(fd)
+
+
+@test("reads that fail are errors, by the errno that the application got")
+def _():
+    loop = Loop()
+    os.truncate(loop.file, 1 << 20)  # behind the device's back
+    n = Numbers(loop, lambda: [read_at(loop, (2 << 20) + i * BLOCK, BLOCK)
+                               for i in range(20)])
+    same({*n.result}, {errno.EIO}, "errno of the application")
+    same(n.errors(), {"EIO": 20}, "errors")
+    same(n.counts(OPERATION), {"read": 20}, "requests")
+
+
+@test("a request that is done in two parts, the last of which fails, is one error")
+def _():
+    loop = Loop()
+    os.truncate(loop.file, BLOCK * 10)
+    n = Numbers(loop, lambda: [read_at(loop, BLOCK * 8, BLOCK * 4) for i in range(10)])
+    same({*n.result}, {errno.EIO}, "errno of the application")
+    same(n.errors(), {"EIO": 10}, "errors")
+    same(n.counts(OPERATION), {"read": 10}, "requests")
+
+
+def hybrid():
+    with open(cgroup_root() + "/cgroup.controllers") as f:
+        return "io" not in f.read().split()
+
+
+@test("where blkio is a v1 hierarchy, all is the root cgroup's")
+def _():
+    if not hybrid():
+        raise Skip("io is a controller of the v2 tree: see tests/vm/test_block.py")
+    loop = Loop()
+    n = Numbers(loop, lambda: loop.fio("--rw=randread", f"--io_size={N * BLOCK}"))
+    same(n.change.by("/", OPERATION, "direction", device=loop.name), {"read": N},
+         "requests of the root cgroup")
+    doctor = subprocess.run([ASSAY, "doctor", "--socket", agent.socket], text=True,
+                            capture_output=True).stdout
+    check("block requests to the root cgroup" in doctor, f"doctor is silent: {doctor}")
+
+
+class Frozen:
+    """A loop device whose file is in a file system that can be frozen: its requests
+    hang until it is thawed."""
+
+    def __init__(self):
+        self.under = Loop()
+        self.dir = scratch()
+        subprocess.run(["mkfs.ext4", "-q", self.under.dev], check=True)
+        subprocess.run(["mount", self.under.dev, self.dir], check=True)
+        defer(subprocess.run, ["umount", self.dir])
+        Loop.SIZE, size = 4 << 20, Loop.SIZE
+        try:
+            self.loop = Loop(self.dir + "/image")
+        finally:
+            Loop.SIZE = size
+
+    def freeze(self):
+        subprocess.run(["fsfreeze", "-f", self.dir], check=True)
+        self.frozen = True
+        defer(self.thaw)
+
+    def thaw(self):
+        if self.frozen:
+            self.frozen = False
+            subprocess.run(["fsfreeze", "-u", self.dir], check=True)
+
+
+def oldest():
+    """Age of the oldest block request of all workloads, in seconds."""
+    numbers = agent.total(0)
+    return max(numbers.value(w, INFLIGHT, operation="block")
+               for w in numbers.workloads)
+
+
+def hang(frozen):
+    """Has a write to the frozen device under way, and compares its age."""
+    loop = frozen.loop
+    frozen.freeze()
+    writer = threading.Thread(target=loop.fio, args=("--rw=write", f"--io_size={BLOCK}"))
+    began = time.monotonic()
+    writer.start()
+    try:
+        time.sleep(1.5)
+        low = time.monotonic() - began - 1
+        age = oldest()
+        high = time.monotonic() - began
+        diag(f"a request that was made {low:.2f} to {high:.2f} s ago is {age:.2f} s old")
+        between(age, low, high, "age of the request that hangs, s")
+        time.sleep(1)
+        between(oldest() - age, 0.9, 1 + time.monotonic() - began - high, "older by, s")
+    finally:
+        frozen.thaw()
+        writer.join()
+    same(oldest(), 0, "age of the oldest when none is under way")
+
+
+@test("a request that hangs is in flight, as old as it is")
+def _():
+    hang(Frozen())
+
+
+def noted_queues():
+    """Places that the probe's table of queues has in use."""
+    pid = agent.pid()
+    found = []
+    maps = json.loads(subprocess.run(["bpftool", "-j", "map", "show"], text=True,
+                                     capture_output=True, check=True).stdout)
+    for m in maps:
+        owners = [p["pid"] for p in m.get("pids", [])]
+        if m["name"] == "block.bss" and (not owners or pid in owners):
+            dump = json.loads(subprocess.run(
+                ["bpftool", "-j", "map", "dump", "id", str(m["id"])], text=True,
+                capture_output=True, check=True).stdout)
+            value = bytes(int(b, 16) for b in dump[0]["value"])
+            found.append(sum(any(value[i:i + 8]) for i in range(0, len(value), 8)))
+    check(found, "no map block.bss")
+    return max(found)
+
+
+@test("fio, 2 s of mixed requests: counts are fio's and diskstats'")
+def _():
+    loop = Loop()
+    n = Numbers(loop, lambda: loop.fio("--rw=randrw", "--time_based", "--runtime=2"))
+    reads, writes = n.result["read"], n.result["write"]
+    same((n.kernel["read"], n.kernel["write"]),
+         (reads["total_ios"], writes["total_ios"]), "truth")
+    n.expect(read=reads["total_ios"], write=writes["total_ios"])
+    n.time("read")
+    n.time("write")
+
+
+# The last: a workload has at most OPEN_MAX devices of its own, and these use them up.
+@test("devices that are removed leave nothing, and one in their place is seen")
+def _():
+    agent.total(0)
+    before = noted_queues()
+    for _ in range(20):
+        loop = Loop()
+        loop.fio("--rw=randread", f"--io_size={10 * BLOCK}")
+        loop.remove()
+    agent.total(0)
+    after = noted_queues()
+    diag(f"queues noted: {before} before, {after} after 20 devices came and went")
+    check(after <= before, "a removed device's queue is still noted")
+    hang(Frozen())
+
+
+@test("nothing else was lost")
+def _():
+    lost = {reason: n for (probe, reason), n in agent.total().lost().items()
+            if probe == "block"}
+    diag(f"lost: {lost}")
+    lost.pop("no_stamp", None)  # the test above made them
+    same(lost, {}, "lost")
+
+
+main(setup)
