@@ -15,6 +15,9 @@
 /* Task storage for sched and syscall: 355 bytes each were measured per thread. */
 #define THREAD_BYTES 710
 
+/* Accepted by others than their listener's cgroup, and silent since: few at a time. */
+#define ACCEPTS 2048
+
 #define INFLIGHT_NS 10000000ULL	  /* what takes less is no news */
 #define TIMEOUT_NS  5000000000ULL /* resolv.conf(5): timeout */
 
@@ -36,6 +39,7 @@ static const struct {
 	[MAP_CGROUP_RING] = { "cgroup_ring", sizeof(struct cgroup_names), true },
 	[MAP_CPUS] = { "cpus", sizeof(struct cpu_state), false },
 	[MAP_OPENS] = { "opens", sizeof(uint32_t), false },
+	[MAP_ACCEPTS] = { "accepts", sizeof(struct accepted), false },
 };
 
 /* An array element's step is its value rounded up to 8 (kernel/bpf/arraymap.c). */
@@ -66,6 +70,8 @@ static uint32_t entries_of(const struct cells_plan *p, enum cells_map m)
 		return p->opens;
 	case MAP_CPUS:
 		return p->cpus;
+	case MAP_ACCEPTS:
+		return ACCEPTS;
 	default:
 		return 1;
 	}
@@ -79,8 +85,10 @@ static void sum_up(struct cells_plan *p)
 	p->hist_bytes = p->hists * (step_of(MAP_HISTS) + step_of(MAP_FREE_HISTS));
 	p->count_bytes = p->counts * (step_of(MAP_COUNTS) + step_of(MAP_FREE_COUNTS));
 	p->open_bytes = p->opens * (sizeof(struct open_key) + 8 + HASH_OVERHEAD);
-	p->fixed_bytes = step_of(MAP_CONTROL) + step_of(MAP_CGROUP_RING) +
-			 p->cpus * step_of(MAP_CPUS);
+	p->fixed_bytes =
+	    step_of(MAP_CONTROL) + step_of(MAP_CGROUP_RING) +
+	    p->cpus * step_of(MAP_CPUS) +
+	    ACCEPTS * (sizeof(uint64_t) + step_of(MAP_ACCEPTS) + HASH_OVERHEAD);
 	p->total = p->slot_bytes + p->hist_bytes + p->count_bytes + p->open_bytes +
 		   p->fixed_bytes;
 }
@@ -136,6 +144,10 @@ static int create(struct cells *c, enum cells_map m)
 	if (m == MAP_OPENS) {
 		type = BPF_MAP_TYPE_HASH;
 		key_size = sizeof(struct open_key);
+	}
+	if (m == MAP_ACCEPTS) {
+		type = BPF_MAP_TYPE_LRU_HASH; /* what is pushed out does no harm */
+		key_size = sizeof(uint64_t);
 	}
 	opts.map_flags = maps[m].mapped ? BPF_F_MMAPABLE : 0;
 	c->fds[m] = bpf_map_create(type, maps[m].name, key_size, maps[m].value_size,

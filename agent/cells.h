@@ -20,7 +20,7 @@ struct cells_plan {
 	uint32_t culprit_shards; /* rows of a slot in `culprits` */
 	size_t slot_bytes;	 /* owner table and rows */
 	size_t hist_bytes, count_bytes, open_bytes;
-	size_t fixed_bytes; /* control, names, per-CPU state */
+	size_t fixed_bytes; /* control, names, accepts, per-CPU state */
 	size_t total, limit;
 	size_t thread_bytes; /* beside it, for each thread on the node (measured) */
 };
@@ -47,6 +47,7 @@ enum cells_map {
 	MAP_CGROUP_RING,
 	MAP_CPUS,
 	MAP_OPENS,
+	MAP_ACCEPTS,
 	MAP_COUNT_,
 };
 

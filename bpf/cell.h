@@ -192,6 +192,12 @@ struct open_key {
 	__u32 attr;   /* errno */
 };
 
+/* Who accepted a connection: from the syscall probe to the tcp probe. */
+struct accepted {
+	__u64 owner; /* cgroup id */
+	__u64 time;  /* ns */
+};
+
 /* What can go wrong in the kernel; each is counted per probe. Names: agent/loss.c. */
 enum loss {
 	LOSS_SLOTS_FULL,      /* new cgroups counted in overflow: no slot */

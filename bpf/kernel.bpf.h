@@ -77,6 +77,7 @@ struct inode {
 
 struct file {
 	struct inode *f_inode;
+	void *private_data; /* a socket's: struct socket */
 };
 
 struct fdtable {
@@ -137,6 +138,8 @@ typedef struct {
 	struct net *net;
 } possible_net_t;
 
+struct socket;
+
 struct sock_common {
 	volatile unsigned char skc_state;
 	unsigned short skc_num;
@@ -155,6 +158,10 @@ struct sock {
 	int sk_err;
 	__u32 sk_max_ack_backlog;
 	__u8 sk_shutdown;
+	struct {
+		int counter;
+	} sk_drops;
+	struct socket *sk_socket; /* NULL while it waits to be accepted */
 	struct sock_cgroup_data sk_cgrp_data;
 };
 

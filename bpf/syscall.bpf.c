@@ -19,6 +19,7 @@
  */
 #define PROBE_ID PROBE_SYSCALL
 #include "cell.bpf.h"
+#include "accept.bpf.h"
 
 #define CALLS_MAX	 512
 #define CALL_CLASS(info) ((info) & (CALL_CLASSES - 1))
@@ -30,6 +31,7 @@
 #define CALL_RESTART	 0x2000
 #define CALL_EARLIER	 0x4000 /* began before we did: `start` is when we did */
 #define CALL_LOG2(info)	 ((info) >> 16) /* it stands for 2^n calls */
+#define CALL_ACCEPT	 0x8000
 #include "syscall_table.h"
 
 #define EINTR		      4
@@ -41,11 +43,9 @@
 #define ERESTART_RESTARTBLOCK 516
 #define MAX_ERRNO	      4095
 
-#define S_IFMT	 0170000
-#define S_IFSOCK 0140000
-#define S_IFREG	 0100000
-#define S_IFBLK	 0060000
-#define S_IFDIR	 0040000
+#define S_IFREG 0100000
+#define S_IFBLK 0060000
+#define S_IFDIR 0040000
 
 struct call {
 	__u64 start; /* ns, 0: not in a call */
@@ -94,13 +94,10 @@ static __always_inline __u32 call_info(__s64 nr, bool compat)
 /* What a descriptor is; a bad one is `other`. */
 static __always_inline __u32 fd_class(struct task_struct *task, __u32 fd)
 {
-	struct fdtable *fdt = task->files ? task->files->fdt : 0;
-	struct file *file = 0;
+	struct file *file = fd_file(task, fd);
 	unsigned short mode;
 
-	if (!fdt || fd >= fdt->max_fds)
-		return CALL_OTHER;
-	if (bpf_probe_read_kernel(&file, sizeof(file), fdt->fd + fd) || !file)
+	if (!file)
 		return CALL_OTHER;
 	mode = BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT;
 	if (mode == S_IFREG || mode == S_IFDIR || mode == S_IFBLK)
@@ -184,12 +181,15 @@ static __always_inline bool resume_held(struct call *call, struct pt_regs *regs,
 	return true;
 }
 
-/* Sampling: is this call left out? Else CALL_LOG2 goes into its info. */
+/*
+ * Sampling: is this call left out? Else CALL_LOG2 goes into its info. The connections
+ * that accept returns are all followed.
+ */
 static __always_inline bool is_left_out(__u32 *info)
 {
 	__u32 log2 = control.tune[PROBE_ID].sample_log2 & 15;
 
-	if (!log2)
+	if (!log2 || *info & CALL_ACCEPT)
 		return false;
 	*info |= log2 << 16;
 	return bpf_get_prandom_u32() & ((1 << log2) - 1);
@@ -241,6 +241,8 @@ static __always_inline void unpaired(struct task_struct *task, struct pt_regs *r
 
 	if (!(info & CALL_CLONE) || ret)
 		lose(LOSS_UNPAIRED);
+	if (info & CALL_ACCEPT && ret >= 0)
+		accept_end(task, ret, bpf_ktime_get_ns());
 }
 
 static __always_inline void exit_alone(struct call *call, struct task_struct *task,
@@ -293,6 +295,8 @@ static __always_inline int on_exit(unsigned long long *ctx)
 		return 0;
 	}
 	record(call, task, call->info, now - start, ret);
+	if (call->info & CALL_ACCEPT && ret >= 0)
+		accept_end(task, ret, now);
 	return 0;
 }
 

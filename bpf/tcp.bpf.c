@@ -4,10 +4,11 @@
  *
  * Hooks, in the order in which the agent has to attach and run them: the change of
  * state (rare) notes new connections and their end; two walks over all descriptors
- * find what is there already, listeners first, because they tell the role of the rest;
- * then the two resets, and tcp_probe (each arriving segment of an established
- * connection) and net_dev_queue (each departing packet: 100 to 190 ns net when a turn
- * begins or ends, a few for a pure ACK or another protocol).
+ * find what is there already, listeners first, because they tell the role of the rest
+ * (a third runs at every export, see tcp_walk.bpf.h); then the two resets, and
+ * tcp_probe (each arriving segment of an established connection) and net_dev_queue
+ * (each departing packet: 100 to 190 ns net when a turn begins or ends, a few for a
+ * pure ACK or another protocol).
  *
  * A turn goes from the first new byte in one direction to the first new byte in the
  * other: on a server request to response, on a client the same from its side. New is
@@ -19,6 +20,7 @@
  */
 #define PROBE_ID PROBE_TCP
 #include "tcp.bpf.h"
+#include "tcp_walk.bpf.h"
 
 /* SYN_SENT, always in the context of the task that connects. */
 static __noinline int connect_begin(struct sock *sk)
@@ -37,12 +39,28 @@ static __noinline int connect_begin(struct sock *sk)
 	c->role = TCP_CLIENT;
 	c->flags = IS_CONNECTING; /* a socket may connect again after a failure */
 	c->turn = 0;
-	c->rx = c->tx = c->retrans = 0;
+	c->accept = 0;
+	c->rx = c->tx = 0;
+	c->retrans = tp->total_retrans;
 	c->segs_out = tp->segs_out;
+	c->gen = enabled_now();
 	c->since = bpf_ktime_get_ns();
 	return 0;
 }
 
+/* Counts the SYNs of a connect that were sent again, when it has ended. */
+static __noinline int connect_end(struct tcp_conn *c, struct tcp_sock *tp)
+{
+	__u32 again = tp->total_retrans - c->retrans;
+	struct cpu_state *cpu = cpu_get();
+
+	if (cpu && (__s32)again > 0)
+		count_add(tcp_slot(c->owner), SERIES_HOT(cpu, TCP_COUNT, 0),
+			  TCP_SYN_RETRANSMITS, again);
+	return 0;
+}
+
+/* ESTABLISHED. */
 static __noinline int conn_open(struct sock *sk, int from)
 {
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
@@ -54,20 +72,25 @@ static __noinline int conn_open(struct sock *sk, int from)
 		return 0;
 	now = bpf_ktime_get_ns();
 	if (c && c->flags & IS_CONNECTING) {
-		if (c->since && (__s64)(now - c->since) >= 0)
+		if (!c->since || c->gen != enabled_now())
+			lose(LOSS_UNPAIRED);
+		else if ((__s64)(now - c->since) < 0)
+			lose(LOSS_CLOCK_BACKWARDS);
+		else
 			hist_add(tcp_slot(c->owner), SERIES_TCP_CONNECT,
 				 now - c->since);
-		else
-			lose(c->since ? LOSS_CLOCK_BACKWARDS : LOSS_UNPAIRED);
+		connect_end(c, tp);
 	} else {
 		c = conn_make(sk);
 		if (!c)
 			return 0;
 		c->owner = sock_owner(sk);
 		c->role = from == ST_SYN_SENT ? TCP_CLIENT : TCP_SERVER;
+		c->accept = c->role == TCP_SERVER;
 		if (c->role == TCP_CLIENT)
 			lose(LOSS_UNPAIRED);
 	}
+	c->gen = enabled_now();
 	c->since = now;
 	c->next_us = tp->tcp_mstamp + SAMPLE_US;
 	c->sent_end = tp->snd_nxt;
@@ -88,7 +111,7 @@ static __noinline int note_fin(struct sock *sk, int to)
 	struct tcp_conn *c = conn_get(sk);
 	__u64 limit;
 
-	if (!tp || !c || !c->turn)
+	if (!tp || !c || !turn_open(c))
 		return 0;
 	if (to != (c->role == TCP_CLIENT ? ST_FIN_WAIT1 : ST_CLOSE_WAIT))
 		return 0;
@@ -116,7 +139,7 @@ static __always_inline bool was_answered(struct tcp_conn *c, struct tcp_sock *tp
 static __always_inline void turn_unanswered(struct cpu_state *cpu, struct tcp_conn *c,
 					    enum conn_lane why)
 {
-	if (c->turn && !(c->flags & SAID_GOODBYE))
+	if (turn_open(c))
 		count_conn(cpu, c, why);
 	c->turn = 0;
 }
@@ -148,10 +171,16 @@ static __noinline int conn_close(struct sock *sk, int from)
 	if (flags & IS_LISTENER) {
 		listen_del(sk, c);
 	} else if (flags & IS_CONNECTING) {
+		connect_end(c, tp);
 		conn_sample(c, tp);
-		open_add(tcp_slot(c->owner), OPEN_CONNECT_ERROR,
-			 connect_error(c, sk, tp), 1);
+		if (c->gen == enabled_now()) /* or it may have succeeded unseen */
+			open_add(tcp_slot(c->owner), OPEN_CONNECT_ERROR,
+				 connect_error(c, sk, tp), 1);
+		else
+			lose(LOSS_UNPAIRED);
 	} else if (flags & IS_COUNTED) {
+		if (c->accept)
+			conn_settle(c, (__u64)sk);
 		conn_sample(c, tp);
 		if (was_answered(c, tp, from))
 			c->turn = 0;
@@ -175,7 +204,7 @@ static __always_inline int on_state(unsigned long long *ctx)
 	if (to == ST_ESTABLISHED)
 		return conn_open(sk, from);
 	if (to == ST_LISTEN)
-		return listen_add(sk);
+		return listen_add(sk, task_owner(bpf_get_current_task_btf()));
 	if (to == ST_CLOSE)
 		return conn_close(sk, from);
 	if (from == ST_ESTABLISHED)
@@ -191,70 +220,33 @@ int tcp_state(unsigned long long *ctx)
 
 /*
  * The end of every TCP socket, after CLOSE: does nothing, unless that was missed. So
- * no connection stays open in our books.
+ * no connection stays open in our books, not even one that ends while the probe is
+ * switched off.
  */
 SEC("tp_btf/tcp_destroy_sock")
 int tcp_gone(unsigned long long *ctx)
 {
+	if (!enabled_now())
+		return conn_close((void *)ctx[0], ST_CLOSE);
 	return RUN(tcp_gone, conn_close((void *)ctx[0], ST_CLOSE));
-}
-
-/* The TCP socket of a descriptor, of any network namespace, or NULL. */
-static __always_inline struct sock *file_sock(struct bpf_iter__task_file *ctx)
-{
-	struct file *file = ctx->file;
-	struct socket *socket = file ? bpf_sock_from_file(file) : NULL;
-	struct sock *sk = socket ? socket->sk : NULL;
-
-	if (!sk || sk->sk_type != STREAM || sk->sk_protocol != PROTO_TCP)
-		return NULL;
-	return sk;
 }
 
 SEC("iter/task_file")
 int tcp_listeners_iter(struct bpf_iter__task_file *ctx)
 {
-	struct sock *sk = file_sock(ctx);
-
-	if (!tcp_started_us) /* a second later the packet hooks will be attached */
-		tcp_started_us = bpf_ktime_get_ns() / 1000 + 1000000;
-	if (sk && sk->__sk_common.skc_state == ST_LISTEN)
-		listen_add(sk);
-	return 0;
+	return on_listener(ctx);
 }
 
-/*
- * Connections that were there before. A descriptor's holder is a better owner than
- * the socket's maker: a server made by socket activation holds its connections.
- */
 SEC("iter/task_file")
 int tcp_conns_iter(struct bpf_iter__task_file *ctx)
 {
-	struct task_struct *task = ctx->task;
-	struct sock *sk = file_sock(ctx);
-	struct tcp_conn *c;
-	__u32 state;
+	return on_conn(ctx);
+}
 
-	if (!sk || !task)
-		return 0;
-	state = sk->__sk_common.skc_state;
-	if (state != ST_SYN_SENT && !(CARRIES_DATA & 1 << (state & 15)))
-		return 0;
-	if (conn_get(sk))
-		return 0;
-	c = conn_make(sk);
-	if (!c)
-		return 0;
-	if (task->tgid == params.self_tgid) {
-		c->flags = IS_OURS;
-	} else if (state == ST_SYN_SENT) {
-		c->owner = task_owner(task);
-		c->role = TCP_CLIENT;
-		c->flags = IS_CONNECTING;
-	} else {
-		conn_adopt(c, sk, task_owner(task), false);
-	}
-	return 0;
+SEC("iter/task_file")
+int tcp_sockets_walk(struct bpf_iter__task_file *ctx)
+{
+	return enabled_now() ? on_walk(ctx) : 0;
 }
 
 static __noinline int count_reset(struct sock *sk, enum tcp_lane lane)
@@ -339,12 +331,30 @@ static __always_inline struct tcp_conn *conn_seen(struct sock *sk)
 {
 	struct tcp_conn *c = conn_get(sk);
 
-	if (c && c->flags & IS_COUNTED)
+	if (c && c->flags & IS_COUNTED) {
+		if (c->gen != enabled_now())
+			conn_resume(c, sk);
 		return c;
+	}
 	if (c && c->flags & IS_OURS)
 		return NULL;
 	conn_find(sk);
 	return conn_get(sk);
+}
+
+/*
+ * Reads the counters, at most once a second. Those of a connection that nobody has
+ * accepted yet wait for its owner.
+ */
+static __noinline int sample_due(struct tcp_conn *c, struct sock *sk)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+
+	if (!tp || (c->accept && !sk->sk_socket))
+		return 0;
+	if (c->accept)
+		conn_settle(c, (__u64)sk);
+	return conn_sample(c, tp);
 }
 
 static __always_inline int on_segment(unsigned long long *ctx)
@@ -361,7 +371,7 @@ static __always_inline int on_segment(unsigned long long *ctx)
 		return 0;
 	if (tp->tcp_mstamp >= c->next_us) {
 		c->next_us = tp->tcp_mstamp + SAMPLE_US;
-		conn_sample(c, tp);
+		sample_due(c, sk);
 	}
 	end = cb->end_seq - (BPF_CORE_READ_BITFIELD(cb, tcp_flags) & FLAG_FIN);
 	if ((__s32)(end - tp->rcv_nxt) <= 0)
@@ -396,6 +406,10 @@ static __always_inline void data_out(struct tcp_conn *c, struct sock *sk)
 	bool first = !(c->flags & HAS_SPOKEN);
 
 	c->flags |= HAS_SPOKEN;
+	if (c->accept) { /* who sends has accepted it: now it is known, or never */
+		conn_settle(c, (__u64)sk);
+		c->accept = 0;
+	}
 	if (c->role == TCP_CLIENT) {
 		if (!c->turn)
 			c->turn = bpf_ktime_get_ns();

@@ -62,6 +62,10 @@ struct tcp_conn {
 	__u16 role;	/* enum tcp_role */
 	__u16 port;	/* a listener's: at CLOSE the socket may have lost it */
 	__u32 fin_rx;	/* bytes_received when we closed our side first */
+	__u32 gen;	/* tune.enabled when since and turn were noted */
+	__u32 accept;	/* not 0: who accepts it is not known yet, see conn_settle() */
+	__u64 walk;	/* a listener's: the latest walk that saw it */
+	__u32 drops;	/* a listener's: counted so far */
 };
 
 struct {
@@ -82,6 +86,14 @@ struct {
 	__type(key, struct listen_key);
 	__type(value, __u32);
 } tcp_listeners SEC(".maps");
+
+/* Connections that another cgroup than their listener's has accepted: accept.bpf.h */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u64); /* address of the socket */
+	__type(value, struct accepted);
+} accepts SEC(".maps");
 
 static __always_inline struct tcp_conn *conn_get(struct sock *sk)
 {
@@ -125,6 +137,12 @@ static __always_inline void count_conn(struct cpu_state *cpu, struct tcp_conn *c
 	count_add(tcp_slot(c->owner), SERIES_TCP_CONN + (c->role & 1), lane, 1);
 }
 
+/* Whether a request waits for its answer, noted since the probe was switched on. */
+static __always_inline bool turn_open(struct tcp_conn *c)
+{
+	return c->turn && c->gen == enabled_now() && !(c->flags & SAID_GOODBYE);
+}
+
 /* Payload received: the peer's FIN counts as a byte in the kernel's number. */
 static __always_inline __u64 rx_bytes(__u64 bytes_received, unsigned long sk_flags)
 {
@@ -137,8 +155,36 @@ static __always_inline void listen_key_of(struct listen_key *key, struct sock *s
 	key->port = sk->__sk_common.skc_num;
 }
 
-/* Notes a listener, once; its storage makes it the one that we know. */
-static __noinline int listen_add(struct sock *sk)
+/*
+ * Moves what we have counted so far on to the kernel's counter; the difference is the
+ * caller's alone: packets and walks may look at the same time.
+ */
+static __always_inline __u64 advance(__u64 *seen, __u64 now)
+{
+	__u64 old = *seen;
+
+	if ((__s64)(now - old) <= 0 ||
+	    __sync_val_compare_and_swap(seen, old, now) != old)
+		return 0;
+	return now - old;
+}
+
+/* The same for a counter that wraps. */
+static __always_inline __u32 advance32(__u32 *seen, __u32 now)
+{
+	__u32 old = *seen;
+
+	if ((__s32)(now - old) <= 0 ||
+	    __sync_val_compare_and_swap(seen, old, now) != old)
+		return 0;
+	return now - old;
+}
+
+/*
+ * Notes a listener, once; its storage makes it the one that we know. What it has
+ * dropped so far is its past: nothing, when it has just been made.
+ */
+static __noinline int listen_add(struct sock *sk, __u64 owner)
 {
 	struct tcp_conn *c = conn_make(sk);
 	struct listen_key key;
@@ -148,6 +194,8 @@ static __noinline int listen_add(struct sock *sk)
 		return 0;
 	listen_key_of(&key, sk);
 	c->port = key.port;
+	c->owner = owner;
+	c->drops = sk->sk_drops.counter;
 	c->flags = IS_LISTENER;
 	n = bpf_map_lookup_elem(&tcp_listeners, &key);
 	if (!n && bpf_map_update_elem(&tcp_listeners, &key, &one, BPF_NOEXIST)) {
@@ -160,11 +208,24 @@ static __noinline int listen_add(struct sock *sk)
 	return 0;
 }
 
+/* Counts what a listener has dropped since we looked last. */
+static __noinline int listen_drops(struct sock *sk, struct tcp_conn *c)
+{
+	__u32 by = advance32(&c->drops, sk->sk_drops.counter);
+	struct cpu_state *cpu = cpu_get();
+
+	if (by && cpu)
+		count_add(tcp_slot(c->owner), SERIES_HOT(cpu, TCP_COUNT, 0),
+			  TCP_ACCEPT_OVERFLOWS, by);
+	return 0;
+}
+
 static __noinline int listen_del(struct sock *sk, struct tcp_conn *c)
 {
 	struct listen_key key;
 	__u32 *n;
 
+	listen_drops(sk, c);
 	listen_key_of(&key, sk);
 	key.port = c->port;
 	n = bpf_map_lookup_elem(&tcp_listeners, &key);
@@ -216,40 +277,90 @@ static __noinline int conn_adopt(struct tcp_conn *c, struct sock *sk, __u64 owne
 		lose(LOSS_UNPAIRED); /* a connect without its duration */
 	}
 	c->owner = owner;
+	c->accept = c->role == TCP_SERVER && !sk->sk_socket;
 	c->since = 0;
+	c->turn = 0;
+	c->gen = enabled_now();
 	c->sent_end = BPF_CORE_READ(tp, snd_nxt);
 	c->flags = IS_COUNTED | HAS_SPOKEN;
 	count_conn(cpu, c, missed ? CONN_OPENED : CONN_EXISTING);
 	return 0;
 }
 
+/* What was noted before the probe was switched off and on again is out of date. */
+static __noinline int conn_resume(struct tcp_conn *c, struct sock *sk)
+{
+	struct tcp_sock *tp = (void *)sk;
+
+	c->since = 0;
+	c->turn = 0;
+	c->flags &= ~SAID_GOODBYE;
+	c->sent_end = BPF_CORE_READ(tp, snd_nxt);
+	c->gen = enabled_now();
+	return 0;
+}
+
+/* The cgroup that accepted a connection, when it is not the owner already; 0: no. */
+static __always_inline __u64 accepted_by(struct tcp_conn *c, __u64 sk)
+{
+	struct accepted *a = bpf_map_lookup_elem(&accepts, &sk);
+
+	/* an earlier socket's, at the same address? */
+	return a && a->time >= c->since ? a->owner : 0;
+}
+
+/*
+ * Gives an accepted connection to the cgroup that accepted it. Whether that is known
+ * now; later than the first data sent it need not be asked for.
+ */
+static __noinline int conn_settle(struct tcp_conn *c, __u64 sk)
+{
+	__u64 owner = accepted_by(c, sk);
+	struct cpu_state *cpu = cpu_get();
+
+	if (!owner || !cpu)
+		return 0;
+	bpf_map_delete_elem(&accepts, &sk);
+	count_conn(cpu, c, CONN_CLOSED);
+	c->owner = owner;
+	count_conn(cpu, c, CONN_EXISTING);
+	c->accept = 0;
+	return 1;
+}
+
 /* Adds what the kernel has counted since the last time. Fine at any moment. */
-static __noinline int conn_sample(struct tcp_conn *c, struct tcp_sock *tp)
+static __noinline int conn_count(struct tcp_conn *c, struct tcp_sock *tp, __u64 owner)
 {
 	struct sock *sk = &tp->inet_conn.icsk_inet.sk;
 	struct cpu_state *cpu = cpu_get();
-	__u64 rx = rx_bytes(tp->bytes_received, sk->__sk_common.skc_flags);
-	__u64 tx = tp->bytes_sent - tp->bytes_retrans;
-	__u32 retrans = tp->total_retrans, slot, series;
+	__u64 rx = rx_bytes(tp->bytes_received, sk->__sk_common.skc_flags), by;
+	__u64 tx = *(volatile __u64 *)&tp->bytes_sent;
+	__u32 slot, series;
 
 	if (!cpu)
 		return 0;
-	slot = tcp_slot(c->owner);
+	/* read last, as the kernel adds to it first: what is seen is never too much */
+	tx -= tp->bytes_retrans;
+	slot = tcp_slot(owner);
 	series = SERIES_HOT(cpu, TCP_COUNT, 0);
-	if ((__s64)(rx - c->rx) > 0) {
-		count_add(slot, series, TCP_RX_BYTES, rx - c->rx);
-		c->rx = rx;
-	}
-	if ((__s64)(tx - c->tx) > 0) {
-		count_add(slot, series, TCP_TX_BYTES, tx - c->tx);
-		c->tx = tx;
-	}
-	if ((__s32)(retrans - c->retrans) > 0) {
-		count_add(slot, series, TCP_RETRANSMITS, retrans - c->retrans);
-		c->retrans = retrans;
-	}
+	by = advance(&c->rx, rx);
+	if (by)
+		count_add(slot, series, TCP_RX_BYTES, by);
+	by = advance(&c->tx, tx);
+	if (by)
+		count_add(slot, series, TCP_TX_BYTES, by);
+	by = advance32(&c->retrans, tp->total_retrans);
+	if (by)
+		count_add(slot, series, TCP_RETRANSMITS, by);
+	return 0;
+}
+
+/* The same under the socket's lock, with a sample of the round-trip time. */
+static __noinline int conn_sample(struct tcp_conn *c, struct tcp_sock *tp)
+{
+	conn_count(c, tp, c->owner);
 	if (tp->srtt_us && c->flags & IS_COUNTED) /* eighths of a microsecond */
-		hist_add(slot, SERIES_TCP_RTT, tp->srtt_us * 125ULL);
+		hist_add(tcp_slot(c->owner), SERIES_TCP_RTT, tp->srtt_us * 125ULL);
 	return 0;
 }
 

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the syscall probe sees for the TCP probe: connections that are accepted. Only
+ * there are the task and the connection known together. Only for syscall.bpf.c.
+ */
+#ifndef ACCEPT_BPF_H
+#define ACCEPT_BPF_H
+
+#include "cell.bpf.h"
+
+#define S_IFMT	  0170000
+#define S_IFSOCK  0140000
+#define STREAM	  1 /* include/linux/net.h */
+#define PROTO_TCP 6
+#define ST_CLOSE  7 /* include/net/tcp_states.h */
+
+/* For the TCP probe: connections whose listener is another cgroup's. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u64); /* address of the socket */
+	__type(value, struct accepted);
+} accepts SEC(".maps");
+
+/* The file of a descriptor, NULL for a bad one. */
+static __always_inline struct file *fd_file(struct task_struct *task, __u32 fd)
+{
+	struct fdtable *fdt = task->files ? task->files->fdt : 0;
+	struct file *file = 0;
+
+	if (!fdt || fd >= fdt->max_fds)
+		return 0;
+	if (bpf_probe_read_kernel(&file, sizeof(file), fdt->fd + fd))
+		return 0;
+	return file;
+}
+
+/* The TCP socket of a descriptor, NULL for anything else. */
+static __always_inline struct sock *fd_tcp(struct task_struct *task, __u32 fd)
+{
+	struct file *file = fd_file(task, fd);
+	struct socket *socket;
+	struct sock *sk;
+
+	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return 0;
+	socket = BPF_CORE_READ(file, private_data);
+	sk = BPF_CORE_READ(socket, sk);
+	if (!sk || BPF_CORE_READ(sk, sk_type) != STREAM ||
+	    BPF_CORE_READ(sk, sk_protocol) != PROTO_TCP)
+		return 0;
+	return sk;
+}
+
+/*
+ * Tells the TCP probe who has accepted this connection, unless that is the cgroup of
+ * its listener, which the socket is marked with. One that is closed already has been
+ * counted.
+ */
+static __always_inline void hand_over(struct sock *sk, __u64 owner, __u64 now)
+{
+	struct accepted a = { .owner = owner, .time = now };
+	__u64 key = (__u64)sk;
+
+	if (BPF_CORE_READ(sk, sk_cgrp_data.cgroup, kn, id) == owner ||
+	    BPF_CORE_READ(sk, __sk_common.skc_state) == ST_CLOSE)
+		return;
+	if (bpf_map_update_elem(&accepts, &key, &a, BPF_ANY))
+		lose(LOSS_STATE_FULL);
+}
+
+/*
+ * accept has returned fd. The connection's stamp is of when it was established, until
+ * the application reads.
+ */
+static __noinline int accept_end(struct task_struct *task, __u32 fd, __u64 now)
+{
+	struct cpu_state *cpu = cpu_get();
+	struct tcp_sock *tp;
+	struct sock *sk;
+	__u64 stamp;
+	__u32 slot;
+
+	if (!cpu || !control.tune[PROBE_TCP].enabled)
+		return 0;
+	sk = fd_tcp(task, fd);
+	if (!sk)
+		return 0;
+	tp = (void *)sk;
+	slot = slot_of_task(cpu, task);
+	count_add(slot, SERIES_HOT(cpu, TCP_COUNT, 0), TCP_ACCEPTED, 1);
+	hand_over(sk, task_cgroup_id(task), now);
+	stamp = BPF_CORE_READ(tp, rcvq_space.time) * 1000;
+	if (!stamp)
+		lose(LOSS_NO_STAMP);
+	else if ((__s64)(now - stamp) < 0)
+		lose(LOSS_CLOCK_BACKWARDS);
+	else
+		hist_add(slot, SERIES_TCP_ACCEPT, now - stamp);
+	return 0;
+}
+
+#endif

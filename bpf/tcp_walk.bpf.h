@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the TCP probe learns by looking at all descriptors: when it starts, what is
+ * there already; at every export, what listeners have dropped, what is under way, and
+ * what the open connections have carried. Only for tcp.bpf.c.
+ *
+ * A walk holds no socket's lock: it changes nothing that packets use, but by
+ * compare-and-swap.
+ */
+#ifndef TCP_WALK_BPF_H
+#define TCP_WALK_BPF_H
+
+#include "tcp.bpf.h"
+
+#define WALK_MAX 262144 /* descriptors that one walk looks at, about 30 ms */
+
+/* The TCP socket of a descriptor, of any network namespace, or NULL. */
+static __always_inline struct sock *file_sock(struct bpf_iter__task_file *ctx)
+{
+	struct file *file = ctx->file;
+	struct socket *socket = file ? bpf_sock_from_file(file) : NULL;
+	struct sock *sk = socket ? socket->sk : NULL;
+
+	if (!sk || sk->sk_type != STREAM || sk->sk_protocol != PROTO_TCP)
+		return NULL;
+	return sk;
+}
+
+/* Listeners that were there before. */
+static __always_inline int on_listener(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct sock *sk = file_sock(ctx);
+
+	if (!tcp_started_us) /* a second later the packet hooks will be attached */
+		tcp_started_us = bpf_ktime_get_ns() / 1000 + 1000000;
+	if (sk && task && sk->__sk_common.skc_state == ST_LISTEN)
+		listen_add(sk, task_owner(task));
+	return 0;
+}
+
+/*
+ * Connections that were there before. A descriptor's holder is a better owner than
+ * the socket's maker: a server made by socket activation holds its connections.
+ */
+static __always_inline int on_conn(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct sock *sk = file_sock(ctx);
+	struct tcp_sock *tp = (void *)sk;
+	struct tcp_conn *c;
+	__u32 state;
+
+	if (!sk || !task)
+		return 0;
+	state = sk->__sk_common.skc_state;
+	if (state != ST_SYN_SENT && !(CARRIES_DATA & 1 << (state & 15)))
+		return 0;
+	if (conn_get(sk))
+		return 0;
+	c = conn_make(sk);
+	if (!c)
+		return 0;
+	if (task->tgid == params.self_tgid) {
+		c->flags = IS_OURS;
+	} else if (state == ST_SYN_SENT) {
+		c->owner = task_owner(task);
+		c->role = TCP_CLIENT;
+		c->gen = enabled_now();
+		c->retrans = BPF_CORE_READ(tp, total_retrans);
+		c->flags = IS_CONNECTING;
+	} else {
+		conn_adopt(c, sk, task_owner(task), false);
+	}
+	return 0;
+}
+
+/*
+ * A listener appears once for each process that holds it. What it has dropped is the
+ * workload's whose process was the last of them in the walk before: with systemd's
+ * socket activation the service, not systemd.
+ */
+static __noinline int walk_listener(struct sock *sk, struct task_struct *task,
+				    __u64 walk)
+{
+	struct tcp_conn *c = conn_get(sk);
+
+	if (!c || !(c->flags & IS_LISTENER))
+		return listen_add(sk, task_owner(task));
+	if (c->walk != walk) {
+		c->walk = walk;
+		listen_drops(sk, c);
+	}
+	c->owner = task_owner(task);
+	return 0;
+}
+
+/* What a connection carries, and how long it has been waited for. */
+static __noinline int walk_conn(struct sock *sk, struct tcp_conn *c)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	__u64 owner = c->accept ? accepted_by(c, (__u64)sk) : 0, began;
+	__u32 flags = c->flags, what;
+
+	if (!owner)
+		owner = c->owner;
+	if (!tp)
+		return 0;
+	if (flags & IS_COUNTED)
+		conn_count(c, tp, owner);
+	if (flags & IS_CONNECTING) {
+		what = INFLIGHT_CONNECT;
+		began = c->since;
+	} else {
+		what = INFLIGHT_TCP + (c->role & 1);
+		began = turn_open(c) ? c->turn : 0;
+	}
+	if (began && c->gen == enabled_now())
+		inflight_note(tcp_slot(owner), what, bpf_ktime_get_ns() - began);
+	return 0;
+}
+
+static __always_inline int on_walk(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct tcp_conn *c;
+	struct sock *sk;
+
+	if (!task)
+		return 0;
+	if (ctx->meta->seq_num >= WALK_MAX) {
+		lose(LOSS_WALK_LIMIT);
+		return 0;
+	}
+	sk = file_sock(ctx);
+	if (!sk)
+		return 0;
+	if (sk->__sk_common.skc_state == ST_LISTEN)
+		return walk_listener(sk, task, ctx->meta->session_id);
+	c = conn_get(sk);
+	if (c && c->flags & (IS_CONNECTING | IS_COUNTED))
+		walk_conn(sk, c);
+	return 0;
+}
+
+#endif
