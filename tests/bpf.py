@@ -9,11 +9,13 @@ import re
 import struct
 
 SYS_BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]
+GET_NEXT_KEY = 4
 PROG_LOAD = 5
 OBJ_GET_INFO_BY_FD = 15
 NEXT_ID = {"prog": 11, "map": 12, "link": 31}
 FD_BY_ID = {"prog": 13, "map": 14, "link": 30}
 PROG_TYPES = {26: "tracing"}
+MAP_TYPES = {1: "hash", 9: "lru_hash", 24: "sk_storage", 29: "task_storage"}
 ATTACH_TYPES = {23: "trace_raw_tp", 28: "trace_iter"}
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -83,6 +85,52 @@ def prog_info(prog_id, maps=64):
         "btf_object": struct.unpack_from("I", raw, 220)[0],
         "btf_type": struct.unpack_from("I", raw, 224)[0],
     }
+
+
+def map_open(map_id):
+    """A map's descriptor, name, type and size of its keys."""
+    fd, _ = bpf(FD_BY_ID["map"], struct.pack("II", map_id, 0))
+    info = ctypes.create_string_buffer(80)
+    bpf(OBJ_GET_INFO_BY_FD, struct.pack("IIQ", fd, len(info), ctypes.addressof(info)))
+    kind, _, key_size = struct.unpack_from("III", info.raw)
+    return fd, info.raw[24:40].split(b"\0")[0].decode(), MAP_TYPES.get(kind), key_size
+
+
+def maps(pid):
+    """Descriptors of our own of the maps that a process has, by name."""
+    return {name: fd for fd, name, *_ in
+            (map_open(i) for kind, i in sorted(held_by(pid)) if kind == "map")}
+
+
+def count_keys(fd, key_size):
+    """How many keys a hash has now."""
+    key, following = (ctypes.create_string_buffer(key_size) for _ in range(2))
+    at, count = 0, 0
+    while True:
+        try:
+            bpf(GET_NEXT_KEY, struct.pack("IIQQ", fd, 0, at, ctypes.addressof(following)))
+        except OSError as e:
+            if e.errno == errno.ENOENT:
+                return count
+            raise
+        count += 1
+        key.raw = following.raw
+        at = ctypes.addressof(key)
+
+
+def occupancy(pid):
+    """Keys in each hash that a process has, by name."""
+    found = {}
+    for kind, i in sorted(held_by(pid)):
+        if kind != "map":
+            continue
+        fd, name, type_, key_size = map_open(i)
+        try:
+            if type_ in ("hash", "lru_hash"):
+                found[name] = found.get(name, 0) + count_keys(fd, key_size)
+        finally:
+            os.close(fd)
+    return found
 
 
 def descriptors(pid):

@@ -119,13 +119,14 @@ class Cgroup:
 class Load:
     """A load of tests/kernel/gate.h: one line in, its work, one line out."""
 
-    def __init__(self, cgroup, *argv, netns=None):
+    def __init__(self, cgroup, *argv, netns=None, **options):
         program = os.path.join(BIN, argv[0])
         if not os.access(program, os.X_OK):
             raise Failed(f"{program} is not built")
         prefix = ["ip", "netns", "exec", netns] if netns else []
         self.process = cgroup.start(prefix + [program, *map(str, argv[1:])],
-                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                    **options)
         self.pid = self.process.pid
         defer(self.close)
         self.ready = self.reply()

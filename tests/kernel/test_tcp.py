@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """TCP on the live kernel: against what both ends count, wrk, nginx and /proc."""
 
-import math
 import os
 import re
 import socket
@@ -14,91 +13,13 @@ import urllib.request
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from node import Agent, Cgroup, Change, Load, scratch, wait_for
-from tap import Skip, between, check, defer, diag, main, near, need_root, same, test
+import tcp
+from node import Cgroup, Change, Load, scratch, wait_for
+from tap import between, check, defer, diag, main, near, need_root, same, test
+from tcp import (CONNECT, FAILED, IO, OPEN, OPENED, RESETS, RESPONSE, RETRANSMITS, RTT,
+                 Pair, Wire, bucket, free_port, ip, only, total)
 
 need_root()
-
-OPENED = "assay.tcp.connections"
-OPEN = "assay.tcp.connection.count"
-CONNECT = "assay.tcp.connect.duration"
-FAILED = "assay.tcp.connect.errors"
-RESPONSE = "assay.tcp.response.duration"
-IO = "assay.tcp.io"
-RESETS = "assay.tcp.resets"
-RETRANSMITS = "assay.tcp.retransmits"
-RTT = "assay.tcp.rtt"
-SETTLE = 0.3
-agent = None
-
-
-def setup():
-    global agent
-    agent = Agent()
-    agent.need("tcp")
-
-
-def total():
-    return agent.total(SETTLE)
-
-
-def only(points):
-    """The one point of a list of one."""
-    same(len(points), 1, "points")
-    return points[0]
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-class Pair:
-    """A server and a client, each in a cgroup of its own."""
-
-    def __init__(self, name, *options, server=(), client=(), address="127.0.0.1",
-                 netns=(None, None)):
-        port = free_port()
-        self.server_group = Cgroup(name + "-server")
-        self.client_group = Cgroup(name + "-client")
-        self.server = Load(self.server_group, "tcpload", "server", address, port,
-                           *options, *server, netns=netns[0])
-        self.client = Load(self.client_group, "tcpload", "client", address, port,
-                           *options, *client, netns=netns[1])
-
-    def ask(self, *words):
-        """Has the client do something; what it says, what the server says, and the
-        change in our numbers."""
-        self.server.ask("stats")
-        before = total()
-        client = self.client.ask(*words)
-        self.change = Change(before, total())
-        return client, self.server.ask("stats")
-
-    def both(self, metric, **attributes):
-        """The change of a metric: (server's, client's)."""
-        return (self.change.value(self.server_group, metric, **attributes),
-                self.change.value(self.client_group, metric, **attributes))
-
-    def roles(self, metric):
-        """The change of a metric by role: (server's, client's)."""
-        return (self.change.by(self.server_group, metric, "role"),
-                self.change.by(self.client_group, metric, "role"))
-
-    def opened(self, n):
-        same(self.roles(OPENED), ({"server": n}, {"client": n}), "connections by role")
-        same(self.both(CONNECT), (0, n), "connect samples")
-
-    def responses(self, n):
-        same(self.roles(RESPONSE), ({"server": n}, {"client": n}), "responses by role")
-
-    def bytes(self, client, server):
-        """Bytes of payload: (server's, client's), as they counted them."""
-        same(self.both(IO, direction="receive"),
-             (server["received"], client["received"]), "bytes received")
-        same(self.both(IO, direction="transmit"), (server["sent"], client["sent"]),
-             "bytes sent")
 
 
 @test("N connects are N connections for each role and N connect samples")
@@ -149,11 +70,6 @@ def _():
     same(server["requests"], 20, "truth")
     pair.responses(20)
     pair.bytes(client, server)
-
-
-def bucket(seconds):
-    """Index of the scale-3 bucket that holds this value."""
-    return math.ceil(math.log2(seconds) * 8) - 1
 
 
 def twenty(pair, client, server, extra=0):
@@ -287,45 +203,6 @@ def _():
     between(point["p50"], 1e-6, 0.005, "p50 on loopback, s")
 
 
-class Wire:
-    """Two network namespaces, 10.77.1.2 and 10.77.2.2, and a router between them:
-    what is lost there is lost behind the sender's back, as on a network."""
-
-    def __init__(self, loss=False):
-        names = [f"assay-{os.getpid()}-{i}" for i in range(3)]
-        self.names, router = names[1:], names[0]
-        for name in names:
-            ip("netns", "add", name)
-            defer(ip, "netns", "del", name)
-            ip("-n", name, "link", "set", "lo", "up")
-        for i, name in enumerate(self.names, 1):
-            ip("link", "add", "veth0", "netns", name, "type", "veth", "peer", "name",
-               f"veth{i}", "netns", router)
-            ip("-n", name, "addr", "add", f"10.77.{i}.2/24", "dev", "veth0")
-            ip("-n", name, "link", "set", "veth0", "up")
-            ip("-n", name, "route", "add", "default", "via", f"10.77.{i}.1")
-            ip("-n", router, "addr", "add", f"10.77.{i}.1/24", "dev", f"veth{i}")
-            ip("-n", router, "link", "set", f"veth{i}", "up")
-            if loss:  # a short queue: a burst does not fit
-                subprocess.run(["tc", "-n", router, "qdisc", "add", "dev", f"veth{i}",
-                                "root", "tbf", "rate", "20mbit", "burst", "6000",
-                                "limit", "9000"], check=True)
-        ip("netns", "exec", router, "sysctl", "-qw", "net.ipv4.ip_forward=1")
-
-    def snmp(self, i, key):
-        """A counter of /proc/net/snmp's Tcp of one of the two."""
-        text = subprocess.run(["ip", "netns", "exec", self.names[i], "cat",
-                               "/proc/net/snmp"], capture_output=True, text=True,
-                              check=True).stdout
-        names, values = [line.split() for line in text.splitlines()
-                         if line.startswith("Tcp:")]
-        return int(values[names.index(key)])
-
-
-def ip(*args):
-    subprocess.run(["ip", *args], check=True)
-
-
 @test("retransmitted segments are the kernel's RetransSegs of both ends")
 def _():
     wire = Wire(loss=True)
@@ -424,15 +301,13 @@ def _():
 
 @test("connections that were open before the agent have their role and their start")
 def _():
-    global agent
     wire = Wire()
-    agent.stop()
     for netns in (None, None), wire.names:
         pair = Pair("before", address="10.77.1.2" if netns[0] else "127.0.0.1",
                     netns=netns)
         pair.client.ask("hold", 9)
         pair.client.ask("ask", 30)
-        agent = Agent()
+        tcp.restart()
         at_start = total()
         client, server = pair.ask("ask", 20)
         same([pair.change.after.by(g, OPEN, "role") for g in
@@ -445,7 +320,7 @@ def _():
         pair.bytes(client, server)
         same([pair.change.after.value(g, OPEN) for g in
               (pair.server_group, pair.client_group)], [0, 0], "open at the end")
-        agent.stop()
+        tcp.agent.stop()
 
 
-main(setup)
+main(tcp.setup)

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the suites of the tcp probe share: an agent, pairs of server and client, and
+network namespaces of their own."""
+
+import math
+import mmap
+import os
+import socket
+import subprocess
+
+import bpf
+from node import Agent, Cgroup, Change, Load
+from tap import check, defer, same
+
+OPENED = "assay.tcp.connections"
+OPEN = "assay.tcp.connection.count"
+CONNECT = "assay.tcp.connect.duration"
+FAILED = "assay.tcp.connect.errors"
+RESPONSE = "assay.tcp.response.duration"
+IO = "assay.tcp.io"
+RESETS = "assay.tcp.resets"
+RETRANSMITS = "assay.tcp.retransmits"
+RTT = "assay.tcp.rtt"
+ACCEPT = "assay.tcp.accept.wait.duration"
+ACCEPTS = "assay.tcp.accepts"
+OVERFLOWS = "assay.tcp.accept.overflows"
+SYN_RETRANSMITS = "assay.tcp.connect.retransmits"
+UNANSWERED = "assay.tcp.response.errors"
+INFLIGHT = "assay.inflight.age"
+SETTLE = 0.3
+agent = None
+
+
+def setup(*options):
+    """Starts the agent of the suite, or another one."""
+    global agent
+    agent = Agent(*options)
+    agent.need("tcp", "syscall")
+
+
+def restart():
+    """Another agent, which finds what is there already."""
+    agent.stop()
+    setup()
+
+
+def total():
+    return agent.total(SETTLE)
+
+
+def only(points):
+    """The one point of a list of one."""
+    same(len(points), 1, "points")
+    return points[0]
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Pair:
+    """A server and a client, each in a cgroup of its own."""
+
+    def __init__(self, name, *options, server=(), client=(), address="127.0.0.1",
+                 netns=(None, None)):
+        port = free_port()
+        self.server_group = Cgroup(name + "-server")
+        self.client_group = Cgroup(name + "-client")
+        self.server = Load(self.server_group, "tcpload", "server", address, port,
+                           *options, *server, netns=netns[0])
+        self.client = Load(self.client_group, "tcpload", "client", address, port,
+                           *options, *client, netns=netns[1])
+
+    def ask(self, *words):
+        """Has the client do something; what it says, what the server says, and the
+        change in our numbers."""
+        self.server.ask("stats")
+        before = total()
+        client = self.client.ask(*words)
+        self.change = Change(before, total())
+        return client, self.server.ask("stats")
+
+    def both(self, metric, **attributes):
+        """The change of a metric: (server's, client's)."""
+        return (self.change.value(self.server_group, metric, **attributes),
+                self.change.value(self.client_group, metric, **attributes))
+
+    def roles(self, metric):
+        """The change of a metric by role: (server's, client's)."""
+        return (self.change.by(self.server_group, metric, "role"),
+                self.change.by(self.client_group, metric, "role"))
+
+    def opened(self, n):
+        same(self.roles(OPENED), ({"server": n}, {"client": n}), "connections by role")
+        same(self.both(CONNECT), (0, n), "connect samples")
+
+    def responses(self, n):
+        same(self.roles(RESPONSE), ({"server": n}, {"client": n}), "responses by role")
+
+    def bytes(self, client, server):
+        """Bytes of payload: (server's, client's), as they counted them."""
+        same(self.both(IO, direction="receive"),
+             (server["received"], client["received"]), "bytes received")
+        same(self.both(IO, direction="transmit"), (server["sent"], client["sent"]),
+             "bytes sent")
+
+
+class Steps:
+    """Both ends of tests/kernel/tcpnet.c, each in a cgroup of its own."""
+
+    def __init__(self, name, *server, address="127.0.0.1", netns=(None, None),
+                 **options):
+        port = free_port()
+        self.groups = Cgroup(name + "-server"), Cgroup(name + "-client")
+        self.server = Load(self.groups[0], "tcpnet", "server", address, port, *server,
+                           netns=netns[0], **options)
+        self.client = Load(self.groups[1], "tcpnet", "client", address, port,
+                           netns=netns[1])
+
+    def talk(self, requests):
+        self.server.tell("answer", requests)
+        self.client.ask("ask", requests)
+        self.server.reply()
+
+
+class Switch:
+    """Switches a probe of an agent off and on, as the agent itself can."""
+
+    PROBES = "sched", "syscall", "tcp"
+    OFFSET, STEP = 8, 24  # bpf/cell.h: struct control, struct tune
+
+    def __init__(self, probe):
+        self.fd = bpf.maps(agent.pid())[".data.control"]
+        self.memory = mmap.mmap(self.fd, mmap.PAGESIZE)
+        self.at = self.OFFSET + self.STEP * self.PROBES.index(probe)
+        self.number = self.read()
+        check(0 < self.number < 1000, f"tune.enabled is {self.number}")
+
+    def read(self):
+        return int.from_bytes(self.memory[self.at:self.at + 4], "little")
+
+    def write(self, number):
+        self.memory[self.at:self.at + 4] = number.to_bytes(4, "little")
+
+    def off(self):
+        self.write(0)
+
+    def on(self):
+        self.number += 1
+        self.write(self.number)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.write(self.number)
+        self.memory.close()
+        os.close(self.fd)
+
+
+class Wire:
+    """Two network namespaces, 10.77.1.2 and 10.77.2.2, and a router between them:
+    what is lost there is lost behind the sender's back, as on a network."""
+
+    def __init__(self, loss=False):
+        names = [f"assay-{os.getpid()}-{i}" for i in range(3)]
+        self.names, router = names[1:], names[0]
+        for name in names:
+            ip("netns", "add", name)
+            defer(ip, "netns", "del", name)
+            ip("-n", name, "link", "set", "lo", "up")
+        for i, name in enumerate(self.names, 1):
+            ip("link", "add", "veth0", "netns", name, "type", "veth", "peer", "name",
+               f"veth{i}", "netns", router)
+            ip("-n", name, "addr", "add", f"10.77.{i}.2/24", "dev", "veth0")
+            ip("-n", name, "link", "set", "veth0", "up")
+            ip("-n", name, "route", "add", "default", "via", f"10.77.{i}.1")
+            ip("-n", router, "addr", "add", f"10.77.{i}.1/24", "dev", f"veth{i}")
+            ip("-n", router, "link", "set", f"veth{i}", "up")
+            if loss:  # a short queue: a burst does not fit
+                subprocess.run(["tc", "-n", router, "qdisc", "add", "dev", f"veth{i}",
+                                "root", "tbf", "rate", "20mbit", "burst", "6000",
+                                "limit", "9000"], check=True)
+        ip("netns", "exec", router, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+
+    def snmp(self, i, key):
+        """A counter of /proc/net/snmp's Tcp of one of the two."""
+        text = subprocess.run(["ip", "netns", "exec", self.names[i], "cat",
+                               "/proc/net/snmp"], capture_output=True, text=True,
+                              check=True).stdout
+        names, values = [line.split() for line in text.splitlines()
+                         if line.startswith("Tcp:")]
+        return int(values[names.index(key)])
+
+
+def ip(*args):
+    subprocess.run(["ip", *args], check=True)
+
+
+def bucket(seconds):
+    """Index of the scale-3 bucket that holds this value."""
+    return math.ceil(math.log2(seconds) * 8) - 1
