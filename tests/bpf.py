@@ -96,30 +96,35 @@ def map_open(map_id):
     return fd, info.raw[24:40].split(b"\0")[0].decode(), MAP_TYPES.get(kind), key_size
 
 
-def maps(pid):
-    """Descriptors of our own of the maps that a process has, by name."""
-    return {name: fd for fd, name, *_ in
-            (map_open(i) for kind, i in sorted(held_by(pid)) if kind == "map")}
+def map_named(pid, want):
+    """A descriptor of our own of the map of this name that a process has."""
+    for kind, i in sorted(held_by(pid)):
+        if kind == "map":
+            fd, name, *_ = map_open(i)
+            if name == want:
+                return fd
+            os.close(fd)
+    raise KeyError(want)
 
 
-def count_keys(fd, key_size):
-    """How many keys a hash has now."""
+def keys(fd, key_size):
+    """The keys that a hash has now."""
     key, following = (ctypes.create_string_buffer(key_size) for _ in range(2))
-    at, count = 0, 0
+    found, at = [], 0
     while True:
         try:
             bpf(GET_NEXT_KEY, struct.pack("IIQQ", fd, 0, at, ctypes.addressof(following)))
         except OSError as e:
             if e.errno == errno.ENOENT:
-                return count
+                return found
             raise
-        count += 1
+        found.append(following.raw)
         key.raw = following.raw
         at = ctypes.addressof(key)
 
 
-def occupancy(pid):
-    """Keys in each hash that a process has, by name."""
+def hashes(pid):
+    """The keys in each hash that a process has, by its name."""
     found = {}
     for kind, i in sorted(held_by(pid)):
         if kind != "map":
@@ -127,7 +132,7 @@ def occupancy(pid):
         fd, name, type_, key_size = map_open(i)
         try:
             if type_ in ("hash", "lru_hash"):
-                found[name] = found.get(name, 0) + count_keys(fd, key_size)
+                found[name] = keys(fd, key_size)
         finally:
             os.close(fd)
     return found

@@ -10,7 +10,7 @@ import subprocess
 
 import bpf
 from node import Agent, Cgroup, Change, Load
-from tap import check, defer, same
+from tap import Skip, check, defer, same
 
 OPENED = "assay.tcp.connections"
 OPEN = "assay.tcp.connection.count"
@@ -65,7 +65,7 @@ class Pair:
 
     def __init__(self, name, *options, server=(), client=(), address="127.0.0.1",
                  netns=(None, None)):
-        port = free_port()
+        port = self.port = free_port()
         self.server_group = Cgroup(name + "-server")
         self.client_group = Cgroup(name + "-client")
         self.server = Load(self.server_group, "tcpload", "server", address, port,
@@ -112,7 +112,7 @@ class Steps:
 
     def __init__(self, name, *server, address="127.0.0.1", netns=(None, None),
                  **options):
-        port = free_port()
+        port = self.port = free_port()
         self.groups = Cgroup(name + "-server"), Cgroup(name + "-client")
         self.server = Load(self.groups[0], "tcpnet", "server", address, port, *server,
                            netns=netns[0], **options)
@@ -132,7 +132,7 @@ class Switch:
     OFFSET, STEP = 8, 24  # bpf/cell.h: struct control, struct tune
 
     def __init__(self, probe):
-        self.fd = bpf.maps(agent.pid())[".data.control"]
+        self.fd = bpf.map_named(agent.pid(), ".data.control")
         self.memory = mmap.mmap(self.fd, mmap.PAGESIZE)
         self.at = self.OFFSET + self.STEP * self.PROBES.index(probe)
         self.number = self.read()
@@ -166,7 +166,8 @@ class Wire:
 
     def __init__(self, loss=False):
         names = [f"assay-{os.getpid()}-{i}" for i in range(3)]
-        self.names, router = names[1:], names[0]
+        self.names, self.router = names[1:], names[0]
+        router = self.router
         for name in names:
             ip("netns", "add", name)
             defer(ip, "netns", "del", name)
@@ -193,6 +194,51 @@ class Wire:
         names, values = [line.split() for line in text.splitlines()
                          if line.startswith("Tcp:")]
         return int(values[names.index(key)])
+
+    def netstat(self, i, *keys):
+        """Counters of /proc/net/netstat of one of the two."""
+        text = subprocess.run(["ip", "netns", "exec", self.names[i], "cat",
+                               "/proc/net/netstat"], capture_output=True, text=True,
+                              check=True).stdout.split("\n")
+        values = {}
+        for names, numbers in zip(text[::2], text[1::2]):
+            values.update(zip(names.split(), numbers.split()))
+        return [int(values[key]) for key in keys]
+
+
+class Bridge:
+    """Two network namespaces, 10.78.0.1 and 10.78.0.2, on a bridge in a third, or
+    with a cable between them."""
+
+    def __init__(self, netfilter=None):
+        names = [f"assay-{os.getpid()}-b{i}" for i in range(3)]
+        self.names, bridge = names[1:], names[0]
+        for name in names:
+            ip("netns", "add", name)
+            defer(ip, "netns", "del", name)
+            ip("-n", name, "link", "set", "lo", "up")
+        if netfilter is None:
+            ip("link", "add", "veth0", "netns", names[1], "type", "veth", "peer",
+               "name", "veth0", "netns", names[2])
+        else:
+            self.bridge(bridge, netfilter)
+        for i, name in enumerate(self.names, 1):
+            ip("-n", name, "addr", "add", f"10.78.0.{i}/24", "dev", "veth0")
+            ip("-n", name, "link", "set", "veth0", "up")
+
+    def bridge(self, where, netfilter):
+        ip("-n", where, "link", "add", "br0", "type", "bridge")
+        ip("-n", where, "link", "set", "br0", "up")
+        for i, name in enumerate(self.names, 1):
+            ip("link", "add", "veth0", "netns", name, "type", "veth", "peer", "name",
+               f"veth{i}", "netns", where)
+            ip("-n", where, "link", "set", f"veth{i}", "master", "br0", "up")
+        knob = "/proc/sys/net/bridge/bridge-nf-call-iptables"
+        if os.path.exists(knob):
+            subprocess.run(["ip", "netns", "exec", where, "sh", "-c",
+                            f"echo {netfilter} >{knob}"], check=True)
+        elif netfilter:
+            raise Skip("no br_netfilter on this kernel")
 
 
 def ip(*args):

@@ -6,7 +6,6 @@ stays behind."""
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 
@@ -113,26 +112,16 @@ def _():
     same([end.value(g, OPEN) for g in (home, server)], [0, 0], "open at the end")
 
 
-def nstat(netns, *keys):
-    """Counters of /proc/net/netstat of a network namespace, by their names there."""
-    text = subprocess.run(["ip", "netns", "exec", netns, "cat", "/proc/net/netstat"],
-                          capture_output=True, text=True, check=True).stdout.split("\n")
-    values = {}
-    for names, numbers in zip(text[::2], text[1::2]):
-        values.update(zip(names.split(), numbers.split()))
-    return [int(values[key]) for key in keys]
-
-
 @test("overflows of an accept queue are the kernel's ListenOverflows and ListenDrops")
 def _():
     wire = Wire()
     keys = "ListenOverflows", "ListenDrops"
     steps = Steps("overflow", "-b", 3, address="10.77.1.2", netns=wire.names)
-    before, was = total(), nstat(wire.names[0], *keys)
+    before, was = total(), wire.netstat(0, *keys)
     steps.client.ask("flood", 40)
     time.sleep(1.5)
     steps.client.ask("drop", 1)
-    truth = [b - a for a, b in zip(was, nstat(wire.names[0], *keys))]
+    truth = [b - a for a, b in zip(was, wire.netstat(0, *keys))]
     change = Change(before, total())
     diag(f"{keys}: {truth}")
     check(truth[0] >= 36, "the queue did not overflow")
@@ -141,7 +130,7 @@ def _():
     steps.client.ask("flood", 40)
     time.sleep(0.3)
     steps.client.ask("drop", 1)
-    truth = [b - a for a, b in zip(was, nstat(wire.names[0], *keys))]
+    truth = [b - a for a, b in zip(was, wire.netstat(0, *keys))]
     steps.server.ask("close")
     change = Change(before, total())
     same([change.value(steps.groups[0], OVERFLOWS)] * 2, truth,
@@ -252,7 +241,7 @@ def _():
     steps = Steps("past", "-b", 3, address="10.77.1.2", netns=wire.names)
     steps.client.ask("flood", 40)
     time.sleep(0.3)
-    check(nstat(wire.names[0], "ListenDrops")[0] >= 36, "the queue did not overflow")
+    check(wire.netstat(0, "ListenDrops")[0] >= 36, "the queue did not overflow")
     steps.client.ask("drop", 1)
     tcp.restart()
     same(total().value(steps.groups[0], OVERFLOWS), 0, "overflows")

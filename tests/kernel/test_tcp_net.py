@@ -1,0 +1,252 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""TCP over all kinds of paths, with all kinds of ends, and nothing that stays behind."""
+
+import os
+import re
+import struct
+import subprocess
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+import bpf
+import tcp
+from node import Cgroup, Change, Load, wait_for
+from tap import between, check, diag, main, need_root, same, test
+from tcp import (CONNECT, FAILED, IO, OPEN, OPENED, RESETS, RETRANSMITS,
+                 SYN_RETRANSMITS, UNANSWERED, Bridge, Pair, Steps, Wire, free_port, ip,
+                 total)
+
+need_root()
+
+REUSES = int(os.environ.get("ASSAY_TEST_REUSES", 100000))  # nightly: 1000000
+held_at_start = None
+
+
+def setup():
+    global held_at_start
+    tcp.setup("--export-interval", "1s")
+    held_at_start = occupancy()
+
+
+def occupancy():
+    """How many keys each hash of the agent has; of the open values those that are
+    errors of connects, as others are at work on this machine, too."""
+    OPEN_CONNECT_ERROR = 8
+    hashes = bpf.hashes(tcp.agent.pid())
+    hashes["opens"] = [key for key in hashes["opens"]
+                       if struct.unpack("III", key)[1] == OPEN_CONNECT_ERROR]
+    return {name: len(keys) for name, keys in hashes.items()}
+
+
+def exact(pair):
+    """800 requests on 20 connections: all of it at both ends, and once."""
+    client, server = pair.ask("talk", 4, 5, 40)
+    same((client["requests"], server["requests"]), (800, 800), "truth")
+    pair.opened(20)
+    pair.responses(800)
+    pair.bytes(client, server)
+
+
+for text, address in (("IPv4", "127.0.0.1"), ("IPv6", "::1"),
+                      ("IPv4-mapped IPv6", "::ffff:127.0.0.1")):
+    test(f"all is counted once over {text}")(
+        lambda address=address: exact(Pair("address", address=address)))
+
+for text, netfilter in (("a cable between two namespaces", None), ("a bridge", 0),
+                        ("a bridge with bridge-nf-call-iptables", 1)):
+    test(f"all is counted once over {text}")(
+        lambda netfilter=netfilter: exact(Pair("bridge", address="10.78.0.1",
+                                               netns=Bridge(netfilter).names)))
+
+
+@test("non-blocking connects that are waited for together are N connects")
+def _():
+    steps = Steps("epoll")
+    before = total()
+    same(steps.client.ask("epoll", 200)["connected"], 200, "truth")
+    change = Change(before, total())
+    same([change.by(g, OPENED, "role") for g in steps.groups],
+         [{"server": 200}, {"client": 200}], "connections")
+    same(change.value(steps.groups[1], CONNECT), 200, "connect samples")
+    same(change.value(steps.groups[1], FAILED), 0, "errors")
+
+
+def failed(address, port, count, netns=None):
+    """Has non-blocking connects fail: the application's errno, our errors by type."""
+    cgroup = Cgroup("failed")
+    client = Load(cgroup, "tcpnet", "client", address, port, netns=netns)
+    before = total()
+    answer = client.ask("epoll", count)
+    change = Change(before, total())
+    same(answer["failed"], count, "truth")
+    same(change.by(cgroup, OPENED, "role"), {}, "connections")
+    same(change.value(cgroup, CONNECT), 0, "connect samples")
+    return answer["errno"], change.by(cgroup, FAILED, "type")
+
+
+@test("non-blocking connects that are refused are ECONNREFUSED")
+def _():
+    same(failed("127.0.0.1", free_port(), 150), (111, {"ECONNREFUSED": 150}), "over IPv4")
+    same(failed("::1", free_port(), 50), (111, {"ECONNREFUSED": 50}), "over IPv6")
+
+
+@test("connects to a host that a router cannot reach are EHOSTUNREACH")
+def _():
+    wire = Wire()
+    ip("netns", "exec", wire.router, "sysctl", "-qw", "net.ipv4.icmp_ratelimit=0")
+    ip("-n", wire.router, "route", "add", "unreachable", "10.77.9.0/24")
+    same(failed("10.77.9.1", 80, 5, wire.names[0]), (113, {"EHOSTUNREACH": 5}),
+         "errno of the application, errors")
+
+
+@test("SYNs that are sent again are TCPSynRetrans, when the connect succeeds or not")
+def _():
+    wire = Wire()
+    ip("-n", wire.router, "route", "add", "blackhole", "10.77.1.2/32")
+    steps = Steps("syn", address="10.77.1.2", netns=wire.names)
+    server, client = steps.groups
+    truth = -wire.netstat(1, "TCPSynRetrans")[0]
+    before = total()
+    steps.client.ask("flood", 7)
+    time.sleep(0.4)
+    ip("-n", wire.router, "route", "del", "blackhole", "10.77.1.2/32")
+    steps.server.ask("accept", 7)
+    change = Change(before, total())
+    truth += wire.netstat(1, "TCPSynRetrans")[0]
+    same(truth, 7, "truth")
+    same(change.value(client, SYN_RETRANSMITS), truth, "of connects that succeeded")
+    same(change.value(client, RETRANSMITS), truth, "they are retransmits, too")
+    between(change.seconds(client, CONNECT) / 7, 0.9, 1.5, "mean connect, s")
+    steps.client.ask("drop")
+    ip("-n", wire.router, "route", "add", "blackhole", "10.77.1.2/32")
+    before = total()
+    steps.client.ask("flood", 5)
+    time.sleep(1.5)
+    steps.client.ask("drop")
+    change = Change(before, total())
+    same(change.by(client, FAILED, "type"), {"aborted": 5}, "errors")
+    same(change.value(client, SYN_RETRANSMITS), 5, "of connects that were given up")
+
+
+for end in 0, 1:
+    @test(f"a reset by the {('server', 'client')[end]} leaves the request unanswered")
+    def _(end=end):
+        steps = Steps("cut")
+        steps.client.ask("connect", 20)
+        steps.server.ask("accept", 20)
+        before = total()
+        steps.client.ask("send", 1)
+        (steps.server, steps.client)[end].ask("drop", 1)
+        change = Change(before, total())
+        same([change.by(g, UNANSWERED, "type") for g in steps.groups],
+             [{"reset": 20}] * 2, "unanswered requests")
+        directions = [{"transmit": 20}, {"receive": 20}]
+        same([change.by(g, RESETS, "direction") for g in steps.groups],
+             directions[::-1] if end else directions, "resets")
+        same([change.value(g, OPEN) for g in steps.groups], [-20, -20], "open")
+
+
+@test(f"a socket that is used {REUSES} times is {REUSES} connections and failures")
+def _():
+    steps = Steps("reuse")
+    server, client = steps.groups
+    before = total()
+    steps.server.tell("sink", REUSES)
+    steps.client.ask("reuse", REUSES, steps.port, free_port())
+    truth = steps.server.reply()
+    change = Change(before, total())
+    diag(f"the server says {truth}")
+    same([change.by(g, OPENED, "role") for g in steps.groups],
+         [{"server": REUSES}, {"client": REUSES}], "connections")
+    same(change.value(client, CONNECT), REUSES, "connect samples")
+    same(change.by(client, FAILED, "type"), {"ECONNREFUSED": REUSES}, "errors")
+    same([change.value(g, IO) for g in steps.groups], [REUSES * 64] * 2, "bytes")
+    same(change.by(client, RESETS, "direction"),
+         {"receive": REUSES, "transmit": REUSES}, "the client's resets")
+    same(change.by(server, RESETS, "direction"), {"receive": REUSES},
+         "the server's resets")
+    same([change.value(g, OPEN) for g in steps.groups], [0, 0], "left open")
+    steps.client.ask("connect", 3)  # and the next is counted as ever
+    same(Change(before, total()).value(client, CONNECT), REUSES + 3, "connect samples")
+
+
+def ss(netns, port):
+    """Bytes received, bytes sent for the first time, and segments sent again, of the
+    established connections of a port, as ss tells them."""
+    text = subprocess.run(["ip", "netns", "exec", netns, "ss", "-tinH", "state",
+                           "established", f"( sport = :{port} or dport = :{port} )"],
+                          capture_output=True, text=True, check=True).stdout
+    def sums(pattern):
+        return sum(map(int, re.findall(pattern, text)))
+    return (sums(r"bytes_received:(\d+)"),
+            sums(r"bytes_sent:(\d+)") - sums(r"bytes_retrans:(\d+)"),
+            sums(r" retrans:\d+/(\d+)"))
+
+
+@test("the counters of open connections are those that ss shows")
+def _():
+    wire = Wire(loss=True)
+    pair = Pair("ss", "-r", 30000, "-s", 100000, address="10.77.1.2", netns=wire.names)
+    before = total()
+    pair.client.ask("hold", 6)
+    for _ in range(2):
+        pair.client.ask("ask", 4)
+        change = Change(before, total())
+        for group, netns in zip((pair.server_group, pair.client_group), wire.names):
+            truth = ss(netns, pair.port)
+            diag(f"{group.path}: received, sent, again: {truth}")
+            check(min(truth[:2]) > 0, "ss shows nothing")
+            same((change.value(group, IO, direction="receive"),
+                  change.value(group, IO, direction="transmit"),
+                  change.value(group, RETRANSMITS)), truth, "counted")
+    check(ss(wire.names[0], pair.port)[2] > 0, "nothing was sent again")
+
+
+def unreclaimable():
+    with open("/proc/meminfo") as f:
+        return next(int(l.split()[1]) for l in f if l.startswith("SUnreclaim:")) * 1024
+
+
+@test("connections that are gone keep no kernel memory")
+def _():
+    count, grew = 6000, []
+    pair = Pair("memory", client=("-R",))  # no TIME_WAIT, which is memory, too
+    for _ in range(3):  # others use memory as well, but not each time as much
+        before = unreclaimable()
+        pair.client.ask("talk", 4, count / 4, 0)
+        time.sleep(1)
+        grew.append((unreclaimable() - before) / count)
+    diag(f"bytes for each of {count} connections: {[round(g) for g in grew]}")
+    check(min(grew) < 100, f"each connection keeps {min(grew):.0f} bytes")
+
+
+@test("the maps hold as little as when the agent started")
+def _():
+    now = None
+
+    def back():
+        nonlocal now
+        now = occupancy()
+        return all(n <= held_at_start.get(name, 0) + 5 for name, n in now.items())
+    for _ in range(40):
+        steps = Steps("listener")
+        steps.client.ask("connect", 5)
+        steps.server.ask("accept", 5)
+        steps.server.close()
+        steps.client.close()
+    for group in [Cgroup("refused") for _ in range(20)]:
+        Load(group, "tcpnet", "client", "127.0.0.1", free_port()).ask("epoll", 1)
+        peak = occupancy()["opens"]
+        group.remove()
+    check(peak > 5, f"{peak} errors of connects in the map: too few to see a leak")
+    try:
+        wait_for(back, 30, "the maps to become as empty as they were")
+    finally:
+        diag(f"keys at the start {held_at_start}, now {now}")
+
+
+main(setup)
