@@ -300,11 +300,29 @@ static const struct gate_command server_commands[] = {
 	{ "close", run_close, NULL, 0 },
 };
 
+/* "rtt": the sum of the round-trip times of all connections, by the kernel, in us. */
+static void run_rtt(const struct gate_command *self, const long *args)
+{
+	unsigned long sum = 0;
+
+	(void)self;
+	(void)args;
+	for (int i = 0; i < held_count; i++) {
+		struct tcp_info info;
+		socklen_t len = sizeof(info);
+
+		if (getsockopt(held[i], IPPROTO_TCP, TCP_INFO, &info, &len))
+			gate_die("TCP_INFO");
+		sum += info.tcpi_rtt;
+	}
+	gate_say("rtt=%lu", sum);
+}
+
 static const struct gate_command client_commands[] = {
 	{ "connect", run_connect, NULL, 0 }, { "flood", run_flood, NULL, 0 },
 	{ "epoll", run_epoll, NULL, 0 },     { "reuse", run_reuse, NULL, 0 },
 	{ "ask", run_ask, NULL, 0 },	     { "send", run_send, NULL, 0 },
-	{ "drop", run_drop, NULL, 0 },
+	{ "drop", run_drop, NULL, 0 },	     { "rtt", run_rtt, NULL, 0 },
 };
 
 static void resolve(const char *host, const char *port)
