@@ -205,8 +205,11 @@ const struct metric_row metric_rows[] = {
 	    .open_text = "an errno name, `_OTHER`, `aborted`",
 	    .signal_name = "errors",
 	    .source_text = "sk_err at SYN_SENT to CLOSE.",
-	    .blind_text = "Failures before a SYN is sent (ENETUNREACH, EPERM): see the "
-			  "errors of the system call. Do not add the two.",
+	    .blind_text =
+		"Failures before a SYN is sent (ENETUNREACH, EPERM): see the "
+		"errors of the system call. Do not add the two. An application "
+		"that gives up on an ICMP error while the kernel still tries is "
+		"`aborted`.",
 	},
 	{
 	    .metric = { "assay.tcp.rtt", "s",
@@ -230,8 +233,9 @@ const struct metric_row metric_rows[] = {
 	    .signal_name = "traffic",
 	    .source_text = "Differences of tcp_sock.bytes_received and bytes_sent less "
 			   "bytes_retrans.",
-	    .blind_text = "Up to a second late; bytes of a half-closed connection come "
-			  "at its end.",
+	    .blind_text =
+		"Where the agent does not see the descriptor (no hostPID), up "
+		"to a second late, and at the end when it is half-closed.",
 	},
 	{
 	    .metric = { "assay.tcp.connections", "{connection}",
@@ -245,7 +249,8 @@ const struct metric_row metric_rows[] = {
 	    .signal_name = "traffic",
 	    .source_text = "inet_sock_set_state: from SYN_SENT is a client, from "
 			   "anything else a server.",
-	    .blind_text = "None known.",
+	    .blind_text = "Counts for the cgroup that made the listener, when another "
+			  "accepts: assay.tcp.accepts has those.",
 	},
 	{
 	    .metric = { "assay.tcp.connection.count", "{connection}",
@@ -306,8 +311,9 @@ const struct metric_row metric_rows[] = {
 	    .value_count = 1,
 	    .signal_name = "saturation",
 	    .source_text = "tcp_sock.rcvq_space.time, read at the exit of accept.",
-	    .blind_text = "io_uring's accepts: compare assay.tcp.accepts with the "
-			  "server's assay.tcp.connections. Needs the probe syscall.",
+	    .blind_text = "accept by io_uring or by 32-bit socketcall: compare "
+			  "assay.tcp.accepts with the server's assay.tcp.connections. "
+			  "Needs the probe syscall.",
 	},
 	{
 	    .metric = { "assay.tcp.accepts", "{connection}",
@@ -318,7 +324,8 @@ const struct metric_row metric_rows[] = {
 	    .lane_count = 1,
 	    .signal_name = "traffic",
 	    .source_text = "The exit of accept and accept4.",
-	    .blind_text = "io_uring's accepts. Needs the probe syscall.",
+	    .blind_text = "accept by io_uring or by 32-bit socketcall. Needs the probe "
+			  "syscall.",
 	},
 	{
 	    .metric = { "assay.tcp.accept.overflows", "{overflow}",
@@ -331,8 +338,9 @@ const struct metric_row metric_rows[] = {
 	    .signal_name = "saturation",
 	    .source_text = "Differences of the listener's sk_drops, read at every "
 			   "export; nstat counts them as TcpExtListenDrops.",
-	    .blind_text = "Other SYNs that a listener drops are in it. A listener that "
-			  "is closed between two exports.",
+	    .blind_text =
+		"Other SYNs that a listener drops are in it. Of processes that "
+		"hold one listener, the latest one's workload has all of it.",
 	},
 	{
 	    .metric = { "assay.dns.lookup.duration", "s",
@@ -456,10 +464,12 @@ const struct metric_row metric_rows[] = {
 	    .source = FROM_INFLIGHT,
 	    VALUES(inflight_names),
 	    .signal_name = "all",
-	    .source_text =
-		"A walk over tasks, sockets and block requests at every export.",
-	    .blind_text = "What is younger than 10 ms. An operation that began before "
-			  "the agent is as old as the agent at least.",
+	    .source_text = "A walk over tasks, sockets and block requests at every export.",
+	    .blind_text =
+		"What is younger than 10 ms. An operation that began before "
+		"the agent is as old as the agent at least. A stream that "
+		"goes one way only is a request without an answer. Descriptors "
+		"after the first 262144 are left out (`walk_limit`).",
 	},
 	{
 	    .metric = { "assay.cgroup.cpu.time", "s",

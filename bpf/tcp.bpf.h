@@ -64,7 +64,6 @@ struct tcp_conn {
 	__u32 fin_rx;	/* bytes_received when we closed our side first */
 	__u32 gen;	/* tune.enabled when since and turn were noted */
 	__u32 accept;	/* not 0: who accepts it is not known yet, see conn_settle() */
-	__u64 walk;	/* a listener's: the latest walk that saw it */
 	__u32 drops;	/* a listener's: counted so far */
 };
 

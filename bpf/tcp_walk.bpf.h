@@ -80,17 +80,13 @@ static __always_inline int on_conn(struct bpf_iter__task_file *ctx)
  * workload's whose process was the last of them in the walk before: with systemd's
  * socket activation the service, not systemd.
  */
-static __noinline int walk_listener(struct sock *sk, struct task_struct *task,
-				    __u64 walk)
+static __noinline int walk_listener(struct sock *sk, struct task_struct *task)
 {
 	struct tcp_conn *c = conn_get(sk);
 
 	if (!c || !(c->flags & IS_LISTENER))
 		return listen_add(sk, task_owner(task));
-	if (c->walk != walk) {
-		c->walk = walk;
-		listen_drops(sk, c);
-	}
+	listen_drops(sk, c);
 	c->owner = task_owner(task);
 	return 0;
 }
@@ -99,7 +95,7 @@ static __noinline int walk_listener(struct sock *sk, struct task_struct *task,
 static __noinline int walk_conn(struct sock *sk, struct tcp_conn *c)
 {
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
-	__u64 owner = c->accept ? accepted_by(c, (__u64)sk) : 0, began;
+	__u64 owner = c->accept ? accepted_by(c, (__u64)sk) : 0, began = 0;
 	__u32 flags = c->flags, what;
 
 	if (!owner)
@@ -110,12 +106,14 @@ static __noinline int walk_conn(struct sock *sk, struct tcp_conn *c)
 		conn_count(c, tp, owner);
 	if (flags & IS_CONNECTING) {
 		what = INFLIGHT_CONNECT;
-		began = c->since;
+		if (c->gen == enabled_now())
+			began = c->since;
 	} else {
 		what = INFLIGHT_TCP + (c->role & 1);
-		began = turn_open(c) ? c->turn : 0;
+		if (turn_open(c))
+			began = c->turn;
 	}
-	if (began && c->gen == enabled_now())
+	if (began)
 		inflight_note(tcp_slot(owner), what, bpf_ktime_get_ns() - began);
 	return 0;
 }
@@ -136,7 +134,7 @@ static __always_inline int on_walk(struct bpf_iter__task_file *ctx)
 	if (!sk)
 		return 0;
 	if (sk->__sk_common.skc_state == ST_LISTEN)
-		return walk_listener(sk, task, ctx->meta->session_id);
+		return walk_listener(sk, task);
 	c = conn_get(sk);
 	if (c && c->flags & (IS_CONNECTING | IS_COUNTED))
 		walk_conn(sk, c);

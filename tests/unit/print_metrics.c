@@ -83,7 +83,10 @@ static const char turns[] =
 static const char limits[] =
     "## Who is seen\n\n"
     "- Socket owners: the cgroup that connected; for an accepted connection the cgroup\n"
-    "  that made the listener (with systemd's socket activation that is systemd's).\n"
+    "  that accepted it (with systemd's socket activation the service). That is learnt\n"
+    "  from accept by the probe `syscall`; without it, and for accept by io_uring, it is\n"
+    "  the cgroup that made the listener. Until it is accepted, a connection is the\n"
+    "  listener's: `assay.tcp.connections` counts it there.\n"
     "- Without `hostPID`, tasks and sockets that are older than the agent and outside\n"
     "  its pid namespace were not walked at its start: waits of such tasks leave out\n"
     "  what a migration moved (counted in `assay.lost` as `no_storage`), and their\n"
