@@ -78,18 +78,20 @@ static int check_kernel(const struct options *o)
 	return failed;
 }
 
-/* "none [integrity] confidentiality": the one in brackets holds. */
+/* "none [integrity] confidentiality" in the file: the one in brackets holds. */
 static int check_lockdown(const struct options *o)
 {
 	char text[128];
 
 	if (read_file(LOCKDOWN, text, sizeof(text)) < 0)
-		return say(OK, "lockdown",
-			   "this kernel has none, or securityfs is not mounted");
-	if (strstr(text, "[confidentiality]"))
+		text[0] = '\0';
+	if (strstr(text, "[confidentiality]") || doctor_locked_down())
 		return say(WARN, "lockdown",
 			   "confidentiality: the kernel forbids bpf_probe_read_kernel, "
 			   "so probes that use it are unavailable");
+	if (!text[0])
+		return say(OK, "lockdown",
+			   "this kernel has none, or securityfs is not mounted");
 	return say(OK, "lockdown", "%s",
 		   strstr(text, "[integrity]") ? "integrity: no hindrance" : "off");
 }

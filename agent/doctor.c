@@ -167,6 +167,16 @@ int doctor_try(const struct doctor_feature *feature)
 	return err;
 }
 
+bool doctor_locked_down(void)
+{
+	libbpf_print_fn_t print = libbpf_set_print(NULL);
+	bool locked =
+	    !try_raw_tracepoint() && try_helper(BPF_FUNC_probe_read_kernel) == -ENOTSUP;
+
+	libbpf_set_print(print);
+	return locked;
+}
+
 int doctor_caps(const char *status, char *cause, size_t len)
 {
 	const char *line = strstr(status, "\nCapEff:");

@@ -3,6 +3,7 @@
 #ifndef DOCTOR_H
 #define DOCTOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* One kernel feature that assay cannot do without. */
@@ -23,6 +24,12 @@ int doctor_try(const struct doctor_feature *feature);
  * 0, or -EPERM and in cause which ones are missing, in one line.
  */
 int doctor_caps(const char *status, char *cause, size_t len);
+
+/*
+ * Does lockdown, in its mode "confidentiality", take bpf_probe_read_kernel away? Found
+ * by trying it, as the file that says so may not be mounted. For who has privilege.
+ */
+bool doctor_locked_down(void);
 
 /*
  * Everything needed to load probes: 0, or -errno and in cause one line that names the

@@ -41,6 +41,29 @@ static int in_list(const char *list, const char *name)
 	return 0;
 }
 
+/* Says which probes are missing, and why: lockdown takes several at once. */
+static void warn_missing(const struct measure *m)
+{
+	char locked[256] = "";
+	size_t len = 0;
+
+	/* all names together are far shorter than the buffer */
+	for (size_t i = 0; i < PROBE_COUNT; i++) {
+		const struct probe *p = &m->probes[i];
+
+		if (p->state != PROBE_UNAVAILABLE)
+			continue;
+		if (p->locked)
+			len += snprintf(locked + len, sizeof(locked) - len, " %s",
+					p->desc->name);
+		else
+			log_warnx("probe %s: %s; going on without it", p->desc->name,
+				  p->reason);
+	}
+	if (locked[0])
+		log_warnx(PROBE_LOCKED "; going on without:%s", locked);
+}
+
 static int open_probes(struct measure *m, const struct options *o, char *cause,
 		       size_t len)
 {
@@ -62,10 +85,8 @@ static int open_probes(struct measure *m, const struct options *o, char *cause,
 			continue;
 		probe_open(p, d, &m->cells, &params);
 		m->wanted++;
-		if (p->state != PROBE_ATTACHED)
-			log_warnx("probe %s: %s; going on without it", d->name,
-				  p->reason);
 	}
+	warn_missing(m);
 	malloc_trim(0); /* libbpf read the kernel's BTF: some megabytes */
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
+#include "doctor.h"
 #include "log.h"
 #include "probe.h"
 #include "util.h"
@@ -332,7 +333,9 @@ void probe_open(struct probe *p, const struct probe_desc *desc, const struct cel
 	probe_close(p);
 	p->desc = desc;
 	p->state = PROBE_UNAVAILABLE;
-	snprintf(p->reason, sizeof(p->reason), "cannot %s: %s", what, hint_of(err));
+	p->locked = err == -EINVAL && doctor_locked_down();
+	snprintf(p->reason, sizeof(p->reason), "cannot %s: %s", what,
+		 p->locked ? PROBE_LOCKED : hint_of(err));
 }
 
 uint64_t probe_recursion_misses(const struct probe *p)

@@ -7,12 +7,16 @@
 #ifndef PROBE_H
 #define PROBE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "cells.h"
 #include "probes.h"
 
 #define PROBE_LINKS 12
 #define PROBE_WALKS 2
+
+/* The reason of a probe that lockdown keeps out. */
+#define PROBE_LOCKED "lockdown: confidentiality forbids BPF to read the kernel's memory"
 
 /* Off: attached, but told to do nothing (tune.c). */
 enum probe_state { PROBE_DISABLED, PROBE_ATTACHED, PROBE_UNAVAILABLE, PROBE_OFF };
@@ -21,6 +25,7 @@ struct probe {
 	const struct probe_desc *desc;
 	enum probe_state state;
 	char reason[200]; /* why it is not attached */
+	bool locked;	  /* that is lockdown */
 	struct bpf_object *obj;
 	struct bpf_link *links[PROBE_LINKS];
 	size_t link_count;
