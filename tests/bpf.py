@@ -81,6 +81,9 @@ def prog_info(prog_id, maps=64):
         "id": prog_id,
         "type": PROG_TYPES.get(*struct.unpack_from("I", raw, 0) * 2),
         "name": raw[64:80].split(b"\0")[0].decode(),
+        "jited": struct.unpack_from("I", raw, 16)[0],  # bytes of machine code
+        "load_time": struct.unpack_from("Q", raw, 40)[0],
+        "verified": struct.unpack_from("I", raw, 216)[0],  # instructions; from 5.16
         "maps": list(map_ids)[:count],
         "btf_object": struct.unpack_from("I", raw, 220)[0],
         "btf_type": struct.unpack_from("I", raw, 224)[0],
