@@ -74,12 +74,28 @@ class Cgroup:
 
     serial = 0
 
-    def __init__(self, name):
+    def __init__(self, name, parent=None, **settings):
+        """settings: files of the cpu controller and their content, cpu_max="...":
+        for a pure v2 tree. A parent gives the controller on."""
         Cgroup.serial += 1
         self.path = f"/assay-test-{os.getpid()}-{Cgroup.serial}-{name}"
+        if parent:
+            self.path = parent.path + self.path
+            parent.write("cgroup.subtree_control", "+cpu")
         self.dir = cgroup_root() + self.path
         os.mkdir(self.dir)
         defer(self.remove)
+        for key, value in settings.items():
+            self.write(key.replace("_", ".", 1), value)
+
+    def write(self, name, text):
+        with open(f"{self.dir}/{name}", "w") as f:
+            f.write(str(text))
+
+    def stat(self, name):
+        """A file of lines KEY VALUE, as cpu.stat, as a dict."""
+        with open(f"{self.dir}/{name}") as f:
+            return {key: int(value) for key, value in map(str.split, f)}
 
     def pids(self):
         with open(self.dir + "/cgroup.procs") as f:

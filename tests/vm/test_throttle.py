@@ -1,0 +1,193 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Why a task waited for a CPU, and for whom: against cpu.stat of a pure v2 tree. A thread
+that always wants its CPU is either running, or throttled, or waiting for who else runs:
+all three are what the kernel has counted, in cpu.stat of its group and of the others."""
+# vm: kernels=6.1,6.12,7.x
+
+import os
+import sys
+import time
+
+sys.dont_write_bytecode = True
+os.environ.setdefault("TEST_PATIENCE", "100")
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from node import Agent, Cgroup, Change, Load, cgroup_root
+from tap import Skip, between, check, diag, main, near, need_root, same, test
+
+need_root()
+
+WAIT = "assay.sched.wait.duration"
+CULPRIT = "assay.sched.wait.culprit.time"
+QUOTA = "20000 100000"
+CPUS = sorted(os.sched_getaffinity(0))
+agent = None
+
+
+def setup():
+    global agent
+    with open(cgroup_root() + "/cgroup.controllers") as f:
+        if "cpu" not in f.read().split():
+            raise Skip("the v2 tree has no cpu controller")
+    agent = Agent()
+    agent.need("sched")
+
+
+class Run:
+    """Groups with loads between two totals, and what cpu.stat says of each meanwhile.
+    begin() starts a load, end() waits for it."""
+
+    def __init__(self, *groups):
+        self.groups = groups
+        self.loads = []
+        self.stat = {}
+
+    def add(self, group, threads, cpu=CPUS[-1]):
+        self.loads.append(Load(group, "spin", threads, cpu))
+        return self.loads[-1]
+
+    def measure(self, milliseconds, lead=0):
+        """All loads run; the first one begins `lead` ms earlier and ends later."""
+        before = agent.total(0.5)
+        stat = {g: g.stat("cpu.stat") for g in self.groups}
+        delay = sum(map(run_delay, self.loads))
+        for i, load in enumerate(self.loads):
+            load.tell("run", milliseconds + (0 if i else 2 * lead))
+            if lead and not i:
+                time.sleep(lead / 1000)
+        for load in self.loads:
+            load.reply()
+        self.change = Change(before, agent.total(0.5))
+        self.delay = (sum(map(run_delay, self.loads)) - delay) / 1e9
+        for g in self.groups:
+            self.stat[g] = {k: n - stat[g][k] for k, n in g.stat("cpu.stat").items()}
+            diag(f"{g.path}: {self.waits(g)}, culprits {self.culprits(g)}, "
+                 f"{self.stat[g]}")
+
+    def waits(self, group):
+        """Seconds of waiting by cause."""
+        return {cause: self.change.seconds(group, WAIT, cause=cause)
+                for cause in ("contention", "throttled")}
+
+    def culprits(self, group):
+        return self.change.by(group, CULPRIT, "culprit")
+
+    def throttled(self, group):
+        return self.stat[group]["throttled_usec"] / 1e6
+
+    def used(self, group):
+        return self.stat[group]["usage_usec"] / 1e6
+
+
+def run_delay(load):
+    """Nanoseconds that its threads have waited for a CPU, says the kernel."""
+    sums = 0
+    for tid in load.threads():
+        with open(f"/proc/{load.pid}/task/{tid}/schedstat") as f:
+            sums += int(f.read().split()[1])
+    return sums
+
+
+def agree(run, group, limited):
+    """The waits of the group's threads are what the limited one was throttled."""
+    truth = run.throttled(limited)
+    check(truth > 1, f"throttled for {truth} s only")
+    near(run.waits(group)["throttled"], truth, 0.05, "throttled waits, s")
+
+
+@test("one thread under a quota: its throttled waits are throttled_usec")
+def _():
+    group = Cgroup("quota", cpu_max=QUOTA)
+    run = Run(group)
+    run.add(group, 1)
+    run.measure(3000)
+    agree(run, group, group)
+    near(sum(run.waits(group).values()), run.delay, 0.01, "all waits and run_delay, s")
+
+
+@test("one thread on each CPU under a quota: the same")
+def _():
+    group = Cgroup("quota", cpu_max=QUOTA)
+    run = Run(group)
+    for cpu in CPUS:
+        run.add(group, 1, cpu)
+    run.measure(3000)
+    agree(run, group, group)
+
+
+@test("the quota of a group above counts as well")
+def _():
+    above = Cgroup("above", cpu_max=QUOTA)
+    group = Cgroup("below", above)
+    run = Run(above, group)
+    run.add(group, 1)
+    run.measure(3000)
+    agree(run, group, above)
+
+
+@test("quota and rival: each cause has its part, and the rival is not throttled")
+def _():
+    group, rival = Cgroup("quota", cpu_max=QUOTA), Cgroup("rival")
+    run = Run(group, rival)
+    load = run.add(group, 1)
+    run.add(rival, 1)
+    delay = run_delay(load)
+    run.measure(4000)
+    agree(run, group, group)
+    waits = run.waits(group)
+    near(sum(waits.values()), (run_delay(load) - delay) / 1e9, 0.01,
+         "all waits and run_delay, s")
+    between(waits["contention"], 0.1, 3, "contention of the limited one, s")
+    same(run.waits(rival)["throttled"], 0, "throttled waits of the rival")
+    # The limited one runs only while the rival waits.
+    near(run.waits(rival)["contention"], run.used(group), 0.1,
+         "contention of the rival and CPU time of the limited one, s")
+
+
+@test("two threads on one CPU without a quota: all of it is contention")
+def _():
+    group = Cgroup("free")
+    run = Run(group)
+    run.add(group, 2)
+    run.measure(2000)
+    waits = run.waits(group)
+    same(waits["throttled"], 0, "throttled")
+    near(waits["contention"], run.delay, 0.01, "contention and run_delay, s")
+    near(run.culprits(group).get(group.path, 0), run.used(group), 0.1,
+         "waits for the group itself and its CPU time, s")
+
+
+def shares(values, groups):
+    total = sum(values.get(g.path, 0) for g in groups)
+    return [values.get(g.path, 0) / total for g in groups]
+
+
+def blamed(weight):
+    """A thread that waits for two others, of weight 100 and 300. It wants the CPU all
+    the time in which they run: what it waited for each is what each was given."""
+    victim = Cgroup("victim", cpu_weight=weight)
+    light, heavy = Cgroup("light", cpu_weight=100), Cgroup("heavy", cpu_weight=300)
+    others = light, heavy
+    run = Run(victim, *others)
+    for group in run.groups:
+        run.add(group, 1)
+    run.measure(6000, lead=500)
+    got = run.culprits(victim)
+    truth = {g.path: run.used(g) for g in others}
+    near(sum(got.values()), run.waits(victim)["contention"], 0.001,
+         "waits by culprit and all waits, s")
+    for group, share, want in zip(others, shares(got, others), shares(truth, others)):
+        diag(f"{group.path}: {share:.4f} of the waiting, {want:.4f} of the CPU time")
+        # One culprit per wait, by chance: so many waits leave a few per cent of doubt.
+        check(abs(share - want) <= 0.06, f"share {share}, want {want}")
+    near(sum(got.get(g.path, 0) for g in others), sum(truth.values()), 0.03,
+         "waits for the two and their CPU time, s")
+
+
+for n in 100, 1000:
+    test(f"a thread of weight {n} waits for two others by the CPU time that they had")(
+        lambda n=n: blamed(n))
+
+
+main(setup)
