@@ -123,7 +123,8 @@ static __always_inline __u64 throttled_ns(struct cfs_rq *cfs)
 /*
  * The part of a wait in ns during which the task's group was throttled: by what the
  * group's run queue was throttled since this task ran last, at most up to the end of
- * the latest throttling. A task that is new to this queue has only that one to go by.
+ * the latest throttling. A task that is new to this queue has only that one to go by;
+ * an entry that is new (another cgroup had its place) has only the task to go by.
  */
 static __always_inline __u64 throttled_part(struct sched_slot *e,
 					    const struct sched_task *st, bool known,
@@ -134,10 +135,11 @@ static __always_inline __u64 throttled_part(struct sched_slot *e,
 
 	if (e->queue != queue) {
 		e->queue = queue;
-		e->clock = clock;
+		e->clock = known && st->queue == queue ? st->throttled : clock;
 		e->ended = 0;
 		e->lasted = 0;
-	} else if (e->clock != clock) {
+	}
+	if (e->clock != clock) {
 		e->lasted = clock - e->clock;
 		e->clock = clock;
 		e->ended = now;
