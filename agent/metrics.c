@@ -464,7 +464,8 @@ const struct metric_row metric_rows[] = {
 	    .source = FROM_INFLIGHT,
 	    VALUES(inflight_names),
 	    .signal_name = "all",
-	    .source_text = "A walk over tasks, sockets and block requests at every export.",
+	    .source_text =
+		"A walk over tasks, sockets and block requests at every export.",
 	    .blind_text =
 		"What is younger than 10 ms. An operation that began before "
 		"the agent is as old as the agent at least. A stream that "

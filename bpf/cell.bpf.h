@@ -389,7 +389,7 @@ static __always_inline void open_add(__u32 slot, __u32 signal, __u32 attr, __u64
 	count_put(open_cell(slot, signal, attr), 0, by, false);
 }
 
-#define WALK_MAX (1 << 18)
+#define WALK_MAX (1 << 18) /* of descriptors: about 30 ms */
 
 /* A walk is bounded: what comes after that many is left out, and counted. */
 static __always_inline bool walk_is_over(__u64 seq_num)

@@ -12,8 +12,6 @@
 
 #include "tcp.bpf.h"
 
-#define WALK_MAX 262144 /* descriptors that one walk looks at, about 30 ms */
-
 /* The TCP socket of a descriptor, of any network namespace, or NULL. */
 static __always_inline struct sock *file_sock(struct bpf_iter__task_file *ctx)
 {
@@ -126,10 +124,8 @@ static __always_inline int on_walk(struct bpf_iter__task_file *ctx)
 
 	if (!task)
 		return 0;
-	if (ctx->meta->seq_num >= WALK_MAX) {
-		lose(LOSS_WALK_LIMIT);
+	if (walk_is_over(ctx->meta->seq_num))
 		return 0;
-	}
 	sk = file_sock(ctx);
 	if (!sk)
 		return 0;
