@@ -40,6 +40,9 @@ static const struct {
 	[MAP_CPUS] = { "cpus", sizeof(struct cpu_state), false },
 	[MAP_OPENS] = { "opens", sizeof(uint32_t), false },
 	[MAP_ACCEPTS] = { "accepts", sizeof(struct accepted), false },
+	/* a section too, of two probes */
+	[MAP_DNS] = { ".data.dns", sizeof(struct dns_state), true },
+	[MAP_DNS_QUERIES] = { "dns_queries", sizeof(struct dns_query), false },
 };
 
 /* An array element's step is its value rounded up to 8 (kernel/bpf/arraymap.c). */
@@ -72,6 +75,8 @@ static uint32_t entries_of(const struct cells_plan *p, enum cells_map m)
 		return p->cpus;
 	case MAP_ACCEPTS:
 		return ACCEPTS;
+	case MAP_DNS_QUERIES:
+		return p->queries;
 	default:
 		return 1;
 	}
@@ -85,12 +90,14 @@ static void sum_up(struct cells_plan *p)
 	p->hist_bytes = p->hists * (step_of(MAP_HISTS) + step_of(MAP_FREE_HISTS));
 	p->count_bytes = p->counts * (step_of(MAP_COUNTS) + step_of(MAP_FREE_COUNTS));
 	p->open_bytes = p->opens * (sizeof(struct open_key) + 8 + HASH_OVERHEAD);
+	p->query_bytes = p->queries * (sizeof(struct dns_key) +
+				       step_of(MAP_DNS_QUERIES) + HASH_OVERHEAD);
 	p->fixed_bytes =
-	    step_of(MAP_CONTROL) + step_of(MAP_CGROUP_RING) +
+	    step_of(MAP_CONTROL) + step_of(MAP_CGROUP_RING) + step_of(MAP_DNS) +
 	    p->cpus * step_of(MAP_CPUS) +
 	    ACCEPTS * (sizeof(uint64_t) + step_of(MAP_ACCEPTS) + HASH_OVERHEAD);
 	p->total = p->slot_bytes + p->hist_bytes + p->count_bytes + p->open_bytes +
-		   p->fixed_bytes;
+		   p->query_bytes + p->fixed_bytes;
 }
 
 int cells_plan_for(uint64_t slots, uint64_t memory, uint32_t cpus,
@@ -107,6 +114,7 @@ int cells_plan_for(uint64_t slots, uint64_t memory, uint32_t cpus,
 		.hists = slots * per_slot,
 		.counts = slots * 16,
 		.opens = slots * 8,
+		.queries = slots * 8,
 		.limit = memory,
 		.thread_bytes = THREAD_BYTES,
 	};
@@ -120,6 +128,8 @@ int cells_plan_for(uint64_t slots, uint64_t memory, uint32_t cpus,
 			plan->counts /= 2;
 		else if (plan->opens > MIN_CELLS)
 			plan->opens /= 2;
+		else if (plan->queries > MIN_CELLS)
+			plan->queries /= 2;
 		else
 			return -ENOSPC;
 	}
@@ -141,9 +151,10 @@ static int create(struct cells *c, enum cells_map m)
 	uint32_t key_size = sizeof(uint32_t), entries = entries_of(&c->plan, m);
 	long page = sysconf(_SC_PAGESIZE);
 
-	if (m == MAP_OPENS) {
+	if (m == MAP_OPENS || m == MAP_DNS_QUERIES) {
 		type = BPF_MAP_TYPE_HASH;
-		key_size = sizeof(struct open_key);
+		key_size =
+		    m == MAP_OPENS ? sizeof(struct open_key) : sizeof(struct dns_key);
 	}
 	if (m == MAP_ACCEPTS) {
 		type = BPF_MAP_TYPE_LRU_HASH; /* what is pushed out does no harm */

@@ -16,10 +16,10 @@ struct options;
 /* Entries and bytes of kernel memory, part by part. */
 struct cells_plan {
 	uint32_t cpus; /* possible ones: per-CPU maps pay for all of them */
-	uint32_t slots, hists, counts, opens;
+	uint32_t slots, hists, counts, opens, queries;
 	uint32_t culprit_shards; /* rows of a slot in `culprits` */
 	size_t slot_bytes;	 /* owner table and rows */
-	size_t hist_bytes, count_bytes, open_bytes;
+	size_t hist_bytes, count_bytes, open_bytes, query_bytes;
 	size_t fixed_bytes; /* control, names, accepts, per-CPU state */
 	size_t total, limit;
 	size_t thread_bytes; /* beside it, for each thread on the node (measured) */
@@ -48,6 +48,8 @@ enum cells_map {
 	MAP_CPUS,
 	MAP_OPENS,
 	MAP_ACCEPTS,
+	MAP_DNS,
+	MAP_DNS_QUERIES,
 	MAP_COUNT_,
 };
 

@@ -194,8 +194,8 @@ static int check_pressure(const struct options *o)
 
 static int check_memory(const struct options *o)
 {
-	char slots[16], hists[16], counts[16], opens[16], fixed[16], total[16],
-	    limit[16];
+	char slots[16], hists[16], counts[16], opens[16], queries[16], fixed[16],
+	    total[16], limit[16];
 	struct cells_plan p;
 	int err;
 
@@ -208,14 +208,16 @@ static int check_memory(const struct options *o)
 		return say(FAIL, "memory",
 			   "--memory %s is too little for --slots %u: at least %s",
 			   limit, p.slots, total);
-	return say(OK, "memory",
-		   "%s of at most %s: %u slots %s, %u histograms %s, %u counters %s, "
-		   "%u error kinds %s, fixed %s; and %zu bytes per thread",
-		   total, limit, p.slots, units_bytes(slots, p.slot_bytes), p.hists,
-		   units_bytes(hists, p.hist_bytes), p.counts,
-		   units_bytes(counts, p.count_bytes), p.opens,
-		   units_bytes(opens, p.open_bytes), units_bytes(fixed, p.fixed_bytes),
-		   p.thread_bytes);
+	return say(
+	    OK, "memory",
+	    "%s of at most %s: %u slots %s, %u histograms %s, %u counters %s, "
+	    "%u error kinds %s, %u DNS queries %s, fixed %s; and %zu bytes per thread",
+	    total, limit, p.slots, units_bytes(slots, p.slot_bytes), p.hists,
+	    units_bytes(hists, p.hist_bytes), p.counts,
+	    units_bytes(counts, p.count_bytes), p.opens,
+	    units_bytes(opens, p.open_bytes), p.queries,
+	    units_bytes(queries, p.query_bytes), units_bytes(fixed, p.fixed_bytes),
+	    p.thread_bytes);
 }
 
 /* Host and port of an http(s) URL; brackets and user information are taken off. */

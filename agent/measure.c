@@ -64,6 +64,28 @@ static void warn_missing(const struct measure *m)
 		log_warnx(PROBE_LOCKED "; going on without:%s", locked);
 }
 
+/*
+ * Opens a probe, if it is wanted. One whose work another probe does in part is switched
+ * on when all of it is attached: else queries would be seen, and their answers not.
+ */
+static void open_probe(struct measure *m, size_t i, const struct options *o,
+		       const struct params *params)
+{
+	const struct probe_desc *d = &probe_descs[i];
+	struct tune *tune = &m->cells.control->tune[i];
+	struct probe *p = &m->probes[i];
+	bool covered =
+	    d->cover.program && m->probes[d->cover.by].state == PROBE_ATTACHED;
+
+	p->desc = d;
+	if (!d->always && !in_list(o->probes, d->name))
+		return;
+	m->wanted++;
+	probe_open(p, d, &m->cells, params, covered);
+	if (p->state == PROBE_ATTACHED)
+		__atomic_store_n(&tune->enabled, 1, __ATOMIC_RELEASE);
+}
+
 static int open_probes(struct measure *m, const struct options *o, char *cause,
 		       size_t len)
 {
@@ -76,16 +98,11 @@ static int open_probes(struct measure *m, const struct options *o, char *cause,
 			 strerror(-err));
 		return err;
 	}
-	for (size_t i = 0; i < probe_desc_count; i++) {
-		const struct probe_desc *d = &probe_descs[i];
-		struct probe *p = &m->probes[i];
-
-		p->desc = d;
-		if (!d->always && !in_list(o->probes, d->name))
-			continue;
-		probe_open(p, d, &m->cells, &params);
-		m->wanted++;
-	}
+	for (size_t i = 0; i < probe_desc_count; i++)
+		m->cells.control->tune[i].enabled = !probe_descs[i].cover.program;
+	params.dns = in_list(o->probes, probe_descs[PROBE_DNS].name);
+	for (size_t i = 0; i < probe_desc_count; i++)
+		open_probe(m, i, o, &params);
 	warn_missing(m);
 	malloc_trim(0); /* libbpf read the kernel's BTF: some megabytes */
 	return 0;

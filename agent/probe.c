@@ -303,8 +303,16 @@ int probe_walk(struct probe *p)
 	return err;
 }
 
+/* Leaves out a program whose work is done elsewhere. */
+static int leave_out(struct bpf_object *obj, const char *name)
+{
+	struct bpf_program *prog = bpf_object__find_program_by_name(obj, name);
+
+	return prog ? bpf_program__set_autoload(prog, false) : -ENOENT;
+}
+
 void probe_open(struct probe *p, const struct probe_desc *desc, const struct cells *c,
-		const struct params *params)
+		const struct params *params, bool covered)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = desc->name);
 	const char *what = "open";
@@ -318,6 +326,8 @@ void probe_open(struct probe *p, const struct probe_desc *desc, const struct cel
 		err = choose_optional(p->obj);
 	if (!err)
 		err = cells_reuse(c, p->obj);
+	if (!err && covered)
+		err = leave_out(p->obj, desc->cover.program);
 	if (!err) {
 		what = "load";
 		err = bpf_object__load(p->obj);

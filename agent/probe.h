@@ -43,12 +43,13 @@ const char *probe_state_name(enum probe_state state);
 int probe_params(const struct cells_plan *plan, struct params *params);
 
 /*
- * Loads and attaches. Programs are attached in the order of their file; an iterator is
- * run once, to its end, at its place; but one named *_walk is kept for probe_walk().
- * Afterwards p->state and p->reason tell.
+ * Loads and attaches; covered: another attached probe does the work of the program
+ * desc->cover, which is left out. Programs are attached in the order of their file; an
+ * iterator is run once, to its end, at its place; but one named *_walk is kept for
+ * probe_walk(). Afterwards p->state and p->reason tell.
  */
 void probe_open(struct probe *p, const struct probe_desc *desc, const struct cells *c,
-		const struct params *params);
+		const struct params *params, bool covered);
 
 /*
  * Runs the walks of a probe that is not off, each to its end: they note what is under

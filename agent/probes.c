@@ -40,9 +40,11 @@ const struct probe_desc probe_descs[] = {
 	},
 	[PROBE_DNS] = {
 		.name = "dns",
-		.hooks = "net_dev_queue, netif_receive_skb",
+		.hooks = "netif_receive_skb, net_dev_queue (tcp's program, if attached), "
+			 "iter/task",
 		.help = "DNS lookups over UDP: duration, result, timeouts",
 		.tunes = TUNE_INFLIGHT | TUNE_TIMEOUT,
+		.cover = { "dns_packet_out", PROBE_TCP },
 		.elf = dns_bpf_o,
 		.elf_end = dns_bpf_o_end,
 	},

@@ -5,12 +5,19 @@
 
 #include <stddef.h>
 
+/* A program that is left out while the programs of another probe do its work. */
+struct probe_cover {
+	const char *program;
+	unsigned int by; /* enum probe_id; comes before it in the table */
+};
+
 struct probe_desc {
 	const char *name;
 	const char *hooks; /* for people */
 	const char *help;
-	int always;	    /* on whatever --probes says */
-	unsigned int tunes; /* beside enabled: a bit of enum tune_key each */
+	int always;		  /* on whatever --probes says */
+	unsigned int tunes;	  /* beside enabled: a bit of enum tune_key each */
+	struct probe_cover cover; /* at most one, so far */
 	const unsigned char *elf, *elf_end;
 };
 

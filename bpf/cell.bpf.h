@@ -55,16 +55,27 @@ static __always_inline struct cpu_state *cpu_get(void)
 	return bpf_map_lookup_elem(&cpus, &here);
 }
 
+/* Counts a loss of a probe that this program works for too. */
+static __always_inline void lose_for(enum probe_id probe, enum loss why)
+{
+	__sync_fetch_and_add(&control.lost[probe][why], 1);
+}
+
 /* Counts a loss of this probe. PROBE_ID is the file's own. */
 static __always_inline void lose(enum loss why)
 {
-	__sync_fetch_and_add(&control.lost[PROBE_ID][why], 1);
+	lose_for(PROBE_ID, why);
 }
 
-/* Whether this probe is switched on, and since when: see struct tune. */
+/* Whether a probe is switched on, and since when: see struct tune. */
+static __always_inline __u32 enabled_of(enum probe_id probe)
+{
+	return *(volatile __u32 *)&control.tune[probe].enabled;
+}
+
 static __always_inline __u32 enabled_now(void)
 {
-	return *(volatile __u32 *)&control.tune[PROBE_ID].enabled;
+	return enabled_of(PROBE_ID);
 }
 
 /*
@@ -95,10 +106,13 @@ __noinline int run_timed(__u32 prog, __u64 began)
 }
 
 /* The body of a program: counted, timed, and left out when the probe is off. */
-#define RUN(prog, call)                                    \
+#define RUN(prog, call) RUN_IF(enabled_now(), prog, call)
+
+/* The same for a program of several probes: left out when none is on. */
+#define RUN_IF(on, prog, call)                             \
 	({                                                 \
 		__u64 began_ = run_begin(PROGRAM_##prog);  \
-		int ret_ = enabled_now() ? (call) : 0;     \
+		int ret_ = (on) ? (call) : 0;              \
 		if (began_)                                \
 			run_timed(PROGRAM_##prog, began_); \
 		ret_;                                      \

@@ -320,6 +320,7 @@ struct params {
 	__u32 culprit_shards; /* rows of a slot in `culprits`: one, or one per CPU */
 	__u32 victim_form;    /* enum victim_form */
 	__u32 rqf[RQF_COUNT]; /* masks of struct request.rq_flags */
+	__u32 dns;	      /* the dns probe was asked for */
 };
 
 #define CACHE_SIZE 64 /* power of two */
@@ -382,6 +383,28 @@ struct cpu_state {
 		__u32 gen; /* control.free_gen when slot is the overflow slot */
 	} cache[CACHE_SIZE];
 } __attribute__((aligned(8)));
+
+/* A DNS query that waits for its answer. */
+struct dns_key {
+	__u32 netns;
+	__u32 server;	/* the last four bytes of its address */
+	__u16 port;	/* the client's */
+	__u16 id;	/* the query's */
+	__u32 question; /* the first four bytes of the name, in small letters */
+};
+struct dns_query {
+	__u64 since;   /* ns; 0: over, about to be removed */
+	__u64 owner;   /* cgroup id, or DNS_KERNEL */
+	__u32 gen;     /* tune.enabled when it was noted */
+	__u32 ifindex; /* the device that it was seen on first */
+};
+#define DNS_KERNEL (~0ULL)
+
+/* Shared by the programs of two probes, in a map of its own. */
+struct dns_state {
+	__u32 waiting; /* entries of dns_queries: 0 is why a packet costs next to
+			  nothing */
+};
 
 /* The latest cgroups made: a ring that names what is gone before the agent looks. */
 #define NAME_RING    512

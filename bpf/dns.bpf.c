@@ -1,10 +1,177 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* In the making. */
+/*
+ * DNS lookups over UDP: from the query at net_dev_queue to its answer at
+ * netif_receive_skb, the only place where every kernel shows a received payload.
+ *
+ * Hooks: each packet that is received, which passes in a few ns while no query waits,
+ * and each that is sent (dns.bpf.h), by our own program only when tcp's is not
+ * attached; and a walk over the waiting queries at every export, for those that never
+ * get an answer.
+ */
 #define PROBE_ID PROBE_DNS
-#include "cell.bpf.h"
+#include "dns.bpf.h"
 
+#define NEXT_FRAGMENT 44 /* IPv6: a fragment header follows */
+
+/*
+ * The UDP header of a received packet: how far from its IP header; 0: none. Of a
+ * fragmented answer the first part tells.
+ */
+static __always_inline __u32 find_udp(struct sk_buff *skb, __u32 *server)
+{
+	__u8 ip[IP_SEEN + 8] __attribute__((aligned(8)));
+	bool v6 = skb->protocol == IPV6;
+
+	if (!v6 && skb->protocol != IPV4)
+		return 0;
+	if (skb->len - skb->data_len < (v6 ? IP_SEEN : 20) ||
+	    bpf_probe_read_kernel(ip, v6 ? IP_SEEN + 8 : 20, skb->data))
+		goto unreadable;
+	if (!v6) {
+		*server = *(__u32 *)&ip[12];
+		if (ip[9] != PROTO_UDP || (ip[6] & 0x1f) || ip[7])
+			return 0;
+		return (ip[0] & 15) * 4;
+	}
+	*server = *(__u32 *)&ip[20];
+	if (ip[6] == PROTO_UDP)
+		return IP_SEEN;
+	if (ip[6] == NEXT_FRAGMENT && ip[40] == PROTO_UDP && !ip[42] &&
+	    !(ip[43] & 0xf8))
+		return IP_SEEN + 8;
+	return 0;
+unreadable:
+	lose(LOSS_UNREADABLE);
+	return 0;
+}
+
+static __always_inline enum dns_result result_of(__u8 code)
+{
+	switch (code & 15) {
+	case 0:
+		return DNS_OK;
+	case 2:
+		return DNS_SERVFAIL;
+	case 3:
+		return DNS_NXDOMAIN;
+	case 5:
+		return DNS_REFUSED;
+	default:
+		return DNS_OTHER;
+	}
+}
+
+/* An answer's waiting query is over: counted, unless it is of another time. */
+static __noinline int dns_end(struct dns_key *key, __u8 code)
+{
+	struct dns_query *q = bpf_map_lookup_elem(&dns_queries, key);
+	__u64 since, owner;
+	__u32 gen;
+
+	if (!q)
+		return 0;
+	since = q->since;
+	owner = q->owner;
+	gen = q->gen;
+	if (!dns_claim(q, since, 0))
+		return 0;
+	dns_drop(key);
+	if (gen == enabled_now())
+		dns_count(owner, result_of(code), bpf_ktime_get_ns() - since);
+	return 0;
+}
+
+static __noinline int look_in(struct sk_buff *skb)
+{
+	struct dns_key key = {};
+	struct dns_packet p;
+	__u32 at = find_udp(skb, &key.server);
+
+	if (!at)
+		return 0;
+	if (bpf_probe_read_kernel(&p, sizeof(p), skb->data + at))
+		goto unreadable;
+	if (p.source != DNS_PORT)
+		return 0;
+	/* in fragments of memory, or an answer that does not repeat the question */
+	if (skb->len - skb->data_len < at + sizeof(p) || !p.questions)
+		goto unreadable;
+	if (!(p.flags & FLAG_ANSWER))
+		return 0;
+	key.netns = skb->dev->nd_net.net->ns.inum;
+	key.port = p.dest;
+	key.id = p.id;
+	key.question = p.name | 0x20202020;
+	return dns_end(&key, p.code);
+unreadable:
+	lose(LOSS_UNREADABLE);
+	return 0;
+}
+
+static __always_inline int on_packet_in(unsigned long long *ctx)
+{
+	if (!*(volatile __u32 *)&dns.waiting)
+		return 0;
+	return look_in((void *)ctx[0]);
+}
+
+/* skb->data is the IP header here. */
 SEC("tp_btf/netif_receive_skb")
 int dns_packet_in(unsigned long long *ctx)
 {
-	return RUN(dns_packet_in, 0);
+	return RUN(dns_packet_in, on_packet_in(ctx));
+}
+
+static __always_inline int on_packet_out(unsigned long long *ctx)
+{
+	struct sk_buff *skb = (void *)ctx[0];
+	struct sock *sk = skb->sk;
+
+	return sk ? dns_out(skb, sk) : 0;
+}
+
+/* Only loaded where tcp's program, which does the same, is not: agent/probes.c. */
+SEC("tp_btf/net_dev_queue")
+int dns_packet_out(unsigned long long *ctx)
+{
+	return RUN(dns_packet_out, on_packet_out(ctx));
+}
+
+struct walk {
+	__u64 now;
+	__u32 gen;
+};
+
+/* One waiting query: still young, or out of time, or of an earlier time. */
+static long dns_check(void *map, struct dns_key *key, struct dns_query *q,
+		      struct walk *w)
+{
+	__u64 since = q->since, owner = q->owner;
+	__s64 age = w->now - since;
+	struct cpu_state *cpu = cpu_get();
+	bool current = q->gen == w->gen;
+
+	if (!cpu)
+		return 0;
+	if (since && current && age < (__s64)control.tune[PROBE_ID].timeout_ns) {
+		inflight_note(dns_slot(cpu, owner), INFLIGHT_DNS, age);
+		return 0;
+	}
+	if (dns_claim(q, since, 0) && current)
+		dns_count(owner, DNS_TIMEOUT, age);
+	dns_drop(key);
+	return 0;
+}
+
+/* Once, at the first task: an iterator is how the agent runs something. */
+SEC("iter/task")
+int dns_timeout_walk(struct bpf_iter__task *ctx)
+{
+	struct walk w = { .gen = enabled_now() };
+
+	if (ctx->meta->seq_num)
+		return 0;
+	w.now = bpf_ktime_get_ns();
+	bpf_for_each_map_elem(&dns_queries, dns_check, &w, 0);
+	return 0;
 }

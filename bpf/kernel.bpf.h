@@ -143,6 +143,7 @@ struct socket;
 struct sock_common {
 	volatile unsigned char skc_state;
 	unsigned short skc_num;
+	__u16 skc_dport; /* network order */
 	unsigned long skc_flags;
 	possible_net_t skc_net;
 };
@@ -162,6 +163,7 @@ struct sock {
 		int counter;
 	} sk_drops;
 	struct socket *sk_socket; /* NULL while it waits to be accepted */
+	unsigned long sk_kern_sock : 1;
 	struct sock_cgroup_data sk_cgrp_data;
 };
 
@@ -196,11 +198,20 @@ struct tcp_skb_cb {
 			 */
 };
 
+struct net_device {
+	int ifindex;
+	possible_net_t nd_net;
+};
+
 struct sk_buff {
+	struct net_device *dev;
 	struct sock *sk;
 	char cb[48];
 	unsigned int len;
+	unsigned int data_len; /* of it in fragments, out of our reach */
+	__u16 protocol;	       /* network order */
 	__u16 transport_header;
+	__u16 network_header;
 	unsigned char *head;
 	unsigned char *data;
 	unsigned int truesize;

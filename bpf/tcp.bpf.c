@@ -21,6 +21,7 @@
 #define PROBE_ID PROBE_TCP
 #include "tcp.bpf.h"
 #include "tcp_walk.bpf.h"
+#include "dns.bpf.h"
 
 /* SYN_SENT, always in the context of the task that connects. */
 static __noinline int connect_begin(struct sock *sk)
@@ -434,10 +435,12 @@ static __always_inline int on_packet(unsigned long long *ctx)
 	if (skb->truesize == ACK_ONLY)
 		return 0;
 	sk = skb->sk;
-	if (!sk || !(CARRIES_DATA & 1 << (sk->__sk_common.skc_state & 15)) ||
-	    sk->sk_protocol != PROTO_TCP)
+	if (!sk)
 		return 0;
-	c = conn_seen(sk);
+	if (!(CARRIES_DATA & 1 << (sk->__sk_common.skc_state & 15)) ||
+	    sk->sk_protocol != PROTO_TCP)
+		return dns_on() ? dns_out(skb, sk) : 0;
+	c = enabled_now() ? conn_seen(sk) : NULL;
 	if (!c)
 		return 0;
 	if (bpf_probe_read_kernel(header, sizeof(header),
@@ -460,5 +463,5 @@ static __always_inline int on_packet(unsigned long long *ctx)
 SEC("tp_btf/net_dev_queue")
 int tcp_packet_out(unsigned long long *ctx)
 {
-	return RUN(tcp_packet_out, on_packet(ctx));
+	return RUN_IF(enabled_now() || dns_on(), tcp_packet_out, on_packet(ctx));
 }

@@ -62,7 +62,7 @@ static void the_plan_fits_the_budget(void **state)
 		assert_int_equal(p.counts & (p.counts - 1), 0);
 		/* the parts are all of it */
 		assert_int_equal(p.slot_bytes + p.hist_bytes + p.count_bytes +
-				     p.open_bytes + p.fixed_bytes,
+				     p.open_bytes + p.query_bytes + p.fixed_bytes,
 				 p.total);
 	}
 }
