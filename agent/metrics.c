@@ -353,9 +353,11 @@ const struct metric_row metric_rows[] = {
 	    .source_text = "net_dev_queue and netif_receive_skb; error.type is absent "
 			   "when the answer's response code is NOERROR.",
 	    .blind_text =
-		"DNS over TCP, TLS or HTTPS, other ports, fragments. A query "
-		"without an answer counts as `timeout` after 5 s, at the next "
-		"export.",
+		"DNS over TCP, TLS or HTTPS, other ports; a truncated answer counts "
+		"as what it says. A query without an answer in 5 s counts as "
+		"`timeout` at the next export, with its age then; so does one whose "
+		"answer does not repeat the question or is not in the packet's "
+		"linear part (`assay.lost`: unreadable).",
 	},
 	{
 	    .metric = { "assay.dns.lookup.retries", "{query}",
@@ -367,7 +369,8 @@ const struct metric_row metric_rows[] = {
 	    .lane_count = 1,
 	    .signal_name = "errors",
 	    .source_text = "net_dev_queue: a query whose key is waiting already.",
-	    .blind_text = "A resolver that uses another port or id for its next try.",
+	    .blind_text = "A resolver that uses another port or id for its next "
+			  "try, or sends it by another device.",
 	},
 	{
 	    .metric = { "assay.block.operation.duration", "s",

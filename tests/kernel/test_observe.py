@@ -29,7 +29,7 @@ ALLOWED = {
     108: "sk_storage_delete", 113: "probe_read_kernel", 115: "probe_read_kernel_str",
     118: "jiffies64", 127: "seq_write", 137: "skc_to_tcp_sock",
     156: "task_storage_get", 157: "task_storage_delete", 158: "get_current_task_btf",
-    162: "sock_from_file", 175: "task_pt_regs", 181: "loop",
+    162: "sock_from_file", 164: "for_each_map_elem", 175: "task_pt_regs", 181: "loop",
     195: "map_lookup_percpu_elem",
 }
 

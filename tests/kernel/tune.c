@@ -35,7 +35,8 @@ static int control_of(const char *pid, const char *fd)
 
 	snprintf(path, sizeof(path), "/proc/%s/fdinfo/%s", pid, fd);
 	f = fopen(path, "r");
-	while (f && fgets(line, sizeof(line), f) && sscanf(line, "map_id: %u", &id) != 1)
+	while (f && fgets(line, sizeof(line), f) &&
+	       sscanf(line, "map_id: %u", &id) != 1)
 		;
 	if (f)
 		fclose(f);
@@ -89,7 +90,8 @@ int main(int argc, char **argv)
 	map = find_control(argv[1]);
 	if (map < 0)
 		return die("no control block");
-	control = mmap(NULL, sizeof(*control), PROT_READ | PROT_WRITE, MAP_SHARED, map, 0);
+	control =
+	    mmap(NULL, sizeof(*control), PROT_READ | PROT_WRITE, MAP_SHARED, map, 0);
 	if (control == MAP_FAILED)
 		return die("mmap");
 	tune = &control->tune[probe_of(argv[2])];

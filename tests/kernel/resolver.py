@@ -3,8 +3,8 @@
 """Both ends of known DNS lookups: a resolver that does what the names tell it, and
 a client that sends exactly the packets it is told to.
 
-    dnsload.py server ADDRESS...
-    dnsload.py client
+    resolver.py server ADDRESS...
+    resolver.py client
 
 A name is ACTION-MS-ANYTHING.test: the action is a key of CODES or "drop", "big" (an
 answer of 3000 bytes), "header" (no question in the answer); MS is the delay. Another
@@ -12,7 +12,7 @@ name is answered at once: 127.0.0.1 or ::1. Each request is a line of JSON on st
 and so is the answer to it on stdout.
 
 The server's "log" is a list of [action, address, port, id, name, seconds from the
-arrival to the answer or null]. The client's "ask" is a list of [at, socket, id, name,
+arrival to the answer or null, when it arrived by the monotonic clock]. The client's "ask" is a list of [at, socket, id, name,
 type]: when to send in seconds, from which of its sockets, and what. It answers with
 [code or null, seconds or null] for each query, those sent again taken together.
 """
@@ -85,7 +85,7 @@ class Server:
         elif rest:
             delay = int(rest.split("-")[0]) / 1000
         entry = [action, peer[0], peer[1], struct.unpack_from("!H", packet)[0], name,
-                 None]
+                 None, now]
         self.log.append(entry)
         if action != "drop":
             heapq.heappush(self.due, (now + delay, len(self.log), s, peer, packet,
