@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rows about the agent itself: memory, CPU time and bytes an export.
+"""The rows about the agent itself: memory, CPU time and bytes an export, and what the
+walks at an export take when there are many threads and descriptors.
 
 The node is given known work: GROUPS cgroups, each with a small busy shell, so
 that the figures can be compared between runs. The receiver is a sink here that
@@ -14,11 +15,13 @@ import subprocess
 import threading
 import time
 
-from compare import quartiles
+from figures import quartiles
+from groups import Cgroups
 from sides import Assay
-from tools import Unavailable, note, wait_for
+from tools import ASSAY, WORK, KernelTime, Unavailable, note, run, strangers, wait_for
 
 GROUPS = 10
+THREADS, DESCRIPTORS = 2000, 5000
 INTERVAL_S = 1
 SHELL = "while :; do read a < /proc/self/stat; sleep 0.1; done"
 
@@ -54,27 +57,16 @@ class Sink(http.server.ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}/v1/metrics"
 
 
-def cgroup_root():
-    with open("/proc/self/mountinfo") as f:
-        for line in f:
-            if " - cgroup2 " in line:
-                return line.split()[4]
-    raise Unavailable("no cgroup v2 tree is mounted")
-
-
-class Groups:
-    """Cgroups of our own with a little work in each."""
+class Shells:
+    """A small busy shell in each of some cgroups of our own."""
 
     def __init__(self):
-        self.dirs = []
+        self.cgroups = Cgroups(GROUPS)
         self.processes = []
 
     def __enter__(self):
-        root = cgroup_root()
-        for i in range(GROUPS):
-            path = f"{root}/assay-bench-{os.getpid()}-{i}"
-            os.mkdir(path)
-            self.dirs.append(path)
+        self.cgroups.make()
+        for path in self.cgroups.paths:
             self.processes.append(subprocess.Popen(
                 ["sh", "-c", f"echo $$ > {path}/cgroup.procs; {SHELL}"],
                 start_new_session=True))
@@ -84,15 +76,22 @@ class Groups:
         for process in self.processes:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        for path in self.dirs:
-            wait_for(lambda path=path: self.remove(path), 5, f"{path} to be empty")
+        self.cgroups.remove()
 
-    def remove(self, path):
-        try:
-            os.rmdir(path)
-        except OSError:
-            return False
-        return True
+
+class Held:
+    """A process that has many threads, all blocked, and descriptors."""
+
+    def __enter__(self):
+        self.process = subprocess.Popen([WORK, "hold", str(THREADS), str(DESCRIPTORS)],
+                                        text=True, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE)
+        if self.process.stdout.readline() != "ready\n":
+            raise Unavailable(f"no {THREADS} threads with {DESCRIPTORS} descriptors")
+        return self
+
+    def __exit__(self, *_):
+        self.process.communicate()
 
 
 def cpu_ns(pid):
@@ -129,49 +128,127 @@ def plain(name, unit, values, target=None, **more):
             **more}
 
 
-def skipped(reason):
-    return [{"name": name, "unit": unit, "skipped": reason}
-            for name, unit in (("agent.rss_mib", "MiB"),
-                               ("agent.cpu_ms_per_interval", "ms"),
-                               ("export.bytes_gzip", "B"))]
+PARTS = {"exporting": {"agent.rss_mib", "agent.cpu_ms_per_interval",
+                       "export.bytes_gzip", "inflight.walk"},
+         "memory": {"memory.plan_mib", "memory.thread_bytes"}}
+ROWS = {"agent.rss_mib": "MiB", "agent.cpu_ms_per_interval": "ms",
+        "export.bytes_gzip": "B", "inflight.walk": "ms", "memory.plan_mib": "MiB",
+        "memory.thread_bytes": "B"}
 
 
-def watch(agent, sink, exports):
-    """CPU time of each interval from the third export on, and the memory then."""
-    wait_for(lambda: len(sink.bodies) >= 3, 30, "three exports")
-    memory = rss_kib(agent.pid)
+def intervals(agent, sink, exports):
+    """CPU time of the agent in each of the next intervals, in ms."""
     times = []
     for _ in range(exports):
         seen, before = len(sink.bodies), cpu_ns(agent.pid)
         wait_for(lambda: len(sink.bodies) > seen, 15, "an export")
         time.sleep(0.2)  # what is left to do after the answer belongs to this interval
         times.append((cpu_ns(agent.pid) - before) / 1e6)
-    return memory, times
+    return times
 
 
-def measure(exports):
-    """The three rows."""
+def walks_ms(agent, sink, exports):
+    """ms a interval that the walks' own programs take, by the kernel's statistics."""
+    with KernelTime([agent.pid]) as kernel:
+        seen = len(sink.bodies)
+        wait_for(lambda: len(sink.bodies) >= seen + exports, 15 + exports, "exports")
+    return {name: round(ns / exports / 1e6, 3)
+            for (_, name), (_, ns) in kernel.programs.items() if name.endswith("_walk")}
+
+
+def watch(agent, sink, exports):
+    """What is to be known of an agent: from the third export on, then with many
+    threads and descriptors on the machine."""
+    wait_for(lambda: len(sink.bodies) >= 3, 30, "three exports")
+    seen = {"memory": rss_kib(agent.pid), "times": intervals(agent, sink, exports)}
+    # The first have few workloads.
+    seen["bodies"] = sink.bodies[2:]
+    with Held():
+        seen["held"] = intervals(agent, sink, exports + 1)[1:]
+        seen["walks"] = walks_ms(agent, sink, 3)
+    return seen
+
+
+def rows_of(seen, encodings):
+    rss, cells, all_kib = seen["memory"]
+    what = f"{GROUPS} busy cgroups, interval {INTERVAL_S} s"
+    idle = statistics.median(seen["times"])
+    return [plain("agent.rss_mib", "MiB", [rss / 1024], 16,
+                  cells_mib=round(cells / 1024, 2), vmrss_mib=round(all_kib / 1024, 2),
+                  load=what),
+            plain("agent.cpu_ms_per_interval", "ms", seen["times"], load=what),
+            plain("export.bytes_gzip", "B", seen["bodies"], load=what,
+                  encoding=sorted(map(str, encodings))),
+            plain("inflight.walk", "ms", [ms - idle for ms in seen["held"]],
+                  load=f"{what}; {THREADS} threads and {DESCRIPTORS} descriptors more",
+                  programs_ms=seen["walks"])]
+
+
+def exporting(exports):
+    """The rows of a running agent that exports."""
     sink = Sink()
     agent = Assay(options=["--export", sink.url(),
                            "--export-interval", f"{INTERVAL_S}s"])
     note("agent: exports to a sink")
     try:
-        with Groups():
+        with Shells():
             agent.start()
             try:
-                (rss, cells, all_kib), times = watch(agent, sink, exports)
+                return rows_of(watch(agent, sink, exports), sink.encodings)
             finally:
                 agent.stop()
-    except Unavailable as e:
-        return skipped(str(e))
     finally:
         sink.shutdown()
-    # The first have few workloads, the last is of a short interval.
-    bodies = sink.bodies[2:-1]
-    what = f"{GROUPS} busy cgroups, interval {INTERVAL_S} s"
-    return [plain("agent.rss_mib", "MiB", [rss / 1024], 16,
-                  cells_mib=round(cells / 1024, 2), vmrss_mib=round(all_kib / 1024, 2),
-                  load=what),
-            plain("agent.cpu_ms_per_interval", "ms", times, load=what),
-            plain("export.bytes_gzip", "B", bodies, load=what,
-                  encoding=sorted(map(str, sink.encodings)))]
+
+
+def unreclaimable():
+    """Bytes of the kernel's slabs that cannot be reclaimed."""
+    with open("/proc/meminfo") as f:
+        return int(re.search(r"^SUnreclaim:\s+(\d+)", f.read(), re.M).group(1)) * 1024
+
+
+def agent_slab():
+    """How many bytes of slabs a running agent holds now."""
+    agent = Assay()
+    agent.start()
+    try:
+        time.sleep(0.5)
+        holding = unreclaimable()
+    finally:
+        agent.stop()
+    strangers(["sched_switch"])  # waits until the kernel has freed it all
+    return holding - unreclaimable()
+
+
+def memory(rounds):
+    """The plan, and what the kernel takes for each thread."""
+    note("agent: memory of threads")
+    text = run([ASSAY, "doctor", "--export", "none"], ok=(0, 1))
+    plan = re.search(r"memory: ([0-9.]+) MiB of.* (\d+) bytes per thread", text)
+    if not plan:
+        raise Unavailable("assay doctor prints no plan of the memory")
+    bytes_each = []
+    for _ in range(rounds):
+        without = agent_slab()
+        with Held():
+            bytes_each.append((agent_slab() - without) / THREADS)
+    return [plain("memory.plan_mib", "MiB", [float(plan.group(1))]),
+            plain("memory.thread_bytes", "B", bytes_each,
+                  planned=int(plan.group(2)), load=f"{THREADS} threads")]
+
+
+def measure(chosen, quick):
+    """The rows that were asked for."""
+    rows, reasons = [], []
+    for part, count in ((exporting, 3 if quick else 10), (memory, 1 if quick else 3)):
+        if not (chosen & PARTS[part.__name__]):
+            continue
+        try:
+            rows += part(count)
+        except Unavailable as e:
+            reasons.append(str(e))
+    rows = [row for row in rows if row["name"] in chosen]
+    missing = [name for name in ROWS
+               if name in chosen and name not in [row["name"] for row in rows]]
+    return rows + [{"name": name, "unit": ROWS[name], "skipped": "; ".join(reasons)}
+                   for name in missing]

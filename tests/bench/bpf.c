@@ -3,10 +3,11 @@
  * The bench's hands in the kernel, one word each:
  *
  *   bpf attach OBJECT HOOK...  empty programs on these tp_btf hooks until stdin closes
- *   bpf hooks [PID...]         the tp_btf hooks of the programs that these processes
- *                              hold, or of all programs on the machine
- *   bpf stats PID...           run counts and times of the programs of these processes
- *                              from now until a line comes on stdin
+ *   bpf hooks [PID...]         HOOK ID NAME of the tp_btf programs that these processes
+ *                              hold, or of all on the machine
+ *   bpf stats PID...           HOOK NAME RUNS NS of the programs of these processes,
+ *                              from now until a line comes on stdin; HOOK is - for
+ *                              what is not on tp_btf
  */
 #include <dirent.h>
 #include <errno.h>
@@ -179,12 +180,22 @@ static int cmd_attach(char **argv, int argc)
 	return err;
 }
 
+/* The tp_btf hook of a program, or - when it is on none. */
+static const char *hook_of(const struct btf *btf, const struct bpf_prog_info *info)
+{
+	const struct btf_type *type = btf__type_by_id(btf, info->attach_btf_id);
+	const char *name = type ? btf__name_by_offset(btf, type->name_off) : "";
+
+	if (strncmp(name, HOOK_PREFIX, strlen(HOOK_PREFIX)))
+		return "-";
+	return name + strlen(HOOK_PREFIX);
+}
+
 static int cmd_hooks(char **argv, int argc)
 {
 	struct progs progs = { 0 };
 	struct bpf_prog_info info;
 	struct btf *btf;
-	const char *name;
 	int i, err = 0;
 
 	btf = btf__load_vmlinux_btf();
@@ -195,13 +206,9 @@ static int cmd_hooks(char **argv, int argc)
 	for (i = 0; !err && i < argc; i++)
 		err = find_progs(&progs, argv[i]);
 	for (i = 0; !err && i < progs.count; i++) {
-		const struct btf_type *type;
-
 		err = read_info(progs.all[i].fd, &info);
-		type = err ? NULL : btf__type_by_id(btf, info.attach_btf_id);
-		name = type ? btf__name_by_offset(btf, type->name_off) : "";
-		if (!strncmp(name, HOOK_PREFIX, strlen(HOOK_PREFIX)))
-			puts(name + strlen(HOOK_PREFIX));
+		if (!err && strcmp(hook_of(btf, &info), "-"))
+			printf("%s %u %s\n", hook_of(btf, &info), info.id, info.name);
 	}
 	btf__free(btf);
 	return err;
@@ -211,8 +218,12 @@ static int cmd_stats(char **argv, int argc)
 {
 	struct progs progs = { 0 };
 	struct bpf_prog_info info;
+	struct btf *btf;
 	int i, stats, err = 0;
 
+	btf = btf__load_vmlinux_btf();
+	if (!btf)
+		return -errno;
 	for (i = 0; !err && i < argc; i++)
 		err = find_progs(&progs, argv[i]);
 	if (err)
@@ -232,7 +243,7 @@ static int cmd_stats(char **argv, int argc)
 	for (i = 0; i < progs.count; i++) {
 		if (read_info(progs.all[i].fd, &info))
 			return -errno;
-		printf("%s %llu %llu\n", info.name,
+		printf("%s %s %llu %llu\n", hook_of(btf, &info), info.name,
 		       (unsigned long long)(info.run_cnt - progs.all[i].runs),
 		       (unsigned long long)(info.run_time_ns - progs.all[i].ns));
 	}

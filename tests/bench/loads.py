@@ -7,7 +7,8 @@ import shutil
 import signal
 import subprocess
 
-from tools import OUT, READS, Unavailable, loaded, run, wait_for
+from groups import Cgroups
+from tools import OUT, WORK, Unavailable, loaded, run, wait_for
 
 PORT = 8089  # in a network namespace of our own
 
@@ -17,6 +18,7 @@ class Counted:
 
     runs = None  # as many a round as usual
     events_per_op = 1
+    ops_max = 1 << 40  # of one run
     ns_per_op = None
 
     def start(self):
@@ -25,7 +27,7 @@ class Counted:
             self.run(0.2)
 
     def run(self, seconds):
-        ops = max(1000, int(seconds * 1e9 / self.ns_per_op))
+        ops = min(max(1000, int(seconds * 1e9 / self.ns_per_op)), self.ops_max)
         ns = self.operate(ops)
         if self.ns_per_op == 1000.0:
             self.ns_per_op = ns / ops
@@ -70,11 +72,104 @@ class Getppid(Perf):
         super().__init__("syscall", "basic")
 
 
-class Reads(Counted):
-    """Reads of one byte from a file in tmpfs."""
+class Work(Counted):
+    """A load of work.c; inside: the words before its command."""
+
+    inside = []
+
+    def __init__(self, name, *words):
+        self.name, self.words = name, words
 
     def operate(self, ops):
-        return int(run(loaded([READS, ops])))
+        text = run(self.inside + loaded([WORK, self.name, ops, *self.words]))
+        return int(text)
+
+
+class Reads(Work):
+    """Reads of one byte from a file in tmpfs."""
+
+    def __init__(self):
+        super().__init__("reads")
+
+
+class Ring(Work):
+    """A token that goes round the processes of many cgroups, who touch memory: a
+    switch a step, and nothing is in the caches that was not used lately."""
+
+    GROUPS, KIB = 128, 32
+
+    def __init__(self):
+        self.cgroups = Cgroups(self.GROUPS)
+        super().__init__("ring", self.GROUPS, self.KIB, self.cgroups.directory)
+
+    def start(self):
+        self.cgroups.make()
+        super().start()
+
+    def stop(self):
+        self.cgroups.remove()
+
+
+OWN_NETWORK = ["unshare", "-n", "sh", "-c", 'ip link set lo up; exec "$@"', "sh"]
+
+
+class Connections(Work):
+    """Short connections in a new network namespace: a connection is an event, with
+    both its ends on this machine. As many a run as there are ports for."""
+
+    inside = OWN_NETWORK
+    ops_max = 20000
+
+    def __init__(self):
+        super().__init__("connections")
+
+
+class Datagrams(Work):
+    """UDP over loopback in a new network namespace: a packet sent and received."""
+
+    inside = OWN_NETWORK
+
+    def __init__(self):
+        super().__init__("datagrams")
+
+
+class Blocks(Work):
+    """Reads of 4 KiB past the page cache from a loop device over a file in memory."""
+
+    FILE = f"/dev/shm/assay-bench-{os.getpid()}"
+    SIZE = 16 << 20
+
+    def __init__(self):
+        if not os.path.exists("/dev/loop-control"):
+            raise Unavailable("no loop devices")
+        super().__init__("direct")
+        self.device = None
+
+    def start(self):
+        try:
+            with open(self.FILE, "wb") as f:
+                f.write(bytes(self.SIZE))
+            self.device = run(["losetup", "-f", "--show", "-r", self.FILE]).strip()
+        except BaseException:
+            self.stop()
+            raise
+        self.words = [self.device]
+        super().start()
+
+    def requests(self):
+        with open(f"/sys/block/{os.path.basename(self.device)}/stat") as f:
+            return int(f.read().split()[0])
+
+    def run(self, seconds):
+        before = self.requests()
+        _, ns = super().run(seconds)
+        return self.requests() - before, ns
+
+    def stop(self):
+        if self.device:
+            run(["losetup", "-d", self.device])
+        if os.path.exists(self.FILE):
+            os.unlink(self.FILE)
 
 
 NGINX_CONF = """
@@ -92,7 +187,9 @@ http {{
 }}
 """
 WRK_DONE = """
-function done(summary) io.write("took ", summary.duration, "\\n") end
+function done(summary) 
+    io.write("took ", summary.duration, " for ", summary.requests, "\\n")
+end
 """
 
 
@@ -146,12 +243,64 @@ class Http:
                "-s", f"{self.dir}/done.lua", f"http://127.0.0.1:{PORT}/"]
         inside = ["nsenter", "-n", "-t", str(self.server.pid)]
         text = run(inside + loaded(wrk))
-        took = re.search(r"took ([0-9.]+)", text)
+        took = re.search(r"took ([0-9.]+) for ([0-9]+)", text)
         if not took or "Non-2xx" in text or "Socket errors" in text:
             raise Unavailable(f"wrk: {text.strip()[-200:]}")
+        self.requests = int(took.group(2))
         return self.segments() - before, float(took.group(1)) * 1000
 
     def stop(self):
         if self.server and self.server.poll() is None:
             self.server.send_signal(signal.SIGTERM)
+            self.server.wait(10)
+
+
+class Requests(Http):
+    """The same, an event being a request and its answer."""
+
+    def run(self, seconds):
+        _, ns = super().run(seconds)
+        return self.requests, ns
+
+
+class Keys(Counted):
+    """redis-benchmark on redis-server over loopback: a GET is an event."""
+
+    PORT = 6390  # in a network namespace of our own
+
+    def __init__(self):
+        for program in ("redis-server", "redis-benchmark"):
+            if not shutil.which(program):
+                raise Unavailable(f"{program} is not installed")
+        self.server = None
+
+    def start(self):
+        self.server = subprocess.Popen(
+            OWN_NETWORK + loaded(["redis-server", "--port", self.PORT, "--save", "",
+                                  "--appendonly", "no", "--daemonize", "no",
+                                  "--dir", OUT]),
+            stdout=subprocess.DEVNULL)
+        wait_for(self.answers, 10, "redis-server to answer")
+        super().start()
+
+    def there(self, argv):
+        return ["nsenter", "-n", "-t", str(self.server.pid)] + loaded(argv)
+
+    def answers(self):
+        if self.server.poll() is not None:
+            raise Unavailable(f"redis-server: exit status {self.server.returncode}")
+        ping = self.there(["redis-cli", "-p", self.PORT, "ping"])
+        return subprocess.run(ping, capture_output=True, check=False).stdout == b"PONG\n"
+
+    def operate(self, ops):
+        text = run(self.there(["redis-benchmark", "-p", self.PORT, "-n", ops, "-c", "8",
+                               "-t", "get", "--csv"]))
+        rate = re.search(r'^"GET","([0-9.]+)"', text, re.M)
+        if not rate:
+            raise Unavailable(f"redis-benchmark: {text.strip()[-200:]}")
+        return ops * 1e9 / float(rate.group(1))
+
+    def stop(self):
+        if self.server and self.server.poll() is None:
+            run(self.there(["redis-cli", "-p", self.PORT, "shutdown", "nosave"]))
             self.server.wait(10)

@@ -1,18 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is compared: nothing, empty programs, assay and the peer.
+"""What is compared: nothing, empty programs, assay. The peers are in peers.py.
 
 Each side is attached anew in each round. check() says, after the side is gone,
 whether what it printed shows that it counted the load."""
 
 import os
-import pty
-import re
-import select
-import signal
 import shutil
+import signal
 import subprocess
 import tempfile
-import time
 
 from tools import ASSAY, BPF, EMPTY, TOOL_CPU, Unavailable, hooks_of, pinned, wait_for
 
@@ -20,7 +16,7 @@ from tools import ASSAY, BPF, EMPTY, TOOL_CPU, Unavailable, hooks_of, pinned, wa
 class Nothing:
     """The load alone."""
 
-    pid = None
+    pids = ()  # whose programs the kernel's statistics are asked about
 
     def start(self):
         pass
@@ -44,7 +40,7 @@ class Empty(Nothing):
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         if self.process.stdout.readline() != "ready\n":
             raise Unavailable(f"no empty programs on {' '.join(self.hooks)}")
-        self.pid = self.process.pid
+        self.pids = [self.process.pid]
 
     def stop(self):
         self.process.communicate("\n")
@@ -74,8 +70,9 @@ class Assay(Nothing):
             self.process = subprocess.Popen(pinned(TOOL_CPU, argv), stderr=log,
                                             stdout=subprocess.DEVNULL, env=env)
         self.pid = self.process.pid
+        self.pids = [self.pid]
         try:
-            wait_for(self.ready, 15, "the agent to be ready")
+            wait_for(self.ready, 30, "the agent to be ready")
         except Unavailable:
             self.process.kill()
             self.process.wait()
@@ -102,118 +99,3 @@ class Assay(Nothing):
         shutil.rmtree(self.dir, ignore_errors=True)
         if status:
             raise Unavailable(f"assay agent: exit status {status}: {said[-200:]}")
-
-
-# tracefs is not mounted everywhere: the peer gets one in a mount namespace of its own.
-WITH_TRACEFS = ["unshare", "-m", "sh", "-c",
-                'test -e /sys/kernel/tracing/events || '
-                'mount -t tracefs tracefs /sys/kernel/tracing; exec "$@"', "sh"]
-
-
-class Peer(Nothing):
-    """A tool that prints its counts when it is interrupted.
-
-    It gets a terminal, as it would not flush its first line into a pipe."""
-
-    attached = re.compile("Tracing")
-    settle = 0.1
-
-    def __init__(self, *argv):
-        self.argv = argv
-        self.text = ""
-        if not shutil.which(argv[0]):
-            raise Unavailable(f"{argv[0]} is not installed")
-
-    def start(self):
-        self.text = ""
-        self.terminal, theirs = pty.openpty()
-        self.process = subprocess.Popen(
-            WITH_TRACEFS + pinned(TOOL_CPU, self.argv), stdin=theirs, stdout=theirs,
-            stderr=theirs, start_new_session=True)
-        os.close(theirs)
-        self.pid = self.process.pid
-        try:
-            wait_for(self.ready, 15, f"{self.argv[0]} to attach")
-        except Unavailable:
-            self.process.kill()
-            self.process.wait()
-            os.close(self.terminal)
-            raise
-        time.sleep(self.settle)
-
-    def listen(self, seconds):
-        """Takes in what it wrote within that time; False at its end."""
-        if not select.select([self.terminal], [], [], seconds)[0]:
-            return True
-        try:
-            data = os.read(self.terminal, 65536)
-        except OSError:
-            return False
-        self.text += data.decode(errors="replace").replace("\r", "")
-        return bool(data)
-
-    def ready(self):
-        if not self.listen(0.02):
-            raise Unavailable(f"{self.argv[0]}: {self.text.strip()[-200:]}")
-        return self.attached.search(self.text)
-
-    def stop(self):
-        self.process.send_signal(signal.SIGINT)
-        end = time.monotonic() + 10
-        while self.listen(0.1):
-            if time.monotonic() > end:
-                self.process.kill()
-                break
-        self.process.wait()
-        os.close(self.terminal)
-
-    def counted(self):
-        raise NotImplementedError
-
-    def check(self, events):
-        counted = self.counted()
-        if counted < 0.9 * events:
-            raise Unavailable(f"{self.argv[0]} counted {counted} of {events} events: "
-                              f"{self.text.strip()[-120:]}")
-
-
-def histogram_count(text):
-    """The events in the power-of-two histograms of bcc and bpftrace."""
-    rows = re.findall(r"^\s*\d+ -> \d+\s*:\s*(\d+)|^\[.*?[)\]]\s+(\d+) \|", text, re.M)
-    return sum(int(a or b) for a, b in rows)
-
-
-class Runqlat(Peer):
-    """A wait per switch."""
-
-    def __init__(self):
-        super().__init__("runqlat")
-
-    def counted(self):
-        return histogram_count(self.text)
-
-
-class Syscount(Peer):
-    """Count and time of each call; the table has the busiest first."""
-
-    def __init__(self, name):
-        super().__init__("syscount", "-L", "-T", "500")
-        self.name = name
-
-    def counted(self):
-        row = re.search(rf"^{self.name}\s+(\d+)", self.text, re.M)
-        return int(row.group(1)) if row else 0
-
-
-class TcpProbe(Peer):
-    """Round-trip times at each received segment, which is every second event."""
-
-    attached = re.compile("Attaching")
-    settle = 0.7  # it says so before it does it
-
-    def __init__(self):
-        super().__init__("bpftrace", "-e",
-                         "tracepoint:tcp:tcp_probe { @rtt = hist(args->srtt); }")
-
-    def counted(self):
-        return 2 * histogram_count(self.text)

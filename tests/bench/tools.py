@@ -2,6 +2,7 @@
 """What every part of the bench needs: paths, building, pinning, waiting."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ TOP = os.path.dirname(os.path.dirname(HERE))
 ASSAY = os.environ.get("ASSAY", os.path.join(TOP, "build", "assay"))
 OUT = os.path.join(TOP, "build", "tests", "bench")
 BPF = os.path.join(OUT, "bpf")
-READS = os.path.join(OUT, "reads")
+WORK = os.path.join(OUT, "work")
 EMPTY = os.path.join(OUT, "empty.bpf.o")
 
 # The load has the last CPU for itself, whatever measures it runs on the first.
@@ -32,7 +33,7 @@ def build():
     os.makedirs(OUT, exist_ok=True)
     for source, target, command in (("empty.bpf.c", EMPTY, BPF_CC),
                                     ("bpf.c", BPF, USER_CC),
-                                    ("reads.c", READS, USER_CC)):
+                                    ("work.c", WORK, USER_CC)):
         source = os.path.join(HERE, source)
         if (os.path.exists(target)
                 and os.path.getmtime(target) >= os.path.getmtime(source)):
@@ -56,11 +57,11 @@ def loaded(argv):
     return ["setsid", "-w", *pinned(LOAD_CPU, ["sh", "-c", first, "sh", *argv])]
 
 
-def run(argv, seconds=60):
+def run(argv, seconds=60, ok=(0,)):
     """Runs a command to its end and returns what it wrote."""
     p = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                        text=True, errors="replace", timeout=seconds, check=False)
-    if p.returncode:
+    if p.returncode not in ok:
         raise Unavailable(f"{os.path.basename(argv[0])}: exit status "
                           f"{p.returncode}: {p.stdout.strip()[-200:]}")
     return p.stdout
@@ -81,20 +82,60 @@ def wait_for(condition, seconds, what):
 def hooks_of(*pids):
     """The raw tracepoints, with repetition, that the programs of these processes are
     on; without a process, all programs of the machine."""
-    return sorted(run([BPF, "hooks", *map(str, pids)]).split())
+    lines = run([BPF, "hooks", *map(str, pids)]).splitlines()
+    return sorted(line.split()[0] for line in lines)
+
+
+def programs_of(pid):
+    """The numbers of the programs that a process holds."""
+    found = set()
+    try:
+        for fd in os.listdir(f"/proc/{pid}/fdinfo"):
+            with open(f"/proc/{pid}/fdinfo/{fd}") as f:
+                found.update(re.findall(r"^prog_id:\s+(\d+)", f.read(), re.M))
+    except OSError:
+        pass  # it has ended, or closed this one
+    return found
+
+
+def holder(number):
+    """The process that holds a program."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        if number in programs_of(pid):
+            try:
+                with open(f"/proc/{pid}/comm") as f:
+                    return f"{f.read().strip()}[{pid}]"
+            except OSError:
+                pass
+    return "no process: it is being freed"
+
+
+def strangers(hooks, patience=5):
+    """The programs on these hooks, none of which is ours now.
+
+    The kernel frees the programs of a side that has ended only after a while: those
+    are waited for."""
+    end = time.monotonic() + patience
+    while True:
+        lines = [line.split() for line in run([BPF, "hooks"]).splitlines()]
+        there = [(hook, number, name) for hook, number, name in lines if hook in hooks]
+        if not there or time.monotonic() > end:
+            break
+        time.sleep(0.05)
+    return [f"{name} on {hook} of {holder(number)}" for hook, number, name in there]
 
 
 class KernelTime:
-    """The kernel's statistics of a process's programs over a with block.
+    """The kernel's statistics of some processes' programs over a with block.
 
     They tax every program of the machine, so never while wall time is measured."""
 
-    def __init__(self, pid):
-        self.pid = pid
-        self.programs = {}
+    def __init__(self, pids):
+        self.pids = pids
+        self.programs = {}  # (hook, name): [runs, ns]
 
     def __enter__(self):
-        self.process = subprocess.Popen([BPF, "stats", str(self.pid)], text=True,
+        self.process = subprocess.Popen([BPF, "stats", *map(str, self.pids)], text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         if self.process.stdout.readline() != "ready\n":
             raise Unavailable("the kernel's program statistics cannot be read")
@@ -103,9 +144,7 @@ class KernelTime:
     def __exit__(self, *_):
         text, _ = self.process.communicate("\n")
         for line in text.splitlines():
-            name, runs, ns = line.rsplit(" ", 2)
-            before = self.programs.get(name, (0, 0))
-            self.programs[name] = (before[0] + int(runs), before[1] + int(ns))
-
-    def ns(self):
-        return sum(ns for _, ns in self.programs.values())
+            hook, name, runs, ns = line.split(" ")
+            sums = self.programs.setdefault((hook, name), [0, 0])
+            sums[0] += int(runs)
+            sums[1] += int(ns)
