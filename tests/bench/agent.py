@@ -208,16 +208,17 @@ def unreclaimable():
 
 
 def agent_slab():
-    """How many bytes of slabs a running agent holds now."""
+    """How many bytes of slabs an agent adds when it starts."""
+    strangers(["sched_switch"])  # waits until the kernel has freed the one before
+    time.sleep(0.5)
+    before = unreclaimable()
     agent = Assay()
     agent.start()
     try:
         time.sleep(0.5)
-        holding = unreclaimable()
+        return unreclaimable() - before
     finally:
         agent.stop()
-    strangers(["sched_switch"])  # waits until the kernel has freed it all
-    return holding - unreclaimable()
 
 
 def memory(rounds):

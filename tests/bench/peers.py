@@ -14,7 +14,7 @@ import threading
 import time
 
 from sides import Nothing
-from tools import TOOL_CPU, Unavailable, pinned, programs_of, wait_for
+from tools import TOOL_CPU, Unavailable, pinned, wait_for
 
 # tracefs is not mounted everywhere: the peer gets one in a mount namespace of its own.
 WITH_TRACEFS = ["unshare", "-m", "sh", "-c",
@@ -169,17 +169,21 @@ class Tcpstates(Peer):
 
 
 class Bpftrace(Peer):
-    """A script of bpftrace, on tracepoints."""
+    """A script of bpftrace, on tracepoints. It says how many before it attaches them;
+    it has one event of perf for each, and one for each CPU's buffer."""
 
     attached = re.compile(r"Attaching (\d+) probe")
-    settle = 0.3  # it says how many before it does it
 
     def __init__(self, script):
         super().__init__("bpftrace", "-e", " ".join(script.split()))
 
     def ready(self):
         found = super().ready()
-        return found and len(programs_of(self.process.pid)) >= int(found.group(1))
+        return found and self.events() >= os.cpu_count() + int(found.group(1))
+
+    def events(self):
+        fds = f"/proc/{self.process.pid}/fd"
+        return sum("perf_event" in os.readlink(f"{fds}/{fd}") for fd in os.listdir(fds))
 
     def counted(self):
         return histogram_count(self.text)
@@ -224,9 +228,9 @@ class SegmentScript(Bpftrace):
     def __init__(self):
         super().__init__("""
             tracepoint:tcp:tcp_probe /args->data_len/ {
-                @in[args->skaddr] = nsecs; @rtt = hist(args->srtt); }
+                @in[(uint64)args->skaddr] = nsecs; @rtt = hist(args->srtt); }
             tracepoint:net:net_dev_queue {
-                $sk = ((struct sk_buff *)args->skbaddr)->sk;
+                $sk = (uint64)((struct sk_buff *)args->skbaddr)->sk;
                 if (@in[$sk]) {
                     @turn = hist(nsecs - @in[$sk]); delete(@in[$sk]); } }""")
 
@@ -251,7 +255,7 @@ class DnsScript(Bpftrace):
     def check(self, events):
         seen = re.search(r"@answers: (\d+)", self.text)
         if not seen or int(seen.group(1)) < self.ANSWERS:
-            raise Unavailable(f"bpftrace did not see the answers: {self.text[-120:]}")
+            raise Unavailable(f"bpftrace did not see the answers: {self.text[-300:]!r}")
 
 
 class Together(Nothing):
