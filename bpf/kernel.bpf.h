@@ -186,6 +186,7 @@ struct tcp_sock {
 	__u64 bytes_sent;
 	__u64 bytes_retrans;
 	__u64 tcp_mstamp;
+	__u64 tcp_clock_cache; /* ns: when it began to send, or to look at a segment */
 	struct {
 		__u64 time; /* us: established, or the latest read by the application */
 	} rcvq_space;

@@ -40,6 +40,7 @@ static __noinline int connect_begin(struct sock *sk)
 	c->role = TCP_CLIENT;
 	c->flags = IS_CONNECTING; /* a socket may connect again after a failure */
 	c->turn = 0;
+	c->cell = 0;
 	c->accept = 0;
 	c->rx = c->tx = 0;
 	c->retrans = tp->total_retrans;
@@ -93,6 +94,7 @@ static __noinline int conn_open(struct sock *sk, int from)
 	}
 	c->gen = enabled_now();
 	c->since = now;
+	c->cell = 0;
 	c->next_us = tp->tcp_mstamp + SAMPLE_US;
 	c->sent_end = tp->snd_nxt;
 	c->flags = IS_COUNTED;
@@ -286,19 +288,15 @@ int tcp_reset_received(unsigned long long *ctx)
 	return RUN(tcp_reset_received, count_reset((void *)ctx[0], TCP_RESETS_RX));
 }
 
-static __always_inline void turn_end(struct tcp_conn *c, __u64 start)
+static __always_inline void turn_end(struct tcp_conn *c, __u64 start, __u64 now)
 {
-	__u64 ns = bpf_ktime_get_ns() - start;
-	struct cpu_state *cpu = cpu_get();
+	__u64 ns = now - start;
 
 	c->turn = 0;
-	if (!cpu)
-		return;
-	if ((__s64)ns < 0) {
+	if ((__s64)ns < 0)
 		lose(LOSS_CLOCK_BACKWARDS);
-		return;
-	}
-	hist_add(tcp_slot(c->owner), SERIES_HOT(cpu, TCP_RESPONSE, c->role & 1), ns);
+	else
+		hist_put(turn_cell(c), ns, false);
 }
 
 /*
@@ -379,7 +377,7 @@ static __always_inline int on_segment(unsigned long long *ctx)
 		return 0;
 	if (c->role == TCP_CLIENT) {
 		if (c->turn)
-			turn_end(c, c->turn);
+			turn_end(c, c->turn, bpf_ktime_get_ns());
 	} else if (!c->turn) {
 		c->turn = bpf_ktime_get_ns();
 	}
@@ -401,6 +399,17 @@ static __always_inline bool was_asked(struct sock *sk)
 	return rx_bytes(BPF_CORE_READ(tp, bytes_received), sk->__sk_common.skc_flags);
 }
 
+/*
+ * When the data that departs was given to the network: the kernel reads the clock each
+ * time that it begins to send, and we need not do it again.
+ */
+static __always_inline __u64 send_time(struct sock *sk)
+{
+	struct tcp_sock *tp = (void *)sk;
+
+	return BPF_CORE_READ(tp, tcp_clock_cache);
+}
+
 /* New data departs. */
 static __always_inline void data_out(struct tcp_conn *c, struct sock *sk)
 {
@@ -413,13 +422,13 @@ static __always_inline void data_out(struct tcp_conn *c, struct sock *sk)
 	}
 	if (c->role == TCP_CLIENT) {
 		if (!c->turn)
-			c->turn = bpf_ktime_get_ns();
+			c->turn = send_time(sk);
 	} else if (c->turn) {
-		turn_end(c, c->turn);
+		turn_end(c, c->turn, send_time(sk));
 	} else if (first && c->since && was_asked(sk)) {
 		/* TCP_DEFER_ACCEPT, or a lost ACK: the request came with the handshake
 		 */
-		turn_end(c, c->since);
+		turn_end(c, c->since, send_time(sk));
 	}
 }
 

@@ -50,21 +50,24 @@ enum conn_flag {
 };
 
 struct tcp_conn {
-	__u64 owner;	/* cgroup id or OWNER_KTHREAD */
-	__u64 since;	/* ns: the connect began, later: established; 0 = unknown */
-	__u64 turn;	/* ns: the open turn began; 0 = none */
-	__u64 next_us;	/* tcp_mstamp at which the counters are due */
-	__u64 rx, tx;	/* bytes counted so far */
-	__u32 retrans;	/* segments counted so far */
-	__u32 sent_end; /* sequence number after the latest data sent */
-	__u32 segs_out; /* when the connect began */
-	__u32 flags;	/* enum conn_flag */
-	__u16 role;	/* enum tcp_role */
-	__u16 port;	/* a listener's: at CLOSE the socket may have lost it */
-	__u32 fin_rx;	/* bytes_received when we closed our side first */
-	__u32 gen;	/* tune.enabled when since and turn were noted */
-	__u32 accept;	/* not 0: who accepts it is not known yet, see conn_settle() */
-	__u32 drops;	/* a listener's: counted so far */
+	__u64 owner;	  /* cgroup id or OWNER_KTHREAD */
+	__u64 since;	  /* ns: the connect began, later: established; 0 = unknown */
+	__u64 turn;	  /* ns: the open turn began; 0 = none */
+	__u64 next_us;	  /* tcp_mstamp at which the counters are due */
+	__u64 rx, tx;	  /* bytes counted so far */
+	__u32 retrans;	  /* segments counted so far */
+	__u32 sent_end;	  /* sequence number after the latest data sent */
+	__u32 segs_out;	  /* when the connect began */
+	__u32 flags;	  /* enum conn_flag */
+	__u16 role;	  /* enum tcp_role */
+	__u16 port;	  /* a listener's: at CLOSE the socket may have lost it */
+	__u32 fin_rx;	  /* bytes_received when we closed our side first */
+	__u64 cell_owner; /* of cell; a socket may get another owner */
+	__u32 cell;	  /* of its turns; 0 = not looked up yet */
+	__u32 cell_gen;	  /* control.free_gen: no slot changed hands since */
+	__u32 gen;	  /* tune.enabled when since and turn were noted */
+	__u32 accept; /* not 0: who accepts it is not known yet, see conn_settle() */
+	__u32 drops;  /* a listener's: counted so far */
 };
 
 struct {
@@ -122,6 +125,37 @@ __noinline __u32 tcp_slot(__u64 owner)
 static __always_inline __u64 task_owner(struct task_struct *task)
 {
 	return task->flags & PF_KTHREAD ? OWNER_KTHREAD : task_cgroup_id(task);
+}
+
+/* The slow way: the first turn, or a slot changed hands, or the owner. */
+static __noinline __u32 turn_cell_claim(struct tcp_conn *c)
+{
+	struct cpu_state *cpu = cpu_get();
+	__u32 slot, series, n;
+
+	if (!cpu)
+		return 0;
+	c->cell_gen = control.free_gen;
+	c->cell_owner = c->owner;
+	slot = tcp_slot(c->owner);
+	series = SERIES_HOT(cpu, TCP_RESPONSE, c->role & 1);
+	n = cell_of(slot, series, POOL_HIST);
+	c->cell = cell_peek(slot, series); /* not the overflow's */
+	return n;
+}
+
+/*
+ * The cell of a connection's turns, kept with it: one place to look instead of four. It
+ * stays in the shard of the CPU that it was first on; to add is atomic, so that is
+ * fine.
+ */
+static __always_inline __u32 turn_cell(struct tcp_conn *c)
+{
+	__u32 n = c->cell;
+
+	if (n && c->cell_gen == control.free_gen && c->cell_owner == c->owner)
+		return n;
+	return turn_cell_claim(c);
 }
 
 /* The cgroup that made the socket; a child's is its listener's. */
@@ -277,6 +311,7 @@ static __noinline int conn_adopt(struct tcp_conn *c, struct sock *sk, __u64 owne
 	}
 	c->owner = owner;
 	c->accept = c->role == TCP_SERVER && !sk->sk_socket;
+	c->cell = 0;
 	c->since = 0;
 	c->turn = 0;
 	c->gen = enabled_now();
