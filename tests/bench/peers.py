@@ -201,24 +201,31 @@ class BlockScript(Bpftrace):
 
 
 class ConnectionScript(Bpftrace):
-    """Of each connection how long it took to set up and how long it lived."""
+    """What we tell of connections, as simply as can be: of each cgroup how long its
+    connects took, what it opened and closed, bytes, retransmits, round-trip times."""
 
     def __init__(self):
         super().__init__("""
-            tracepoint:sock:inet_sock_set_state /args->newstate == 2/ {
-                @begin[args->skaddr] = nsecs; }
-            tracepoint:sock:inet_sock_set_state /args->newstate == 1/ {
-                if (@begin[args->skaddr]) {
-                    @connect = hist(nsecs - @begin[args->skaddr]); }
-                @begin[args->skaddr] = nsecs; }
-            tracepoint:sock:inet_sock_set_state
-            /args->newstate == 7 && @begin[args->skaddr]/ {
-                @life = hist(nsecs - @begin[args->skaddr]);
-                delete(@begin[args->skaddr]); }""")
+            tracepoint:sock:inet_sock_set_state /args->protocol == 6/ {
+                $sk = (uint64)args->skaddr;
+                if (args->newstate == 2) {
+                    @begin[$sk] = nsecs; @owner[$sk] = cgroup; }
+                if (args->newstate == 1) {
+                    if (@begin[$sk]) {
+                        @connect[@owner[$sk]] = hist(nsecs - @begin[$sk]); }
+                    @opened[@owner[$sk]] = count(); @begin[$sk] = nsecs; }
+                if (args->newstate == 7 && @begin[$sk]) {
+                    $tp = (struct tcp_sock *)$sk;
+                    @closed[@owner[$sk]] = count();
+                    @rx[@owner[$sk]] = sum($tp->bytes_received);
+                    @tx[@owner[$sk]] = sum($tp->bytes_sent);
+                    @retransmits[@owner[$sk]] = sum($tp->total_retrans);
+                    @rtt[@owner[$sk]] = hist($tp->srtt_us >> 3);
+                    delete(@begin[$sk]); delete(@owner[$sk]); } }""")
 
     def counted(self):
-        # a connect, and the lives of both ends
-        return histogram_count(self.text) / 3
+        # both ends of each are closed
+        return sum(map(int, re.findall(r"@closed\[\d+\]: (\d+)", self.text))) / 2
 
 
 class SegmentScript(Bpftrace):

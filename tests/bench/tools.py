@@ -111,7 +111,7 @@ def holder(number):
 
 
 def strangers(hooks, patience=5):
-    """The programs on these hooks, none of which is ours now.
+    """Who holds programs on these hooks, when none is ours.
 
     The kernel frees the programs of a side that has ended only after a while: those
     are waited for."""
@@ -122,7 +122,7 @@ def strangers(hooks, patience=5):
         if not there or time.monotonic() > end:
             break
         time.sleep(0.05)
-    return [f"{name} on {hook} of {holder(number)}" for hook, number, name in there]
+    return sorted({holder(number) for _, number, _ in there})
 
 
 class KernelTime:

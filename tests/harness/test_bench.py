@@ -1,0 +1,55 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The bench itself: one short row of it has what bench.json promises. No figure is
+judged here, for a figure of a short run on a busy machine says nothing."""
+
+import json
+import os
+import subprocess
+import sys
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(TOP, "tests"))
+from tap import check, main, need_root, same, test  # noqa: E402
+
+OUTPUT = os.path.join(TOP, "build", "tests", "bench-quick.json")
+KEYS = ("none", "floor", "assay", "assay_net", "peer", "peer_value", "peer_net",
+        "assay_bpf_net", "peer_bpf_net", "ratio_bpf", "verdict", "programs", "spread")
+
+
+def bench(*options):
+    return subprocess.run([os.path.join(TOP, "tests", "bench", "bench"), *options],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          timeout=100, check=False)
+
+
+@test("a quick run of one row measures assay and its peer")
+def one_row():
+    if os.path.exists(OUTPUT):
+        os.unlink(OUTPUT)
+    done = bench("--quick", "--only", "syscall.pair", "--output", OUTPUT)
+    same(done.returncode, 0, f"exit status, with the output {done.stdout}")
+    with open(OUTPUT) as f:
+        rows = json.load(f)
+    same([row["name"] for row in rows], ["syscall.pair"], "rows")
+    row = rows[0]
+    check("skipped" not in row, f"skipped: {row.get('skipped')}")
+    missing = [key for key in KEYS if row.get(key) is None]
+    check(not missing, f"null or missing: {missing}")
+    # A system call is one run of each program: what did not count shows here.
+    for name in ("syscall_enter", "syscall_exit"):
+        runs = row["programs"].get(name, {}).get("runs", 0)
+        check(0.99 <= runs <= 1.01, f"{name} ran {runs} times a call")
+    check(row["peer_bpf_net"] > 0, "the peer's programs took no time")
+
+
+@test("a row that does not exist is refused")
+def no_such_row():
+    done = bench("--only", "no.such.row")
+    same(done.returncode, 2, "exit status")
+    check("no row is called no.such.row" in done.stdout, done.stdout)
+
+
+if __name__ == "__main__":
+    need_root()
+    main()
