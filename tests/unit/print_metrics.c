@@ -63,7 +63,9 @@ static const char intro[] =
     "converted later. Against floating-point truth 0.03 % of durations are one bucket\n"
     "off, none is further; powers of two of a second are exact.\n\n"
     "Everything is cumulative and only grows, but for the up-down sums and gauges.\n"
-    "The agent's own activity is in no workload.\n\n"
+    "The agent's own activity is in no workload; but what the files of its cgroup say\n"
+    "(`assay.cgroup.*`, `assay.pressure.*`) has it, when others in there make that\n"
+    "cgroup a workload.\n\n"
     "## Workloads\n\n";
 
 static const char turns[] =
