@@ -36,6 +36,7 @@ ALLOWED = {
 # What the verifier makes of them when the program is loaded.
 LOADED = re.compile(r"(__)?(htab|htab_lru|array|htab_percpu|percpu_array)"
                     r"_map_(lookup|update|delete)(_percpu)?_elem|"
+                    r"bpf_for_each_hash_elem|"
                     r"bpf_(%s)(_recur|_tracing|_norecur|_nolock|_btf|_raw)*" %
                     "|".join(ALLOWED.values()))
 
