@@ -750,7 +750,12 @@ int metrics_add(struct point_group *g, const struct workload *w)
 	};
 	int err = 0;
 
-	for (size_t i = 0; i < metric_row_count && !err; i++)
+	for (size_t i = 0; i < metric_row_count && !err; i++) {
+		/* they come last: a cgroup where nothing happened, but for our own
+		 * activity, is not told */
+		if (metric_rows[i].source == FROM_USAGE && !g->count)
+			break;
 		err = adders[metric_rows[i].source](g, &metric_rows[i], w);
+	}
 	return err;
 }

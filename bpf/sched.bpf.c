@@ -313,8 +313,6 @@ static __always_inline void count_wait(struct sched_cpu *here, struct sched_slot
 		st->moves = moves;
 		st->seen = enabled;
 	}
-	if (next->tgid == params.self_tgid)
-		return;
 	if ((__s64)wait < 0) {
 		lose(LOSS_CLOCK_BACKWARDS);
 		return;
@@ -377,8 +375,9 @@ static __always_inline int on_switch(unsigned long long *ctx)
 	e = sched_slot_of(here, next);
 	here->task = (__u64)next;
 	here->at = e->id;
-	here->running = e->slot;
-	count_wait(here, e, next, now, before);
+	here->running = e->slot; /* we are a culprit like any other, but no victim */
+	if (next->tgid != params.self_tgid)
+		count_wait(here, e, next, now, before);
 	return 0;
 }
 

@@ -212,10 +212,12 @@ static __always_inline int on_enter(unsigned long long *ctx)
 		lose(LOSS_NO_STORAGE);
 		return 0;
 	}
-	if (call->start && call->enabled == enabled_now() &&
-	    !(call->info & CALL_EARLIER))
+	if (call->enabled != enabled_now()) {
+		call->enabled = enabled_now();
+		call->held_start = 0;
+	} else if (call->start && !(call->info & CALL_EARLIER)) {
 		lose(LOSS_UNPAIRED);
-	call->enabled = enabled_now();
+	}
 	if (call->held_start && resume_held(call, regs, nr, info))
 		return 0;
 	call->skipped = is_left_out(&info);
