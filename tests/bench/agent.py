@@ -148,12 +148,14 @@ def intervals(agent, sink, exports):
 
 
 def walks_ms(agent, sink, exports):
-    """ms a interval that the walks' own programs take, by the kernel's statistics."""
+    """ms an interval that the walks' own programs take, by the kernel's statistics.
+    The agent's programs that are on no hook are iterators."""
     with KernelTime([agent.pid]) as kernel:
         seen = len(sink.bodies)
         wait_for(lambda: len(sink.bodies) >= seen + exports, 15 + exports, "exports")
     return {name: round(ns / exports / 1e6, 3)
-            for (_, name), (_, ns) in kernel.programs.items() if name.endswith("_walk")}
+            for (hook, name), (runs, ns) in kernel.programs.items()
+            if hook == "-" and runs}
 
 
 def watch(agent, sink, exports):

@@ -62,7 +62,7 @@ ROWS = [
     Row("tcp.packet", Http, "tcp", [SegmentScript], 2, gross=True),
     Row("tcp.connection", Connections, "tcp", [Tcplife, Tcpstates, ConnectionScript], 2,
         only="tcp_(state|gone)", gross=True),
-    Row("dns.packet", Datagrams, "dns", [DnsScript], 2, steady=1),
+    Row("dns.packet", Datagrams, "dns", [DnsScript], 2, only="dns_packet_in", steady=1),
     Row("block.request", Blocks, "block", [Biolatency, BlockScript], 2),
 ]
 
