@@ -30,32 +30,6 @@
  */
 __u64 queues[QUEUES];
 
-/*
- * The latest cgroups and devices on this CPU, with their cells: one place instead of
- * three hash look-ups. control.free_gen says that no slot changed hands since.
- */
-struct block_slot {
-	__u64 id;
-	__u32 dev;
-	__u32 direction;
-	__u32 gen;
-	__u32 slot;
-	__u32 operation; /* cell, 0: not looked up */
-	__u32 device;	 /* cell */
-};
-
-#define BLOCK_CACHE_LOG2 6
-struct block_cache {
-	struct block_slot entry[1 << BLOCK_CACHE_LOG2];
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct block_cache);
-} block_caches SEC(".maps");
-
 #define EOPNOTSUPP   95
 #define ETIMEDOUT    110
 #define ENOSPC	     28
@@ -150,25 +124,15 @@ static __always_inline __u64 cgroup_of(struct request *rq)
 }
 
 /* This CPU's entry for a cgroup and a device. */
-static __always_inline struct block_slot *block_slot_of(__u64 id, __u32 dev,
-							__u32 direction)
+static __always_inline struct block_slot *block_slot_of(struct cpu_state *cpu, __u64 id,
+							__u32 dev, __u32 direction)
 {
 	__u64 hash = (id ^ (__u64)dev << 3 ^ direction) * HASH_MULTIPLIER;
-	struct block_cache *cache;
-	struct block_slot *e;
-	struct cpu_state *cpu;
-	__u32 zero = 0;
+	struct block_slot *e = &cpu->block[hash >> (64 - BLOCK_CACHE_LOG2)];
 
-	cache = bpf_map_lookup_elem(&block_caches, &zero);
-	if (!cache)
-		return 0;
-	e = &cache->entry[hash >> (64 - BLOCK_CACHE_LOG2)];
 	if (e->id == id && e->dev == dev && e->direction == direction &&
 	    e->gen == control.free_gen)
 		return e;
-	cpu = cpu_get();
-	if (!cpu)
-		return 0;
 	e->gen = control.free_gen;
 	e->operation = 0;
 	e->device = 0;
@@ -179,12 +143,19 @@ static __always_inline struct block_slot *block_slot_of(__u64 id, __u32 dev,
 	return e;
 }
 
-/* Makes a cell, or finds the overflow's: then it is not kept. */
-static __noinline __u32 block_cell_claim(__u32 slot, __u32 signal, __u32 dev)
+/* The slow ways, each looked at once by the verifier. */
+__noinline __u32 block_cell_claim(__u32 slot, __u32 signal, __u32 dev)
 {
 	return open_own(slot, signal, dev);
 }
 
+__noinline int block_error(__u32 slot, __s32 error)
+{
+	open_add(slot, OPEN_BLOCK_ERROR, errno_of(error), 1);
+	return 0;
+}
+
+/* Adds to one of an entry's cells. The overflow's cell is not kept. */
 static __always_inline void put(struct block_slot *e, __u32 signal, __u32 *kept,
 				__s64 ns)
 {
@@ -210,17 +181,18 @@ static __always_inline void record(struct request *rq, __u32 op, __s32 error)
 	__u32 flags = rq->rq_flags, dev;
 	bool started = has_start(flags, op), issued = has_issue(flags);
 	struct gendisk *disk = rq->q->disk;
+	struct cpu_state *cpu = cpu_get();
 	struct block_slot *e;
 	__u64 now = 0;
 
+	if (!cpu)
+		return;
 	if (!disk) {
 		lose(LOSS_UNREADABLE); /* a device that is being removed */
 		return;
 	}
 	dev = (__u32)disk->major << 20 | disk->first_minor;
-	e = block_slot_of(cgroup_of(rq), dev, direction_of(op));
-	if (!e)
-		return;
+	e = block_slot_of(cpu, cgroup_of(rq), dev, direction_of(op));
 	if (started || issued)
 		now = bpf_ktime_get_ns();
 	if (started)
@@ -230,7 +202,7 @@ static __always_inline void record(struct request *rq, __u32 op, __s32 error)
 	if (issued)
 		put(e, OPEN_BLOCK_DEVICE, &e->device, now - rq->io_start_time_ns);
 	if (error)
-		open_add(e->slot, OPEN_BLOCK_ERROR, errno_of(error), 1);
+		block_error(e->slot, error);
 }
 
 /*

@@ -362,6 +362,21 @@ struct sched_cpu {
 };
 
 /*
+ * The latest cgroups and devices of block requests, with their cells: one place instead
+ * of three hash look-ups.
+ */
+#define BLOCK_CACHE_LOG2 6
+struct block_slot {
+	__u64 id;
+	__u32 dev;
+	__u32 direction;
+	__u32 gen; /* control.free_gen: no slot changed hands since */
+	__u32 slot;
+	__u32 operation; /* cell, 0: not looked up */
+	__u32 device;	 /* cell */
+};
+
+/*
  * One per CPU: shard number, spare cells, the slots of the latest cgroups. In a plain
  * array by CPU number: a small one is in the kernel's direct map, whose large pages
  * hardly cost a look-up of an address; per-CPU maps are not. (Measured where each
@@ -382,6 +397,7 @@ struct cpu_state {
 		__u32 slot;
 		__u32 gen; /* control.free_gen when slot is the overflow slot */
 	} cache[CACHE_SIZE];
+	struct block_slot block[1 << BLOCK_CACHE_LOG2];
 } __attribute__((aligned(8)));
 
 /* A DNS query that waits for its answer. */
