@@ -148,13 +148,10 @@ static long dns_check(void *map, struct dns_key *key, struct dns_query *q,
 {
 	__u64 since = q->since, owner = q->owner;
 	__s64 age = w->now - since;
-	struct cpu_state *cpu = cpu_get();
 	bool current = q->gen == w->gen;
 
-	if (!cpu)
-		return 0;
 	if (since && current && age < (__s64)control.tune[PROBE_ID].timeout_ns) {
-		inflight_note(dns_slot(cpu, owner), INFLIGHT_DNS, age);
+		inflight_note(dns_slot(owner), INFLIGHT_DNS, age);
 		return 0;
 	}
 	if (dns_claim(q, since, 0) && current)

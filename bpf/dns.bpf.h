@@ -50,9 +50,14 @@ static __always_inline bool dns_on(void)
 	return params.dns && enabled_of(PROBE_DNS);
 }
 
-static __always_inline __u32 dns_slot(struct cpu_state *cpu, __u64 owner)
+/* Not static, nor is dns_count: so the verifier looks at it once, not at each call. */
+__noinline __u32 dns_slot(__u64 owner)
 {
-	return owner == DNS_KERNEL ? SLOT_KERNEL : slot_of(cpu, owner);
+	struct cpu_state *cpu = cpu_get();
+
+	if (owner == DNS_KERNEL)
+		return SLOT_KERNEL;
+	return cpu ? slot_of(cpu, owner) : SLOT_UNKNOWN;
 }
 
 /* Takes a query from whoever might end it at the same time; false: it is over. */
@@ -69,18 +74,16 @@ static __always_inline void dns_drop(struct dns_key *key)
 }
 
 /* Counts a lookup that is over. What came too late was a timeout before. */
-static __noinline int dns_count(__u64 owner, enum dns_result result, __u64 ns)
+__noinline int dns_count(__u64 owner, __u32 result, __u64 ns)
 {
-	struct cpu_state *cpu = cpu_get();
-
 	if ((__s64)ns < 0) {
 		lose_for(PROBE_DNS, LOSS_CLOCK_BACKWARDS);
 		return 0;
 	}
 	if (ns >= control.tune[PROBE_DNS].timeout_ns)
 		result = DNS_TIMEOUT;
-	if (cpu && result < DNS_RESULTS)
-		hist_add(dns_slot(cpu, owner), SERIES_DNS_LOOKUP + result, ns);
+	if (result < DNS_RESULTS)
+		hist_add(dns_slot(owner), SERIES_DNS_LOOKUP + result, ns);
 	return 0;
 }
 
@@ -91,14 +94,13 @@ static __noinline int dns_count(__u64 owner, enum dns_result result, __u64 ns)
  */
 static __noinline int dns_again(struct dns_query *q, struct dns_query *now)
 {
-	struct cpu_state *cpu = cpu_get();
 	__u64 since = q->since, age = now->since - since;
 	bool stale = q->gen != now->gen;
 
-	if (!cpu || (!stale && q->ifindex != now->ifindex))
+	if (!stale && q->ifindex != now->ifindex)
 		return 0;
 	if (!stale && (__s64)age < (__s64)control.tune[PROBE_DNS].timeout_ns) {
-		count_add(dns_slot(cpu, now->owner), SERIES_DNS_COUNT, DNS_RESENT, 1);
+		count_add(dns_slot(now->owner), SERIES_DNS_COUNT, DNS_RESENT, 1);
 		return 0;
 	}
 	if (!dns_claim(q, since, now->since)) {

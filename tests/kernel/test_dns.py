@@ -16,7 +16,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import bpf
 from dnsload import DnsLoad
-from node import BIN, Agent, Cgroup, Change
+from node import ASSAY, Agent, Cgroup, Change
 from tap import Skip, between, check, defer, diag, main, near, need_root, same, test
 
 need_root()
@@ -137,15 +137,16 @@ def waiting(agent_=None):
     return len(entries), int.from_bytes(bytes(int(b, 16) for b in state[:4]), "little")
 
 
-def tune(probe, key, value, agent_=None):
-    subprocess.run([BIN + "/tune", str((agent_ or agent).pid()), probe, key, str(value)],
-                   check=True)
+def tune(probe, change):
+    p = subprocess.run([ASSAY, "tune", "--socket", agent.socket, probe, change],
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    same(p.returncode, 0, f"assay tune {probe} {change}: {p.stdout}")
 
 
 def quicker(seconds=1):
     """Queries are given up sooner while this test runs."""
-    tune("dns", "timeout_ns", int(seconds * 1e9))
-    defer(tune, "dns", "timeout_ns", TIMEOUT * 10 ** 9)
+    tune("dns", f"timeout={seconds}s")
+    defer(tune, "dns", f"timeout={TIMEOUT}s")
 
 
 @test("every response code is counted as what it is, connected or not, v4 and v6")
@@ -490,14 +491,14 @@ def _():
                      queries("drop", 5, first=20), 4)
     time.sleep(0.2)
     same(waiting(), (25, 25), "waiting queries")
-    tune("dns", "enabled", 0)
+    tune("dns", "enabled=false")
     try:
         pair.client.reply()
         seen = pair.client.ask("ask", [LOCAL[0], False], queries("nx", 30), 2)
         same(of_client(seen), {"NXDOMAIN": 30}, "truth")
         same(waiting(), (25, 25), "waiting queries: nobody looked at the answers")
     finally:
-        tune("dns", "enabled", 2)
+        tune("dns", "enabled=true")
     pair.log()
     pair.ask(queries("ok", 10, first=300))
     pair.counted(ok=10)
@@ -508,11 +509,11 @@ def _():
 @test("it goes on counting while tcp is switched off")
 def _():
     pair = Pair("no-tcp")
-    tune("tcp", "enabled", 0)
+    tune("tcp", "enabled=false")
     try:
         pair.ask(queries("ok", 30))
     finally:
-        tune("tcp", "enabled", 2)
+        tune("tcp", "enabled=true")
     pair.counted(ok=30)
 
 

@@ -24,6 +24,8 @@ need_root()
 # without a row has DEFAULT.
 DEFAULT = 12000
 CEILINGS = {
+    "dns_packet_in": 18000,
+    "dns_timeout_walk": 18000,
     "sched_switch": 55000,
     "syscall_exit": 115000,
     "tcp_state": 46000,
