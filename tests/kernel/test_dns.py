@@ -1,152 +1,32 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """DNS lookups on the live kernel: against the log of a scripted resolver and what the
-clients themselves saw. All of it in network namespaces of the suite's own."""
+clients themselves saw, on the loopback of a network namespace of the suite's own."""
 
-import json
 import os
-import shutil
 import statistics
-import subprocess
 import sys
 import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-import bpf
-from dnsload import DnsLoad
-from node import ASSAY, Agent, Cgroup, Change
-from tap import Skip, between, check, defer, diag, main, near, need_root, same, test
+import dnsload
+from dnsload import (A, AAAA, LOCAL, LOOKUP, RETRIES, DnsLoad, Pair, begin, bpftool, lost,
+                     maps_of, of_client, queries, quicker, results, total, tune, waiting)
+from node import Cgroup, Change
+from tap import between, check, diag, main, near, need_root, same, test
 
 need_root()
 
-LOOKUP = "assay.dns.lookup.duration"
-RETRIES = "assay.dns.lookup.retries"
 AGE = "assay.inflight.age"
-NAMES = {0: "ok", 2: "SERVFAIL", 3: "NXDOMAIN", 5: "REFUSED", None: "timeout"}
 BUCKET = 2 ** (1 / 8)  # the width of one
-LOCAL = "127.0.0.53", "127.1.2.3", "::1"
-TIMEOUT = 5
-A, AAAA = 1, 28
 agent = None
-netns = None
 
 
 def setup():
-    global agent, netns
-    agent = Agent()
-    agent.need("tcp", "dns")
-    netns = new_netns("node")
-
-
-def total():
-    return agent.total(0.1)
-
-
-def ip(*args):
-    subprocess.run(["ip", *args], check=True)
-
-
-def new_netns(name):
-    name = f"assay-dns-{os.getpid()}-{name}"
-    ip("netns", "add", name)
-    defer(ip, "netns", "del", name)
-    ip("-n", name, "link", "set", "lo", "up")
-    return name
-
-
-class Pair:
-    """A resolver and a client, each in a cgroup of its own."""
-
-    def __init__(self, name, *addresses, where=(None, None)):
-        self.addresses = addresses or LOCAL
-        self.server = DnsLoad(Cgroup(name + "-server"), "server", *self.addresses,
-                           netns=where[0] or netns)
-        self.client = DnsLoad(Cgroup(name + "-client"), "client",
-                              netns=where[1] or netns)
-        self.group = self.client.cgroup
-
-    def log(self):
-        """What the server was asked since the last time."""
-        return self.server.ask("log")
-
-    def ask(self, queries, address=None, connected=False, patience=2):
-        """What the client saw, what the server says, and the change in our numbers
-        from before to after."""
-        before = total()
-        seen = self.client.ask("ask", [address or self.addresses[0], connected],
-                               queries, patience)
-        self.change = Change(before, total())
-        return seen, self.log()
-
-    def counted(self, **want):
-        """Exactly these results for the client, and none for the server."""
-        same(results(self.change, self.group), want, "lookups by result")
-        same(results(self.change, self.server.cgroup), {}, "lookups of the server")
-
-
-def results(change, cgroup):
-    """Lookups by result, NOERROR as "ok"."""
-    found = change.by(cgroup, LOOKUP, "type")
-    found["ok"] = change.value(cgroup, LOOKUP) - sum(found.values())
-    return {k: n for k, n in found.items() if n}
-
-
-def lost(change):
-    """What our probe says that it lost."""
-    return {reason: n for (probe, reason), n in change.lost().items() if probe == "dns"}
-
-
-def of_client(seen):
-    """The same, as the client saw it."""
-    found = {}
-    for code, _ in seen:
-        name = NAMES.get(code, "_OTHER")
-        found[name] = found.get(name, 0) + 1
-    return found
-
-
-def queries(action, count, ms=0, first=0, every=0.0, qtype=A, sockets=1):
-    """That many queries, one after the other, each with an id of its own."""
-    return [[i * every, i % sockets, first + i, f"{action}-{ms}-{i}.test", qtype]
-            for i in range(count)]
-
-
-def maps_of(agent_):
-    """Ids of the agent's maps by name; they stay while it lives."""
-    found = agent_.__dict__.setdefault("maps", {})
-    if found:
-        return found
-    for kind, i in bpf.held_by(agent_.pid()):
-        if kind == "map":
-            found[bpftool("map", "show", "id", i)["name"]] = i
-    return found
-
-
-def bpftool(*args):
-    return json.loads(subprocess.run(["bpftool", "-j", *map(str, args)], check=True,
-                                     capture_output=True, text=True).stdout)
-
-
-def waiting(agent_=None):
-    """(entries of the map, what our own count of them says)."""
-    maps = maps_of(agent_ or agent)
-    entries = bpftool("map", "dump", "id", maps["dns_queries"])
-    state = bpftool("map", "dump", "id", maps[".data.dns"])[0]["value"]
-    return len(entries), int.from_bytes(bytes(int(b, 16) for b in state[:4]), "little")
-
-
-def tune(probe, change):
-    p = subprocess.run([ASSAY, "tune", "--socket", agent.socket, probe, change],
-                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    same(p.returncode, 0, f"assay tune {probe} {change}: {p.stdout}")
-
-
-def quicker(seconds=1):
-    """Queries are given up sooner while this test runs."""
-    tune("dns", f"timeout={seconds}s")
-    defer(tune, "dns", f"timeout={TIMEOUT}s")
+    global agent
+    agent = begin("tcp", "dns")
 
 
 @test("every response code is counted as what it is, connected or not, v4 and v6")
@@ -224,7 +104,7 @@ def _():
 @test("lookups are counted where their socket was made")
 def _():
     pair = Pair("owner")
-    other = DnsLoad(Cgroup("other"), "client", netns=netns)
+    other = DnsLoad(Cgroup("other"), "client", netns=dnsload.netns)
     before = total()
     for load, action, n in (pair.client, "ok", 11), (other, "nx", 7):
         load.tell("ask", [LOCAL[0], False], queries(action, n, ms=20), 2)
@@ -305,78 +185,6 @@ def _():
     pair.counted(ok=50)
 
 
-class Bridge:
-    """A client and a server behind a bridge in a third namespace, which has an address
-    too: 10.78.0.1 (fd78::1) the bridge, .2 the server, .3 the client."""
-
-    def __init__(self):
-        self.node, *self.ends = (new_netns(n) for n in ("bridge", "server", "client"))
-        ip("-n", self.node, "link", "add", "br0", "type", "bridge")
-        self.up(self.node, "br0", 1)
-        for i, end in enumerate(self.ends, 2):
-            ip("-n", self.node, "link", "add", f"port{i}", "type", "veth", "peer",
-               "name", "eth0", "netns", end)
-            ip("-n", self.node, "link", "set", f"port{i}", "master", "br0", "up")
-            self.up(end, "eth0", i)
-        for address in "10.78.0.2", "fd78::2":
-            subprocess.run(["ip", "netns", "exec", self.ends[1], sys.executable, "-c",
-                            REACH, address], check=True, timeout=20)
-
-    def up(self, name, device, i):
-        ip("-n", name, "addr", "add", f"10.78.0.{i}/24", "dev", device)
-        ip("-n", name, "addr", "add", f"fd78::{i}/64", "dev", device, "nodad")
-        ip("-n", name, "link", "set", device, "up")
-
-
-# Sends UDP until the other side says that the port is closed: the way is open then.
-REACH = """
-import socket, sys
-s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET,
-                  socket.SOCK_DGRAM)
-s.settimeout(0.2)
-s.connect((sys.argv[1], 9))
-while True:
-    try:
-        s.send(b"x")
-        s.recv(1)
-    except TimeoutError:
-        pass
-    except OSError:
-        break
-"""
-
-
-@test("each lookup is counted once over veth and a bridge, from behind and on it")
-def _():
-    net = Bridge()
-    addresses = "10.78.0.2", "fd78::2"
-    pair = Pair("bridge", *addresses, where=net.ends)
-    on_it = DnsLoad(Cgroup("on-bridge"), "client", netns=net.node)
-    for client in pair.client, on_it:
-        pair.client, pair.group = client, client.cgroup
-        for address in addresses:
-            for connected in False, True:
-                seen, log = pair.ask(queries("ok", 50) + queries("nx", 30, first=50),
-                                     address, connected)
-                same((of_client(seen), len(log)), ({"ok": 50, "NXDOMAIN": 30}, 80),
-                     "truth")
-                pair.counted(ok=50, NXDOMAIN=30)
-                same(pair.change.value(pair.group, RETRIES), 0, "queries sent again")
-    same(waiting(), (0, 0), "waiting queries")
-
-
-@test("an answer in IP fragments counts by its first one")
-def _():
-    net = Bridge()
-    addresses = "10.78.0.2", "fd78::2"
-    pair = Pair("fragments", *addresses, where=net.ends)
-    for address in addresses:
-        seen, _ = pair.ask(queries("big", 20), address)
-        same(of_client(seen), {"ok": 20}, "truth")
-        pair.counted(ok=20)
-    same(waiting(), (0, 0), "waiting queries")
-
-
 @test("an answer without the question is told of as unreadable")
 def _():
     quicker()
@@ -387,99 +195,6 @@ def _():
     time.sleep(1)
     pair.change = Change(pair.change.before, total())
     pair.counted(timeout=5)
-
-
-def resolv_conf(text):
-    """What processes of `ip netns exec` see as /etc/resolv.conf."""
-    directory = "/etc/netns/" + netns
-    fresh = not os.path.exists("/etc/netns")
-    os.makedirs(directory)
-    defer(lambda: fresh and os.rmdir("/etc/netns"))
-    defer(shutil.rmtree, directory)
-    with open(directory + "/resolv.conf", "w") as f:
-        f.write(text)
-
-
-def of_log(log, timeout=TIMEOUT):
-    """(lookups by result, queries sent again), as the server knows them: a query is
-    sent again if it has the port, id and name of one that has no answer yet."""
-    found, again, open_until = {}, 0, {}
-    for action, address, port, ident, name, seconds, began in log:
-        key = port, ident, name
-        if began < open_until.get(key, 0):
-            again += 1
-            continue
-        open_until[key] = began + (timeout if seconds is None else seconds)
-        result = {"ok": "ok", "nx": "NXDOMAIN", "servfail": "SERVFAIL",
-                  "refused": "REFUSED", "drop": "timeout"}[action]
-        found[result] = found.get(result, 0) + 1
-    return found, again
-
-
-@test("what getaddrinfo asks is counted as the server's log has it")
-def _():
-    quicker(3)
-    resolv_conf("nameserver 127.0.0.53\noptions timeout:1 attempts:2\n")
-    pair = Pair("libc")
-    before = total()
-    names = [f"{action}-{ms}-{i}.test." for action, ms in
-             (("ok", 0), ("ok", 30), ("nx", 0), ("servfail", 0), ("refused", 0))
-             for i in range(10)] + ["drop-0-0.test."]
-    seen = pair.client.ask("resolve", names)
-    time.sleep(3)
-    pair.change = Change(before, total())
-    want, again = of_log(pair.log(), 3)
-    diag(f"{want}, sent again {again}")
-    same(seen[:20], [2] * 20, "addresses")
-    check(want.get("ok") == 40 and want.get("NXDOMAIN") == 20 and want.get("timeout"),
-          f"the log says {want}")
-    pair.counted(**want)
-    same(pair.change.value(pair.group, RETRIES), again, "queries sent again")
-
-
-@test("what busybox's resolver asks, too")
-def _():
-    resolv_conf("nameserver ::1\n")
-    pair = Pair("busybox")
-    busybox = shutil.which("busybox")
-    if not busybox:
-        raise Skip("no busybox")
-    before = total()
-    for name in "ok-20-1.test.", "nx-0-2.test.":
-        pair.group.start(["ip", "netns", "exec", netns, busybox, "nslookup", name],
-                         stdout=subprocess.DEVNULL).wait(20)
-    pair.change = Change(before, total())
-    want, again = of_log(pair.log())
-    check(want.get("ok") and want.get("NXDOMAIN"), f"the log says {want}")
-    pair.counted(**want)
-    same(pair.change.value(pair.group, RETRIES), again, "queries sent again")
-
-
-@test("an agent leaves its own lookups out, and only those")
-def _():
-    resolv_conf("nameserver 127.0.0.53\n")
-    pair = Pair("own")
-    group = Cgroup("own-agent")
-    before = total()
-    # not by `ip netns exec`, which hides the tree of cgroups
-    enter = ('mount --bind "$1" /etc/resolv.conf && N=$2 && shift 2 && '
-             'exec nsenter --net="/run/netns/$N" "$@"')
-    other = Agent("--export-interval", "1s", cgroup=group, export=
-                  "http://ok-0-collector.test:9/v1/metrics",
-                  prefix=["unshare", "-m", "sh", "-c", enter, "sh",
-                          f"/etc/netns/{netns}/resolv.conf", netns])
-    other.need("dns")
-    began = other.total()
-    time.sleep(2.5)
-    seen = pair.client.ask("ask", [LOCAL[0], False], queries("ok", 9), 2)
-    change, theirs = Change(before, total()), Change(began, other.total())
-    same(of_client(seen), {"ok": 9}, "truth")
-    same(results(theirs, pair.group), {"ok": 9}, "the client's, as that agent counts")
-    same(results(theirs, group), {}, "its own")
-    log = [e for e in pair.log() if "collector" in e[4]]
-    same(results(change, group), of_log(log)[0], "its own, as another agent counts")
-    check(len(log) >= 2, f"it asked {len(log)} times")
-    same(waiting(other), (0, 0), "waiting queries of that agent")
 
 
 @test("switched off it counts nothing, and what waited then is forgotten")
@@ -515,38 +230,6 @@ def _():
     finally:
         tune("tcp", "enabled=true")
     pair.counted(ok=30)
-
-
-def programs(agent_):
-    return {bpf.prog_info(i)["name"] for kind, i in bpf.held_by(agent_.pid())
-            if kind == "prog"}
-
-
-@test("without tcp it has a program of its own, with it none")
-def _():
-    pair = Pair("alone")
-    check("dns_packet_out" not in programs(agent), "tcp and dns both look at packets")
-    alone = Agent("--probes", "dns,sched")
-    check("dns_packet_out" in programs(alone), f"{programs(alone)}")
-    before = alone.total()
-    seen, _ = pair.ask(queries("ok", 40) + queries("nx", 10, first=40))
-    pair.change = Change(before, alone.total())
-    pair.counted(ok=40, NXDOMAIN=10)
-    same(waiting(alone), (0, 0), "waiting queries")
-
-
-@test("without dns tcp notes no queries")
-def _():
-    quicker()
-    pair = Pair("none")
-    without = Agent("--probes", "tcp")
-    before = without.total()
-    pair.ask(queries("drop", 10), patience=0.3)
-    pair.change = Change(before, without.total())
-    pair.counted()
-    same(waiting(without), (0, 0), "waiting queries")
-    time.sleep(1)
-    total()
 
 
 @test("nothing of all that was lost but what was meant to be")
