@@ -22,6 +22,7 @@ WAIT = "assay.sched.wait.duration"
 CULPRIT = "assay.sched.wait.culprit.time"
 QUOTA = "20000 100000"
 MILLISECONDS = int(os.environ.get("ASSAY_TEST_MS", 6000))  # of the culprits' runs
+LONGEST = 0.15  # s; a wait in which the host had no CPU for the guest is one draw
 CPUS = sorted(os.sched_getaffinity(0))
 agent = None
 
@@ -88,6 +89,9 @@ class Run:
 
     def culprits(self, group):
         return self.change.by(group, CULPRIT, "culprit")
+
+    def longest(self, group):
+        return max(m["max"] for m in self.change.after.points(group, WAIT))
 
     def throttled(self, group):
         return self.stat[group]["throttled_usec"] / 1e6
@@ -164,8 +168,9 @@ def _():
     between(waits["contention"], 0.1, 3, "contention of the limited one, s")
     same(run.waits(rival)["throttled"], 0, "throttled waits of the rival")
     # The limited one runs only while the rival waits.
-    near_but(run.waits(rival)["contention"], run.used(group), 0.1, run.extra[rival],
-             "contention of the rival and CPU time of the limited one, s")
+    others = sum(n for who, n in run.culprits(rival).items() if who != group.path)
+    near_but(run.waits(rival)["contention"] - others, run.used(group), 0.1,
+             run.extra[rival], "waits of the rival and CPU time of the limited one, s")
 
 
 def twin(group):
@@ -209,13 +214,18 @@ def blamed(weight):
     """A thread that waits for two others, of weight 100 and 300. It wants the CPU all
     the time in which they run: what it waited for each is what each was given. When
     both run in one wait, one of them is drawn: hence a doubt of four sigma."""
-    victim = Cgroup("victim", cpu_weight=weight)
-    light, heavy = Cgroup("light", cpu_weight=100), Cgroup("heavy", cpu_weight=300)
-    others = light, heavy
-    run = Run(victim, *others)
-    for group in run.groups:
-        run.add(group, 1)
-    run.measure(MILLISECONDS, lead=500)
+    for _ in range(3):
+        victim = Cgroup("victim", cpu_weight=weight)
+        others = Cgroup("light", cpu_weight=100), Cgroup("heavy", cpu_weight=300)
+        run = Run(victim, *others)
+        for group in run.groups:
+            run.add(group, 1)
+        run.measure(MILLISECONDS, lead=500)
+        longest = run.longest(victim)
+        if longest < LONGEST:
+            break
+    else:
+        raise Skip(f"the guest's CPU was held up for {longest:.2f} s")
     got = run.culprits(victim)
     truth = {g.path: run.used(g) for g in others}
     near(sum(got.values()), run.waits(victim)["contention"], 0.001,
