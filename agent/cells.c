@@ -35,13 +35,14 @@ static const struct {
 	/* a section of the objects: kernel programs use it without a look-up */
 	[MAP_CONTROL] = { ".data.control", sizeof(struct control), true },
 	[MAP_INFLIGHTS] = { "inflights", sizeof(struct inflight_row), true },
-	[MAP_CULPRITS] = { "culprits", sizeof(struct culprit_row), true },
+	[MAP_TUNES] = { ".data.tunes", sizeof(struct tunes), false },
+	[MAP_SCHED_BLOCKS] = { "sched_blocks", sizeof(struct sched_block), true },
 	[MAP_CGROUP_RING] = { "cgroup_ring", sizeof(struct cgroup_names), true },
 	[MAP_CPUS] = { "cpus", sizeof(struct cpu_state), false },
 	[MAP_OPENS] = { "opens", sizeof(uint32_t), false },
 	[MAP_ACCEPTS] = { "accepts", sizeof(struct accepted), false },
 	/* a section too, of two probes */
-	[MAP_DNS] = { ".data.dns", sizeof(struct dns_state), true },
+	[MAP_DNS] = { ".data.dns", sizeof(struct dns_state), false },
 	[MAP_DNS_QUERIES] = { "dns_queries", sizeof(struct dns_query), false },
 };
 
@@ -52,7 +53,6 @@ static size_t step_of(enum cells_map m)
 }
 
 _Static_assert(sizeof(struct series_row) % 8 == 0, "indexed as a C array");
-_Static_assert(sizeof(struct culprit_row) % 8 == 0, "indexed as a C array");
 
 static uint32_t entries_of(const struct cells_plan *p, enum cells_map m)
 {
@@ -61,8 +61,8 @@ static uint32_t entries_of(const struct cells_plan *p, enum cells_map m)
 	case MAP_ROWS:
 	case MAP_INFLIGHTS:
 		return p->slots;
-	case MAP_CULPRITS:
-		return p->slots * p->culprit_shards;
+	case MAP_SCHED_BLOCKS:
+		return p->slots * p->sched_shards;
 	case MAP_HISTS:
 	case MAP_FREE_HISTS:
 		return p->hists;
@@ -86,7 +86,7 @@ static void sum_up(struct cells_plan *p)
 {
 	p->slot_bytes = p->slots * (step_of(MAP_OWNERS) + step_of(MAP_ROWS) +
 				    step_of(MAP_INFLIGHTS) +
-				    p->culprit_shards * step_of(MAP_CULPRITS));
+				    p->sched_shards * step_of(MAP_SCHED_BLOCKS));
 	p->hist_bytes = p->hists * (step_of(MAP_HISTS) + step_of(MAP_FREE_HISTS));
 	p->count_bytes = p->counts * (step_of(MAP_COUNTS) + step_of(MAP_FREE_COUNTS));
 	p->open_bytes = p->opens * (sizeof(struct open_key) + 8 + HASH_OVERHEAD);
@@ -109,7 +109,7 @@ int cells_plan_for(uint64_t slots, uint64_t memory, uint32_t cpus,
 		per_slot *= 2;
 	*plan = (struct cells_plan){
 		.cpus = cpus,
-		.culprit_shards = cpus <= SHARDS_MAX ? cpus : 1,
+		.sched_shards = shards,
 		.slots = slots,
 		.hists = slots * per_slot,
 		.counts = slots * 16,
@@ -197,11 +197,18 @@ enum pool cells_open_pool(uint32_t signal)
 	return signal >= OPEN_HIST ? POOL_HIST : POOL_COUNT;
 }
 
+int cells_tell(struct cells *c)
+{
+	uint32_t zero = 0;
+
+	return bpf_map_update_elem(c->fds[MAP_TUNES], &zero, &c->tunes, BPF_ANY);
+}
+
 /* What a user has not changed: everything measured, nothing sampled. */
-static void set_tunes(struct control *control)
+static void set_tunes(struct tunes *tunes)
 {
 	for (int i = 0; i < PROBE_COUNT; i++)
-		control->tune[i] = (struct tune){
+		tunes->tune[i] = (struct tune){
 			.enabled = 1,
 			.inflight_ns = INFLIGHT_NS,
 			.timeout_ns = TIMEOUT_NS,
@@ -268,9 +275,11 @@ int cells_open(const struct cells_plan *plan, struct cells *c)
 	for (uint32_t slot = 0; slot < SLOT_FIRST; slot++)
 		c->owners[slot] = OWNER_RESERVED;
 	c->inflights = c->mem[MAP_INFLIGHTS];
-	c->culprits = c->mem[MAP_CULPRITS];
-	set_tunes(c->control);
-	err = set_shards(c);
+	c->sched_blocks = c->mem[MAP_SCHED_BLOCKS];
+	set_tunes(&c->tunes);
+	err = cells_tell(c);
+	if (!err)
+		err = set_shards(c);
 	if (!err)
 		err = make_overflow(c);
 	if (!err)

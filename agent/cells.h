@@ -17,8 +17,8 @@ struct options;
 struct cells_plan {
 	uint32_t cpus; /* possible ones: per-CPU maps pay for all of them */
 	uint32_t slots, hists, counts, opens, queries;
-	uint32_t culprit_shards; /* rows of a slot in `culprits` */
-	size_t slot_bytes;	 /* owner table and rows */
+	uint32_t sched_shards; /* blocks of a slot in `sched_blocks` */
+	size_t slot_bytes;     /* owner table and rows */
 	size_t hist_bytes, count_bytes, open_bytes, query_bytes;
 	size_t fixed_bytes; /* control, names, accepts, per-CPU state */
 	size_t total, limit;
@@ -43,7 +43,8 @@ enum cells_map {
 	MAP_FREE_COUNTS,
 	MAP_CONTROL,
 	MAP_INFLIGHTS,
-	MAP_CULPRITS,
+	MAP_TUNES,
+	MAP_SCHED_BLOCKS,
 	MAP_CGROUP_RING,
 	MAP_CPUS,
 	MAP_OPENS,
@@ -66,7 +67,8 @@ struct cells {
 	uint64_t *free_cells[POOLS];
 	struct control *control;
 	struct inflight_row *inflights; /* by slot */
-	struct culprit_row *culprits;
+	struct sched_block *sched_blocks;
+	struct tunes tunes; /* as we want them, see cells_tell() */
 	struct cgroup_names *names;
 };
 
@@ -74,6 +76,8 @@ struct cells {
 int cells_open(const struct cells_plan *plan, struct cells *c);
 /* Makes an opened, not yet loaded object use these maps. */
 int cells_reuse(const struct cells *c, struct bpf_object *obj);
+/* Tells the kernel side what is in c->tunes. -errno on failure. */
+int cells_tell(struct cells *c);
 /* The pool that the cells of an open signal come from. */
 enum pool cells_open_pool(uint32_t signal);
 /* Gives cells back to the kernel's free list. */

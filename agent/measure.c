@@ -68,22 +68,23 @@ static void warn_missing(const struct measure *m)
  * Opens a probe, if it is wanted. One whose work another probe does in part is switched
  * on when all of it is attached: else queries would be seen, and their answers not.
  */
-static void open_probe(struct measure *m, size_t i, const struct options *o,
-		       const struct params *params)
+static int open_probe(struct measure *m, size_t i, const struct options *o,
+		      const struct params *params)
 {
 	const struct probe_desc *d = &probe_descs[i];
-	struct tune *tune = &m->cells.control->tune[i];
 	struct probe *p = &m->probes[i];
 	bool covered =
 	    d->cover.program && m->probes[d->cover.by].state == PROBE_ATTACHED;
 
 	p->desc = d;
 	if (!d->always && !in_list(o->probes, d->name))
-		return;
+		return 0;
 	m->wanted++;
+	m->cells.tunes.tune[i].enabled = !d->cover.program;
+	cells_tell(&m->cells);
 	probe_open(p, d, &m->cells, params, covered);
-	if (p->state == PROBE_ATTACHED)
-		__atomic_store_n(&tune->enabled, 1, __ATOMIC_RELEASE);
+	m->cells.tunes.tune[i].enabled = p->state == PROBE_ATTACHED;
+	return cells_tell(&m->cells);
 }
 
 static int open_probes(struct measure *m, const struct options *o, char *cause,
@@ -98,11 +99,14 @@ static int open_probes(struct measure *m, const struct options *o, char *cause,
 			 strerror(-err));
 		return err;
 	}
-	for (size_t i = 0; i < probe_desc_count; i++)
-		m->cells.control->tune[i].enabled = !probe_descs[i].cover.program;
 	params.dns = in_list(o->probes, probe_descs[PROBE_DNS].name);
-	for (size_t i = 0; i < probe_desc_count; i++)
-		open_probe(m, i, o, &params);
+	for (size_t i = 0; i < probe_desc_count && !err; i++)
+		err = open_probe(m, i, o, &params);
+	if (err) {
+		snprintf(cause, len, "cannot tell the probes to begin: %s",
+			 strerror(-err));
+		return err;
+	}
 	warn_missing(m);
 	malloc_trim(0); /* libbpf read the kernel's BTF: some megabytes */
 	return 0;
@@ -263,8 +267,7 @@ int measure_relieve(struct measure *m)
 	if (!snapshot_is_pressed(m->snapshot))
 		return 0;
 	err = measure_update(m);
-	snapshot_reap(m->snapshot);
-	return err;
+	return snapshot_reap(m->snapshot) ?: err;
 }
 
 int measure_tune(struct measure *m, const char *words, char **text, size_t *text_len,
@@ -275,21 +278,30 @@ int measure_tune(struct measure *m, const char *words, char **text, size_t *text
 	int err = tune_parse(words, &change, cause, len);
 
 	if (!err)
-		err = tune_apply(&m->tuner, &change, m->cells.control, m->probes, cause,
+		err = tune_apply(&m->tuner, &change, &m->cells.tunes, m->probes, cause,
 				 len);
 	if (err)
 		return err;
+	err = cells_tell(&m->cells);
+	if (err) {
+		snprintf(cause, len, "the probes cannot be told: %s", strerror(-err));
+		return err;
+	}
 	f = open_memstream(text, text_len);
 	if (!f)
 		return -ENOMEM;
-	tune_print(f, change.probe, m->cells.control, m->probes);
+	tune_print(f, change.probe, &m->cells.tunes, m->probes);
 	return fclose(f) ? -ENOMEM : 0;
 }
 
 void measure_reap(struct measure *m)
 {
+	int err;
+
 	snapshot_drop(m->snapshot);
-	snapshot_reap(m->snapshot);
+	err = snapshot_reap(m->snapshot);
+	if (err)
+		log_warn(err, "slots of cgroups that are gone");
 }
 
 unsigned int measure_attached(const struct measure *m, unsigned int *wanted)

@@ -180,7 +180,7 @@ int probe_params(const struct cells_plan *plan, struct params *params)
 		.slots = plan->slots,
 		.cells = { plan->hists, plan->counts },
 		.own_shards = plan->cpus <= SHARDS_MAX,
-		.culprit_shards = plan->culprit_shards,
+		.sched_shards = plan->sched_shards,
 	};
 	err = find_forms(params);
 	return err ? err : find_self(&params->self_tgid);

@@ -48,7 +48,7 @@ struct snapshot {
 	struct slot *slots;
 	struct hist_cell **seen_hists; /* by cell number: what we added so far */
 	struct count_cell **seen_counts;
-	struct culprit_row **seen_culprits; /* by row */
+	struct sched_block **seen_blocks; /* by number */
 	struct open_cell *opens;
 	size_t open_count;
 	uint32_t open_gen;
@@ -176,9 +176,9 @@ int snapshot_open(struct cells *c, struct cgroups *g, struct snapshot **out)
 	s->slots = calloc(c->plan.slots, sizeof(*s->slots));
 	s->seen_hists = calloc(c->plan.hists, sizeof(*s->seen_hists));
 	s->seen_counts = calloc(c->plan.counts, sizeof(*s->seen_counts));
-	s->seen_culprits =
-	    calloc(c->plan.slots * c->plan.culprit_shards, sizeof(*s->seen_culprits));
-	if (!s->slots || !s->seen_hists || !s->seen_counts || !s->seen_culprits ||
+	s->seen_blocks =
+	    calloc(c->plan.slots * c->plan.sched_shards, sizeof(*s->seen_blocks));
+	if (!s->slots || !s->seen_hists || !s->seen_counts || !s->seen_blocks ||
 	    add_fixed(s)) {
 		snapshot_close(s);
 		return -ENOMEM;
@@ -378,21 +378,30 @@ static const char *culprit_name(struct snapshot *s, uint32_t key)
 }
 
 /* As cells: what was added since we last looked belongs to the owners of now. */
-static int read_culprits_row(struct snapshot *s, uint32_t n, struct workload *w)
+static int read_block(struct snapshot *s, uint32_t n, struct workload *w)
 {
-	const volatile struct culprit_row *row = &s->cells->culprits[n];
-	struct culprit_row *seen = s->seen_culprits[n];
+	const volatile struct sched_block *now = &s->cells->sched_blocks[n];
+	uint64_t *lanes = w->counts[snapshot_index(SIGNAL_SCHED_COUNT, 0)];
+	struct sched_block *seen = s->seen_blocks[n];
 
+	if (!seen)
+		seen = s->seen_blocks[n] = calloc(1, sizeof(*seen));
+	if (!seen)
+		return -ENOMEM;
+	for (int i = 0; i < LANES; i++) {
+		uint64_t value = now->lane[i];
+
+		lanes[i] += value - seen->lane[i];
+		seen->lane[i] = value;
+	}
 	for (int i = 0; i <= CULPRITS; i++) {
-		uint32_t key = i < CULPRITS ? row->key[i] : 0;
-		uint64_t ns = row->ns[i];
+		uint32_t key = i < CULPRITS ? now->key[i] : 0;
+		uint64_t ns = now->ns[i];
 		struct culprit_total *c;
 
-		if (ns == (seen ? seen->ns[i] : 0))
+		if (ns == seen->ns[i])
 			continue;
-		if (!seen)
-			seen = s->seen_culprits[n] = calloc(1, sizeof(*seen));
-		c = seen ? find_culprit(w, culprit_name(s, key)) : NULL;
+		c = find_culprit(w, culprit_name(s, key));
 		if (!c)
 			return -ENOMEM;
 		c->ns += ns - seen->ns[i];
@@ -401,13 +410,13 @@ static int read_culprits_row(struct snapshot *s, uint32_t n, struct workload *w)
 	return 0;
 }
 
-static int read_culprits(struct snapshot *s, uint32_t slot, struct workload *w)
+static int read_blocks(struct snapshot *s, uint32_t slot, struct workload *w)
 {
-	uint32_t shards = s->cells->plan.culprit_shards;
+	uint32_t shards = s->cells->plan.sched_shards;
 	int err = 0;
 
 	for (uint32_t i = 0; i < shards; i++)
-		err |= read_culprits_row(s, slot * shards + i, w);
+		err |= read_block(s, slot * shards + i, w);
 	return err;
 }
 
@@ -446,7 +455,7 @@ int snapshot_read(struct snapshot *s)
 		if (!w)
 			continue;
 		err |= read_row(s, i, w);
-		err |= read_culprits(s, i, w);
+		err |= read_blocks(s, i, w);
 		read_inflight(s, i, w);
 	}
 	err |= list_opens(s);
@@ -465,10 +474,10 @@ int snapshot_read(struct snapshot *s)
  */
 static void free_culprits(struct snapshot *s)
 {
-	uint32_t shards = s->cells->plan.culprit_shards, slots = s->cells->plan.slots;
+	uint32_t shards = s->cells->plan.sched_shards, slots = s->cells->plan.slots;
 
 	for (uint32_t i = 0; i < slots * shards; i++) {
-		uint32_t *key = s->cells->culprits[i].key;
+		uint32_t *key = s->cells->sched_blocks[i].key;
 
 		for (int k = 0; k < CULPRITS; k++) {
 			uint32_t slot = key[k] - 1;
@@ -505,7 +514,6 @@ static void free_slot(struct snapshot *s, uint32_t i)
 	}
 	memset(row->open_used, 0, sizeof(row->open_used));
 	__atomic_store_n(&s->cells->owners[i], OWNER_FREE, __ATOMIC_RELEASE);
-	__atomic_fetch_add(&s->cells->control->free_gen, 1, __ATOMIC_RELEASE);
 	s->slots[i] = (struct slot){ .freed = true };
 }
 
@@ -527,7 +535,6 @@ static void quarantine(struct snapshot *s, uint32_t i)
 {
 	s->slots[i].state = SLOT_QUARANTINE;
 	__atomic_store_n(&s->cells->owners[i], OWNER_RESERVED, __ATOMIC_RELEASE);
-	__atomic_fetch_add(&s->cells->control->free_gen, 1, __ATOMIC_RELEASE);
 }
 
 static void add_to_hist(struct hist **into, const struct hist *h)
@@ -602,7 +609,8 @@ static void wait_for_programs(void)
 	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
 }
 
-static void reap_slot(struct snapshot *s, uint32_t i)
+/* Whether the slot changed hands. */
+static bool reap_slot(struct snapshot *s, uint32_t i)
 {
 	struct slot *slot = &s->slots[i];
 	struct workload *w = slot->workload;
@@ -611,29 +619,34 @@ static void reap_slot(struct snapshot *s, uint32_t i)
 		free_slot(s, i);
 		if (w && is_gone(s, w))
 			w->gone = true;
-	} else if (slot->state == SLOT_LIVE && !w) {
-		/* never named, and not there any more: nobody to ask */
-		slot->workload = s->workloads[SLOT_UNKNOWN];
-		quarantine(s, i);
-	} else if (slot->state == SLOT_LIVE &&
-		   !cgroups_exists(s->cgroups, w->path, slot->owner)) {
-		quarantine(s, i);
+		return true;
 	}
+	if (slot->state != SLOT_LIVE ||
+	    (w && cgroups_exists(s->cgroups, w->path, slot->owner)))
+		return false;
+	if (!w) /* never named, and not there any more: nobody to ask */
+		slot->workload = s->workloads[SLOT_UNKNOWN];
+	quarantine(s, i);
+	return true;
 }
 
-void snapshot_reap(struct snapshot *s)
+int snapshot_reap(struct snapshot *s)
 {
-	uint32_t gen = s->cells->control->free_gen;
+	bool changed = false;
+	int err;
 
 	for (uint32_t i = SLOT_FIRST; i < s->cells->plan.slots; i++)
-		reap_slot(s, i);
-	if (s->cells->control->free_gen == gen)
-		return;
+		changed |= reap_slot(s, i);
+	if (!changed)
+		return 0;
+	s->cells->tunes.free_gen++; /* what programs keep of slots is out of date */
+	err = cells_tell(s->cells);
 	free_culprits(s);
 	for (uint32_t i = SLOT_FIRST; i < s->cells->plan.slots; i++)
 		s->slots[i].freed = false;
 	fold_gone(s);
 	wait_for_programs();
+	return err;
 }
 
 bool snapshot_is_pressed(const struct snapshot *s)
@@ -691,11 +704,11 @@ void snapshot_close(struct snapshot *s)
 	if (s->seen_counts)
 		for (uint32_t i = 0; i < s->cells->plan.counts; i++)
 			free(s->seen_counts[i]);
-	if (s->seen_culprits)
+	if (s->seen_blocks)
 		for (uint32_t i = 0;
-		     i < s->cells->plan.slots * s->cells->plan.culprit_shards; i++)
-			free(s->seen_culprits[i]);
-	free(s->seen_culprits);
+		     i < s->cells->plan.slots * s->cells->plan.sched_shards; i++)
+			free(s->seen_blocks[i]);
+	free(s->seen_blocks);
 	free(s->seen_hists);
 	free(s->seen_counts);
 	free(s->opens);

@@ -63,9 +63,9 @@ void snapshot_clear_inflight(struct snapshot *s);
  * Looks for cgroups that are gone: their slots go into quarantine; those that were in
  * quarantine at the last call are freed with their cells. Call after snapshot_read().
  * When there are too many workloads, those that are gone and were never exported are
- * added to the overflow.
+ * added to the overflow. -errno: the kernel side could not be told.
  */
-void snapshot_reap(struct snapshot *s);
+int snapshot_reap(struct snapshot *s);
 /*
  * Have so many cgroups come since the latest reading that the next ones may find no
  * slot, or lose their names? Then read and reap before it is due.

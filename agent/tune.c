@@ -188,18 +188,18 @@ static void switch_probe(uint32_t *latest, struct probe *p, struct tune *tune, b
 		return;
 	if (on) {
 		*latest += *latest == UINT32_MAX ? 2 : 1;
-		__atomic_store_n(&tune->enabled, *latest, __ATOMIC_RELEASE);
+		tune->enabled = *latest;
 		p->state = PROBE_ATTACHED;
 		p->reason[0] = '\0';
 		return;
 	}
 	*latest = tune->enabled;
-	__atomic_store_n(&tune->enabled, 0, __ATOMIC_RELEASE);
+	tune->enabled = 0;
 	p->state = PROBE_OFF;
 	snprintf(p->reason, sizeof(p->reason), "%s", off_reason);
 }
 
-int tune_apply(struct tuner *t, const struct tune_change *c, struct control *control,
+int tune_apply(struct tuner *t, const struct tune_change *c, struct tunes *tunes,
 	       struct probe *probes, char *cause, size_t len)
 {
 	struct tune *tune;
@@ -208,7 +208,7 @@ int tune_apply(struct tuner *t, const struct tune_change *c, struct control *con
 	if (c->probe == TUNE_ALL || !c->keys)
 		return 0;
 	p = &probes[c->probe];
-	tune = &control->tune[c->probe];
+	tune = &tunes->tune[c->probe];
 	if (p->state != PROBE_ATTACHED && p->state != PROBE_OFF) {
 		snprintf(cause, len, "%s is not loaded: %s", probe_descs[c->probe].name,
 			 p->state == PROBE_DISABLED
@@ -217,11 +217,11 @@ int tune_apply(struct tuner *t, const struct tune_change *c, struct control *con
 		return -ENODEV;
 	}
 	if (c->keys & TUNE_SAMPLE)
-		__atomic_store_n(&tune->sample_log2, c->sample_log2, __ATOMIC_RELAXED);
+		tune->sample_log2 = c->sample_log2;
 	if (c->keys & TUNE_INFLIGHT)
-		__atomic_store_n(&tune->inflight_ns, c->inflight_ns, __ATOMIC_RELAXED);
+		tune->inflight_ns = c->inflight_ns;
 	if (c->keys & TUNE_TIMEOUT)
-		__atomic_store_n(&tune->timeout_ns, c->timeout_ns, __ATOMIC_RELAXED);
+		tune->timeout_ns = c->timeout_ns;
 	if (c->keys & TUNE_ENABLED)
 		switch_probe(&t->latest[c->probe], p, tune, c->enabled);
 	return 0;
@@ -243,10 +243,10 @@ static void print_one(FILE *f, int i, const struct tune *t, const struct probe *
 	fputc('\n', f);
 }
 
-void tune_print(FILE *f, int probe, const struct control *control,
+void tune_print(FILE *f, int probe, const struct tunes *tunes,
 		const struct probe *probes)
 {
 	for (int i = 0; i < (int)probe_desc_count; i++)
 		if (probe == TUNE_ALL || probe == i)
-			print_one(f, i, &control->tune[i], &probes[i]);
+			print_one(f, i, &tunes->tune[i], &probes[i]);
 }

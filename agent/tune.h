@@ -46,10 +46,10 @@ struct tuner {
  * Changes the parameters of a probe while it runs; all or nothing. -ENODEV, with one
  * line in cause: the probe is not loaded.
  */
-int tune_apply(struct tuner *t, const struct tune_change *change,
-	       struct control *control, struct probe *probes, char *cause, size_t len);
+int tune_apply(struct tuner *t, const struct tune_change *change, struct tunes *tunes,
+	       struct probe *probes, char *cause, size_t len);
 /* Prints a line for the probe, or for each of them (TUNE_ALL). */
-void tune_print(FILE *f, int probe, const struct control *control,
+void tune_print(FILE *f, int probe, const struct tunes *tunes,
 		const struct probe *probes);
 
 #endif

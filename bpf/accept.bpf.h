@@ -81,7 +81,7 @@ static __noinline int accept_end(struct task_struct *task, __u32 fd, __u64 now)
 	__u64 stamp;
 	__u32 slot;
 
-	if (!cpu || !control.tune[PROBE_TCP].enabled)
+	if (!cpu || !tunes.tune[PROBE_TCP].enabled)
 		return 0;
 	sk = fd_tcp(task, fd);
 	if (!sk)

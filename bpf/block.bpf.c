@@ -131,9 +131,9 @@ static __always_inline struct block_slot *block_slot_of(struct cpu_state *cpu, _
 	struct block_slot *e = &cpu->block[hash >> (64 - BLOCK_CACHE_LOG2)];
 
 	if (e->id == id && e->dev == dev && e->direction == direction &&
-	    e->gen == control.free_gen)
+	    e->gen == tunes.free_gen)
 		return e;
-	e->gen = control.free_gen;
+	e->gen = tunes.free_gen;
 	e->operation = 0;
 	e->device = 0;
 	e->id = id;

@@ -33,6 +33,7 @@ SHARED_ARRAY(inflights, struct inflight_row);
 
 /* A section of its own is a map of its own, and needs no look-up: see cells_reuse(). */
 struct control control SEC(".data.control");
+struct tunes tunes SEC(".data.tunes");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -70,7 +71,7 @@ static __always_inline void lose(enum loss why)
 /* Whether a probe is switched on, and since when: see struct tune. */
 static __always_inline __u32 enabled_of(enum probe_id probe)
 {
-	return *(volatile __u32 *)&control.tune[probe].enabled;
+	return *(volatile __u32 *)&tunes.tune[probe].enabled;
 }
 
 static __always_inline __u32 enabled_now(void)
@@ -180,13 +181,13 @@ static __always_inline __u32 slot_of(struct cpu_state *cpu, __u64 id)
 		return SLOT_UNKNOWN;
 	if (cpu->cache[at].id == id) {
 		slot = cpu->cache[at].slot;
-		if (slot == SLOT_OVERFLOW && control.free_gen == cpu->cache[at].gen)
+		if (slot == SLOT_OVERFLOW && tunes.free_gen == cpu->cache[at].gen)
 			return slot;
 		owner = bpf_map_lookup_elem(&owners, &slot);
 		if (owner && *owner == id)
 			return slot;
 	}
-	cpu->cache[at].gen = control.free_gen;
+	cpu->cache[at].gen = tunes.free_gen;
 	slot = slot_claim(id);
 	cpu->cache[at].slot = slot;
 	cpu->cache[at].id = id;
@@ -419,7 +420,7 @@ static __always_inline void inflight_note(__u32 slot, __u32 what, __u64 age)
 {
 	struct inflight_row *row = bpf_map_lookup_elem(&inflights, &slot);
 
-	if ((__s64)age <= 0 || age < control.tune[PROBE_ID].inflight_ns)
+	if ((__s64)age <= 0 || age < tunes.tune[PROBE_ID].inflight_ns)
 		return;
 	if (row && what < INFLIGHT_COUNT && age > row->age[what])
 		row->age[what] = age;

@@ -40,7 +40,7 @@
  */
 #define SIGNALS(X)                                                             \
 	X(SCHED_WAIT, HIST, 2, SHARDS_MAX)   /* enum wait_cause */             \
-	X(SCHED_COUNT, COUNT, 1, SHARDS_MAX) /* enum sched_lane */             \
+	X(SCHED_COUNT, COUNT, 1, 0)	     /* enum sched_lane */             \
 	X(SYSCALL, HIST, 8, SHARDS_MAX)	     /* enum call_class */             \
 	X(TCP_RESPONSE, HIST, 2, SHARDS_MAX) /* enum tcp_role */               \
 	X(TCP_CONNECT, HIST, 1, 1)                                             \
@@ -152,15 +152,19 @@ struct inflight_row {
 };
 
 /*
- * Who ran on the CPU while a slot's tasks waited: the ns of each culprit. A key is a
- * slot + 1, 0 is a free place; one that finds no place counts in the last, without key.
+ * What the scheduler's hook counts for a slot and shard, in one place: the lanes, and
+ * who ran on the CPU while the slot's tasks waited. A key is a culprit's slot + 1, 0 a
+ * free place; a culprit that finds no place counts in the last one, which has no key.
  */
-#define CULPRITS     16
+#define CULPRITS     15
 #define CULPRIT_IDLE 0xfffe /* nobody: the CPU was idle */
-struct culprit_row {
+struct sched_block {
+	__u64 lane[LANES]; /* enum sched_lane */
 	__u32 key[CULPRITS];
+	__u32 pad;
 	__u64 ns[CULPRITS + 1];
 };
+_Static_assert(sizeof(struct sched_block) == 256, "cache lines, and never two pages");
 
 #define CONNECT_ABORTED 0 /* "errno" of a connect that the application gave up */
 
@@ -241,19 +245,23 @@ struct tune {
 	__u64 timeout_ns;  /* after this nothing is waited for any more (dns) */
 };
 
-/* The one small struct that both sides write. */
-struct control {
-	/* the agent's: grows when a slot leaves its owner, and when it becomes free */
-	__u32 free_gen;
+/*
+ * What every event reads, and only the agent writes. Not mapped: so it is in the
+ * kernel's direct map, see struct cpu_state.
+ */
+struct tunes {
+	__u32
+	    free_gen; /* grows when slots leave their owners, and when they are free */
 	__u32 pad;
 	struct tune tune[PROBE_COUNT];
-	/* in cache lines of their own: those above are read by every event */
-	__u32 cell_next[POOLS]
-	    __attribute__((aligned(64))); /* the kernel's: next
-					     entry of the free list */
-	__u32 cell_limit[POOLS];	  /* the agent's: end of the free list */
-	__u32 open_gen; /* the kernel's: grows with every new open value */
-	__u32 claims;	/* the kernel's: slots claimed so far */
+};
+
+/* The one small struct that both sides write. */
+struct control {
+	__u32 cell_next[POOLS];	 /* the kernel's: next entry of the free list */
+	__u32 cell_limit[POOLS]; /* the agent's: end of the free list */
+	__u32 open_gen;		 /* the kernel's: grows with every new open value */
+	__u32 claims;		 /* the kernel's: slots claimed so far */
 	__u64 lost[PROBE_COUNT][LOSS_COUNT];
 };
 
@@ -317,7 +325,7 @@ struct params {
 	__u32 cells[POOLS];   /* size of each pool and of its free list */
 	__u32 switch_form;    /* enum switch_form */
 	__u32 own_shards;     /* each CPU has a shard of its own */
-	__u32 culprit_shards; /* rows of a slot in `culprits`: one, or one per CPU */
+	__u32 sched_shards;   /* blocks of a slot: one for each shard */
 	__u32 victim_form;    /* enum victim_form */
 	__u32 rqf[RQF_COUNT]; /* masks of struct request.rq_flags */
 	__u32 dns;	      /* the dns probe was asked for */
@@ -333,12 +341,11 @@ struct params {
 struct sched_slot {
 	__u64 id;
 	__u32 slot;
-	__u32 gen;	 /* control.free_gen: no slot changed hands since */
+	__u32 gen;	 /* tunes.free_gen: no slot changed hands since */
 	__u32 waits;	 /* cell, 0: not looked up */
 	__u32 throttled; /* cell */
-	__u32 switches;	 /* cell */
-	__u16 culprit;	 /* the latest one's place in our row */
-	__u16 pad;
+	__u32 block;	 /* its number */
+	__u32 culprit;	 /* the latest one's place in it */
 	/* the latest end of a throttling on this CPU, see throttled_part() */
 	__u64 queue;  /* whose */
 	__u64 clock;  /* throttled_ns() since then */
@@ -347,8 +354,9 @@ struct sched_slot {
 };
 _Static_assert(sizeof(struct sched_slot) == 64, "a cache line");
 
-#define GRID_LOG2 20 /* ns */
-#define GRID_SIZE 256
+#define SCHED_CACHE_LOG2 7
+#define GRID_LOG2	 20 /* ns */
+#define GRID_SIZE	 256
 
 /* Only used in sched_switch, which nothing interrupts. */
 struct sched_cpu {
@@ -357,7 +365,7 @@ struct sched_cpu {
 	__u32 running; /* its slot */
 	__u64 filled;  /* the grid holds all points up to this one */
 	__u64 pad[5];
-	struct sched_slot entry[CACHE_SIZE];
+	struct sched_slot entry[1 << SCHED_CACHE_LOG2];
 	__u16 grid[GRID_SIZE]; /* the slot that ran at each multiple of 2^20 ns */
 };
 
@@ -370,7 +378,7 @@ struct block_slot {
 	__u64 id;
 	__u32 dev;
 	__u32 direction;
-	__u32 gen; /* control.free_gen: no slot changed hands since */
+	__u32 gen; /* tunes.free_gen: no slot changed hands since */
 	__u32 slot;
 	__u32 operation; /* cell, 0: not looked up */
 	__u32 device;	 /* cell */
@@ -395,7 +403,7 @@ struct cpu_state {
 	struct {
 		__u64 id;
 		__u32 slot;
-		__u32 gen; /* control.free_gen when slot is the overflow slot */
+		__u32 gen; /* tunes.free_gen when slot is the overflow slot */
 	} cache[CACHE_SIZE];
 	struct block_slot block[1 << BLOCK_CACHE_LOG2];
 } __attribute__((aligned(8)));

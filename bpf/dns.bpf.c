@@ -150,7 +150,7 @@ static long dns_check(void *map, struct dns_key *key, struct dns_query *q,
 	__s64 age = w->now - since;
 	bool current = q->gen == w->gen;
 
-	if (since && current && age < (__s64)control.tune[PROBE_ID].timeout_ns) {
+	if (since && current && age < (__s64)tunes.tune[PROBE_ID].timeout_ns) {
 		inflight_note(dns_slot(owner), INFLIGHT_DNS, age);
 		return 0;
 	}

@@ -80,7 +80,7 @@ __noinline int dns_count(__u64 owner, __u32 result, __u64 ns)
 		lose_for(PROBE_DNS, LOSS_CLOCK_BACKWARDS);
 		return 0;
 	}
-	if (ns >= control.tune[PROBE_DNS].timeout_ns)
+	if (ns >= tunes.tune[PROBE_DNS].timeout_ns)
 		result = DNS_TIMEOUT;
 	if (result < DNS_RESULTS)
 		hist_add(dns_slot(owner), SERIES_DNS_LOOKUP + result, ns);
@@ -99,7 +99,7 @@ static __noinline int dns_again(struct dns_query *q, struct dns_query *now)
 
 	if (!stale && q->ifindex != now->ifindex)
 		return 0;
-	if (!stale && (__s64)age < (__s64)control.tune[PROBE_DNS].timeout_ns) {
+	if (!stale && (__s64)age < (__s64)tunes.tune[PROBE_DNS].timeout_ns) {
 		count_add(dns_slot(now->owner), SERIES_DNS_COUNT, DNS_RESENT, 1);
 		return 0;
 	}

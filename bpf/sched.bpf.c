@@ -36,7 +36,7 @@ struct {
 	__type(value, struct sched_task);
 } sched_tasks SEC(".maps");
 
-SHARED_ARRAY(culprits, struct culprit_row);
+SHARED_ARRAY(sched_blocks, struct sched_block);
 
 static __always_inline struct sched_slot *sched_slot_of(struct sched_cpu *here,
 							struct task_struct *task)
@@ -50,18 +50,19 @@ static __always_inline struct sched_slot *sched_slot_of(struct sched_cpu *here,
 		if (id == 1)
 			id = OWNER_ROOT;
 	}
-	e = &here->entry[id & (CACHE_SIZE - 1)];
-	if (e->id == id && e->gen == control.free_gen)
+	/* ids of neighbours are far apart: each cgroup has files with ids too */
+	e = &here->entry[id * 0x9E3779B97F4A7C15ULL >> (64 - SCHED_CACHE_LOG2)];
+	if (e->id == id && e->gen == tunes.free_gen)
 		return e;
 	cpu = cpu_get();
 	if (e->id != id)
 		e->queue = 0;
-	e->gen = control.free_gen;
+	e->gen = tunes.free_gen;
 	e->waits = 0;
 	e->throttled = 0;
-	e->switches = 0;
 	e->id = id;
 	e->slot = id == OWNER_RESERVED || !cpu ? SLOT_KERNEL : slot_of(cpu, id);
+	e->block = e->slot * params.sched_shards + (cpu ? cpu->shard : 0);
 	return e;
 }
 
@@ -186,44 +187,42 @@ static __always_inline __u32 pick_culprit(struct sched_cpu *here, __u64 now, __u
 	return here->grid[(last - (random * points >> 32)) & (GRID_SIZE - 1)];
 }
 
-/* The place of a culprit in a row, claimed if it is new; CULPRITS: none is free. */
+/* The place of a culprit in a block, claimed if it is new; CULPRITS: none is free. */
 __noinline __u32 culprit_place(__u32 n, __u32 key)
 {
-	struct culprit_row *row = bpf_map_lookup_elem(&culprits, &n);
+	struct sched_block *block = bpf_map_lookup_elem(&sched_blocks, &n);
 	__u32 i, free = CULPRITS, seen;
 
-	if (!row)
+	if (!block)
 		return CULPRITS;
 	for (i = 0; i < CULPRITS; i++) {
-		if (row->key[i] == key)
+		if (block->key[i] == key)
 			return i;
-		if (!row->key[i] && free == CULPRITS)
+		if (!block->key[i] && free == CULPRITS)
 			free = i;
 	}
 	if (free >= CULPRITS)
 		return CULPRITS;
-	seen = __sync_val_compare_and_swap(&row->key[free], 0, key);
+	seen = __sync_val_compare_and_swap(&block->key[free], 0, key);
 	return !seen || seen == key ? free : CULPRITS;
 }
 
 static __always_inline void blame(struct sched_slot *e, __u32 culprit, __u64 ns)
 {
-	__u32 shard = params.own_shards ? bpf_get_smp_processor_id() : 0, at, n;
-	struct culprit_row *row;
+	struct sched_block *block = bpf_map_lookup_elem(&sched_blocks, &e->block);
+	__u32 at;
 
-	n = e->slot * params.culprit_shards + shard;
-	row = bpf_map_lookup_elem(&culprits, &n);
-	if (!row)
+	if (!block)
 		return;
 	at = e->culprit;
-	if (at >= CULPRITS || row->key[at] != culprit + 1) {
-		at = culprit_place(n, culprit + 1);
+	if (at >= CULPRITS || block->key[at] != culprit + 1) {
+		at = culprit_place(e->block, culprit + 1);
 		e->culprit = at;
 	}
 	barrier_var(at); /* the bound has to be seen right before its use */
 	if (at > CULPRITS)
 		return;
-	ADD(row->ns[at], ns, params.own_shards);
+	ADD(block->ns[at], ns, params.own_shards);
 }
 
 /* One of 2^sample_log2 waits is taken, by chance, and counts for all of them. */
@@ -237,7 +236,7 @@ static __always_inline void record_wait(struct sched_cpu *here, struct sched_slo
 					__u64 now, __u64 wait, __u64 throttled,
 					__u32 before)
 {
-	__u32 n, log2 = control.tune[PROBE_ID].sample_log2;
+	__u32 n, log2 = tunes.tune[PROBE_ID].sample_log2;
 
 	if (!is_sampled(now, log2))
 		return;
@@ -264,11 +263,10 @@ static __always_inline void record_wait(struct sched_cpu *here, struct sched_slo
 
 static __always_inline void count_switches(struct sched_slot *e, __u32 lane, __u64 by)
 {
-	__u32 n = e->switches;
+	struct sched_block *block = bpf_map_lookup_elem(&sched_blocks, &e->block);
 
-	if (!n)
-		n = sched_cell(e->slot, SERIES_SCHED_COUNT, POOL_COUNT, &e->switches);
-	count_put(n, lane, by, params.own_shards);
+	if (block && lane < LANES)
+		ADD(block->lane[lane], by, params.own_shards);
 }
 
 static __always_inline void count_wait(struct sched_cpu *here, struct sched_slot *e,
@@ -328,11 +326,11 @@ static __always_inline void count_wait(struct sched_cpu *here, struct sched_slot
 static __always_inline void count_switch(struct sched_cpu *here,
 					 struct task_struct *prev, bool voluntary)
 {
-	struct sched_slot *e = &here->entry[here->at & (CACHE_SIZE - 1)];
+	struct sched_slot *e = &here->entry[here->at & ((1 << SCHED_CACHE_LOG2) - 1)];
 
 	if (prev->tgid == params.self_tgid)
 		return;
-	if (here->task != (__u64)prev || e->gen != control.free_gen)
+	if (here->task != (__u64)prev || e->gen != tunes.free_gen)
 		e = sched_slot_of(here, prev);
 	count_switches(e, voluntary ? SCHED_VOLUNTARY : SCHED_INVOLUNTARY, 1);
 }
@@ -374,7 +372,7 @@ static __always_inline int on_switch(unsigned long long *ctx)
 	}
 	e = sched_slot_of(here, next);
 	here->task = (__u64)next;
-	here->at = e->id;
+	here->at = e - here->entry;
 	here->running = e->slot; /* we are a culprit like any other, but no victim */
 	if (next->tgid != params.self_tgid)
 		count_wait(here, e, next, now, before);

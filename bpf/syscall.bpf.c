@@ -62,7 +62,7 @@ struct call {
 	__u64 id;
 	__u32 slot;
 	__u32 cpu;
-	__u32 gen; /* control.free_gen: no slot changed hands since */
+	__u32 gen; /* tunes.free_gen: no slot changed hands since */
 	__u32 cells[CALL_CLASSES];
 };
 
@@ -116,8 +116,8 @@ static __noinline __u32 call_cell_claim(struct call *call, struct task_struct *t
 
 	if (!cpu)
 		return 0;
-	if (call->id != id || call->cpu != here || call->gen != control.free_gen) {
-		call->gen = control.free_gen;
+	if (call->id != id || call->cpu != here || call->gen != tunes.free_gen) {
+		call->gen = tunes.free_gen;
 		call->cpu = here;
 		call->id = id;
 		call->slot = slot_of_task(cpu, task);
@@ -136,7 +136,7 @@ static __always_inline __u32 call_cell(struct call *call, struct task_struct *ta
 {
 	__u32 n = call->cells[class & (CALL_CLASSES - 1)];
 
-	if (n && call->gen == control.free_gen &&
+	if (n && call->gen == tunes.free_gen &&
 	    call->cpu == bpf_get_smp_processor_id() && call->id == task_cgroup_id(task))
 		return n;
 	return call_cell_claim(call, task, class);
@@ -187,7 +187,7 @@ static __always_inline bool resume_held(struct call *call, struct pt_regs *regs,
  */
 static __always_inline bool is_left_out(__u32 *info)
 {
-	__u32 log2 = control.tune[PROBE_ID].sample_log2 & 15;
+	__u32 log2 = tunes.tune[PROBE_ID].sample_log2 & 15;
 
 	if (!log2 || *info & CALL_ACCEPT)
 		return false;

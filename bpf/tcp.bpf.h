@@ -64,7 +64,7 @@ struct tcp_conn {
 	__u32 fin_rx;	  /* bytes_received when we closed our side first */
 	__u64 cell_owner; /* of cell; a socket may get another owner */
 	__u32 cell;	  /* of its turns; 0 = not looked up yet */
-	__u32 cell_gen;	  /* control.free_gen: no slot changed hands since */
+	__u32 cell_gen;	  /* tunes.free_gen: no slot changed hands since */
 	__u32 gen;	  /* tune.enabled when since and turn were noted */
 	__u32 accept; /* not 0: who accepts it is not known yet, see conn_settle() */
 	__u32 drops;  /* a listener's: counted so far */
@@ -135,7 +135,7 @@ static __noinline __u32 turn_cell_claim(struct tcp_conn *c)
 
 	if (!cpu)
 		return 0;
-	c->cell_gen = control.free_gen;
+	c->cell_gen = tunes.free_gen;
 	c->cell_owner = c->owner;
 	slot = tcp_slot(c->owner);
 	series = SERIES_HOT(cpu, TCP_RESPONSE, c->role & 1);
@@ -153,7 +153,7 @@ static __always_inline __u32 turn_cell(struct tcp_conn *c)
 {
 	__u32 n = c->cell;
 
-	if (n && c->cell_gen == control.free_gen && c->cell_owner == c->owner)
+	if (n && c->cell_gen == tunes.free_gen && c->cell_owner == c->owner)
 		return n;
 	return turn_cell_claim(c);
 }

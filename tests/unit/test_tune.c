@@ -87,7 +87,7 @@ static void what_is_not_exact_is_refused_in_one_line(void **state)
 
 struct world {
 	struct tuner tuner;
-	struct control control;
+	struct tunes tunes;
 	struct probe probes[PROBE_COUNT];
 };
 
@@ -96,9 +96,9 @@ static int open_world(void **state)
 	struct world *w = calloc(1, sizeof(*w));
 
 	for (int i = 0; i < PROBE_COUNT; i++) {
-		w->control.tune[i] = (struct tune){ .enabled = 1,
-						    .inflight_ns = 10 * MS,
-						    .timeout_ns = 5000 * MS };
+		w->tunes.tune[i] = (struct tune){ .enabled = 1,
+						  .inflight_ns = 10 * MS,
+						  .timeout_ns = 5000 * MS };
 		w->probes[i].state = PROBE_ATTACHED;
 	}
 	*state = w;
@@ -117,14 +117,14 @@ static int tell(struct world *w, const char *words, char *cause, size_t len)
 
 	cause[0] = '\0';
 	assert_int_equal(tune_parse(words, &c, cause, len), 0);
-	return tune_apply(&w->tuner, &c, &w->control, w->probes, cause, len);
+	return tune_apply(&w->tuner, &c, &w->tunes, w->probes, cause, len);
 }
 
 /* What was noted under an earlier number is out of date, so none may come again. */
 static void each_time_a_probe_is_switched_on_it_has_a_new_number(void **state)
 {
 	struct world *w = *state;
-	uint32_t *enabled = &w->control.tune[PROBE_SCHED].enabled, seen = *enabled;
+	uint32_t *enabled = &w->tunes.tune[PROBE_SCHED].enabled, seen = *enabled;
 	char cause[512];
 
 	for (int i = 0; i < 100; i++) {
@@ -145,13 +145,13 @@ static void each_time_a_probe_is_switched_on_it_has_a_new_number(void **state)
 		tell(w, "sched enabled=true", cause, sizeof(cause));
 		assert_int_equal(*enabled, seen);
 	}
-	assert_int_equal(w->control.tune[PROBE_TCP].enabled, 1);
+	assert_int_equal(w->tunes.tune[PROBE_TCP].enabled, 1);
 }
 
 static void parameters_are_changed_and_no_others(void **state)
 {
 	struct world *w = *state;
-	struct tune *t = &w->control.tune[PROBE_DNS];
+	struct tune *t = &w->tunes.tune[PROBE_DNS];
 	char cause[512];
 
 	assert_int_equal(tell(w, "dns inflight=50ms", cause, sizeof(cause)), 0);
@@ -162,8 +162,8 @@ static void parameters_are_changed_and_no_others(void **state)
 	assert_int_equal(t->inflight_ns, 50 * MS);
 	assert_int_equal(t->timeout_ns, 2000 * MS);
 	tell(w, "syscall sample=64", cause, sizeof(cause));
-	assert_int_equal(w->control.tune[PROBE_SYSCALL].sample_log2, 6);
-	assert_int_equal(w->control.tune[PROBE_SCHED].sample_log2, 0);
+	assert_int_equal(w->tunes.tune[PROBE_SYSCALL].sample_log2, 6);
+	assert_int_equal(w->tunes.tune[PROBE_SCHED].sample_log2, 0);
 }
 
 static void a_probe_that_is_not_loaded_cannot_be_told(void **state)
@@ -179,8 +179,8 @@ static void a_probe_that_is_not_loaded_cannot_be_told(void **state)
 	strcpy(w->probes[PROBE_TCP].reason, "cannot load: no memory");
 	assert_int_equal(tell(w, "tcp inflight=1s", cause, sizeof(cause)), -ENODEV);
 	assert_string_equal(cause, "tcp is not loaded: cannot load: no memory");
-	assert_int_equal(w->control.tune[PROBE_TCP].enabled, 1);
-	assert_int_equal(w->control.tune[PROBE_TCP].inflight_ns, 10 * MS);
+	assert_int_equal(w->tunes.tune[PROBE_TCP].enabled, 1);
+	assert_int_equal(w->tunes.tune[PROBE_TCP].inflight_ns, 10 * MS);
 }
 
 static char *print(struct world *w, int probe)
@@ -189,7 +189,7 @@ static char *print(struct world *w, int probe)
 	size_t len;
 	FILE *f = open_memstream(&text, &len);
 
-	tune_print(f, probe, &w->control, w->probes);
+	tune_print(f, probe, &w->tunes, w->probes);
 	fclose(f);
 	return text;
 }
