@@ -50,7 +50,7 @@ static void print_self(const struct metric *m)
 
 static const char intro[] =
     "# Metrics\n\n"
-    "Made from the table in agent/metrics.c by `make docs/metrics.md`; do not edit.\n\n"
+    "Made from the table in agent/metric_rows.c by `make docs/metrics.md`; do not edit.\n\n"
     "Every workload is a resource of its own: `service.name`, `service.instance.id`\n"
     "(`<host.id>:<cgroup path>`), `assay.workload.kind`, `assay.workload.name`,\n"
     "`process.linux.cgroup`, `container.id` where there is one, `host.name`, `host.id`.\n"

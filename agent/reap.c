@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Slots of cgroups that are gone: taken, read once more, and given back. */
+#include <errno.h>
+#include <string.h>
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+#include "snapshot_impl.h"
+
+/*
+ * Frees the places that the slots which are free now have as culprits and as victims.
+ * Their times stay, as cells do: only the difference counts.
+ */
+static void free_culprits(struct snapshot *s)
+{
+	uint32_t shards = s->cells->plan.sched_shards, slots = s->cells->plan.slots;
+
+	for (uint32_t i = 0; i < slots * shards; i++) {
+		uint32_t *key = s->cells->sched_blocks[i].key;
+
+		for (int k = 0; k < CULPRITS; k++) {
+			uint32_t slot = key[k] - 1;
+
+			if (key[k] && (s->slots[i / shards].freed ||
+				       (slot < slots && s->slots[slot].freed)))
+				key[k] = 0;
+		}
+	}
+}
+
+/* Gives a slot and its cells back. The caller has read them for the last time. */
+static void free_slot(struct snapshot *s, uint32_t i)
+{
+	struct series_row *row = &s->cells->rows[i];
+
+	for (size_t sig = 0; sig < SIGNAL_COUNT; sig++)
+		for (uint32_t k = 0;
+		     k < signal_descs[sig].values * signal_descs[sig].shards; k++) {
+			uint32_t *cell = &row->cell[signal_descs[sig].first + k];
+
+			if (*cell)
+				cells_free(s->cells, signal_descs[sig].pool, *cell);
+			*cell = 0;
+		}
+	for (size_t k = 0; k < s->open_count; k++) {
+		struct open_cell *o = &s->opens[k];
+
+		if (o->key.slot != i)
+			continue;
+		if (bpf_map_delete_elem(s->cells->fds[MAP_OPENS], &o->key) == 0)
+			cells_free(s->cells, cells_open_pool(o->key.signal), o->cell);
+		s->open_gen = 0; /* list them anew */
+	}
+	memset(row->open_used, 0, sizeof(row->open_used));
+	__atomic_store_n(&s->cells->owners[i], OWNER_FREE, __ATOMIC_RELEASE);
+	s->slots[i] = (struct slot){ .freed = true };
+}
+
+/* Is this workload without any slot now? */
+static bool is_gone(const struct snapshot *s, const struct workload *w)
+{
+	for (uint32_t i = 0; i < s->cells->plan.slots; i++)
+		if (s->slots[i].workload == w)
+			return false;
+	return true;
+}
+
+/*
+ * Takes a slot from its owner. Events that are on their way still land in its cells; so
+ * it is read once more before it becomes free. Later ones of the same cgroup find a
+ * slot anew.
+ */
+static void quarantine(struct snapshot *s, uint32_t i)
+{
+	s->slots[i].state = SLOT_QUARANTINE;
+	__atomic_store_n(&s->cells->owners[i], OWNER_RESERVED, __ATOMIC_RELEASE);
+}
+
+/*
+ * Keeps the number of workloads bounded when many come and go between two exports.
+ * What was exported must stay until it was exported once more.
+ */
+static void fold_gone(struct snapshot *s)
+{
+	size_t kept = SLOT_FIRST;
+
+	if (s->count <= 2 * (size_t)s->cells->plan.slots)
+		return;
+	for (size_t i = SLOT_FIRST; i < s->count; i++) {
+		struct workload *w = s->workloads[i];
+
+		if (w->gone && !w->told) {
+			totals_fold(s->workloads[SLOT_OVERFLOW], w);
+			totals_free(w);
+		} else {
+			s->workloads[kept++] = w;
+		}
+	}
+	s->count = kept;
+}
+
+/*
+ * Waits until no program runs any more that saw a slot before it went into quarantine,
+ * so that the next reading sees all of its events: membarrier(2) waits for a grace
+ * period of RCU, in which tracing programs run. Where the kernel does not have it
+ * (nohz_full), the time until the next reading has to do.
+ */
+static void wait_for_programs(void)
+{
+	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+}
+
+/* Whether the slot changed hands. */
+static bool reap_slot(struct snapshot *s, uint32_t i)
+{
+	struct slot *slot = &s->slots[i];
+	struct workload *w = slot->workload;
+
+	if (slot->state == SLOT_QUARANTINE) {
+		free_slot(s, i);
+		if (w && is_gone(s, w))
+			w->gone = true;
+		return true;
+	}
+	if (slot->state != SLOT_LIVE ||
+	    (w && cgroups_exists(s->cgroups, w->path, slot->owner)))
+		return false;
+	if (!w) /* never named, and not there any more: nobody to ask */
+		slot->workload = s->workloads[SLOT_UNKNOWN];
+	quarantine(s, i);
+	return true;
+}
+
+int snapshot_reap(struct snapshot *s)
+{
+	bool changed = false;
+	int err;
+
+	for (uint32_t i = SLOT_FIRST; i < s->cells->plan.slots; i++)
+		changed |= reap_slot(s, i);
+	if (!changed)
+		return 0;
+	s->cells->tunes.free_gen++; /* what programs keep of slots is out of date */
+	err = cells_tell(s->cells);
+	free_culprits(s);
+	for (uint32_t i = SLOT_FIRST; i < s->cells->plan.slots; i++)
+		s->slots[i].freed = false;
+	fold_gone(s);
+	wait_for_programs();
+	return err;
+}
+
+bool snapshot_is_pressed(const struct snapshot *s)
+{
+	uint32_t claims = __atomic_load_n(&s->cells->control->claims, __ATOMIC_RELAXED);
+	uint64_t names = __atomic_load_n(&s->cells->names->head, __ATOMIC_RELAXED);
+
+	return claims - s->claims > s->cells->plan.slots / 8 ||
+	       names - s->names > NAME_RING / 4;
+}
+
+void snapshot_drop(struct snapshot *s)
+{
+	size_t kept = SLOT_FIRST;
+
+	for (size_t i = SLOT_FIRST; i < s->count; i++) {
+		struct workload *w = s->workloads[i];
+
+		w->told = true;
+		if (w->gone)
+			totals_free(w);
+		else
+			s->workloads[kept++] = w;
+	}
+	s->count = kept;
+}
