@@ -16,7 +16,8 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from node import ASSAY, Agent, Change, cgroup_root, libc, scratch, wait_for
+from node import (ASSAY, Agent, Change, cgroup_root, libc, runs_of_init, scratch,
+                  wait_for)
 from tap import Skip, between, check, defer, diag, main, need_root, same, test
 
 need_root()
@@ -132,8 +133,9 @@ class Numbers:
     """The difference that a function makes, as the kernel and as we have it."""
 
     def __init__(self, loop, function):
-        before, ours = loop.stat(), agent.total()
+        before, ours, runs = loop.stat(), agent.total(), runs_of_init()
         self.result = function()
+        self.unseen = 4 * (runs_of_init() - runs)
         self.change = Change(ours, agent.total())
         after = loop.stat()
         self.kernel = {key: after[key] - before[key] for key in after}
@@ -166,9 +168,15 @@ class Numbers:
         return sums
 
     def expect(self, **counts):
-        """Counts by direction, of both durations, and nothing else."""
-        same(self.counts(OPERATION), counts, "requests, by direction")
-        same(self.counts(DEVICE), counts, "requests issued to the device")
+        """Counts by direction, of both durations, and nothing else. Where BPF does not
+        see PID 1 it does not see the softirqs that interrupt it (perf does): then a
+        few requests may be missing, if PID 1 ran meanwhile."""
+        for name in OPERATION, DEVICE:
+            ours = self.counts(name)
+            same({*ours}, {*counts}, f"directions of {name}")
+            for key, want in counts.items():
+                between(want - ours[key], 0, min(self.unseen, want // 100),
+                        f"requests of {name} that are missing, {key}")
 
     def time(self, direction):
         """The sum of the durations is the kernel's, which is cut to ms, and ends
@@ -246,7 +254,8 @@ def _():
     loop.queue("iostats", "0")
     n = Numbers(loop, lambda: loop.fio("--rw=randread", f"--io_size={N * BLOCK}"))
     same(n.counts(OPERATION), {}, "durations that nobody measured")
-    same(n.change.lost().get(("block", "no_stamp")), N, "lost as no_stamp")
+    lost = n.change.lost().get(("block", "no_stamp"))
+    between(N - lost, 0, min(n.unseen, N // 100), "requests not lost as no_stamp")
     diag(f"in the device alone: {n.counts(DEVICE)}, "
          f"{n.seconds(DEVICE, 'read') * 1e3:.3f} ms")
     seconds = n.result["read"]["clat_ns"]["mean"] / 1e9 * N
@@ -297,8 +306,9 @@ def _():
         raise Skip("io is a controller of the v2 tree: see tests/vm/test_block.py")
     loop = Loop()
     n = Numbers(loop, lambda: loop.fio("--rw=randread", f"--io_size={N * BLOCK}"))
-    same(n.change.by("/", OPERATION, "direction", device=loop.name), {"read": N},
-         "requests of the root cgroup")
+    n.expect(read=N)
+    same(n.change.by("/", OPERATION, "direction", device=loop.name),
+         n.counts(OPERATION), "requests of the root cgroup")
     doctor = subprocess.run([ASSAY, "doctor", "--socket", agent.socket], text=True,
                             capture_output=True).stdout
     check("block requests to the root cgroup" in doctor, f"doctor is silent: {doctor}")
