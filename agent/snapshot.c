@@ -295,7 +295,7 @@ static int read_block(struct snapshot *s, uint32_t n, struct workload *w)
 		seen = s->seen_blocks[n] = calloc(1, sizeof(*seen));
 	if (!seen)
 		return -ENOMEM;
-	for (int i = 0; i < LANES; i++) {
+	for (int i = 0; i < SCHED_LANES; i++) {
 		uint64_t value = now->lane[i];
 
 		lanes[i] += value - seen->lane[i];

@@ -13,6 +13,10 @@
 
 const volatile struct params params SEC(".rodata.params") = { .slots = 1024 };
 
+/* Which way is the usual one: the other is laid out behind it. */
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
 #define SHARED_ARRAY(name_, type_)                 \
 	struct {                                   \
 		__uint(type, BPF_MAP_TYPE_ARRAY);  \
@@ -90,7 +94,7 @@ static __always_inline __u64 run_begin(enum program prog)
 
 	if (!cpu)
 		return 0;
-	if (++cpu->runs[prog].count & ((1 << RUN_SAMPLE_LOG2) - 1))
+	if (likely(++cpu->runs[prog].count & ((1 << RUN_SAMPLE_LOG2) - 1)))
 		return 0;
 	before = bpf_ktime_get_ns();
 	now = bpf_ktime_get_ns();
@@ -114,7 +118,7 @@ __noinline int run_timed(__u32 prog, __u64 began)
 	({                                                 \
 		__u64 began_ = run_begin(PROGRAM_##prog);  \
 		int ret_ = (on) ? (call) : 0;              \
-		if (began_)                                \
+		if (unlikely(began_))                      \
 			run_timed(PROGRAM_##prog, began_); \
 		ret_;                                      \
 	})

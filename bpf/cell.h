@@ -74,7 +74,7 @@ enum open_signal {
 };
 
 enum wait_cause { WAIT_CONTENTION, WAIT_THROTTLED };
-enum sched_lane { SCHED_VOLUNTARY, SCHED_INVOLUNTARY, SCHED_MIGRATIONS };
+enum sched_lane { SCHED_VOLUNTARY, SCHED_INVOLUNTARY, SCHED_MIGRATIONS, SCHED_LANES };
 
 enum call_class {
 	CALL_FILE,
@@ -159,10 +159,10 @@ struct inflight_row {
 #define CULPRITS     15
 #define CULPRIT_IDLE 0xfffe /* nobody: the CPU was idle */
 struct sched_block {
-	__u64 lane[LANES]; /* enum sched_lane */
+	__u64 lane[SCHED_LANES]; /* enum sched_lane */
+	__u64 ns[CULPRITS + 1];	 /* the first ones, the most used, beside the lanes */
 	__u32 key[CULPRITS];
-	__u32 pad;
-	__u64 ns[CULPRITS + 1];
+	__u32 pad[11];
 };
 _Static_assert(sizeof(struct sched_block) == 256, "cache lines, and never two pages");
 
@@ -345,7 +345,8 @@ struct sched_slot {
 	__u32 waits;	 /* cell, 0: not looked up */
 	__u32 throttled; /* cell */
 	__u32 block;	 /* its number */
-	__u32 culprit;	 /* the latest one's place in it */
+	__u16 culprit;	 /* the latest one's slot + 1, 0: none */
+	__u16 place;	 /* where it is in the block */
 	/* the latest end of a throttling on this CPU, see throttled_part() */
 	__u64 queue;  /* whose */
 	__u64 clock;  /* throttled_ns() since then */
@@ -358,15 +359,18 @@ _Static_assert(sizeof(struct sched_slot) == 64, "a cache line");
 #define GRID_LOG2	 20 /* ns */
 #define GRID_SIZE	 256
 
+/* How often a program ran, and how long by the runs that were timed. */
+struct runs {
+	__u64 count;
+	__s64 ns; /* times 2^RUN_SAMPLE_LOG2, net of the clock */
+};
+
 /* Only used in sched_switch, which nothing interrupts. */
 struct sched_cpu {
 	__u64 task;    /* who runs, as far as we know */
 	__u32 at;      /* its cgroup's entry */
 	__u32 running; /* its slot */
 	__u64 filled;  /* the grid holds all points up to this one */
-	__u64 pad[5];
-	struct sched_slot entry[1 << SCHED_CACHE_LOG2];
-	__u16 grid[GRID_SIZE]; /* the slot that ran at each multiple of 2^20 ns */
 };
 
 /*
@@ -390,16 +394,20 @@ struct block_slot {
  * hardly cost a look-up of an address; per-CPU maps are not. (Measured where each
  * system call flushes the TLB: see ARCHITECTURE.md.)
  */
+#define CPU_STATE_PAD \
+	(64 -         \
+	 (sizeof(struct sched_cpu) + PROGRAM_COUNT * sizeof(struct runs) + 16) % 64)
 struct cpu_state {
-	__u64 align; /* behind it, entries are cache lines on 6.x: struct bpf_array */
+	__u64 align; /* behind it begins a cache line on 6.x: struct bpf_array */
 	struct sched_cpu sched;
+	struct runs
+	    runs[PROGRAM_COUNT]; /* the first, sched_switch's, in the same line */
 	__u32 shard;
 	__u32 spare[POOLS];
 	__u32 pad;
-	struct {
-		__u64 count;
-		__s64 ns; /* of the timed ones, times RUN_SAMPLE, net of the clock */
-	} runs[PROGRAM_COUNT];
+	__u8 to_line[CPU_STATE_PAD];
+	struct sched_slot sched_slots[1 << SCHED_CACHE_LOG2];
+	__u16 grid[GRID_SIZE]; /* the slot that ran at each multiple of 2^20 ns */
 	struct {
 		__u64 id;
 		__u32 slot;

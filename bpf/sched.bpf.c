@@ -27,6 +27,11 @@ struct sched_task {
 	__u64 queue;	 /* that run queue */
 	__u32 moves;	 /* migrations up to then */
 	__u32 seen;	 /* tune.enabled then, 0: never */
+	/* its set of cgroups then, its cgroup in them, and where that is in sched_slots
+	 */
+	__u64 set;
+	__u64 id;
+	__u32 at;
 };
 
 struct {
@@ -38,12 +43,33 @@ struct {
 
 SHARED_ARRAY(sched_blocks, struct sched_block);
 
-static __always_inline struct sched_slot *sched_slot_of(struct sched_cpu *here,
-							struct task_struct *task)
+#define SCHED_SLOTS (1 << SCHED_CACHE_LOG2)
+
+/* Fills an entry for a cgroup. */
+static __noinline int sched_slot_fill(struct cpu_state *cpu, struct sched_slot *e,
+				      __u64 id)
+{
+	if (!cpu || !e)
+		return 0;
+	if (e->id != id)
+		e->queue = 0;
+	e->gen = tunes.free_gen;
+	e->waits = 0;
+	e->throttled = 0;
+	e->culprit = 0;
+	e->id = id;
+	e->slot = id == OWNER_RESERVED ? SLOT_KERNEL : slot_of(cpu, id);
+	e->block = e->slot * params.sched_shards + cpu->shard;
+	return 0;
+}
+
+/* Where the entry of a task's cgroup is. */
+static __always_inline __u32 sched_slot_of(struct cpu_state *cpu,
+					   struct task_struct *task)
 {
 	__u64 id = OWNER_RESERVED; /* kernel threads */
 	struct sched_slot *e;
-	struct cpu_state *cpu;
+	__u32 at;
 
 	if (!(task->flags & PF_KTHREAD)) {
 		id = task_cgroup_id(task);
@@ -51,19 +77,37 @@ static __always_inline struct sched_slot *sched_slot_of(struct sched_cpu *here,
 			id = OWNER_ROOT;
 	}
 	/* ids of neighbours are far apart: each cgroup has files with ids too */
-	e = &here->entry[id * 0x9E3779B97F4A7C15ULL >> (64 - SCHED_CACHE_LOG2)];
-	if (e->id == id && e->gen == tunes.free_gen)
-		return e;
-	cpu = cpu_get();
-	if (e->id != id)
-		e->queue = 0;
-	e->gen = tunes.free_gen;
-	e->waits = 0;
-	e->throttled = 0;
-	e->id = id;
-	e->slot = id == OWNER_RESERVED || !cpu ? SLOT_KERNEL : slot_of(cpu, id);
-	e->block = e->slot * params.sched_shards + (cpu ? cpu->shard : 0);
-	return e;
+	at = id * 0x9E3779B97F4A7C15ULL >> (64 - SCHED_CACHE_LOG2);
+	e = &cpu->sched_slots[at & (SCHED_SLOTS - 1)];
+	if (e->id != id || e->gen != tunes.free_gen)
+		sched_slot_fill(cpu, e, id);
+	return at;
+}
+
+/*
+ * The same by what is kept with the task: three dependent loads less. A task keeps its
+ * set of cgroups alive, so the same set is the same cgroup. (For a new set to be at the
+ * address of the old one, the task has to be moved twice without a run between.)
+ */
+static __always_inline __u32 sched_slot_kept(struct cpu_state *cpu,
+					     struct task_struct *task,
+					     struct sched_task *st)
+{
+	__u64 set = (__u64)task->cgroups;
+	struct sched_slot *e;
+	__u32 at;
+
+	if (!st)
+		return sched_slot_of(cpu, task);
+	e = &cpu->sched_slots[st->at & (SCHED_SLOTS - 1)];
+	if (likely(st->set == set && st->seen == enabled_now() && e->id == st->id &&
+		   e->gen == tunes.free_gen))
+		return st->at;
+	at = sched_slot_of(cpu, task);
+	st->set = set;
+	st->id = cpu->sched_slots[at & (SCHED_SLOTS - 1)].id;
+	st->at = at;
+	return at;
 }
 
 /* The cell of a hot series, also when it is the overflow's: then it is not kept. */
@@ -158,15 +202,16 @@ static __always_inline __u64 throttled_part(struct sched_slot *e,
 __noinline int fill_grid(__u64 point)
 {
 	struct cpu_state *cpu = cpu_get();
-	struct sched_cpu *here = cpu ? &cpu->sched : 0;
 	__u64 from, i;
 
-	if (!here)
+	if (!cpu)
 		return 0;
-	from = point - here->filled > GRID_SIZE ? point - GRID_SIZE : here->filled;
+	from = cpu->sched.filled;
+	if (point - from > GRID_SIZE)
+		from = point - GRID_SIZE;
 	for (i = 1; i <= GRID_SIZE && from + i <= point; i++)
-		here->grid[(from + i) & (GRID_SIZE - 1)] = here->running;
-	here->filled = point;
+		cpu->grid[(from + i) & (GRID_SIZE - 1)] = cpu->sched.running;
+	cpu->sched.filled = point;
 	return 0;
 }
 
@@ -174,7 +219,7 @@ __noinline int fill_grid(__u64 point)
  * Who had the CPU during a wait: one point of the grid, chosen evenly, so that on
  * average each gets its share. A wait with no point in it was for who ran until now.
  */
-static __always_inline __u32 pick_culprit(struct sched_cpu *here, __u64 now, __u64 wait,
+static __always_inline __u32 pick_culprit(struct cpu_state *cpu, __u64 now, __u64 wait,
 					  __u32 before)
 {
 	__u64 last = now >> GRID_LOG2, points = last - ((now - wait) >> GRID_LOG2);
@@ -184,7 +229,7 @@ static __always_inline __u32 pick_culprit(struct sched_cpu *here, __u64 now, __u
 		return before;
 	if (points > GRID_SIZE)
 		points = GRID_SIZE;
-	return here->grid[(last - (random * points >> 32)) & (GRID_SIZE - 1)];
+	return cpu->grid[(last - (random * points >> 32)) & (GRID_SIZE - 1)];
 }
 
 /* The place of a culprit in a block, claimed if it is new; CULPRITS: none is free. */
@@ -214,11 +259,11 @@ static __always_inline void blame(struct sched_slot *e, __u32 culprit, __u64 ns)
 
 	if (!block)
 		return;
-	at = e->culprit;
-	if (at >= CULPRITS || block->key[at] != culprit + 1) {
-		at = culprit_place(e->block, culprit + 1);
-		e->culprit = at;
+	if (e->culprit != culprit + 1) { /* places are freed with a new free_gen only */
+		e->place = culprit_place(e->block, culprit + 1);
+		e->culprit = culprit + 1;
 	}
+	at = e->place;
 	barrier_var(at); /* the bound has to be seen right before its use */
 	if (at > CULPRITS)
 		return;
@@ -232,65 +277,74 @@ static __always_inline bool is_sampled(__u64 now, __u32 log2)
 	       !((__u32)(now * 0x9E3779B97F4A7C15ULL >> 32) >> (32 - (log2 & 31)));
 }
 
-static __always_inline void record_wait(struct sched_cpu *here, struct sched_slot *e,
+/* The part of a wait that is for lack of quota: rare, and so out of the way. */
+static __noinline int record_throttled(struct sched_slot *e, __u64 ns, __u32 log2)
+{
+	__u32 n;
+
+	if (!e)
+		return 0;
+	n = e->throttled;
+	if (!n)
+		n = sched_cell(e->slot, SERIES_SCHED_WAIT + WAIT_THROTTLED * SHARDS_MAX,
+			       POOL_HIST, &e->throttled);
+	hist_put_many(n, ns, log2, params.own_shards);
+	return 0;
+}
+
+static __always_inline void record_wait(struct cpu_state *cpu, struct sched_slot *e,
 					__u64 now, __u64 wait, __u64 throttled,
 					__u32 before)
 {
-	__u32 n, log2 = tunes.tune[PROBE_ID].sample_log2;
+	__u32 n, log2 = tunes.tune[PROBE_ID].sample_log2 & 15;
 
-	if (!is_sampled(now, log2))
+	if (unlikely(!is_sampled(now, log2)))
 		return;
-	if (throttled) {
-		n = e->throttled;
-		if (!n)
-			n = sched_cell(e->slot,
-				       SERIES_SCHED_WAIT + WAIT_THROTTLED * SHARDS_MAX,
-				       POOL_HIST, &e->throttled);
-		hist_put_many(n, throttled, log2, params.own_shards);
+	if (unlikely(throttled)) {
+		record_throttled(e, throttled, log2);
 		wait -= throttled;
 		if (!wait)
 			return;
 	}
 	n = e->waits;
-	if (!n)
+	if (unlikely(!n))
 		n = sched_cell(e->slot,
 			       SERIES_SCHED_WAIT + WAIT_CONTENTION * SHARDS_MAX,
 			       POOL_HIST, &e->waits);
 	hist_put_many(n, wait, log2, params.own_shards);
 	if (wait)
-		blame(e, pick_culprit(here, now, wait, before), wait << log2);
+		blame(e, pick_culprit(cpu, now, wait, before), wait << log2);
 }
 
 static __always_inline void count_switches(struct sched_slot *e, __u32 lane, __u64 by)
 {
 	struct sched_block *block = bpf_map_lookup_elem(&sched_blocks, &e->block);
 
-	if (block && lane < LANES)
+	if (block && lane < SCHED_LANES)
 		ADD(block->lane[lane], by, params.own_shards);
 }
 
-static __always_inline void count_wait(struct sched_cpu *here, struct sched_slot *e,
-				       struct task_struct *next, __u64 now,
-				       __u32 before)
+static __always_inline void count_wait(struct cpu_state *cpu, struct sched_slot *e,
+				       struct task_struct *next, struct sched_task *st,
+				       __u64 now, __u32 before)
 {
 	__u64 queued = next->sched_info.last_queued, total, wait, base, throttled = 0;
 	struct cfs_rq *cfs = next->se.cfs_rq;
 	__u64 clock = throttled_ns(cfs), queue = (__u64)cfs;
-	__u32 enabled = enabled_now(), moves, known = 0;
-	struct sched_task *st;
+	__u32 enabled = enabled_now(), moves;
+	bool known;
 
 	base = next->sched_info.run_delay;
 	total = base;
 	if (queued) /* 0 happens: no pending part, not a time stamp */
 		total += now - queued;
-	st = bpf_task_storage_get(&sched_tasks, next, 0, 0);
-	if (!st) {
+	if (unlikely(!st)) {
 		lose(LOSS_NO_STORAGE); /* the wait before a migration is missing */
 		wait = total - base;
 	} else {
 		moves = next->se.nr_migrations;
 		known = st->seen == enabled;
-		if (known) {
+		if (likely(known)) {
 			base = st->total;
 		} else {
 			st->moves = moves;
@@ -300,10 +354,10 @@ static __always_inline void count_wait(struct sched_cpu *here, struct sched_slot
 			}
 		}
 		wait = total - base;
-		if (clock && (__s64)wait > 0)
+		if (unlikely(clock && (__s64)wait > 0))
 			throttled =
 			    throttled_part(e, st, known, queue, clock, now, wait);
-		if (moves != st->moves)
+		if (unlikely(moves != st->moves))
 			count_switches(e, SCHED_MIGRATIONS, moves - st->moves);
 		st->total = total;
 		st->throttled = clock;
@@ -311,11 +365,11 @@ static __always_inline void count_wait(struct sched_cpu *here, struct sched_slot
 		st->moves = moves;
 		st->seen = enabled;
 	}
-	if ((__s64)wait < 0) {
+	if (unlikely((__s64)wait < 0)) {
 		lose(LOSS_CLOCK_BACKWARDS);
 		return;
 	}
-	record_wait(here, e, now, wait, throttled, before);
+	record_wait(cpu, e, now, wait, throttled, before);
 }
 
 /*
@@ -323,26 +377,28 @@ static __always_inline void count_wait(struct sched_cpu *here, struct sched_slot
  * is, is known since the task came: a task that is moved meanwhile has this last switch
  * counted where it was.
  */
-static __always_inline void count_switch(struct sched_cpu *here,
+static __always_inline void count_switch(struct cpu_state *cpu,
 					 struct task_struct *prev, bool voluntary)
 {
-	struct sched_slot *e = &here->entry[here->at & ((1 << SCHED_CACHE_LOG2) - 1)];
+	__u32 at = cpu->sched.at;
 
 	if (prev->tgid == params.self_tgid)
 		return;
-	if (here->task != (__u64)prev || e->gen != tunes.free_gen)
-		e = sched_slot_of(here, prev);
-	count_switches(e, voluntary ? SCHED_VOLUNTARY : SCHED_INVOLUNTARY, 1);
+	if (unlikely(cpu->sched.task != (__u64)prev ||
+		     cpu->sched_slots[at & (SCHED_SLOTS - 1)].gen != tunes.free_gen))
+		at = sched_slot_of(cpu, prev);
+	count_switches(&cpu->sched_slots[at & (SCHED_SLOTS - 1)],
+		       voluntary ? SCHED_VOLUNTARY : SCHED_INVOLUNTARY, 1);
 }
 
 static __always_inline int on_switch(unsigned long long *ctx)
 {
 	struct task_struct *prev, *next;
 	struct cpu_state *cpu = cpu_get();
-	struct sched_cpu *here;
+	struct sched_task *st;
 	struct sched_slot *e;
 	bool preempt = ctx[0];
-	__u32 state, before;
+	__u32 state, before, at;
 	__u64 now;
 
 	if (params.switch_form == SWITCH_STATE_SECOND) {
@@ -358,24 +414,26 @@ static __always_inline int on_switch(unsigned long long *ctx)
 	}
 	if (!cpu)
 		return 0;
-	here = &cpu->sched;
 	now = next->se.cfs_rq->rq->clock;
-	if (now >> GRID_LOG2 != here->filled)
+	if (unlikely(now >> GRID_LOG2 != cpu->sched.filled))
 		fill_grid(now >> GRID_LOG2);
-	before = here->running;
+	before = cpu->sched.running;
 	if (prev->pid)
-		count_switch(here, prev, !preempt && state);
+		count_switch(cpu, prev, !preempt && state);
 	if (!next->pid) {
-		here->task = 0;
-		here->running = CULPRIT_IDLE;
+		cpu->sched.task = 0;
+		cpu->sched.running = CULPRIT_IDLE;
 		return 0;
 	}
-	e = sched_slot_of(here, next);
-	here->task = (__u64)next;
-	here->at = e - here->entry;
-	here->running = e->slot; /* we are a culprit like any other, but no victim */
+	st = bpf_task_storage_get(&sched_tasks, next, 0, 0);
+	at = sched_slot_kept(cpu, next, st);
+	e = &cpu->sched_slots[at & (SCHED_SLOTS - 1)];
+	cpu->sched.task = (__u64)next;
+	cpu->sched.at = at;
+	cpu->sched.running =
+	    e->slot; /* we are a culprit like any other, but no victim */
 	if (next->tgid != params.self_tgid)
-		count_wait(here, e, next, now, before);
+		count_wait(cpu, e, next, st, now, before);
 	return 0;
 }
 
