@@ -123,6 +123,31 @@ static __always_inline __u64 cgroup_of(struct request *rq)
 	return cgrp->root->hierarchy_id ? ROOT_CGROUP : cgrp->kn->id;
 }
 
+/* The slow ways and what is done twice: each is looked at once by the verifier. */
+__noinline __u32 block_slot_claim(__u64 id)
+{
+	struct cpu_state *cpu = cpu_get();
+
+	return cpu ? slot_of(cpu, id) : SLOT_OVERFLOW;
+}
+
+__noinline __u32 block_cell_claim(__u32 slot, __u32 signal, __u32 dev)
+{
+	return open_own(slot, signal, dev);
+}
+
+__noinline int block_error(__u32 slot, __s32 error)
+{
+	open_add(slot, OPEN_BLOCK_ERROR, errno_of(error), 1);
+	return 0;
+}
+
+__noinline int block_put(__u32 n, __u64 ns)
+{
+	hist_put(n, ns, false);
+	return 0;
+}
+
 /* This CPU's entry for a cgroup and a device. */
 static __always_inline struct block_slot *block_slot_of(struct cpu_state *cpu, __u64 id,
 							__u32 dev, __u32 direction)
@@ -139,20 +164,8 @@ static __always_inline struct block_slot *block_slot_of(struct cpu_state *cpu, _
 	e->id = id;
 	e->dev = dev;
 	e->direction = direction;
-	e->slot = slot_of(cpu, id);
+	e->slot = block_slot_claim(id);
 	return e;
-}
-
-/* The slow ways, each looked at once by the verifier. */
-__noinline __u32 block_cell_claim(__u32 slot, __u32 signal, __u32 dev)
-{
-	return open_own(slot, signal, dev);
-}
-
-__noinline int block_error(__u32 slot, __s32 error)
-{
-	open_add(slot, OPEN_BLOCK_ERROR, errno_of(error), 1);
-	return 0;
 }
 
 /* Adds to one of an entry's cells. The overflow's cell is not kept. */
@@ -172,7 +185,7 @@ static __always_inline void put(struct block_slot *e, __u32 signal, __u32 *kept,
 		if (!n)
 			n = open_overflow(signal);
 	}
-	hist_put(n, ns, false);
+	block_put(n, ns);
 }
 
 /* A request that is done with: its durations, and its error. */

@@ -139,12 +139,13 @@ def _():
     big = hog(victim, 40)
     same(big.stdout.readline(), b"full\n", "the victim's word")
     before = total()
-    small = hog(other, 20)
-    same(small.stdout.readline(), b"full\n", "the other one's word")
+    hog(other, 20).stdout.readline()
     change = Change(before, total())
     same(big.wait(20), -9, "how the victim ended")
-    same((events(victim)["oom_kill"], events(other)["oom_kill"]), (1, 0), "truth")
-    same((change.value(victim, KILLS), change.value(other, KILLS)), (1, 0),
+    # the kernel may kill the other one too, before the victim's memory is free
+    truth = events(victim)["oom_kill"], events(other)["oom_kill"]
+    same(truth[0], 1, "truth of the victim")
+    same((change.value(victim, KILLS), change.value(other, KILLS)), truth,
          "OOM kills of victim and other")
 
 
