@@ -82,6 +82,17 @@ def drop_caches():
         f.write("1")
 
 
+def reclaims(change, cgroup, truth):
+    """As many as the kernel says. On 7.x a program that is preempted can keep the next
+    one on its CPU from running: then a begin or an end is missing, and that is counted."""
+    lost = change.lost()
+    skipped = lost.pop(("memory", "recursion"), 0)
+    missing = lost.pop(("memory", "unpaired"), 0)
+    between(missing, 0, skipped, "pairs that are missing, for runs skipped")
+    same(change.value(cgroup, RECLAIM) + missing, truth, "reclaims, and those missing")
+    same(lost, {}, "lost")
+
+
 @test("a reader at memory.max reclaims as often as memory.events says")
 def _():
     cgroup, quiet = limited("reader", 16), limited("quiet", 64)
@@ -94,10 +105,9 @@ def _():
     took = change.seconds(cgroup, RECLAIM)
     diag(f"memory.events max {truth}; {took * 1e3:.1f} ms of {seconds:.1f} s")
     check(truth > 50, "the kernel itself says that it reclaimed too seldom")
-    same(change.value(cgroup, RECLAIM), truth, "reclaims")
+    reclaims(change, cgroup, truth)
     between(took, truth * 1e-6, seconds, "s in reclaim")
     same(change.value(quiet, RECLAIM), 0, "reclaims of one below its limit")
-    same(change.lost(), {}, "lost")
 
 
 @test("four writers at memory.max: their reclaims are memory.events'")
@@ -112,8 +122,7 @@ def _():
     diag(f"memory.events max {truth}, "
          f"{change.seconds(cgroup, RECLAIM) * 1e3:.1f} ms in reclaim")
     check(truth > 20, "the kernel itself says that it reclaimed too seldom")
-    same(change.value(cgroup, RECLAIM), truth, "reclaims")
-    same(change.lost(), {}, "lost")
+    reclaims(change, cgroup, truth)
 
 
 def hog(cgroup, mib):
@@ -170,7 +179,8 @@ def _():
 def _():
     lost = total().lost()
     diag(lost)
-    between(sum(lost.values()), 0, 2, "lost")
+    skipped = lost.pop(("memory", "recursion"), 0)
+    between(sum(lost.values()), 0, 2 + skipped, "lost")
 
 
 main(setup)
