@@ -277,6 +277,7 @@ int cells_open(const struct cells_plan *plan, struct cells *c)
 	c->inflights = c->mem[MAP_INFLIGHTS];
 	c->sched_blocks = c->mem[MAP_SCHED_BLOCKS];
 	set_tunes(&c->tunes);
+	c->tunes.own_shards = plan->cpus <= SHARDS_MAX;
 	err = cells_tell(c);
 	if (!err)
 		err = set_shards(c);

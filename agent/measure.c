@@ -91,7 +91,7 @@ static int open_probes(struct measure *m, const struct options *o, char *cause,
 		       size_t len)
 {
 	struct params params;
-	int err = probe_params(&m->cells.plan, &params);
+	int err = probe_params(&m->cells.plan, &params, &m->cells.tunes.self_tgid);
 
 	if (err) {
 		snprintf(cause, len,

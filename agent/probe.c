@@ -170,7 +170,8 @@ static int find_forms(struct params *params)
 	return n ? 0 : -ENOENT;
 }
 
-int probe_params(const struct cells_plan *plan, struct params *params)
+int probe_params(const struct cells_plan *plan, struct params *params,
+		 uint32_t *self_tgid)
 {
 	int err;
 
@@ -179,11 +180,10 @@ int probe_params(const struct cells_plan *plan, struct params *params)
 	*params = (struct params){
 		.slots = plan->slots,
 		.cells = { plan->hists, plan->counts },
-		.own_shards = plan->cpus <= SHARDS_MAX,
 		.sched_shards = plan->sched_shards,
 	};
 	err = find_forms(params);
-	return err ? err : find_self(&params->self_tgid);
+	return err ? err : find_self(self_tgid);
 }
 
 static int set_params(struct bpf_object *obj, const struct params *params)
@@ -311,6 +311,22 @@ static int leave_out(struct bpf_object *obj, const char *name)
 	return prog ? bpf_program__set_autoload(prog, false) : -ENOENT;
 }
 
+/* Of the programs for sched_switch only the one for this kernel's arguments stays. */
+static int choose_switch(struct bpf_object *obj, enum switch_form form)
+{
+	static const char *const names[] = {
+		[SWITCH_NO_STATE] = "sched_switch_bare",
+		[SWITCH_STATE_LAST] = "sched_switch",
+		[SWITCH_STATE_SECOND] = "sched_switch_second",
+	};
+	int err = 0;
+
+	for (size_t i = 0; i < COUNT(names) && !err; i++)
+		if (i != form)
+			err = leave_out(obj, names[i]);
+	return err;
+}
+
 void probe_open(struct probe *p, const struct probe_desc *desc, const struct cells *c,
 		const struct params *params, bool covered)
 {
@@ -328,6 +344,8 @@ void probe_open(struct probe *p, const struct probe_desc *desc, const struct cel
 		err = cells_reuse(c, p->obj);
 	if (!err && covered)
 		err = leave_out(p->obj, desc->cover.program);
+	if (!err && desc == &probe_descs[PROBE_SCHED])
+		err = choose_switch(p->obj, params->switch_form);
 	if (!err) {
 		what = "load";
 		err = bpf_object__load(p->obj);

@@ -38,9 +38,11 @@ const char *probe_state_name(enum probe_state state);
 
 /*
  * Fills the parameters that are the same for every probe: our process id in the
- * initial pid namespace, the arguments of sched_switch, sizes. -errno on failure.
+ * initial pid namespace (apart), the arguments of sched_switch, sizes. -errno on
+ * failure.
  */
-int probe_params(const struct cells_plan *plan, struct params *params);
+int probe_params(const struct cells_plan *plan, struct params *params,
+		 uint32_t *self_tgid);
 
 /*
  * Loads and attaches; covered: another attached probe does the work of the program

@@ -87,9 +87,8 @@ static __always_inline __u32 enabled_now(void)
  * Counts a run of a program. Returns 0, or for the one that is timed when it began,
  * later by what a reading of the clock takes.
  */
-static __always_inline __u64 run_begin(enum program prog)
+static __always_inline __u64 run_begin(struct cpu_state *cpu, enum program prog)
 {
-	struct cpu_state *cpu = cpu_get();
 	__u64 before, now;
 
 	if (!cpu)
@@ -114,13 +113,13 @@ __noinline int run_timed(__u32 prog, __u64 began)
 #define RUN(prog, call) RUN_IF(enabled_now(), prog, call)
 
 /* The same for a program of several probes: left out when none is on. */
-#define RUN_IF(on, prog, call)                             \
-	({                                                 \
-		__u64 began_ = run_begin(PROGRAM_##prog);  \
-		int ret_ = (on) ? (call) : 0;              \
-		if (unlikely(began_))                      \
-			run_timed(PROGRAM_##prog, began_); \
-		ret_;                                      \
+#define RUN_IF(on, prog, call)                                       \
+	({                                                           \
+		__u64 began_ = run_begin(cpu_get(), PROGRAM_##prog); \
+		int ret_ = (on) ? (call) : 0;                        \
+		if (unlikely(began_))                                \
+			run_timed(PROGRAM_##prog, began_);           \
+		ret_;                                                \
 	})
 
 /*
@@ -274,7 +273,7 @@ static __always_inline __u32 cell_of(__u32 slot, __u32 series, __u32 pool)
 /* alone: nobody else can add to this word now, so it need not be atomic. */
 #define ADD(word, by, alone)                               \
 	do {                                               \
-		if (alone)                                 \
+		if (likely(alone))                         \
 			(word) += (by);                    \
 		else                                       \
 			__sync_fetch_and_add(&(word), by); \

@@ -250,8 +250,11 @@ struct tune {
  * kernel's direct map, see struct cpu_state.
  */
 struct tunes {
-	__u32
-	    free_gen; /* grows when slots leave their owners, and when they are free */
+	__u64 align; /* as in struct cpu_state: what the hottest need is one line */
+	/* grows when slots leave their owners, and when they are free */
+	__u32 free_gen;
+	__u32 self_tgid;  /* in the initial pid namespace: never measured */
+	__u32 own_shards; /* each CPU has a shard of its own */
 	__u32 pad;
 	struct tune tune[PROBE_COUNT];
 };
@@ -297,10 +300,7 @@ enum program { PROGRAMS(PROGRAM_ENUM) PROGRAM_COUNT };
 #undef PROGRAM_ENUM
 #define RUN_SAMPLE_LOG2 10
 
-/*
- * The arguments of sched_switch: preempt, prev, next; with prev_state at the end
- * since 5.18; for a while it was second (vendors' kernels). Found in the kernel's BTF.
- */
+/* Which form the arguments of sched_switch have: see sched.bpf.c. */
 enum switch_form { SWITCH_NO_STATE, SWITCH_STATE_LAST, SWITCH_STATE_SECOND };
 
 /* The first argument of mark_victim: struct task_struct *, or int pid (before 6.10). */
@@ -320,11 +320,9 @@ enum request_flag { REQUEST_FLAGS(REQUEST_FLAG_ENUM) RQF_COUNT };
 
 /* Set before load, constant for the verifier. */
 struct params {
-	__u32 self_tgid;      /* in the initial pid namespace: never measured */
 	__u32 slots;	      /* power of two */
 	__u32 cells[POOLS];   /* size of each pool and of its free list */
-	__u32 switch_form;    /* enum switch_form */
-	__u32 own_shards;     /* each CPU has a shard of its own */
+	__u32 switch_form;    /* enum switch_form; only the agent looks at it */
 	__u32 sched_shards;   /* blocks of a slot: one for each shard */
 	__u32 victim_form;    /* enum victim_form */
 	__u32 rqf[RQF_COUNT]; /* masks of struct request.rq_flags */

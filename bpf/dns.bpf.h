@@ -122,7 +122,7 @@ static __noinline int dns_begin(struct sk_buff *skb, struct sock *sk,
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct dns_query *q, now = {};
 
-	if (task->tgid == params.self_tgid)
+	if (task->tgid == tunes.self_tgid)
 		return 0;
 	now.owner = BPF_CORE_READ_BITFIELD(sk, sk_kern_sock)
 			? DNS_KERNEL

@@ -32,7 +32,7 @@ static __always_inline int on_begin(void)
 	struct reclaim *r;
 	__u32 enabled = enabled_now();
 
-	if (task->tgid == params.self_tgid)
+	if (task->tgid == tunes.self_tgid)
 		return 0;
 	r = bpf_task_storage_get(&memory_tasks, task, 0,
 				 BPF_LOCAL_STORAGE_GET_F_CREATE);
@@ -54,7 +54,7 @@ static __always_inline int on_end(void)
 	struct reclaim *r;
 	__s64 ns;
 
-	if (task->tgid == params.self_tgid || !cpu)
+	if (task->tgid == tunes.self_tgid || !cpu)
 		return 0;
 	r = bpf_task_storage_get(&memory_tasks, task, 0, 0);
 	if (!r || !r->start || r->enabled != enabled_now()) {

@@ -267,7 +267,7 @@ static __always_inline void blame(struct sched_slot *e, __u32 culprit, __u64 ns)
 	barrier_var(at); /* the bound has to be seen right before its use */
 	if (at > CULPRITS)
 		return;
-	ADD(block->ns[at], ns, params.own_shards);
+	ADD(block->ns[at], ns, tunes.own_shards);
 }
 
 /* One of 2^sample_log2 waits is taken, by chance, and counts for all of them. */
@@ -288,7 +288,7 @@ static __noinline int record_throttled(struct sched_slot *e, __u64 ns, __u32 log
 	if (!n)
 		n = sched_cell(e->slot, SERIES_SCHED_WAIT + WAIT_THROTTLED * SHARDS_MAX,
 			       POOL_HIST, &e->throttled);
-	hist_put_many(n, ns, log2, params.own_shards);
+	hist_put_many(n, ns, log2, tunes.own_shards);
 	return 0;
 }
 
@@ -311,7 +311,7 @@ static __always_inline void record_wait(struct cpu_state *cpu, struct sched_slot
 		n = sched_cell(e->slot,
 			       SERIES_SCHED_WAIT + WAIT_CONTENTION * SHARDS_MAX,
 			       POOL_HIST, &e->waits);
-	hist_put_many(n, wait, log2, params.own_shards);
+	hist_put_many(n, wait, log2, tunes.own_shards);
 	if (wait)
 		blame(e, pick_culprit(cpu, now, wait, before), wait << log2);
 }
@@ -321,7 +321,7 @@ static __always_inline void count_switches(struct sched_slot *e, __u32 lane, __u
 	struct sched_block *block = bpf_map_lookup_elem(&sched_blocks, &e->block);
 
 	if (block && lane < SCHED_LANES)
-		ADD(block->lane[lane], by, params.own_shards);
+		ADD(block->lane[lane], by, tunes.own_shards);
 }
 
 static __always_inline void count_wait(struct cpu_state *cpu, struct sched_slot *e,
@@ -382,7 +382,7 @@ static __always_inline void count_switch(struct cpu_state *cpu,
 {
 	__u32 at = cpu->sched.at;
 
-	if (prev->tgid == params.self_tgid)
+	if (prev->tgid == tunes.self_tgid)
 		return;
 	if (unlikely(cpu->sched.task != (__u64)prev ||
 		     cpu->sched_slots[at & (SCHED_SLOTS - 1)].gen != tunes.free_gen))
@@ -391,35 +391,20 @@ static __always_inline void count_switch(struct cpu_state *cpu,
 		       voluntary ? SCHED_VOLUNTARY : SCHED_INVOLUNTARY, 1);
 }
 
-static __always_inline int on_switch(unsigned long long *ctx)
+static __always_inline int on_switch(struct cpu_state *cpu, struct task_struct *prev,
+				     struct task_struct *next, bool voluntary)
 {
-	struct task_struct *prev, *next;
-	struct cpu_state *cpu = cpu_get();
 	struct sched_task *st;
 	struct sched_slot *e;
-	bool preempt = ctx[0];
-	__u32 state, before, at;
+	__u32 before, at;
 	__u64 now;
 
-	if (params.switch_form == SWITCH_STATE_SECOND) {
-		state = ctx[1];
-		prev = (void *)ctx[2];
-		next = (void *)ctx[3];
-	} else {
-		prev = (void *)ctx[1];
-		next = (void *)ctx[2];
-		/* the argument, where there is one: the field may change meanwhile */
-		state =
-		    params.switch_form == SWITCH_STATE_LAST ? ctx[3] : prev->__state;
-	}
-	if (!cpu)
-		return 0;
 	now = next->se.cfs_rq->rq->clock;
 	if (unlikely(now >> GRID_LOG2 != cpu->sched.filled))
 		fill_grid(now >> GRID_LOG2);
 	before = cpu->sched.running;
 	if (prev->pid)
-		count_switch(cpu, prev, !preempt && state);
+		count_switch(cpu, prev, voluntary);
 	if (!next->pid) {
 		cpu->sched.task = 0;
 		cpu->sched.running = CULPRIT_IDLE;
@@ -432,15 +417,51 @@ static __always_inline int on_switch(unsigned long long *ctx)
 	cpu->sched.at = at;
 	cpu->sched.running =
 	    e->slot; /* we are a culprit like any other, but no victim */
-	if (next->tgid != params.self_tgid)
+	if (likely(next->tgid != tunes.self_tgid))
 		count_wait(cpu, e, next, st, now, before);
 	return 0;
 }
 
-SEC("tp_btf/sched_switch")
+/* Counted and timed like all programs (RUN), but the CPU's state is looked up once. */
+static __always_inline int run_switch(struct task_struct *prev,
+				      struct task_struct *next, bool voluntary)
+{
+	struct cpu_state *cpu = cpu_get();
+	__u64 began;
+
+	if (!cpu)
+		return 0;
+	began = run_begin(cpu, PROGRAM_sched_switch);
+	if (likely(enabled_now()))
+		on_switch(cpu, prev, next, voluntary);
+	if (unlikely(began))
+		run_timed(PROGRAM_sched_switch, began);
+	return 0;
+}
+
+/*
+ * The arguments are preempt, prev, next; with prev_state at the end since 5.18; for a
+ * while it was the second (vendors' kernels). The agent loads the one that fits. The
+ * argument tells the state, where there is one: the field may change meanwhile.
+ */
+SEC("?tp_btf/sched_switch")
 int sched_switch(unsigned long long *ctx)
 {
-	return RUN(sched_switch, on_switch(ctx));
+	return run_switch((void *)ctx[1], (void *)ctx[2], !ctx[0] && (__u32)ctx[3]);
+}
+
+SEC("?tp_btf/sched_switch")
+int sched_switch_second(unsigned long long *ctx)
+{
+	return run_switch((void *)ctx[2], (void *)ctx[3], !ctx[0] && (__u32)ctx[1]);
+}
+
+SEC("?tp_btf/sched_switch")
+int sched_switch_bare(unsigned long long *ctx)
+{
+	struct task_struct *prev = (void *)ctx[1];
+
+	return run_switch(prev, (void *)ctx[2], !ctx[0] && prev->__state);
 }
 
 /*
@@ -458,7 +479,7 @@ int sched_inflight_walk(struct bpf_iter__task *ctx)
 	if (!task || !cpu || walk_is_over(ctx->meta->seq_num))
 		return 0;
 	queued = task->sched_info.last_queued;
-	if (!queued || task->tgid == params.self_tgid)
+	if (!queued || task->tgid == tunes.self_tgid)
 		return 0;
 	age = task->se.cfs_rq->rq->clock - queued;
 	st = bpf_task_storage_get(&sched_tasks, task, 0, 0);

@@ -152,7 +152,7 @@ static __always_inline void record(struct call *call, struct task_struct *task,
 		return;
 	}
 	hist_put_many(call_cell(call, task, class), ns, CALL_LOG2(info),
-		      params.own_shards);
+		      tunes.own_shards);
 	if (ret < 0 && ret >= -MAX_ERRNO && ret != -EAGAIN && ret != -EINTR &&
 	    ret != -EINPROGRESS && !(info & CALL_SIGRETURN))
 		open_add(call->slot, OPEN_SYSCALL_ERROR + class, -ret,
@@ -204,7 +204,7 @@ static __always_inline int on_enter(unsigned long long *ctx)
 	__u32 info = call_info(nr, compat);
 	struct call *call;
 
-	if (task->tgid == params.self_tgid || (info & CALL_NORETURN))
+	if (task->tgid == tunes.self_tgid || (info & CALL_NORETURN))
 		return 0;
 	call = bpf_task_storage_get(&syscall_tasks, task, 0,
 				    BPF_LOCAL_STORAGE_GET_F_CREATE);
@@ -273,7 +273,7 @@ static __always_inline int on_exit(unsigned long long *ctx)
 	struct call *call;
 	__u64 now, start;
 
-	if (task->tgid == params.self_tgid)
+	if (task->tgid == tunes.self_tgid)
 		return 0;
 	call = bpf_task_storage_get(&syscall_tasks, task, 0, 0);
 	if (!call || !call->start || call->info & CALL_EARLIER ||
@@ -328,7 +328,7 @@ int syscall_earlier_iter(struct bpf_iter__task *ctx)
 	__s64 nr;
 
 	if (!task || task->flags & (PF_KTHREAD | PF_IO_WORKER | PF_USER_WORKER) ||
-	    !(task->__state & TASK_BLOCKED) || task->tgid == params.self_tgid)
+	    !(task->__state & TASK_BLOCKED) || task->tgid == tunes.self_tgid)
 		return 0;
 	regs = (void *)bpf_task_pt_regs(task);
 	nr = REGS_NR(regs);

@@ -32,7 +32,7 @@ static __noinline int connect_begin(struct sock *sk)
 
 	if (!c || !tp)
 		return 0;
-	if (task->tgid == params.self_tgid) {
+	if (task->tgid == tunes.self_tgid) {
 		c->flags = IS_OURS;
 		return 0;
 	}

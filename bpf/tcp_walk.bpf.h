@@ -59,7 +59,7 @@ static __always_inline int on_conn(struct bpf_iter__task_file *ctx)
 	c = conn_make(sk);
 	if (!c)
 		return 0;
-	if (task->tgid == params.self_tgid) {
+	if (task->tgid == tunes.self_tgid) {
 		c->flags = IS_OURS;
 	} else if (state == ST_SYN_SENT) {
 		c->owner = task_owner(task);
