@@ -96,20 +96,6 @@ static int check_lockdown(const struct options *o)
 		   strstr(text, "[integrity]") ? "integrity: no hindrance" : "off");
 }
 
-/* Does the v2 tree have this controller, or is it left to a v1 hierarchy? */
-static bool has_controller(const char *root, const char *name)
-{
-	char path[600], text[512], *word, *rest = text;
-
-	snprintf(path, sizeof(path), "%s/cgroup.controllers", root);
-	if (read_file(path, text, sizeof(text)) < 0)
-		return false;
-	while ((word = strsep(&rest, " \n")))
-		if (!strcmp(word, name))
-			return true;
-	return false;
-}
-
 static int check_cgroup(const struct options *o)
 {
 	char root[512];
@@ -127,11 +113,8 @@ static int check_cgroup(const struct options *o)
 		return say(OK, "cgroup", "v2 tree at %s", root);
 	return say(WARN, "cgroup",
 		   "hybrid, v2 tree at %s: what is only in v1 trees counts to the v2 "
-		   "cgroup around it%s",
-		   root,
-		   has_controller(root, "io")
-		       ? ""
-		       : ", and block requests to the root cgroup (blkio is v1)");
+		   "cgroup around it",
+		   root);
 }
 
 /* Is a word in a line of words? */

@@ -311,7 +311,8 @@ def _():
          n.counts(OPERATION), "requests of the root cgroup")
     doctor = subprocess.run([ASSAY, "doctor", "--socket", agent.socket], text=True,
                             capture_output=True).stdout
-    check("block requests to the root cgroup" in doctor, f"doctor is silent: {doctor}")
+    check("block requests count for the root workload" in doctor,
+          f"doctor is silent: {doctor}")
 
 
 class Frozen:
