@@ -29,20 +29,13 @@ static const struct frame_series *find_state(const struct frame *f, const char *
 /* What its programs took since the agent's start, each and together. */
 static void print_cost(const struct frame *f, size_t probe)
 {
-	static const struct {
-		const char *name;
-		enum probe_id probe;
-	} programs[] = {
-#define PROGRAM_ROW(name, probe) { #name, PROBE_##probe },
-		PROGRAMS(PROGRAM_ROW)
-	};
 	const char *name = probe_descs[probe].name;
 	char text[COST_LEN];
 	struct cost c;
 
 	cost_get(f, name, NULL, &c);
 	printf("         cost: %s\n", cost_text(text, &c));
-	for (size_t i = 0; i < COUNT(programs); i++) {
+	for (size_t i = 0; i < PROGRAM_COUNT; i++) {
 		cost_get(f, name, programs[i].name, &c);
 		if (programs[i].probe == probe && c.runs > 0)
 			printf("           %-20s %s\n", programs[i].name,

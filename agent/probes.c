@@ -76,4 +76,9 @@ const struct probe_desc probe_descs[] = {
 };
 
 const size_t probe_desc_count = COUNT(probe_descs);
+
+const struct program_desc programs[] = {
+#define PROGRAM_ROW(name, probe) { #name, PROBE_##probe },
+	PROGRAMS(PROGRAM_ROW)
+};
 _Static_assert(COUNT(probe_descs) == PROBE_COUNT, "one row for each enum probe_id");

@@ -25,6 +25,14 @@ struct probe_desc {
 extern const struct probe_desc probe_descs[];
 extern const size_t probe_desc_count;
 
+/* Their programs, indexed by enum program of bpf/cell.h. */
+struct program_desc {
+	const char *name;
+	unsigned int probe; /* enum probe_id */
+};
+
+extern const struct program_desc programs[];
+
 /* The object that tells our process id in the initial pid namespace. */
 extern const unsigned char self_bpf_o[], self_bpf_o_end[];
 

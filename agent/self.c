@@ -179,17 +179,10 @@ static int add_losses(const struct self *s, struct point_group *g,
 /* What the programs cost, by their own counting. */
 static int add_runs(struct self *s, struct point_group *g, const struct self_facts *f)
 {
-	static const struct {
-		const char *name;
-		enum probe_id probe;
-	} programs[] = {
-#define PROGRAM_ROW(name, probe) { #name, PROBE_##probe },
-		PROGRAMS(PROGRAM_ROW)
-	};
 	struct cells_runs runs[PROGRAM_COUNT];
 	int err = cells_runs(f->cells, runs);
 
-	for (size_t i = 0; i < COUNT(programs) && !err; i++) {
+	for (size_t i = 0; i < PROGRAM_COUNT && !err; i++) {
 		const char *probe = probe_descs[programs[i].probe].name;
 
 		if (!runs[i].count)

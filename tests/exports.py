@@ -2,33 +2,14 @@
 """What an agent wrote with --export file:PATH, series by series."""
 
 import os
-import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "e2e"))
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-
-from otlp import attributes, data_of, metrics, split
+from otlp import attributes, class_of, data_of, metrics, split
 
 PROTO = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
                      "proto")
-REQUEST = "opentelemetry.proto.collector.metrics.v1.ExportMetricsServiceRequest"
-
-
-def request_class(out):
-    """ExportMetricsServiceRequest by the .proto files of this repository."""
-    subprocess.run(["protoc", f"-I{PROTO}", "--include_imports",
-                    f"--descriptor_set_out={out}", f"{PROTO}/otlp_service.proto"],
-                   check=True)
-    files = descriptor_pb2.FileDescriptorSet()
-    with open(out, "rb") as f:
-        files.ParseFromString(f.read())
-    pool = descriptor_pool.DescriptorPool()
-    for file in files.file:
-        pool.Add(file)
-    return message_factory.MessageFactory(pool).GetPrototype(
-        pool.FindMessageTypeByName(REQUEST))
 
 
 class Exports:
@@ -36,7 +17,7 @@ class Exports:
     a new start is a new one, and adds to it."""
 
     def __init__(self, path):
-        kind = request_class(path + ".desc")
+        kind = class_of(PROTO, "otlp_service.proto", path + ".desc")
         self.series = {}
         self.resources = {}
         self.backwards = []

@@ -16,9 +16,13 @@ REQUEST = "opentelemetry.proto.collector.metrics.v1.ExportMetricsServiceRequest"
 def request_class():
     """The class ExportMetricsServiceRequest, made of the official files."""
     top = fetch.package("opentelemetry-proto", "usr/include")
-    out = os.path.join(fetch.CACHE, "opentelemetry.desc")
+    return class_of(top, SERVICE, os.path.join(fetch.CACHE, "opentelemetry.desc"))
+
+
+def class_of(top, service, out):
+    """The same, made of the .proto files below a directory."""
     subprocess.run(["protoc", f"-I{top}", "--include_imports",
-                    f"--descriptor_set_out={out}", os.path.join(top, SERVICE)],
+                    f"--descriptor_set_out={out}", os.path.join(top, service)],
                    check=True)
     files = descriptor_pb2.FileDescriptorSet()
     with open(out, "rb") as f:
