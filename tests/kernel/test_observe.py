@@ -24,7 +24,7 @@ need_root()
 # changes a return value, or prints. The number is the kernel's (linux/bpf.h).
 ALLOWED = {
     1: "map_lookup_elem", 2: "map_update_elem", 3: "map_delete_elem",
-    5: "ktime_get_ns", 8: "get_smp_processor_id", 14: "get_current_pid_tgid",
+    5: "ktime_get_ns", 7: "get_prandom_u32", 8: "get_smp_processor_id", 14: "get_current_pid_tgid",
     35: "get_current_task", 80: "get_current_cgroup_id", 107: "sk_storage_get",
     108: "sk_storage_delete", 113: "probe_read_kernel", 115: "probe_read_kernel_str",
     118: "jiffies64", 127: "seq_write", 137: "skc_to_tcp_sock",
@@ -36,7 +36,7 @@ ALLOWED = {
 # What the verifier makes of them when the program is loaded.
 LOADED = re.compile(r"(__)?(htab|htab_lru|array|htab_percpu|percpu_array)"
                     r"_map_(lookup|update|delete)(_percpu)?_elem|"
-                    r"bpf_for_each_hash_elem|"
+                    r"bpf_for_each_hash_elem|bpf_user_rnd_u32|"
                     r"bpf_(%s)(_recur|_tracing|_norecur|_nolock|_btf|_raw)*" %
                     "|".join(ALLOWED.values()))
 
@@ -178,13 +178,14 @@ def _():
                 if s != ".text"]
         check(code, f"{path}: no program")
         for section in code:
-            check(section.startswith(("tp_btf/", "iter/")), f"{path}: {section}")
+            check(section.lstrip("?").startswith(("tp_btf/", "iter/")),
+                  f"{path}: {section}")
 
 
 @test("these checks refuse a tracepoint program that calls another helper")
 def _():
-    call_prandom, exit_ = 0x0000000700000085, 0x95
-    defer(os.close, bpf.load(5, call_prandom, exit_))
+    call_uid_gid, exit_ = 0x0000000f00000085, 0x95
+    defer(os.close, bpf.load(5, call_uid_gid, exit_))
     theirs = programs(os.getpid())
     same(len(theirs), 1, "programs")
     check(forbidden(os.getpid()), "a tracepoint program passed for harmless")
