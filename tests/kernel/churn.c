@@ -73,7 +73,7 @@ static void destroy(long i)
 
 	path_of(path, sizeof(path), i);
 	for (int tries = 0; rmdir(path); tries++) {
-		if (errno != EBUSY || tries == 1000)
+		if (errno != EBUSY || tries == 10000)
 			gate_die("rmdir");
 		usleep(1000);
 	}
