@@ -99,17 +99,6 @@ def map_open(map_id):
     return fd, info.raw[24:40].split(b"\0")[0].decode(), MAP_TYPES.get(kind), key_size
 
 
-def map_named(pid, want):
-    """A descriptor of our own of the map of this name that a process has."""
-    for kind, i in sorted(held_by(pid)):
-        if kind == "map":
-            fd, name, *_ = map_open(i)
-            if name == want:
-                return fd
-            os.close(fd)
-    raise KeyError(want)
-
-
 def keys(fd, key_size):
     """The keys that a hash has now."""
     key, following = (ctypes.create_string_buffer(key_size) for _ in range(2))

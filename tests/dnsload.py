@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import bpf
-from node import ASSAY, TOP, Agent, Cgroup, Change
+from node import TOP, Agent, Cgroup, Change
 from tap import Failed, defer, same
 
 LOOKUP = "assay.dns.lookup.duration"
@@ -162,9 +162,7 @@ def waiting(agent_=None):
 
 
 def tune(probe, change):
-    p = subprocess.run([ASSAY, "tune", "--socket", agent.socket, probe, change],
-                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    same(p.returncode, 0, f"assay tune {probe} {change}: {p.stdout}")
+    agent.tune(probe, change)
 
 
 def quicker(seconds=1):

@@ -314,6 +314,14 @@ class Agent:
         time.sleep(settle)
         return report("--total", "--socket", self.socket)
 
+    def tune(self, *words):
+        """Has `assay tune` change its probes; returns what the command printed."""
+        p = subprocess.run([ASSAY, "tune", "--socket", self.socket, *words],
+                           capture_output=True, text=True, timeout=30)
+        check((p.returncode, p.stderr) == (0, ""),
+              f"assay tune {words}: status {p.returncode}, {p.stderr}")
+        return p.stdout
+
     def need(self, *probes):
         """Fails when one of these probes is not attached."""
         report = self.total(0).report

@@ -3,12 +3,10 @@
 network namespaces of their own."""
 
 import math
-import mmap
 import os
 import socket
 import subprocess
 
-import bpf
 from node import Agent, Cgroup, Change, Load
 from tap import Skip, check, defer, same
 
@@ -126,38 +124,22 @@ class Steps:
 
 
 class Switch:
-    """Switches a probe of an agent off and on, as the agent itself can."""
-
-    PROBES = "sched", "syscall", "tcp"
-    OFFSET, STEP = 8, 24  # bpf/cell.h: struct control, struct tune
+    """Switches a probe of the agent off and on; it is on when the block ends."""
 
     def __init__(self, probe):
-        self.fd = bpf.map_named(agent.pid(), ".data.control")
-        self.memory = mmap.mmap(self.fd, mmap.PAGESIZE)
-        self.at = self.OFFSET + self.STEP * self.PROBES.index(probe)
-        self.number = self.read()
-        check(0 < self.number < 1000, f"tune.enabled is {self.number}")
-
-    def read(self):
-        return int.from_bytes(self.memory[self.at:self.at + 4], "little")
-
-    def write(self, number):
-        self.memory[self.at:self.at + 4] = number.to_bytes(4, "little")
+        self.probe = probe
 
     def off(self):
-        self.write(0)
+        agent.tune(self.probe, "enabled=false")
 
     def on(self):
-        self.number += 1
-        self.write(self.number)
+        agent.tune(self.probe, "enabled=true")
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.write(self.number)
-        self.memory.close()
-        os.close(self.fd)
+        self.on()
 
 
 class Wire:

@@ -3,13 +3,12 @@
 """System calls under hard conditions, while the agent reads 100 times a second."""
 
 import os
-import subprocess
 import sys
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from node import ASSAY, Agent, Cgroup, Change, Load
+from node import Agent, Cgroup, Change, Load
 from tap import between, check, diag, main, near, need_root, same, test
 
 need_root()
@@ -25,11 +24,6 @@ def setup():
     global agent
     agent = Agent("--snapshot-interval", "10ms")
     agent.need("sched", "syscall")
-
-
-def tune(*words):
-    subprocess.run([ASSAY, "tune", "--socket", agent.socket, *words], check=True,
-                   stdout=subprocess.DEVNULL)
 
 
 def measure(name, *words, cpu=None):
@@ -73,11 +67,11 @@ def _():
 @test("with one call of eight taken, counts and errors are right on average")
 def _():
     n = 400_000
-    tune("syscall", "sample=8")
+    agent.tune("syscall", "sample=8")
     try:
         answer, change, cgroup = measure("sampled", "pinned", n)
     finally:
-        tune("syscall", "sample=1")
+        agent.tune("syscall", "sample=1")
     calls = change.value(cgroup, DURATION, class_="socket")
     same(calls % 8, 0, "calls, modulo 8")
     near(calls, n, 0.03, "calls")  # the error of 50,000 draws of one in eight is 0.4 %

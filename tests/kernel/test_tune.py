@@ -5,14 +5,13 @@ as if it had just been attached, and nobody's wait or call gets longer by it."""
 
 import os
 import socket
-import subprocess
 import sys
 import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from node import ASSAY, Agent, Cgroup, Change, Load
+from node import Agent, Cgroup, Change, Load
 from tap import between, check, diag, main, need_root, same, test
 
 need_root()
@@ -25,14 +24,6 @@ agent = None
 def setup():
     global agent
     agent = Agent()
-
-
-def tune(*words):
-    """Has the agent's probe do so; returns what the command printed."""
-    p = subprocess.run([ASSAY, "tune", "--socket", agent.socket, *words],
-                       capture_output=True, text=True, timeout=30)
-    same((p.returncode, p.stderr), (0, ""), f"assay tune {words}")
-    return p.stdout
 
 
 def state_of(probe):
@@ -63,14 +54,14 @@ def _():
     middle = agent.total()
     same(Change(before, middle).value(cgroup, "assay.syscall.duration",
                                       class_="process"), 1000, "calls while on")
-    tune("syscall", "enabled=false")
+    agent.tune("syscall", "enabled=false")
     same(state_of("syscall"), ("off", "switched off by assay tune"), "state")
     off = agent.total()
     load.ask("getppid", 1000)  # the end of its waiting read is not seen, either
     time.sleep(OFF_FOR)
     still = Change(off, agent.total()).value(cgroup, "assay.syscall.duration")
     same(still, 0, "calls while off")
-    tune("syscall", "enabled=true")
+    agent.tune("syscall", "enabled=true")
     same(state_of("syscall"), ("attached", None), "state")
     on = agent.total()
     load.ask("getppid", 1000)
@@ -89,9 +80,9 @@ def _():
     before = agent.total()
     load.tell("sleep", 1500)
     time.sleep(0.3)
-    tune("syscall", "enabled=false")
+    agent.tune("syscall", "enabled=false")
     time.sleep(0.2)
-    tune("syscall", "enabled=true")
+    agent.tune("syscall", "enabled=true")
     load.reply()
     change = Change(before, agent.total())
     diag(f"lost {change.lost()}")
@@ -107,12 +98,12 @@ def _():
     cgroup = Cgroup("hogs")
     load = Load(cgroup, "spin", 2, CPU)
     load.ask("run", 200)
-    tune("sched", "enabled=false")
+    agent.tune("sched", "enabled=false")
     off = agent.total()
     load.ask("run", OFF_FOR * 1000)
     same(Change(off, agent.total()).value(cgroup, "assay.sched.wait.duration"), 0,
          "waits while off")
-    tune("sched", "enabled=true")
+    agent.tune("sched", "enabled=true")
     on = agent.total()
     answer = load.ask("run", 500)
     change = Change(on, agent.total())
@@ -130,12 +121,12 @@ def _():
     server = Load(groups[0], "tcpload", "server", "127.0.0.1", port)
     client = Load(groups[1], "tcpload", "client", "127.0.0.1", port)
     names = "assay.tcp.connections", "assay.tcp.response.duration"
-    tune("tcp", "enabled=false")
+    agent.tune("tcp", "enabled=false")
     off = agent.total()
     same(client.ask("talk", 1, 5, 4)["requests"], 20, "truth")
     change = Change(off, agent.total())
     same([change.value(g, n) for g in groups for n in names], [0] * 4, "while off")
-    tune("tcp", "enabled=true")
+    agent.tune("tcp", "enabled=true")
     on = agent.total()
     same(client.ask("talk", 1, 5, 4)["requests"], 20, "truth")
     change = Change(on, agent.total())
@@ -151,14 +142,14 @@ def _():
     load.ask("getppid", 1)
     load.tell("sleep", 4000)
     time.sleep(0.3)
-    same(tune("syscall", "inflight=1h").split(),
+    same(agent.tune("syscall", "inflight=1h").split(),
          ["syscall", "enabled=true", "sample=1", "inflight=1h"], "the answer")
     same(agent.total().points(cgroup, "assay.inflight.age"), [], "in flight")
-    tune("syscall", "inflight=1ms")
+    agent.tune("syscall", "inflight=1ms")
     ages = agent.total().by(cgroup, "assay.inflight.age", "operation")
-    tune("syscall", "enabled=false")
+    agent.tune("syscall", "enabled=false")
     off = agent.total().points(cgroup, "assay.inflight.age")
-    tune("syscall", "enabled=true", "inflight=10ms")
+    agent.tune("syscall", "enabled=true", "inflight=10ms")
     load.reply()
     same(off, [], "in flight while off")
     diag(f"ages {ages}")
@@ -167,12 +158,12 @@ def _():
 
 @test("all probes off and on, 50 times: the agent goes on")
 def _():
-    probes = [line.split()[0] for line in tune().splitlines()]
+    probes = [line.split()[0] for line in agent.tune().splitlines()]
     for i in range(50):
         for word in "false", "true":
             for probe in "sched", "syscall", "tcp":
-                tune(probe, "enabled=" + word)
-    same({line.split()[1] for line in tune().splitlines()}, {"enabled=true"}, "state")
+                agent.tune(probe, "enabled=" + word)
+    same({line.split()[1] for line in agent.tune().splitlines()}, {"enabled=true"}, "state")
     same(len(probes), len(set(probes)), "probes")
     cgroup = Cgroup("after")
     load = Load(cgroup, "traps")
