@@ -2,8 +2,8 @@
 /*
  * How long tasks wait for a CPU, and how often they are switched out.
  *
- * Hook: sched_switch (as hot as it gets: 50 to 60 ns net); task_newtask and one walk
- * over the tasks make the storage, so that nothing allocates under the scheduler's
+ * Hook: sched_switch (as hot as it gets: README.md has its cost); task_newtask and one
+ * walk over the tasks make the storage, so that nothing allocates under the scheduler's
  * lock.
  *
  * The kernel keeps the wait itself (kernel/sched/stats.h): sched_info.run_delay is
