@@ -29,7 +29,7 @@ static void free_culprits(struct snapshot *s)
 	}
 }
 
-/* Gives a slot and its cells back. The caller has read them for the last time. */
+/* Gives a slot's cells back. The caller has read them for the last time. */
 static void free_slot(struct snapshot *s, uint32_t i)
 {
 	struct series_row *row = &s->cells->rows[i];
@@ -53,7 +53,6 @@ static void free_slot(struct snapshot *s, uint32_t i)
 		s->open_gen = 0; /* list them anew */
 	}
 	memset(row->open_used, 0, sizeof(row->open_used));
-	__atomic_store_n(&s->cells->owners[i], OWNER_FREE, __ATOMIC_RELEASE);
 	s->slots[i] = (struct slot){ .freed = true };
 }
 
@@ -141,11 +140,16 @@ int snapshot_reap(struct snapshot *s)
 		changed |= reap_slot(s, i);
 	if (!changed)
 		return 0;
+	/* in this order: a new owner of a slot must not find a culprit's old place */
+	free_culprits(s);
+	for (uint32_t i = SLOT_FIRST; i < s->cells->plan.slots; i++) {
+		if (s->slots[i].freed)
+			__atomic_store_n(&s->cells->owners[i], OWNER_FREE,
+					 __ATOMIC_RELEASE);
+		s->slots[i].freed = false;
+	}
 	s->cells->tunes.free_gen++; /* what programs keep of slots is out of date */
 	err = cells_tell(s->cells);
-	free_culprits(s);
-	for (uint32_t i = SLOT_FIRST; i < s->cells->plan.slots; i++)
-		s->slots[i].freed = false;
 	fold_gone(s);
 	wait_for_programs();
 	return err;
