@@ -95,6 +95,7 @@ struct task_struct {
 	unsigned int flags;
 	int pid;
 	int tgid;
+	__u64 start_time; /* ns, monotonic */
 	struct sched_entity se;
 	struct sched_info sched_info;
 	struct css_set *cgroups;

@@ -50,10 +50,13 @@ enum conn_flag {
 };
 
 struct tcp_conn {
-	__u64 owner;	  /* cgroup id or OWNER_KTHREAD */
-	__u64 since;	  /* ns: the connect began, later: established; 0 = unknown */
-	__u64 turn;	  /* ns: the open turn began; 0 = none */
-	__u64 next_us;	  /* tcp_mstamp at which the counters are due */
+	__u64 owner; /* cgroup id or OWNER_KTHREAD */
+	/* ns: the connect began, later: established; 0 = unknown. A listener's: when
+	 * its youngest holder was started */
+	__u64 since;
+	__u64 turn; /* ns: the open turn began; 0 = none */
+	/* tcp_mstamp at which the counters are due; a listener's: its latest walk */
+	__u64 next_us;
 	__u64 rx, tx;	  /* bytes counted so far */
 	__u32 retrans;	  /* segments counted so far */
 	__u32 sent_end;	  /* sequence number after the latest data sent */

@@ -73,10 +73,13 @@ static __always_inline int on_conn(struct bpf_iter__task_file *ctx)
 	return 0;
 }
 
+/* Counts the walks: which of a listener's holders have been seen in this one. */
+__u64 tcp_walks;
+
 /*
- * A listener appears once for each process that holds it. What it has dropped is the
- * workload's whose process was the last of them in the walk before: with systemd's
- * socket activation the service, not systemd.
+ * A listener may be held by several processes. What it has dropped is the workload's
+ * whose process was the youngest of them in the walk before: with systemd's socket
+ * activation the service, not systemd. (Process ids tell no age: they wrap.)
  */
 static __noinline int walk_listener(struct sock *sk, struct task_struct *task)
 {
@@ -85,7 +88,14 @@ static __noinline int walk_listener(struct sock *sk, struct task_struct *task)
 	if (!c || !(c->flags & IS_LISTENER))
 		return listen_add(sk, task_owner(task));
 	listen_drops(sk, c);
-	c->owner = task_owner(task);
+	if (c->next_us != tcp_walks) {
+		c->next_us = tcp_walks;
+		c->since = 0;
+	}
+	if (task->start_time >= c->since) {
+		c->since = task->start_time;
+		c->owner = task_owner(task);
+	}
 	return 0;
 }
 
@@ -126,6 +136,8 @@ static __always_inline int on_walk(struct bpf_iter__task_file *ctx)
 		return 0;
 	if (walk_is_over(ctx->meta->seq_num))
 		return 0;
+	if (!ctx->meta->seq_num)
+		tcp_walks++;
 	sk = file_sock(ctx);
 	if (!sk)
 		return 0;
