@@ -246,8 +246,8 @@ struct tune {
 };
 
 /*
- * What every event reads, and only the agent writes. Not mapped: so it is in the
- * kernel's direct map, see struct cpu_state.
+ * What every event reads, and only the agent writes: it hands over all of it at once,
+ * see cells_tell().
  */
 struct tunes {
 	__u64 align; /* as in struct cpu_state: what the hottest need is one line */
@@ -388,9 +388,7 @@ struct block_slot {
 
 /*
  * One per CPU: shard number, spare cells, the slots of the latest cgroups. In a plain
- * array by CPU number: a small one is in the kernel's direct map, whose large pages
- * hardly cost a look-up of an address; per-CPU maps are not. (Measured where each
- * system call flushes the TLB: see ARCHITECTURE.md.)
+ * array by CPU number, so that what a program needs of it is in few lines and pages.
  */
 #define CPU_STATE_PAD \
 	(64 -         \

@@ -110,8 +110,9 @@ static __always_inline __u32 sched_slot_kept(struct cpu_state *cpu,
 	return at;
 }
 
-/* The cell of a hot series, also when it is the overflow's: then it is not kept. */
-static __noinline __u32 sched_cell(__u32 slot, __u32 series, __u32 pool, __u32 *kept)
+/* The cell of a series of waits, also when it is the overflow's: then it is not kept.
+ */
+static __noinline __u32 sched_cell(__u32 slot, __u32 series, __u32 *kept)
 {
 	struct cpu_state *cpu = cpu_get();
 	__u32 n;
@@ -119,7 +120,7 @@ static __noinline __u32 sched_cell(__u32 slot, __u32 series, __u32 pool, __u32 *
 	if (!cpu || !kept)
 		return 0;
 	series += cpu->shard & (SHARDS_MAX - 1);
-	n = cell_of(slot, series, pool);
+	n = cell_of(slot, series, POOL_HIST);
 	*kept = cell_peek(slot, series);
 	return n;
 }
@@ -287,7 +288,7 @@ static __noinline int record_throttled(struct sched_slot *e, __u64 ns, __u32 log
 	n = e->throttled;
 	if (!n)
 		n = sched_cell(e->slot, SERIES_SCHED_WAIT + WAIT_THROTTLED * SHARDS_MAX,
-			       POOL_HIST, &e->throttled);
+			       &e->throttled);
 	hist_put_many(n, ns, log2, tunes.own_shards);
 	return 0;
 }
@@ -310,7 +311,7 @@ static __always_inline void record_wait(struct cpu_state *cpu, struct sched_slot
 	if (unlikely(!n))
 		n = sched_cell(e->slot,
 			       SERIES_SCHED_WAIT + WAIT_CONTENTION * SHARDS_MAX,
-			       POOL_HIST, &e->waits);
+			       &e->waits);
 	hist_put_many(n, wait, log2, tunes.own_shards);
 	if (wait)
 		blame(e, pick_culprit(cpu, now, wait, before), wait << log2);
