@@ -37,6 +37,7 @@ static const struct {
 	[MAP_INFLIGHTS] = { "inflights", sizeof(struct inflight_row), true },
 	[MAP_TUNES] = { ".data.tunes", sizeof(struct tunes), false },
 	[MAP_SCHED_BLOCKS] = { "sched_blocks", sizeof(struct sched_block), true },
+	[MAP_SCHED_RINGS] = { "sched_rings", sizeof(struct sched_ring), false },
 	[MAP_CGROUP_RING] = { "cgroup_ring", sizeof(struct cgroup_names), true },
 	[MAP_CPUS] = { "cpus", sizeof(struct cpu_state), false },
 	[MAP_OPENS] = { "opens", sizeof(uint32_t), false },
@@ -72,6 +73,7 @@ static uint32_t entries_of(const struct cells_plan *p, enum cells_map m)
 	case MAP_OPENS:
 		return p->opens;
 	case MAP_CPUS:
+	case MAP_SCHED_RINGS:
 		return p->cpus;
 	case MAP_ACCEPTS:
 		return ACCEPTS;
@@ -94,7 +96,8 @@ static void sum_up(struct cells_plan *p)
 				       step_of(MAP_DNS_QUERIES) + HASH_OVERHEAD);
 	p->fixed_bytes =
 	    step_of(MAP_CONTROL) + step_of(MAP_CGROUP_RING) + step_of(MAP_DNS) +
-	    p->cpus * step_of(MAP_CPUS) +
+	    p->cpus * (step_of(MAP_CPUS) + step_of(MAP_SCHED_RINGS)) +
+	    THREADS * sizeof(struct thread) +
 	    ACCEPTS * (sizeof(uint64_t) + step_of(MAP_ACCEPTS) + HASH_OVERHEAD);
 	p->total = p->slot_bytes + p->hist_bytes + p->count_bytes + p->open_bytes +
 		   p->query_bytes + p->fixed_bytes;
@@ -197,11 +200,45 @@ enum pool cells_open_pool(uint32_t signal)
 	return signal >= OPEN_HIST ? POOL_HIST : POOL_COUNT;
 }
 
+/*
+ * Replays what one CPU wrote down: there, in an interrupt. A CPU that is offline writes
+ * nothing, so that it can be done from here.
+ */
+static int drain_cpu(int fd, uint32_t cpu)
+{
+	uint64_t args[1] = { cpu };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = args,
+		    .ctx_size_in = sizeof(args), .cpu = cpu,
+		    .flags = BPF_F_TEST_RUN_ON_CPU);
+	int err = bpf_prog_test_run_opts(fd, &opts);
+
+	if (err != -ENXIO)
+		return err;
+	opts.cpu = 0;
+	opts.flags = 0;
+	return bpf_prog_test_run_opts(fd, &opts);
+}
+
+int cells_drain(const struct cells *c, bool all)
+{
+	struct sched_ring ring;
+	int err = 0, one;
+
+	for (uint32_t i = 0; i < c->plan.cpus && c->drain_fd >= 0; i++) {
+		one = bpf_map_lookup_elem(c->fds[MAP_SCHED_RINGS], &i, &ring);
+		if (!one && (all || ring.head != ring.done))
+			one = drain_cpu(c->drain_fd, i);
+		err = err ? err : one;
+	}
+	return err;
+}
+
 int cells_tell(struct cells *c)
 {
 	uint32_t zero = 0;
+	int err = bpf_map_update_elem(c->fds[MAP_TUNES], &zero, &c->tunes, BPF_ANY);
 
-	return bpf_map_update_elem(c->fds[MAP_TUNES], &zero, &c->tunes, BPF_ANY);
+	return err ? err : cells_drain(c, true);
 }
 
 /* What a user has not changed: everything measured, nothing sampled. */
@@ -257,6 +294,7 @@ int cells_open(const struct cells_plan *plan, struct cells *c)
 
 	memset(c, 0, sizeof(*c));
 	c->plan = *plan;
+	c->drain_fd = -1;
 	for (int m = 0; m < MAP_COUNT_; m++)
 		c->fds[m] = -1;
 	for (int m = 0; m < MAP_COUNT_; m++) {

@@ -6,6 +6,7 @@
 #ifndef CELLS_H
 #define CELLS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "../bpf/cell.h"
@@ -45,6 +46,7 @@ enum cells_map {
 	MAP_INFLIGHTS,
 	MAP_TUNES,
 	MAP_SCHED_BLOCKS,
+	MAP_SCHED_RINGS,
 	MAP_CGROUP_RING,
 	MAP_CPUS,
 	MAP_OPENS,
@@ -57,6 +59,7 @@ enum cells_map {
 struct cells {
 	struct cells_plan plan;
 	int fds[MAP_COUNT_];
+	int drain_fd;	       /* the program sched_drain, -1: it is not loaded */
 	void *mem[MAP_COUNT_]; /* NULL where it is not mapped */
 	size_t mem_len[MAP_COUNT_];
 	/* the same memory, by name */
@@ -76,8 +79,15 @@ struct cells {
 int cells_open(const struct cells_plan *plan, struct cells *c);
 /* Makes an opened, not yet loaded object use these maps. */
 int cells_reuse(const struct cells *c, struct bpf_object *obj);
-/* Tells the kernel side what is in c->tunes. -errno on failure. */
+/* Tells the kernel side what is in c->tunes; all CPUs know on return. -errno on
+ * failure. */
 int cells_tell(struct cells *c);
+/*
+ * Has every CPU replay the switches that it only wrote down so far, so that the cells
+ * hold all that has happened. An interrupt on each CPU that has some; with all on every
+ * CPU, for what cells_tell() told. -errno on failure.
+ */
+int cells_drain(const struct cells *c, bool all);
 /* The pool that the cells of an open signal come from. */
 enum pool cells_open_pool(uint32_t signal);
 /* Gives cells back to the kernel's free list. */

@@ -84,6 +84,8 @@ static int open_probe(struct measure *m, size_t i, const struct options *o,
 	cells_tell(&m->cells);
 	probe_open(p, d, &m->cells, params, covered);
 	m->cells.tunes.tune[i].enabled = p->state == PROBE_ATTACHED;
+	if (i == PROBE_SCHED)
+		m->cells.drain_fd = probe_runnable(p, "sched_drain");
 	return cells_tell(&m->cells);
 }
 

@@ -273,6 +273,8 @@ static int attach_one(struct probe *p, struct bpf_program *prog)
 			    &p->walk_count, PROBE_WALKS);
 	if (iter)
 		return run_iter(prog);
+	if (bpf_program__type(prog) == BPF_PROG_TYPE_RAW_TRACEPOINT)
+		return 0; /* for probe_runnable() */
 	return keep(bpf_program__attach(prog), p->links, &p->link_count, PROBE_LINKS);
 }
 
@@ -364,6 +366,14 @@ void probe_open(struct probe *p, const struct probe_desc *desc, const struct cel
 	p->locked = err == -EINVAL && doctor_locked_down();
 	snprintf(p->reason, sizeof(p->reason), "cannot %s: %s", what,
 		 p->locked ? PROBE_LOCKED : hint_of(err));
+}
+
+int probe_runnable(const struct probe *p, const char *name)
+{
+	struct bpf_program *prog =
+	    p->obj ? bpf_object__find_program_by_name(p->obj, name) : NULL;
+
+	return prog ? bpf_program__fd(prog) : -1;
 }
 
 uint64_t probe_recursion_misses(const struct probe *p)

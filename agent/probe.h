@@ -60,6 +60,10 @@ void probe_open(struct probe *p, const struct probe_desc *desc, const struct cel
  */
 int probe_walk(struct probe *p);
 
+/* The descriptor of a program that is not attached but run by the agent
+ * (SEC("raw_tp")); the probe's own. -1: the probe is not loaded. */
+int probe_runnable(const struct probe *p, const char *name);
+
 /* Runs of our programs that the kernel skipped, because they were already running on
  * that CPU (bpf_prog_info.recursion_misses). */
 uint64_t probe_recursion_misses(const struct probe *p);

@@ -345,8 +345,10 @@ static void read_inflight(struct snapshot *s, uint32_t slot, struct workload *w)
 
 int snapshot_read(struct snapshot *s)
 {
-	int err = 0;
+	int err = cells_drain(s->cells, false);
 
+	if (err)
+		return err;
 	for (size_t i = 0; i < s->count; i++)
 		memset(s->workloads[i]->inflight_ns, 0,
 		       sizeof(s->workloads[i]->inflight_ns));

@@ -332,14 +332,13 @@ struct params {
 #define CACHE_SIZE 64 /* power of two */
 
 /*
- * The slots of the latest cgroups on a CPU for the scheduler's hook, with the CPU's
- * cells in them: one place instead of four, a cache line. As in slot_of(), the owner
- * word proves an entry.
+ * A slot of the scheduler's, as a CPU last used it: its cells, one place instead of
+ * four, a cache line.
  */
 struct sched_slot {
-	__u64 id;
+	__u64 owner; /* owner word */
 	__u32 slot;
-	__u32 gen;	 /* tunes.free_gen: no slot changed hands since */
+	__u32 gen;	 /* tunes.free_gen + 1: no slot changed hands since */
 	__u32 waits;	 /* cell, 0: not looked up */
 	__u32 throttled; /* cell */
 	__u32 block;	 /* its number */
@@ -357,19 +356,70 @@ _Static_assert(sizeof(struct sched_slot) == 64, "a cache line");
 #define GRID_LOG2	 20 /* ns */
 #define GRID_SIZE	 256
 
+/*
+ * A switch, as the hook writes it down: when (ns, of the run queue's clock) and
+ * SWITCH_WAIT_BITS of what the new task waited, its slot, SWITCH_* above them.
+ */
+struct sched_record {
+	__u64 now;
+	__u64 word;
+};
+#define SWITCH_SLOT_SHIFT 32
+#define SWITCH_SLOT_MASK  0xffff
+#define SWITCH_VOLUNTARY  (1ULL << 48) /* the old task left of its own accord */
+#define SWITCH_WAITED	  (1ULL << 49) /* the new one is a victim */
+#define SWITCH_OURS	  (1ULL << 50) /* the new one is the agent: not counted */
+#define SWITCH_LONG	  (1ULL << 51) /* no switch: `now` is to be added to a wait */
+#define SWITCH_MOVES	  56	       /* and up: migrations since its last switch-in */
+#define SWITCH_MOVES_MAX  255
+
+/*
+ * The latest switches of a CPU. What they mean is worked out later, for many at once
+ * (see sched_replay.bpf.h): the hook itself, under the scheduler's lock, touches this
+ * and the task's own place, and no other memory of ours.
+ */
+#define RING_SIZE 64
+struct sched_ring {
+	__u64 align; /* as in struct cpu_state */
+	/* tune.enabled above tunes.free_gen, as of the latest replay: what was noted of
+	 * a task under another one is out of date */
+	__u64 key;
+	__u64 task;    /* who runs, as far as we know; 0: look */
+	__u32 head;    /* records so far */
+	__u32 done;    /* of them replayed */
+	__u32 untimed; /* runs before the next one that is timed */
+	__u16 running; /* replay: the slot that runs, or CULPRIT_IDLE */
+	__u16 ours;    /* it is the agent */
+	__u64 filled;  /* replay: the grid holds all points up to this one */
+	__u64 more;    /* replay: ns, see SWITCH_LONG */
+	__u64 pad;
+	struct sched_record records[RING_SIZE];
+};
+_Static_assert(sizeof(struct sched_ring) % 64 == 0, "the same for each CPU");
+
 /* How often a program ran, and how long by the runs that were timed. */
 struct runs {
 	__u64 count;
 	__s64 ns; /* times 2^RUN_SAMPLE_LOG2, net of the clock */
 };
 
-/* Only used in sched_switch, which nothing interrupts. */
-struct sched_cpu {
-	__u64 task;    /* who runs, as far as we know */
-	__u32 at;      /* its cgroup's entry */
-	__u32 running; /* its slot */
-	__u64 filled;  /* the grid holds all points up to this one */
+/*
+ * What the scheduler's hook keeps of a thread: in a table by thread id, first come
+ * first served; in the task's storage for who finds its place taken.
+ */
+#define THREADS (1 << 14)
+struct thread {
+	__u64 align;
+	__u64 task;	 /* whose: its address in the kernel; 0: free */
+	__u64 total;	 /* ns waited up to the latest switch-in */
+	__u64 set;	 /* its set of cgroups then */
+	__u64 key;	 /* struct sched_ring.key then, 0: never */
+	__u64 queue;	 /* its run queue then */
+	__u64 throttled; /* throttled_ns() of that */
+	__u32 moves;	 /* migrations up to then */
+	__u32 word;	 /* what goes into a record's word, from the slot on */
 };
+_Static_assert(sizeof(struct thread) == 64, "a cache line");
 
 /*
  * The latest cgroups and devices of block requests, with their cells: one place instead
@@ -390,14 +440,10 @@ struct block_slot {
  * One per CPU: shard number, spare cells, the slots of the latest cgroups. In a plain
  * array by CPU number, so that what a program needs of it is in few lines and pages.
  */
-#define CPU_STATE_PAD \
-	(64 -         \
-	 (sizeof(struct sched_cpu) + PROGRAM_COUNT * sizeof(struct runs) + 16) % 64)
+#define CPU_STATE_PAD (64 - (PROGRAM_COUNT * sizeof(struct runs) + 16) % 64)
 struct cpu_state {
 	__u64 align; /* behind it begins a cache line on 6.x: struct bpf_array */
-	struct sched_cpu sched;
-	struct runs
-	    runs[PROGRAM_COUNT]; /* the first, sched_switch's, in the same line */
+	struct runs runs[PROGRAM_COUNT];
 	__u32 shard;
 	__u32 spare[POOLS];
 	__u32 pad;

@@ -3,16 +3,18 @@
  * How long tasks wait for a CPU, and how often they are switched out.
  *
  * Hook: sched_switch (as hot as it gets: README.md has its cost); task_newtask and one
- * walk over the tasks make the storage, so that nothing allocates under the scheduler's
- * lock.
+ * walk over the tasks make each task's place, so that nothing allocates under the
+ * scheduler's lock.
  *
  * The kernel keeps the wait itself (kernel/sched/stats.h): sched_info.run_delay is
  * what the task has waited so far, last_queued is set while it waits. Their sum at
  * switch-in, less the sum at the switch-in before, is this wait. Neither alone is
  * right: when a waiting task migrates, its wait so far moves into run_delay.
  *
- * The hook runs with the run queue locked and interrupts off: on a machine with no more
- * CPUs than shards nobody else adds to this CPU's cells, and adds need not be atomic.
+ * The hook only writes down what happened, in the ring of its CPU: what that means is
+ * worked out for many switches at once (sched_replay.bpf.h). It touches little memory
+ * and code this way; what costs most there is what is not in a cache and not in the
+ * TLB.
  *
  * The walk sees the tasks of the pid namespace of the agent and below. A task outside
  * (an agent in a container without hostPID) has no storage: its waits are measured,
@@ -20,123 +22,87 @@
  */
 #define PROBE_ID PROBE_SCHED
 #include "cell.bpf.h"
+#include "sched_replay.bpf.h"
 
-struct sched_task {
-	__u64 total;	 /* ns waited up to the latest switch-in */
-	__u64 throttled; /* throttled_ns() of the run queue then */
-	__u64 queue;	 /* that run queue */
-	__u32 moves;	 /* migrations up to then */
-	__u32 seen;	 /* tune.enabled then, 0: never */
-	/* its set of cgroups then, its cgroup in them, and where that is in sched_slots
-	 */
-	__u64 set;
-	__u64 id;
-	__u32 at;
-};
+#define RUNS_TIMED 1021
+#define TASK_DEAD  0x80 /* include/linux/sched.h: the last switch of a task */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, THREADS);
+	__type(key, __u32);
+	__type(value, struct thread);
+} threads SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, int);
-	__type(value, struct sched_task);
+	__type(value, struct thread);
 } sched_tasks SEC(".maps");
 
-SHARED_ARRAY(sched_blocks, struct sched_block);
-
-#define SCHED_SLOTS (1 << SCHED_CACHE_LOG2)
-
-/* Fills an entry for a cgroup. */
-static __noinline int sched_slot_fill(struct cpu_state *cpu, struct sched_slot *e,
-				      __u64 id)
+/* The place in the table that a task shares with others. */
+static __always_inline struct thread *thread_place(struct task_struct *task)
 {
-	if (!cpu || !e)
+	__u32 at = task->pid & (THREADS - 1);
+
+	return bpf_map_lookup_elem(&threads, &at);
+}
+
+/* What is kept of a task, NULL: it was never met. */
+static __always_inline struct thread *thread_get(struct task_struct *task)
+{
+	struct thread *t = thread_place(task);
+
+	if (likely(t && t->task == (__u64)task))
+		return t;
+	return bpf_task_storage_get(&sched_tasks, task, 0, 0);
+}
+
+/* A place for a task: that of its id, if nobody has it, else one of its own. */
+static __always_inline int thread_make(struct task_struct *task)
+{
+	struct thread *t = thread_place(task);
+
+	if (!t)
 		return 0;
-	if (e->id != id)
-		e->queue = 0;
-	e->gen = tunes.free_gen;
-	e->waits = 0;
-	e->throttled = 0;
-	e->culprit = 0;
-	e->id = id;
-	e->slot = id == OWNER_RESERVED ? SLOT_KERNEL : slot_of(cpu, id);
-	e->block = e->slot * params.sched_shards + cpu->shard;
-	return 0;
-}
-
-/* Where the entry of a task's cgroup is. */
-static __always_inline __u32 sched_slot_of(struct cpu_state *cpu,
-					   struct task_struct *task)
-{
-	__u64 id = OWNER_RESERVED; /* kernel threads */
-	struct sched_slot *e;
-	__u32 at;
-
-	if (!(task->flags & PF_KTHREAD)) {
-		id = task_cgroup_id(task);
-		if (id == 1)
-			id = OWNER_ROOT;
-	}
-	/* ids of neighbours are far apart: each cgroup has files with ids too */
-	at = id * 0x9E3779B97F4A7C15ULL >> (64 - SCHED_CACHE_LOG2);
-	e = &cpu->sched_slots[at & (SCHED_SLOTS - 1)];
-	if (e->id != id || e->gen != tunes.free_gen)
-		sched_slot_fill(cpu, e, id);
-	return at;
-}
-
-/*
- * The same by what is kept with the task: three dependent loads less. A task keeps its
- * set of cgroups alive, so the same set is the same cgroup. (For a new set to be at the
- * address of the old one, the task has to be moved twice without a run between.)
- */
-static __always_inline __u32 sched_slot_kept(struct cpu_state *cpu,
-					     struct task_struct *task,
-					     struct sched_task *st)
-{
-	__u64 set = (__u64)task->cgroups;
-	struct sched_slot *e;
-	__u32 at;
-
-	if (!st)
-		return sched_slot_of(cpu, task);
-	e = &cpu->sched_slots[st->at & (SCHED_SLOTS - 1)];
-	if (likely(st->set == set && st->seen == enabled_now() && e->id == st->id &&
-		   e->gen == tunes.free_gen))
-		return st->at;
-	at = sched_slot_of(cpu, task);
-	st->set = set;
-	st->id = cpu->sched_slots[at & (SCHED_SLOTS - 1)].id;
-	st->at = at;
-	return at;
-}
-
-/* The cell of a series of waits, also when it is the overflow's: then it is not kept.
- */
-static __noinline __u32 sched_cell(__u32 slot, __u32 series, __u32 *kept)
-{
-	struct cpu_state *cpu = cpu_get();
-	__u32 n;
-
-	if (!cpu || !kept)
+	if (!__sync_val_compare_and_swap(&t->task, 0, (__u64)task))
 		return 0;
-	series += cpu->shard & (SHARDS_MAX - 1);
-	n = cell_of(slot, series, POOL_HIST);
-	*kept = cell_peek(slot, series);
-	return n;
-}
-
-static __always_inline int make_storage(struct task_struct *task)
-{
 	if (!bpf_task_storage_get(&sched_tasks, task, 0,
 				  BPF_LOCAL_STORAGE_GET_F_CREATE))
 		lose(LOSS_NO_STORAGE);
 	return 0;
 }
 
+/* A new task may be where one was whose end we did not see. */
+static __always_inline int thread_born(struct task_struct *task)
+{
+	struct thread *t = thread_place(task);
+
+	if (t && t->task == (__u64)task)
+		t->key = 0;
+	else
+		thread_make(task);
+	return 0;
+}
+
+/* The last that is seen of a task. */
+static __noinline int thread_leave(struct task_struct *task)
+{
+	struct thread *t = task ? thread_place(task) : 0;
+
+	if (!t || t->task != (__u64)task)
+		return 0;
+	t->key = 0;
+	barrier();
+	*(volatile __u64 *)&t->task = 0;
+	return 0;
+}
+
 SEC("tp_btf/task_newtask")
 int sched_newtask(unsigned long long *ctx)
 {
-	return RUN(sched_newtask, make_storage((void *)ctx[0]));
+	return RUN(sched_newtask, thread_born((void *)ctx[0]));
 }
 
 SEC("iter/task")
@@ -144,7 +110,7 @@ int sched_tasks_iter(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
 
-	return task ? make_storage(task) : 0;
+	return task ? thread_make(task) : 0;
 }
 
 /*
@@ -173,7 +139,7 @@ static __always_inline __u64 throttled_ns(struct cfs_rq *cfs)
  * an entry that is new (another cgroup had its place) has only the task to go by.
  */
 static __always_inline __u64 throttled_part(struct sched_slot *e,
-					    const struct sched_task *st, bool known,
+					    const struct thread *t, bool known,
 					    __u64 queue, __u64 clock, __u64 now,
 					    __u64 wait)
 {
@@ -181,7 +147,7 @@ static __always_inline __u64 throttled_part(struct sched_slot *e,
 
 	if (e->queue != queue) {
 		e->queue = queue;
-		e->clock = known && st->queue == queue ? st->throttled : clock;
+		e->clock = known && t->queue == queue ? t->throttled : clock;
 		e->ended = 0;
 		e->lasted = 0;
 	}
@@ -193,250 +159,239 @@ static __always_inline __u64 throttled_part(struct sched_slot *e,
 	if (began >= e->ended)
 		return 0;
 	most = e->ended - began;
-	part = known && st->queue == queue ? clock - st->throttled : e->lasted;
+	part = known && t->queue == queue ? clock - t->throttled : e->lasted;
 	if ((__s64)part < 0)
 		return 0;
 	return part < most ? part : most;
 }
 
-/* Notes who ran at each point of the grid since the switch before. */
-__noinline int fill_grid(__u64 point)
+/* The part of a wait that is for lack of quota; CPU `at` waits for its replay. */
+__noinline int record_throttled(__u32 at, __u32 slot, __u64 ns)
 {
-	struct cpu_state *cpu = cpu_get();
-	__u64 from, i;
+	struct cpu_state *cpu = bpf_map_lookup_elem(&cpus, &at);
+	struct sched_slot *e;
+	__u32 n;
 
 	if (!cpu)
 		return 0;
-	from = cpu->sched.filled;
-	if (point - from > GRID_SIZE)
-		from = point - GRID_SIZE;
-	for (i = 1; i <= GRID_SIZE && from + i <= point; i++)
-		cpu->grid[(from + i) & (GRID_SIZE - 1)] = cpu->sched.running;
-	cpu->sched.filled = point;
-	return 0;
-}
-
-/*
- * Who had the CPU during a wait: one point of the grid, chosen evenly, so that on
- * average each gets its share. A wait with no point in it was for who ran until now.
- */
-static __always_inline __u32 pick_culprit(struct cpu_state *cpu, __u64 now, __u64 wait,
-					  __u32 before)
-{
-	__u64 last = now >> GRID_LOG2, points = last - ((now - wait) >> GRID_LOG2);
-	__u32 random = (__u32)now * 2654435761U;
-
-	if (!points)
-		return before;
-	if (points > GRID_SIZE)
-		points = GRID_SIZE;
-	return cpu->grid[(last - (random * points >> 32)) & (GRID_SIZE - 1)];
-}
-
-/* The place of a culprit in a block, claimed if it is new; CULPRITS: none is free. */
-__noinline __u32 culprit_place(__u32 n, __u32 key)
-{
-	struct sched_block *block = bpf_map_lookup_elem(&sched_blocks, &n);
-	__u32 i, free = CULPRITS, seen;
-
-	if (!block)
-		return CULPRITS;
-	for (i = 0; i < CULPRITS; i++) {
-		if (block->key[i] == key)
-			return i;
-		if (!block->key[i] && free == CULPRITS)
-			free = i;
-	}
-	if (free >= CULPRITS)
-		return CULPRITS;
-	seen = __sync_val_compare_and_swap(&block->key[free], 0, key);
-	return !seen || seen == key ? free : CULPRITS;
-}
-
-static __always_inline void blame(struct sched_slot *e, __u32 culprit, __u64 ns)
-{
-	struct sched_block *block = bpf_map_lookup_elem(&sched_blocks, &e->block);
-	__u32 at;
-
-	if (!block)
-		return;
-	if (e->culprit != culprit + 1) { /* places are freed with a new free_gen only */
-		e->place = culprit_place(e->block, culprit + 1);
-		e->culprit = culprit + 1;
-	}
-	at = e->place;
-	barrier_var(at); /* the bound has to be seen right before its use */
-	if (at > CULPRITS)
-		return;
-	ADD(block->ns[at], ns, tunes.own_shards);
-}
-
-/* One of 2^sample_log2 waits is taken, by chance, and counts for all of them. */
-static __always_inline bool is_sampled(__u64 now, __u32 log2)
-{
-	return !log2 ||
-	       !((__u32)(now * 0x9E3779B97F4A7C15ULL >> 32) >> (32 - (log2 & 31)));
-}
-
-/* The part of a wait that is for lack of quota: rare, and so out of the way. */
-static __noinline int record_throttled(struct sched_slot *e, __u64 ns, __u32 log2)
-{
-	__u32 n;
-
-	if (!e)
-		return 0;
+	e = sched_slot_get(cpu, slot);
 	n = e->throttled;
 	if (!n)
-		n = sched_cell(e->slot, SERIES_SCHED_WAIT + WAIT_THROTTLED * SHARDS_MAX,
-			       &e->throttled);
-	hist_put_many(n, ns, log2, tunes.own_shards);
+		n = sched_cell(slot, SERIES_SCHED_WAIT + WAIT_THROTTLED * SHARDS_MAX,
+			       cpu->shard, &e->throttled);
+	hist_put_many(n, ns, sample_log2(), tunes.own_shards);
 	return 0;
 }
 
-static __always_inline void record_wait(struct cpu_state *cpu, struct sched_slot *e,
-					__u64 now, __u64 wait, __u64 throttled,
-					__u32 before)
+/* What goes into a record of a task: its slot, and whether it is ours. */
+static __always_inline __u32 thread_word(struct cpu_state *cpu,
+					 struct task_struct *task)
 {
-	__u32 n, log2 = tunes.tune[PROBE_ID].sample_log2 & 15;
+	__u64 word = (__u64)slot_of_task(cpu, task) << SWITCH_SLOT_SHIFT;
 
-	if (unlikely(!is_sampled(now, log2)))
-		return;
-	if (unlikely(throttled)) {
-		record_throttled(e, throttled, log2);
-		wait -= throttled;
-		if (!wait)
-			return;
-	}
-	n = e->waits;
-	if (unlikely(!n))
-		n = sched_cell(e->slot,
-			       SERIES_SCHED_WAIT + WAIT_CONTENTION * SHARDS_MAX,
-			       &e->waits);
-	hist_put_many(n, wait, log2, tunes.own_shards);
-	if (wait)
-		blame(e, pick_culprit(cpu, now, wait, before), wait << log2);
+	word |= task->tgid == tunes.self_tgid ? SWITCH_OURS : SWITCH_WAITED;
+	return word >> SWITCH_SLOT_SHIFT;
 }
 
-static __always_inline void count_switches(struct sched_slot *e, __u32 lane, __u64 by)
+static __always_inline void write_record(struct sched_ring *ring, __u64 now, __u64 word)
 {
-	struct sched_block *block = bpf_map_lookup_elem(&sched_blocks, &e->block);
+	struct sched_record *rec = &ring->records[ring->head & (RING_SIZE - 1)];
 
-	if (block && lane < SCHED_LANES)
-		ADD(block->lane[lane], by, tunes.own_shards);
+	rec->now = now;
+	rec->word = word;
+	ring->head++;
 }
 
-static __always_inline void count_wait(struct cpu_state *cpu, struct sched_slot *e,
-				       struct task_struct *next, struct sched_task *st,
-				       __u64 now, __u32 before)
+static __always_inline void replay_full(struct sched_ring *ring)
 {
-	__u64 queued = next->sched_info.last_queued, total, wait, base, throttled = 0;
-	struct cfs_rq *cfs = next->se.cfs_rq;
-	__u64 clock = throttled_ns(cfs), queue = (__u64)cfs;
-	__u32 enabled = enabled_now(), moves;
-	bool known;
+	if (unlikely(!(ring->head & (RING_SIZE - 1))))
+		sched_replay(bpf_get_smp_processor_id());
+}
 
+/* Writes the record of a switch to a task, with all that seldom happens. */
+static __noinline int switch_to(struct sched_ring *ring, struct task_struct *next,
+				struct thread *t, __u64 how)
+{
+	__u32 here = bpf_get_smp_processor_id(), moves, moved = 0;
+	struct cpu_state *cpu = bpf_map_lookup_elem(&cpus, &here);
+	__u64 queued, total, wait, base, throttled = 0, now, clock, word;
+	struct cfs_rq *cfs;
+	bool met;
+
+	if (!cpu || !ring || !next)
+		return 0;
+	cfs = next->se.cfs_rq;
+	now = cfs->rq->clock;
+	clock = throttled_ns(cfs);
+	moves = next->se.nr_migrations;
+	queued = next->sched_info.last_queued;
 	base = next->sched_info.run_delay;
 	total = base;
 	if (queued) /* 0 happens: no pending part, not a time stamp */
 		total += now - queued;
-	if (unlikely(!st)) {
+	if (!t) {
 		lose(LOSS_NO_STORAGE); /* the wait before a migration is missing */
+		word = thread_word(cpu, next);
 		wait = total - base;
 	} else {
-		moves = next->se.nr_migrations;
-		known = st->seen == enabled;
-		if (likely(known)) {
-			base = st->total;
+		met = t->key >> 32 == ring->key >> 32;
+		if (met) {
+			base = t->total;
 		} else {
-			st->moves = moves;
+			t->moves = moves;
 			if (!next->sched_info.pcount) {
 				base = 0; /* new: it has waited since it was made */
-				st->moves = 0;
+				t->moves = 0;
 			}
 		}
+		if (t->key != ring->key || t->set != (__u64)next->cgroups) {
+			t->word = thread_word(cpu, next);
+			t->set = (__u64)next->cgroups;
+			t->key = ring->key;
+		}
+		word = t->word;
 		wait = total - base;
-		if (unlikely(clock && (__s64)wait > 0))
+		if (clock && (__s64)wait > 0)
 			throttled =
-			    throttled_part(e, st, known, queue, clock, now, wait);
-		if (unlikely(moves != st->moves))
-			count_switches(e, SCHED_MIGRATIONS, moves - st->moves);
-		st->total = total;
-		st->throttled = clock;
-		st->queue = queue;
-		st->moves = moves;
-		st->seen = enabled;
+			    throttled_part(sched_slot_get(cpu, word & SWITCH_SLOT_MASK),
+					   t, met, (__u64)cfs, clock, now, wait);
+		moved = moves - t->moves;
+		t->total = total;
+		t->throttled = clock;
+		t->queue = (__u64)cfs;
+		t->moves = moves;
 	}
-	if (unlikely((__s64)wait < 0)) {
+	how |= word << SWITCH_SLOT_SHIFT;
+	if (!(how & SWITCH_WAITED))
+		throttled = wait = 0;
+	if (throttled && is_sampled(now, sample_log2()))
+		record_throttled(here, word & SWITCH_SLOT_MASK, throttled);
+	if (throttled && throttled == wait)
+		how &= ~SWITCH_WAITED;
+	wait -= throttled;
+	if ((__s64)wait < 0) {
 		lose(LOSS_CLOCK_BACKWARDS);
-		return;
+		how &= ~SWITCH_WAITED;
+		wait = 0;
 	}
-	record_wait(cpu, e, now, wait, throttled, before);
-}
-
-/*
- * voluntary as in /proc/PID/status: kernel/sched/core.c, __schedule(). Whose entry it
- * is, is known since the task came: a task that is moved meanwhile has this last switch
- * counted where it was.
- */
-static __always_inline void count_switch(struct cpu_state *cpu,
-					 struct task_struct *prev, bool voluntary)
-{
-	__u32 at = cpu->sched.at;
-
-	if (prev->tgid == tunes.self_tgid)
-		return;
-	if (unlikely(cpu->sched.task != (__u64)prev ||
-		     cpu->sched_slots[at & (SCHED_SLOTS - 1)].gen != tunes.free_gen))
-		at = sched_slot_of(cpu, prev);
-	count_switches(&cpu->sched_slots[at & (SCHED_SLOTS - 1)],
-		       voluntary ? SCHED_VOLUNTARY : SCHED_INVOLUNTARY, 1);
-}
-
-static __always_inline int on_switch(struct cpu_state *cpu, struct task_struct *prev,
-				     struct task_struct *next, bool voluntary)
-{
-	struct sched_task *st;
-	struct sched_slot *e;
-	__u32 before, at;
-	__u64 now;
-
-	now = next->se.cfs_rq->rq->clock;
-	if (unlikely(now >> GRID_LOG2 != cpu->sched.filled))
-		fill_grid(now >> GRID_LOG2);
-	before = cpu->sched.running;
-	if (prev->pid)
-		count_switch(cpu, prev, voluntary);
-	if (!next->pid) {
-		cpu->sched.task = 0;
-		cpu->sched.running = CULPRIT_IDLE;
-		return 0;
+	if (wait >> SWITCH_SLOT_SHIFT) {
+		write_record(ring, wait >> SWITCH_SLOT_SHIFT << SWITCH_SLOT_SHIFT,
+			     SWITCH_LONG);
+		replay_full(ring);
 	}
-	st = bpf_task_storage_get(&sched_tasks, next, 0, 0);
-	at = sched_slot_kept(cpu, next, st);
-	e = &cpu->sched_slots[at & (SCHED_SLOTS - 1)];
-	cpu->sched.task = (__u64)next;
-	cpu->sched.at = at;
-	cpu->sched.running =
-	    e->slot; /* we are a culprit like any other, but no victim */
-	if (likely(next->tgid != tunes.self_tgid))
-		count_wait(cpu, e, next, st, now, before);
+	if (moved > SWITCH_MOVES_MAX)
+		moved = SWITCH_MOVES_MAX;
+	write_record(ring, now, (__u32)wait | how | (__u64)moved << SWITCH_MOVES);
 	return 0;
 }
 
-/* Counted and timed like all programs (RUN), but the CPU's state is looked up once. */
-static __always_inline int run_switch(struct task_struct *prev,
-				      struct task_struct *next, bool voluntary)
+/* Who runs is not who came last: we have just begun, or were off. 0: we still are. */
+static __noinline int look_anew(struct sched_ring *ring, struct task_struct *prev)
+{
+	__u32 here = bpf_get_smp_processor_id();
+	struct cpu_state *cpu = bpf_map_lookup_elem(&cpus, &here);
+
+	if (!cpu || !ring || !prev)
+		return 0;
+	sched_replay(here);
+	if (!ring->untimed || ring->untimed > RUNS_TIMED)
+		ring->untimed = RUNS_TIMED;
+	if (!enabled_now()) {
+		cpu->runs[PROGRAM_sched_switch].count++;
+		return 0;
+	}
+	ring->running = prev->pid ? slot_of_task(cpu, prev) : CULPRIT_IDLE;
+	ring->ours = prev->tgid == tunes.self_tgid;
+	return 1;
+}
+
+static __always_inline void on_switch(struct sched_ring *ring, struct task_struct *prev,
+				      struct task_struct *next, __u64 how)
+{
+	struct cfs_rq *cfs = next->se.cfs_rq;
+	__u64 now = cfs->rq->clock, queued, total, wait;
+	__u32 moves, moved;
+	struct thread *t;
+
+	if (unlikely(ring->task != (__u64)prev) && !look_anew(ring, prev))
+		return;
+	ring->task = (__u64)next;
+	if (!next->pid) {
+		write_record(ring, now, how | (__u64)CULPRIT_IDLE << SWITCH_SLOT_SHIFT);
+		replay_full(ring);
+		return;
+	}
+	t = thread_get(next);
+	if (unlikely(!t || t->key != ring->key || t->set != (__u64)next->cgroups ||
+		     throttled_ns(cfs)))
+		goto seldom;
+	total = next->sched_info.run_delay;
+	queued = next->sched_info.last_queued;
+	if (queued)
+		total += now - queued;
+	wait = total - t->total;
+	moves = next->se.nr_migrations;
+	moved = moves - t->moves;
+	if (unlikely(wait >> SWITCH_SLOT_SHIFT || moved > SWITCH_MOVES_MAX))
+		goto seldom;
+	t->total = total;
+	t->queue = (__u64)cfs;
+	t->throttled = 0;
+	t->moves = moves;
+	write_record(ring, now,
+		     wait | how | (__u64)t->word << SWITCH_SLOT_SHIFT |
+			 (__u64)moved << SWITCH_MOVES);
+	replay_full(ring);
+	return;
+seldom:
+	switch_to(ring, next, t, how);
+	replay_full(ring);
+}
+
+/*
+ * As RUN, in the ring's own terms: the runs are its records. One of RUNS_TIMED is
+ * timed, a prime, so that the replays have their share.
+ */
+static __noinline __u64 timing_begin(struct sched_ring *ring)
+{
+	__u64 before, now;
+
+	if (!ring)
+		return 0;
+	ring->untimed = RUNS_TIMED;
+	before = bpf_ktime_get_ns();
+	now = bpf_ktime_get_ns();
+	return now + (now - before);
+}
+
+static __noinline int timing_end(__u64 began)
 {
 	struct cpu_state *cpu = cpu_get();
-	__u64 began;
 
-	if (!cpu)
+	if (cpu)
+		cpu->runs[PROGRAM_sched_switch].ns +=
+		    (bpf_ktime_get_ns() - began) * RUNS_TIMED;
+	return 0;
+}
+
+static __always_inline int run_switch(struct task_struct *prev,
+				      struct task_struct *next, bool preempted,
+				      __u32 state)
+{
+	__u32 here = bpf_get_smp_processor_id();
+	struct sched_ring *ring = bpf_map_lookup_elem(&sched_rings, &here);
+	__u64 began = 0;
+
+	if (!ring)
 		return 0;
-	began = run_begin(cpu, PROGRAM_sched_switch);
-	if (likely(enabled_now()))
-		on_switch(cpu, prev, next, voluntary);
+	if (unlikely(!--ring->untimed))
+		began = timing_begin(ring);
+	if (unlikely(state & TASK_DEAD))
+		thread_leave(prev);
+	/* voluntary as in /proc/PID/status: kernel/sched/core.c, __schedule() */
+	on_switch(ring, prev, next, !preempted && state ? SWITCH_VOLUNTARY : 0);
 	if (unlikely(began))
-		run_timed(PROGRAM_sched_switch, began);
+		timing_end(began);
 	return 0;
 }
 
@@ -448,13 +403,13 @@ static __always_inline int run_switch(struct task_struct *prev,
 SEC("?tp_btf/sched_switch")
 int sched_switch(unsigned long long *ctx)
 {
-	return run_switch((void *)ctx[1], (void *)ctx[2], !ctx[0] && (__u32)ctx[3]);
+	return run_switch((void *)ctx[1], (void *)ctx[2], ctx[0], ctx[3]);
 }
 
 SEC("?tp_btf/sched_switch")
 int sched_switch_second(unsigned long long *ctx)
 {
-	return run_switch((void *)ctx[2], (void *)ctx[3], !ctx[0] && (__u32)ctx[1]);
+	return run_switch((void *)ctx[2], (void *)ctx[3], ctx[0], ctx[1]);
 }
 
 SEC("?tp_btf/sched_switch")
@@ -462,7 +417,15 @@ int sched_switch_bare(unsigned long long *ctx)
 {
 	struct task_struct *prev = (void *)ctx[1];
 
-	return run_switch(prev, (void *)ctx[2], !ctx[0] && prev->__state);
+	return run_switch(prev, (void *)ctx[2], ctx[0], prev->__state);
+}
+
+/* The agent runs this on each CPU before it reads (cells_drain), and after it has told
+ * the probes something. The argument is the CPU's number. */
+SEC("raw_tp")
+int sched_drain(unsigned long long *ctx)
+{
+	return sched_replay(ctx[0]);
 }
 
 /*
@@ -474,7 +437,7 @@ int sched_inflight_walk(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct cpu_state *cpu = cpu_get();
-	struct sched_task *st;
+	struct thread *t;
 	__u64 queued, age;
 
 	if (!task || !cpu || walk_is_over(ctx->meta->seq_num))
@@ -483,9 +446,9 @@ int sched_inflight_walk(struct bpf_iter__task *ctx)
 	if (!queued || task->tgid == tunes.self_tgid)
 		return 0;
 	age = task->se.cfs_rq->rq->clock - queued;
-	st = bpf_task_storage_get(&sched_tasks, task, 0, 0);
-	if (st && st->seen == enabled_now())
-		age += task->sched_info.run_delay - st->total; /* moved meanwhile */
+	t = thread_get(task);
+	if (t && t->key >> 32 == enabled_now())
+		age += task->sched_info.run_delay - t->total; /* moved meanwhile */
 	inflight_note(slot_of_task(cpu, task), INFLIGHT_WAIT, age);
 	return 0;
 }

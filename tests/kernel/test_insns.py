@@ -27,6 +27,7 @@ CEILINGS = {
     "block_complete": 54000,
     "dns_packet_in": 21000,
     "dns_timeout_walk": 18000,
+    "sched_drain": 28000,
     "sched_switch": 56000,
     "syscall_exit": 144000,
     "tcp_gone": 47000,

@@ -40,6 +40,8 @@ LOADED = re.compile(r"(__)?(htab|htab_lru|array|htab_percpu|percpu_array)"
                     r"bpf_(%s)(_recur|_tracing|_norecur|_nolock|_btf|_raw)*" %
                     "|".join(ALLOWED.values()))
 
+RUN_BY_AGENT = {"sched_drain"}
+
 agent = None
 
 
@@ -49,10 +51,13 @@ def setup():
 
 
 def hook_of(info):
-    """'tp_btf/NAME' or 'iter/NAME' of a loaded tracing program, else what it is.
+    """'tp_btf/NAME' or 'iter/NAME' of a loaded tracing program, 'raw_tp' of one that
+    the agent runs by itself, else what it is.
 
     fentry, tp_btf and iter share a program type: what tells them apart is the
     kernel's BTF type that the program was loaded for."""
+    if info["type"] == "raw_tracepoint" and info["name"] in RUN_BY_AGENT:
+        return "raw_tp"
     if info["type"] != "tracing":
         return "another program type"
     kind, name = btf_type(info["btf_object"], info["btf_type"])
@@ -96,15 +101,18 @@ def forbidden(pid):
     found = []
     for info in programs(pid):
         hook = hook_of(info)
-        if not hook.startswith(("tp_btf/", "iter/")):
+        if not hook.startswith(("tp_btf/", "iter/", "raw_tp")):
             found.append(f"program {info['name']}: {hook}")
+    alone = {str(p["id"]) for p in programs(pid) if hook_of(p) == "raw_tp"}
     for kind, i, fields in bpf.descriptors(pid):
+        if kind == "link" and fields.get("prog_id") in alone:
+            found.append(f"link {i}: attaches what only the agent may run")
         if kind == "link" and not is_harmless(fields):
             found.append(f"link {i}: {fields}")
     return found
 
 
-@test("every loaded program is a raw tracepoint with BTF or an iterator")
+@test("every loaded program is a raw tracepoint with BTF, an iterator, or on no hook")
 def _():
     loaded = programs(agent.pid())
     for info in loaded:
@@ -169,7 +177,7 @@ def _():
     check(len(seen) >= 4, f"only {seen} were found")
 
 
-@test("their sections are tp_btf and iter only")
+@test("their sections are tp_btf and iter, and raw_tp for what the agent runs")
 def _():
     for path in objects():
         text = subprocess.run(["readelf", "-SW", path], check=True, capture_output=True,
@@ -178,7 +186,8 @@ def _():
                 if s != ".text"]
         check(code, f"{path}: no program")
         for section in code:
-            check(section.lstrip("?").startswith(("tp_btf/", "iter/")),
+            check(section == "raw_tp" or
+                  section.lstrip("?").startswith(("tp_btf/", "iter/")),
                   f"{path}: {section}")
 
 
