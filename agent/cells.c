@@ -38,6 +38,7 @@ static const struct {
 	[MAP_TUNES] = { ".data.tunes", sizeof(struct tunes), false },
 	[MAP_SCHED_BLOCKS] = { "sched_blocks", sizeof(struct sched_block), true },
 	[MAP_SCHED_RINGS] = { "sched_rings", sizeof(struct sched_ring), false },
+	[MAP_CALL_RINGS] = { "call_rings", sizeof(struct call_ring), false },
 	[MAP_CGROUP_RING] = { "cgroup_ring", sizeof(struct cgroup_names), true },
 	[MAP_CPUS] = { "cpus", sizeof(struct cpu_state), false },
 	[MAP_OPENS] = { "opens", sizeof(uint32_t), false },
@@ -74,6 +75,7 @@ static uint32_t entries_of(const struct cells_plan *p, enum cells_map m)
 		return p->opens;
 	case MAP_CPUS:
 	case MAP_SCHED_RINGS:
+	case MAP_CALL_RINGS:
 		return p->cpus;
 	case MAP_ACCEPTS:
 		return ACCEPTS;
@@ -96,8 +98,9 @@ static void sum_up(struct cells_plan *p)
 				       step_of(MAP_DNS_QUERIES) + HASH_OVERHEAD);
 	p->fixed_bytes =
 	    step_of(MAP_CONTROL) + step_of(MAP_CGROUP_RING) + step_of(MAP_DNS) +
-	    p->cpus * (step_of(MAP_CPUS) + step_of(MAP_SCHED_RINGS)) +
-	    THREADS * sizeof(struct thread) +
+	    p->cpus * (step_of(MAP_CPUS) + step_of(MAP_SCHED_RINGS) +
+		       step_of(MAP_CALL_RINGS)) +
+	    THREADS * (sizeof(struct thread) + sizeof(struct call)) +
 	    ACCEPTS * (sizeof(uint64_t) + step_of(MAP_ACCEPTS) + HASH_OVERHEAD);
 	p->total = p->slot_bytes + p->hist_bytes + p->count_bytes + p->open_bytes +
 		   p->query_bytes + p->fixed_bytes;
@@ -219,17 +222,36 @@ static int drain_cpu(int fd, uint32_t cpu)
 	return bpf_prog_test_run_opts(fd, &opts);
 }
 
-int cells_drain(const struct cells *c, bool all)
+/* One kind of rings. */
+static int drain(const struct cells *c, enum drain d, bool all)
 {
-	struct sched_ring ring;
+	static const enum cells_map rings[DRAINS] = {
+		[DRAIN_SCHED] = MAP_SCHED_RINGS,
+		[DRAIN_CALLS] = MAP_CALL_RINGS,
+	};
+	union {
+		struct ring ring; /* the first of both */
+		struct sched_ring switches;
+		struct call_ring calls;
+	} r;
 	int err = 0, one;
 
-	for (uint32_t i = 0; i < c->plan.cpus && c->drain_fd >= 0; i++) {
-		one = bpf_map_lookup_elem(c->fds[MAP_SCHED_RINGS], &i, &ring);
-		if (!one && (all || ring.head != ring.done))
-			one = drain_cpu(c->drain_fd, i);
+	for (uint32_t i = 0; i < c->plan.cpus; i++) {
+		one = bpf_map_lookup_elem(c->fds[rings[d]], &i, &r);
+		if (!one && (all || r.ring.head != r.ring.done))
+			one = drain_cpu(c->drain_fds[d], i);
 		err = err ? err : one;
 	}
+	return err;
+}
+
+int cells_drain(const struct cells *c, bool all)
+{
+	int err = 0;
+
+	for (int d = 0; d < DRAINS && !err; d++)
+		if (c->drain_fds[d] >= 0)
+			err = drain(c, d, all);
 	return err;
 }
 
@@ -294,7 +316,8 @@ int cells_open(const struct cells_plan *plan, struct cells *c)
 
 	memset(c, 0, sizeof(*c));
 	c->plan = *plan;
-	c->drain_fd = -1;
+	for (int d = 0; d < DRAINS; d++)
+		c->drain_fds[d] = -1;
 	for (int m = 0; m < MAP_COUNT_; m++)
 		c->fds[m] = -1;
 	for (int m = 0; m < MAP_COUNT_; m++) {
@@ -356,17 +379,28 @@ void cells_free(struct cells *c, enum pool pool, uint32_t cell)
 	__atomic_store_n(&c->control->cell_limit[pool], limit + 1, __ATOMIC_RELEASE);
 }
 
+static void add_runs(struct cells_runs *sum, const struct runs *runs)
+{
+	sum->count += runs->count;
+	sum->ns += runs->ns;
+}
+
 int cells_runs(const struct cells *c, struct cells_runs *runs)
 {
 	struct cpu_state *state = malloc(sizeof(*state));
 	int err = state ? 0 : -ENOMEM;
+	struct call_ring calls;
 
 	memset(runs, 0, PROGRAM_COUNT * sizeof(*runs));
 	for (uint32_t i = 0; i < c->plan.cpus && !err; i++) {
 		err = bpf_map_lookup_elem(c->fds[MAP_CPUS], &i, state);
-		for (int p = 0; p < PROGRAM_COUNT && !err; p++) {
-			runs[p].count += state->runs[p].count;
-			runs[p].ns += state->runs[p].ns;
+		for (int p = 0; p < PROGRAM_COUNT && !err; p++)
+			add_runs(&runs[p], &state->runs[p]);
+		if (!err)
+			err = bpf_map_lookup_elem(c->fds[MAP_CALL_RINGS], &i, &calls);
+		if (!err) {
+			add_runs(&runs[PROGRAM_syscall_enter], &calls.runs[0]);
+			add_runs(&runs[PROGRAM_syscall_exit], &calls.runs[1]);
 		}
 	}
 	free(state);

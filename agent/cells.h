@@ -47,6 +47,7 @@ enum cells_map {
 	MAP_TUNES,
 	MAP_SCHED_BLOCKS,
 	MAP_SCHED_RINGS,
+	MAP_CALL_RINGS,
 	MAP_CGROUP_RING,
 	MAP_CPUS,
 	MAP_OPENS,
@@ -56,10 +57,13 @@ enum cells_map {
 	MAP_COUNT_,
 };
 
+/* Rings of records that are to be replayed: one kind, one map, one program. */
+enum drain { DRAIN_SCHED, DRAIN_CALLS, DRAINS };
+
 struct cells {
 	struct cells_plan plan;
 	int fds[MAP_COUNT_];
-	int drain_fd;	       /* the program sched_drain, -1: it is not loaded */
+	int drain_fds[DRAINS]; /* the programs that replay, -1: not loaded */
 	void *mem[MAP_COUNT_]; /* NULL where it is not mapped */
 	size_t mem_len[MAP_COUNT_];
 	/* the same memory, by name */
@@ -83,7 +87,7 @@ int cells_reuse(const struct cells *c, struct bpf_object *obj);
  * failure. */
 int cells_tell(struct cells *c);
 /*
- * Has every CPU replay the switches that it only wrote down so far, so that the cells
+ * Has every CPU replay what it only wrote down so far (struct ring), so that the cells
  * hold all that has happened. An interrupt on each CPU that has some; with all on every
  * CPU, for what cells_tell() told. -errno on failure.
  */

@@ -85,7 +85,9 @@ static int open_probe(struct measure *m, size_t i, const struct options *o,
 	probe_open(p, d, &m->cells, params, covered);
 	m->cells.tunes.tune[i].enabled = p->state == PROBE_ATTACHED;
 	if (i == PROBE_SCHED)
-		m->cells.drain_fd = probe_runnable(p, "sched_drain");
+		m->cells.drain_fds[DRAIN_SCHED] = probe_runnable(p, "sched_drain");
+	if (i == PROBE_SYSCALL)
+		m->cells.drain_fds[DRAIN_CALLS] = probe_runnable(p, "syscall_drain");
 	return cells_tell(&m->cells);
 }
 

@@ -23,7 +23,7 @@ const struct probe_desc probe_descs[] = {
 	},
 	[PROBE_SYSCALL] = {
 		.name = "syscall",
-		.hooks = "sys_enter, sys_exit",
+		.hooks = "sys_enter, sys_exit, sched_process_exit, iter/task",
 		.help = "system call durations by class, errors by errno",
 		.tunes = TUNE_SAMPLE | TUNE_INFLIGHT,
 		.elf = syscall_bpf_o,

@@ -60,6 +60,23 @@ static __always_inline struct cpu_state *cpu_get(void)
 	return bpf_map_lookup_elem(&cpus, &here);
 }
 
+/* Where a task's place is in a table of THREADS: it has its address for life, while its
+ * thread id changes at an execve. */
+static __always_inline __u32 thread_index(struct task_struct *task)
+{
+	__u32 low;
+
+	/* half a pointer is a number that the verifier lets us calculate with */
+	asm("%0 = %1" : "=w"(low) : "w"((__u32)(__u64)task));
+	return low * 2654435761U >> (32 - THREADS_LOG2);
+}
+
+/* What a ring's key is now. */
+static __always_inline __u64 key_now(__u32 enabled)
+{
+	return (__u64)enabled << 32 | tunes.free_gen;
+}
+
 /* Counts a loss of a probe that this program works for too. */
 static __always_inline void lose_for(enum probe_id probe, enum loss why)
 {

@@ -278,6 +278,7 @@ struct control {
 	X(sched_newtask, SCHED)       \
 	X(syscall_enter, SYSCALL)     \
 	X(syscall_exit, SYSCALL)      \
+	X(syscall_leave, SYSCALL)     \
 	X(tcp_state, TCP)             \
 	X(tcp_gone, TCP)              \
 	X(tcp_reset_sent, TCP)        \
@@ -374,19 +375,26 @@ struct sched_record {
 #define SWITCH_MOVES_MAX  255
 
 /*
- * The latest switches of a CPU. What they mean is worked out later, for many at once
- * (see sched_replay.bpf.h): the hook itself, under the scheduler's lock, touches this
- * and the task's own place, and no other memory of ours.
+ * The hottest programs only write down what happened, on each CPU into a ring. What it
+ * means is worked out later, for many records at once: when the ring is full, and when
+ * the agent asks for it before it reads (cells_drain). So a program touches its ring,
+ * the task's own place and no other memory of ours: what costs most there is what is
+ * not in a cache and not in the TLB.
  */
 #define RING_SIZE 64
-struct sched_ring {
+struct ring {
 	__u64 align; /* as in struct cpu_state */
 	/* tune.enabled above tunes.free_gen, as of the latest replay: what was noted of
 	 * a task under another one is out of date */
 	__u64 key;
+	__u32 head; /* records so far */
+	__u32 done; /* of them replayed */
+};
+
+/* The latest switches of a CPU. */
+struct sched_ring {
+	struct ring ring;
 	__u64 task;    /* who runs, as far as we know; 0: look */
-	__u32 head;    /* records so far */
-	__u32 done;    /* of them replayed */
 	__u32 untimed; /* runs before the next one that is timed */
 	__u16 running; /* replay: the slot that runs, or CULPRIT_IDLE */
 	__u16 ours;    /* it is the agent */
@@ -400,14 +408,34 @@ _Static_assert(sizeof(struct sched_ring) % 64 == 0, "the same for each CPU");
 /* How often a program ran, and how long by the runs that were timed. */
 struct runs {
 	__u64 count;
-	__s64 ns; /* times 2^RUN_SAMPLE_LOG2, net of the clock */
+	__s64 ns; /* for all runs, by those that were timed; net of the clock */
 };
 
+/* A system call that has ended. */
+struct call_record {
+	__u64 ns;
+	__u32 cell;
+	__u32 log2; /* it stands for 2^n calls */
+};
+
+/* The latest calls that ended on a CPU. */
+struct call_ring {
+	struct ring ring;
+	__u16 untimed[2]; /* runs before the next one that is timed: enter, exit */
+	__u32 sample_log2;
+	struct runs runs[2];
+	struct call_record records[RING_SIZE];
+};
+_Static_assert(sizeof(struct call_ring) % 64 == 0, "the same for each CPU");
+
 /*
- * What the scheduler's hook keeps of a thread: in a table by thread id, first come
- * first served; in the task's storage for who finds its place taken.
+ * What the hottest hooks keep of a thread is in a table by the task's address, first
+ * come first served; in the task's storage for who finds its place taken.
  */
-#define THREADS (1 << 14)
+#define THREADS_LOG2 13
+#define THREADS	     (1 << THREADS_LOG2)
+
+/* Of the scheduler's hook. */
 struct thread {
 	__u64 align;
 	__u64 task;	 /* whose: its address in the kernel; 0: free */
@@ -420,6 +448,32 @@ struct thread {
 	__u32 word;	 /* what goes into a record's word, from the slot on */
 };
 _Static_assert(sizeof(struct thread) == 64, "a cache line");
+
+/* Of the hooks of system calls: of the call that a thread is in; the usual in a line.
+ */
+struct call {
+	__u64 align;
+	__u64 task;  /* whose: its address in the kernel; 0: free */
+	__u64 start; /* ns, 0: not in a call */
+	__u64 set;   /* its set of cgroups when the cells were looked up */
+	__u64 key;   /* struct ring.key then, 0: never */
+	__u32 info; /* class in the low bits, flags of the table, how many it stands for
+		     */
+	__s32 nr;   /* of the latest call */
+	__u32 nr_info; /* what the table says of that */
+	__u16 cpu;     /* whose cells they are */
+	__u8 compat;   /* the latest call is a 32-bit one */
+	__u8 skipped;  /* it is left out by sampling */
+	__u32 enabled; /* tune.enabled when it began */
+	__u32 held;    /* a call is held: what there is of it stands below */
+	__u32 cells[CALL_CLASSES]; /* 0: not looked up */
+	__u32 held_info;
+	__s32 held_nr;
+	__u64 held_start;
+	__u64 held_end;
+	__u64 held_sp;
+};
+_Static_assert(sizeof(struct call) == 128, "two cache lines");
 
 /*
  * The latest cgroups and devices of block requests, with their cells: one place instead

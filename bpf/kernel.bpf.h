@@ -13,6 +13,7 @@
 #include <bpf/bpf_core_read.h>
 
 #define PF_KTHREAD     0x00200000 /* include/linux/sched.h */
+#define PF_EXITING     0x00000004
 #define PF_IO_WORKER   0x00000010
 #define PF_USER_WORKER 0x00004000
 #define TASK_BLOCKED   0xf    /* (un)interruptible, stopped, traced */

@@ -44,7 +44,7 @@ struct {
 /* The place in the table that a task shares with others. */
 static __always_inline struct thread *thread_place(struct task_struct *task)
 {
-	__u32 at = task->pid & (THREADS - 1);
+	__u32 at = thread_index(task);
 
 	return bpf_map_lookup_elem(&threads, &at);
 }
@@ -59,7 +59,7 @@ static __always_inline struct thread *thread_get(struct task_struct *task)
 	return bpf_task_storage_get(&sched_tasks, task, 0, 0);
 }
 
-/* A place for a task: that of its id, if nobody has it, else one of its own. */
+/* A place for a task: in the table, if nobody has it, else one of its own. */
 static __always_inline int thread_make(struct task_struct *task)
 {
 	struct thread *t = thread_place(task);
@@ -195,16 +195,16 @@ static __always_inline __u32 thread_word(struct cpu_state *cpu,
 
 static __always_inline void write_record(struct sched_ring *ring, __u64 now, __u64 word)
 {
-	struct sched_record *rec = &ring->records[ring->head & (RING_SIZE - 1)];
+	struct sched_record *rec = &ring->records[ring->ring.head & (RING_SIZE - 1)];
 
 	rec->now = now;
 	rec->word = word;
-	ring->head++;
+	ring->ring.head++;
 }
 
 static __always_inline void replay_full(struct sched_ring *ring)
 {
-	if (unlikely(!(ring->head & (RING_SIZE - 1))))
+	if (unlikely(!(ring->ring.head & (RING_SIZE - 1))))
 		sched_replay(bpf_get_smp_processor_id());
 }
 
@@ -234,7 +234,7 @@ static __noinline int switch_to(struct sched_ring *ring, struct task_struct *nex
 		word = thread_word(cpu, next);
 		wait = total - base;
 	} else {
-		met = t->key >> 32 == ring->key >> 32;
+		met = t->key >> 32 == ring->ring.key >> 32;
 		if (met) {
 			base = t->total;
 		} else {
@@ -244,10 +244,10 @@ static __noinline int switch_to(struct sched_ring *ring, struct task_struct *nex
 				t->moves = 0;
 			}
 		}
-		if (t->key != ring->key || t->set != (__u64)next->cgroups) {
+		if (t->key != ring->ring.key || t->set != (__u64)next->cgroups) {
 			t->word = thread_word(cpu, next);
 			t->set = (__u64)next->cgroups;
-			t->key = ring->key;
+			t->key = ring->ring.key;
 		}
 		word = t->word;
 		wait = total - base;
@@ -322,7 +322,7 @@ static __always_inline void on_switch(struct sched_ring *ring, struct task_struc
 		return;
 	}
 	t = thread_get(next);
-	if (unlikely(!t || t->key != ring->key || t->set != (__u64)next->cgroups ||
+	if (unlikely(!t || t->key != ring->ring.key || t->set != (__u64)next->cgroups ||
 		     throttled_ns(cfs)))
 		goto seldom;
 	total = next->sched_info.run_delay;

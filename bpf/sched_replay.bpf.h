@@ -231,12 +231,12 @@ __noinline int sched_replay(__u32 at)
 
 	if (!r.cpu || !r.ring)
 		return 0;
-	r.from = r.ring->done;
-	count = r.ring->head - r.from;
-	r.ring->done = r.ring->head;
+	r.from = r.ring->ring.done;
+	count = r.ring->ring.head - r.from;
+	r.ring->ring.done = r.ring->ring.head;
 	bpf_loop(count < RING_SIZE ? count : RING_SIZE, replay_one, &r, 0);
 	r.cpu->runs[PROGRAM_sched_switch].count += count;
-	r.ring->key = (__u64)enabled_now() << 32 | tunes.free_gen;
+	r.ring->ring.key = key_now(enabled_now());
 	if (!enabled_now())
 		r.ring->task = 0;
 	return 0;

@@ -2,14 +2,15 @@
 /*
  * How long system calls take, by class, and which fail, by class and errno.
  *
- * Hooks: sys_enter and sys_exit, 10^5 to 10^6 a second on a busy node. The start is
- * kept in the task's own storage: it goes away with the task, no thread id is reused,
- * and execve from another thread, which changes the thread's id, changes nothing.
- * (Measured: storage costs as little as a per-CPU record; two clock reads are most.)
+ * Hooks: sys_enter and sys_exit, 10^5 to 10^6 a second on a busy node. What a call
+ * began with is kept by the task's address (call_get): execve from another thread,
+ * which changes the thread's id, changes nothing. A call that has ended is written down
+ * in its CPU's ring, and goes into a histogram when that is replayed (struct ring).
  *
  * The kernel does not enter a program again on a CPU where it runs (it counts that as a
- * recursion miss), and a program does not migrate: on a machine with no more CPUs than
- * shards nobody else adds to this CPU's cells, and adds need not be atomic.
+ * recursion miss), and a program does not migrate: a ring has one writer. The agent's
+ * request to replay may interrupt it anywhere. On a machine with no more CPUs than
+ * shards nobody but the replays adds to this CPU's cells, and adds need not be atomic.
  *
  * One logical call is one sample. When a signal interrupts a call, the kernel may
  * restart it: the first exit says ERESTART*, and a second enter follows, of the same
@@ -47,24 +48,15 @@
 #define S_IFBLK 0060000
 #define S_IFDIR 0040000
 
-struct call {
-	__u64 start; /* ns, 0: not in a call */
-	__s64 nr;
-	__u32 info; /* class in the low bits, flags of the table, CALL_LOG2 */
-	__u32 held_info;
-	__u32 enabled;	  /* tune.enabled when it began */
-	__u32 skipped;	  /* it is left out by sampling */
-	__u64 held_start; /* 0: none held */
-	__u64 held_end;
-	__s64 held_nr;
-	__u64 held_sp;
-	/* the latest cgroup's slot, and this CPU's cells in it; 0: not looked up */
-	__u64 id;
-	__u32 slot;
-	__u32 cpu;
-	__u32 gen; /* tunes.free_gen: no slot changed hands since */
-	__u32 cells[CALL_CLASSES];
-};
+#define RUNS_TIMED 1021 /* one in so many: a prime, so that replays have their share \
+			 */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, THREADS);
+	__type(key, __u32);
+	__type(value, struct call);
+} calls SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
@@ -72,6 +64,56 @@ struct {
 	__type(key, int);
 	__type(value, struct call);
 } syscall_tasks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct call_ring);
+} call_rings SEC(".maps");
+
+static __always_inline struct call_ring *ring_get(void)
+{
+	__u32 here = bpf_get_smp_processor_id();
+
+	return bpf_map_lookup_elem(&call_rings, &here);
+}
+
+/* The place in the table that a task shares with others. */
+static __always_inline struct call *call_place(struct task_struct *task)
+{
+	__u32 at = thread_index(task);
+
+	return bpf_map_lookup_elem(&calls, &at);
+}
+
+/* What is kept of a task, NULL: nothing. */
+static __always_inline struct call *call_get(struct task_struct *task)
+{
+	struct call *call = call_place(task);
+
+	if (likely(call && call->task == (__u64)task))
+		return call;
+	return bpf_task_storage_get(&syscall_tasks, task, 0, 0);
+}
+
+/* A place for a task: in the table, if nobody has it, else one of its own. */
+static __always_inline struct call *call_make(struct task_struct *task)
+{
+	struct call *call = call_place(task);
+	__u64 taken;
+
+	if (call) {
+		taken = __sync_val_compare_and_swap(&call->task, 0, (__u64)task);
+		if (!taken || taken == (__u64)task)
+			return call;
+	}
+	call = bpf_task_storage_get(&syscall_tasks, task, 0,
+				    BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!call)
+		lose(LOSS_NO_STORAGE);
+	return call;
+}
 
 static __always_inline bool is_compat(struct task_struct *task)
 {
@@ -84,10 +126,11 @@ static __always_inline bool is_compat(struct task_struct *task)
 
 static __always_inline __u32 call_info(__s64 nr, bool compat)
 {
-	__u32 info = 0;
+	__u32 info = 0, at = nr; /* the kernel's is an int */
 
-	if (nr >= 0 && nr < CALLS_MAX)
-		info = compat ? calls_compat[nr] : calls_native[nr];
+	barrier_var(at); /* the bound has to be seen right before its use */
+	if (at < CALLS_MAX)
+		info = compat ? calls_compat[at] : calls_native[at];
 	return info ? info : CALL_OTHER; /* not listed, x32, or -1 by a tracer */
 }
 
@@ -105,65 +148,128 @@ static __always_inline __u32 fd_class(struct task_struct *task, __u32 fd)
 	return mode == S_IFSOCK ? CALL_SOCKET : CALL_PIPE;
 }
 
+struct replay {
+	struct call_ring *ring;
+	__u32 from;
+};
+
+static long replay_one(__u64 i, void *ctx)
+{
+	struct replay *r = ctx;
+	struct call_record *rec = &r->ring->records[(r->from + i) & (RING_SIZE - 1)];
+
+	hist_put_many(rec->cell, rec->ns, rec->log2 & 15, tunes.own_shards);
+	return 0;
+}
+
+/*
+ * Replays what a CPU's ring holds, and learns what the agent has told meanwhile. The
+ * records are taken before they are looked at: an interrupt that replays too finds
+ * none.
+ */
+__noinline int call_replay(__u32 at)
+{
+	struct replay r = { .ring = bpf_map_lookup_elem(&call_rings, &at) };
+	__u32 head;
+
+	if (!r.ring)
+		return 0;
+	r.ring->ring.key = key_now(enabled_now());
+	r.ring->sample_log2 = tunes.tune[PROBE_ID].sample_log2 & 15;
+	r.from = *(volatile __u32 *)&r.ring->ring.done;
+	head = *(volatile __u32 *)&r.ring->ring.head;
+	if (__sync_val_compare_and_swap(&r.ring->ring.done, r.from, head) != r.from)
+		return 0;
+	bpf_loop(head - r.from < RING_SIZE ? head - r.from : RING_SIZE, replay_one, &r,
+		 0);
+	return 0;
+}
+
 /* The slow way: after a move to another CPU, cgroup, or of a slot; or the first call.
  */
 static __noinline __u32 call_cell_claim(struct call *call, struct task_struct *task,
-					__u32 class)
+					__u32 class, __u64 key)
 {
 	struct cpu_state *cpu = cpu_get();
-	__u64 id = task_cgroup_id(task);
-	__u32 n, series, here = bpf_get_smp_processor_id();
+	__u32 n, slot, series, here = bpf_get_smp_processor_id();
 
 	if (!cpu)
 		return 0;
-	if (call->id != id || call->cpu != here || call->gen != tunes.free_gen) {
-		call->gen = tunes.free_gen;
+	if (call->set != (__u64)task->cgroups || call->cpu != here ||
+	    call->key != key) {
+		call->key = key;
 		call->cpu = here;
-		call->id = id;
-		call->slot = slot_of_task(cpu, task);
+		call->set = (__u64)task->cgroups;
 		__builtin_memset(call->cells, 0, sizeof(call->cells));
 	}
 	series = SERIES_HOT(cpu, SYSCALL, class & (CALL_CLASSES - 1));
-	n = cell_of(call->slot, series, POOL_HIST);
+	slot = slot_of_task(cpu, task);
+	n = cell_of(slot, series, POOL_HIST);
 	/* not the overflow's */
-	call->cells[class & (CALL_CLASSES - 1)] = cell_peek(call->slot, series);
+	call->cells[class & (CALL_CLASSES - 1)] = cell_peek(slot, series);
 	return n;
 }
 
-/* The cell of a class, kept with the task: one place to look instead of four. */
+/*
+ * The cell of a class, kept with the task: one place to look instead of four. A task
+ * keeps its set of cgroups alive, so the same set is the same cgroup. (For a new set to
+ * be at the address of the old one, the task has to be moved twice without a call
+ * between.)
+ */
 static __always_inline __u32 call_cell(struct call *call, struct task_struct *task,
-				       __u32 class)
+				       __u32 class, __u64 key)
 {
-	__u32 n = call->cells[class & (CALL_CLASSES - 1)];
-
-	if (n && call->gen == tunes.free_gen &&
-	    call->cpu == bpf_get_smp_processor_id() && call->id == task_cgroup_id(task))
-		return n;
-	return call_cell_claim(call, task, class);
+	if (likely(call->key == key && call->set == (__u64)task->cgroups &&
+		   call->cpu == bpf_get_smp_processor_id()))
+		return call->cells[class & (CALL_CLASSES - 1)];
+	return 0;
 }
 
-static __always_inline void record(struct call *call, struct task_struct *task,
-				   __u32 info, __s64 ns, long ret)
+/* Writes down a call that has ended. */
+static __always_inline void write_record(struct call_ring *ring, __u64 ns, __u32 cell,
+					 __u32 log2)
 {
-	__u32 class = CALL_CLASS(info);
+	__u32 head = ring->ring.head;
+	struct call_record *rec = &ring->records[head & (RING_SIZE - 1)];
+
+	rec->ns = ns;
+	rec->cell = cell;
+	rec->log2 = log2;
+	barrier(); /* the agent's request may come now: first the record, then its
+		      number */
+	ring->ring.head = head + 1;
+	if (unlikely(!((head + 1) & (RING_SIZE - 1))))
+		call_replay(bpf_get_smp_processor_id());
+}
+
+static __always_inline void record(struct call_ring *ring, struct call *call,
+				   struct task_struct *task, __u32 info, __s64 ns,
+				   long ret)
+{
+	struct cpu_state *cpu = cpu_get();
+	__u32 class = CALL_CLASS(info), n;
 
 	if (ns < 0) {
 		lose(LOSS_CLOCK_BACKWARDS);
 		return;
 	}
-	hist_put_many(call_cell(call, task, class), ns, CALL_LOG2(info),
-		      tunes.own_shards);
-	if (ret < 0 && ret >= -MAX_ERRNO && ret != -EAGAIN && ret != -EINTR &&
+	n = call_cell(call, task, class, ring->ring.key);
+	if (!n)
+		n = call_cell_claim(call, task, class, ring->ring.key);
+	write_record(ring, ns, n, CALL_LOG2(info));
+	if (cpu && ret < 0 && ret >= -MAX_ERRNO && ret != -EAGAIN && ret != -EINTR &&
 	    ret != -EINPROGRESS && !(info & CALL_SIGRETURN))
-		open_add(call->slot, OPEN_SYSCALL_ERROR + class, -ret,
+		open_add(slot_of_task(cpu, task), OPEN_SYSCALL_ERROR + class, -ret,
 			 1 << CALL_LOG2(info));
 }
 
 /* The held call has ended after all: EINTR is no error. */
-static __always_inline void end_held(struct call *call, struct task_struct *task)
+static __always_inline void end_held(struct call_ring *ring, struct call *call,
+				     struct task_struct *task)
 {
-	record(call, task, call->held_info, call->held_end - call->held_start, -EINTR);
-	call->held_start = 0;
+	record(ring, call, task, call->held_info, call->held_end - call->held_start,
+	       -EINTR);
+	call->held = 0;
 }
 
 /* Is this enter the continuation of the held call? Then it is the same sample. */
@@ -176,8 +282,9 @@ static __always_inline bool resume_held(struct call *call, struct pt_regs *regs,
 		return false;
 	call->start = call->held_start;
 	call->nr = call->held_nr;
+	call->nr_info = call_info(call->held_nr, call->compat);
 	call->info = call->held_info;
-	call->held_start = 0;
+	call->held = 0;
 	return true;
 }
 
@@ -185,51 +292,79 @@ static __always_inline bool resume_held(struct call *call, struct pt_regs *regs,
  * Sampling: is this call left out? Else CALL_LOG2 goes into its info. The connections
  * that accept returns are all followed.
  */
-static __always_inline bool is_left_out(__u32 *info)
+static __always_inline bool is_left_out(__u32 *info, __u32 log2)
 {
-	__u32 log2 = tunes.tune[PROBE_ID].sample_log2 & 15;
-
-	if (!log2 || *info & CALL_ACCEPT)
+	if (likely(!log2) || *info & CALL_ACCEPT)
 		return false;
-	*info |= log2 << 16;
-	return bpf_get_prandom_u32() & ((1 << log2) - 1);
+	*info |= (log2 & 15) << 16;
+	return bpf_get_prandom_u32() & ((1 << (log2 & 15)) - 1);
 }
 
-static __always_inline int on_enter(unsigned long long *ctx)
+/*
+ * An enter that is not like the one before: the task's first, of another number, after
+ * a call that is held or did not end. Returns 1 when the call is to be timed: then its
+ * info is what the table says.
+ */
+static __noinline int enter_anew(struct call *call, struct task_struct *task,
+				 struct pt_regs *regs, __s64 nr)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct pt_regs *regs = (void *)ctx[0];
-	__s64 nr = ctx[1];
 	bool compat = is_compat(task);
 	__u32 info = call_info(nr, compat);
-	struct call *call;
 
-	if (task->tgid == tunes.self_tgid || (info & CALL_NORETURN))
+	if (!call || !regs)
 		return 0;
-	call = bpf_task_storage_get(&syscall_tasks, task, 0,
-				    BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!call) {
-		lose(LOSS_NO_STORAGE);
-		return 0;
-	}
 	if (call->enabled != enabled_now()) {
 		call->enabled = enabled_now();
-		call->held_start = 0;
+		call->held = 0;
 	} else if (call->start && !(call->info & CALL_EARLIER)) {
 		lose(LOSS_UNPAIRED);
 	}
-	if (call->held_start && resume_held(call, regs, nr, info))
+	call->nr = nr;
+	call->compat = compat;
+	call->nr_info = info;
+	return !call->held || !resume_held(call, regs, nr, info);
+}
+
+/* The place of a task that has none yet; NULL: it is none to be measured. */
+static __noinline struct call *meet(struct task_struct *task, __s64 nr)
+{
+	if (!task || !enabled_now() || task->tgid == tunes.self_tgid ||
+	    call_info(nr, is_compat(task)) & CALL_NORETURN)
 		return 0;
-	call->skipped = is_left_out(&info);
-	if (call->skipped) {
+	return call_make(task);
+}
+
+static __always_inline int on_enter(struct call_ring *ring, unsigned long long *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct pt_regs *regs = (void *)ctx[0];
+	struct call *call = call_get(task);
+	__s64 nr = ctx[1];
+	__u32 info;
+
+	if (unlikely(!call)) {
+		call = meet(task, nr);
+		if (!call)
+			return 0;
+	}
+	if (unlikely(call->start || call->held || call->nr != nr ||
+		     call->enabled != ring->ring.key >> 32 ||
+		     call->compat != is_compat(task))) {
+		if (!enabled_now() || !enter_anew(call, task, regs, nr))
+			return 0;
+	}
+	info = call->nr_info;
+	if (unlikely(info & CALL_NORETURN))
+		return 0;
+	call->skipped = is_left_out(&info, ring->sample_log2);
+	if (unlikely(call->skipped)) {
 		call->start = 0;
 		return 0;
 	}
 	if (info & CALL_BY_FD)
-		info =
-		    (info & ~(CALL_CLASSES - 1)) |
-		    fd_class(task, compat ? REGS_ARG0_COMPAT(regs) : REGS_ARG0(regs));
-	call->nr = nr;
+		info = (info & ~(CALL_CLASSES - 1)) |
+		       fd_class(task, call->compat ? REGS_ARG0_COMPAT(regs)
+						   : REGS_ARG0(regs));
 	call->info = info;
 	call->start = bpf_ktime_get_ns();
 	return 0;
@@ -256,7 +391,7 @@ static __always_inline void exit_alone(struct call *call, struct task_struct *ta
 		return;
 	call->start = 0;
 	if (call->enabled != enabled_now())
-		call->held_start = 0;
+		call->held = 0;
 }
 
 static __always_inline bool may_restart(long ret)
@@ -265,17 +400,16 @@ static __always_inline bool may_restart(long ret)
 	       ret == -ERESTARTNOHAND || ret == -ERESTART_RESTARTBLOCK;
 }
 
-static __always_inline int on_exit(unsigned long long *ctx)
+/* An exit with anything that is not usual. */
+static __noinline int exit_anew(struct call_ring *ring, struct call *call,
+				struct task_struct *task, unsigned long long *ctx)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
 	struct pt_regs *regs = (void *)ctx[0];
 	long ret = ctx[1];
-	struct call *call;
 	__u64 now, start;
 
-	if (task->tgid == tunes.self_tgid)
+	if (!ring || !task || task->tgid == tunes.self_tgid || !enabled_now())
 		return 0;
-	call = bpf_task_storage_get(&syscall_tasks, task, 0, 0);
 	if (!call || !call->start || call->info & CALL_EARLIER ||
 	    call->enabled != enabled_now()) {
 		exit_alone(call, task, regs, ret);
@@ -284,34 +418,131 @@ static __always_inline int on_exit(unsigned long long *ctx)
 	now = bpf_ktime_get_ns();
 	start = call->start;
 	call->start = 0;
-	if (call->held_start &&
-	    (may_restart(ret) || ((call->info & CALL_SIGRETURN) && ret == -EINTR))) {
-		end_held(call, task);
-	}
+	if (call->held &&
+	    (may_restart(ret) || ((call->info & CALL_SIGRETURN) && ret == -EINTR)))
+		end_held(ring, call, task);
 	if (may_restart(ret)) {
 		call->held_info = call->info;
 		call->held_nr = call->nr;
 		call->held_sp = regs->sp;
 		call->held_end = now;
 		call->held_start = start;
+		call->held = 1;
 		return 0;
 	}
-	record(call, task, call->info, now - start, ret);
+	record(ring, call, task, call->info, now - start, ret);
 	if (call->info & CALL_ACCEPT && ret >= 0)
 		accept_end(task, ret, now);
 	return 0;
 }
 
+static __always_inline int on_exit(struct call_ring *ring, unsigned long long *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct call *call = call_get(task);
+	__u64 ns, ret = ctx[1];
+	__u32 n;
+
+	if (unlikely(!call || !call->start || call->held ||
+		     call->info & (CALL_EARLIER | CALL_ACCEPT) || ret >= -MAX_ERRNO))
+		goto seldom;
+	n = call_cell(call, task, CALL_CLASS(call->info), ring->ring.key);
+	if (unlikely(!n || call->enabled != ring->ring.key >> 32))
+		goto seldom;
+	ns = bpf_ktime_get_ns() - call->start;
+	if (unlikely((__s64)ns < 0))
+		goto seldom;
+	call->start = 0;
+	write_record(ring, ns, n, CALL_LOG2(call->info));
+	return 0;
+seldom:
+	return exit_anew(ring, call, task, ctx);
+}
+
+/* As RUN, but what is counted stands in the ring. which: 0 enter, 1 exit. */
+static __noinline __u64 timing_begin(struct call_ring *ring, __u32 which)
+{
+	__u64 before, now;
+
+	if (!ring)
+		return 0;
+	ring->untimed[which & 1] = RUNS_TIMED;
+	before = bpf_ktime_get_ns();
+	now = bpf_ktime_get_ns();
+	return now + (now - before);
+}
+
+static __noinline int timing_end(struct call_ring *ring, __u32 which, __u64 began)
+{
+	if (ring)
+		ring->runs[which & 1].ns += (bpf_ktime_get_ns() - began) * RUNS_TIMED;
+	return 0;
+}
+
+static __always_inline __u64 begin(struct call_ring *ring, __u32 which)
+{
+	ring->runs[which].count++;
+	return likely(--ring->untimed[which]) ? 0 : timing_begin(ring, which);
+}
+
 SEC("tp_btf/sys_enter")
 int syscall_enter(unsigned long long *ctx)
 {
-	return RUN(syscall_enter, on_enter(ctx));
+	struct call_ring *ring = ring_get();
+	__u64 began;
+
+	if (!ring)
+		return 0;
+	began = begin(ring, 0);
+	if (likely(ring->ring.key >> 32))
+		on_enter(ring, ctx);
+	if (unlikely(began))
+		timing_end(ring, 0, began);
+	return 0;
 }
 
 SEC("tp_btf/sys_exit")
 int syscall_exit(unsigned long long *ctx)
 {
-	return RUN(syscall_exit, on_exit(ctx));
+	struct call_ring *ring = ring_get();
+	__u64 began;
+
+	if (!ring)
+		return 0;
+	began = begin(ring, 1);
+	if (likely(ring->ring.key >> 32))
+		on_exit(ring, ctx);
+	if (unlikely(began))
+		timing_end(ring, 1, began);
+	return 0;
+}
+
+/* No call of this thread follows: it gives its place back. */
+static __always_inline int leave(struct task_struct *task)
+{
+	struct call *call = call_place(task);
+	__u64 address = (__u64)task;
+
+	if (!call || call->task != address)
+		return 0;
+	__builtin_memset((void *)call + sizeof(call->align) + sizeof(call->task), 0,
+			 sizeof(*call) - sizeof(call->align) - sizeof(call->task));
+	barrier();
+	*(volatile __u64 *)&call->task = 0;
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int syscall_leave(unsigned long long *ctx)
+{
+	return RUN_IF(1, syscall_leave, leave((void *)ctx[0]));
+}
+
+/* The agent runs this on each CPU, as sched_drain. */
+SEC("raw_tp")
+int syscall_drain(unsigned long long *ctx)
+{
+	return call_replay(ctx[0]);
 }
 
 /*
@@ -327,7 +558,8 @@ int syscall_earlier_iter(struct bpf_iter__task *ctx)
 	__u32 info;
 	__s64 nr;
 
-	if (!task || task->flags & (PF_KTHREAD | PF_IO_WORKER | PF_USER_WORKER) ||
+	if (!task ||
+	    task->flags & (PF_KTHREAD | PF_IO_WORKER | PF_USER_WORKER | PF_EXITING) ||
 	    !(task->__state & TASK_BLOCKED) || task->tgid == tunes.self_tgid)
 		return 0;
 	regs = (void *)bpf_task_pt_regs(task);
@@ -337,15 +569,9 @@ int syscall_earlier_iter(struct bpf_iter__task *ctx)
 	info = call_info(nr, is_compat(task));
 	if (info & CALL_BY_FD)
 		info = (info & ~(CALL_CLASSES - 1)) | fd_class(task, REGS_ARG0(regs));
-	call = bpf_task_storage_get(&syscall_tasks, task, 0,
-				    BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!call) {
-		lose(LOSS_NO_STORAGE);
-		return 0;
-	}
-	if (call->start)
-		return 0; /* it began after we did */
-	call->nr = nr;
+	call = call_make(task);
+	if (!call || call->start)
+		return 0; /* there is no place, or it began after we did */
 	call->info = info | CALL_EARLIER;
 	call->enabled = enabled_now();
 	call->start = bpf_ktime_get_ns();
@@ -364,10 +590,10 @@ int syscall_inflight_walk(struct bpf_iter__task *ctx)
 
 	if (!task || !cpu || walk_is_over(ctx->meta->seq_num))
 		return 0;
-	call = bpf_task_storage_get(&syscall_tasks, task, 0, 0);
+	call = call_get(task);
 	if (!call || call->enabled != enabled_now())
 		return 0;
-	start = call->start ? call->start : call->held_start;
+	start = call->start ? call->start : call->held ? call->held_start : 0;
 	class = CALL_CLASS(call->start ? call->info : call->held_info);
 	if (start)
 		inflight_note(slot_of_task(cpu, task), INFLIGHT_SYSCALL + class,
