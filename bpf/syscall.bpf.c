@@ -48,8 +48,9 @@
 #define S_IFBLK 0060000
 #define S_IFDIR 0040000
 
-#define RUNS_TIMED 1021 /* one in so many: a prime, so that replays have their share \
-			 */
+#define RUNS_TIMED                                                        \
+	1021 /* one in so many: a prime, so that replays have their share \
+	      */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

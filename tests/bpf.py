@@ -12,6 +12,7 @@ SYS_BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]
 GET_NEXT_KEY = 4
 PROG_LOAD = 5
 OBJ_GET_INFO_BY_FD = 15
+ENABLE_STATS = 32
 NEXT_ID = {"prog": 11, "map": 12, "link": 31}
 FD_BY_ID = {"prog": 13, "map": 14, "link": 30}
 PROG_TYPES = {17: "raw_tracepoint", 26: "tracing"}
@@ -57,6 +58,11 @@ def load(prog_type, *instructions):
                                       ctypes.addressof(license_)))[0]
 
 
+def enable_stats():
+    """While this descriptor is open, the kernel counts the runs of all programs."""
+    return bpf(ENABLE_STATS, struct.pack("I", 0))[0]
+
+
 def prog_info(prog_id, maps=64):
     """What the kernel knows about a program, or None when it is gone."""
     try:
@@ -83,6 +89,7 @@ def prog_info(prog_id, maps=64):
         "name": raw[64:80].split(b"\0")[0].decode(),
         "jited": struct.unpack_from("I", raw, 16)[0],  # bytes of machine code
         "load_time": struct.unpack_from("Q", raw, 40)[0],
+        "runs": struct.unpack_from("Q", raw, 200)[0],  # while statistics are on
         "verified": struct.unpack_from("I", raw, 216)[0],  # instructions; from 5.16
         "maps": list(map_ids)[:count],
         "btf_object": struct.unpack_from("I", raw, 220)[0],

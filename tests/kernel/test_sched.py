@@ -260,4 +260,26 @@ def _():
     between(moves, 19, 21, "migrations of 20 changes of the CPU")
 
 
+@test("a wait of many seconds is one sample of them all")
+def _():
+    groups = Cgroup("favoured"), Cgroup("last")
+    hog, last = [Load(g, "spin", 1, CPU) for g in groups]
+    for load, nice in (hog, -20), (last, 19):
+        for tid in load.threads():
+            os.setpriority(os.PRIO_PROCESS, tid, nice)
+    before, delay = agent.total(), sum(run_delay(last).values())
+    hog.tell("run", 9000)
+    last.tell("run", 8500)
+    last.reply()
+    hog.reply()
+    change = Change(before, agent.total())
+    longest = max(p["max"] for p in change.after.points(groups[1], WAIT))
+    diag(f"the longest wait is up to {longest:.1f} s")
+    check(longest > 4.5, "no wait is longer than 2^32 ns: nothing is shown")
+    near(change.seconds(groups[1], WAIT),
+         (sum(run_delay(last).values()) - delay) / 1e9, 0.001, "sum of waits, s")
+    blamed = change.by(groups[1], CULPRIT, "culprit")
+    near(sum(blamed.values()), change.seconds(groups[1], WAIT), 1e-6, "blamed, s")
+
+
 main(setup)

@@ -1,0 +1,151 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Threads that find no place in the probes' tables (bpf/cell.h, THREADS) are measured as
+all others: the node here has more threads than the tables have places. And waits that are
+sampled, and runs of programs that count themselves."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+import bpf
+from exports import Exports
+from node import TOP, Agent, Cgroup, Change, Load
+from tap import Skip, between, defer, diag, main, near, need_root, same, test
+
+need_root()
+
+WAIT = "assay.sched.wait.duration"
+SWITCHES = "assay.sched.context_switches"
+CALLS = "assay.syscall.duration"
+CPU = max(os.sched_getaffinity(0))
+CROWD = """
+import sys, threading
+threading.stack_size(65536)
+over = threading.Event()
+for _ in range(int(sys.argv[1])):
+    threading.Thread(target=over.wait, daemon=True).start()
+print("ready", flush=True)
+sys.stdin.read()
+"""
+agent = None
+
+
+def places():
+    """How many places a table has."""
+    with open(TOP + "/bpf/cell.h") as f:
+        return 1 << int(re.search(r"define THREADS_LOG2 (\d+)", f.read()).group(1))
+
+
+def crowd(n):
+    """n threads that only sleep."""
+    p = subprocess.Popen([sys.executable, "-c", CROWD, str(n)], text=True,
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE)
+    defer(p.wait)
+    defer(p.stdin.close)
+    if p.stdout.readline() != "ready\n":
+        raise Skip(f"no {n} threads here: {p.stderr.read().strip()[-100:]}")
+    return p
+
+
+def setup():
+    global agent
+    agent = Agent("--probes", "sched,syscall")
+    agent.need("sched", "syscall")
+
+
+def schedstat(load, field):
+    """Of each of its threads: 0 ns on a CPU, 1 ns waited, 2 times it was given one."""
+    for tid in load.threads():
+        with open(f"/proc/{load.pid}/task/{tid}/schedstat") as f:
+            yield int(f.read().split()[field])
+
+
+def measure(what):
+    """64 threads of which most find their place taken, if the tables are full."""
+    cgroup = Cgroup("spin")
+    load = Load(cgroup, "spin", 63, CPU)
+    callers = Cgroup("callers")
+    calling = [Load(callers, "traps") for _ in range(20)]
+    before, delay = agent.total(), sum(schedstat(load, 1))
+    load.tell("run", 1500)
+    for each in calling:
+        each.ask("getppid", 500)
+    load.reply()
+    change = Change(before, agent.total())
+    near(change.seconds(cgroup, WAIT), (sum(schedstat(load, 1)) - delay) / 1e9, 0.01,
+         f"sum of waits and run_delay {what}, s")
+    same(change.value(callers, CALLS, class_="process"), 20 * 500, f"calls {what}")
+    lost = change.lost()
+    diag(f"lost {lost}")
+    same(lost.get(("syscall", "unpaired"), 0), 0, "exits without an enter")
+    # of tasks outside our pid namespace, which the walk does not see
+    between(lost.get(("sched", "no_storage"), 0), 0, 50, "threads never met")
+
+
+@test("with more threads on the node than the tables have places, all are measured")
+def _():
+    measure("on a quiet node")
+    n = places() * 2
+    p = crowd(n)  # the agent sees them come
+    diag(f"{n} threads more")
+    measure("in the crowd")
+    p.stdin.close()
+    p.wait()
+    measure("after it")
+
+
+@test("sampled waits: 1 of 8 stands for 8; what is followed is not sampled")
+def _():
+    cgroup = Cgroup("sampled")
+    load = Load(cgroup, "spin", 8, CPU)
+    agent.tune("sched", "sample=8")
+    before = agent.total()
+    delay, times = sum(schedstat(load, 1)), sum(schedstat(load, 2))
+    load.ask("run", 12000)
+    change = Change(before, agent.total())
+    delay, times = sum(schedstat(load, 1)) - delay, sum(schedstat(load, 2)) - times
+    agent.tune("sched", "sample=1")
+    samples = change.value(cgroup, WAIT)
+    waits = change.seconds(cgroup, WAIT)
+    diag(f"{samples} samples of {times} waits, {waits:.2f} s of {delay / 1e9:.2f} s")
+    same(samples % 8, 0, "samples that do not stand for 8")
+    between(samples / times, 0.75, 1.25, "samples and waits")
+    between(waits * 1e9 / delay, 0.7, 1.3, "their sums")
+    near(change.value(cgroup, SWITCHES), times, 0.02, "switches, not sampled")
+
+
+@test("a program's runs are as many as the kernel counts")
+def _():
+    defer(os.close, bpf.enable_stats())
+    counted = Agent("--probes", "sched,syscall", "--export-interval", "1s")
+    load = Load(Cgroup("runs"), "traps")
+    for _ in range(200):
+        load.ask("getppid", 1000)
+    kernel = {bpf.prog_info(i)["name"]: bpf.prog_info(i)["runs"]
+              for kind, i in bpf.held_by(counted.pid()) if kind == "prog"}
+    time.sleep(1.5)
+    counted.stop()
+    exports = Exports(counted.exports)
+    for name in "syscall_enter", "syscall_exit", "sched_switch":
+        ours = exports.sum("assay.bpf.runs", lambda r: True, program=name)
+        diag(f"{name}: {ours} runs, the kernel said {kernel[name]} a while before")
+        between(ours - kernel[name], -10, 0.2 * kernel[name] + 2000, "runs more")
+
+
+@test("what was there before the agent finds its place, or none, and is measured")
+def _():
+    global agent
+    agent.stop()
+    crowd(places() * 2)
+    setup()
+    measure("in the crowd that was there")
+
+
+main(setup)
