@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <bpf/bpf.h>
+#include "log.h"
 #include "snapshot_impl.h"
 #include "util.h"
 
@@ -347,8 +348,9 @@ int snapshot_read(struct snapshot *s)
 {
 	int err = cells_drain(s->cells, false);
 
-	if (err)
-		return err;
+	if (err) /* they stay where they are, and are the next reading's */
+		log_warn(err, "what CPUs have only written down so far");
+	err = 0;
 	for (size_t i = 0; i < s->count; i++)
 		memset(s->workloads[i]->inflight_ns, 0,
 		       sizeof(s->workloads[i]->inflight_ns));

@@ -54,7 +54,9 @@ def _():
     diag(f"found: {found}")
     same(sum(found.values()), answer["calls"], "calls in all series")
     same(exports.backwards, [], "series that went backwards")
-    check(found["named"] > answer["calls"] * 0.5,
+    # what was never told is kept for twice the slots, then added to the overflow
+    kept = 10 * 1024 * (answer["ms"] / 5000 + 1)
+    check(found["named"] > 0.5 * min(answer["calls"], kept),
           f"only {found['named']} calls have a workload of their own")
 
 
