@@ -12,7 +12,8 @@
 
 #define MIN_CELLS     256 /* the overflow slot's own, and some */
 #define HASH_OVERHEAD 64  /* of an element of a preallocated hash, and its bucket */
-/* Task storage for sched and syscall: 735 bytes in all were measured per thread. */
+/* Task storage for sched and syscall: 735 bytes in all were measured for a thread that
+ * has it. */
 #define THREAD_BYTES 735
 
 /* Accepted by others than their listener's cgroup, and silent since: few at a time. */

@@ -23,7 +23,7 @@ struct cells_plan {
 	size_t hist_bytes, count_bytes, open_bytes, query_bytes;
 	size_t fixed_bytes; /* control, names, accepts, per-CPU state */
 	size_t total, limit;
-	size_t thread_bytes; /* beside it, for each thread on the node (measured) */
+	size_t thread_bytes; /* beside it, for a thread that finds its place taken */
 };
 
 /*

@@ -40,7 +40,7 @@ const char *cost_text(char out[COST_LEN], const struct cost *c)
 	units_count(runs, c->runs);
 	if (c->runs <= 0 || c->since_s <= 0)
 		snprintf(out, COST_LEN, "no runs");
-	else if (c->seconds <= 0) /* one of 1024 is timed */
+	else if (c->seconds <= 0) /* one of about 1000 is timed */
 		snprintf(out, COST_LEN, "%s runs, too few to tell what they take",
 			 runs);
 	else

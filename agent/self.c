@@ -32,7 +32,7 @@ static const struct metric bpf_runs = {
 static const struct metric bpf_run_time = {
 	"assay.bpf.run.time",
 	"s",
-	"Time in a probe's programs: one of 1024 runs is timed, net of the clock.",
+	"Time in a probe's programs: one of about 1000 runs is timed, net of the clock.",
 	METRIC_SUM,
 	.real = true,
 	.attrs = { "assay.probe", "assay.program" },
