@@ -176,6 +176,9 @@ __noinline int call_replay(__u32 at)
 	if (!r.ring)
 		return 0;
 	r.ring->ring.key = key_now(enabled_now());
+	for (__u32 i = 0; i < 2; i++)
+		if (!r.ring->untimed[i] || r.ring->untimed[i] > RUNS_TIMED)
+			r.ring->untimed[i] = RUNS_TIMED; /* it begins */
 	r.ring->sample_log2 = tunes.tune[PROBE_ID].sample_log2 & 15;
 	r.from = *(volatile __u32 *)&r.ring->ring.done;
 	head = *(volatile __u32 *)&r.ring->ring.head;
