@@ -194,8 +194,7 @@ static int check_memory(const struct options *o)
 	return say(
 	    OK, "memory",
 	    "%s of at most %s: %u slots %s, %u histograms %s, %u counters %s, "
-	    "%u error kinds %s, %u DNS queries %s, fixed %s; and %zu bytes per thread "
-	    "that finds its place taken",
+	    "%u error kinds %s, %u DNS queries %s, fixed %s; <= %zu bytes per thread",
 	    total, limit, p.slots, units_bytes(slots, p.slot_bytes), p.hists,
 	    units_bytes(hists, p.hist_bytes), p.counts,
 	    units_bytes(counts, p.count_bytes), p.opens,
