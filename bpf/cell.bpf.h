@@ -100,21 +100,22 @@ static __always_inline __u32 enabled_now(void)
 	return enabled_of(PROBE_ID);
 }
 
-/*
- * Counts a run of a program. Returns 0, or for the one that is timed when it began,
- * later by what a reading of the clock takes.
- */
+/* When a run that is timed began: later by what a reading of the clock takes. */
+static __always_inline __u64 timed_from(void)
+{
+	__u64 before = bpf_ktime_get_ns(), now = bpf_ktime_get_ns();
+
+	return now + (now - before);
+}
+
+/* Counts a run of a program. Returns 0, or for the one that is timed timed_from(). */
 static __always_inline __u64 run_begin(struct cpu_state *cpu, enum program prog)
 {
-	__u64 before, now;
-
 	if (!cpu)
 		return 0;
 	if (likely(++cpu->runs[prog].count & ((1 << RUN_SAMPLE_LOG2) - 1)))
 		return 0;
-	before = bpf_ktime_get_ns();
-	now = bpf_ktime_get_ns();
-	return now + (now - before);
+	return timed_from();
 }
 
 __noinline int run_timed(__u32 prog, __u64 began)

@@ -354,14 +354,10 @@ seldom:
  */
 static __noinline __u64 timing_begin(struct sched_ring *ring)
 {
-	__u64 before, now;
-
 	if (!ring)
 		return 0;
 	ring->untimed = RUNS_TIMED;
-	before = bpf_ktime_get_ns();
-	now = bpf_ktime_get_ns();
-	return now + (now - before);
+	return timed_from();
 }
 
 static __noinline int timing_end(__u64 began)

@@ -466,14 +466,10 @@ seldom:
 /* As RUN, but what is counted stands in the ring. which: 0 enter, 1 exit. */
 static __noinline __u64 timing_begin(struct call_ring *ring, __u32 which)
 {
-	__u64 before, now;
-
 	if (!ring)
 		return 0;
 	ring->untimed[which & 1] = RUNS_TIMED;
-	before = bpf_ktime_get_ns();
-	now = bpf_ktime_get_ns();
-	return now + (now - before);
+	return timed_from();
 }
 
 static __noinline int timing_end(struct call_ring *ring, __u32 which, __u64 began)
