@@ -102,6 +102,7 @@ static void sum_up(struct cells_plan *p)
 	    p->cpus * (step_of(MAP_CPUS) + step_of(MAP_SCHED_RINGS) +
 		       step_of(MAP_CALL_RINGS)) +
 	    THREADS * (sizeof(struct thread) + sizeof(struct call)) +
+	    CONNS * sizeof(struct tcp_conn) +
 	    ACCEPTS * (sizeof(uint64_t) + step_of(MAP_ACCEPTS) + HASH_OVERHEAD);
 	p->total = p->slot_bytes + p->hist_bytes + p->count_bytes + p->open_bytes +
 		   p->query_bytes + p->fixed_bytes;

@@ -21,8 +21,8 @@ struct cells_plan {
 	uint32_t sched_shards; /* blocks of a slot in `sched_blocks` */
 	size_t slot_bytes;     /* owner table and rows */
 	size_t hist_bytes, count_bytes, open_bytes, query_bytes;
-	size_t
-	    fixed_bytes; /* control, names, accepts, per-CPU state, tables of threads */
+	size_t fixed_bytes; /* control, names, accepts, per-CPU state, tables of threads
+			     * and connections */
 	size_t total, limit;
 	size_t thread_bytes; /* beside it, for a thread that finds its place taken */
 };

@@ -60,15 +60,20 @@ static __always_inline struct cpu_state *cpu_get(void)
 	return bpf_map_lookup_elem(&cpus, &here);
 }
 
-/* Where a task's place is in a table of THREADS: it has its address for life, while its
- * thread id changes at an execve. */
-static __always_inline __u32 thread_index(struct task_struct *task)
+/* Where something's place is in a table of 2^log2, by its address in the kernel. */
+static __always_inline __u32 address_index(const void *address, __u32 log2)
 {
 	__u32 low;
 
 	/* half a pointer is a number that the verifier lets us calculate with */
-	asm("%0 = %1" : "=w"(low) : "w"((__u32)(__u64)task));
-	return low * 2654435761U >> (32 - THREADS_LOG2);
+	asm("%0 = %1" : "=w"(low) : "w"((__u32)(__u64)address));
+	return low * 2654435761U >> (32 - log2);
+}
+
+/* A task has its address for life, while its thread id changes at an execve. */
+static __always_inline __u32 thread_index(struct task_struct *task)
+{
+	return address_index(task, THREADS_LOG2);
 }
 
 /* What a ring's key is now. */

@@ -15,8 +15,8 @@
  * what lies beyond the sequence number seen before, so retransmissions and the second
  * sight of a packet (veth and bridge) do not count.
  *
- * All state is in the socket's storage. Only the kernel's own counters are subtracted,
- * so that a missed event loses time stamps but no bytes.
+ * Only the kernel's own counters are subtracted, so that a missed event loses time
+ * stamps but no bytes.
  */
 #define PROBE_ID PROBE_TCP
 #include "tcp.bpf.h"
@@ -36,6 +36,8 @@ static __noinline int connect_begin(struct sock *sk)
 		c->flags = IS_OURS;
 		return 0;
 	}
+	if (unlikely(c->flags & IS_COUNTED)) /* its end was missed */
+		count_conn(c, CONN_CLOSED);
 	c->owner = task_owner(task);
 	c->role = TCP_CLIENT;
 	c->flags = IS_CONNECTING; /* a socket may connect again after a failure */
@@ -51,44 +53,69 @@ static __noinline int connect_begin(struct sock *sk)
 }
 
 /* Counts the SYNs of a connect that were sent again, when it has ended. */
-static __noinline int connect_end(struct tcp_conn *c, struct tcp_sock *tp)
+static __always_inline void connect_end(struct tcp_conn *c, struct tcp_sock *tp,
+					struct tcp_slot *e)
 {
 	__u32 again = tp->total_retrans - c->retrans;
-	struct cpu_state *cpu = cpu_get();
 
-	if (cpu && (__s32)again > 0)
-		count_add(tcp_slot(c->owner), SERIES_HOT(cpu, TCP_COUNT, 0),
-			  TCP_SYN_RETRANSMITS, again);
-	return 0;
+	if ((__s32)again > 0)
+		tcp_count(e, CELL_COUNT, TCP_SYN_RETRANSMITS, again);
 }
 
-/* ESTABLISHED. */
+/*
+ * When the kernel began to look at the segment that the change of state comes from: it
+ * reads the clock then. Not when it is made to believe in a connection (TCP_REPAIR).
+ */
+static __always_inline __u64 segment_time(struct tcp_sock *tp, __u64 since)
+{
+	__u64 now = tp->tcp_clock_cache;
+
+	return likely((__s64)(now - since) >= 0 && now) ? now : bpf_ktime_get_ns();
+}
+
+static __always_inline void connect_succeeded(struct tcp_conn *c, struct tcp_slot *e,
+					      __u64 now)
+{
+	if (!c->since || c->gen != enabled_now())
+		lose(LOSS_UNPAIRED);
+	else if ((__s64)(now - c->since) < 0)
+		lose(LOSS_CLOCK_BACKWARDS);
+	else
+		hist_put(tcp_cell(e, CELL_CONNECT), now - c->since, false);
+}
+
+/*
+ * ESTABLISHED. A place that says that it is counted already is one of an earlier
+ * socket, whose end was missed.
+ */
 static __noinline int conn_open(struct sock *sk, int from)
 {
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
 	struct tcp_conn *c = conn_get(sk);
 	struct cpu_state *cpu = cpu_get();
+	struct tcp_slot *e;
 	__u64 now;
 
-	if (!tp || !cpu || (c && c->flags & (IS_OURS | IS_COUNTED)))
+	if (!tp || !cpu || (c && c->flags & IS_OURS && from == ST_SYN_SENT))
 		return 0;
-	now = bpf_ktime_get_ns();
+	if (unlikely(c && c->flags & IS_COUNTED))
+		count_conn(c, CONN_CLOSED);
 	if (c && c->flags & IS_CONNECTING) {
-		if (!c->since || c->gen != enabled_now())
-			lose(LOSS_UNPAIRED);
-		else if ((__s64)(now - c->since) < 0)
-			lose(LOSS_CLOCK_BACKWARDS);
-		else
-			hist_add(tcp_slot(c->owner), SERIES_TCP_CONNECT,
-				 now - c->since);
-		connect_end(c, tp);
+		now = segment_time(tp, c->since);
+		e = tcp_slot_get(cpu, 0, c->owner);
+		connect_succeeded(c, e, now);
+		connect_end(c, tp, e);
 	} else {
 		c = conn_make(sk);
 		if (!c)
 			return 0;
+		now = segment_time(tp, 0);
 		c->owner = sock_owner(sk);
 		c->role = from == ST_SYN_SENT ? TCP_CLIENT : TCP_SERVER;
 		c->accept = c->role == TCP_SERVER;
+		c->rx = c->tx = c->retrans = 0;
+		c->turn = 0;
+		e = tcp_slot_get(cpu, 0, c->owner);
 		if (c->role == TCP_CLIENT)
 			lose(LOSS_UNPAIRED);
 	}
@@ -98,7 +125,7 @@ static __noinline int conn_open(struct sock *sk, int from)
 	c->next_us = tp->tcp_mstamp + SAMPLE_US;
 	c->sent_end = tp->snd_nxt;
 	c->flags = IS_COUNTED;
-	count_conn(cpu, c, CONN_OPENED);
+	tcp_count(e, CELL_CONN + (c->role & 1), CONN_OPENED, 1);
 	return 0;
 }
 
@@ -139,11 +166,10 @@ static __always_inline bool was_answered(struct tcp_conn *c, struct tcp_sock *tp
 		   c->fin_rx;
 }
 
-static __always_inline void turn_unanswered(struct cpu_state *cpu, struct tcp_conn *c,
-					    enum conn_lane why)
+static __always_inline void turn_unanswered(struct tcp_conn *c, enum conn_lane why)
 {
 	if (turn_open(c))
-		count_conn(cpu, c, why);
+		count_conn(c, why);
 	c->turn = 0;
 }
 
@@ -160,12 +186,26 @@ static __always_inline __u32 connect_error(struct tcp_conn *c, struct sock *sk,
 							      : NO_PORT;
 }
 
-static __noinline int conn_close(struct sock *sk, int from)
+/* A connect has failed. */
+static __always_inline void connect_failed(struct tcp_conn *c, struct sock *sk,
+					   struct tcp_sock *tp, struct tcp_slot *e)
+{
+	connect_end(c, tp, e);
+	conn_sample(c, tp, e);
+	if (c->gen == enabled_now()) /* or it may have succeeded unseen */
+		open_add(e->slot, OPEN_CONNECT_ERROR, connect_error(c, sk, tp), 1);
+	else
+		lose(LOSS_UNPAIRED);
+}
+
+/* CLOSE, or the end of a socket whose CLOSE was missed. cache: see tcp_slot_get(). */
+static __noinline int conn_close(struct sock *sk, int from, __u32 cache)
 {
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
 	struct tcp_conn *c = conn_get(sk);
 	struct cpu_state *cpu = cpu_get();
 	bool abort = from == ST_ESTABLISHED || from == ST_CLOSE_WAIT;
+	struct tcp_slot *e;
 	__u32 flags;
 
 	if (!c || !tp || !cpu || c->flags & IS_OURS || !c->flags)
@@ -173,24 +213,22 @@ static __noinline int conn_close(struct sock *sk, int from)
 	flags = c->flags;
 	if (flags & IS_LISTENER) {
 		listen_del(sk, c);
-	} else if (flags & IS_CONNECTING) {
-		connect_end(c, tp);
-		conn_sample(c, tp);
-		if (c->gen == enabled_now()) /* or it may have succeeded unseen */
-			open_add(tcp_slot(c->owner), OPEN_CONNECT_ERROR,
-				 connect_error(c, sk, tp), 1);
-		else
-			lose(LOSS_UNPAIRED);
+		goto closed;
+	}
+	if (c->accept)
+		conn_settle(c, (__u64)sk);
+	e = tcp_slot_get(cpu, cache, c->owner);
+	if (flags & IS_CONNECTING) {
+		connect_failed(c, sk, tp, e);
 	} else if (flags & IS_COUNTED) {
-		if (c->accept)
-			conn_settle(c, (__u64)sk);
-		conn_sample(c, tp);
+		conn_sample(c, tp, e);
 		if (was_answered(c, tp, from))
 			c->turn = 0;
-		turn_unanswered(cpu, c,
+		turn_unanswered(c,
 				abort ? CONN_UNANSWERED_RESET : CONN_UNANSWERED_CLOSE);
-		count_conn(cpu, c, CONN_CLOSED);
+		tcp_count(e, CELL_CONN + (c->role & 1), CONN_CLOSED, 1);
 	}
+closed:
 	c->flags = 0;
 	return 0;
 }
@@ -209,7 +247,7 @@ static __always_inline int on_state(unsigned long long *ctx)
 	if (to == ST_LISTEN)
 		return listen_add(sk, task_owner(bpf_get_current_task_btf()));
 	if (to == ST_CLOSE)
-		return conn_close(sk, from);
+		return conn_close(sk, from, 0);
 	if (from == ST_ESTABLISHED)
 		return note_fin(sk, to);
 	return 0;
@@ -222,16 +260,24 @@ int tcp_state(unsigned long long *ctx)
 }
 
 /*
- * The end of every TCP socket, after CLOSE: does nothing, unless that was missed. So
- * no connection stays open in our books, not even one that ends while the probe is
- * switched off.
+ * The end of every TCP socket, after CLOSE: gives its place back, and if CLOSE was
+ * missed, does what that does. So no connection stays open in our books, not even one
+ * that ends while the probe is switched off.
  */
+static __always_inline int on_gone(unsigned long long *ctx)
+{
+	struct sock *sk = (void *)ctx[0];
+
+	conn_close(sk, ST_CLOSE, 1);
+	return conn_leave(sk);
+}
+
 SEC("tp_btf/tcp_destroy_sock")
 int tcp_gone(unsigned long long *ctx)
 {
 	if (!enabled_now())
-		return conn_close((void *)ctx[0], ST_CLOSE);
-	return RUN(tcp_gone, conn_close((void *)ctx[0], ST_CLOSE));
+		return on_gone(ctx);
+	return RUN(tcp_gone, on_gone(ctx));
 }
 
 SEC("iter/task_file")
@@ -268,7 +314,7 @@ static __noinline int count_reset(struct sock *sk, enum tcp_lane lane)
 		if (c && c->flags & IS_OURS)
 			return 0;
 		if (c && c->flags & IS_COUNTED)
-			turn_unanswered(cpu, c, CONN_UNANSWERED_RESET);
+			turn_unanswered(c, CONN_UNANSWERED_RESET);
 		slot = c && c->owner ? tcp_slot(c->owner) : tcp_slot(sock_owner(sk));
 	}
 	count_add(slot, SERIES_HOT(cpu, TCP_COUNT, 0), lane, 1);
@@ -312,7 +358,7 @@ static __noinline int conn_find(struct sock *sk)
 
 	if (sk->sk_type != STREAM)
 		return 0;
-	c = conn_make(sk);
+	c = conn_get_or_make(sk);
 	if (!c)
 		return 0;
 	missed = c->flags & IS_CONNECTING ||
@@ -348,12 +394,14 @@ static __always_inline struct tcp_conn *conn_seen(struct sock *sk)
 static __noinline int sample_due(struct tcp_conn *c, struct sock *sk)
 {
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct tcp_slot e;
 
 	if (!tp || (c->accept && !sk->sk_socket))
 		return 0;
 	if (c->accept)
 		conn_settle(c, (__u64)sk);
-	return conn_sample(c, tp);
+	tcp_slot_fill(&e, c->owner);
+	return conn_sample(c, tp, &e);
 }
 
 static __always_inline int on_segment(unsigned long long *ctx)

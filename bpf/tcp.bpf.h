@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the TCP probe keeps of a connection, in the socket's storage, and how one is
+ * What the TCP probe keeps of a connection (struct tcp_conn), and how one is
  * found, adopted in the middle, and read. Only for tcp.bpf.c.
  */
 #ifndef TCP_BPF_H
@@ -49,29 +49,12 @@ enum conn_flag {
 	SAID_GOODBYE = 32, /* the open turn expects no answer */
 };
 
-struct tcp_conn {
-	__u64 owner; /* cgroup id or OWNER_KTHREAD */
-	/* ns: the connect began, later: established; 0 = unknown. A listener's: when
-	 * its youngest holder was started */
-	__u64 since;
-	__u64 turn; /* ns: the open turn began; 0 = none */
-	/* tcp_mstamp at which the counters are due; a listener's: its latest walk */
-	__u64 next_us;
-	__u64 rx, tx;	  /* bytes counted so far */
-	__u32 retrans;	  /* segments counted so far */
-	__u32 sent_end;	  /* sequence number after the latest data sent */
-	__u32 segs_out;	  /* when the connect began */
-	__u32 flags;	  /* enum conn_flag */
-	__u16 role;	  /* enum tcp_role */
-	__u16 port;	  /* a listener's: at CLOSE the socket may have lost it */
-	__u32 fin_rx;	  /* bytes_received when we closed our side first */
-	__u64 cell_owner; /* of cell; a socket may get another owner */
-	__u32 cell;	  /* of its turns; 0 = not looked up yet */
-	__u32 cell_gen;	  /* tunes.free_gen: no slot changed hands since */
-	__u32 gen;	  /* tune.enabled when since and turn were noted */
-	__u32 accept; /* not 0: who accepts it is not known yet, see conn_settle() */
-	__u32 drops;  /* a listener's: counted so far */
-};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, CONNS);
+	__type(key, __u32);
+	__type(value, struct tcp_conn);
+} conns SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
@@ -100,19 +83,64 @@ struct {
 	__type(value, struct accepted);
 } accepts SEC(".maps");
 
+/* The place in the table that a socket shares with others. */
+static __always_inline struct tcp_conn *conn_place(struct sock *sk)
+{
+	__u32 at = address_index(sk, CONNS_LOG2);
+
+	return bpf_map_lookup_elem(&conns, &at);
+}
+
+/* What is kept of a socket, NULL: nothing. */
 static __always_inline struct tcp_conn *conn_get(struct sock *sk)
 {
+	struct tcp_conn *c = conn_place(sk);
+
+	if (likely(c && c->sk == (__u64)sk))
+		return c;
 	return bpf_sk_storage_get(&tcp_conns, sk, 0, 0);
 }
 
+/*
+ * A place for a socket of which nothing is kept, or nothing of worth: in the table, if
+ * nobody has it, else one of its own. What is in it may be of an earlier time.
+ */
 static __always_inline struct tcp_conn *conn_make(struct sock *sk)
 {
-	struct tcp_conn *c;
+	struct tcp_conn *c = conn_place(sk);
+	__u64 taken;
 
+	if (c) {
+		taken = __sync_val_compare_and_swap(&c->sk, 0, (__u64)sk);
+		if (!taken || taken == (__u64)sk)
+			return c;
+	}
 	c = bpf_sk_storage_get(&tcp_conns, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!c)
 		lose(LOSS_NO_STORAGE);
 	return c;
+}
+
+/* What is kept of a socket, made if it is nothing yet. */
+static __noinline struct tcp_conn *conn_get_or_make(struct sock *sk)
+{
+	struct tcp_conn *c = conn_get(sk);
+
+	return c ? c : conn_make(sk);
+}
+
+/* The socket is no more: it gives its place back. */
+static __always_inline int conn_leave(struct sock *sk)
+{
+	struct tcp_conn *c = conn_place(sk);
+	const __u32 head = sizeof(c->align) + sizeof(c->sk);
+
+	if (!c || c->sk != (__u64)sk)
+		return 0;
+	__builtin_memset((void *)c + head, 0, sizeof(*c) - head);
+	barrier();
+	*(volatile __u64 *)&c->sk = 0;
+	return 0;
 }
 
 /* Not static: so the verifier looks at it once, not at each call (5 times faster). */
@@ -123,6 +151,68 @@ __noinline __u32 tcp_slot(__u64 owner)
 	if (owner == OWNER_KTHREAD)
 		return SLOT_KERNEL;
 	return cpu ? slot_of(cpu, owner) : SLOT_UNKNOWN;
+}
+
+/* The cell of a connection's owner, the slow way. */
+__noinline __u32 tcp_cell_claim(struct tcp_slot *e, __u32 cell)
+{
+	struct cpu_state *cpu = cpu_get();
+	__u32 series, pool = POOL_COUNT, n;
+
+	if (!e || !cpu || cell >= TCP_CELLS)
+		return 0;
+	if (cell == CELL_COUNT) {
+		series = SERIES_HOT(cpu, TCP_COUNT, 0);
+	} else if (cell < CELL_COUNT) {
+		series = SERIES_TCP_CONN + cell - CELL_CONN;
+	} else {
+		series = cell == CELL_RTT ? SERIES_TCP_RTT : SERIES_TCP_CONNECT;
+		pool = POOL_HIST;
+	}
+	n = cell_of(e->slot, series, pool);
+	e->cells[cell & 7] = cell_peek(e->slot, series); /* not the overflow's */
+	return n;
+}
+
+static __always_inline __u32 tcp_cell(struct tcp_slot *e, enum tcp_cell cell)
+{
+	__u32 n = e->cells[cell];
+
+	return likely(n) ? n : tcp_cell_claim(e, cell);
+}
+
+/* Fills what a program knows of an owner. */
+static __always_inline void tcp_slot_fill(struct tcp_slot *e, __u64 owner)
+{
+	__builtin_memset(e, 0, sizeof(*e));
+	e->owner = owner;
+	e->gen = tunes.free_gen + 1;
+	e->slot = tcp_slot(owner);
+}
+
+static __noinline int tcp_slot_anew(struct tcp_slot *e, __u64 owner)
+{
+	if (e)
+		tcp_slot_fill(e, owner);
+	return 0;
+}
+
+/* What a program knows of an owner; cache is its own, below TCP_CACHES. */
+static __always_inline struct tcp_slot *tcp_slot_get(struct cpu_state *cpu, __u32 cache,
+						     __u64 owner)
+{
+	struct tcp_slot *e =
+	    &cpu->tcp[cache & (TCP_CACHES - 1)][owner & ((1 << TCP_CACHE_LOG2) - 1)];
+
+	if (unlikely(e->owner != owner || e->gen != tunes.free_gen + 1))
+		tcp_slot_anew(e, owner);
+	return e;
+}
+
+static __always_inline void tcp_count(struct tcp_slot *e, enum tcp_cell cell,
+				      __u32 lane, __u64 by)
+{
+	count_put(tcp_cell(e, cell), lane, by, false);
 }
 
 static __always_inline __u64 task_owner(struct task_struct *task)
@@ -167,8 +257,7 @@ static __always_inline __u64 sock_owner(struct sock *sk)
 	return sk->sk_cgrp_data.cgroup->kn->id;
 }
 
-static __always_inline void count_conn(struct cpu_state *cpu, struct tcp_conn *c,
-				       enum conn_lane lane)
+static __always_inline void count_conn(struct tcp_conn *c, enum conn_lane lane)
 {
 	count_add(tcp_slot(c->owner), SERIES_TCP_CONN + (c->role & 1), lane, 1);
 }
@@ -222,7 +311,7 @@ static __always_inline __u32 advance32(__u32 *seen, __u32 now)
  */
 static __noinline int listen_add(struct sock *sk, __u64 owner)
 {
-	struct tcp_conn *c = conn_make(sk);
+	struct tcp_conn *c = conn_get_or_make(sk);
 	struct listen_key key;
 	__u32 one = 1, *n;
 
@@ -320,7 +409,7 @@ static __noinline int conn_adopt(struct tcp_conn *c, struct sock *sk, __u64 owne
 	c->gen = enabled_now();
 	c->sent_end = BPF_CORE_READ(tp, snd_nxt);
 	c->flags = IS_COUNTED | HAS_SPOKEN;
-	count_conn(cpu, c, missed ? CONN_OPENED : CONN_EXISTING);
+	count_conn(c, missed ? CONN_OPENED : CONN_EXISTING);
 	return 0;
 }
 
@@ -358,46 +447,48 @@ static __noinline int conn_settle(struct tcp_conn *c, __u64 sk)
 	if (!owner || !cpu)
 		return 0;
 	bpf_map_delete_elem(&accepts, &sk);
-	count_conn(cpu, c, CONN_CLOSED);
+	count_conn(c, CONN_CLOSED);
 	c->owner = owner;
-	count_conn(cpu, c, CONN_EXISTING);
+	count_conn(c, CONN_EXISTING);
 	c->accept = 0;
 	return 1;
 }
 
 /* Adds what the kernel has counted since the last time. Fine at any moment. */
-static __noinline int conn_count(struct tcp_conn *c, struct tcp_sock *tp, __u64 owner)
+static __noinline int conn_count(struct tcp_conn *c, struct tcp_sock *tp,
+				 struct tcp_slot *e)
 {
 	struct sock *sk = &tp->inet_conn.icsk_inet.sk;
-	struct cpu_state *cpu = cpu_get();
 	__u64 rx = rx_bytes(tp->bytes_received, sk->__sk_common.skc_flags), by;
 	__u64 tx = *(volatile __u64 *)&tp->bytes_sent;
-	__u32 slot, series;
+	__u32 n;
 
-	if (!cpu)
+	if (!e)
 		return 0;
 	/* read last, as the kernel adds to it first: what is seen is never too much */
 	tx -= tp->bytes_retrans;
-	slot = tcp_slot(owner);
-	series = SERIES_HOT(cpu, TCP_COUNT, 0);
+	n = tcp_cell(e, CELL_COUNT);
 	by = advance(&c->rx, rx);
 	if (by)
-		count_add(slot, series, TCP_RX_BYTES, by);
+		count_put(n, TCP_RX_BYTES, by, false);
 	by = advance(&c->tx, tx);
 	if (by)
-		count_add(slot, series, TCP_TX_BYTES, by);
+		count_put(n, TCP_TX_BYTES, by, false);
 	by = advance32(&c->retrans, tp->total_retrans);
 	if (by)
-		count_add(slot, series, TCP_RETRANSMITS, by);
+		count_put(n, TCP_RETRANSMITS, by, false);
 	return 0;
 }
 
 /* The same under the socket's lock, with a sample of the round-trip time. */
-static __noinline int conn_sample(struct tcp_conn *c, struct tcp_sock *tp)
+static __noinline int conn_sample(struct tcp_conn *c, struct tcp_sock *tp,
+				  struct tcp_slot *e)
 {
-	conn_count(c, tp, c->owner);
+	if (!e)
+		return 0;
+	conn_count(c, tp, e);
 	if (tp->srtt_us && c->flags & IS_COUNTED) /* eighths of a microsecond */
-		hist_add(tcp_slot(c->owner), SERIES_TCP_RTT, tp->srtt_us * 125ULL);
+		hist_put(tcp_cell(e, CELL_RTT), tp->srtt_us * 125ULL, false);
 	return 0;
 }
 

@@ -105,13 +105,15 @@ static __noinline int walk_conn(struct sock *sk, struct tcp_conn *c)
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
 	__u64 owner = c->accept ? accepted_by(c, (__u64)sk) : 0, began = 0;
 	__u32 flags = c->flags, what;
+	struct tcp_slot e;
 
 	if (!owner)
 		owner = c->owner;
 	if (!tp)
 		return 0;
+	tcp_slot_fill(&e, owner);
 	if (flags & IS_COUNTED)
-		conn_count(c, tp, owner);
+		conn_count(c, tp, &e);
 	if (flags & IS_CONNECTING) {
 		what = INFLIGHT_CONNECT;
 		if (c->gen == enabled_now())
@@ -122,7 +124,7 @@ static __noinline int walk_conn(struct sock *sk, struct tcp_conn *c)
 			began = c->turn;
 	}
 	if (began)
-		inflight_note(tcp_slot(owner), what, bpf_ktime_get_ns() - began);
+		inflight_note(e.slot, what, bpf_ktime_get_ns() - began);
 	return 0;
 }
 

@@ -9,6 +9,7 @@ import re
 import struct
 
 SYS_BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]
+LOOKUP = 1
 GET_NEXT_KEY = 4
 PROG_LOAD = 5
 OBJ_GET_INFO_BY_FD = 15
@@ -120,6 +121,27 @@ def keys(fd, key_size):
         found.append(following.raw)
         key.raw = following.raw
         at = ctypes.addressof(key)
+
+
+def occupied(pid, table, size):
+    """How many places of a table have an owner: an array of this many, in each element
+    the second word is the owner's address (struct tcp_conn, struct call, ...)."""
+    found = set()
+    for kind, i in sorted(held_by(pid)):
+        fd, name = map_open(i)[:2] if kind == "map" else (None, None)
+        if name == table:
+            found = {key for key in range(size) if owner_in(fd, key)}
+        if fd:
+            os.close(fd)
+    return len(found)
+
+
+def owner_in(fd, key):
+    """The second word of an array's element."""
+    at, value = ctypes.c_uint32(key), ctypes.create_string_buffer(256)
+    bpf(LOOKUP, struct.pack("IIQQQ", fd, 0, ctypes.addressof(at),
+                            ctypes.addressof(value), 0))
+    return struct.unpack_from("Q", value.raw, 8)[0]
 
 
 def hashes(pid):

@@ -20,6 +20,7 @@
 #include "gate.h"
 
 #define MAX_THREADS 64
+#define MAX_HELD    8192
 #define MAX_SAMPLES 200000
 
 static struct {
@@ -338,14 +339,14 @@ static void run_abort(const struct gate_command *self, const long *args)
 	gate_say("aborted=%ld", args[0]);
 }
 
-static struct conn held[MAX_THREADS];
+static struct conn held[MAX_HELD];
 static int held_count;
 
 /* "hold H": H more connections that stay open. */
 static void run_hold(const struct gate_command *self, const long *args)
 {
 	(void)self;
-	for (long i = 0; i < args[0] && held_count < MAX_THREADS; i++) {
+	for (long i = 0; i < args[0] && held_count < MAX_HELD; i++) {
 		if (conn_open(&held[held_count]))
 			gate_die("connect");
 		held_count++;

@@ -31,10 +31,10 @@ CEILINGS = {
     "sched_switch": 88000,
     "syscall_drain": 20000,
     "syscall_exit": 170000,
-    "tcp_gone": 47000,
+    "tcp_gone": 90000,
     "tcp_packet_out": 36000,
     "tcp_segment_in": 26000,
-    "tcp_state": 51000,
+    "tcp_state": 95000,
 }
 NAME_LEN = 15  # of a name in the kernel
 programs = {}

@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import bpf
 import tcp
-from node import Cgroup, Change, Load, wait_for
+from node import TOP, Cgroup, Change, Load, wait_for
 from tap import between, check, diag, main, need_root, same, test
 from tcp import (CONNECT, FAILED, IO, OPEN, OPENED, RESETS, RETRANSMITS,
                  SYN_RETRANSMITS, UNANSWERED, Bridge, Pair, Steps, Wire, free_port, ip,
@@ -32,14 +32,26 @@ def setup():
     held_at_start = occupancy()
 
 
+def places():
+    """How many places the table of connections has."""
+    with open(TOP + "/bpf/cell.h") as f:
+        return 1 << int(re.search(r"define CONNS_LOG2 (\d+)", f.read()).group(1))
+
+
+def occupied():
+    return bpf.occupied(tcp.agent.pid(), "conns", places())
+
+
 def occupancy():
-    """How many keys each hash of the agent has; of the open values those that are
-    errors of connects, as others are at work on this machine, too."""
+    """How many keys each hash of the agent has, and how many places of the table of
+    connections are taken; of the open values those that are errors of connects, as
+    others are at work on this machine, too."""
     OPEN_CONNECT_ERROR = 8
     hashes = bpf.hashes(tcp.agent.pid())
     hashes["opens"] = [key for key in hashes["opens"]
                        if struct.unpack("III", key)[1] == OPEN_CONNECT_ERROR]
-    return {name: len(keys) for name, keys in hashes.items()}
+    return {"conns": occupied(),
+            **{name: len(keys) for name, keys in hashes.items()}}
 
 
 def exact(pair):
@@ -130,6 +142,8 @@ def _():
     change = Change(before, total())
     same(change.by(client, FAILED, "type"), {"aborted": 5}, "errors")
     same(change.value(client, SYN_RETRANSMITS), 5, "of connects that were given up")
+    # what both ends still have to say to each other can be said
+    ip("-n", wire.router, "route", "del", "blackhole", "10.77.1.2/32")
 
 
 for end in 0, 1:
@@ -215,6 +229,32 @@ def _():
                   change.value(group, IO, direction="transmit"),
                   change.value(group, RETRANSMITS)), truth, "counted")
     check(ss(wire.names[0], pair.port)[2] > 0, "nothing was sent again")
+
+
+@test("more connections than the table has places are counted all the same")
+def _():
+    count = places() * 3 // 4  # each has two sockets
+    pair = Pair("crowd", client=("-R",))
+    taken = occupied()
+    before = total()
+    pair.client.ask("hold", count)
+    client, server = pair.ask("ask", 2)
+    same((client["requests"], server["requests"]), (2 * count, 2 * count), "truth")
+    pair.responses(2 * count)
+    pair.bytes(client, server)
+    diag(f"{occupied() - taken} places are taken by {2 * count} sockets")
+    between(occupied() - taken, count, places(), "places taken")
+    pair.client.ask("drop")
+    change = pair.change = Change(before, total())
+    lost = {why: n for (probe, why), n in change.lost().items() if probe == "tcp"}
+    diag(f"lost {lost}")
+    same(pair.roles(OPENED), ({"server": count}, {"client": count}), "connections")
+    same(pair.both(OPEN), (0, 0), "connections that are open")
+    # an interrupt may come while a program runs: the kernel skips what it would have run
+    lost.pop("recursion", None)
+    same(change.value(pair.client_group, CONNECT) + lost.pop("unpaired", 0), count,
+         "connects")
+    same(lost, {}, "lost")
 
 
 def unreclaimable():
