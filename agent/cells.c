@@ -44,8 +44,7 @@ static const struct {
 	[MAP_CPUS] = { "cpus", sizeof(struct cpu_state), false },
 	[MAP_OPENS] = { "opens", sizeof(uint32_t), false },
 	[MAP_ACCEPTS] = { "accepts", sizeof(struct accepted), false },
-	/* a section too, of two probes */
-	[MAP_DNS] = { ".data.dns", sizeof(struct dns_state), false },
+	[MAP_DNS_GATES] = { "dns_gates", sizeof(struct dns_gate), false },
 	[MAP_DNS_QUERIES] = { "dns_queries", sizeof(struct dns_query), false },
 };
 
@@ -78,6 +77,8 @@ static uint32_t entries_of(const struct cells_plan *p, enum cells_map m)
 	case MAP_SCHED_RINGS:
 	case MAP_CALL_RINGS:
 		return p->cpus;
+	case MAP_DNS_GATES:
+		return p->cpus + 1;
 	case MAP_ACCEPTS:
 		return ACCEPTS;
 	case MAP_DNS_QUERIES:
@@ -98,7 +99,8 @@ static void sum_up(struct cells_plan *p)
 	p->query_bytes = p->queries * (sizeof(struct dns_key) +
 				       step_of(MAP_DNS_QUERIES) + HASH_OVERHEAD);
 	p->fixed_bytes =
-	    step_of(MAP_CONTROL) + step_of(MAP_CGROUP_RING) + step_of(MAP_DNS) +
+	    step_of(MAP_CONTROL) + step_of(MAP_CGROUP_RING) +
+	    (p->cpus + 1) * step_of(MAP_DNS_GATES) +
 	    p->cpus * (step_of(MAP_CPUS) + step_of(MAP_SCHED_RINGS) +
 		       step_of(MAP_CALL_RINGS)) +
 	    THREADS * (sizeof(struct thread) + sizeof(struct call)) +
@@ -387,11 +389,28 @@ static void add_runs(struct cells_runs *sum, const struct runs *runs)
 	sum->ns += runs->ns;
 }
 
+/* What programs have counted in places of their own, on one CPU. */
+static int add_own_runs(const struct cells *c, uint32_t cpu, struct cells_runs *runs)
+{
+	uint32_t gate_at = cpu + 1;
+	struct call_ring calls;
+	struct dns_gate gate;
+	int err = bpf_map_lookup_elem(c->fds[MAP_CALL_RINGS], &cpu, &calls);
+
+	if (!err)
+		err = bpf_map_lookup_elem(c->fds[MAP_DNS_GATES], &gate_at, &gate);
+	if (err)
+		return err;
+	add_runs(&runs[PROGRAM_syscall_enter], &calls.runs[0]);
+	add_runs(&runs[PROGRAM_syscall_exit], &calls.runs[1]);
+	add_runs(&runs[PROGRAM_dns_packet_in], &gate.runs);
+	return 0;
+}
+
 int cells_runs(const struct cells *c, struct cells_runs *runs)
 {
 	struct cpu_state *state = malloc(sizeof(*state));
 	int err = state ? 0 : -ENOMEM;
-	struct call_ring calls;
 
 	memset(runs, 0, PROGRAM_COUNT * sizeof(*runs));
 	for (uint32_t i = 0; i < c->plan.cpus && !err; i++) {
@@ -399,11 +418,7 @@ int cells_runs(const struct cells *c, struct cells_runs *runs)
 		for (int p = 0; p < PROGRAM_COUNT && !err; p++)
 			add_runs(&runs[p], &state->runs[p]);
 		if (!err)
-			err = bpf_map_lookup_elem(c->fds[MAP_CALL_RINGS], &i, &calls);
-		if (!err) {
-			add_runs(&runs[PROGRAM_syscall_enter], &calls.runs[0]);
-			add_runs(&runs[PROGRAM_syscall_exit], &calls.runs[1]);
-		}
+			err = add_own_runs(c, i, runs);
 	}
 	free(state);
 	return err;

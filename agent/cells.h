@@ -53,7 +53,7 @@ enum cells_map {
 	MAP_CPUS,
 	MAP_OPENS,
 	MAP_ACCEPTS,
-	MAP_DNS,
+	MAP_DNS_GATES,
 	MAP_DNS_QUERIES,
 	MAP_COUNT_,
 };

@@ -114,13 +114,18 @@ static __always_inline __u64 timed_from(void)
 }
 
 /* Counts a run of a program. Returns 0, or for the one that is timed timed_from(). */
-static __always_inline __u64 run_begin(struct cpu_state *cpu, enum program prog)
+static __always_inline __u64 run_begin(struct runs *runs)
 {
-	if (!cpu)
-		return 0;
-	if (likely(++cpu->runs[prog].count & ((1 << RUN_SAMPLE_LOG2) - 1)))
+	if (likely(++runs->count & ((1 << RUN_SAMPLE_LOG2) - 1)))
 		return 0;
 	return timed_from();
+}
+
+static __noinline int run_end(struct runs *runs, __u64 began)
+{
+	if (runs)
+		runs->ns += (bpf_ktime_get_ns() - began) << RUN_SAMPLE_LOG2;
+	return 0;
 }
 
 __noinline int run_timed(__u32 prog, __u64 began)
@@ -128,7 +133,7 @@ __noinline int run_timed(__u32 prog, __u64 began)
 	struct cpu_state *cpu = cpu_get();
 
 	if (cpu && prog < PROGRAM_COUNT)
-		cpu->runs[prog].ns += (bpf_ktime_get_ns() - began) << RUN_SAMPLE_LOG2;
+		run_end(&cpu->runs[prog], began);
 	return 0;
 }
 
@@ -136,13 +141,14 @@ __noinline int run_timed(__u32 prog, __u64 began)
 #define RUN(prog, call) RUN_IF(enabled_now(), prog, call)
 
 /* The same for a program of several probes: left out when none is on. */
-#define RUN_IF(on, prog, call)                                       \
-	({                                                           \
-		__u64 began_ = run_begin(cpu_get(), PROGRAM_##prog); \
-		int ret_ = (on) ? (call) : 0;                        \
-		if (unlikely(began_))                                \
-			run_timed(PROGRAM_##prog, began_);           \
-		ret_;                                                \
+#define RUN_IF(on, prog, call)                                                    \
+	({                                                                        \
+		struct cpu_state *cpu_ = cpu_get();                               \
+		__u64 began_ = cpu_ ? run_begin(&cpu_->runs[PROGRAM_##prog]) : 0; \
+		int ret_ = (on) ? (call) : 0;                                     \
+		if (unlikely(began_))                                             \
+			run_timed(PROGRAM_##prog, began_);                        \
+		ret_;                                                             \
 	})
 
 /*

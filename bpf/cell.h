@@ -587,11 +587,19 @@ struct dns_query {
 };
 #define DNS_KERNEL (~0ULL)
 
-/* Shared by the programs of two probes, in a map of its own. */
-struct dns_state {
-	__u32 waiting; /* entries of dns_queries: 0 is why a packet costs next to
-			  nothing */
+/*
+ * What a received packet is let pass by, close together: nearly no packet has to do
+ * with DNS. The first element counts the waiting queries, element CPU + 1 the runs on a
+ * CPU.
+ */
+struct dns_gate {
+	__u64 align;   /* as in struct cpu_state */
+	__u32 waiting; /* entries of dns_queries; 0: no packet is looked at */
+	__u32 pad;
+	struct runs runs; /* of dns_packet_in */
+	__u64 to_line[4];
 };
+_Static_assert(sizeof(struct dns_gate) == 64, "a cache line each");
 
 /* The latest cgroups made: a ring that names what is gone before the agent looks. */
 #define NAME_RING    512

@@ -2,7 +2,7 @@
 /*
  * DNS queries that leave, at net_dev_queue: for dns.bpf.c, and for tcp.bpf.c, whose
  * program on that hook calls dns_out() so that a packet passes one program of ours
- * only. All that is shared between the two is in dns_queries and dns.
+ * only. All that is shared between the two is in dns_queries and dns_gates.
  *
  * Whoever ends a waiting query sets its stamp to 0 by compare-and-swap: so it is
  * counted once, whether its answer, a walk or the next query comes first.
@@ -42,12 +42,28 @@ struct {
 	__type(value, struct dns_query);
 } dns_queries SEC(".maps");
 
-struct dns_state dns SEC(".data.dns");
+/* Created by the agent: one element more than there are CPUs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct dns_gate);
+} dns_gates SEC(".maps");
 
 /* Whether the dns probe is wanted at all, and switched on. */
 static __always_inline bool dns_on(void)
 {
 	return params.dns && enabled_of(PROBE_DNS);
+}
+
+/* Counts queries that begin or cease to wait. */
+static __always_inline void dns_waiting_add(__s32 by)
+{
+	__u32 first = 0;
+	struct dns_gate *gate = bpf_map_lookup_elem(&dns_gates, &first);
+
+	if (gate)
+		__sync_fetch_and_add(&gate->waiting, by);
 }
 
 /* Not static, nor is dns_count: so the verifier looks at it once, not at each call. */
@@ -70,7 +86,7 @@ static __always_inline bool dns_claim(struct dns_query *q, __u64 since, __u64 ne
 static __always_inline void dns_drop(struct dns_key *key)
 {
 	if (!bpf_map_delete_elem(&dns_queries, key))
-		__sync_fetch_and_add(&dns.waiting, -1);
+		dns_waiting_add(-1);
 }
 
 /* Counts a lookup that is over. What came too late was a timeout before. */
@@ -133,10 +149,10 @@ static __noinline int dns_begin(struct sk_buff *skb, struct sock *sk,
 	q = bpf_map_lookup_elem(&dns_queries, key);
 	if (q)
 		return dns_again(q, &now);
-	__sync_fetch_and_add(&dns.waiting, 1); /* first: the answer looks at it */
+	dns_waiting_add(1); /* first: the answer looks at it */
 	if (!bpf_map_update_elem(&dns_queries, key, &now, BPF_NOEXIST))
 		return 0;
-	__sync_fetch_and_add(&dns.waiting, -1);
+	dns_waiting_add(-1);
 	lose_for(PROBE_DNS, LOSS_STATE_FULL);
 	return 0;
 }

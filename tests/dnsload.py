@@ -157,8 +157,9 @@ def waiting(agent_=None):
     """(entries of the map, what our own count of them says)."""
     maps = maps_of(agent_ or agent)
     entries = bpftool("map", "dump", "id", maps["dns_queries"])
-    state = bpftool("map", "dump", "id", maps[".data.dns"])[0]["value"]
-    return len(entries), int.from_bytes(bytes(int(b, 16) for b in state[:4]), "little")
+    gate = bpftool("map", "dump", "id", maps["dns_gates"])[0]["value"]
+    count = bytes(int(b, 16) for b in gate[8:12])  # struct dns_gate
+    return len(entries), int.from_bytes(count, "little")
 
 
 def tune(probe, change):
