@@ -30,9 +30,17 @@ static __always_inline struct file *fd_file(struct task_struct *task, __u32 fd)
 
 	if (!fdt || fd >= fdt->max_fds)
 		return 0;
+	if (params.casts)
+		return CAST(struct poll_table_entry, fdt->fd + fd)->filp;
 	if (bpf_probe_read_kernel(&file, sizeof(file), fdt->fd + fd))
 		return 0;
 	return file;
+}
+
+static __always_inline unsigned short file_mode(struct file *file)
+{
+	return params.casts ? CAST(struct file, file)->f_inode->i_mode
+			    : BPF_CORE_READ(file, f_inode, i_mode);
 }
 
 /* The TCP socket of a descriptor, NULL for anything else. */
@@ -42,7 +50,7 @@ static __always_inline struct sock *fd_tcp(struct task_struct *task, __u32 fd)
 	struct socket *socket;
 	struct sock *sk;
 
-	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+	if (!file || (file_mode(file) & S_IFMT) != S_IFSOCK)
 		return 0;
 	socket = BPF_CORE_READ(file, private_data);
 	sk = BPF_CORE_READ(socket, sk);

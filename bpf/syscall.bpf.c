@@ -143,7 +143,7 @@ static __always_inline __u32 fd_class(struct task_struct *task, __u32 fd)
 
 	if (!file)
 		return CALL_OTHER;
-	mode = BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT;
+	mode = file_mode(file) & S_IFMT;
 	if (mode == S_IFREG || mode == S_IFDIR || mode == S_IFBLK)
 		return CALL_FILE;
 	return mode == S_IFSOCK ? CALL_SOCKET : CALL_PIPE;

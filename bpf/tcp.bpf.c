@@ -455,7 +455,8 @@ static __always_inline __u64 send_time(struct sock *sk)
 {
 	struct tcp_sock *tp = (void *)sk;
 
-	return BPF_CORE_READ(tp, tcp_clock_cache);
+	return params.casts ? CAST(struct tcp_sock, sk)->tcp_clock_cache
+			    : BPF_CORE_READ(tp, tcp_clock_cache);
 }
 
 /* New data departs. */
@@ -480,14 +481,35 @@ static __always_inline void data_out(struct tcp_conn *c, struct sock *sk)
 	}
 }
 
+/* Of a packet's TCP header the sequence number and the header's length. */
+static __always_inline bool read_header(struct sk_buff *skb, __u32 *seq, __u32 *len)
+{
+	unsigned char *at = skb->head + skb->transport_header;
+	__u8 header[HEADER_SEEN] __attribute__((aligned(8)));
+	struct tcphdr *th;
+
+	if (params.casts) {
+		th = CAST(struct tcphdr, at);
+		*seq = __builtin_bswap32(th->seq);
+		*len = BPF_CORE_READ_BITFIELD(th, doff) * 4;
+		return true;
+	}
+	if (bpf_probe_read_kernel(header, sizeof(header), at)) {
+		lose(LOSS_UNREADABLE);
+		return false;
+	}
+	*seq = __builtin_bswap32(*(__u32 *)&header[4]);
+	*len = (header[12] >> 4) * 4;
+	return true;
+}
+
 static __always_inline int on_packet(unsigned long long *ctx)
 {
 	struct sk_buff *skb = (void *)ctx[0];
-	struct sock *sk;
-	__u8 header[HEADER_SEEN] __attribute__((aligned(8)));
+	__u32 len, seq, header_len;
 	struct tcp_conn *c;
-	__u32 len, seq_end;
 	__u64 headroom;
+	struct sock *sk;
 
 	if (skb->truesize == ACK_ONLY)
 		return 0;
@@ -498,21 +520,14 @@ static __always_inline int on_packet(unsigned long long *ctx)
 	    sk->sk_protocol != PROTO_TCP)
 		return dns_on() ? dns_out(skb, sk) : 0;
 	c = enabled_now() ? conn_seen(sk) : NULL;
-	if (!c)
+	if (!c || !read_header(skb, &seq, &header_len))
 		return 0;
-	if (bpf_probe_read_kernel(header, sizeof(header),
-				  skb->head + skb->transport_header)) {
-		lose(LOSS_UNREADABLE);
-		return 0;
-	}
 	headroom = skb->data - skb->head;
 	barrier_var(headroom); /* or pointers are subtracted in 32 bits */
-	len = skb->len - (skb->transport_header - (__u32)headroom) -
-	      (header[12] >> 4) * 4;
-	seq_end = __builtin_bswap32(*(__u32 *)&header[4]) + len;
-	if ((__s32)(seq_end - c->sent_end) <= 0)
+	len = skb->len - (skb->transport_header - (__u32)headroom) - header_len;
+	if ((__s32)(seq + len - c->sent_end) <= 0)
 		return 0;
-	c->sent_end = seq_end;
+	c->sent_end = seq + len;
 	data_out(c, sk);
 	return 0;
 }
