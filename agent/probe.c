@@ -166,8 +166,6 @@ static int find_forms(struct params *params)
 	if (find_args(btf, "mark_victim", &args) >= 2 && !arg_is_pointer(btf, &args[1]))
 		params->victim_form = VICTIM_PID;
 	find_request_flags(btf, params->rqf);
-	params->casts =
-	    btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
 	btf__free(btf);
 	return n ? 0 : -ENOENT;
 }

@@ -7,20 +7,11 @@
 #define ACCEPT_BPF_H
 
 #include "cell.bpf.h"
+#include "accepts.bpf.h"
 
-#define S_IFMT	  0170000
-#define S_IFSOCK  0140000
-#define STREAM	  1 /* include/linux/net.h */
-#define PROTO_TCP 6
-#define ST_CLOSE  7 /* include/net/tcp_states.h */
-
-/* For the TCP probe: connections whose listener is another cgroup's. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1);
-	__type(key, __u64); /* address of the socket */
-	__type(value, struct accepted);
-} accepts SEC(".maps");
+#define S_IFMT	 0170000
+#define S_IFSOCK 0140000
+#define ST_CLOSE 7 /* include/net/tcp_states.h */
 
 /* The file of a descriptor, NULL for a bad one. */
 static __always_inline struct file *fd_file(struct task_struct *task, __u32 fd)
@@ -30,7 +21,7 @@ static __always_inline struct file *fd_file(struct task_struct *task, __u32 fd)
 
 	if (!fdt || fd >= fdt->max_fds)
 		return 0;
-	if (params.casts)
+	if (HAS_CASTS)
 		return CAST(struct poll_table_entry, fdt->fd + fd)->filp;
 	if (bpf_probe_read_kernel(&file, sizeof(file), fdt->fd + fd))
 		return 0;
@@ -39,8 +30,8 @@ static __always_inline struct file *fd_file(struct task_struct *task, __u32 fd)
 
 static __always_inline unsigned short file_mode(struct file *file)
 {
-	return params.casts ? CAST(struct file, file)->f_inode->i_mode
-			    : BPF_CORE_READ(file, f_inode, i_mode);
+	return HAS_CASTS ? CAST(struct file, file)->f_inode->i_mode
+			 : BPF_CORE_READ(file, f_inode, i_mode);
 }
 
 /* The TCP socket of a descriptor, NULL for anything else. */

@@ -76,6 +76,29 @@ static __always_inline __u32 thread_index(struct task_struct *task)
 	return address_index(task, THREADS_LOG2);
 }
 
+/*
+ * Takes a place of such a table: `whose` is its word that says whose it is. False: it
+ * is another's.
+ */
+static __always_inline bool place_take(__u64 *whose, __u64 address)
+{
+	__u64 taken = __sync_val_compare_and_swap(whose, 0, address);
+
+	return !taken || taken == address;
+}
+
+/* Empties a place from behind `whose` on, and gives it back; left: bytes from there. */
+static __always_inline void place_give_back(__u64 *whose, const __u32 left)
+{
+	__builtin_memset(whose + 1, 0, left);
+	barrier(); /* first empty, then free */
+	*(volatile __u64 *)whose = 0;
+}
+#define PLACE_GIVE_BACK(place, whose) \
+	place_give_back(&(place)->whose, sizeof(*(place)) - offsetofend(place, whose))
+#define offsetofend(place, field) \
+	(__builtin_offsetof(typeof(*(place)), field) + sizeof((place)->field))
+
 /* What a ring's key is now. */
 static __always_inline __u64 key_now(__u32 enabled)
 {

@@ -328,7 +328,6 @@ struct params {
 	__u32 victim_form;    /* enum victim_form */
 	__u32 rqf[RQF_COUNT]; /* masks of struct request.rq_flags */
 	__u32 dns;	      /* the dns probe was asked for */
-	__u32 casts;	      /* the kernel has bpf_rdonly_cast */
 };
 
 #define CACHE_SIZE 64 /* power of two */

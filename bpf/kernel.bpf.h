@@ -348,14 +348,20 @@ static __always_inline __u64 task_cgroup_id(struct task_struct *task)
 	return task->cgroups->dfl_cgrp->kn->id;
 }
 
+/* include/uapi/linux/bpf.h: came with 6.2, as bpf_rdonly_cast did */
+enum bpf_map_type___cgrp { BPF_MAP_TYPE_CGRP_STORAGE___cgrp = 32 };
+
 /*
  * Says what is at an address, so that its fields can be read like those of any kernel
- * struct: a load that gives 0 where there is nothing (6.2 and later; kernel/bpf/
- * helpers.c). A call of bpf_probe_read_kernel costs 10 to 40 ns more here. Only where
- * params.casts says that the kernel has it.
+ * struct: a load that gives 0 where there is nothing (kernel/bpf/helpers.c). A call of
+ * bpf_probe_read_kernel costs 10 to 40 ns more here. Only where HAS_CASTS: that is an
+ * immediate of the program, while a parameter would be read from memory.
  */
 extern void *bpf_rdonly_cast(const void *address, __u32 type) __ksym __weak;
 #define CAST(type, address) \
 	((type *)bpf_rdonly_cast((void *)(address), bpf_core_type_id_kernel(type)))
+#define HAS_CASTS                                            \
+	bpf_core_enum_value_exists(enum bpf_map_type___cgrp, \
+				   BPF_MAP_TYPE_CGRP_STORAGE___cgrp)
 
 #endif

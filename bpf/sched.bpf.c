@@ -64,9 +64,7 @@ static __always_inline int thread_make(struct task_struct *task)
 {
 	struct thread *t = thread_place(task);
 
-	if (!t)
-		return 0;
-	if (!__sync_val_compare_and_swap(&t->task, 0, (__u64)task))
+	if (t && place_take(&t->task, (__u64)task))
 		return 0;
 	if (!bpf_task_storage_get(&sched_tasks, task, 0,
 				  BPF_LOCAL_STORAGE_GET_F_CREATE))
@@ -91,11 +89,8 @@ static __noinline int thread_leave(struct task_struct *task)
 {
 	struct thread *t = task ? thread_place(task) : 0;
 
-	if (!t || t->task != (__u64)task)
-		return 0;
-	t->key = 0;
-	barrier();
-	*(volatile __u64 *)&t->task = 0;
+	if (t && t->task == (__u64)task)
+		PLACE_GIVE_BACK(t, task);
 	return 0;
 }
 

@@ -102,13 +102,9 @@ static __always_inline struct call *call_get(struct task_struct *task)
 static __always_inline struct call *call_make(struct task_struct *task)
 {
 	struct call *call = call_place(task);
-	__u64 taken;
 
-	if (call) {
-		taken = __sync_val_compare_and_swap(&call->task, 0, (__u64)task);
-		if (!taken || taken == (__u64)task)
-			return call;
-	}
+	if (call && place_take(&call->task, (__u64)task))
+		return call;
 	call = bpf_task_storage_get(&syscall_tasks, task, 0,
 				    BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!call)
@@ -521,14 +517,9 @@ int syscall_exit(unsigned long long *ctx)
 static __always_inline int leave(struct task_struct *task)
 {
 	struct call *call = call_place(task);
-	__u64 address = (__u64)task;
 
-	if (!call || call->task != address)
-		return 0;
-	__builtin_memset((void *)call + sizeof(call->align) + sizeof(call->task), 0,
-			 sizeof(*call) - sizeof(call->align) - sizeof(call->task));
-	barrier();
-	*(volatile __u64 *)&call->task = 0;
+	if (call && call->task == (__u64)task)
+		PLACE_GIVE_BACK(call, task);
 	return 0;
 }
 

@@ -455,8 +455,8 @@ static __always_inline __u64 send_time(struct sock *sk)
 {
 	struct tcp_sock *tp = (void *)sk;
 
-	return params.casts ? CAST(struct tcp_sock, sk)->tcp_clock_cache
-			    : BPF_CORE_READ(tp, tcp_clock_cache);
+	return HAS_CASTS ? CAST(struct tcp_sock, sk)->tcp_clock_cache
+			 : BPF_CORE_READ(tp, tcp_clock_cache);
 }
 
 /* New data departs. */
@@ -488,7 +488,7 @@ static __always_inline bool read_header(struct sk_buff *skb, __u32 *seq, __u32 *
 	__u8 header[HEADER_SEEN] __attribute__((aligned(8)));
 	struct tcphdr *th;
 
-	if (params.casts) {
+	if (HAS_CASTS) {
 		th = CAST(struct tcphdr, at);
 		*seq = __builtin_bswap32(th->seq);
 		*len = BPF_CORE_READ_BITFIELD(th, doff) * 4;

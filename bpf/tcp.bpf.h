@@ -7,6 +7,7 @@
 #define TCP_BPF_H
 
 #include "cell.bpf.h"
+#include "accepts.bpf.h"
 
 /* include/net/tcp_states.h, include/linux/net.h, include/uapi/linux/in.h */
 enum {
@@ -22,8 +23,6 @@ enum {
 	ST_LISTEN,
 	ST_CLOSING,
 };
-#define STREAM	    1
-#define PROTO_TCP   6
 #define FLAG_FIN    1  /* TCPHDR_FIN */
 #define SOCK_DONE   1  /* a bit of skc_flags: the peer's FIN was received */
 #define ACK_ONLY    2  /* truesize of a pure ACK: skb_set_tcp_pure_ack() */
@@ -75,14 +74,6 @@ struct {
 	__type(value, __u32);
 } tcp_listeners SEC(".maps");
 
-/* Connections that another cgroup than their listener's has accepted: accept.bpf.h */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1);
-	__type(key, __u64); /* address of the socket */
-	__type(value, struct accepted);
-} accepts SEC(".maps");
-
 /* The place in the table that a socket shares with others. */
 static __always_inline struct tcp_conn *conn_place(struct sock *sk)
 {
@@ -108,13 +99,9 @@ static __always_inline struct tcp_conn *conn_get(struct sock *sk)
 static __always_inline struct tcp_conn *conn_make(struct sock *sk)
 {
 	struct tcp_conn *c = conn_place(sk);
-	__u64 taken;
 
-	if (c) {
-		taken = __sync_val_compare_and_swap(&c->sk, 0, (__u64)sk);
-		if (!taken || taken == (__u64)sk)
-			return c;
-	}
+	if (c && place_take(&c->sk, (__u64)sk))
+		return c;
 	c = bpf_sk_storage_get(&tcp_conns, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!c)
 		lose(LOSS_NO_STORAGE);
@@ -133,13 +120,9 @@ static __noinline struct tcp_conn *conn_get_or_make(struct sock *sk)
 static __always_inline int conn_leave(struct sock *sk)
 {
 	struct tcp_conn *c = conn_place(sk);
-	const __u32 head = sizeof(c->align) + sizeof(c->sk);
 
-	if (!c || c->sk != (__u64)sk)
-		return 0;
-	__builtin_memset((void *)c + head, 0, sizeof(*c) - head);
-	barrier();
-	*(volatile __u64 *)&c->sk = 0;
+	if (c && c->sk == (__u64)sk)
+		PLACE_GIVE_BACK(c, sk);
 	return 0;
 }
 
