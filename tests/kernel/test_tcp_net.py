@@ -16,7 +16,7 @@ import bpf
 import tcp
 from node import TOP, Cgroup, Change, Load, wait_for
 from tap import between, check, diag, main, need_root, same, test
-from tcp import (CONNECT, FAILED, IO, OPEN, OPENED, RESETS, RETRANSMITS,
+from tcp import (CONNECT, FAILED, IO, OPEN, OPENED, RESETS, RESPONSE, RETRANSMITS,
                  SYN_RETRANSMITS, UNANSWERED, Bridge, Pair, Steps, Wire, free_port, ip,
                  total)
 
@@ -231,6 +231,10 @@ def _():
     check(ss(wire.names[0], pair.port)[2] > 0, "nothing was sent again")
 
 
+def lost_tcp(change):
+    return {why: n for (probe, why), n in change.lost().items() if probe == "tcp"}
+
+
 @test("more connections than the table has places are counted all the same")
 def _():
     count = places() * 3 // 4  # each has two sockets
@@ -240,17 +244,20 @@ def _():
     pair.client.ask("hold", count)
     client, server = pair.ask("ask", 2)
     same((client["requests"], server["requests"]), (2 * count, 2 * count), "truth")
-    pair.responses(2 * count)
     pair.bytes(client, server)
+    # An interrupt may come while a program runs, and bring what it should run for: the
+    # kernel skips it then, and counts that. Bytes and connections do not suffer.
+    skipped = lost_tcp(pair.change).get("recursion", 0)
+    for role in pair.roles(RESPONSE):
+        between(sum(role.values()), 2 * count - skipped, 2 * count, "responses")
     diag(f"{occupied() - taken} places are taken by {2 * count} sockets")
     between(occupied() - taken, count, places(), "places taken")
     pair.client.ask("drop")
     change = pair.change = Change(before, total())
-    lost = {why: n for (probe, why), n in change.lost().items() if probe == "tcp"}
+    lost = lost_tcp(change)
     diag(f"lost {lost}")
     same(pair.roles(OPENED), ({"server": count}, {"client": count}), "connections")
     same(pair.both(OPEN), (0, 0), "connections that are open")
-    # an interrupt may come while a program runs: the kernel skips what it would have run
     lost.pop("recursion", None)
     same(change.value(pair.client_group, CONNECT) + lost.pop("unpaired", 0), count,
          "connects")
