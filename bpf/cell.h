@@ -381,7 +381,7 @@ struct sched_record {
  * the task's own place and no other memory of ours: what costs most there is what is
  * not in a cache and not in the TLB.
  */
-#define RING_SIZE 64
+#define RING_SIZE 32
 struct ring {
 	__u64 align; /* as in struct cpu_state */
 	/* tune.enabled above tunes.free_gen, as of the latest replay: what was noted of
