@@ -168,6 +168,14 @@ class Tcpstates(Peer):
         return len(re.findall(r"-> SYN_SENT", self.text)) + lost / 11
 
 
+def target(fd):
+    """What a descriptor in /proc is, "" when it has just been closed."""
+    try:
+        return os.readlink(fd)
+    except FileNotFoundError:
+        return ""
+
+
 class Bpftrace(Peer):
     """A script of bpftrace, on tracepoints. It says how many before it attaches them;
     it has one event of perf for each, and one for each CPU's buffer."""
@@ -183,7 +191,7 @@ class Bpftrace(Peer):
 
     def events(self):
         fds = f"/proc/{self.process.pid}/fd"
-        return sum("perf_event" in os.readlink(f"{fds}/{fd}") for fd in os.listdir(fds))
+        return sum("perf_event" in target(f"{fds}/{fd}") for fd in os.listdir(fds))
 
     def counted(self):
         return histogram_count(self.text)
