@@ -16,7 +16,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import bpf
 from exports import Exports
 from node import TOP, Agent, Cgroup, Change, Load
-from tap import Skip, between, defer, diag, main, near, need_root, same, test
+from tap import Skip, between, check, defer, diag, main, near, need_root, same, test
 
 need_root()
 
@@ -40,6 +40,11 @@ def places():
     """How many places a table has."""
     with open(TOP + "/bpf/cell.h") as f:
         return 1 << int(re.search(r"define THREADS_LOG2 (\d+)", f.read()).group(1))
+
+
+def occupied():
+    """How many places of the two tables are taken."""
+    return [bpf.occupied(agent.pid(), table, places()) for table in ("threads", "calls")]
 
 
 def crowd(n):
@@ -92,13 +97,18 @@ def measure(what):
 @test("with more threads on the node than the tables have places, all are measured")
 def _():
     measure("on a quiet node")
-    n = places() * 2
+    n, before = places() * 2, occupied()
     p = crowd(n)  # the agent sees them come
     diag(f"{n} threads more")
+    full = occupied()
     measure("in the crowd")
     p.stdin.close()
     p.wait()
     measure("after it")
+    diag(f"places taken: {before}, {full}, {occupied()} of {places()}")
+    check(min(full) > places() // 2, "the tables were not full")
+    for now, then in zip(occupied(), before):
+        between(now, 0, then + 300, "places taken when the crowd is gone")
 
 
 @test("sampled waits: 1 of 8 stands for 8; what is followed is not sampled")
