@@ -98,8 +98,11 @@ def histograms(numbers):
 
 def counts(numbers):
     """What the receiver must have, by query: the counts of the report."""
-    wanted = {f"sum({series(m, '_seconds_count')})": m["count"]
-              for m in histograms(numbers)}
+    wanted = {}
+    for m in histograms(numbers):
+        # a bucket that is new is a new series, which can be seen later than the count
+        for suffix in "_seconds_count", "_seconds_bucket":
+            wanted[f"sum({series(m, suffix)})"] = m["count"]
     switches = numbers.points(state["cgroup"], "assay.sched.context_switches")
     check(switches, "no context switches")
     for m in switches:
@@ -208,7 +211,7 @@ def _():
 def _():
     wanted = counts(state["agent"].total())
     state["traps"].ask("getppid", 777)
-    calls = {q: n for q, n in wanted.items() if '"process"' in q}
+    calls = {q: n for q, n in wanted.items() if '_count{' in q and '"process"' in q}
     same(len(calls), 1, "series of class process")
     status, seconds = state["agent"].stop()
     same(status, 0, "exit status")
