@@ -16,9 +16,9 @@
  * and code this way; what costs most there is what is not in a cache and not in the
  * TLB.
  *
- * The walk sees the tasks of the pid namespace of the agent and below. A task outside
- * (an agent in a container without hostPID) has no storage: its waits are measured,
- * less what a migration moved, and counted as no_storage.
+ * The walk sees the tasks of the pid namespace of the agent and below. One outside (an
+ * agent in a container without hostPID) is met when it is switched to: what a migration
+ * moved of that wait is missing, which is counted as no_storage.
  */
 #define PROBE_ID PROBE_SCHED
 #include "cell.bpf.h"
@@ -59,12 +59,18 @@ static __always_inline struct thread *thread_get(struct task_struct *task)
 	return bpf_task_storage_get(&sched_tasks, task, 0, 0);
 }
 
-/* A place for a task: in the table, if nobody has it, else one of its own. */
-static __always_inline int thread_make(struct task_struct *task)
+/* The task's place in the table; NULL: another has it. Does not allocate. */
+static __always_inline struct thread *thread_meet(struct task_struct *task)
 {
 	struct thread *t = thread_place(task);
 
-	if (t && place_take(&t->task, (__u64)task))
+	return t && place_take(&t->task, (__u64)task) ? t : 0;
+}
+
+/* A place for a task: in the table, if nobody has it, else one of its own. */
+static __always_inline int thread_make(struct task_struct *task)
+{
+	if (thread_meet(task))
 		return 0;
 	if (!bpf_task_storage_get(&sched_tasks, task, 0,
 				  BPF_LOCAL_STORAGE_GET_F_CREATE))
@@ -226,6 +232,9 @@ static __noinline int switch_to(struct sched_ring *ring, struct task_struct *nex
 		total += now - queued;
 	if (!t) {
 		lose(LOSS_NO_STORAGE); /* the wait before a migration is missing */
+		t = thread_meet(next);
+	}
+	if (!t) {
 		word = thread_word(cpu, next);
 		wait = total - base;
 	} else {

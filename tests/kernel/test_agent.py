@@ -13,9 +13,8 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import bpf
-from node import (Agent, Cgroup, Change, Load, no_agent, report, runs_of_init,
-                  wait_for)
-from tap import between, check, defer, diag, main, need_root, same, test
+from node import (Agent, Cgroup, Change, Load, no_agent, report, wait_for)
+from tap import between, check, defer, diag, main, near, need_root, same, test
 
 need_root()
 
@@ -128,6 +127,34 @@ def _():
                                            "--mount-proc")), cgroup)
 
 
+@test("a thread outside its PID namespace is met at its first switch, and measured then")
+def _():
+    cgroup = Cgroup("outside")
+    load = Load(cgroup, "spin", 3, max(os.sched_getaffinity(0)))
+    agent = Agent(prefix=("unshare", "--pid", "--fork", "--kill-child", "--mount-proc"))
+    load.ask("run", 200)
+    before, delay = agent.total(), run_delay(load)
+    load.ask("run", 1000)
+    change = Change(before, agent.total())
+    near(change.seconds(cgroup, "assay.sched.wait.duration"), run_delay(load) - delay,
+         0.01, "sum of waits and run_delay, s")
+    unseen = change.lost().get(("sched", "no_storage"), 0)
+    everyone = sum(len(os.listdir(f"/proc/{pid}/task")) for pid in os.listdir("/proc")
+                   if pid.isdecimal())
+    between(unseen, 0, everyone, "threads that were met late")
+    between(change.value(cgroup, "assay.sched.wait.duration"), everyone + 1, 1e6,
+            "waits, more than threads")
+
+
+def run_delay(load):
+    """Seconds that its threads have waited for a CPU, says the kernel."""
+    nanoseconds = 0
+    for tid in load.threads():
+        with open(f"/proc/{load.pid}/task/{tid}/schedstat") as f:
+            nanoseconds += int(f.read().split()[1])
+    return nanoseconds / 1e9
+
+
 class Collector(http.server.BaseHTTPRequestHandler):
     """Takes whatever is exported and says thank you."""
 
@@ -168,7 +195,7 @@ def _():
 @test("nothing is lost under a storm of new cgroups, threads and calls")
 def _():
     agent = Agent()
-    before, runs = agent.total(), runs_of_init()
+    before = agent.total()
     for i in range(40):
         cgroup = Cgroup(f"storm{i}")
         Load(cgroup, "calls").ask("threads", 4, 500)
@@ -178,7 +205,7 @@ def _():
     # Calls of the rest of the node that began before the agent did are no loss.
     lost.pop(("syscall", "unpaired"), None)
     unseen = lost.pop(("sched", "no_storage"), 0)
-    between(unseen, 0, runs_of_init() - runs, "tasks without storage")
+    between(unseen, 0, len(os.listdir("/proc/1/task")), "threads that are met late")
     same(lost, {}, "lost")
 
 
