@@ -159,10 +159,11 @@ struct inflight_row {
 #define CULPRITS     15
 #define CULPRIT_IDLE 0xfffe /* nobody: the CPU was idle */
 struct sched_block {
+	__u32 key[CULPRITS]; /* all in one cache line */
+	__u32 pad;
 	__u64 lane[SCHED_LANES]; /* enum sched_lane */
 	__u64 ns[CULPRITS + 1];	 /* the first ones, the most used, beside the lanes */
-	__u32 key[CULPRITS];
-	__u32 pad[11];
+	__u64 pad2[5];
 };
 _Static_assert(sizeof(struct sched_block) == 256, "cache lines, and never two pages");
 
@@ -180,9 +181,9 @@ struct series_row {
 struct hist_cell {
 	__u64 sum_ns;
 	__u32 buckets[BUCKET_COUNT]; /* wrap; the reader adds up differences */
-	__u32 pad;
+	__u32 pad[5];
 };
-_Static_assert(sizeof(struct hist_cell) == 880, "the agent maps these");
+_Static_assert(sizeof(struct hist_cell) == 896, "cache lines: the sum and short times in one");
 
 struct count_cell {
 	__u64 lane[LANES];
@@ -338,13 +339,14 @@ struct params {
  */
 struct sched_slot {
 	__u64 owner; /* owner word */
-	__u32 slot;
-	__u32 gen;	 /* tunes.free_gen + 1: no slot changed hands since */
-	__u32 waits;	 /* cell, 0: not looked up */
-	__u32 throttled; /* cell */
-	__u32 block;	 /* its number */
-	__u16 culprit;	 /* the latest one's slot + 1, 0: none */
-	__u16 place;	 /* where it is in the block */
+	__u16 slot;
+	__u8 place[2];	  /* where those below are in the block */
+	__u32 gen;	  /* tunes.free_gen + 1: no slot changed hands since */
+	__u32 waits;	  /* cell, 0: not looked up */
+	__u32 throttled;  /* cell */
+	__u32 block;	  /* its number */
+	__u16 culprit[2]; /* the latest two: slot + 1, 0: none. Who wakes and is woken
+			   * waits behind the one before it and the one after it */
 	/* the latest end of a throttling on this CPU, see throttled_part() */
 	__u64 queue;  /* whose */
 	__u64 clock;  /* throttled_ns() since then */
@@ -353,7 +355,7 @@ struct sched_slot {
 };
 _Static_assert(sizeof(struct sched_slot) == 64, "a cache line");
 
-#define SCHED_CACHE_LOG2 7
+#define SCHED_CACHE_LOG2 9
 #define GRID_LOG2	 20 /* ns */
 #define GRID_SIZE	 256
 

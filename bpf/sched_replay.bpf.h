@@ -39,7 +39,7 @@ static __noinline int sched_slot_fill(struct cpu_state *cpu, struct sched_slot *
 	e->gen = tunes.free_gen + 1;
 	e->waits = 0;
 	e->throttled = 0;
-	e->culprit = 0;
+	e->culprit[0] = e->culprit[1] = 0;
 	e->block = slot * params.sched_shards + cpu->shard;
 	return 0;
 }
@@ -123,18 +123,31 @@ __noinline __u32 culprit_place(__u32 n, __u32 key)
 	return !seen || seen == key ? free : CULPRITS;
 }
 
+/* The place of one that is not among the latest: it is now. */
+static __noinline __u32 culprit_anew(struct sched_slot *e, __u32 key)
+{
+	if (!e)
+		return CULPRITS;
+	e->culprit[1] = e->culprit[0];
+	e->place[1] = e->place[0];
+	e->culprit[0] = key;
+	e->place[0] = culprit_place(e->block, key);
+	return e->place[0];
+}
+
 static __always_inline void blame(struct sched_slot *e, __u32 culprit, __u64 ns)
 {
 	struct sched_block *block = bpf_map_lookup_elem(&sched_blocks, &e->block);
-	__u32 at;
+	__u32 at, key = culprit + 1;
 
 	if (!block)
 		return;
-	if (e->culprit != culprit + 1) { /* places are freed with a new free_gen only */
-		e->place = culprit_place(e->block, culprit + 1);
-		e->culprit = culprit + 1;
-	}
-	at = e->place;
+	if (e->culprit[0] == key) /* places are freed with a new free_gen only */
+		at = e->place[0];
+	else if (e->culprit[1] == key)
+		at = e->place[1];
+	else
+		at = culprit_anew(e, key);
 	barrier_var(at); /* the bound has to be seen right before its use */
 	if (at > CULPRITS)
 		return;
