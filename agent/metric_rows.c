@@ -117,8 +117,12 @@ const struct metric_row metric_rows[] = {
 		"chosen evenly, for each wait. The sum over the culprits is "
 		"the sum of the waits of cause `contention`.",
 	    .blind_text = "Right on average, not for one wait: 2 to 4 % of the time is "
-			  "put on the wrong workload. At most 16 culprits at a time "
-			  "and 32 names for a workload, the rest is `_OTHER`.",
+			  "put on the wrong workload. At most 15 culprits have a "
+			  "place at a time and 32 a name, the rest is `_OTHER`: at "
+			  "each export those who hardly count lose their place to "
+			  "those who do, so a new one that matters has a name one "
+			  "export later. A culprit whose cgroup is gone is told once "
+			  "more, then no more.",
 	    .open_text = "a cgroup path, `idle`, `kernel`, `unknown`, `overflow`, "
 			 "`_OTHER`",
 	},

@@ -117,6 +117,8 @@ static int add_culprits(struct point_group *g, const struct metric_row *r,
 		if (!p)
 			return -ENOMEM;
 		p->d = w->culprits[i].ns * 1e-9;
+		if (w->culprits[i].start_ns)
+			p->start_ns = w->culprits[i].start_ns;
 	}
 	return 0;
 }

@@ -8,27 +8,6 @@
 #include <bpf/bpf.h>
 #include "snapshot_impl.h"
 
-/*
- * Frees the places that the slots which are free now have as culprits and as victims.
- * Their times stay, as cells do: only the difference counts.
- */
-static void free_culprits(struct snapshot *s)
-{
-	uint32_t shards = s->cells->plan.sched_shards, slots = s->cells->plan.slots;
-
-	for (uint32_t i = 0; i < slots * shards; i++) {
-		uint32_t *key = s->cells->sched_blocks[i].key;
-
-		for (int k = 0; k < CULPRITS; k++) {
-			uint32_t slot = key[k] - 1;
-
-			if (key[k] && (s->slots[i / shards].freed ||
-				       (slot < slots && s->slots[slot].freed)))
-				key[k] = 0;
-		}
-	}
-}
-
 /* Gives a slot's cells back. The caller has read them for the last time. */
 static void free_slot(struct snapshot *s, uint32_t i)
 {
@@ -138,10 +117,11 @@ int snapshot_reap(struct snapshot *s)
 
 	for (uint32_t i = SLOT_FIRST; i < s->cells->plan.slots; i++)
 		changed |= reap_slot(s, i);
-	if (!changed)
+	if (!changed && !s->places_freed)
 		return 0;
+	s->places_freed = false;
 	/* in this order: a new owner of a slot must not find a culprit's old place */
-	free_culprits(s);
+	culprits_free(s);
 	for (uint32_t i = SLOT_FIRST; i < s->cells->plan.slots; i++) {
 		if (s->slots[i].freed)
 			__atomic_store_n(&s->cells->owners[i], OWNER_FREE,
@@ -178,4 +158,6 @@ void snapshot_drop(struct snapshot *s)
 			s->workloads[kept++] = w;
 	}
 	s->count = kept;
+	culprits_retire(s);
+	s->places_freed |= culprits_make_room(s);
 }

@@ -247,11 +247,7 @@ static int add_open(struct snapshot *s, struct workload *w, const struct open_ce
 	return add_count(s, o->cell, &t->value, 1);
 }
 
-/*
- * Who owns a slot now. One that cannot be named counts in `unknown`, and is asked for
- * again at the next reading; what was counted there stays there.
- */
-static struct workload *owner_of(struct snapshot *s, uint32_t i)
+struct workload *snapshot_owner_of(struct snapshot *s, uint32_t i)
 {
 	struct slot *slot = &s->slots[i];
 	const char *path;
@@ -271,26 +267,12 @@ static struct workload *owner_of(struct snapshot *s, uint32_t i)
 	return slot->workload ? slot->workload : s->workloads[SLOT_UNKNOWN];
 }
 
-static const char *culprit_name(struct snapshot *s, uint32_t key)
-{
-	struct workload *w;
-
-	if (!key)
-		return CULPRIT_OTHER;
-	if (key == CULPRIT_IDLE + 1)
-		return "idle";
-	w = key <= s->cells->plan.slots ? owner_of(s, key - 1) : NULL;
-	if (!w)
-		w = s->workloads[SLOT_UNKNOWN];
-	return w->path ? w->path : w->id.name;
-}
-
 /* As cells: what was added since we last looked belongs to the owners of now. */
 static int read_block(struct snapshot *s, uint32_t n, struct workload *w)
 {
 	const volatile struct sched_block *now = &s->cells->sched_blocks[n];
 	uint64_t *lanes = w->counts[snapshot_index(SIGNAL_SCHED_COUNT, 0)];
-	struct sched_block *seen = s->seen_blocks[n];
+	struct block_seen *seen = s->seen_blocks[n];
 
 	if (!seen)
 		seen = s->seen_blocks[n] = calloc(1, sizeof(*seen));
@@ -302,20 +284,7 @@ static int read_block(struct snapshot *s, uint32_t n, struct workload *w)
 		lanes[i] += value - seen->lane[i];
 		seen->lane[i] = value;
 	}
-	for (int i = 0; i <= CULPRITS; i++) {
-		uint32_t key = i < CULPRITS ? now->key[i] : 0;
-		uint64_t ns = now->ns[i];
-		struct culprit_total *c;
-
-		if (ns == seen->ns[i])
-			continue;
-		c = totals_culprit(w, culprit_name(s, key));
-		if (!c)
-			return -ENOMEM;
-		c->ns += ns - seen->ns[i];
-		seen->ns[i] = ns;
-	}
-	return 0;
+	return culprits_read(s, n, w);
 }
 
 static int read_blocks(struct snapshot *s, uint32_t slot, struct workload *w)
@@ -361,7 +330,7 @@ int snapshot_read(struct snapshot *s)
 	s->names = __atomic_load_n(&s->cells->names->head, __ATOMIC_RELAXED);
 	cgroups_refresh(s->cgroups);
 	for (uint32_t i = 0; i < s->cells->plan.slots; i++) {
-		struct workload *w = owner_of(s, i);
+		struct workload *w = snapshot_owner_of(s, i);
 
 		if (!w)
 			continue;
@@ -371,7 +340,7 @@ int snapshot_read(struct snapshot *s)
 	}
 	err |= list_opens(s);
 	for (size_t i = 0; i < s->open_count; i++) {
-		struct workload *w = owner_of(s, s->opens[i].key.slot);
+		struct workload *w = snapshot_owner_of(s, s->opens[i].key.slot);
 
 		if (w)
 			err |= add_open(s, w, &s->opens[i]);

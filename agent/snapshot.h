@@ -31,6 +31,7 @@ struct open_total {
 /* For how long somebody had the CPU that the workload's tasks waited for. */
 struct culprit_total {
 	char *name; /* its cgroup path, or the name of a workload without one */
+	uint64_t start_ns; /* wall clock: when its series begins; 0: as the workload's */
 	uint64_t ns;
 };
 
@@ -72,8 +73,8 @@ int snapshot_reap(struct snapshot *s);
  */
 bool snapshot_is_pressed(const struct snapshot *s);
 /*
- * Call after an export: all workloads are told now, and those that are gone are
- * dropped.
+ * Call after an export, before snapshot_reap(): all workloads are told now, and those
+ * that are gone are dropped, also as culprits. Culprits that matter get places.
  */
 void snapshot_drop(struct snapshot *s);
 /* The workloads, and the wall clock of the latest reading. */

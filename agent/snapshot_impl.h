@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the files of the snapshot share: snapshot.c reads cells, totals.c keeps what a
- * workload came to, reap.c gives slots back. Nobody else includes this.
+ * workload came to, culprits.c whom it waited for, reap.c gives slots back. Nobody else
+ * includes this.
  */
 #ifndef SNAPSHOT_IMPL_H
 #define SNAPSHOT_IMPL_H
@@ -30,13 +31,20 @@ struct open_cell {
 	uint32_t cell;
 };
 
+/* What we know of a block of the scheduler's. */
+struct block_seen {
+	uint64_t lane[SCHED_LANES], ns[CULPRITS + 1]; /* what we added so far */
+	uint64_t grown[CULPRITS + 1]; /* lately: halved at every export */
+};
+
 struct snapshot {
 	struct cells *cells;
 	struct cgroups *cgroups;
 	struct slot *slots;
 	struct hist_cell **seen_hists; /* by cell number: what we added so far */
 	struct count_cell **seen_counts;
-	struct sched_block **seen_blocks; /* by number */
+	struct block_seen **seen_blocks;   /* by number */
+	bool places_freed;		   /* of culprits, and the kernel was not told */
 	struct open_cell *opens;
 	size_t open_count;
 	uint32_t open_gen;
@@ -49,6 +57,32 @@ struct snapshot {
 };
 
 #define CULPRIT_OTHER "_OTHER"
+
+/*
+ * Who owns a slot now; NULL: nobody. One that cannot be named counts in `unknown`, and is
+ * asked for again at the next reading; what was counted there stays there.
+ */
+struct workload *snapshot_owner_of(struct snapshot *s, uint32_t slot);
+/*
+ * Adds to the workload's culprits what was added to block n since the latest reading,
+ * under the names of those who have its places now. -ENOMEM: the rest is the next
+ * reading's.
+ */
+int culprits_read(struct snapshot *s, uint32_t n, struct workload *w);
+/*
+ * Frees the places that the slots which are free now have as culprits and as victims.
+ * Their times stay, as cells do: only the difference counts.
+ */
+void culprits_free(struct snapshot *s);
+/*
+ * Frees the places of those who hardly counted lately, in blocks where those without a
+ * place came to more: who begins to matter gets a name. Call it at every export. What is still
+ * added to such a place goes to whoever has it next. Returns whether any is free now:
+ * then programs must be told that what they keep is out of date (free_gen).
+ */
+bool culprits_make_room(struct snapshot *s);
+/* Forgets the names of culprits that are no workloads any more. */
+void culprits_retire(struct snapshot *s);
 
 /* Frees a workload and all that it holds; NULL is fine. */
 void totals_free(struct workload *w);

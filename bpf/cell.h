@@ -183,7 +183,7 @@ struct hist_cell {
 	__u32 buckets[BUCKET_COUNT]; /* wrap; the reader adds up differences */
 	__u32 pad[5];
 };
-_Static_assert(sizeof(struct hist_cell) == 896, "cache lines: the sum and short times in one");
+_Static_assert(sizeof(struct hist_cell) == 896, "cache lines: sum, short times");
 
 struct count_cell {
 	__u64 lane[LANES];

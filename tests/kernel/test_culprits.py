@@ -1,0 +1,125 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Whom a workload waited for has a name, also when many others came before: places in
+the kernel (bpf/cell.h, CULPRITS) and names in the agent (CULPRIT_NAMES) are few."""
+
+import os
+import re
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from node import TOP, Agent, Cgroup, Change, Load, wait_for
+from tap import between, check, diag, main, near, need_root, test
+
+need_root()
+
+WAIT = "assay.sched.wait.duration"
+CULPRIT = "assay.sched.wait.culprit.time"
+CPU = max(os.sched_getaffinity(0))
+EXPORT_S = 1
+agent = None
+
+
+def setup():
+    global agent
+    agent = Agent("--probes", "sched", "--export-interval", f"{EXPORT_S}s")
+    agent.need("sched")
+
+
+def limit(name, path):
+    """A number that the code defines."""
+    with open(f"{TOP}/{path}") as f:
+        return int(re.search(rf"define {name}\s+(\d+)", f.read()).group(1))
+
+
+class Victim:
+    """A thread that wants a CPU which others have."""
+
+    def __init__(self, name):
+        self.cgroup = Cgroup(name)
+        self.load = Load(self.cgroup, "spin", 1, CPU)
+
+    def beside(self, loads, ms):
+        """What the victim waited while one after the other ran beside it for so long."""
+        before = agent.total()
+        for load in loads:
+            self.load.tell("run", ms)
+            load.ask("run", ms)
+            self.load.reply()
+        self.change = Change(before, agent.total())
+        waited = self.change.seconds(self.cgroup, WAIT, cause="contention")
+        blamed = self.change.by(self.cgroup, CULPRIT, "culprit")
+        # one that is told no more seems to have had less than nothing
+        blamed = {name: s for name, s in blamed.items() if s > 0}
+        near(sum(blamed.values()), waited, 1e-6, "sum over the culprits, s")
+        return waited, blamed
+
+    def named(self):
+        """Everybody it has ever waited for, as far as that is told."""
+        points = agent.total().points(self.cgroup, CULPRIT)
+        return {p["attributes"]["assay.sched.culprit"] for p in points}
+
+
+def exports(n):
+    """Waits until there were so many more."""
+    time.sleep((n + 0.5) * EXPORT_S)
+
+
+def is_named(victim, name):
+    """Somebody new runs beside the victim: at the latest after an export or two all
+    that it waits is put on that name."""
+    cgroup = Cgroup(name)
+    load = Load(cgroup, "spin", 1, CPU)
+    victim.beside([load], 1500 * EXPORT_S)
+    exports(1)
+    waited, blamed = victim.beside([load], 1000)
+    diag(f"waited {waited:.3f} s: {blamed}")
+    between(waited, 0.3, 1.5, "waited, s")
+    check(blamed.get(cgroup.path, 0) > 0.9 * waited,
+          f"{blamed.get(cgroup.path, 0)} of {waited} s are put on {cgroup.path}")
+
+
+@test("who comes after there is no place left is named when it matters")
+def _():
+    victim = Victim("crowded")
+    crowd = [Load(Cgroup(f"crowd{i}"), "spin", 1, CPU)
+             for i in range(limit("CULPRITS", "bpf/cell.h") + 5)]
+    _, blamed = victim.beside(crowd, 60)
+    check(blamed.get("_OTHER"), f"nobody is without a place: {blamed}")
+    is_named(victim, "late")
+
+
+@test("who comes after many that are gone is named, and those are told no more")
+def _():
+    victim, gone = Victim("old"), []
+    for i in range(limit("CULPRIT_NAMES", "agent/snapshot.h") + 5):
+        cgroup = Cgroup(f"gone{i}")
+        _, blamed = victim.beside([Load(cgroup, "spin", 1, CPU)], 60)
+        gone.append(cgroup.path)
+        cgroup.remove()
+    wait_for(lambda: not victim.named() & {*gone}, 8 * EXPORT_S,
+             "culprits that are gone to be told no more")
+    is_named(victim, "new")
+
+
+@test("who matters keeps its place while others come")
+def _():
+    victim = Victim("steady")
+    group = Cgroup("steady-culprit")
+    steady = Load(group, "spin", 1, CPU)
+    crowd = [Load(Cgroup(f"other{i}"), "spin", 1, CPU)
+             for i in range(limit("CULPRITS", "bpf/cell.h") + 5)]
+    victim.beside([*crowd, steady], 30)
+    victim.beside([steady], 1500 * EXPORT_S)
+    for _ in range(2):
+        victim.beside(crowd, 30)
+        exports(1)
+        victim.beside(crowd, 30)
+        waited, blamed = victim.beside([steady], 300)
+        check(blamed.get(group.path, 0) > 0.9 * waited, f"{waited} s: {blamed}")
+
+
+main(setup)
