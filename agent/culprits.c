@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Who had the CPU while a workload's tasks waited for it: places in the kernel's blocks,
- * names in the totals. Both are few, and go to whoever matters now.
+ * Who had the CPU while a workload's tasks waited for it: places in the kernel's
+ * blocks, names in the totals. Both are few, and go to whoever matters now.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -22,7 +22,8 @@ static const char *name_of(struct snapshot *s, uint32_t key)
 	return w->path ? w->path : w->id.name;
 }
 
-/* The total of a culprit that had the CPU since the reading before this, if not earlier. */
+/* The total of a culprit, who had the CPU since the reading before this at the
+ * earliest. */
 static struct culprit_total *total_of(struct snapshot *s, struct workload *w,
 				      uint32_t key)
 {
@@ -97,8 +98,8 @@ bool culprits_make_room(struct snapshot *s)
 
 	for (uint32_t i = 0; i < blocks; i++)
 		if (s->seen_blocks[i])
-			some |= make_room_in(&s->cells->sched_blocks[i],
-					     s->seen_blocks[i]);
+			some |=
+			    make_room_in(&s->cells->sched_blocks[i], s->seen_blocks[i]);
 	return some;
 }
 

@@ -43,8 +43,8 @@ struct snapshot {
 	struct slot *slots;
 	struct hist_cell **seen_hists; /* by cell number: what we added so far */
 	struct count_cell **seen_counts;
-	struct block_seen **seen_blocks;   /* by number */
-	bool places_freed;		   /* of culprits, and the kernel was not told */
+	struct block_seen **seen_blocks; /* by number */
+	bool places_freed;		 /* of culprits, and the kernel was not told */
 	struct open_cell *opens;
 	size_t open_count;
 	uint32_t open_gen;
@@ -59,8 +59,8 @@ struct snapshot {
 #define CULPRIT_OTHER "_OTHER"
 
 /*
- * Who owns a slot now; NULL: nobody. One that cannot be named counts in `unknown`, and is
- * asked for again at the next reading; what was counted there stays there.
+ * Who owns a slot now; NULL: nobody. One that cannot be named counts in `unknown`, and
+ * is asked for again at the next reading; what was counted there stays there.
  */
 struct workload *snapshot_owner_of(struct snapshot *s, uint32_t slot);
 /*
@@ -76,9 +76,9 @@ int culprits_read(struct snapshot *s, uint32_t n, struct workload *w);
 void culprits_free(struct snapshot *s);
 /*
  * Frees the places of those who hardly counted lately, in blocks where those without a
- * place came to more: who begins to matter gets a name. Call it at every export. What is still
- * added to such a place goes to whoever has it next. Returns whether any is free now:
- * then programs must be told that what they keep is out of date (free_gen).
+ * place came to more: who begins to matter gets a name. Call it at every export. What
+ * is still added to such a place goes to whoever has it next. Returns whether any is
+ * free now: then programs must be told that what they keep is out of date (free_gen).
  */
 bool culprits_make_room(struct snapshot *s);
 /* Forgets the names of culprits that are no workloads any more. */
