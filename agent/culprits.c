@@ -22,8 +22,7 @@ static const char *name_of(struct snapshot *s, uint32_t key)
 	return w->path ? w->path : w->id.name;
 }
 
-/* The total of a culprit, who had the CPU since the reading before this at the
- * earliest. */
+/* The total of a culprit. A new one's begins at the reading before this. */
 static struct culprit_total *total_of(struct snapshot *s, struct workload *w,
 				      uint32_t key)
 {

@@ -122,7 +122,7 @@ const struct metric_row metric_rows[] = {
 			  "each export those who hardly count lose their place to "
 			  "those who do, so a new one that matters has a name one "
 			  "export later. A culprit whose cgroup is gone is told once "
-			  "more, then no more.",
+			  "more, then no more: its time is in no sum from then on.",
 	    .open_text = "a cgroup path, `idle`, `kernel`, `unknown`, `overflow`, "
 			 "`_OTHER`",
 	},

@@ -30,9 +30,8 @@ struct open_total {
 
 /* For how long somebody had the CPU that the workload's tasks waited for. */
 struct culprit_total {
-	char *name; /* its cgroup path, or the name of a workload without one */
-	uint64_t
-	    start_ns; /* wall clock: when its series begins; 0: as the workload's */
+	char *name;	   /* its cgroup path, or the name of a workload without one */
+	uint64_t start_ns; /* wall clock; 0: the workload's */
 	uint64_t ns;
 };
 
