@@ -170,6 +170,27 @@ class Load:
     def threads(self):
         return [int(t) for t in os.listdir(f"/proc/{self.pid}/task")]
 
+    def schedstat(self, field):
+        """Of each of its threads, by id, the kernel's own count: ns on a CPU (0), ns
+        waited for one (1), how often it was given one (2)."""
+        counts = {}
+        for tid in self.threads():
+            with open(f"/proc/{self.pid}/task/{tid}/schedstat") as f:
+                counts[tid] = int(f.read().split()[field])
+        return counts
+
+    def ran(self):
+        """Seconds that its threads had a CPU."""
+        return sum(self.schedstat(0).values()) / 1e9
+
+    def waited(self):
+        """Seconds that its threads have waited for a CPU."""
+        return sum(self.schedstat(1).values()) / 1e9
+
+    def runs(self):
+        """How often its threads were given a CPU."""
+        return sum(self.schedstat(2).values())
+
     def close(self):
         if self.process.poll() is None:
             self.process.kill()

@@ -133,10 +133,10 @@ def _():
     load = Load(cgroup, "spin", 3, max(os.sched_getaffinity(0)))
     agent = Agent(prefix=("unshare", "--pid", "--fork", "--kill-child", "--mount-proc"))
     load.ask("run", 200)
-    before, delay = agent.total(), run_delay(load)
+    before, delay = agent.total(), load.waited()
     load.ask("run", 1000)
     change = Change(before, agent.total())
-    near(change.seconds(cgroup, "assay.sched.wait.duration"), run_delay(load) - delay,
+    near(change.seconds(cgroup, "assay.sched.wait.duration"), load.waited() - delay,
          0.01, "sum of waits and run_delay, s")
     unseen = change.lost().get(("sched", "no_storage"), 0)
     everyone = sum(len(os.listdir(f"/proc/{pid}/task")) for pid in os.listdir("/proc")
@@ -144,15 +144,6 @@ def _():
     between(unseen, 0, everyone, "threads that were met late")
     between(change.value(cgroup, "assay.sched.wait.duration"), everyone + 1, 1e6,
             "waits, more than threads")
-
-
-def run_delay(load):
-    """Seconds that its threads have waited for a CPU, says the kernel."""
-    nanoseconds = 0
-    for tid in load.threads():
-        with open(f"/proc/{load.pid}/task/{tid}/schedstat") as f:
-            nanoseconds += int(f.read().split()[1])
-    return nanoseconds / 1e9
 
 
 class Collector(http.server.BaseHTTPRequestHandler):

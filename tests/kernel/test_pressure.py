@@ -18,15 +18,6 @@ CPU = max(os.sched_getaffinity(0))
 CPU_TIME = "assay.cgroup.cpu.time"
 
 
-def on_cpu(load):
-    """Seconds that its threads were running, says the scheduler."""
-    sums = 0
-    for tid in load.threads():
-        with open(f"/proc/{load.pid}/task/{tid}/schedstat") as f:
-            sums += int(f.read().split()[0])
-    return sums / 1e9
-
-
 def stat(cgroup, key="usage_usec", file="cpu.stat"):
     """A number of one of the cgroup's files."""
     with open(f"{cgroup.dir}/{file}") as f:
@@ -50,9 +41,9 @@ def _():
     agent = Agent()
     cgroup = Cgroup("spin")
     load = Load(cgroup, "spin", 2, -1)
-    before, ran = agent.total(), on_cpu(load)
+    before, ran = agent.total(), load.ran()
     load.ask("run", 1500)
-    ran = on_cpu(load) - ran
+    ran = load.ran() - ran
     change = Change(before, agent.total())
     near(change.value(cgroup, CPU_TIME), ran, 0.01, "CPU time, s")
     near(change.after.value(cgroup, CPU_TIME), int(stat(cgroup)) / 1e6, 0.01,
@@ -67,9 +58,9 @@ def _():
     old = int(stat(cgroup)) / 1e6
     check(old > 0.1, f"it has used {old} s only")
     agent = Agent()
-    ran = on_cpu(load)
+    ran = load.ran()
     load.ask("run", 1000)
-    ran = on_cpu(load) - ran
+    ran = load.ran() - ran
     # nobody asked in between: the agent took its base when it began
     near(agent.total().value(cgroup, CPU_TIME), ran, 0.02, "CPU time, s")
 

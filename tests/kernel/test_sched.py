@@ -26,15 +26,6 @@ def setup():
     agent.need("sched")
 
 
-def run_delay(load):
-    """Nanoseconds that each of its threads has waited for a CPU, by thread."""
-    delay = {}
-    for tid in load.threads():
-        with open(f"/proc/{load.pid}/task/{tid}/schedstat") as f:
-            delay[tid] = int(f.read().split()[1])
-    return delay
-
-
 def switches(load):
     """(voluntary, involuntary) switches of all its threads."""
     sums = {"voluntary_ctxt_switches": 0, "nonvoluntary_ctxt_switches": 0}
@@ -51,14 +42,14 @@ class Run:
     """One run of a load between two totals, with what /proc says about it."""
 
     def __init__(self, load, cgroup, *words, meanwhile=None):
-        before, delay, self.switched = agent.total(), run_delay(load), switches(load)
+        before, delay, self.switched = agent.total(), load.schedstat(1), switches(load)
         load.tell(*words)
         if meanwhile:
             meanwhile()
         self.answer = load.reply()
         self.change = Change(before, agent.total())
         self.cgroup = cgroup
-        after = run_delay(load)
+        after = load.schedstat(1)
         self.delay = sum(after.values()) - sum(delay.values())
         self.main_delay = after[load.pid] - delay[load.pid]
         self.switched = tuple(b - a for a, b in zip(self.switched, switches(load)))
@@ -131,15 +122,15 @@ def _():
 def _():
     groups = Cgroup("one"), Cgroup("three")
     loads = [Load(g, "spin", k, CPU) for g, k in zip(groups, (1, 3))]
-    before, delays = agent.total(), [sum(run_delay(x).values()) for x in loads]
+    before, delays = agent.total(), [x.waited() for x in loads]
     for load in loads:
         load.tell("run", 2000)
     for load in loads:
         load.reply()
     change = Change(before, agent.total())
     for group, load, delay in zip(groups, loads, delays):
-        near(change.seconds(group, WAIT), (sum(run_delay(load).values()) - delay) / 1e9,
-             0.01, f"waits of {group.path}, s")
+        near(change.seconds(group, WAIT), load.waited() - delay, 0.01,
+             f"waits of {group.path}, s")
 
 
 @test("a thread alone in its workload waits as long as the kernel says")
@@ -175,21 +166,14 @@ def _():
 def _():
     cgroup = Cgroup("samples")
     load = Load(cgroup, "spin", 3, CPU)
-    before, init = sum(runs(load)), runs_of_init()
+    before, init = load.runs(), runs_of_init()
     run = Run(load, cgroup, "run", 1000)
-    arrivals = sum(runs(load)) - before
+    arrivals = load.runs() - before
     samples = run.change.value(cgroup, WAIT)
     diag(f"{samples} samples, {arrivals} times")
     # A switch from a thread of PID 1 may go unseen: two waits are one sample then.
     between(arrivals - samples, 0, min(runs_of_init() - init, max(2, arrivals / 10)),
             "times without a sample")
-
-
-def runs(load):
-    """How often each of its threads was given a CPU."""
-    for tid in load.threads():
-        with open(f"/proc/{load.pid}/task/{tid}/schedstat") as f:
-            yield int(f.read().split()[2])
 
 
 @test("a sleeper next to a hog waits; its distribution and its sum agree")
@@ -212,27 +196,18 @@ def _():
 CULPRIT = "assay.sched.wait.culprit.time"
 
 
-def cpu_time(load):
-    """Seconds that its threads had a CPU."""
-    ns = 0
-    for tid in load.threads():
-        with open(f"/proc/{load.pid}/task/{tid}/schedstat") as f:
-            ns += int(f.read().split()[0])
-    return ns / 1e9
-
-
 @test("who had the CPU meanwhile is blamed with what it had, and the sum is the wait")
 def _():
     # On one CPU all that others use of it is time that this one waits.
     groups = [Cgroup(name) for name in ("victim", "one", "three")]
     loads = [Load(g, "spin", k, CPU) for g, k in zip(groups, (1, 1, 3))]
-    before, had = agent.total(), [cpu_time(load) for load in loads]
+    before, had = agent.total(), [load.ran() for load in loads]
     for load in loads:
         load.tell("run", 6000)
     for load in loads:
         load.reply()
     change = Change(before, agent.total())
-    had = [cpu_time(load) - h for load, h in zip(loads, had)]
+    had = [load.ran() - h for load, h in zip(loads, had)]
     waits = change.seconds(groups[0], WAIT, cause="contention")
     blamed = change.by(groups[0], CULPRIT, "culprit")
     diag(f"waits {waits:.3f} s; had {had}; blamed {blamed}")
@@ -267,7 +242,7 @@ def _():
     for load, nice in (hog, -20), (last, 19):
         for tid in load.threads():
             os.setpriority(os.PRIO_PROCESS, tid, nice)
-    before, delay = agent.total(), sum(run_delay(last).values())
+    before, delay = agent.total(), last.waited()
     hog.tell("run", 9000)
     last.tell("run", 8500)
     last.reply()
@@ -276,8 +251,8 @@ def _():
     longest = max(p["max"] for p in change.after.points(groups[1], WAIT))
     diag(f"the longest wait is up to {longest:.1f} s")
     check(longest > 4.5, "no wait is longer than 2^32 ns: nothing is shown")
-    near(change.seconds(groups[1], WAIT),
-         (sum(run_delay(last).values()) - delay) / 1e9, 0.001, "sum of waits, s")
+    near(change.seconds(groups[1], WAIT), last.waited() - delay, 0.001,
+         "sum of waits, s")
     blamed = change.by(groups[1], CULPRIT, "culprit")
     near(sum(blamed.values()), change.seconds(groups[1], WAIT), 1e-6, "blamed, s")
 

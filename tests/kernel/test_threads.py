@@ -65,26 +65,19 @@ def setup():
     agent.need("sched", "syscall")
 
 
-def schedstat(load, field):
-    """Of each of its threads: 0 ns on a CPU, 1 ns waited, 2 times it was given one."""
-    for tid in load.threads():
-        with open(f"/proc/{load.pid}/task/{tid}/schedstat") as f:
-            yield int(f.read().split()[field])
-
-
 def measure(what):
     """64 threads of which most find their place taken, if the tables are full."""
     cgroup = Cgroup("spin")
     load = Load(cgroup, "spin", 63, CPU)
     callers = Cgroup("callers")
     calling = [Load(callers, "traps") for _ in range(20)]
-    before, delay = agent.total(), sum(schedstat(load, 1))
+    before, delay = agent.total(), load.waited()
     load.tell("run", 1500)
     for each in calling:
         each.ask("getppid", 500)
     load.reply()
     change = Change(before, agent.total())
-    near(change.seconds(cgroup, WAIT), (sum(schedstat(load, 1)) - delay) / 1e9, 0.01,
+    near(change.seconds(cgroup, WAIT), load.waited() - delay, 0.01,
          f"sum of waits and run_delay {what}, s")
     same(change.value(callers, CALLS, class_="process"), 20 * 500, f"calls {what}")
     lost = change.lost()
@@ -117,17 +110,17 @@ def _():
     load = Load(cgroup, "spin", 8, CPU)
     agent.tune("sched", "sample=8")
     before = agent.total()
-    delay, times = sum(schedstat(load, 1)), sum(schedstat(load, 2))
+    delay, times = load.waited(), load.runs()
     load.ask("run", 12000)
     change = Change(before, agent.total())
-    delay, times = sum(schedstat(load, 1)) - delay, sum(schedstat(load, 2)) - times
+    delay, times = load.waited() - delay, load.runs() - times
     agent.tune("sched", "sample=1")
     samples = change.value(cgroup, WAIT)
     waits = change.seconds(cgroup, WAIT)
-    diag(f"{samples} samples of {times} waits, {waits:.2f} s of {delay / 1e9:.2f} s")
+    diag(f"{samples} samples of {times} waits, {waits:.2f} s of {delay:.2f} s")
     same(samples % 8, 0, "samples that do not stand for 8")
     between(samples / times, 0.75, 1.25, "samples and waits")
-    between(waits * 1e9 / delay, 0.7, 1.3, "their sums")
+    between(waits / delay, 0.7, 1.3, "their sums")
     near(change.value(cgroup, SWITCHES), times, 0.02, "switches, not sampled")
 
 

@@ -40,14 +40,6 @@ def setup():
     agent.need("sched", "syscall")
 
 
-def run_delay(load):
-    total = 0
-    for tid in load.threads():
-        with open(f"/proc/{load.pid}/task/{tid}/schedstat") as f:
-            total += int(f.read().split()[1])
-    return total / 1e9
-
-
 def work(spinner, caller):
     """Something on that CPU; then it has records that nobody has replayed."""
     spinner.ask("run", 700)
@@ -59,7 +51,7 @@ def work(spinner, caller):
 def _():
     groups = Cgroup("spin"), Cgroup("calls")
     spinner, caller = Load(groups[0], "spin", 3, CPU), Load(groups[1], "traps")
-    before, waited = agent.total(1), run_delay(spinner)
+    before, waited = agent.total(1), spinner.waited()
     work(spinner, caller)
     for load in spinner, caller:
         for tid in load.threads():
@@ -67,16 +59,16 @@ def _():
     online("0")
     time.sleep(0.5)
     change = Change(before, agent.total(1))
-    near(change.seconds(groups[0], WAIT), run_delay(spinner) - waited, 0.001,
+    near(change.seconds(groups[0], WAIT), spinner.waited() - waited, 0.001,
          "waits, CPU offline, s")
     same(change.value(groups[1], CALLS, class_="process"), 1000, "calls, CPU offline")
     online("1")
     for tid in spinner.threads():
         os.sched_setaffinity(tid, {CPU})
-    before, waited = agent.total(1), run_delay(spinner)
+    before, waited = agent.total(1), spinner.waited()
     work(spinner, caller)
     change = Change(before, agent.total(1))
-    near(change.seconds(groups[0], WAIT), run_delay(spinner) - waited, 0.001,
+    near(change.seconds(groups[0], WAIT), spinner.waited() - waited, 0.001,
          "waits, CPU online again, s")
     same(change.value(groups[1], CALLS, class_="process"), 1000,
          "calls, CPU online again")

@@ -57,7 +57,7 @@ class Run:
         """All loads run; the first one begins `lead` ms earlier and ends later."""
         before = agent.total(0.5)
         stat = {g: g.stat("cpu.stat") for g in self.groups}
-        delays = [run_delay(load) for load in self.loads]
+        delays = [load.schedstat(1) for load in self.loads]
         if self.limited:
             self.limited.write("cpu.max", QUOTA)
         for i, load in enumerate(self.loads):
@@ -71,9 +71,9 @@ class Run:
         self.change = Change(before, agent.total(0.5))
         self.delay = 0.0
         for load, before in zip(self.loads, delays):
-            after = run_delay(load)
-            self.delay += sum(after.values()) - sum(before.values())
-            self.extra[load.group] += after[load.pid] - before[load.pid]
+            after = load.schedstat(1)
+            self.delay += (sum(after.values()) - sum(before.values())) / 1e9
+            self.extra[load.group] += (after[load.pid] - before[load.pid]) / 1e9
         for g in self.groups:
             self.stat[g] = {k: n - stat[g][k] for k, n in g.stat("cpu.stat").items()}
             diag(f"{g.path}: {self.waits(g)}, culprits {self.culprits(g)}, "
@@ -98,15 +98,6 @@ class Run:
 
     def used(self, group):
         return self.stat[group]["usage_usec"] / 1e6
-
-
-def run_delay(load):
-    """Seconds that each of its threads has waited for a CPU, says the kernel."""
-    delay = {}
-    for tid in load.threads():
-        with open(f"/proc/{load.pid}/task/{tid}/schedstat") as f:
-            delay[tid] = int(f.read().split()[1]) / 1e9
-    return delay
 
 
 def near_but(got, want, share, extra, what):
@@ -159,11 +150,11 @@ def _():
     run = Run(group, rival, limited=group)
     load = run.add(group, 1)
     run.add(rival, 1)
-    delay = sum(run_delay(load).values())
+    delay = load.waited()
     run.measure(4000)
     agree(run, group, group)
     waits = run.waits(group)
-    near(sum(waits.values()), sum(run_delay(load).values()) - delay, 0.01,
+    near(sum(waits.values()), load.waited() - delay, 0.01,
          "all waits and run_delay, s")
     between(waits["contention"], 0.1, 3, "contention of the limited one, s")
     same(run.waits(rival)["throttled"], 0, "throttled waits of the rival")
