@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import bpf
 import tcp
-from node import TOP, Cgroup, Change, Load, wait_for
+from node import TOP, Cgroup, Change, Load, runs_of_init, wait_for
 from tap import between, check, diag, main, need_root, same, test
 from tcp import (CONNECT, FAILED, IO, OPEN, OPENED, RESETS, RESPONSE, RETRANSMITS,
                  SYN_RETRANSMITS, UNANSWERED, Bridge, Pair, Steps, Wire, free_port, ip,
@@ -121,15 +121,23 @@ def _():
     ip("-n", wire.router, "route", "add", "blackhole", "10.77.1.2/32")
     steps = Steps("syn", address="10.77.1.2", netns=wire.names)
     server, client = steps.groups
-    truth = -wire.netstat(1, "TCPSynRetrans")[0]
-    before = total()
-    steps.client.ask("flood", 7)
-    time.sleep(0.4)
-    ip("-n", wire.router, "route", "del", "blackhole", "10.77.1.2/32")
-    steps.server.ask("accept", 7)
-    change = Change(before, total())
-    truth += wire.netstat(1, "TCPSynRetrans")[0]
-    same(truth, 7, "truth")
+    for _ in range(3):
+        truth, runs = -wire.netstat(1, "TCPSynRetrans")[0], runs_of_init()
+        before = total()
+        steps.client.ask("flood", 7)
+        time.sleep(0.4)
+        ip("-n", wire.router, "route", "del", "blackhole", "10.77.1.2/32")
+        steps.server.ask("accept", 7)
+        change = Change(before, total())
+        truth += wire.netstat(1, "TCPSynRetrans")[0]
+        same(truth, 7, "truth")
+        diag(f"connects {change.value(client, CONNECT)}, opened "
+             f"{change.by(client, OPENED, 'role')}, lost {change.lost()}")
+        # All seven come in one softirq. Where BPF does not see PID 1 it does not see
+        # one that interrupts it either: then again.
+        if change.value(client, CONNECT) or runs_of_init() == runs:
+            break
+        ip("-n", wire.router, "route", "add", "blackhole", "10.77.1.2/32")
     same(change.value(client, SYN_RETRANSMITS), truth, "of connects that succeeded")
     same(change.value(client, RETRANSMITS), truth, "they are retransmits, too")
     between(change.seconds(client, CONNECT) / 7, 0.9, 1.5, "mean connect, s")
