@@ -15,20 +15,31 @@ from tap import Skip, diag
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CACHE = os.environ.get("ASSAY_E2E_CACHE", os.path.join(TOP, "build", "e2e"))
-SOURCES = "/etc/apt/sources.list.d/debian.sources"
+DEB822 = "/etc/apt/sources.list.d/debian.sources"
+ONE_LINE = "/etc/apt/sources.list"
+
+
+def read(path):
+    try:
+        with open(path) as f:
+            return f.read()
+    except OSError:
+        return ""
 
 
 def sources():
     """A one-line source of the unstable branch at this machine's own mirror."""
-    try:
-        with open(SOURCES) as f:
-            text = f.read()
-        uri = re.search(r"^URIs:\s*(\S+)", text, re.M).group(1)
-    except (OSError, AttributeError):
-        raise Skip(f"no mirror in {SOURCES}: set ASSAY_E2E_CACHE to a filled cache")
-    key = re.search(r"^Signed-By:\s*(\S+)", text, re.M)
-    option = f"[signed-by={key.group(1)}] " if key else ""
-    return f"deb {option}{uri} sid main\n"
+    text = read(DEB822)
+    line = re.search(r"^deb\s+(\[.*?\]\s+)?(\S+)\s", read(ONE_LINE), re.M)
+    uri = re.search(r"^URIs:\s*(\S+)", text, re.M)
+    if uri:
+        key = re.search(r"^Signed-By:\s*(\S+)", text, re.M)
+        option = f"[signed-by={key.group(1)}] " if key else ""
+        return f"deb {option}{uri.group(1)} sid main\n"
+    if line:
+        return f"deb {line.group(1) or ''}{line.group(2)} sid main\n"
+    raise Skip(f"no mirror in {DEB822} or {ONE_LINE}: set ASSAY_E2E_CACHE to a filled "
+               "cache")
 
 
 def apt(*words):
