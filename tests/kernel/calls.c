@@ -291,7 +291,7 @@ static long fail_by_fd(int which)
 	case 13:
 		return syscall(SYS_ioctl, with.file, 0x5401, buf); /* ENOTTY */
 	case 14:
-		return ftruncate(with.file, 1L << 62); /* EFBIG */
+		return fallocate(with.file, 0, 1L << 62, 1L << 62); /* EFBIG */
 	case 15:
 		return lseek(with.file, 1L << 40, SEEK_DATA); /* ENXIO */
 	case 16:
