@@ -10,6 +10,7 @@ does nothing, and no clock is involved.
 import ctypes
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -130,6 +131,12 @@ class Cgroup:
             except OSError:
                 time.sleep(0.02)
         diag(f"{self.dir} could not be removed")
+
+
+def defined(name, path):
+    """A number that the code defines, by its name and file."""
+    with open(f"{TOP}/{path}") as f:
+        return int(re.search(rf"define {name}\s+(\d+)", f.read()).group(1))
 
 
 class Load:

@@ -13,7 +13,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import bpf
-from node import (Agent, Cgroup, Change, Load, no_agent, report, wait_for)
+from node import Agent, Cgroup, Change, Load, no_agent, report, wait_for
 from tap import between, check, defer, diag, main, near, need_root, same, test
 
 need_root()

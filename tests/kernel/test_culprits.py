@@ -4,14 +4,13 @@
 the kernel (bpf/cell.h, CULPRITS) and names in the agent (CULPRIT_NAMES) are few."""
 
 import os
-import re
 import sys
 import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from node import TOP, Agent, Cgroup, Change, Load, wait_for
+from node import Agent, Cgroup, Change, Load, defined, wait_for
 from tap import between, check, diag, main, near, need_root, test
 
 need_root()
@@ -29,12 +28,6 @@ def setup():
     agent.need("sched")
 
 
-def limit(name, path):
-    """A number that the code defines."""
-    with open(f"{TOP}/{path}") as f:
-        return int(re.search(rf"define {name}\s+(\d+)", f.read()).group(1))
-
-
 class Victim:
     """A thread that wants a CPU which others have."""
 
@@ -49,9 +42,9 @@ class Victim:
             self.load.tell("run", ms)
             load.ask("run", ms)
             self.load.reply()
-        self.change = Change(before, agent.total())
-        waited = self.change.seconds(self.cgroup, WAIT, cause="contention")
-        blamed = self.change.by(self.cgroup, CULPRIT, "culprit")
+        change = Change(before, agent.total())
+        waited = change.seconds(self.cgroup, WAIT, cause="contention")
+        blamed = change.by(self.cgroup, CULPRIT, "culprit")
         # one that is told no more seems to have had less than nothing
         blamed = {name: s for name, s in blamed.items() if s > 0}
         near(sum(blamed.values()), waited, 1e-6, "sum over the culprits, s")
@@ -86,7 +79,7 @@ def is_named(victim, name):
 def _():
     victim = Victim("crowded")
     crowd = [Load(Cgroup(f"crowd{i}"), "spin", 1, CPU)
-             for i in range(limit("CULPRITS", "bpf/cell.h") + 5)]
+             for i in range(defined("CULPRITS", "bpf/cell.h") + 5)]
     _, blamed = victim.beside(crowd, 60)
     check(blamed.get("_OTHER"), f"nobody is without a place: {blamed}")
     is_named(victim, "late")
@@ -95,9 +88,9 @@ def _():
 @test("who comes after many that are gone is named, and those are told no more")
 def _():
     victim, gone = Victim("old"), []
-    for i in range(limit("CULPRIT_NAMES", "agent/snapshot.h") + 5):
+    for i in range(defined("CULPRIT_NAMES", "agent/snapshot.h") + 5):
         cgroup = Cgroup(f"gone{i}")
-        _, blamed = victim.beside([Load(cgroup, "spin", 1, CPU)], 60)
+        victim.beside([Load(cgroup, "spin", 1, CPU)], 60)
         gone.append(cgroup.path)
         cgroup.remove()
     wait_for(lambda: not victim.named() & {*gone}, 8 * EXPORT_S,
@@ -111,7 +104,7 @@ def _():
     group = Cgroup("steady-culprit")
     steady = Load(group, "spin", 1, CPU)
     crowd = [Load(Cgroup(f"other{i}"), "spin", 1, CPU)
-             for i in range(limit("CULPRITS", "bpf/cell.h") + 5)]
+             for i in range(defined("CULPRITS", "bpf/cell.h") + 5)]
     victim.beside([*crowd, steady], 30)
     victim.beside([steady], 1500 * EXPORT_S)
     for _ in range(2):

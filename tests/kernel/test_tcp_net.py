@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import bpf
 import tcp
-from node import TOP, Cgroup, Change, Load, runs_of_init, wait_for
+from node import Cgroup, Change, Load, defined, runs_of_init, wait_for
 from tap import between, check, diag, main, need_root, same, test
 from tcp import (CONNECT, FAILED, IO, OPEN, OPENED, RESETS, RESPONSE, RETRANSMITS,
                  SYN_RETRANSMITS, UNANSWERED, Bridge, Pair, Steps, Wire, free_port, ip,
@@ -34,8 +34,7 @@ def setup():
 
 def places():
     """How many places the table of connections has."""
-    with open(TOP + "/bpf/cell.h") as f:
-        return 1 << int(re.search(r"define CONNS_LOG2 (\d+)", f.read()).group(1))
+    return 1 << defined("CONNS_LOG2", "bpf/cell.h")
 
 
 def occupied():

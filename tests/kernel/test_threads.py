@@ -5,7 +5,6 @@ all others: the node here has more threads than the tables have places. And wait
 sampled, and runs of programs that count themselves."""
 
 import os
-import re
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import bpf
 from exports import Exports
-from node import TOP, Agent, Cgroup, Change, Load
+from node import Agent, Cgroup, Change, Load, defined
 from tap import Skip, between, check, defer, diag, main, near, need_root, same, test
 
 need_root()
@@ -38,8 +37,7 @@ agent = None
 
 def places():
     """How many places a table has."""
-    with open(TOP + "/bpf/cell.h") as f:
-        return 1 << int(re.search(r"define THREADS_LOG2 (\d+)", f.read()).group(1))
+    return 1 << defined("THREADS_LOG2", "bpf/cell.h")
 
 
 def occupied():
