@@ -186,11 +186,11 @@ def rows_of(seen, encodings):
                   programs_ms=seen["walks"])]
 
 
-def exporting(exports):
+def exporting(exports, binary):
     """The rows of a running agent that exports."""
     sink = Sink()
     agent = Assay(options=["--export", sink.url(),
-                           "--export-interval", f"{INTERVAL_S}s"])
+                           "--export-interval", f"{INTERVAL_S}s"], binary=binary)
     note("agent: exports to a sink")
     try:
         with Shells():
@@ -209,12 +209,12 @@ def unreclaimable():
         return int(re.search(r"^SUnreclaim:\s+(\d+)", f.read(), re.M).group(1)) * 1024
 
 
-def agent_slab():
+def agent_slab(binary):
     """How many bytes of slabs an agent adds when it starts."""
     strangers(["sched_switch"])  # waits until the kernel has freed the one before
     time.sleep(0.5)
     before = unreclaimable()
-    agent = Assay()
+    agent = Assay(binary=binary)
     agent.start()
     try:
         time.sleep(0.5)
@@ -223,31 +223,57 @@ def agent_slab():
         agent.stop()
 
 
-def memory(rounds):
+def memory(rounds, binary):
     """The plan, and what the kernel takes for each thread."""
     note("agent: memory of threads")
-    text = run([ASSAY, "doctor", "--export", "none"], ok=(0, 1))
+    text = run([binary, "doctor", "--export", "none"], ok=(0, 1))
     plan = re.search(r"memory: ([0-9.]+) MiB of.* (\d+) bytes per thread", text)
     if not plan:
         raise Unavailable("assay doctor prints no plan of the memory")
     bytes_each = []
     for _ in range(rounds):
-        without = agent_slab()
+        without = agent_slab(binary)
         with Held():
-            bytes_each.append((agent_slab() - without) / THREADS)
+            bytes_each.append((agent_slab(binary) - without) / THREADS)
     return [plain("memory.plan_mib", "MiB", [float(plan.group(1))]),
             plain("memory.thread_bytes", "B", bytes_each,
                   planned=int(plan.group(2)), load=f"{THREADS} threads")]
 
 
-def measure(chosen, quick):
-    """The rows that were asked for."""
+def measure(chosen, quick, before=None):
+    """The rows that were asked for; before: of that binary too, in turns (A B A B)."""
+    rows = measure_one(chosen, quick, ASSAY)
+    if not before:
+        return rows
+    others = measure_one(chosen, quick, before)
+    again = measure_one(chosen, quick, ASSAY), measure_one(chosen, quick, before)
+    return [both(a, [a, c], [b, d])
+            for a, b, c, d in zip(rows, others, again[0], again[1])]
+
+
+def both(row, ours, theirs):
+    """A row with the medians of the two builds' runs."""
+    if any("skipped" in r for r in ours + theirs):
+        return row
+    value, other = (statistics.median([r["assay"] for r in side])
+                    for side in (ours, theirs))
+    return {**row, "assay": round(value, 2), "peer_value": round(other, 2),
+            "dearer": round(value - other, 2),
+            "spread": {"of": "the runs of each build",
+                       "dearer": quartiles([r["assay"] - o["assay"]
+                                            for r, o in zip(ours, theirs)]),
+                       "assay": sorted(r["assay"] for r in ours),
+                       "peer_value": sorted(r["assay"] for r in theirs)}}
+
+
+def measure_one(chosen, quick, binary):
+    """The rows of one build."""
     rows, reasons = [], []
     for part, count in ((exporting, 3 if quick else 10), (memory, 1 if quick else 3)):
         if not (chosen & PARTS[part.__name__]):
             continue
         try:
-            rows += part(count)
+            rows += part(count, binary)
         except Unavailable as e:
             reasons.append(str(e))
     rows = [row for row in rows if row["name"] in chosen]

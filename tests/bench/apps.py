@@ -6,7 +6,7 @@ In each round nothing is attached at first and in the middle, so that what chang
 the machine within a round is seen (none_spread) and halved."""
 
 from compare import best
-from figures import less, middle, quartiles, rounded
+from figures import less, middle, paired, quartiles, rounded
 from loads import Keys, Requests, Switches
 from peers import Biolatency, Runqlat, SegmentScript, Syscount, Tcplife, Together
 from sides import Assay, Nothing
@@ -58,17 +58,19 @@ def result(name, sides, rounds):
     none = [(a + b) / 2 for a, b in zip(*nones)]
     slow = {n: slowdowns(sides[n].times.get(name, []), none) for n in ("assay", "peer")}
     apart = slowdowns(nones[1], nones[0])
+    dearer = paired(slow["assay"], slow["peer"])
     values = {n: None if sides[n].reason else middle(v) for n, v in slow.items()}
     row = {"name": name, "unit": UNIT, "none": rounded(middle(none)), "floor": None,
            "assay": rounded(values["assay"]), "assay_net": None,
            "peer": str(sides["peer"].side) if sides["peer"].side else None,
            "peer_value": rounded(values["peer"]), "peer_net": None, "ratio": None,
            "gross": rounded(less(values["assay"], 0)), "rounds": rounds,
-           "target": None,
+           "target": None, "dearer": rounded(middle(dearer)),
            "spread": {"of": "quartiles over the rounds; none: of the second from the "
                             "first, in per cent"}}
     row["spread"].update({key: quartiles(v) for key, v in
                           (("assay", slow["assay"]), ("peer_value", slow["peer"]),
+                           ("dearer", dearer),
                            ("none", apart)) if v})
     reasons = [f"{n}: {s.reason}" for n, s in sides.items() if s.reason]
     reasons += getattr(sides["peer"].side, "reasons", [])
@@ -92,11 +94,13 @@ def start(names):
     return loads, reasons
 
 
-def measure(names, rounds, quick):
-    """The rows of these names: a side is attached once a round for all loads."""
+def measure(names, rounds, quick, before=None):
+    """The rows of these names: a side is attached once a round for all loads. before:
+    another build's agent, in the place of the peers."""
     loads, reasons = start(names)
+    other = (lambda: Assay(binary=before)) if before else peers
     sides = {"none 1": Side(Nothing), "assay": Side(Assay), "none 2": Side(Nothing),
-             "peer": Side(peers)}
+             "peer": Side(other)}
     try:
         for i in range(rounds if loads else 0):
             note(f"applications: round {i + 1} of {rounds}")

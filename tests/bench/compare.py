@@ -8,7 +8,7 @@ wall time:
   floor     an empty program on each hook of the probe that is compared
   assay     the agent with that probe alone, all its signals
   all       the agent with all probes
-  peer      the peer
+  peer      the peer; with --before, the agent of another build instead of the peers
 program time: the kernel's statistics of the programs themselves in short runs of the
   same, net: less what an empty program on the same hook takes in the same round,
   as often as the program ran. It decides: it is far steadier than wall time. It is
@@ -164,7 +164,7 @@ def agent_hooks(probe):
         agent.stop()
 
 
-def sides_of(row):
+def sides_of(row, before):
     """The sides by name; the ones that do not run here carry the reason."""
     hooks, reason = agent_hooks(row.probe)
     made = {"none": Nothing(), "floor": Empty(hooks or HOOKS[row.probe]),
@@ -174,7 +174,8 @@ def sides_of(row):
     sides = {name: Samples(side, row) for name, side in made.items()}
     for name in set(sides) - {"none", "floor"}:
         sides[name].reason = reason
-    for kind in row.peers:
+    peers = [lambda: Assay([row.probe], binary=before)] if before else row.peers
+    for kind in peers:
         name = f"peer {sum(n.startswith('peer') for n in sides)}"
         try:
             sides[name] = Samples(kind(), row)
@@ -190,12 +191,12 @@ def order(names, i):
     return names[::-1] if i % 2 else names
 
 
-def measure(row, rounds, quick):
+def measure(row, rounds, quick, before=None):
     """All rounds of a row; the finished row of bench.json."""
     load = row.load()
     load.start()
     try:
-        sides, others = sides_of(row), set()
+        sides, others = sides_of(row, before), set()
         for i in range(rounds):
             note(f"{row.name}: round {i + 1} of {rounds}")
             others.update(strangers(sides["floor"].side.hooks))
@@ -228,7 +229,7 @@ class Figures:
         floor = self.good.get("floor")
         self.empty = [p.each_run() for p in floor.bpf] if floor else []
         self.wall = {n: s.wall for n, s in self.good.items()}
-        self.net = {n: self.nets(s, row.only if n == "assay" else None)
+        self.net = {n: self.nets(s, row.only if isinstance(s.side, Assay) else None)
                     for n, s in self.good.items() if n not in ("none", "floor")}
         peers = [n for n in self.good if n.startswith("peer")]
         self.best = min(peers, key=lambda n: middle(self.net[n]) or 0, default=None)
@@ -249,9 +250,14 @@ class Figures:
         a, p = self.net.get("assay", []), self.net.get(self.best, [])
         return [at_least(y, x) for x, y in zip(a, p)]
 
+    def dearer(self):
+        """By how many ns we cost more than the best peer, in each round."""
+        return paired(self.net.get("assay", []), self.net.get(self.best, []))
+
     def spread(self):
         """Quartiles over the rounds of each value, and of each round's difference."""
         pairs = {"assay_net": ("assay", "floor"), "peer_net": (self.best, "floor"),
+                 "dearer": ("assay", self.best),
                  "gross": ("all", "none")}
         named = {"none": "none", "floor": "floor", "assay": "assay", "all": "assay_all",
                  self.best: "peer_value"}
@@ -265,6 +271,7 @@ class Figures:
                 out[key] = quartiles(self.net[name])
         if self.ratios():
             out["ratio_bpf"] = quartiles(self.ratios())
+            out["dearer_bpf"] = quartiles(self.dearer())
         return out
 
 
@@ -293,7 +300,7 @@ def result(row, sides):
         "assay_all": wall["all"], "gross": less(wall["all"], wall["none"]),
         "floor_bpf": middle([p.gross() for p in sides["floor"].bpf]),
         "assay_bpf_net": bpf.get("assay"), "peer_bpf_net": bpf.get(figures.best),
-        "ratio_bpf": middle(figures.ratios()),
+        "ratio_bpf": middle(figures.ratios()), "dearer_bpf": middle(figures.dearer()),
     }
     out["ratio"] = over(out["peer_net"], out["assay_net"])
     out = {k: rounded(v) for k, v in out.items()}

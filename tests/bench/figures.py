@@ -38,3 +38,17 @@ def paired(a, b):
 
 def rounded(value):
     return round(value, 2) if isinstance(value, float) else value
+
+
+def number(value):
+    if value is None:
+        return "-"
+    if isinstance(value, str):
+        return value
+    return f"{value:.1f}" if abs(value) < 1000 else f"{value:.0f}"
+
+
+def span(row, key):
+    """A figure of a row and, in brackets, its quartiles."""
+    low, high = row.get("spread", {}).get(key, (None, None))
+    return f"{number(row.get(key))} ({number(low)} to {number(high)})"

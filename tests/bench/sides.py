@@ -49,17 +49,21 @@ class Empty(Nothing):
 class Assay(Nothing):
     """A running agent with file export and these probes, None meaning all."""
 
-    def __init__(self, probes=None, options=()):
+    def __init__(self, probes=None, options=(), binary=ASSAY):
         self.probes = probes
         self.options = options
+        self.binary = binary
+
+    def __str__(self):
+        return self.binary
 
     def start(self):
-        if not os.access(ASSAY, os.X_OK):
-            raise Unavailable(f"{ASSAY} is not built")
+        if not os.access(self.binary, os.X_OK):
+            raise Unavailable(f"{self.binary} is not built")
         self.dir = tempfile.mkdtemp(prefix="assay-bench-")
         self.log = os.path.join(self.dir, "log")
         self.socket = os.path.join(self.dir, "sock")
-        argv = [ASSAY, "agent", "--socket", self.socket, *self.options]
+        argv = [self.binary, "agent", "--socket", self.socket, *self.options]
         if not any(o == "--export" for o in self.options):
             argv += ["--export", f"file:{self.dir}/batch.otlp"]
         if self.probes:

@@ -10,6 +10,8 @@ import sys
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "tests"))
+sys.path.insert(0, os.path.join(TOP, "tests", "bench"))
+import before  # noqa: E402
 from tap import check, main, need_root, same, test  # noqa: E402
 
 OUTPUT = os.path.join(TOP, "build", "tests", "bench-quick.json")
@@ -41,6 +43,35 @@ def one_row():
         runs = row["programs"].get(name, {}).get("runs", 0)
         check(0.99 <= runs <= 1.01, f"{name} ran {runs} times a call")
     check(row["peer_bpf_net"] > 0, "the peer's programs took no time")
+
+
+@test("a build that costs more than the one before is called worse, noise is not")
+def worse():
+    def judged(unit, theirs, dearer, quartiles):
+        key = "_bpf" if unit == "ns" else ""
+        return before.judge({
+            "unit": unit, "peer_bpf_net": theirs, "peer_value": theirs,
+            "dearer" + key: dearer, "spread": {"dearer" + key: quartiles}})
+
+    same(judged("ns", 100, 4, [3, 5]), "no worse", "4 of 100 ns")
+    same(judged("ns", 100, 12, [8, 15]), "worse", "12 of 100 ns")
+    same(judged("ns", 100, 12, [-3, 25]), "unsure", "12 of 100 ns, wide")
+    same(judged("ns", 10, 2.5, [2, 3]), "no worse", "2.5 of 10 ns")
+    same(judged("%", 24, 5, [4, 6]), "worse", "5 % of an application's time")
+    same(judged("MiB", 16, 1, [0.9, 1.1]), "worse", "1 of 16 MiB")
+    same(judged("ns", 100, None, []), "not measured", "nothing")
+
+
+@test("two builds are compared in one run")
+def two_builds():
+    done = bench("--quick", "--only", "syscall.pair", "--output", OUTPUT, "--before",
+                 os.path.join(TOP, "build", "assay"))
+    same(done.returncode, 0, f"exit status, with the output {done.stdout}")
+    with open(OUTPUT) as f:
+        row = json.load(f)[0]
+    check(row["verdict"] in ("no worse", "worse", "unsure"), f"verdict {row['verdict']}")
+    check(row["peer"].endswith("build/assay"), f"the peer is {row['peer']}")
+    check(row["peer_bpf_net"] > 0, "the other build's programs took no time")
 
 
 @test("a row that does not exist is refused")
