@@ -12,9 +12,9 @@
 #include "util.h"
 
 #define TIMEOUT_NS  5000000000ULL
-#define ANSWER_MAX  (256ULL << 20) /* far above what any agent has to say */
-#define ANSWER_LINE 512		   /* "ok LEN" or "error MESSAGE" is shorter */
-#define REQUEST_MAX 256		   /* as much as the agent reads */
+#define ANSWER_MAX  (64ULL << 20) /* 16,384 workloads of 4 KiB; a busy one has 3 */
+#define ANSWER_LINE 512		  /* "ok LEN" or "error MESSAGE" is shorter */
+#define REQUEST_MAX 256		  /* as much as the agent reads */
 
 struct answer {
 	char *bytes;
@@ -92,7 +92,7 @@ static int make_room(struct answer *a)
 	if (a->len + 1 < a->room)
 		return 0;
 	if (room > ANSWER_MAX)
-		return -EMSGSIZE;
+		return -EFBIG;
 	bytes = realloc(a->bytes, room);
 	if (!bytes)
 		return -ENOMEM;
@@ -170,6 +170,10 @@ int client_ask(const char *path, const char *request, uint8_t **bytes,
 		err = parse_answer(&a, cause, len);
 	if (fd >= 0)
 		close(fd);
+	if (err == -EFBIG)
+		snprintf(cause, len,
+			 "%s: more than %llu MiB are no answer of an assay agent", path,
+			 ANSWER_MAX >> 20);
 	if (err) {
 		if (!cause[0])
 			snprintf(cause, len, "%s: %s", path, strerror(-err));

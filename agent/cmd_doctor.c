@@ -18,6 +18,7 @@
 #include "probes.h"
 #include "report.h"
 #include "source.h"
+#include "text.h"
 #include "units.h"
 #include "util.h"
 #include "workload.h"
@@ -34,13 +35,14 @@ static int say(enum verdict verdict, const char *name, const char *fmt, ...)
 static int say(enum verdict verdict, const char *name, const char *fmt, ...)
 {
 	static const char *const words[] = { "ok", "warn", "FAIL" };
+	char line[1024], text[4 * sizeof(line)];
 	va_list ap;
 
-	printf("%-4s %s: ", words[verdict], name);
 	va_start(ap, fmt);
-	vprintf(fmt, ap);
+	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	putchar('\n');
+	text_copy(text, sizeof(text), line, SIZE_MAX);
+	printf("%-4s %s: %s\n", words[verdict], name, text);
 	return verdict == FAIL;
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include "../bpf/cell.h"
@@ -91,6 +92,11 @@ static int run_probes(const struct options *o, int argc, char **argv)
 
 	err = source_read(&src, true, &frame, cause, sizeof(cause));
 	source_close(&src);
+	if (!err && frame_make_visible(frame)) {
+		snprintf(cause, sizeof(cause), "%s", strerror(ENOMEM));
+		frame_free(frame);
+		err = -ENOMEM;
+	}
 	if (err) {
 		log_errorx("%s", cause);
 		return 1;

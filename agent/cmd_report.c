@@ -88,8 +88,10 @@ static int run_report(const struct options *o, int argc, char **argv)
 	}
 	r.frame = frame;
 	r.from_agent = src.from_agent;
-	err = o->format == FORMAT_JSON ? report_json(&r, stdout)
-				       : report_table(&r, stdout);
+	if (o->format == FORMAT_JSON)
+		err = report_json(&r, stdout);
+	else if (!(err = frame_make_visible(frame)))
+		err = report_table(&r, stdout);
 	if (err)
 		log_error(err, "the report cannot be written");
 	frame_free(frame);

@@ -7,6 +7,7 @@
 #include "cmd.h"
 #include "log.h"
 #include "options.h"
+#include "text.h"
 #include "tune.h"
 
 #define EXIT_USAGE 2
@@ -44,7 +45,7 @@ static int run_tune(const struct options *o, int argc, char **argv)
 		log_errorx("%s", cause);
 		return 1;
 	}
-	fwrite(text, 1, len, stdout);
+	text_lines(stdout, (char *)text, len);
 	free(text);
 	return fflush(stdout) ? 1 : 0;
 }

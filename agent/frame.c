@@ -6,8 +6,16 @@
 #include <string.h>
 #include "frame.h"
 #include "otlp_pb.h"
+#include "text.h"
 
 #define ZERO_THRESHOLD 0x1p-20
+/*
+ * Memory that a message may take. What an agent says takes some 8 bytes for each of its
+ * own; 2 bytes of a hostile message are a point of 200.
+ */
+#define MEMORY_BASE  (4UL << 20)
+#define MEMORY_RATIO 24
+#define MEMORY_MAX   (512UL << 20)
 
 static int compare_attr(const void *a, const void *b)
 {
@@ -78,6 +86,8 @@ static int read_attrs(struct arena *a, struct pb_key_value *const *list, size_t 
 
 		if (!value)
 			return -ENOMEM;
+		if (!text_is_utf8(list[i]->key) || !text_is_utf8(value))
+			return -EINVAL;
 		out->list[i] = (struct attr){ list[i]->key, value };
 	}
 	out->count = count;
@@ -131,6 +141,8 @@ static int read_number(struct frame *f, const struct pb_number *p,
 	case PB_NUMBER(AS_DOUBLE):
 		s->real = true;
 		s->d = p->as_double;
+		if (!isfinite(s->d))
+			return -EINVAL;
 		break;
 	case PB_NUMBER(AS_INT):
 		s->i = p->as_int;
@@ -183,6 +195,9 @@ static int read_metric(struct frame *f, const struct frame_attrs *resource,
 {
 	int err = 0;
 
+	if (!text_is_utf8(m->name) || !text_is_utf8(m->unit) ||
+	    !text_is_utf8(m->description))
+		return -EINVAL;
 	for (size_t i = 0; i < point_count(m) && !err; i++) {
 		struct frame_series *s = &f->series[f->count++];
 
@@ -239,19 +254,37 @@ static void sort_series(struct frame *f)
 			f->series[i].resource = f->series[i - 1].resource;
 }
 
+static void *message_get(void *arena, size_t size)
+{
+	return arena_get(arena, size);
+}
+
+/* The arena takes everything back at once. */
+static void message_put(void *arena, void *p)
+{
+}
+
+static size_t memory_limit(size_t len)
+{
+	return len < (MEMORY_MAX - MEMORY_BASE) / MEMORY_RATIO
+		   ? MEMORY_BASE + MEMORY_RATIO * len
+		   : MEMORY_MAX;
+}
+
 int frame_decode(const uint8_t *bytes, size_t len, struct frame **out)
 {
 	struct frame *f = calloc(1, sizeof(*f));
 	struct pb_request *r;
-	int err = -ENOMEM;
+	int err = -EINVAL;
 
 	if (!f)
 		return -ENOMEM;
-	f->request = r = pb_request_unpack(NULL, len, bytes);
-	if (!r) {
-		err = -EINVAL;
+	f->arena.limit = memory_limit(len);
+	r = pb_request_unpack(
+	    &(ProtobufCAllocator){ message_get, message_put, &f->arena }, len, bytes);
+	if (!r)
 		goto fail;
-	}
+	err = -ENOMEM;
 	f->series = arena_get(&f->arena, request_points(r) * sizeof(*f->series));
 	if (!f->series)
 		goto fail;
@@ -264,6 +297,8 @@ int frame_decode(const uint8_t *bytes, size_t len, struct frame **out)
 	*out = f;
 	return 0;
 fail:
+	if (f->arena.full)
+		err = -EMSGSIZE;
 	frame_free(f);
 	return err;
 }
@@ -272,10 +307,57 @@ void frame_free(struct frame *f)
 {
 	if (!f)
 		return;
-	if (f->request)
-		pb_request_free(f->request, NULL);
 	arena_fini(&f->arena);
 	free(f);
+}
+
+/* The string as a terminal may see it; NULL: no memory. */
+static const char *visible(struct frame *f, const char *s)
+{
+	size_t size = strlen(s) * 4 + 1;
+	const char *c = s;
+	char *copy;
+
+	while (*c >= ' ' && *c < 0x7f)
+		c++;
+	if (!*c)
+		return s;
+	copy = arena_get(&f->arena, size);
+	if (copy)
+		text_copy(copy, size, s, SIZE_MAX);
+	return copy;
+}
+
+static int show_attrs(struct frame *f, struct frame_attrs *a)
+{
+	for (size_t i = 0; i < a->count; i++) {
+		a->list[i].key = visible(f, a->list[i].key);
+		a->list[i].value = visible(f, a->list[i].value);
+		if (!a->list[i].key || !a->list[i].value)
+			return -ENOMEM;
+	}
+	qsort(a->list, a->count, sizeof(*a->list), compare_attr);
+	return 0;
+}
+
+int frame_make_visible(struct frame *f)
+{
+	const struct frame_attrs *last = NULL;
+	int err = 0;
+
+	for (size_t i = 0; i < f->count && !err; i++) {
+		struct frame_series *s = &f->series[i];
+
+		s->name = visible(f, s->name);
+		s->unit = visible(f, s->unit);
+		s->help = visible(f, s->help);
+		err =
+		    s->name && s->unit && s->help ? show_attrs(f, &s->attrs) : -ENOMEM;
+		if (!err && s->resource != last)
+			err = show_attrs(f, (struct frame_attrs *)s->resource);
+		last = s->resource;
+	}
+	return err;
 }
 
 const char *frame_attr(const struct frame_attrs *a, const char *key)

@@ -39,18 +39,23 @@ struct frame {
 	uint64_t time_ns; /* wall clock of the newest point */
 	struct frame_series *series;
 	size_t count;
-	struct arena arena; /* holds all this, but for the strings: */
-	void *request;	    /* the decoded message */
+	struct arena arena; /* holds all this */
 };
 
 /*
  * Decodes one ExportMetricsServiceRequest, or several one after the other (which is
  * the same by protobuf's rules). The frame is the caller's to free. Returns -EINVAL
- * for bytes that are none of ours, -ENOMEM.
+ * for bytes that are none of ours (so are names that are no UTF-8, and numbers that are
+ * none), -EMSGSIZE for what takes far more memory than what an agent says, -ENOMEM.
  */
 int frame_decode(const uint8_t *bytes, size_t len, struct frame **out);
 /* Frees a frame; NULL is fine. */
 void frame_free(struct frame *f);
+/*
+ * Makes all names and texts such as a terminal may see them (text_copy): for what is
+ * printed for people, and nothing else. -ENOMEM.
+ */
+int frame_make_visible(struct frame *f);
 
 /* The value of an attribute, or NULL. */
 const char *frame_attr(const struct frame_attrs *a, const char *key);

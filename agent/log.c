@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "log.h"
+#include "text.h"
 
 static enum log_level max_level = LOG_LEVEL_INFO;
 static const char *const level_names[] = { "error", "warning", "info", "debug" };
@@ -22,16 +24,17 @@ enum log_level log_get_level(void)
 static void vlog(enum log_level level, int err, const char *fmt, va_list ap)
 {
 	int saved = errno;
-	char line[1024];
+	char line[1024], text[2 * sizeof(line)];
 
 	if (level > max_level)
 		return;
 	vsnprintf(line, sizeof(line), fmt, ap);
+	text_copy(text, sizeof(text), line, SIZE_MAX);
 	if (err)
-		fprintf(stderr, "assay: %s: %s: %s\n", level_names[level], line,
+		fprintf(stderr, "assay: %s: %s: %s\n", level_names[level], text,
 			strerror(abs(err)));
 	else
-		fprintf(stderr, "assay: %s: %s\n", level_names[level], line);
+		fprintf(stderr, "assay: %s: %s\n", level_names[level], text);
 	errno = saved;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One line per event on stderr: "assay: level: message: strerror". log_warn takes
- * the -errno that caused it; log_warnx is for when there is none. No newline.
+ * the -errno that caused it; log_warnx is for when there is none. No newline. What is
+ * in a message may be from outside: it goes out by text_copy.
  */
 #ifndef LOG_H
 #define LOG_H

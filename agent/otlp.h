@@ -4,8 +4,8 @@
  *
  * One ResourceMetrics for each group of points, one Metric in it for each metric
  * that has points. Histograms are exponential, their count is the sum of the buckets;
- * everything is cumulative. Names that are no UTF-8 (a cgroup may have any) get their
- * bad bytes written as \xNN, as a receiver would refuse the whole request.
+ * everything is cumulative. Names that are no UTF-8 (a cgroup may have any) go out by
+ * text_escape, as a receiver would refuse the whole request.
  */
 #ifndef OTLP_H
 #define OTLP_H

@@ -68,6 +68,15 @@ double report_value(const struct frame_series *s)
 	return s->real ? s->d : (double)s->i;
 }
 
+int64_t report_count(const struct frame_series *s)
+{
+	double value = report_value(s);
+
+	if (!(value > 0))
+		return 0;
+	return value < 0x1p63 ? (int64_t)value : INT64_MAX;
+}
+
 bool report_has_events(const struct frame_series *s)
 {
 	switch (s->kind) {
@@ -157,7 +166,7 @@ static json_t *lost_json(const struct frame *f)
 				    string_json(frame_attr(&s->attrs, "assay.probe")),
 				    "reason",
 				    string_json(frame_attr(&s->attrs, "assay.reason")),
-				    "count", (json_int_t)report_value(s)));
+				    "count", (json_int_t)report_count(s)));
 	}
 	return list;
 }

@@ -25,6 +25,8 @@ double report_max(const struct hist *h);
 
 /* The value of a series that is no histogram. */
 double report_value(const struct frame_series *s);
+/* The same as a count, whatever a peer made of it: 0 to INT64_MAX. */
+int64_t report_count(const struct frame_series *s);
 /* Did anything happen: a count or a sum above 0; what is no difference never did. */
 bool report_has_events(const struct frame_series *s);
 /*

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "report.h"
 #include "report_items.h"
+#include "text.h"
 #include "util.h"
 
 const char *report_signal_name(enum report_signal signal)
@@ -125,20 +126,24 @@ static void fill_item(struct item *item, const struct frame_series *s)
 	item->s = s;
 	item->signal = place(s, v.signal);
 	item->composed = v.composed;
-	at = snprintf(item->label, sizeof(item->label), "%s",
-		      item->signal == SHOW_WAITS ? "in calls" : v.label);
-	for (size_t i = 0; i < s->attrs.count && at < sizeof(item->label); i++) {
+	text_copy(item->label, sizeof(item->label),
+		  item->signal == SHOW_WAITS ? "in calls" : v.label, SIZE_MAX);
+	at = strlen(item->label);
+	for (size_t i = 0; i < s->attrs.count && at < sizeof(item->label) - 1; i++) {
 		if (!strcmp(s->attrs.list[i].key, "otel.metric.overflow"))
 			continue;
-		at += snprintf(item->label + at, sizeof(item->label) - at, "%s%s",
-			       at ? " " : "", s->attrs.list[i].value);
+		if (at)
+			item->label[at++] = ' ';
+		text_copy(item->label + at, sizeof(item->label) - at,
+			  s->attrs.list[i].value, SIZE_MAX);
+		at = strlen(item->label);
 	}
 }
 
 uint64_t report_item_count(const struct item *item)
 {
 	return item->s->kind == METRIC_HISTOGRAM ? hist_count(item->s->hist)
-						 : (uint64_t)report_value(item->s);
+						 : (uint64_t)report_count(item->s);
 }
 
 /* What counts within a signal, before the order of the views: more comes first. */

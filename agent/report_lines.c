@@ -4,6 +4,7 @@
 #include <string.h>
 #include "report.h"
 #include "report_items.h"
+#include "text.h"
 #include "units.h"
 #include "util.h"
 #include "workload.h"
@@ -18,15 +19,16 @@ void report_line(FILE *f, const char **head)
 
 void report_put(FILE *f, size_t *column, const char *sep, const char *text)
 {
-	if (*column + strlen(sep) + strlen(text) > REPORT_WIDTH &&
-	    *column > REPORT_INDENT) {
+	size_t columns = text_columns(text);
+
+	if (*column + strlen(sep) + columns > REPORT_WIDTH && *column > REPORT_INDENT) {
 		/* the separator ends the line, but for its spaces */
 		fprintf(f, "%.*s\n%*s", (int)strcspn(sep, " "), sep, REPORT_INDENT, "");
 		*column = REPORT_INDENT;
 		sep = "";
 	}
 	fprintf(f, "%s%s", sep, text);
-	*column += strlen(sep) + strlen(text);
+	*column += strlen(sep) + columns;
 }
 
 /* The value of a metric with this attribute's value, or without one (NULL); 0: none. */
@@ -73,9 +75,9 @@ static void name_culprit(const struct block *b, const char *name, char *out, siz
 		snprintf(out, len, "itself");
 	} else if (*name == '/') {
 		workload_identify(name, &id);
-		snprintf(out, len, "%.40s", id.name);
+		text_copy(out, len, id.name, 40);
 	} else {
-		snprintf(out, len, "%.40s", strcmp(name, "_OTHER") ? name : "others");
+		text_copy(out, len, strcmp(name, "_OTHER") ? name : "others", 40);
 	}
 }
 
@@ -102,7 +104,7 @@ static size_t list_culprits(const struct block *b, struct culprit *list, double 
 static void print_culprits(FILE *f, const struct block *b, const char **head)
 {
 	struct culprit *list = calloc(b->count, sizeof(*list));
-	char name[64], share[UNITS_LEN], text[96];
+	char name[160], share[UNITS_LEN], text[224]; /* 40 columns of 4 bytes */
 	size_t count, column = REPORT_INDENT;
 	double sum, shown = 0;
 

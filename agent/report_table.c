@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "report.h"
 #include "report_items.h"
+#include "text.h"
 #include "units.h"
 #include "util.h"
 
@@ -24,8 +25,8 @@ static void print_hist(FILE *f, const char **head, const struct item *item,
 	char rate[16], p50[16], p90[16], p99[16], max[16];
 
 	report_line(f, head);
-	fprintf(f, "%-*.*s%9s%9s%9s%9s%9s\n", LABEL, LABEL, item->label,
-		units_rate(rate, hist_count(h) / duration_s),
+	text_column(f, item->label, LABEL);
+	fprintf(f, "%9s%9s%9s%9s%9s\n", units_rate(rate, hist_count(h) / duration_s),
 		units_seconds(p50, report_quantile(h, 50)),
 		units_seconds(p90, report_quantile(h, 90)),
 		units_seconds(p99, report_quantile(h, 99)),
@@ -108,11 +109,13 @@ static bool has_hist(const struct block *b)
 static void print_title(FILE *f, const struct block *b)
 {
 	const char *cgroup = frame_cgroup(b->resource), *name = frame_name(b->resource);
-	int n;
+	size_t n = text_columns(name) + text_columns(frame_kind(b->resource)) + 3;
 
-	n = fprintf(f, "\n%s (%s)", name, frame_kind(b->resource)) - 1;
-	if (*cgroup && strcmp(cgroup, name))
-		n += fprintf(f, "  %s", cgroup);
+	fprintf(f, "\n%s (%s)", name, frame_kind(b->resource));
+	if (*cgroup && strcmp(cgroup, name)) {
+		fprintf(f, "  %s", cgroup);
+		n += 2 + text_columns(cgroup);
+	}
 	if (!has_hist(b)) {
 		fputc('\n', f);
 		return;
@@ -121,8 +124,8 @@ static void print_title(FILE *f, const struct block *b)
 		fputc('\n', f);
 		n = 0;
 	}
-	fprintf(f, "%*s%9s%9s%9s%9s%9s\n", REPORT_INDENT + LABEL - n, "", "rate", "p50",
-		"p90", "p99", "max");
+	fprintf(f, "%*s%9s%9s%9s%9s%9s\n", REPORT_INDENT + LABEL - (int)n, "", "rate",
+		"p50", "p90", "p99", "max");
 }
 
 static void print_block(FILE *f, const struct block *b, double duration_s)
@@ -210,8 +213,9 @@ static void print_overview(FILE *f, const struct block *blocks, size_t count,
 		struct overview o = sum_up(&blocks[i], duration_s);
 		const struct hist *h = o.responses;
 
-		fprintf(f, "  %-42.42s%11s%9s%11s%10s%10.2f\n",
-			frame_name(blocks[i].resource),
+		fputs("  ", f);
+		text_column(f, frame_name(blocks[i].resource), 42);
+		fprintf(f, "%11s%9s%11s%10s%10.2f\n",
 			h ? units_rate(rate, hist_count(h) / duration_s) : "-",
 			h ? units_seconds(p99, report_quantile(h, 99)) : "-",
 			o.errors > 0 ? units_rate(errors, o.errors) : "-",
@@ -227,10 +231,12 @@ static void print_overview(FILE *f, const struct block *blocks, size_t count,
 static void print_head(const struct report *r, FILE *f)
 {
 	struct utsname u;
+	char node[256];
 
 	uname(&u);
-	fprintf(f, "%s, Linux %s, %ld CPUs: %.1f s %s\n", report_node(r->frame, &u),
-		u.release, sysconf(_SC_NPROCESSORS_ONLN), r->duration_s,
+	text_copy(node, sizeof(node), report_node(r->frame, &u), SIZE_MAX);
+	fprintf(f, "%s, Linux %s, %ld CPUs: %.1f s %s\n", node, u.release,
+		sysconf(_SC_NPROCESSORS_ONLN), r->duration_s,
 		r->from_agent ? "from the agent" : "measured by this command");
 }
 

@@ -54,7 +54,12 @@ int source_read(struct source *s, bool alone, struct frame **out, char *cause,
 		return err;
 	err = frame_decode(bytes, bytes_len, out);
 	free(bytes);
-	if (err)
+	if (err == -EINVAL || err == -EMSGSIZE)
+		snprintf(cause, len, "%.108s: %s", s->o->socket,
+			 err == -EINVAL
+			     ? "the answer is no assay agent's"
+			     : "the answer would take more memory than any agent's");
+	else if (err)
 		snprintf(cause, len, "the counts cannot be decoded: %s",
 			 strerror(-err));
 	return err;

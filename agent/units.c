@@ -1,23 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <math.h>
 #include <stdio.h>
 #include "units.h"
 
-/* n with its largest prefix; the last one takes all that is larger. */
+/*
+ * n with its largest prefix; the last one takes all that is larger. What no agent says
+ * is told as it is: "?" is no number, "-3" is below 0, "2.0e+30T" is out of all bounds.
+ */
 static const char *scale(char *out, double n, double step, const char *const *prefixes,
 			 const char *unit)
 {
+	const char *sign = n < 0 ? "-" : "";
 	int i = 0;
 
+	n = fabs(n);
 	while (prefixes[i + 1] && n >= step * 0.9995) {
 		n /= step;
 		i++;
 	}
-	if (n == (int)n && n < 1000 && !i)
-		snprintf(out, UNITS_LEN, "%d%s%s", (int)n, prefixes[i], unit);
-	else if (n < 0.095)
-		snprintf(out, UNITS_LEN, "%.2g%s%s", n, prefixes[i], unit);
+	if (isnan(n))
+		snprintf(out, UNITS_LEN, "?");
+	else if (n >= 1e9)
+		snprintf(out, UNITS_LEN, "%s%.1e%s%s", sign, n, prefixes[i], unit);
+	else if (!i && n < 1000 && n == (int)n)
+		snprintf(out, UNITS_LEN, "%s%d%s%s", sign, (int)n, prefixes[i], unit);
 	else
-		snprintf(out, UNITS_LEN, "%.*f%s%s", n < 9.95, n, prefixes[i], unit);
+		snprintf(out, UNITS_LEN,
+			 n < 0.095  ? "%s%.2g%s%s"
+			 : n < 9.95 ? "%s%.1f%s%s"
+				    : "%s%.0f%s%s",
+			 sign, n, prefixes[i], unit);
 	return out;
 }
 
@@ -37,10 +49,11 @@ const char *units_seconds(char out[UNITS_LEN], double s)
 
 const char *units_age(char out[UNITS_LEN], double s)
 {
-	unsigned int n = s < 4e9 ? s : 4000000000U;
+	unsigned int n;
 
-	if (s < 60)
+	if (!(s >= 60))
 		return units_seconds(out, s);
+	n = s < 4e9 ? s : 4000000000U;
 	if (n < 3600)
 		snprintf(out, UNITS_LEN, "%um%us", n / 60, n % 60);
 	else if (n < 86400)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <cmocka.h>
 #include "frame.h"
 #include "otlp.h"
@@ -310,6 +311,91 @@ static void broken_bytes_do_no_harm(void **state)
 	free(bytes);
 }
 
+/* Puts a field of a message around what stands at the end of the buffer. */
+static uint8_t *wrap(uint8_t *at, const uint8_t *end, uint8_t tag)
+{
+	size_t n = end - at;
+
+	*--at = n >> 28 & 0x7f;
+	for (int shift = 21; shift >= 0; shift -= 7)
+		*--at = (n >> shift & 0x7f) | 0x80;
+	*--at = tag;
+	return at;
+}
+
+/* A request with one gauge, whose points are these bytes. */
+static int decode_points(const void *points, size_t len, struct frame **f)
+{
+	static const uint8_t tags[] = { 5 << 3 | 2, 2 << 3 | 2, 2 << 3 | 2,
+					1 << 3 | 2 };
+	uint8_t *buf = malloc(len + 64), *end = buf + len + 64, *at = end - len;
+	int err;
+
+	memcpy(at, points, len);
+	for (size_t i = 0; i < COUNT(tags); i++)
+		at = wrap(at, end, tags[i]);
+	err = frame_decode(at, end - at, f);
+	free(buf);
+	return err;
+}
+
+static void memory_for_a_hostile_message_is_bounded(void **state)
+{
+	static const uint8_t point[] = { 1 << 3 | 2, 0 };
+	const size_t len = 8 << 20;
+	uint8_t *points = malloc(len);
+	struct rusage before, after;
+	struct frame *f;
+
+	getrusage(RUSAGE_SELF, &before);
+	for (size_t i = 0; i < len; i += sizeof(point))
+		memcpy(points + i, point, sizeof(point));
+	assert_int_equal(decode_points(points, len, &f), -EMSGSIZE);
+	getrusage(RUSAGE_SELF, &after);
+	/* without a bound it takes 800 MiB; ru_maxrss is in KiB */
+	assert_in_range(after.ru_maxrss - before.ru_maxrss, 0, 256 * 1024);
+	free(points);
+}
+
+static void numbers_and_texts_that_are_none_are_refused(void **state)
+{
+	static const struct {
+		const char *point;
+		size_t len;
+		int err;
+	} cases[] = {
+		/* as_double: 1, NaN, infinity */
+		{ "\x0a\x09\x21\0\0\0\0\0\0\xf0\x3f", 11, 0 },
+		{ "\x0a\x09\x21\0\0\0\0\0\0\xf8\x7f", 11, -EINVAL },
+		{ "\x0a\x09\x21\0\0\0\0\0\0\xf0\x7f", 11, -EINVAL },
+		/* an attribute: key "k" or a byte that is no UTF-8 */
+		{ "\x0a\x0e\x21\0\0\0\0\0\0\xf0\x3f\x3a\x03\x0a\x01k", 16, 0 },
+		{ "\x0a\x0e\x21\0\0\0\0\0\0\xf0\x3f\x3a\x03\x0a\x01\xff", 16, -EINVAL },
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct frame *f = NULL;
+
+		assert_int_equal(decode_points(cases[i].point, cases[i].len, &f),
+				 cases[i].err);
+		frame_free(f);
+	}
+}
+
+static void a_visible_frame_holds_nothing_for_a_terminal(void **state)
+{
+	const struct values v = { .name = "a\x1b[2J\r\xe2\x80\xaez", .calls = 1 };
+	struct frame *f = frame_of(&v, 1, 0);
+
+	assert_string_equal(frame_name(f->series[0].resource), v.name);
+	assert_int_equal(frame_make_visible(f), 0);
+	assert_string_equal(frame_name(f->series[0].resource),
+			    "a\\x1b[2J\\x0d\\u202ez");
+	assert_string_equal(frame_cgroup(f->series[0].resource), "/a");
+	assert_int_equal(series(f, "a\\x1b[2J\\x0d\\u202ez", calls.name)->i, 1);
+	frame_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -320,6 +406,9 @@ int main(void)
 		cmocka_unit_test(nothing_is_an_empty_frame),
 		cmocka_unit_test(histograms_of_another_shape_are_refused),
 		cmocka_unit_test(broken_bytes_do_no_harm),
+		cmocka_unit_test(memory_for_a_hostile_message_is_bounded),
+		cmocka_unit_test(numbers_and_texts_that_are_none_are_refused),
+		cmocka_unit_test(a_visible_frame_holds_nothing_for_a_terminal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
