@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -14,6 +16,7 @@
 #include "util.h"
 
 #define CLIENT_TIMEOUT_NS 10000000000ULL
+#define LOCK_TIMEOUT_NS	  1000000000ULL
 
 struct client {
 	int fd; /* -1: free */
@@ -27,74 +30,180 @@ struct client {
 struct api {
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	int fd;
+	struct stat bound; /* our socket's file */
 	struct api_ops ops;
 	struct client clients[API_CLIENTS];
 };
 
-/* Does anybody listen there? A socket file of a killed agent refuses. */
-static int in_use(const struct sockaddr_un *addr)
+/* The directory of path. */
+static void directory_of(const char *path, char *dir, size_t len)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), used;
+	const char *slash = strrchr(path, '/');
+
+	if (!slash)
+		snprintf(dir, len, ".");
+	else
+		snprintf(dir, len, "%.*s", slash == path ? 1 : (int)(slash - path),
+			 path);
+}
+
+/*
+ * One agent at a time looks at what is at a path, takes it away and binds, or removes
+ * its own: the lock is the directory's. It goes when the descriptor is closed.
+ */
+static int lock_directory(const char *path)
+{
+	uint64_t end = now_mono_ns() + LOCK_TIMEOUT_NS;
+	char dir[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	int fd;
+
+	directory_of(path, dir, sizeof(dir));
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	while (flock(fd, LOCK_EX | LOCK_NB)) {
+		int err = -errno;
+
+		if (err == -EWOULDBLOCK && now_mono_ns() < end) {
+			usleep(10000);
+			continue;
+		}
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+/* Nobody listens there: the socket of a killed agent refuses. Never waits. */
+static bool is_dead(const struct sockaddr_un *addr)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool dead;
 
 	if (fd < 0)
-		return 0;
-	used = connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0;
+		return false;
+	dead = connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) &&
+	       errno == ECONNREFUSED;
 	close(fd);
-	return used;
+	return dead;
 }
 
-static void make_directory(const char *path)
+/* What is at the path: nothing (0), a dead socket of ours (1), or why we cannot listen.
+ */
+static int look_at(const struct sockaddr_un *addr, char *cause, size_t len)
 {
-	char dir[sizeof(((struct sockaddr_un *)0)->sun_path)], *slash;
+	struct stat st;
 
-	snprintf(dir, sizeof(dir), "%s", path);
-	slash = strrchr(dir, '/');
-	if (!slash || slash == dir)
-		return;
-	*slash = '\0';
-	mkdir(dir, 0700); /* one level: /run/assay; bind() tells when it is not there */
-}
-
-static int listen_at(const char *path)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	mode_t mask;
-	int fd, err = 0;
-
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
-	make_directory(path);
-	if (in_use(&addr))
+	if (lstat(addr->sun_path, &st)) {
+		if (errno == ENOENT)
+			return 0;
+		snprintf(cause, len, "cannot listen at %s: %s", addr->sun_path,
+			 strerror(errno));
+		return -errno;
+	}
+	if (!S_ISSOCK(st.st_mode)) {
+		snprintf(cause, len, "cannot listen at %s: what is there is no socket",
+			 addr->sun_path);
+		return -EEXIST;
+	}
+	if (!is_dead(addr)) {
+		snprintf(cause, len, "another agent listens at %s (see --socket)",
+			 addr->sun_path);
 		return -EADDRINUSE;
-	unlink(path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	}
+	if (st.st_uid != geteuid()) {
+		snprintf(cause, len, "cannot listen at %s: user %u's socket is there",
+			 addr->sun_path, st.st_uid);
+		return -EEXIST;
+	}
+	return 1;
+}
+
+/* Needs the lock of the directory. */
+static int bind_at(struct api *a, const struct sockaddr_un *addr)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	mode_t mask;
+	int err = 0;
+
 	if (fd < 0)
 		return -errno;
 	mask = umask(0177); /* from the start: 0600 */
-	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || listen(fd, API_CLIENTS))
+	if (bind(fd, (const struct sockaddr *)addr, sizeof(*addr)) ||
+	    listen(fd, API_CLIENTS) || lstat(addr->sun_path, &a->bound))
 		err = -errno;
 	umask(mask);
 	if (err)
 		close(fd);
-	return err ? err : fd;
+	else
+		a->fd = fd;
+	return err;
 }
 
-int api_open(const char *path, const struct api_ops *ops, struct api **out)
+static int listen_at(struct api *a, char *cause, size_t len)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	char dir[sizeof(addr.sun_path)];
+	int lock, err;
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", a->path);
+	directory_of(a->path, dir, sizeof(dir));
+	mkdir(dir,
+	      0700); /* one level: /run/assay; the lock tells when it is not there */
+	lock = lock_directory(a->path);
+	if (lock < 0) {
+		snprintf(cause, len, "cannot listen at %s: %s: %s", a->path, dir,
+			 lock == -EWOULDBLOCK ? "locked by another process"
+					      : strerror(-lock));
+		return lock;
+	}
+	err = look_at(&addr, cause, len);
+	if (err == 1)
+		unlink(a->path);
+	if (err >= 0) {
+		err = bind_at(a, &addr);
+		if (err)
+			snprintf(cause, len, "cannot listen at %s: %s", a->path,
+				 strerror(-err));
+	}
+	close(lock);
+	return err;
+}
+
+int api_check(const char *path, char *cause, size_t len)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int err;
+
+	if (strlen(path) >= sizeof(addr.sun_path)) {
+		snprintf(cause, len, "cannot listen at %.200s: the path is too long",
+			 path);
+		return -ENAMETOOLONG;
+	}
+	strcpy(addr.sun_path, path);
+	err = look_at(&addr, cause, len);
+	return err == -EEXIST ? err : 0;
+}
+
+int api_open(const char *path, const struct api_ops *ops, struct api **out, char *cause,
+	     size_t len)
 {
 	struct api *a;
+	int err = api_check(path, cause, len);
 
-	if (strlen(path) >= sizeof(a->path))
-		return -ENAMETOOLONG;
+	if (err)
+		return err;
 	a = calloc(1, sizeof(*a));
-	if (!a)
+	if (!a) {
+		snprintf(cause, len, "no memory");
 		return -ENOMEM;
+	}
 	snprintf(a->path, sizeof(a->path), "%s", path);
 	a->ops = *ops;
 	for (size_t i = 0; i < API_CLIENTS; i++)
 		a->clients[i].fd = -1;
-	a->fd = listen_at(path);
-	if (a->fd < 0) {
-		int err = a->fd;
-
+	err = listen_at(a, cause, len);
+	if (err) {
 		free(a);
 		return err;
 	}
@@ -238,6 +347,19 @@ void api_serve(struct api *a)
 			serve(a, &a->clients[i]);
 }
 
+/* Our socket, if it is still ours that is there. */
+static void remove_socket(const struct api *a)
+{
+	int lock = lock_directory(a->path);
+	struct stat st;
+
+	if (!lstat(a->path, &st) && st.st_dev == a->bound.st_dev &&
+	    st.st_ino == a->bound.st_ino)
+		unlink(a->path);
+	if (lock >= 0)
+		close(lock);
+}
+
 void api_close(struct api *a)
 {
 	if (!a)
@@ -246,6 +368,6 @@ void api_close(struct api *a)
 		if (a->clients[i].fd >= 0)
 			drop(&a->clients[i]);
 	close(a->fd);
-	unlink(a->path);
+	remove_socket(a);
 	free(a);
 }

@@ -32,15 +32,19 @@ struct api_ops {
 };
 
 /*
- * Listens at path; its directory is made, and a socket that nobody listens at is
- * replaced. -EADDRINUSE: another agent listens there.
+ * Listens at path; its directory is made. A socket of ours that nobody listens at is
+ * replaced; anything else that is there stays, and is an error: -EADDRINUSE when
+ * somebody listens. On failure returns -errno with one line in cause.
  */
-int api_open(const char *path, const struct api_ops *ops, struct api **out);
+int api_open(const char *path, const struct api_ops *ops, struct api **out, char *cause,
+	     size_t len);
+/* Says early what waiting would not change: a path that can be no socket of ours. */
+int api_check(const char *path, char *cause, size_t len);
 /* Fills fds with what to wait for, at most API_CLIENTS + 1, and returns how many. */
 unsigned int api_poll(const struct api *a, struct pollfd *fds);
 /* Serves what can be served without waiting. */
 void api_serve(struct api *a);
-/* Closes and removes the socket. */
+/* Closes, and removes the socket if it is still the one that was bound. */
 void api_close(struct api *a);
 
 #endif

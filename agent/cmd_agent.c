@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,11 +18,13 @@
 #include "export.h"
 #include "log.h"
 #include "measure.h"
+#include "node_lock.h"
 #include "options.h"
 #include "otlp.h"
 #include "util.h"
 
 #define FLUSH_MS   4000 /* SIGTERM to exit takes 5 s at most */
+#define TURN_MS	   100	/* how often one that waits looks */
 #define RELIEVE_MS 100	/* a node may start 1000 containers a second */
 
 struct agent {
@@ -29,6 +32,7 @@ struct agent {
 	struct measure *measure;
 	struct export *export; /* NULL: --export none */
 	struct api *api;
+	struct node_lock *lock; /* NULL: --node-lock none */
 	int signals;
 	uint64_t next_snapshot_ns, next_export_ns;
 };
@@ -120,6 +124,46 @@ static int answer_tune(void *arg, const char *words, uint8_t **bytes, size_t *le
 	return err;
 }
 
+/* Has a signal come, in so many milliseconds? */
+static bool ends_within(const struct agent *a, int ms)
+{
+	struct pollfd fd = { .fd = a->signals, .events = POLLIN };
+
+	return poll(&fd, 1, ms) > 0;
+}
+
+/* Waits until this node is ours to measure. 1: a signal came first. */
+static int take_node(struct agent *a, char *cause, size_t len)
+{
+	const char *name = a->o->node_lock;
+	bool told = false;
+	uint32_t pid;
+	int turn, err;
+
+	if (!strcmp(name, NODE_LOCK_NONE)) {
+		log_info("node lock: none: other agents may measure this node, too");
+		return 0;
+	}
+	err = node_lock_open(name, &a->lock, cause, len);
+	if (err)
+		return err;
+	while ((turn = node_lock_try(a->lock, &pid)) <= 0) {
+		if (turn < 0 && !told)
+			log_warn(turn, "node lock %s: cannot see who holds it", name);
+		else if (!told)
+			log_info("waiting: another agent (process %u of the node) "
+				 "measures this node (see --node-lock)",
+				 pid);
+		told = true;
+		if (ends_within(a, TURN_MS))
+			return 1;
+	}
+	if (told)
+		log_info("the other agent is gone: this one measures now");
+	return 0;
+}
+
+/* 1: a signal came before all was open. */
 static int open_all(struct agent *a, char *cause, size_t len)
 {
 	struct api_ops ops = { answer_snapshot, answer_tune, a };
@@ -133,15 +177,13 @@ static int open_all(struct agent *a, char *cause, size_t len)
 	err = open_export(a, cause, len);
 	if (err)
 		return err;
-	err = api_open(a->o->socket, &ops, &a->api);
-	if (err) {
-		snprintf(cause, len,
-			 err == -EADDRINUSE
-			     ? "another agent listens at %s: one measures a node"
-			     : "cannot listen at %s: %s",
-			 a->o->socket, strerror(-err));
+	err = api_check(a->o->socket, cause, len);
+	if (!err)
+		err = take_node(a, cause, len);
+	if (!err)
+		err = api_open(a->o->socket, &ops, &a->api, cause, len);
+	if (err)
 		return err;
-	}
 	return measure_open(a->o, &a->measure, cause, len);
 }
 
@@ -243,6 +285,7 @@ static void close_all(struct agent *a)
 	api_close(a->api);
 	measure_close(a->measure);
 	export_close(a->export);
+	node_lock_close(a->lock);
 	close(a->signals);
 }
 
@@ -254,9 +297,10 @@ static int agent_run(const struct options *o, int argc, char **argv)
 	int err = open_all(&a, cause, sizeof(cause));
 
 	if (err) {
-		log_errorx("%s", cause);
+		if (err < 0)
+			log_errorx("%s", cause);
 		close_all(&a);
-		return 1;
+		return err < 0;
 	}
 	attached = measure_attached(a.measure, &wanted);
 	describe_export(o->export, where, sizeof(where));

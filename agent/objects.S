@@ -19,5 +19,6 @@
 	object memory
 	object cgroup
 	object self
+	object node
 
 	.section .note.GNU-stack, "", %progbits

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "../bpf/node.h"
 #include "cmd.h"
 #include "options.h"
 #include "probes.h"
@@ -93,6 +94,10 @@ const struct option_desc option_descs[] = {
 	{ "cgroup-root", "PATH", NULL,
 	  "the cgroup v2 tree; found in mountinfo by default", FIELD(cgroup_root),
 	  .mask = MEASURES },
+	{ "node-lock", "NAME|none", "assay",
+	  "of the agents with one NAME on a node one measures, the others wait for its "
+	  "end; none: do not look for others",
+	  FIELD(node_lock), .mask = CMD_AGENT, .type = OPTION_LABEL },
 	{ "duration", "TIME", "5s", "how long to measure", FIELD(duration_ms),
 	  .mask = CMD_REPORT, .type = OPTION_DURATION, .min = 10, .max = 24 * HOUR },
 	{ "format", "table|json", "table", "how to print", .choices = formats,
@@ -226,6 +231,16 @@ static int check_probes(const char *s)
 	return 0;
 }
 
+/* What the kernel takes for a name. */
+static int check_label(const char *s)
+{
+	size_t len = 0;
+
+	while (isalnum((unsigned char)s[len]) || s[len] == '_' || s[len] == '.')
+		len++;
+	return len && !s[len] && len < NODE_NAME ? 0 : -EINVAL;
+}
+
 /* otel: the value is from a variable of OpenTelemetry, whose times are plain ms. */
 static int set(struct options *o, const struct option_desc *d, const char *s, bool otel)
 {
@@ -255,6 +270,9 @@ static int set(struct options *o, const struct option_desc *d, const char *s, bo
 		break;
 	case OPTION_PROBES:
 		err = check_probes(s);
+		break;
+	case OPTION_LABEL:
+		err = check_label(s);
 		break;
 	default:
 		err = *s ? 0 : -EINVAL;
@@ -330,6 +348,9 @@ static void print_allowed(FILE *f, const struct option_desc *d, bool otel)
 		fputs("names with commas between, of", f);
 		for (size_t i = 0; i < probe_desc_count; i++)
 			fprintf(f, " %s", probe_descs[i].name);
+		break;
+	case OPTION_LABEL:
+		fprintf(f, "1 to %d letters, digits, _ or .", NODE_NAME - 1);
 		break;
 	default:
 		fputs("a name, not empty", f);

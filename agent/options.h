@@ -40,6 +40,7 @@ struct options {
 	uint64_t slots;			 /* a power of two */
 	const char *probes;		 /* names with commas between */
 	int log_level;			 /* enum log_level */
+	const char *node_lock;		 /* a name or "none" */
 	const char *cgroup_root;	 /* NULL: find it in mountinfo */
 	const char *resource_attributes; /* k=v,k=v; values percent-encoded */
 	const char *service_name;
@@ -55,6 +56,7 @@ enum option_type {
 	OPTION_PAIRS,  /* key=value,key=value; never printed, there may be secrets in it
 			*/
 	OPTION_PROBES,
+	OPTION_LABEL, /* as names of BPF objects are */
 	OPTION_UINT,
 	OPTION_DURATION, /* 500ms, 10s, 1m, 1h; OTEL_* in plain milliseconds */
 	OPTION_SIZE,	 /* 64MiB */

@@ -32,8 +32,13 @@ static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list 
 	return vfprintf(stderr, fmt, ap);
 }
 
-/* Runs an iterator to its end: reading is running. */
-static int run_link(struct bpf_link *link)
+void probe_init(void)
+{
+	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
+	libbpf_set_print(print_libbpf);
+}
+
+int probe_run_link(struct bpf_link *link)
 {
 	int fd = bpf_iter_create(bpf_link__fd(link)), err = 0;
 	char buf[64];
@@ -57,7 +62,7 @@ static int run_iter(struct bpf_program *prog)
 
 	if (!link)
 		return -errno;
-	err = run_link(link);
+	err = probe_run_link(link);
 	bpf_link__destroy(link);
 	return err;
 }
@@ -175,8 +180,7 @@ int probe_params(const struct cells_plan *plan, struct params *params,
 {
 	int err;
 
-	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
-	libbpf_set_print(print_libbpf);
+	probe_init();
 	*params = (struct params){
 		.slots = plan->slots,
 		.cells = { plan->hists, plan->counts },
@@ -298,7 +302,7 @@ int probe_walk(struct probe *p)
 	int err = 0;
 
 	for (size_t i = 0; i < p->walk_count && p->state == PROBE_ATTACHED; i++) {
-		int one = run_link(p->walks[i]);
+		int one = probe_run_link(p->walks[i]);
 
 		err = err ? err : one;
 	}

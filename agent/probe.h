@@ -36,6 +36,13 @@ struct probe {
 /* "attached", "unavailable", "disabled" or "off". */
 const char *probe_state_name(enum probe_state state);
 
+/* Before the first use of libbpf: its words are for debugging only. */
+void probe_init(void);
+
+/* Runs an attached iterator to its end. -errno. */
+struct bpf_link;
+int probe_run_link(struct bpf_link *link);
+
 /*
  * Fills the parameters that are the same for every probe: our process id in the
  * initial pid namespace (apart), the arguments of sched_switch, sizes. -errno on

@@ -35,5 +35,7 @@ extern const struct program_desc programs[];
 
 /* The object that tells our process id in the initial pid namespace. */
 extern const unsigned char self_bpf_o[], self_bpf_o_end[];
+/* The object that finds the marks of agents (node_lock.c). */
+extern const unsigned char node_bpf_o[], node_bpf_o_end[];
 
 #endif

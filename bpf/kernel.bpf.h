@@ -337,6 +337,18 @@ struct bpf_iter__task_file {
 	struct file *file;
 };
 
+struct bpf_map {
+	enum bpf_map_type map_type;
+	__u32 key_size, value_size, max_entries;
+	__u32 id;
+	char name[16];
+};
+
+struct bpf_iter__bpf_map {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+};
+
 #pragma clang attribute pop
 
 /*

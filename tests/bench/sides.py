@@ -70,6 +70,7 @@ class Assay(Nothing):
             argv += ["--probes", ",".join(self.probes)]
         env = {k: v for k, v in os.environ.items()
                if not k.startswith(("ASSAY_", "OTEL_"))}
+        env["ASSAY_NODE_LOCK"] = "none"  # as a variable: an older build has no such flag
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(pinned(TOOL_CPU, argv), stderr=log,
                                             stdout=subprocess.DEVNULL, env=env)

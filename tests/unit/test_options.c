@@ -50,6 +50,7 @@ static void defaults_are_those_of_the_table(void **state)
 	assert_string_equal(o.export, "http://localhost:4318/v1/metrics");
 	assert_string_equal(o.probes, "sched,syscall,tcp,dns,block,memory");
 	assert_string_equal(o.service_name, "assay");
+	assert_string_equal(o.node_lock, "assay");
 	assert_int_equal(o.export_interval_ms, 60000);
 	assert_int_equal(o.export_timeout_ms, 10000);
 	assert_int_equal(o.snapshot_interval_ms, 10000);
