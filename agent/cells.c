@@ -36,6 +36,7 @@ static const struct {
 	/* a section of the objects: kernel programs use it without a look-up */
 	[MAP_CONTROL] = { ".data.control", sizeof(struct control), true },
 	[MAP_INFLIGHTS] = { "inflights", sizeof(struct inflight_row), true },
+	[MAP_DELEGATES] = { "delegates", sizeof(struct delegates), true },
 	[MAP_TUNES] = { ".data.tunes", sizeof(struct tunes), false },
 	[MAP_SCHED_BLOCKS] = { "sched_blocks", sizeof(struct sched_block), true },
 	[MAP_SCHED_RINGS] = { "sched_rings", sizeof(struct sched_ring), false },
@@ -99,7 +100,7 @@ static void sum_up(struct cells_plan *p)
 	p->query_bytes = p->queries * (sizeof(struct dns_key) +
 				       step_of(MAP_DNS_QUERIES) + HASH_OVERHEAD);
 	p->fixed_bytes =
-	    step_of(MAP_CONTROL) + step_of(MAP_CGROUP_RING) +
+	    step_of(MAP_CONTROL) + step_of(MAP_CGROUP_RING) + step_of(MAP_DELEGATES) +
 	    (p->cpus + 1) * step_of(MAP_DNS_GATES) +
 	    p->cpus * (step_of(MAP_CPUS) + step_of(MAP_SCHED_RINGS) +
 		       step_of(MAP_CALL_RINGS)) +
@@ -340,6 +341,7 @@ int cells_open(const struct cells_plan *plan, struct cells *c)
 	for (uint32_t slot = 0; slot < SLOT_FIRST; slot++)
 		c->owners[slot] = OWNER_RESERVED;
 	c->inflights = c->mem[MAP_INFLIGHTS];
+	c->delegates = c->mem[MAP_DELEGATES];
 	c->sched_blocks = c->mem[MAP_SCHED_BLOCKS];
 	set_tunes(&c->tunes);
 	c->tunes.own_shards = plan->cpus <= SHARDS_MAX;
@@ -367,20 +369,12 @@ int cells_reuse(const struct cells *c, struct bpf_object *obj)
 	return 0;
 }
 
-/*
- * The free list is a ring with room for every cell. The kernel may have gone past its
- * end by a few entries when it ran empty: go on from there.
- */
 void cells_free(struct cells *c, enum pool pool, uint32_t cell)
 {
 	uint32_t size = pool == POOL_HIST ? c->plan.hists : c->plan.counts;
-	uint32_t limit = c->control->cell_limit[pool];
-	uint32_t next = __atomic_load_n(&c->control->cell_next[pool], __ATOMIC_ACQUIRE);
 
-	if ((int32_t)(next - limit) > 0)
-		limit = next;
-	c->free_cells[pool][limit & (size - 1)] = cell;
-	__atomic_store_n(&c->control->cell_limit[pool], limit + 1, __ATOMIC_RELEASE);
+	c->free_cells[pool][c->free_end[pool]++ & (size - 1)] = cell;
+	free_list_give(&c->control->free_lists[pool]);
 }
 
 static void add_runs(struct cells_runs *sum, const struct runs *runs)

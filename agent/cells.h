@@ -45,6 +45,7 @@ enum cells_map {
 	MAP_FREE_COUNTS,
 	MAP_CONTROL,
 	MAP_INFLIGHTS,
+	MAP_DELEGATES,
 	MAP_TUNES,
 	MAP_SCHED_BLOCKS,
 	MAP_SCHED_RINGS,
@@ -73,11 +74,13 @@ struct cells {
 	struct hist_cell *hists;
 	struct count_cell *counts;
 	uint64_t *free_cells[POOLS];
+	uint32_t free_end[POOLS]; /* of the free list: where the next cell goes */
 	struct control *control;
 	struct inflight_row *inflights; /* by slot */
 	struct sched_block *sched_blocks;
 	struct tunes tunes; /* as we want them, see cells_tell() */
 	struct cgroup_names *names;
+	struct delegates *delegates;
 };
 
 /* Creates and maps everything, and fills the free lists. -errno on failure. */

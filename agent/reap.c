@@ -7,6 +7,9 @@
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include "snapshot_impl.h"
+#include "util.h"
+
+#define FULL_NS 1000000000ULL /* a node that is full is looked through that often */
 
 /* Gives a slot's cells back. The caller has read them for the last time. */
 static void free_slot(struct snapshot *s, uint32_t i)
@@ -32,6 +35,10 @@ static void free_slot(struct snapshot *s, uint32_t i)
 		s->open_gen = 0; /* list them anew */
 	}
 	memset(row->open_used, 0, sizeof(row->open_used));
+	if (row->share)
+		__atomic_fetch_sub(&s->cells->delegates->used[row->share], 1,
+				   __ATOMIC_RELAXED);
+	row->share = 0;
 	s->slots[i] = (struct slot){ .freed = true };
 }
 
@@ -110,6 +117,31 @@ static bool reap_slot(struct snapshot *s, uint32_t i)
 	return true;
 }
 
+/* How often a cgroup found no slot. */
+static uint64_t slots_missed(const struct snapshot *s)
+{
+	uint64_t n = 0;
+
+	for (int i = 0; i < PROBE_COUNT; i++)
+		n += __atomic_load_n(&s->cells->control->lost[i][LOSS_SLOTS_FULL],
+				     __ATOMIC_RELAXED);
+	return n;
+}
+
+/* What snapshot_is_pressed() has to know of the slots as they are now. */
+static void count_slots(struct snapshot *s)
+{
+	s->reaped = (struct reaped){
+		.claims = s->claims,
+		.missed = slots_missed(s),
+		.time_ns = now_mono_ns(),
+	};
+	for (uint32_t i = SLOT_FIRST; i < s->cells->plan.slots; i++) {
+		s->reaped.free += s->slots[i].state == SLOT_EMPTY;
+		s->reaped.quarantined += s->slots[i].state == SLOT_QUARANTINE;
+	}
+}
+
 int snapshot_reap(struct snapshot *s)
 {
 	bool changed = false;
@@ -117,6 +149,7 @@ int snapshot_reap(struct snapshot *s)
 
 	for (uint32_t i = SLOT_FIRST; i < s->cells->plan.slots; i++)
 		changed |= reap_slot(s, i);
+	count_slots(s);
 	if (!changed && !s->places_freed)
 		return 0;
 	s->places_freed = false;
@@ -139,9 +172,17 @@ bool snapshot_is_pressed(const struct snapshot *s)
 {
 	uint32_t claims = __atomic_load_n(&s->cells->control->claims, __ATOMIC_RELAXED);
 	uint64_t names = __atomic_load_n(&s->cells->names->head, __ATOMIC_RELAXED);
+	uint32_t slots = s->cells->plan.slots, claimed = claims - s->reaped.claims;
+	uint32_t left = s->reaped.free > claimed ? s->reaped.free - claimed : 0;
 
-	return claims - s->claims > s->cells->plan.slots / 8 ||
-	       names - s->names > NAME_RING / 4;
+	if (claimed > slots / 8 || names - s->names > NAME_RING / 4)
+		return true;
+	/* only a reap makes slots free: what a reading saw is still in its slots */
+	if (left < slots / 8 && (claimed > left || s->reaped.quarantined))
+		return true;
+	/* full, perhaps of cgroups that are gone by now */
+	return slots_missed(s) != s->reaped.missed &&
+	       now_mono_ns() - s->reaped.time_ns > FULL_NS;
 }
 
 void snapshot_drop(struct snapshot *s)

@@ -117,6 +117,7 @@ int snapshot_open(struct cells *c, struct cgroups *g, struct snapshot **out)
 	s->cells = c;
 	s->cgroups = g;
 	s->open_ns = s->time_ns = now_wall_ns();
+	s->reaped.free = c->plan.slots - SLOT_FIRST;
 	s->slots = calloc(c->plan.slots, sizeof(*s->slots));
 	s->seen_hists = calloc(c->plan.hists, sizeof(*s->seen_hists));
 	s->seen_counts = calloc(c->plan.counts, sizeof(*s->seen_counts));

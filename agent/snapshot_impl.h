@@ -37,6 +37,14 @@ struct block_seen {
 	uint64_t grown[CULPRITS + 1]; /* lately: halved at every export */
 };
 
+/* The slots after the latest reap. */
+struct reaped {
+	uint32_t claims; /* control.claims at the reading before it */
+	uint32_t free, quarantined;
+	uint64_t missed;  /* how often a cgroup had found no slot */
+	uint64_t time_ns; /* monotonic clock */
+};
+
 struct snapshot {
 	struct cells *cells;
 	struct cgroups *cgroups;
@@ -54,6 +62,7 @@ struct snapshot {
 	uint64_t time_ns;
 	uint32_t claims; /* control.claims and names.head at the latest reading */
 	uint64_t names;
+	struct reaped reaped;
 };
 
 #define CULPRIT_OTHER "_OTHER"

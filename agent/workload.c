@@ -79,6 +79,7 @@ struct entry {
 struct cgroups {
 	char root[512];
 	const struct cgroup_names *names;
+	struct delegates *delegates;
 	struct entry *tree; /* the latest walk, sorted by id */
 	size_t count, room;
 	uint64_t *first; /* ids of the first walk, sorted */
@@ -138,6 +139,16 @@ static int add_entry(struct cgroups *g, uint64_t id, const char *path)
 	return g->tree[g->count].path ? (g->count++, 0) : -ENOMEM;
 }
 
+/* For those that no program has seen being made. */
+static void note_delegate(struct cgroups *g, const FTSENT *e)
+{
+	const struct stat *st = e->fts_statp, *above = e->fts_parent->fts_statp;
+
+	if (g->delegates && e->fts_level > FTS_ROOTLEVEL)
+		delegates_note(g->delegates, st->st_ino, st->st_uid, above->st_ino,
+			       above->st_uid);
+}
+
 /* A cgroup's id is its directory's inode number (fs/kernfs, 64-bit). */
 static void walk(struct cgroups *g)
 {
@@ -151,10 +162,13 @@ static void walk(struct cgroups *g)
 	fts = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR | FTS_XDEV, NULL);
 	if (!fts)
 		return;
-	while ((e = fts_read(fts)))
-		if (e->fts_info == FTS_D &&
-		    add_entry(g, e->fts_statp->st_ino, e->fts_path + skip))
+	while ((e = fts_read(fts))) {
+		if (e->fts_info != FTS_D)
+			continue;
+		if (add_entry(g, e->fts_statp->st_ino, e->fts_path + skip))
 			break;
+		note_delegate(g, e);
+	}
 	fts_close(fts);
 	qsort(g->tree, g->count, sizeof(*g->tree), by_id);
 }
@@ -181,6 +195,7 @@ int cgroups_open(const char *root, const struct cells *c, struct cgroups **out)
 	if (!g)
 		return -ENOMEM;
 	g->names = c->names;
+	g->delegates = c->delegates;
 	if (root)
 		snprintf(g->root, sizeof(g->root), "%s", root);
 	else

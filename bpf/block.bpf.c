@@ -168,7 +168,7 @@ static __always_inline struct block_slot *block_slot_of(struct cpu_state *cpu, _
 	return e;
 }
 
-/* Adds to one of an entry's cells. The overflow's cell is not kept. */
+/* Adds to one of an entry's cells, which may be the overflow's. */
 static __always_inline void put(struct block_slot *e, __u32 signal, __u32 *kept,
 				__s64 ns)
 {
@@ -181,9 +181,9 @@ static __always_inline void put(struct block_slot *e, __u32 signal, __u32 *kept,
 	if (!n) {
 		signal += e->direction;
 		n = block_cell_claim(e->slot, signal, e->dev);
-		*kept = n;
 		if (!n)
 			n = open_overflow(signal);
+		*kept = n;
 	}
 	block_put(n, ns);
 }

@@ -34,6 +34,7 @@ SHARED_ARRAY(counts, struct count_cell);
 SHARED_ARRAY(free_hists, __u64);
 SHARED_ARRAY(free_counts, __u64);
 SHARED_ARRAY(inflights, struct inflight_row);
+SHARED_ARRAY(delegates, struct delegates);
 
 /* A section of its own is a map of its own, and needs no look-up: see cells_reuse(). */
 struct control control SEC(".data.control");
@@ -174,6 +175,35 @@ __noinline int run_timed(__u32 prog, __u64 began)
 		ret_;                                                             \
 	})
 
+/* Notes that a slot has been claimed, for a share unless that is 0. */
+static __noinline int slot_claimed(__u32 slot, __u32 share)
+{
+	struct series_row *row = bpf_map_lookup_elem(&rows, &slot);
+	__u32 zero = 0;
+	struct delegates *d = bpf_map_lookup_elem(&delegates, &zero);
+
+	__sync_fetch_and_add(&control.claims, 1);
+	share &= SHARES - 1;
+	if (!row || !d || !share)
+		return 0;
+	row->share = share;
+	__sync_fetch_and_add(&d->used[share], 1);
+	return 0;
+}
+
+/* The share that a cgroup's slot is to come out of, 0: of none. SHARES: it is used up.
+ */
+static __noinline __u32 share_of(__u64 id)
+{
+	__u32 zero = 0, share;
+	struct delegates *d = bpf_map_lookup_elem(&delegates, &zero);
+
+	share = d ? d->share[delegate_index(id)] : 0;
+	if (!share || d->used[share & (SHARES - 1)] < params.slots / SHARE_PART)
+		return share;
+	return SHARES;
+}
+
 /*
  * The slot of a cgroup id: looked up by open addressing, claimed by compare-and-swap
  * when it is new. Both results of a lost race (the word is ours, or another took it
@@ -185,7 +215,7 @@ __noinline int run_timed(__u32 prog, __u64 began)
 __noinline __u32 slot_claim(__u64 id)
 {
 	__u32 first = (id * 0x9E3779B97F4A7C15ULL) >> 32;
-	__u32 freed = 0, at, i;
+	__u32 freed = 0, at, i, share = share_of(id);
 	__u64 *owner, seen;
 
 	for (i = 0; i < SLOT_PROBES; i++) {
@@ -200,19 +230,19 @@ __noinline __u32 slot_claim(__u64 id)
 			freed = at;
 		if (seen != OWNER_NEVER)
 			continue;
-		if (freed)
+		if (freed || share == SHARES)
 			break;
 		seen = __sync_val_compare_and_swap(owner, OWNER_NEVER, id);
 		if (seen == OWNER_NEVER)
-			__sync_fetch_and_add(&control.claims, 1);
+			slot_claimed(at, share);
 		if (seen == OWNER_NEVER || seen == id)
 			return at;
 	}
 	owner = freed ? bpf_map_lookup_elem(&owners, &freed) : 0;
-	if (owner) {
+	if (owner && share != SHARES) {
 		seen = __sync_val_compare_and_swap(owner, OWNER_FREE, id);
 		if (seen == OWNER_FREE)
-			__sync_fetch_and_add(&control.claims, 1);
+			slot_claimed(freed, share);
 		if (seen == OWNER_FREE || seen == id)
 			return freed;
 	}
@@ -257,28 +287,41 @@ static __always_inline __u32 slot_of_task(struct cpu_state *cpu, struct task_str
 	return slot_of(cpu, task_cgroup_id(t));
 }
 
-/* Takes a cell number from the pool's free list; 0: it is empty. */
+/* Takes a cell number from this CPU's spares or the pool's free list; 0: none left. */
 static __always_inline __u32 cell_take(struct cpu_state *cpu, __u32 pool)
 {
 	__u64 *free_cell;
 	__u32 n;
 
-	n = __sync_lock_test_and_set(&cpu->spare[pool], 0);
-	if (n || (__s32)(control.cell_limit[pool] - control.cell_next[pool]) <= 0)
-		return n;
-	n = __sync_fetch_and_add(&control.cell_next[pool], 1);
-	if ((__s32)(control.cell_limit[pool] - n) <= 0)
+	for (__u32 i = 0; i < SPARES; i++) {
+		n = __sync_lock_test_and_set(&cpu->spare[pool & 1][i], 0);
+		if (n)
+			return n;
+	}
+	if (!free_list_take(&control.free_lists[pool & 1], &n))
 		return 0;
-	n &= params.cells[pool] - 1;
+	n &= params.cells[pool & 1] - 1;
 	free_cell = pool == POOL_HIST ? bpf_map_lookup_elem(&free_hists, &n)
 				      : bpf_map_lookup_elem(&free_counts, &n);
 	return free_cell ? *free_cell : 0;
 }
 
 /*
- * Gives a series its cell on first use. The loser of a race keeps its cell as this
- * CPU's spare. With an empty pool the event goes to the overflow slot's cell, which
- * the agent made beforehand.
+ * Keeps a cell that the loser of a race does not need, for the next one who does. A
+ * free place is found: a cell is only taken from the list when there are no spares, and
+ * no more programs hold one at a time than there are places.
+ */
+static __always_inline void cell_spare(struct cpu_state *cpu, __u32 pool, __u32 n)
+{
+	for (__u32 i = 0; i < SPARES; i++)
+		if (!__sync_val_compare_and_swap(&cpu->spare[pool & 1][i], 0, n))
+			return;
+}
+
+/*
+ * Gives a series its cell on first use. With an empty pool it is the overflow slot's,
+ * which the agent made beforehand: whoever keeps that looks again when slots have
+ * become free (tunes.free_gen), and with them cells.
  */
 __noinline __u32 cell_claim(__u32 slot, __u32 series, __u32 pool)
 {
@@ -300,7 +343,7 @@ __noinline __u32 cell_claim(__u32 slot, __u32 series, __u32 pool)
 	seen = __sync_val_compare_and_swap(&row->cell[series], 0, n);
 	if (!seen)
 		return n;
-	__sync_lock_test_and_set(&cpu->spare[pool & 1], n);
+	cell_spare(cpu, pool, n);
 	return seen;
 }
 
@@ -391,6 +434,17 @@ static __always_inline __u32 open_pool(__u32 signal)
 	return signal >= OPEN_HIST ? POOL_HIST : POOL_COUNT;
 }
 
+/* Takes one of a slot's OPEN_MAX places for a signal's open values. */
+static __always_inline bool open_place(__u32 *used)
+{
+	if (*(volatile __u32 *)used >= OPEN_MAX)
+		return false;
+	if (__sync_fetch_and_add(used, 1) < OPEN_MAX)
+		return true;
+	__sync_fetch_and_add(used, -1);
+	return false;
+}
+
 /* Makes the cell of an open value: at most OPEN_MAX of them, then OPEN_OTHER. */
 __noinline __u32 open_claim(__u32 slot, __u32 signal, __u32 attr)
 {
@@ -401,18 +455,18 @@ __noinline __u32 open_claim(__u32 slot, __u32 signal, __u32 attr)
 
 	if (!row || !cpu || signal >= OPEN_COUNT)
 		return 0;
-	if (attr != OPEN_OTHER &&
-	    __sync_fetch_and_add(&row->open_used[signal], 1) >= OPEN_MAX) {
-		key.attr = OPEN_OTHER;
+	if (attr != OPEN_OTHER && !open_place(&row->open_used[signal])) {
+		key.attr = attr = OPEN_OTHER;
 		cell = bpf_map_lookup_elem(&opens, &key);
 		if (cell)
 			return *cell;
 	}
 	n = cell_take(cpu, pool);
-	if (!n)
-		return 0;
-	if (bpf_map_update_elem(&opens, &key, &n, BPF_NOEXIST)) {
-		__sync_lock_test_and_set(&cpu->spare[pool & 1], n);
+	if (!n || bpf_map_update_elem(&opens, &key, &n, BPF_NOEXIST)) {
+		if (n)
+			cell_spare(cpu, pool, n);
+		if (attr != OPEN_OTHER) /* the place is not needed */
+			__sync_fetch_and_add(&row->open_used[signal], -1);
 		cell = bpf_map_lookup_elem(&opens, &key); /* lost a race, or full */
 		return cell ? *cell : 0;
 	}

@@ -12,6 +12,8 @@
 
 #include <linux/types.h>
 #include "buckets.h"
+#include "delegates.h"
+#include "free_list.h"
 
 /* Slots with a fixed meaning; their owner words are SLOT_RESERVED. */
 #define SLOT_OVERFLOW 0 /* what found no slot of its own */
@@ -176,6 +178,7 @@ _Static_assert(sizeof(struct sched_block) == 256, "cache lines, and never two pa
 struct series_row {
 	__u32 cell[SERIES_COUNT];
 	__u32 open_used[OPEN_COUNT]; /* values taken, see OPEN_MAX */
+	__u32 share; /* that the slot is of, see delegates.h; 0: of none */
 } __attribute__((aligned(8)));
 
 struct hist_cell {
@@ -205,9 +208,9 @@ struct accepted {
 
 /* What can go wrong in the kernel; each is counted per probe. Names: agent/loss.c. */
 enum loss {
-	LOSS_SLOTS_FULL,      /* new cgroups counted in overflow: no slot */
-	LOSS_CELLS_FULL,      /* events counted in overflow: no cell */
-	LOSS_OPEN_FULL,	      /* events counted as _OTHER: the hash is full */
+	LOSS_SLOTS_FULL,      /* new cgroups counted in overflow: no slot, no share */
+	LOSS_CELLS_FULL,      /* series counted in overflow for a while: no cell */
+	LOSS_OPEN_FULL,	      /* open values counted as overflow's _OTHER: no place */
 	LOSS_ABOVE_RANGE,     /* durations over 128 s, counted in the last bucket */
 	LOSS_NO_STORAGE,      /* the task or socket has no storage: see each probe */
 	LOSS_CLOCK_BACKWARDS, /* events not counted: the difference was negative */
@@ -262,10 +265,9 @@ struct tunes {
 
 /* The one small struct that both sides write. */
 struct control {
-	__u32 cell_next[POOLS];	 /* the kernel's: next entry of the free list */
-	__u32 cell_limit[POOLS]; /* the agent's: end of the free list */
-	__u32 open_gen;		 /* the kernel's: grows with every new open value */
-	__u32 claims;		 /* the kernel's: slots claimed so far */
+	struct free_list free_lists[POOLS];
+	__u32 open_gen; /* the kernel's: grows with every new open value */
+	__u32 claims;	/* the kernel's: slots claimed so far */
 	__u64 lost[PROBE_COUNT][LOSS_COUNT];
 };
 
@@ -554,14 +556,16 @@ struct block_slot {
  * One per CPU: shard number, spare cells, the slots of the latest cgroups. In a plain
  * array by CPU number, so that what a program needs of it is in few lines and pages.
  */
-#define CPU_STATE_PAD (64 - (PROGRAM_COUNT * sizeof(struct runs) + 16) % 64)
+#define SPARES	      4 /* a task and three interrupts can hold one each */
+#define CPU_STATE_PAD (64 - (PROGRAM_COUNT * sizeof(struct runs) + 8) % 64)
 struct cpu_state {
 	__u64 align; /* behind it begins a cache line on 6.x: struct bpf_array */
 	struct runs runs[PROGRAM_COUNT];
 	__u32 shard;
-	__u32 spare[POOLS];
 	__u32 pad;
 	__u8 to_line[CPU_STATE_PAD];
+	__u32 spare[POOLS][SPARES]; /* cells taken and not needed; 0: none */
+	__u32 pad2[8];
 	struct sched_slot sched_slots[1 << SCHED_CACHE_LOG2];
 	__u16 grid[GRID_SIZE]; /* the slot that ran at each multiple of 2^20 ns */
 	struct {

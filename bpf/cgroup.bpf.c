@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Names of new cgroups, so that one that is gone before the agent looks has a name.
+ * Names of new cgroups, so that one that is gone before the agent looks has a name; and
+ * whether they are delegated (delegates.h), before they claim a slot.
  *
  * Hook: cgroup_mkdir, rare. The names go into a mapped ring of the latest ones; what
  * it no longer holds, and what was there before, is found by walking the tree.
@@ -9,6 +10,26 @@
 #include "cell.bpf.h"
 
 SHARED_ARRAY(cgroup_ring, struct cgroup_names);
+
+static __always_inline __u32 owner_of(struct cgroup *cgrp)
+{
+	struct kernfs_iattrs *attributes = cgrp->kn->iattr;
+
+	return attributes ? attributes->ia_uid.val : 0;
+}
+
+/* Notes which share of the slots a new cgroup belongs to. */
+static __always_inline void note_delegate(struct cgroup *cgrp)
+{
+	struct cgroup *parent = cgrp->self.parent ? cgrp->self.parent->cgroup : 0;
+	struct delegates *d;
+	__u32 zero = 0;
+
+	d = bpf_map_lookup_elem(&delegates, &zero);
+	if (d && parent)
+		delegates_note(d, cgrp->kn->id, owner_of(cgrp), parent->kn->id,
+			       owner_of(parent));
+}
 
 /* Arguments: cgroup, path in its own hierarchy (kernel/cgroup/cgroup.c). */
 static __always_inline int on_mkdir(unsigned long long *ctx)
@@ -21,6 +42,7 @@ static __always_inline int on_mkdir(unsigned long long *ctx)
 
 	if (cgrp->root->hierarchy_id != 0)
 		return 0; /* a v1 hierarchy of a hybrid host */
+	note_delegate(cgrp);
 	names = bpf_map_lookup_elem(&cgroup_ring, &zero);
 	if (!names)
 		return 0;

@@ -21,15 +21,28 @@
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
+struct kernfs_iattrs {
+	struct {
+		__u32 val;
+	} ia_uid;
+};
+
 struct kernfs_node {
 	__u64 id;
+	struct kernfs_iattrs *iattr; /* NULL: root's */
 };
 
 struct cgroup_root {
 	int hierarchy_id; /* 0: the default hierarchy, cgroup v2 */
 };
 
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+	struct cgroup_subsys_state *parent;
+};
+
 struct cgroup {
+	struct cgroup_subsys_state self;
 	struct kernfs_node *kn;
 	struct cgroup_root *root;
 };
@@ -247,10 +260,6 @@ enum req_op {
 #define REQ_OP_MASK 0xff
 
 enum mq_rq_state { MQ_RQ_IDLE, MQ_RQ_IN_FLIGHT, MQ_RQ_COMPLETE };
-
-struct cgroup_subsys_state {
-	struct cgroup *cgroup;
-};
 
 struct blkcg {
 	struct cgroup_subsys_state css;

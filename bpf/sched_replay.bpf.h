@@ -54,18 +54,14 @@ static __always_inline struct sched_slot *sched_slot_get(struct cpu_state *cpu,
 	return e;
 }
 
-/* The cell of a series of waits, also when it is the overflow's: then it is not kept.
- */
+/* The cell of a series of waits, which may be the overflow's. */
 static __noinline __u32 sched_cell(__u32 slot, __u32 series, __u32 shard, __u32 *kept)
 {
-	__u32 n;
-
 	if (!kept)
 		return 0;
 	series += shard & (SHARDS_MAX - 1);
-	n = cell_of(slot, series, POOL_HIST);
-	*kept = cell_peek(slot, series);
-	return n;
+	*kept = cell_of(slot, series, POOL_HIST);
+	return *kept;
 }
 
 /* Notes who ran on a CPU at each point of the grid since the switch before. */

@@ -205,8 +205,7 @@ static __noinline __u32 call_cell_claim(struct call *call, struct task_struct *t
 	series = SERIES_HOT(cpu, SYSCALL, class & (CALL_CLASSES - 1));
 	slot = slot_of_task(cpu, task);
 	n = cell_of(slot, series, POOL_HIST);
-	/* not the overflow's */
-	call->cells[class & (CALL_CLASSES - 1)] = cell_peek(slot, series);
+	call->cells[class & (CALL_CLASSES - 1)] = n;
 	return n;
 }
 

@@ -153,7 +153,7 @@ __noinline __u32 tcp_cell_claim(struct tcp_slot *e, __u32 cell)
 		pool = POOL_HIST;
 	}
 	n = cell_of(e->slot, series, pool);
-	e->cells[cell & 7] = cell_peek(e->slot, series); /* not the overflow's */
+	e->cells[cell & 7] = n;
 	return n;
 }
 
@@ -207,7 +207,7 @@ static __always_inline __u64 task_owner(struct task_struct *task)
 static __noinline __u32 turn_cell_claim(struct tcp_conn *c)
 {
 	struct cpu_state *cpu = cpu_get();
-	__u32 slot, series, n;
+	__u32 slot, series;
 
 	if (!cpu)
 		return 0;
@@ -215,9 +215,8 @@ static __noinline __u32 turn_cell_claim(struct tcp_conn *c)
 	c->cell_owner = c->owner;
 	slot = tcp_slot(c->owner);
 	series = SERIES_HOT(cpu, TCP_RESPONSE, c->role & 1);
-	n = cell_of(slot, series, POOL_HIST);
-	c->cell = cell_peek(slot, series); /* not the overflow's */
-	return n;
+	c->cell = cell_of(slot, series, POOL_HIST);
+	return c->cell;
 }
 
 /*

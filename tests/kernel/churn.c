@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Cgroups that come and go, below the directory of the first argument: each gets a
- * process that is born in it, makes CALLS calls of mprotect, and ends.
+ * process that is born in it, makes CALLS calls of mprotect that fail, and ends.
  *
  * churn N    N of them in a row, each removed before the next is made
  * fill N     N of them that stay
@@ -29,11 +29,14 @@ static void path_of(char *path, size_t len, long i)
 	snprintf(path, len, "%s/c%ld", with.base, i);
 }
 
-/* Everything that a container does here: calls of class memory, and its end. */
+/*
+ * Everything that a container does here: calls of class memory which fail as nobody
+ * else's do (EINVAL), and its end.
+ */
 static void live(void)
 {
 	for (int i = 0; i < CALLS; i++)
-		syscall(SYS_mprotect, with.page, 4096, PROT_READ);
+		syscall(SYS_mprotect, (char *)with.page + 1, 4096, PROT_READ);
 	syscall(SYS_exit_group, 0);
 }
 

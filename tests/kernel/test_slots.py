@@ -3,6 +3,7 @@
 """Cgroups that come and go: nothing is lost, places are used again."""
 
 import os
+import subprocess
 import sys
 import time
 
@@ -10,12 +11,13 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from exports import Exports
-from node import Agent, Cgroup, Change, Load
-from tap import check, defer, diag, main, need_root, same, test
+from node import ASSAY, BIN, Agent, Cgroup, Change, Load, cgroup_root, match, scratch
+from tap import Skip, between, check, defer, diag, main, need_root, same, test
 
 need_root()
 
 DURATION = "assay.syscall.duration"
+ERRORS = "assay.syscall.errors"
 CHURN = int(os.environ.get("TEST_CHURN", 2000))  # nightly: 100000
 
 
@@ -25,18 +27,50 @@ def load(cgroup):
     own = Cgroup.__new__(Cgroup)
     own.path, own.dir = cgroup.path + "/own", cgroup.dir + "/own"
     defer(own.remove)
-    return Load(own, "churn", cgroup.dir)
+    return churn(own, cgroup.dir)
+
+
+def churn(own, base):
+    """A churn load in `own` that makes cgroups in the directory base; what is there at
+    the test's end goes with it."""
+    def sweep():
+        for name in os.listdir(base):
+            if name.startswith("c") and name[1:].isdigit():
+                os.rmdir(f"{base}/{name}")
+
+    defer(sweep)
+    return Load(own, "churn", base)
 
 
 def counted(exports, base):
-    """Calls of class memory of all cgroups c* below base, by where they are."""
-    def among(kind):
-        return exports.sum(DURATION, lambda r: r.get("assay.workload.kind") == kind,
-                           **{"class": "memory"})
+    """The churn's calls, by where they are. All of them fail, and only they fail so: in
+    the overflow others' calls are, too, while there is no slot left."""
+    def count(metric, resource, **attributes):
+        return exports.sum(metric, resource, **{"class": "memory"}, **attributes)
 
-    named = exports.sum(DURATION, lambda r: r.get("process.linux.cgroup", "")
-                        .startswith(base + "/c"), **{"class": "memory"})
-    return {"named": named, "unknown": among("unknown"), "overflow": among("overflow")}
+    def ours(resource):
+        return resource.get("process.linux.cgroup", "").startswith(base + "/c")
+
+    found = {"named": count(ERRORS, ours, type="EINVAL")}
+    same(count(DURATION, ours), found["named"], "their durations")
+    for kind in "unknown", "overflow":
+        def other(resource):
+            return resource.get("assay.workload.kind") == kind
+
+        found[kind] = count(ERRORS, other, type="EINVAL")
+        calls = count(DURATION, other)
+        check(calls >= found[kind], f"{calls} durations, {found[kind]} errors: {kind}")
+    return found
+
+
+def slots_for_all():
+    """So many slots that all cgroups which are there now leave half of them."""
+    slots = 64
+    while slots < 2 * sum(1 for _ in os.walk(cgroup_root())):
+        slots *= 2
+    if slots > 2048:
+        raise Skip(f"too many cgroups are here already: {slots // 4} or more")
+    return slots
 
 
 @test(f"{CHURN} cgroups in a row, each 10 calls and gone: the sum of all is the truth")
@@ -60,14 +94,15 @@ def _():
           f"only {found['named']} calls have a workload of their own")
 
 
-@test("300 cgroups at once in 64 slots: the rest is in the overflow, none is lost")
+@test("more cgroups at once than slots: the rest is in the overflow, none is lost")
 def _():
-    agent = Agent("--probes", "syscall", "--slots", "64", "--export-interval", "5s")
+    slots = slots_for_all()
+    agent = Agent("--probes", "syscall", "--slots", str(slots), "--export-interval", "5s")
     base = Cgroup("many")
-    churn = load(base)
-    answer = churn.ask("fill", 300)
+    churner = load(base)
+    answer = churner.ask("fill", 2 * slots)
     agent.total()
-    churn.ask("drop")
+    churner.ask("drop")
     agent.stop()
     found = counted(Exports(agent.exports), base.path)
     diag(f"found: {found}")
@@ -77,11 +112,12 @@ def _():
 
 @test("after them a new cgroup gets a slot of its own")
 def _():
-    agent = Agent("--probes", "syscall", "--slots", "64", "--export-interval", "1s")
+    slots = slots_for_all()
+    agent = Agent("--probes", "syscall", "--slots", str(slots), "--export-interval", "1s")
     base = Cgroup("again")
-    churn = load(base)
-    churn.ask("fill", 300)
-    churn.ask("drop")
+    churner = load(base)
+    churner.ask("fill", 2 * slots)
+    churner.ask("drop")
     time.sleep(3.5)  # two exports: quarantine, free
     late = Cgroup("late")
     calls = Load(late, "traps")
@@ -89,6 +125,99 @@ def _():
     calls.ask("getppid", 500)
     same(Change(before, agent.total()).value(late, DURATION, class_="process"), 500,
          "calls")
+
+
+def in_overflow(numbers):
+    """The churn's calls in the overflow."""
+    return sum(m["value"] for w in numbers.report["workloads"] for m in w["metrics"]
+               if w["kind"] == "overflow" and m["name"] == ERRORS and
+               match(m["attributes"], "class", "memory") and
+               match(m["attributes"], "type", "EINVAL"))
+
+
+@test("new cgroups, few at a reading and many between two exports, never find it full")
+def _():
+    slots, cgroups = max(256, slots_for_all()), 0
+    agent = Agent("--probes", "syscall", "--slots", str(slots), "--snapshot-interval",
+                  "100ms", "--export-interval", "1h")
+    churner = load(Cgroup("slowly"))
+    while cgroups < 2 * slots:
+        churner.ask("churn", 8)
+        cgroups += 8
+        agent.total(0)  # a reading; by then the agent has looked how many there are
+    numbers = agent.total()
+    diag(f"{cgroups} cgroups; lost {numbers.lost()}")
+    same(in_overflow(numbers), 0, "calls in the overflow")
+    same(numbers.lost().get(("syscall", "slots_full"), 0), 0, "cgroups without a slot")
+
+
+@test("a subtree that was delegated takes a quarter of the slots, however many are in it")
+def _():
+    slots, n = 1024, int(os.environ.get("TEST_DELEGATED", 1000))
+    base = Cgroup("delegated")
+    os.mkdir(base.dir + "/before")  # and this one is there before the agent
+    for path in base.dir, base.dir + "/before":
+        os.chown(path, 65534, 65534)
+    early = Cgroup.__new__(Cgroup)
+    early.path, early.dir = base.path + "/before", base.dir + "/before"
+    defer(early.remove)
+    agent = Agent("--probes", "syscall", "--slots", str(slots), "--export-interval", "1h")
+    within, deeper = load(base), churn(early, early.dir)
+    answers = [within.ask("fill", n), deeper.ask("fill", n)]
+    numbers = agent.total()
+    named = {path for path in numbers.workloads if (path or "").startswith(base.path + "/")}
+    calls = sum(numbers.value(path, ERRORS, class_="memory") for path in named)
+    over = in_overflow(numbers)
+    diag(f"{len(named)} of {2 * n} have a workload; lost {numbers.lost()}")
+    same(calls + over, sum(a["calls"] for a in answers), "calls, in all workloads")
+    between(len(named), slots // 8, slots // 4 + 8, "workloads of the subtree")
+    others = [Cgroup(f"other{i}") for i in range(64)]
+    for each in others:
+        Load(each, "traps").ask("getppid", 100)
+    numbers = agent.total()
+    same([numbers.value(each, DURATION, class_="process") >= 100 for each in others],
+         [True] * 64, "others that have a workload of their own")
+
+
+def pools(agent):
+    """Where the cells of an agent's pools are (tests/kernel/cells.c)."""
+    out = subprocess.run([f"{BIN}/cells", str(agent.pid())], text=True,
+                         capture_output=True, check=True).stdout
+    found = {key: int(value) for key, value in (w.split("=") for w in out.split())}
+    diag(f"cells: {out.strip()}")
+    return found
+
+
+@test("pools that run dry on all CPUs, are filled and run dry again lose no cell")
+def _():
+    least = least_memory()
+    agent = Agent("--probes", "sched,syscall", "--slots", "1024", "--memory",  least,
+                  "--export-interval", "300ms")
+    churns = [load(Cgroup(f"dry{i}")) for i in range(4)]
+    for _ in range(4):
+        for each in churns:
+            each.tell("fill", 100)
+        for each in churns:
+            each.reply()
+        agent.total()
+        for each in churns:
+            each.tell("drop")
+        for each in churns:
+            each.reply()
+        time.sleep(0.7)  # two exports: quarantine, free
+    check(agent.total().lost().get(("syscall", "cells_full"), 0) > 0, "never dry")
+    found = pools(agent)
+    same(found["used"] + found["left"] + found["spare"], found["size"], "cells")
+    same(found["twice"], 0, "cells in two places")
+
+
+def least_memory():
+    """The least --memory that 1024 slots can have."""
+    p = subprocess.run([ASSAY, "agent", "--socket", scratch() + "/none", "--slots", "1024",
+                        "--memory", "4MiB", "--export", "none"], text=True,
+                       capture_output=True)
+    check("the least is" in p.stderr, f"it said: {p.stderr}")
+    return f"{-(-int(p.stderr.split('the least is ')[1].split()[0]) // 1024)}KiB"
 
 
 main()
