@@ -20,7 +20,7 @@ say      = $(if $(V),,@printf '  %-6s %s\n' $(1) $(2))
 
 ARCH     := $(subst x86_64,x86,$(subst aarch64,arm64,$(shell uname -m)))
 MULTI    := $(shell $(CC) -print-multiarch 2>/dev/null)
-LIBS     := -lbpf -lcurl -lprotobuf-c -ljansson -lelf -lz
+LIBS     := -lbpf -lcurl -lssl -lcrypto -lprotobuf-c -ljansson -lelf -lz
 CFLAGS   ?= -O2 -g
 BASE     := -std=gnu11 -D_GNU_SOURCE -DASSAY_VERSION='"$(VERSION)"' -I. -Iagent -Ibpf -I$(BUILD) \
 	-Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wshadow \

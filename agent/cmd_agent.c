@@ -16,6 +16,7 @@
 #include "api.h"
 #include "cmd.h"
 #include "export.h"
+#include "export_check.h"
 #include "log.h"
 #include "measure.h"
 #include "node_lock.h"
@@ -23,6 +24,7 @@
 #include "otlp.h"
 #include "util.h"
 
+#define EXIT_USAGE 2
 #define FLUSH_MS   4000 /* SIGTERM to exit takes 5 s at most */
 #define TURN_MS	   100	/* how often one that waits looks */
 #define RELIEVE_MS 100	/* a node may start 1000 containers a second */
@@ -294,8 +296,15 @@ static int agent_run(const struct options *o, int argc, char **argv)
 	struct agent a = { .o = o, .signals = -1 };
 	unsigned int attached, wanted;
 	char cause[512], where[256];
-	int err = open_all(&a, cause, sizeof(cause));
+	int err = export_check(o, cause, sizeof(cause));
 
+	if (err) {
+		log_errorx("%s", cause);
+		return EXIT_USAGE;
+	}
+	if (export_to_grpc_port(o))
+		log_warnx("%s", EXPORT_GRPC_PORT_TEXT);
+	err = open_all(&a, cause, sizeof(cause));
 	if (err) {
 		if (err < 0)
 			log_errorx("%s", cause);

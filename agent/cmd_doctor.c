@@ -13,6 +13,7 @@
 #include "cmd.h"
 #include "cost.h"
 #include "doctor.h"
+#include "export_check.h"
 #include "log.h"
 #include "options.h"
 #include "probes.h"
@@ -303,18 +304,16 @@ static int check_file(const char *path)
 
 static int check_collector(const struct options *o)
 {
-	const char *protocol = getenv("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL");
+	char cause[512];
 
-	if (!protocol || !*protocol)
-		protocol = getenv("OTEL_EXPORTER_OTLP_PROTOCOL");
 	if (!strcmp(o->export, "none"))
 		return say(OK, "collector", "none, nothing is exported");
 	if (!strncmp(o->export, "file:", 5))
 		return check_file(o->export + 5);
-	if (protocol && *protocol && strcmp(protocol, "http/protobuf"))
-		say(WARN, "collector",
-		    "OTEL_*_PROTOCOL is %s, but assay speaks http/protobuf (port 4318)",
-		    protocol);
+	if (export_check(o, cause, sizeof(cause)))
+		return say(FAIL, "collector", "%s", cause);
+	if (export_to_grpc_port(o))
+		say(WARN, "collector", "%s", EXPORT_GRPC_PORT_TEXT);
 	return check_endpoint(o->export);
 }
 

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <curl/curl.h>
 #include <zlib.h>
+#include "export_check.h"
 #include "export_http.h"
 #include "otlp_pb.h"
+#include "pairs.h"
 #include "proto/rpc_status.pb-c.h"
 #include "util.h"
 
@@ -68,42 +69,6 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
 	return n;
 }
 
-/* Percent-decodes in place; -EINVAL: a bad escape, or what would end a header line. */
-static int decode(char *s)
-{
-	char *to = s;
-
-	for (; *s; s++) {
-		if (*s == '%') {
-			char hex[3] = { s[1], s[1] ? s[2] : 0 };
-
-			if (!isxdigit((unsigned char)hex[0]) ||
-			    !isxdigit((unsigned char)hex[1]))
-				return -EINVAL;
-			*to = (char)strtol(hex, NULL, 16);
-			s += 2;
-		} else {
-			*to = *s;
-		}
-		if (iscntrl((unsigned char)*to++))
-			return -EINVAL;
-	}
-	*to = '\0';
-	return 0;
-}
-
-static char *trim(char *s)
-{
-	char *end;
-
-	while (*s == ' ' || *s == '\t')
-		s++;
-	end = s + strlen(s);
-	while (end > s && (end[-1] == ' ' || end[-1] == '\t'))
-		*--end = '\0';
-	return s;
-}
-
 static int add_header(struct http *h, const char *line)
 {
 	struct curl_slist *list = curl_slist_append(h->headers, line);
@@ -114,18 +79,13 @@ static int add_header(struct http *h, const char *line)
 	return 0;
 }
 
-/* One k=v of the user's; the value may be empty, the key may not. */
-static int add_pair(struct http *h, char *pair)
+/* One of the user's: the value may be empty. */
+static int add_pair(struct http *h, const char *key, const char *value)
 {
-	char *value = strchr(pair, '='), *key, *line;
+	char *line;
 	int err;
 
-	if (!value)
-		return -EINVAL;
-	*value++ = '\0';
-	key = trim(pair);
-	value = trim(value);
-	if (!*key || strpbrk(key, ": \t\r\n;") || decode(value))
+	if (!pairs_usable(PAIRS_HEADERS, key, value))
 		return -EINVAL;
 	/* "key;" is how curl is told of an empty value */
 	if (asprintf(&line, *value ? "%s: %s" : "%s;", key, value) < 0)
@@ -137,14 +97,16 @@ static int add_pair(struct http *h, char *pair)
 
 static int add_pairs(struct http *h, const char *pairs)
 {
-	char *copy = strdup(pairs), *rest = copy, *pair;
-	int err = copy ? 0 : -ENOMEM;
+	char *copy = strdup(pairs), *rest = copy, *key, *value;
+	int err = 0, n = copy ? 1 : -ENOMEM;
 
-	while (!err && (pair = strsep(&rest, ",")))
-		if (*trim(pair))
-			err = add_pair(h, pair);
+	while (n > 0 && !err) {
+		n = pairs_next(&rest, &key, &value);
+		if (n > 0)
+			err = add_pair(h, key, value);
+	}
 	free(copy);
-	return err;
+	return n < 0 ? n : err;
 }
 
 static int set_headers(struct http *h, const struct export_opts *o)
@@ -408,6 +370,13 @@ static void read_result(struct http *h, CURLcode result, struct http_result *r)
 	/* a server may refuse and hang up while we still send: its word counts */
 	if (!result || code >= 300) {
 		read_status(h, code, r);
+		return;
+	}
+	if (result == CURLE_WEIRD_SERVER_REPLY || strstr(h->error, "HTTP/0.9")) {
+		/* the first thing that a server for gRPC says is a frame of HTTP/2 */
+		snprintf(r->type, sizeof(r->type), "not_http");
+		snprintf(r->text, sizeof(r->text), "the answer is not HTTP/1.1: %s",
+			 EXPORT_GRPC_PORT_TEXT);
 		return;
 	}
 	snprintf(r->type, sizeof(r->type), "curl_%d", result);

@@ -63,6 +63,8 @@ struct attr {
 struct point_group {
 	struct attr attrs[RESOURCE_ATTRS];
 	size_t attr_count;
+	const struct attr *extra; /* more of them, borrowed: those of every group */
+	size_t extra_count;
 	bool overflow; /* every point carries otel.metric.overflow = true */
 	struct point *points;
 	size_t count, room;

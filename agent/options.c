@@ -6,6 +6,7 @@
 #include "../bpf/node.h"
 #include "cmd.h"
 #include "options.h"
+#include "pairs.h"
 #include "probes.h"
 #include "util.h"
 
@@ -38,9 +39,12 @@ const struct option_desc option_descs[] = {
 	{ "export", "URL|file:PATH|none", "http://localhost:4318/v1/metrics",
 	  "where metrics go: OTLP over HTTP, a file of length-prefixed batches, or nowhere",
 	  OTLP("ENDPOINT"), FIELD(export), .mask = EXPORTS, .type = OPTION_EXPORT },
+	{ "export-protocol", "http/protobuf", "http/protobuf",
+	  "protocol of exports over a URL: there is no other", OTLP("PROTOCOL"),
+	  FIELD(export_protocol), .mask = EXPORTS },
 	{ "export-headers", "K=V,...", NULL,
 	  "HTTP headers of every export, percent-encoded", OTLP("HEADERS"),
-	  FIELD(export_headers), .mask = EXPORTS, .type = OPTION_PAIRS },
+	  FIELD(export_headers), .mask = EXPORTS, .type = OPTION_HEADERS },
 	{ "export-interval",
 	  "TIME",
 	  "60s",
@@ -71,7 +75,7 @@ const struct option_desc option_descs[] = {
 	  { "OTEL_RESOURCE_ATTRIBUTES" },
 	  FIELD(resource_attributes),
 	  .mask = MEASURES,
-	  .type = OPTION_PAIRS },
+	  .type = OPTION_ATTRIBUTES },
 	{ "service-name",
 	  "NAME",
 	  "assay",
@@ -199,20 +203,9 @@ static int check_export(const char *s)
 	return strchr("/:?#", s[skip]) ? -EINVAL : 0;
 }
 
-/* key=value,key=value; empty members are allowed, empty keys are not. */
-static int check_pairs(const char *s)
+static enum pairs_kind pairs_kind(const struct option_desc *d)
 {
-	while (*s) {
-		size_t len = strcspn(s, ",");
-		size_t key = strspn(s, " \t");
-		const char *equal = memchr(s, '=', len);
-
-		if (key < len && (!equal || equal == s + key))
-			return -EINVAL;
-		s += len;
-		s += *s == ',';
-	}
-	return 0;
+	return d->type == OPTION_HEADERS ? PAIRS_HEADERS : PAIRS_ATTRIBUTES;
 }
 
 /* Names of probes, with commas between; at least one. */
@@ -245,6 +238,7 @@ static int check_label(const char *s)
 static int set(struct options *o, const struct option_desc *d, const char *s, bool otel)
 {
 	void *field = (char *)o + d->off;
+	char what[128]; /* say_bad asks again */
 	int choice, err;
 
 	switch (d->type) {
@@ -265,8 +259,9 @@ static int set(struct options *o, const struct option_desc *d, const char *s, bo
 	case OPTION_EXPORT:
 		err = check_export(s);
 		break;
-	case OPTION_PAIRS:
-		err = check_pairs(s);
+	case OPTION_ATTRIBUTES:
+	case OPTION_HEADERS:
+		err = pairs_check(pairs_kind(d), s, what, sizeof(what));
 		break;
 	case OPTION_PROBES:
 		err = check_probes(s);
@@ -341,7 +336,8 @@ static void print_allowed(FILE *f, const struct option_desc *d, bool otel)
 	case OPTION_EXPORT:
 		fputs("http://HOST..., https://HOST..., file:PATH or none", f);
 		break;
-	case OPTION_PAIRS:
+	case OPTION_ATTRIBUTES:
+	case OPTION_HEADERS:
 		fputs("key=value,key=value", f);
 		break;
 	case OPTION_PROBES:
@@ -369,15 +365,21 @@ static int keep_line(char *cause)
 static int say_bad(const struct option_desc *d, const char *name, const char *s,
 		   bool otel, char *cause, size_t len)
 {
+	bool pairs = d->type == OPTION_ATTRIBUTES || d->type == OPTION_HEADERS;
 	FILE *f = fmemopen(cause, len, "w");
+	char what[128] = "no memory";
 
 	if (!f)
 		return -errno;
-	if (d->type == OPTION_PAIRS) /* there may be a password in it */
+	if (pairs) /* there may be a password in it */
 		fprintf(f, "%s: must be ", name);
 	else
 		fprintf(f, "%s: '%.200s': must be ", name, s);
 	print_allowed(f, d, otel);
+	if (pairs) {
+		pairs_check(pairs_kind(d), s, what, sizeof(what));
+		fprintf(f, ", percent-encoded: %s", what);
+	}
 	fclose(f);
 	cause[len - 1] = '\0';
 	return keep_line(cause);

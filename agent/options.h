@@ -27,8 +27,9 @@ enum report_format { FORMAT_TABLE, FORMAT_JSON };
 /* All strings are borrowed from argv, the environment or the table; NULL: not set. */
 struct options {
 	const char *socket;
-	const char *export;	    /* URL, "file:PATH" or "none" */
-	const char *export_headers; /* k=v,k=v; values percent-encoded */
+	const char *export;	     /* URL, "file:PATH" or "none" */
+	const char *export_protocol; /* http/protobuf, or what is not spoken */
+	const char *export_headers;  /* k=v,k=v; values percent-encoded */
 	uint64_t export_timeout_ms;
 	uint64_t export_interval_ms;
 	int export_compression;	 /* enum compression */
@@ -52,9 +53,9 @@ struct options {
 
 enum option_type {
 	OPTION_STRING,
-	OPTION_EXPORT, /* http(s)://..., file:PATH or none */
-	OPTION_PAIRS,  /* key=value,key=value; never printed, there may be secrets in it
-			*/
+	OPTION_EXPORT,	   /* http(s)://..., file:PATH or none */
+	OPTION_ATTRIBUTES, /* key=value,key=value: pairs.h */
+	OPTION_HEADERS,	   /* the same; never printed, there may be secrets in it */
 	OPTION_PROBES,
 	OPTION_LABEL, /* as names of BPF objects are */
 	OPTION_UINT,

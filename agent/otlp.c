@@ -276,13 +276,17 @@ static int build(struct arena *a, const struct part *part,
 	rm->schema_url = (char *)OTLP_SCHEMA_URL;
 	rm->resource = r;
 	rm->scope_metrics = arena_get(a, sizeof(*rm->scope_metrics));
-	r->attributes = arena_get(a, RESOURCE_ATTRS * sizeof(*r->attributes));
+	r->attributes =
+	    arena_get(a, (g->attr_count + g->extra_count) * sizeof(*r->attributes));
 	if (!rm->scope_metrics || !r->attributes)
 		return -ENOMEM;
 	rm->scope_metrics[rm->n_scope_metrics++] = scope;
 	for (size_t i = 0; i < g->attr_count && !err; i++)
 		err = add_attr(a, r->attributes, &r->n_attributes, g->attrs[i].key,
 			       g->attrs[i].value);
+	for (size_t i = 0; i < g->extra_count && !err; i++)
+		err = add_attr(a, r->attributes, &r->n_attributes, g->extra[i].key,
+			       g->extra[i].value);
 	*out = rm;
 	return err ? err : add_scope(a, part, scope);
 }

@@ -4,65 +4,68 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "log.h"
 #include "options.h"
+#include "pairs.h"
 #include "resource.h"
 #include "util.h"
 
-static int hex_digit(char c)
+/* What a resource says by itself: who it is must not depend on what a user writes. */
+static const char *const reserved[] = {
+	"service.name",	       "service.instance.id", "service.version",
+	"assay.workload.kind", "assay.workload.name", "process.linux.cgroup",
+	"container.id",	       "host.name",	      "host.id",
+};
+
+static bool is_reserved(const char *key)
 {
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
+	for (size_t i = 0; i < COUNT(reserved); i++)
+		if (!strcmp(reserved[i], key))
+			return true;
+	return false;
 }
 
-/* Percent-decoding in place; a percent sign that is none of it stays. */
-static void decode(char *s)
+static int add_extra(struct resource *r, const char *key, const char *value)
 {
-	char *to = s;
+	struct attr *list;
 
-	while (*s) {
-		int high = *s == '%' ? hex_digit(s[1]) : -1;
-		int low = high >= 0 ? hex_digit(s[2]) : -1;
-
-		if (low >= 0) {
-			*to++ = high * 16 + low;
-			s += 3;
-		} else {
-			*to++ = *s++;
-		}
+	for (size_t i = 0; i < r->extra_count; i++) {
+		if (strcmp(r->extra[i].key, key))
+			continue;
+		log_warnx("resource attribute %s is given twice: the last one counts",
+			  key);
+		r->extra[i].value = value;
+		return 0;
 	}
-	*to = '\0';
+	list = reallocarray(r->extra, r->extra_count + 1, sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	r->extra = list;
+	list[r->extra_count++] = (struct attr){ key, value };
+	return 0;
 }
 
 /* OTEL_RESOURCE_ATTRIBUTES: key=value,key=value, percent-encoded. */
 static int parse_extra(struct resource *r, const char *text)
 {
-	char *save = NULL, *pair;
+	char *rest, *key, *value;
+	int n, err = 0;
 
 	if (!text)
 		return 0;
-	r->text = strdup(text);
+	rest = r->text = strdup(text);
 	if (!r->text)
 		return -ENOMEM;
-	for (pair = strtok_r(r->text, ",", &save);
-	     pair && r->extra_count < RESOURCE_EXTRA;
-	     pair = strtok_r(NULL, ",", &save)) {
-		char *value = strchr(pair, '=');
-
-		while (*pair == ' ')
-			pair++;
-		if (!value || value == pair)
-			continue;
-		*value++ = '\0';
-		decode(pair);
-		decode(value);
-		r->extra[r->extra_count++] = (struct attr){ pair, value };
+	while (!err && (n = pairs_next(&rest, &key, &value))) {
+		if (n < 0 || !pairs_usable(PAIRS_ATTRIBUTES, key, value))
+			err = -EINVAL; /* options_args and options_env say more */
+		else if (is_reserved(key))
+			log_warnx("resource attribute %s is left out: assay sets it",
+				  key);
+		else
+			err = add_extra(r, key, value);
 	}
-	return 0;
+	return err;
 }
 
 int resource_init(struct resource *r, const struct options *o)
@@ -77,19 +80,12 @@ int resource_init(struct resource *r, const struct options *o)
 	return parse_extra(r, o->resource_attributes);
 }
 
-/* Ours first: a key that the user gives too is the user's, but not the identity. */
 static void add_common(const struct resource *r, struct point_group *g)
 {
 	points_attr(g, "host.name", r->host_name);
 	points_attr(g, "host.id", r->host_id);
-	for (size_t i = 0; i < r->extra_count; i++) {
-		bool ours = false;
-
-		for (size_t k = 0; k < g->attr_count; k++)
-			ours |= strcmp(g->attrs[k].key, r->extra[i].key) == 0;
-		if (!ours)
-			points_attr(g, r->extra[i].key, r->extra[i].value);
-	}
+	g->extra = r->extra;
+	g->extra_count = r->extra_count;
 }
 
 int resource_workload(const struct resource *r, struct workload *w,
@@ -123,6 +119,8 @@ void resource_self(const struct resource *r, struct point_group *g)
 
 void resource_fini(struct resource *r)
 {
+	free(r->extra);
 	free(r->text);
+	r->extra = NULL;
 	r->text = NULL;
 }

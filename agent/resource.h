@@ -12,18 +12,19 @@
 
 struct options;
 
-#define RESOURCE_EXTRA 12
-
 struct resource {
 	char host_name[256];
 	char host_id[128];
 	char self_name[128]; /* the agent's own service.name */
 	char *text;	     /* of OTEL_RESOURCE_ATTRIBUTES, decoded in place */
-	struct attr extra[RESOURCE_EXTRA];
+	struct attr *extra;  /* the user's, on every resource */
 	size_t extra_count;
 };
 
-/* Reads host name, host id and the user's attributes. -errno. */
+/*
+ * Reads host name, host id and the user's attributes. Of these, one that assay sets
+ * itself is left out, and one given twice replaced: a line in the log names it. -errno.
+ */
 int resource_init(struct resource *r, const struct options *o);
 /* Attributes of a workload's group. -ENOMEM. */
 int resource_workload(const struct resource *r, struct workload *w,

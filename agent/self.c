@@ -10,7 +10,7 @@
 
 static const struct metric probe_attached = {
 	"assay.probe.attached",
-	"1",
+	"", /* a state: a receiver makes _ratio of the unit 1 */
 	"1: the probe measures; 0: it does not, and why.",
 	METRIC_GAUGE,
 	.attrs = { "assay.probe", "assay.state", "assay.reason" },

@@ -12,12 +12,13 @@ import subprocess
 import sys
 import threading
 import time
+import unicodedata
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import jsonschema
 from node import ASSAY, TOP, Agent, Cgroup, Load, cgroup_root, scratch
-from tap import check, defer, main, need_root, same, test
+from tap import between, check, defer, main, need_root, same, test
 
 COMMANDS = "agent", "report", "probes", "doctor", "tune"
 NOBODY = 65534
@@ -100,6 +101,66 @@ def _():
           "agent", env={"OTEL_METRIC_EXPORT_INTERVAL": "1s"})
     fails(1, "no agent runs", "report", "--total", "--socket", nobody_socket(),
           env={"OTEL_METRIC_EXPORT_INTERVAL": "1s", "ASSAY_EXPORT": "nowhere"})
+
+
+@test("a protocol that is not spoken is refused, and the port of gRPC told")
+def _():
+    for name in ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL",
+                 "ASSAY_EXPORT_PROTOCOL"):
+        fails(2, "'grpc': assay speaks http/protobuf only: set .* port 4318", "agent",
+              env={name: "grpc"})
+    fails(2, "'http/json': assay speaks", "agent", "--export-protocol", "http/json")
+    env = {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
+    status, out, _ = run("doctor", "--socket", nobody_socket(), env=env)
+    check(status == 1 and "FAIL collector: " in out and "http/protobuf" in out, out)
+    status, out, _ = run("doctor", "--socket", nobody_socket(), "--export", "none", env=env)
+    same(status, 0, "exit status without an export")
+    _, out, _ = run("doctor", "--socket", nobody_socket(), "--export",
+                    "http://127.0.0.1:4317/v1/metrics")
+    check("warn collector: port 4317 is usually that of gRPC" in out, out)
+
+
+def openssl(*argv):
+    subprocess.run(["openssl", *argv], check=True, capture_output=True)
+
+
+@test("certificates and keys that cannot be used are said at the start")
+def _():
+    d = scratch()
+    for name in ("a", "b"):
+        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=test",
+                "-keyout", f"{d}/{name}.key", "-out", f"{d}/{name}.pem")
+    openssl("rsa", "-aes128", "-passout", "pass:x", "-in", d + "/a.key", "-out",
+            d + "/locked.key")
+    with open(d + "/junk", "w") as f:
+        f.write("no PEM\n")
+    https = "--export", "https://127.0.0.1:1/v1/metrics", "--socket", d + "/assay.sock"
+
+    def refused(pattern, **files):
+        options = [w for k, v in files.items()
+                   for w in (f"--export-{k.replace('_', '-')}", f"{d}/{v}")]
+        fails(2, pattern, "agent", *https, *options)
+        status, out, _ = run("doctor", *https, *options)
+        check(status == 1 and re.search(f"FAIL collector: .*{pattern}", out), out)
+    refused("--export-certificate: .*/none: No such file", certificate="none")
+    refused("--export-certificate: .*/junk: no usable cert", certificate="junk")
+    refused("--export-client-certificate: .*/junk: no usable cert", client_certificate="junk")
+    refused("--export-client-key: .*/junk: no usable key", client_certificate="a.pem", client_key="junk")
+    refused("b.key: is not the key of", client_certificate="a.pem", client_key="b.key")
+    refused("locked.key: no usable key without a passphrase", client_certificate="a.pem", client_key="locked.key")
+    refused("a.key: needs --export-client-certificate", client_key="a.key")
+    refused("--export-client-certificate: .*a.pem: no usable key", client_certificate="a.pem")
+    _, out, _ = run("doctor", *https, "--export-certificate", d + "/a.pem",
+                    "--export-client-certificate", d + "/a.pem",
+                    "--export-client-key", d + "/a.key")
+    check("warn collector: 127.0.0.1 port 1 does not answer" in out, out)
+
+
+@test("an attribute that cannot be is named by its key")
+def _():
+    fails(2, "OTEL_RESOURCE_ATTRIBUTES: must be key=value,.*: pair 2, 'b', has a %",
+          "agent", env={"OTEL_RESOURCE_ATTRIBUTES": "a=1,b=50%"})
+    fails(2, "pair 1, .*, is no UTF-8", "agent", "--resource-attributes", "k%ff=1")
 
 
 @test("a header's value is not in the error")
@@ -455,7 +516,99 @@ def _():
     broken("no assay agent's", b"")
     broken("no assay agent's", b"ok 1x\nA")
     broken("has 3 bytes of 10", b"ok 10\nabc")
-    broken("cannot be decoded", b"ok 3\n\xff\xff\xff")
+    broken("fake.sock: the answer is no assay agent's", b"ok 3\n\xff\xff\xff")
+    broken(r"says: a\\x1b\[2Jb\\u202e\\xff$", b"error a\x1b[2Jb\xe2\x80\xae\xff\n")
+
+
+def peak_kib(*argv):
+    """The most memory that the command had, and what it said."""
+    small = "import resource as r, subprocess as s, sys; p = s.run(sys.argv[1:]); " \
+        "print(p.returncode, r.getrusage(r.RUSAGE_CHILDREN).ru_maxrss)"
+    p = subprocess.run([sys.executable, "-c", small, ASSAY, *argv], capture_output=True,
+                       text=True, timeout=60)
+    status, kib = map(int, p.stdout.split())
+    same(status, 1, f"exit status ({p.stderr})")
+    return kib, p.stderr
+
+
+def field(number, body):
+    """A field of a message, its length in 5 bytes."""
+    length = len(body)
+    return bytes([number << 3 | 2, *(length >> s & 0x7f | 0x80 for s in (0, 7, 14, 21)),
+                  length >> 28]) + body
+
+
+@test("an answer of 60 MiB that decodes to 6 GiB costs less than 700 MiB")
+def _():
+    points = b"\x0a\x00" * (30 << 20)
+    answer = field(1, field(2, field(2, field(5, points))))
+    kib, err = peak_kib("report", "--total", "--socket",
+                        serve(b"ok %d\n" % len(answer) + answer))
+    check("would take more memory than any agent's" in err, err)
+    between(kib, 60 << 10, 700 << 10, "KiB of memory")
+    kib, err = peak_kib("report", "--total", "--socket", serve(b"ok 9\n" + points * 2))
+    check("more than 64 MiB are no answer of an assay agent" in err, err)
+    between(kib, 30 << 10, 140 << 10, "KiB of memory")
+
+
+# The screen is cleared, a line forged, a name turned round; one is cut in a character.
+HOSTILE = ("\x1b[2Kesc", "x\rroot", "rtl\u202egnp.exe", "zero\u200bwidth", "c1\u009b31m",
+           "\udcff\udcfe", "\\xff\\xfe", "\u6f22" * 60, "\u2067isolate")
+
+
+def clean(text, what):
+    """Bytes that a terminal may get: UTF-8, lines, and nothing that is not to be seen."""
+    for c in text.decode("utf-8"):
+        check(c == "\n" or unicodedata.category(c) not in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp"),
+              f"U+{ord(c):04x} in {what}")
+
+
+def shown(*argv):
+    p = subprocess.run([ASSAY, *argv], capture_output=True, timeout=60)
+    clean(p.stdout, " ".join(argv))
+    clean(p.stderr, "stderr of " + " ".join(argv))
+    return p.stdout.decode()
+
+
+def width(text):
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+@test("names of cgroups do not tell a terminal what to do; JSON has each of them")
+def _():
+    agent = Agent(export="none")
+    cgroups = [Cgroup(name) for name in HOSTILE]
+    for cgroup in cgroups:
+        Load(cgroup, "calls").ask("getppid", 3000)
+    time.sleep(0.1)
+    out = shown("report", "--total", "--socket", agent.socket)
+    check("\\x1b[2Kesc" in out and "\\u202egnp" in out and "x\\x0droot" in out, out)
+    rows = out[out.index("WORKLOADS"):].split("\n\n")[0].splitlines()
+    rows = [row for row in rows if "Details" not in row and "quieter" not in row]
+    same({width(row) for row in rows}, {width(rows[0])}, "widths of the table's lines")
+    names = {w["cgroup"] for w in report("--total", "--socket", agent.socket)["workloads"]}
+    for cgroup in cgroups:
+        path = cgroup.path.replace("\\xf", "\\\\xf")
+        path = path.replace("\udcff\udcfe", "\\xff\\xfe")
+        check(path in names, f"{path!r} is not in {names}")
+
+
+@test("a peer on the socket does not tell a terminal what to do")
+def _():
+    agent, answer = record()
+    agent.stop()
+    name = os.uname().nodename.encode()
+    for old in (b"attached", b"sched", name):
+        check(old in answer, f"{old} is not in the agent's answer")
+        for evil in (b"\x1b[2J", b"\xe2\x80\xae", b"\r\n", b"\xff\x9b"):
+            new = answer.replace(old, (evil * len(old))[:len(old)])
+            path = serve(new)
+            for argv in (["report", "--total"], ["probes"], ["doctor", "--export=none"],
+                         ["tune"]):
+                shown(*argv, "--socket", path)
+            document = subprocess.run([ASSAY, "report", "--total", "--format", "json",
+                                       "--socket", path], capture_output=True).stdout
+            json.loads(document or b"{}")
 
 
 @test("an agent that does not answer is waited for 5 s, not for ever")

@@ -30,7 +30,7 @@
 #define HEAD_ROOM  2048
 #define TEST_LIMIT 10000 /* ms; nothing here takes as long */
 
-enum action { ANSWER, RESET, CLOSE, HANG, FLOOD };
+enum action { ANSWER, RESET, CLOSE, HANG, FLOOD, RAW };
 
 /* One step of the script: what a request is answered with. */
 struct step {
@@ -131,6 +131,10 @@ static inline bool play(int fd, const struct step *s)
 		return true;
 	case FLOOD:
 		flood(fd);
+		return false;
+	case RAW:
+		if (write(fd, s->body, s->body_len) < 0)
+			_exit(1);
 		return false;
 	case RESET:
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));

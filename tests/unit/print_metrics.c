@@ -42,7 +42,8 @@ static void print_row(const struct metric_row *r)
 
 static void print_self(const struct metric *m)
 {
-	printf("| `%s` | %s | `%s` |", m->name, kind_names[m->kind], m->unit);
+	printf("| `%s` | %s | %s%s%s |", m->name, kind_names[m->kind],
+	       *m->unit ? "`" : "", *m->unit ? m->unit : "none", *m->unit ? "`" : "");
 	for (int i = 0; m->attrs[i]; i++)
 		printf("%s `%s`", i ? "," : "", m->attrs[i]);
 	printf(" | %s |\n", m->help);

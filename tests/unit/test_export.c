@@ -214,6 +214,25 @@ static void what_the_collector_says_is_shown(void **state)
 	server_stop(&s);
 }
 
+static void a_server_for_grpc_is_told_from_http(void **state)
+{
+	/* an empty SETTINGS frame of HTTP/2 */
+	static const struct step steps[] = { { RAW, .body = "\0\0\0\4\0\0\0\0\0",
+					       .body_len = 9 } };
+	struct export *e;
+	struct server s;
+
+	server_bind(&s);
+	server_start(&s, steps, COUNT(steps));
+	e = open_url(s.url);
+	send_snapshot(e, "a", 1);
+	run_until(e, &s, 0);
+	assert_non_null(strstr(export_stats(e)->status, "not HTTP/1.1: port 4317"));
+	assert_int_equal(failed_points(e, "not_http"), 10);
+	export_close(e);
+	server_stop(&s);
+}
+
 /* How long after the first request the second one came, for a Retry-After. */
 static double retry_seconds(const char *headers)
 {
@@ -417,6 +436,7 @@ int main(void)
 		cmocka_unit_test(only_the_listed_statuses_are_retried),
 		cmocka_unit_test(a_refused_batch_does_not_stop_the_others),
 		cmocka_unit_test(what_the_collector_says_is_shown),
+		cmocka_unit_test(a_server_for_grpc_is_told_from_http),
 		cmocka_unit_test(retry_after_is_kept_to),
 		cmocka_unit_test(broken_connections_are_retried),
 		cmocka_unit_test(no_answer_in_time_is_retried),

@@ -21,7 +21,7 @@ static const struct metric errors = { "assay.tcp.connect.errors", "{error}", "",
 				      METRIC_SUM, .attrs = { "error.type" } };
 static const struct metric open_now = { "assay.tcp.connection.count", "{connection}",
 					"", METRIC_UPDOWN };
-static const struct metric attached = { "assay.probe.attached", "1", "", METRIC_GAUGE,
+static const struct metric attached = { "assay.probe.attached", "", "", METRIC_GAUGE,
 					.attrs = { "assay.probe", "assay.state",
 						   "assay.reason" } };
 static const struct metric lost = { "assay.lost", "{event}", "", METRIC_SUM,
