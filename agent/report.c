@@ -40,19 +40,31 @@ static double bucket_bound(int n)
 	return exp2_16th(2 * (BUCKET_OTLP_MIN + n));
 }
 
-double report_quantile(const struct hist *h, unsigned int percent)
+/* The middle of the bucket that holds the value of this rank, from 1 on; 0: the zero
+ * bucket. */
+static double value_at(const struct hist *h, uint64_t rank)
 {
-	uint64_t count = hist_count(h), below = 0;
-	uint64_t rank = (count * percent + 99) / 100;
+	uint64_t below = 0;
 
-	if (!rank)
-		return 0;
 	for (int n = 0; n < BUCKET_COUNT; n++) {
 		below += h->buckets[n];
 		if (below >= rank)
 			return n ? exp2_16th(2 * (BUCKET_OTLP_MIN + n) - 1) : 0;
 	}
 	return bucket_bound(BUCKET_COUNT - 1);
+}
+
+double report_quantile(const struct hist *h, unsigned int percent)
+{
+	uint64_t count = hist_count(h), rest = count % 100 * percent;
+	uint64_t rank = count / 100 * percent + (rest + 99) / 100;
+
+	if (!rank)
+		return 0;
+	if (rest % 100 || rank == count)
+		return value_at(h, rank);
+	/* so many are below and so many above: it lies between two values */
+	return (value_at(h, rank) + value_at(h, rank + 1)) / 2;
 }
 
 double report_max(const struct hist *h)

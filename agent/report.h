@@ -17,8 +17,11 @@ struct report {
 	bool from_agent; /* else this command measured by itself */
 };
 
-/* Geometric middle of the bucket that holds the percentile, in s; 0: zero bucket, or no
- * value. */
+/*
+ * The percentile in s: the value that so many do not exceed; where exactly so many are
+ * below it, the mean of that value and the next (the median of two is between them). A
+ * value is the geometric middle of its bucket, 0 in the zero bucket. 0: no value.
+ */
 double report_quantile(const struct hist *h, unsigned int percent);
 /* Upper bound of the highest bucket that is not empty, in s. 0: no value. */
 double report_max(const struct hist *h);

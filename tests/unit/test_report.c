@@ -84,25 +84,50 @@ static void quantiles_are_the_geometric_middle_of_their_bucket(void **state)
 	}
 }
 
+/* Truth: what Python's statistics.median and R's quantile(type = 2) say of the values.
+ */
 static const struct {
-	unsigned int percent, rank;
+	unsigned int count, percent;
+	double rank; /* 50.5: between the 50th and the 51st */
 } ranks[] = {
-	{ 50, 50 }, { 90, 90 }, { 99, 99 }, { 100, 100 }, { 1, 1 },
+	{ 100, 50, 50.5 }, { 100, 90, 90.5 }, { 100, 99, 99.5 }, { 100, 100, 100 },
+	{ 100, 1, 1.5 },   { 99, 50, 50 },    { 99, 90, 90 },	 { 99, 99, 99 },
+	{ 2, 50, 1.5 },	   { 1, 50, 1 },      { 1, 99, 1 },	 { 3, 50, 2 },
+	{ 4, 50, 2.5 },	   { 10, 90, 9.5 },   { 10, 99, 10 },	 { 20, 90, 18.5 },
 };
 
-/* One value in each of 100 buckets: the n-th percentile is in the n-th of them. */
-static void a_quantile_is_the_smallest_value_that_so_many_do_not_exceed(void **state)
+/* One value in each bucket, so the n-th value is in bucket n. */
+static void a_quantile_has_as_many_values_below_it_as_above(void **state)
+{
+	for (size_t i = 0; i < COUNT(ranks); i++) {
+		struct hist *h = new_hist(NULL, 0);
+		double low = exp2(-20 + (floor(ranks[i].rank) - 0.5) / 8);
+		double high = exp2(-20 + (ceil(ranks[i].rank) - 0.5) / 8);
+		double got;
+
+		for (unsigned int n = 1; n <= ranks[i].count; n++)
+			h->buckets[n] = 1;
+		got = report_quantile(h, ranks[i].percent);
+		if (fabs(got / ((low + high) / 2) - 1) > 1e-9)
+			fail_msg("p%u of %u: %g, not between %g and %g",
+				 ranks[i].percent, ranks[i].count, got, low, high);
+		test_free(h);
+	}
+}
+
+static void many_values_in_a_bucket_are_one_value(void **state)
 {
 	struct hist *h = new_hist(NULL, 0);
+	double first = exp2(-20 + 0.5 / 8), second = exp2(-20 + 1.5 / 8);
 
-	for (int n = 1; n <= 100; n++)
-		h->buckets[n] = 1;
-	for (size_t i = 0; i < COUNT(ranks); i++)
-		assert_true(fabs(log2(report_quantile(h, ranks[i].percent)) -
-				 (-20 + (ranks[i].rank - 0.5) / 8)) < 1e-9);
-	h->buckets[0] = 100;
-	assert_true(report_quantile(h, 50) == 0);
-	assert_true(report_quantile(h, 51) > 0);
+	h->buckets[0] = h->buckets[1] = 100;
+	assert_true(fabs(report_quantile(h, 50) / (first / 2) - 1) < 1e-9);
+	assert_true(report_quantile(h, 49) == 0);
+	assert_true(fabs(report_quantile(h, 51) / first - 1) < 1e-9);
+	h->buckets[0] = 0;
+	h->buckets[1] = h->buckets[2] = 1ULL << 62; /* times 50 is over 2^64 */
+	assert_true(fabs(report_quantile(h, 50) / ((first + second) / 2) - 1) < 1e-9);
+	assert_true(fabs(report_quantile(h, 99) / second - 1) < 1e-9);
 	test_free(h);
 }
 
@@ -284,8 +309,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(quantiles_are_the_geometric_middle_of_their_bucket),
-		cmocka_unit_test(
-		    a_quantile_is_the_smallest_value_that_so_many_do_not_exceed),
+		cmocka_unit_test(a_quantile_has_as_many_values_below_it_as_above),
+		cmocka_unit_test(many_values_in_a_bucket_are_one_value),
 		cmocka_unit_test(the_zero_bucket_and_the_last_one_have_their_bounds),
 		cmocka_unit_test(json_holds_what_happened_and_nothing_else),
 		cmocka_unit_test(json_tells_what_is_missing),
