@@ -61,6 +61,13 @@ static void describe_export(const char *url, char *buf, size_t len)
 		snprintf(buf, len, "%.*s", (int)(end - url), url);
 }
 
+static void on_accepted(void *arg, const struct otlp_batch *b)
+{
+	struct agent *a = arg;
+
+	measure_accepted(a->measure, b);
+}
+
 static int open_export(struct agent *a, char *cause, size_t len)
 {
 	const struct options *o = a->o;
@@ -71,6 +78,8 @@ static int open_export(struct agent *a, char *cause, size_t len)
 		.ca = o->certificate,
 		.cert = o->client_certificate,
 		.key = o->client_key,
+		.accepted = on_accepted,
+		.arg = a,
 	};
 	char where[256];
 	int err;
@@ -189,30 +198,58 @@ static int open_all(struct agent *a, char *cause, size_t len)
 	return measure_open(a->o, &a->measure, cause, len);
 }
 
-/* Reads, encodes and hands over. Cumulative: a newer snapshot supersedes this one. */
-static void export_now(struct agent *a)
+/*
+ * Encodes the points of measure_points() or measure_ends() and hands them over.
+ * Cumulative: a newer snapshot supersedes this one.
+ */
+static int send_points(struct agent *a,
+		       int (*make)(struct measure *m, const struct export_stats *stats,
+				   struct points *points))
 {
 	struct otlp_batches batches = { 0 };
 	struct points points;
-	int err = measure_collect(a->measure);
+	int err = make(a->measure, stats_of(a), &points);
 
-	if (err)
-		log_warn(err, "reading the cells");
-	err = measure_points(a->measure, stats_of(a), &points);
 	if (!err) {
 		err = otlp_encode_batches(&points, OTLP_BATCH_LIMIT, &batches);
 		points_fini(&points);
 	}
 	if (err) {
 		log_warn(err, "this export is left out, the next one holds its counts");
-		return;
+		return err;
 	}
 	if (a->export)
 		err = export_send(a->export, &batches);
+	else
+		measure_accepted(a->measure, NULL);
 	if (err)
 		log_warn(err, "export");
 	otlp_batches_free(&batches);
-	measure_reap(a->measure);
+	measure_drop(a->measure);
+	return err;
+}
+
+static int export_now(struct agent *a)
+{
+	int err = measure_collect_last(a->measure);
+
+	if (err)
+		log_warn(err, "reading the cells");
+	if (!a->export || !export_in_flight(a->export))
+		measure_make_room(a->measure);
+	return send_points(a, measure_points);
+}
+
+/* All that was counted; and when it has arrived, that nothing follows. */
+static void export_last(struct agent *a)
+{
+	uint64_t end = now_mono_ns() + FLUSH_MS * 1000000ULL, now;
+
+	if (export_now(a) || !a->export || export_flush(a->export, FLUSH_MS))
+		return;
+	now = now_mono_ns();
+	if (now < end && !send_points(a, measure_ends))
+		export_flush(a->export, (end - now) / 1000000);
 }
 
 static uint64_t ms_to_ns(uint64_t ms)
@@ -321,9 +358,7 @@ static int agent_run(const struct options *o, int argc, char **argv)
 	a.next_export_ns =
 	    now_mono_ns() + ms_to_ns(random() % (o->export_interval_ms + 1));
 	err = loop(&a);
-	export_now(&a);
-	if (a.export)
-		export_flush(a.export, FLUSH_MS);
+	export_last(&a);
 	close_all(&a);
 	if (err)
 		log_error(err, "the main loop failed");

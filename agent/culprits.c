@@ -49,6 +49,7 @@ int culprits_read(struct snapshot *s, uint32_t n, struct workload *w)
 		if (!c)
 			return -ENOMEM;
 		c->ns += more;
+		c->ending = (struct ending){ 0 };
 		seen->ns[i] = ns;
 		seen->grown[i] += more;
 	}
@@ -107,34 +108,43 @@ static int by_path(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Forgets the culprits of a workload that have a path, but not one of these. */
-static void retire_of(struct workload *w, char **paths, size_t count)
+/* A culprit with a path is over when none of the workloads that live has it. */
+static void retire_of(struct workload *w, char **paths, size_t count, uint64_t number)
 {
-	size_t kept = 0;
-
 	for (size_t i = 0; i < w->culprit_count; i++) {
 		struct culprit_total *c = &w->culprits[i];
 
-		if (c->name[0] == '/' &&
-		    !bsearch(&c->name, paths, count, sizeof(*paths), by_path))
-			free(c->name);
-		else
-			w->culprits[kept++] = *c;
+		ending_note(&c->ending,
+			    c->name[0] == '/' && !bsearch(&c->name, paths, count,
+							  sizeof(*paths), by_path),
+			    number);
 	}
-	w->culprit_count = kept;
 }
 
-void culprits_retire(struct snapshot *s)
+void culprits_retire(struct snapshot *s, uint64_t number)
 {
-	size_t count = s->count - SLOT_FIRST;
-	char **paths = calloc(count + 1, sizeof(*paths));
+	char **paths = calloc(s->count + 1, sizeof(*paths));
+	size_t count = 0;
 
 	if (!paths)
 		return; /* they stay until the next time */
-	for (size_t i = 0; i < count; i++)
-		paths[i] = s->workloads[SLOT_FIRST + i]->path;
+	for (size_t i = SLOT_FIRST; i < s->count; i++)
+		if (!s->workloads[i]->gone)
+			paths[count++] = s->workloads[i]->path;
 	qsort(paths, count, sizeof(*paths), by_path);
 	for (size_t i = 0; i < s->count; i++)
-		retire_of(s->workloads[i], paths, count);
+		retire_of(s->workloads[i], paths, count, number);
 	free(paths);
+}
+
+void culprits_drop(struct workload *w)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < w->culprit_count; i++)
+		if (w->culprits[i].ending.over)
+			free(w->culprits[i].name);
+		else
+			w->culprits[kept++] = w->culprits[i];
+	w->culprit_count = kept;
 }

@@ -30,6 +30,8 @@ struct export
 	size_t at, done; /* the batch to send next; how many of held are done with */
 	struct otlp_batch flying; /* the request in flight, or to be retried */
 	bool active, again;	  /* flying is on its way; flying waits for a retry */
+	void (*tell)(void *arg, const struct otlp_batch *b);
+	void *tell_arg;
 	unsigned int attempt, initial_backoff_ms;
 	uint64_t retry_at_ns; /* nothing is sent before; monotonic */
 	bool told;	      /* by the server, in Retry-After */
@@ -49,6 +51,8 @@ int export_open(const struct export_opts *o, struct export **out)
 	if (!e)
 		return -ENOMEM;
 	e->fd = -1;
+	e->tell = o->accepted;
+	e->tell_arg = o->arg;
 	e->initial_backoff_ms =
 	    o->initial_backoff_ms ? o->initial_backoff_ms : INITIAL_BACKOFF_MS;
 	e->random = now_mono_ns() ^ (uint64_t)getpid() << 32;
@@ -83,9 +87,21 @@ const struct export_stats *export_stats(const struct export *e)
 	return &e->stats;
 }
 
+bool export_in_flight(const struct export *e)
+{
+	return e->active;
+}
+
 bool export_busy(const struct export *e)
 {
 	return e->active || e->again || e->done < e->held.count;
+}
+
+/* Tells our owner what has arrived. */
+static void tell_accepted(const struct export *e, const struct otlp_batch *b)
+{
+	if (e->tell)
+		e->tell(e->tell_arg, b);
 }
 
 /* Counts points that did not arrive. The last row takes every type beyond the table. */
@@ -180,6 +196,7 @@ static int write_file(struct export *e, struct otlp_batches *b)
 		e->stats.exported += batch->points;
 		e->stats.bytes_raw += batch->len;
 		e->stats.bytes_sent += batch->len;
+		tell_accepted(e, batch);
 	}
 	otlp_batches_free(b);
 	snprintf(e->stats.status, sizeof(e->stats.status), "%s",
@@ -265,6 +282,7 @@ static void accepted(struct export *e, const struct http_result *r)
 	e->attempt = 0;
 	e->retry_at_ns = 0;
 	e->why[0] = '\0';
+	tell_accepted(e, &e->flying);
 	if (r->warning) {
 		snprintf(line, sizeof(line),
 			 "the collector rejected %llu of %zu points: %s",

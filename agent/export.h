@@ -25,6 +25,9 @@ struct export_opts {
 	const char *ca, *cert, *key; /* PEM files */
 	bool insecure;		     /* do not verify the server */
 	bool gzip;
+	/* what has arrived, in whole batches; may be called in export_send too */
+	void (*accepted)(void *arg, const struct otlp_batch *b);
+	void *arg;
 	unsigned int timeout_ms;	 /* of one attempt; 0: 10 s */
 	unsigned int initial_backoff_ms; /* 0: 5 s */
 };
@@ -65,6 +68,8 @@ int export_send(struct export *e, struct otlp_batches *b);
  */
 int export_poll(struct export *e, struct curl_waitfd *extra, unsigned int n,
 		int timeout_ms);
+/* True while a request is on its way: what is in it may yet arrive. */
+bool export_in_flight(const struct export *e);
 /* True while something waits to be sent, or for its answer. */
 bool export_busy(const struct export *e);
 /* Sends what is left, for at most deadline_ms. Returns -ETIMEDOUT if some remains. */

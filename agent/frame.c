@@ -9,6 +9,7 @@
 #include "text.h"
 
 #define ZERO_THRESHOLD 0x1p-20
+#define NO_VALUE       1 /* DataPointFlags: no recorded value */
 /*
  * Memory that a message may take. What an agent says takes some 8 bytes for each of its
  * own; 2 bytes of a hostile message are a point of 200.
@@ -190,6 +191,20 @@ static int read_point(struct frame *f, const struct pb_metric *m, size_t i,
 	return read_hist(f, m->exponential_histogram->data_points[i], s);
 }
 
+/* A point that says no more than that its series has ended. */
+static bool has_no_value(const struct pb_metric *m, size_t i)
+{
+	uint32_t flags = 0;
+
+	if (m->data_case == PB_DATA(GAUGE))
+		flags = m->gauge->data_points[i]->flags;
+	else if (m->data_case == PB_DATA(SUM))
+		flags = m->sum->data_points[i]->flags;
+	else
+		flags = m->exponential_histogram->data_points[i]->flags;
+	return flags & NO_VALUE;
+}
+
 static int read_metric(struct frame *f, const struct frame_attrs *resource,
 		       const struct pb_metric *m)
 {
@@ -199,8 +214,11 @@ static int read_metric(struct frame *f, const struct frame_attrs *resource,
 	    !text_is_utf8(m->description))
 		return -EINVAL;
 	for (size_t i = 0; i < point_count(m) && !err; i++) {
-		struct frame_series *s = &f->series[f->count++];
+		struct frame_series *s = &f->series[f->count];
 
+		if (has_no_value(m, i))
+			continue;
+		f->count++;
 		s->resource = resource;
 		s->name = m->name;
 		s->unit = m->unit;

@@ -17,6 +17,10 @@
 #include "snapshot.h"
 #include "tune.h"
 #include "usage.h"
+#include "util.h"
+#include "wall.h"
+
+#define SELF_SERIAL UINT64_MAX /* behind all workloads */
 
 struct measure {
 	struct cells cells;
@@ -25,6 +29,8 @@ struct measure {
 	struct usage_reader *usage;
 	struct resource resource;
 	struct self self;
+	struct wall wall;
+	int64_t first_wall_ns;
 	struct probe probes[PROBE_COUNT];
 	struct tuner tuner;
 	unsigned int wanted;
@@ -173,6 +179,8 @@ int measure_open(const struct options *o, struct measure **out, char *cause, siz
 	if (err)
 		goto fail;
 	self_init(&m->self);
+	wall_measure(&m->wall);
+	m->first_wall_ns = m->wall.offset_ns;
 	*out = m;
 	return 0;
 fail:
@@ -213,50 +221,121 @@ int measure_collect(struct measure *m)
 	return err;
 }
 
-int measure_points(struct measure *m, const struct export_stats *stats,
-		   struct points *points)
+int measure_collect_last(struct measure *m)
+{
+	int err, reaped;
+
+	snapshot_quarantine(m->snapshot);
+	err = measure_collect(m);
+	reaped = snapshot_reap(m->snapshot);
+	if (reaped)
+		log_warn(reaped, "slots of cgroups that are gone");
+	return err;
+}
+
+void measure_make_room(struct measure *m)
+{
+	snapshot_make_room(m->snapshot);
+}
+
+static int add_group(struct measure *m, struct workload *w, struct points *points)
+{
+	struct point_group *g = points_group(points);
+	int err;
+
+	if (!g)
+		return -ENOMEM;
+	g->serial = w->serial;
+	err = resource_workload(&m->resource, w, g);
+	if (!err)
+		err = metrics_add(g, w, points->number);
+	if (err || g->count)
+		return err;
+	points->count--; /* nothing to say of it */
+	w->ending.over = w->gone && points->number;
+	return 0;
+}
+
+static int make_points(struct measure *m, const struct export_stats *stats,
+		       struct points *points)
 {
 	struct self_facts facts = {
 		.probes = m->probes,
 		.cells = &m->cells,
 		.slots_used = snapshot_slots(m->snapshot),
 		.stats = stats,
+		.folded = snapshot_folded(m->snapshot),
+		.number = points->number,
 	};
 	struct workload **workloads;
 	struct point_group *g;
 	size_t count;
 	int err = 0;
 
-	memset(points, 0, sizeof(*points));
 	workloads = snapshot_workloads(m->snapshot, &count, &points->time_ns);
-	for (size_t i = 0; i < count && !err; i++) {
-		g = points_group(points);
-		if (!g)
-			err = -ENOMEM;
-		if (!err)
-			err = resource_workload(&m->resource, workloads[i], g);
-		if (!err)
-			err = metrics_add(g, workloads[i]);
-		if (!err && !g->count)
-			points->count--; /* nothing to say of it */
-	}
+	for (size_t i = 0; i < count && !err; i++)
+		err = add_group(m, workloads[i], points);
 	g = err ? NULL : points_group(points);
-	if (g)
+	if (g) {
 		resource_self(&m->resource, g);
+		g->serial = SELF_SERIAL;
+	}
 	err = g ? self_add(&m->self, g, &facts) : -ENOMEM;
 	if (err)
 		points_fini(points);
 	return err;
 }
 
+int measure_points(struct measure *m, const struct export_stats *stats,
+		   struct points *points)
+{
+	int64_t step = wall_measure(&m->wall);
+
+	if (step)
+		log_warnx(
+		    "the wall clock was set by %+.3f s: all series begin anew there",
+		    step * 1e-9);
+	*points = (struct points){
+		.wall_ns = m->wall.offset_ns,
+		.number = snapshot_export(m->snapshot),
+	};
+	return make_points(m, stats, points);
+}
+
+int measure_ends(struct measure *m, const struct export_stats *stats,
+		 struct points *points)
+{
+	int err = measure_points(m, stats, points);
+
+	if (err)
+		return err;
+	points->time_ns = now_boot_ns(); /* later than the values */
+	for (size_t i = 0; i < points->count; i++)
+		for (size_t k = 0; k < points->groups[i].count; k++)
+			points->groups[i].points[k].ended = true;
+	return 0;
+}
+
+void measure_accepted(struct measure *m, const struct otlp_batch *b)
+{
+	if (!b) {
+		snapshot_unheard(m->snapshot);
+		return;
+	}
+	snapshot_accepted(m->snapshot, b->number, b->from, b->to);
+	if (b->to == SELF_SERIAL)
+		self_accepted(&m->self, b->number);
+}
+
 int measure_read(struct measure *m, const struct export_stats *stats, uint8_t **bytes,
 		 size_t *len)
 {
-	struct points points;
+	/* starts do not move while a command compares two readings */
+	struct points points = { .wall_ns = m->first_wall_ns };
 	int err = measure_collect(m);
 
 	if (!err)
-		err = measure_points(m, stats, &points);
+		err = make_points(m, stats, &points);
 	if (err)
 		return err;
 	err = otlp_encode(&points, bytes, len);
@@ -298,14 +377,9 @@ int measure_tune(struct measure *m, const char *words, char **text, size_t *text
 	return fclose(f) ? -ENOMEM : 0;
 }
 
-void measure_reap(struct measure *m)
+void measure_drop(struct measure *m)
 {
-	int err;
-
 	snapshot_drop(m->snapshot);
-	err = snapshot_reap(m->snapshot);
-	if (err)
-		log_warn(err, "slots of cgroups that are gone");
 }
 
 unsigned int measure_attached(const struct measure *m, unsigned int *wanted)

@@ -13,6 +13,7 @@
 struct options;
 struct measure;
 struct export_stats;
+struct otlp_batch;
 
 /*
  * Plans the memory, loads the probes that the options name and attaches them. A probe
@@ -24,12 +25,25 @@ int measure_open(const struct options *o, struct measure **out, char *cause,
 int measure_update(struct measure *m);
 /* Looks for what is under way, and reads the cells. */
 int measure_collect(struct measure *m);
+/* The same for an export: what is gone by now is in it with its last values. */
+int measure_collect_last(struct measure *m);
 /*
- * All points as of the latest collection; strings and histograms are borrowed until the
- * next reading. stats may be NULL. To be freed by points_fini.
+ * Keeps the number of workloads bounded when exports do not arrive. Call it before
+ * measure_points() while none is under way.
+ */
+void measure_make_room(struct measure *m);
+/*
+ * All points as of the latest collection, of which an export is to be made: it gets a
+ * number. Strings and histograms are borrowed until the next reading. To be freed by
+ * points_fini.
  */
 int measure_points(struct measure *m, const struct export_stats *stats,
 		   struct points *points);
+/* The same points once more, all as the end of their series. */
+int measure_ends(struct measure *m, const struct export_stats *stats,
+		 struct points *points);
+/* These bytes of an export have arrived; NULL: nobody takes exports. */
+void measure_accepted(struct measure *m, const struct otlp_batch *b);
 /*
  * Reads the cells now and encodes everything as one OTLP request; free the bytes. stats
  * may be NULL.
@@ -42,8 +56,8 @@ int measure_read(struct measure *m, const struct export_stats *stats, uint8_t **
  */
 int measure_tune(struct measure *m, const char *words, char **text, size_t *text_len,
 		 char *cause, size_t len);
-/* Once in an export interval, after an export: slots of dead cgroups become free. */
-void measure_reap(struct measure *m);
+/* Once in an export interval, after an export: forgets what is over and arrived. */
+void measure_drop(struct measure *m);
 /*
  * Reads, and frees slots, when so many cgroups come and go that it cannot wait for the
  * next snapshot. Cheap when that is not so: to be called a few times a second.

@@ -44,7 +44,8 @@ uint64_t hist_count(const struct hist *h);
 struct point {
 	const struct metric *metric;
 	const char *values[METRIC_ATTRS];
-	uint64_t start_ns; /* wall clock; 0 for gauges */
+	uint64_t start_ns; /* boot time; 0 for gauges */
+	bool ended;	   /* the series is over: told once more, without a value */
 	union {
 		const struct hist *hist;
 		uint64_t u;
@@ -65,14 +66,17 @@ struct point_group {
 	size_t attr_count;
 	const struct attr *extra; /* more of them, borrowed: those of every group */
 	size_t extra_count;
-	bool overflow; /* every point carries otel.metric.overflow = true */
+	bool overflow;	 /* every point carries otel.metric.overflow = true */
+	uint64_t serial; /* grows from group to group, see struct otlp_batch */
 	struct point *points;
 	size_t count, room;
 };
 
 /* All that one export says. */
 struct points {
-	uint64_t time_ns; /* wall clock of the reading */
+	uint64_t time_ns; /* boot time of the reading */
+	int64_t wall_ns;  /* what makes a wall time of a boot time (wall.h) */
+	uint64_t number;  /* of the export; 0: it is none */
 	struct point_group *groups;
 	size_t count, room;
 };

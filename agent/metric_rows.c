@@ -121,8 +121,9 @@ const struct metric_row metric_rows[] = {
 			  "place at a time and 32 a name, the rest is `_OTHER`: at "
 			  "each export those who hardly count lose their place to "
 			  "those who do, so a new one that matters has a name one "
-			  "export later. A culprit whose cgroup is gone is told once "
-			  "more, then no more: its time is in no sum from then on.",
+			  "export later. A culprit whose cgroup is gone is told until "
+			  "that has arrived, then no more: its time is in no sum from "
+			  "then on.",
 	    .open_text = "a cgroup path, `idle`, `kernel`, `unknown`, `overflow`, "
 			 "`_OTHER`",
 	},
@@ -474,7 +475,8 @@ const struct metric_row metric_rows[] = {
 	    .source_text =
 		"A walk over tasks, sockets and block requests at every export.",
 	    .blind_text =
-		"What is younger than 10 ms. An operation that began before "
+		"What is younger than 10 ms is 0, once there was something older, "
+		"and absent before. An operation that began before "
 		"the agent is as old as the agent at least. A stream that "
 		"goes one way only is a request without an answer. Descriptors "
 		"after the first 262144 are left out (`walk_limit`).",

@@ -119,6 +119,7 @@ static int add_culprits(struct point_group *g, const struct metric_row *r,
 		p->d = w->culprits[i].ns * 1e-9;
 		if (w->culprits[i].start_ns)
 			p->start_ns = w->culprits[i].start_ns;
+		p->ended = w->culprits[i].ending.last;
 	}
 	return 0;
 }
@@ -129,7 +130,8 @@ static int add_inflight(struct point_group *g, const struct metric_row *r,
 	for (unsigned int v = 0; v < r->value_count; v++) {
 		struct point *p;
 
-		if (!w->inflight_ns[v])
+		/* once told it is 0, not absent: absent is the same as before */
+		if (!(w->inflight_seen & 1U << v))
 			continue;
 		p = add(g, r, w, value_name(r, v), NULL);
 		if (!p)
@@ -147,14 +149,16 @@ static int add_usage(struct point_group *g, const struct metric_row *r,
 
 	for (unsigned int v = 0; v < r->value_count; v++) {
 		uint64_t value = w->usage.value[r->signal + v];
+		uint32_t bit = 1U << (r->signal + v);
 		struct point *p;
 
 		/* 0 of what is now is a fact, a counter of 0 says nothing */
-		if (!(w->usage.has & 1U << (r->signal + v)) || (!value && !now))
+		if (!((w->usage.has | w->usage_ended) & bit) || (!value && !now))
 			continue;
 		p = add(g, r, w, value_name(r, v), NULL);
 		if (!p)
 			return -ENOMEM;
+		p->ended = !(w->usage.has & bit);
 		if (r->metric.real)
 			p->d = value * 1e-6;
 		else
@@ -163,7 +167,23 @@ static int add_usage(struct point_group *g, const struct metric_row *r,
 	return 0;
 }
 
-int metrics_add(struct point_group *g, const struct workload *w)
+/* Marks or leaves out what has ended, of all points. */
+static void settle_ended(struct point_group *g, const struct workload *w, bool ends)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < g->count; i++) {
+		struct point *p = &g->points[i];
+
+		if (ends)
+			p->ended |= w->ending.last;
+		if (ends || !p->ended)
+			g->points[kept++] = *p;
+	}
+	g->count = kept;
+}
+
+int metrics_add(struct point_group *g, const struct workload *w, bool ends)
 {
 	static int (*const adders[])(struct point_group *, const struct metric_row *,
 				     const struct workload *) = {
@@ -184,5 +204,6 @@ int metrics_add(struct point_group *g, const struct workload *w)
 			break;
 		err = adders[metric_rows[i].source](g, &metric_rows[i], w);
 	}
+	settle_ended(g, w, ends);
 	return err;
 }

@@ -45,7 +45,10 @@ struct metric_row {
 extern const struct metric_row metric_rows[];
 extern const size_t metric_row_count;
 
-/* Adds the points of a workload. -ENOMEM. */
-int metrics_add(struct point_group *g, const struct workload *w);
+/*
+ * Adds the points of a workload. ends: it is for an export, where series that have
+ * ended are told as such; else what is kept of the workload are values. -ENOMEM.
+ */
+int metrics_add(struct point_group *g, const struct workload *w, bool ends);
 
 #endif

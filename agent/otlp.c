@@ -11,9 +11,11 @@
 #include "arena.h"
 #include "otlp.h"
 #include "otlp_pb.h"
+#include "wall.h"
 
 #define RESOURCE_TAG   0x0a /* field 1, length-delimited */
 #define ZERO_THRESHOLD 0x1p-20
+#define NO_VALUE       1 /* DataPointFlags: DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK */
 
 /* A message of the arena in its initial state. */
 #define NEW(a, type)                                                   \
@@ -89,10 +91,17 @@ static int positive_buckets(struct arena *a, const struct hist *h,
 	return 0;
 }
 
-/* A point never ends before it starts, whatever the wall clock did. */
-static uint64_t point_time(const struct points *all, const struct point *p)
+static uint64_t point_time(const struct points *all)
 {
-	return p->start_ns > all->time_ns ? p->start_ns : all->time_ns;
+	return wall_time(all->wall_ns, all->time_ns);
+}
+
+/* A point never starts when it ends: that would mean that nobody knows the start. */
+static uint64_t point_start(const struct points *all, const struct point *p)
+{
+	uint64_t time = point_time(all), start = wall_time(all->wall_ns, p->start_ns);
+
+	return start < time ? start : time - 1;
 }
 
 static int hist_point(struct arena *a, const struct points *all, bool overflow,
@@ -103,8 +112,13 @@ static int hist_point(struct arena *a, const struct points *all, bool overflow,
 
 	if (!d)
 		return -ENOMEM;
-	d->start_time_unix_nano = p->start_ns;
-	d->time_unix_nano = point_time(all, p);
+	d->start_time_unix_nano = point_start(all, p);
+	d->time_unix_nano = point_time(all);
+	*out = d;
+	if (p->ended) {
+		d->flags = NO_VALUE;
+		return point_attrs(a, p, overflow, &d->attributes, &d->n_attributes);
+	}
 	d->count = hist_count(p->hist);
 	d->sum_present_case = PB_SUM_IS_PRESENT;
 	d->sum = (double)p->hist->sum_ns / 1e9;
@@ -114,7 +128,6 @@ static int hist_point(struct arena *a, const struct points *all, bool overflow,
 	err = positive_buckets(a, p->hist, &d->positive);
 	if (!err)
 		err = point_attrs(a, p, overflow, &d->attributes, &d->n_attributes);
-	*out = d;
 	return err;
 }
 
@@ -126,9 +139,11 @@ static int number_point(struct arena *a, const struct points *all, bool overflow
 	if (!d)
 		return -ENOMEM;
 	if (p->metric->kind != METRIC_GAUGE)
-		d->start_time_unix_nano = p->start_ns;
-	d->time_unix_nano = point_time(all, p);
-	if (p->metric->real) {
+		d->start_time_unix_nano = point_start(all, p);
+	d->time_unix_nano = point_time(all);
+	if (p->ended) {
+		d->flags = NO_VALUE;
+	} else if (p->metric->real) {
 		d->value_case = PB_NUMBER(AS_DOUBLE);
 		d->as_double = p->d;
 	} else {
@@ -374,6 +389,11 @@ static int append(struct encoder *e, const struct part *part)
 	protobuf_c_message_pack(&rm->base, b->bytes + b->len + head_len);
 	b->len += head_len + n;
 	b->points += part->to - part->from;
+	b->number = part->all->number;
+	if (!part->from && part->to == part->group->count) {
+		b->from = b->from ? b->from : part->group->serial;
+		b->to = part->group->serial;
+	}
 	return 0;
 }
 

@@ -63,29 +63,6 @@ static void quarantine(struct snapshot *s, uint32_t i)
 }
 
 /*
- * Keeps the number of workloads bounded when many come and go between two exports.
- * What was exported must stay until it was exported once more.
- */
-static void fold_gone(struct snapshot *s)
-{
-	size_t kept = SLOT_FIRST;
-
-	if (s->count <= 2 * (size_t)s->cells->plan.slots)
-		return;
-	for (size_t i = SLOT_FIRST; i < s->count; i++) {
-		struct workload *w = s->workloads[i];
-
-		if (w->gone && !w->told) {
-			totals_fold(s->workloads[SLOT_OVERFLOW], w);
-			totals_free(w);
-		} else {
-			s->workloads[kept++] = w;
-		}
-	}
-	s->count = kept;
-}
-
-/*
  * Waits until no program runs any more that saw a slot before it went into quarantine,
  * so that the next reading sees all of its events: membarrier(2) waits for a grace
  * period of RCU, in which tracing programs run. Where the kernel does not have it
@@ -96,18 +73,12 @@ static void wait_for_programs(void)
 	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
 }
 
-/* Whether the slot changed hands. */
-static bool reap_slot(struct snapshot *s, uint32_t i)
+/* Takes the slot from a cgroup that is gone; whether it was. */
+static bool leave_slot(struct snapshot *s, uint32_t i)
 {
 	struct slot *slot = &s->slots[i];
 	struct workload *w = slot->workload;
 
-	if (slot->state == SLOT_QUARANTINE) {
-		free_slot(s, i);
-		if (w && is_gone(s, w))
-			w->gone = true;
-		return true;
-	}
 	if (slot->state != SLOT_LIVE ||
 	    (w && cgroups_exists(s->cgroups, w->path, slot->owner)))
 		return false;
@@ -115,6 +86,32 @@ static bool reap_slot(struct snapshot *s, uint32_t i)
 		slot->workload = s->workloads[SLOT_UNKNOWN];
 	quarantine(s, i);
 	return true;
+}
+
+/* Whether the slot changed hands. */
+static bool reap_slot(struct snapshot *s, uint32_t i)
+{
+	struct workload *w = s->slots[i].workload;
+
+	if (s->slots[i].state != SLOT_QUARANTINE)
+		return leave_slot(s, i);
+	free_slot(s, i);
+	if (w && is_gone(s, w))
+		w->gone = true;
+	return true;
+}
+
+void snapshot_quarantine(struct snapshot *s)
+{
+	bool some = false;
+
+	for (uint32_t i = SLOT_FIRST; i < s->cells->plan.slots; i++)
+		some |= leave_slot(s, i);
+	if (!some)
+		return;
+	s->cells->tunes.free_gen++; /* what programs keep of slots is out of date */
+	if (!cells_tell(s->cells))
+		wait_for_programs();
 }
 
 /* How often a cgroup found no slot. */
@@ -163,7 +160,7 @@ int snapshot_reap(struct snapshot *s)
 	}
 	s->cells->tunes.free_gen++; /* what programs keep of slots is out of date */
 	err = cells_tell(s->cells);
-	fold_gone(s);
+	told_fold(s);
 	wait_for_programs();
 	return err;
 }
@@ -183,22 +180,4 @@ bool snapshot_is_pressed(const struct snapshot *s)
 	/* full, perhaps of cgroups that are gone by now */
 	return slots_missed(s) != s->reaped.missed &&
 	       now_mono_ns() - s->reaped.time_ns > FULL_NS;
-}
-
-void snapshot_drop(struct snapshot *s)
-{
-	size_t kept = SLOT_FIRST;
-
-	for (size_t i = SLOT_FIRST; i < s->count; i++) {
-		struct workload *w = s->workloads[i];
-
-		w->told = true;
-		if (w->gone)
-			totals_free(w);
-		else
-			s->workloads[kept++] = w;
-	}
-	s->count = kept;
-	culprits_retire(s);
-	s->places_freed |= culprits_make_room(s);
 }

@@ -101,7 +101,7 @@ const char *loss_name(enum loss why)
 
 void self_init(struct self *s)
 {
-	s->start_ns = now_wall_ns();
+	s->start_ns = now_boot_ns();
 }
 
 static struct point *add(const struct self *s, struct point_group *g,
@@ -139,20 +139,66 @@ static int add_d(const struct self *s, struct point_group *g, const struct metri
 	return 0;
 }
 
-static int add_probes(const struct self *s, struct point_group *g,
-		      const struct self_facts *f)
+static bool same_state(const struct self_state *a, const struct self_state *b)
 {
-	for (size_t i = 0; i < probe_desc_count; i++) {
-		const struct probe *p = &f->probes[i];
-		struct point *pt = add(s, g, &probe_attached, probe_descs[i].name,
-				       probe_state_name(p->state));
+	return a->state == b->state && !strcmp(a->reason, b->reason);
+}
 
-		if (!pt)
-			return -ENOMEM;
-		pt->values[2] = p->reason[0] ? p->reason : NULL;
-		pt->u = p->state == PROBE_ATTACHED;
+/*
+ * Export `number` tells a state: where it is not the one told before, that one's series
+ * has ended. Until an export that says so has arrived, what came between never did.
+ */
+static void note_state(struct self *s, size_t i, const struct self_state *now,
+		       uint64_t number)
+{
+	if (s->states[i].told && !same_state(&s->states[i].now, now)) {
+		if (!s->states[i].since)
+			s->states[i].before = s->states[i].now;
+		s->states[i].since = number;
+		if (same_state(&s->states[i].before, now))
+			s->states[i].since = 0;
 	}
+	s->states[i].now = *now;
+	s->states[i].told = true;
+}
+
+void self_accepted(struct self *s, uint64_t number)
+{
+	for (size_t i = 0; i < COUNT(s->states); i++)
+		if (number >= s->states[i].since)
+			s->states[i].since = 0;
+}
+
+static int add_state(const struct self *s, struct point_group *g, size_t i,
+		     const struct self_state *state, bool ended)
+{
+	struct point *p = add(s, g, &probe_attached, probe_descs[i].name,
+			      probe_state_name(state->state));
+
+	if (!p)
+		return -ENOMEM;
+	p->values[2] = state->reason[0] ? state->reason : NULL;
+	p->u = state->state == PROBE_ATTACHED;
+	p->ended = ended;
 	return 0;
+}
+
+static int add_probes(struct self *s, struct point_group *g, const struct self_facts *f)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < probe_desc_count && !err; i++) {
+		const struct probe *p = &f->probes[i];
+		struct self_state now = { .state = p->state };
+
+		snprintf(now.reason, sizeof(now.reason), "%s", p->reason);
+		if (f->number)
+			note_state(s, i, &now, f->number);
+		err = add_state(s, g, i, &now, false);
+		if (!err && f->number && s->states[i].since)
+			err = add_state(s, g, i, &s->states[i].before, true);
+	}
+	return err;
 }
 
 static int add_losses(const struct self *s, struct point_group *g,
@@ -173,6 +219,9 @@ static int add_losses(const struct self *s, struct point_group *g,
 		if (misses && !err)
 			err = add_u(s, g, &lost, name, "recursion", misses);
 	}
+	if (f->folded && !err)
+		err = add_u(s, g, &lost, probe_descs[PROBE_CGROUP].name, LOSS_FOLDED,
+			    f->folded);
 	return err;
 }
 

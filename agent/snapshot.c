@@ -53,6 +53,7 @@ static struct workload *add_workload(struct snapshot *s, const struct workload_i
 	if (!w)
 		return NULL;
 	w->id = *id;
+	w->serial = ++s->serial;
 	w->start_ns = s->time_ns;
 	w->path = path ? strdup(path) : NULL;
 	if (path && !w->path) {
@@ -116,7 +117,7 @@ int snapshot_open(struct cells *c, struct cgroups *g, struct snapshot **out)
 		return -ENOMEM;
 	s->cells = c;
 	s->cgroups = g;
-	s->open_ns = s->time_ns = now_wall_ns();
+	s->open_ns = s->time_ns = now_boot_ns();
 	s->reaped.free = c->plan.slots - SLOT_FIRST;
 	s->slots = calloc(c->plan.slots, sizeof(*s->slots));
 	s->seen_hists = calloc(c->plan.hists, sizeof(*s->seen_hists));
@@ -310,8 +311,10 @@ static void read_inflight(struct snapshot *s, uint32_t slot, struct workload *w)
 	const volatile struct inflight_row *row = &s->cells->inflights[slot];
 
 	for (int i = 0; i < INFLIGHT_COUNT; i++)
-		if (row->age[i] > w->inflight_ns[i])
+		if (row->age[i] > w->inflight_ns[i]) {
 			w->inflight_ns[i] = row->age[i];
+			w->inflight_seen |= 1U << i;
+		}
 }
 
 int snapshot_read(struct snapshot *s)
@@ -326,7 +329,7 @@ int snapshot_read(struct snapshot *s)
 		       sizeof(s->workloads[i]->inflight_ns));
 
 	s->last_ns = s->time_ns;
-	s->time_ns = now_wall_ns();
+	s->time_ns = now_boot_ns();
 	s->claims = __atomic_load_n(&s->cells->control->claims, __ATOMIC_RELAXED);
 	s->names = __atomic_load_n(&s->cells->names->head, __ATOMIC_RELAXED);
 	cgroups_refresh(s->cgroups);

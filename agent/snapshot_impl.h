@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the files of the snapshot share: snapshot.c reads cells, totals.c keeps what a
- * workload came to, culprits.c whom it waited for, reap.c gives slots back. Nobody else
- * includes this.
+ * workload came to, culprits.c whom it waited for, reap.c gives slots back, told.c
+ * knows what has arrived. Nobody else includes this, but for tests.
  */
 #ifndef SNAPSHOT_IMPL_H
 #define SNAPSHOT_IMPL_H
@@ -58,8 +58,11 @@ struct snapshot {
 	uint32_t open_gen;
 	struct workload **workloads;
 	size_t count, room;
+	uint64_t serial;  /* of the newest workload */
+	uint64_t exports; /* number of the newest export */
+	uint64_t folded;
 	uint64_t open_ns, last_ns; /* when we began; the reading before this one */
-	uint64_t time_ns;
+	uint64_t time_ns;	   /* all are boot times */
 	uint32_t claims; /* control.claims and names.head at the latest reading */
 	uint64_t names;
 	struct reaped reaped;
@@ -90,8 +93,18 @@ void culprits_free(struct snapshot *s);
  * free now: then programs must be told that what they keep is out of date (free_gen).
  */
 bool culprits_make_room(struct snapshot *s);
-/* Forgets the names of culprits that are no workloads any more. */
-void culprits_retire(struct snapshot *s);
+/* Notes which culprits are no workloads any more: export `number` is about to be made.
+ */
+void culprits_retire(struct snapshot *s, uint64_t number);
+/* Forgets the culprits of a workload that are over. */
+void culprits_drop(struct workload *w);
+
+/* Has ended, or lives; noted when export `number` is about to be made. */
+void ending_note(struct ending *e, bool ended, uint64_t number);
+/* Export `number` arrived; the next one to be made has the number `next`. */
+void ending_accepted(struct ending *e, uint64_t number, uint64_t next);
+/* Keeps the number of workloads bounded while many come and go between two exports. */
+void told_fold(struct snapshot *s);
 
 /* Frees a workload and all that it holds; NULL is fine. */
 void totals_free(struct workload *w);

@@ -48,7 +48,7 @@ struct culprit_total *totals_culprit(struct workload *w, const char *name)
 	c->name = strdup(name);
 	if (!c->name)
 		return NULL;
-	c->ns = c->start_ns = 0;
+	*c = (struct culprit_total){ .name = c->name };
 	w->culprit_count++;
 	return c;
 }

@@ -18,6 +18,11 @@ uint64_t now_wall_ns(void)
 	return now_ns(CLOCK_REALTIME);
 }
 
+uint64_t now_boot_ns(void)
+{
+	return now_ns(CLOCK_BOOTTIME);
+}
+
 uint64_t now_mono_ns(void)
 {
 	return now_ns(CLOCK_MONOTONIC);

@@ -7,8 +7,9 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Nanoseconds of CLOCK_REALTIME, and of CLOCK_MONOTONIC. */
+/* Nanoseconds of CLOCK_REALTIME, CLOCK_BOOTTIME and CLOCK_MONOTONIC. */
 uint64_t now_wall_ns(void);
+uint64_t now_boot_ns(void);
 uint64_t now_mono_ns(void);
 
 /*

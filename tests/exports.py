@@ -32,6 +32,8 @@ class Exports:
             data = data_of(metric)
             grows = getattr(data, "is_monotonic", metric.WhichOneof("data") != "gauge")
             for point in data.data_points:
+                if point.flags & 1:  # no value: the series has ended
+                    continue
                 value = getattr(point, "count", None)
                 if value is None:
                     value = getattr(point, point.WhichOneof("value"))

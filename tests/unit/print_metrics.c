@@ -64,6 +64,9 @@ static const char intro[] =
     "converted later. Against floating-point truth 0.03 % of durations are one bucket\n"
     "off, none is further; powers of two of a second are exact.\n\n"
     "Everything is cumulative and only grows, but for the up-down sums and gauges.\n"
+    "A series that is over (its cgroup is gone, a limit was lifted, the agent ended) is\n"
+    "told once more without a value (the flag NO_RECORDED_VALUE), when its last value\n"
+    "has arrived. When somebody sets the wall clock, all starts move with it: a reset.\n"
     "The agent's own activity is in no workload; but what the files of its cgroup say\n"
     "(`assay.cgroup.*`, `assay.pressure.*`) has it, when others in there make that\n"
     "cgroup a workload.\n\n"
@@ -118,6 +121,9 @@ int main(void)
 	printf("\nReasons of `assay.lost`: ");
 	for (int i = 0; i < LOSS_COUNT; i++)
 		printf("`%s`, ", loss_name(i));
-	printf("`recursion` (runs that the kernel skipped).\n");
+	printf(
+	    "`recursion` (runs that the kernel skipped), `" LOSS_FOLDED
+	    "` (workloads that ended and were added to the overflow: too many before "
+	    "an export arrived).\n");
 	return 0;
 }

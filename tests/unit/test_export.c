@@ -49,6 +49,65 @@ static void a_request_is_otlp_over_http(void **state)
 	server_stop(&s);
 }
 
+/* The batches that were said to have arrived: the serials that send_two() gave them. */
+static uint64_t arrived[8];
+static size_t arrived_count;
+
+static void note_arrived(void *arg, const struct otlp_batch *b)
+{
+	assert_ptr_equal(arg, arrived);
+	arrived[arrived_count++] = b->number * 10 + b->from;
+}
+
+static void send_two(struct export *e, uint64_t number)
+{
+	struct otlp_batches b = snapshot("a", 2);
+
+	for (size_t i = 0; i < 2; i++) {
+		b.list[i].number = number;
+		b.list[i].from = b.list[i].to = i + 1;
+	}
+	assert_int_equal(export_send(e, &b), 0);
+}
+
+/* Refused for good, taken, retried until a newer one comes, taken, in part rejected. */
+static void it_says_which_batches_arrived(void **state)
+{
+	static const char partial[] = "\x0a\x02\x08\x03"; /* 3 points rejected */
+	static const struct step steps[] = {
+		{ ANSWER, "400 Bad Request" },
+		{ ANSWER, "200 OK" },
+		{ ANSWER, "503 Service Unavailable", "Retry-After: 1\r\n" },
+		{ ANSWER, "200 OK" },
+		{ ANSWER, "200 OK", PROTOBUF, partial, sizeof(partial) - 1 },
+	};
+	struct export_opts o = { .accepted = note_arrived, .arg = arrived };
+	struct export *e;
+	struct server s;
+
+	server_bind(&s);
+	server_start(&s, steps, COUNT(steps));
+	o.url = s.url;
+	assert_int_equal(export_open(&o, &e), 0);
+	arrived_count = 0;
+	send_two(e, 1);
+	run_until(e, &s, 0);
+	assert_int_equal(arrived_count, 1);
+	assert_int_equal(arrived[0], 12);
+	send_two(e, 2);
+	while (export_stats(e)->failures < 2)
+		assert_int_equal(export_poll(e, NULL, 0, 20), 0);
+	assert_false(export_in_flight(e));
+	assert_int_equal(arrived_count, 1);
+	send_two(e, 3);
+	run_until(e, &s, 0);
+	assert_int_equal(arrived_count, 3);
+	assert_int_equal(arrived[1] + arrived[2], 31 + 32);
+	assert_int_equal(export_stats(e)->rejected, 3);
+	export_close(e);
+	server_stop(&s);
+}
+
 static void gzip_and_headers_are_sent_as_asked(void **state)
 {
 	static const struct step steps[] = { { ANSWER, "200 OK" } };
@@ -429,6 +488,7 @@ static void other_descriptors_wake_the_poll(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(it_says_which_batches_arrived),
 		cmocka_unit_test(a_request_is_otlp_over_http),
 		cmocka_unit_test(gzip_and_headers_are_sent_as_asked),
 		cmocka_unit_test(headers_and_urls_that_cannot_be_are_refused),

@@ -81,6 +81,27 @@ static uint8_t *encode(const struct values *v, size_t count, size_t limit, size_
 	return bytes;
 }
 
+static void a_series_that_has_ended_is_not_there(void **state)
+{
+	struct values v = { .name = "web", .calls = 7, .start = START };
+	struct points p = { .time_ns = TIME };
+	struct frame *f = NULL;
+	uint8_t *bytes;
+	size_t len;
+
+	add(&p, &v);
+	for (size_t i = 1; i < p.groups[0].count; i++)
+		p.groups[0].points[i].ended = true;
+	assert_int_equal(otlp_encode(&p, &bytes, &len), 0);
+	assert_int_equal(frame_decode(bytes, len, &f), 0);
+	assert_int_equal(f->count, 1);
+	assert_string_equal(f->series[0].name, calls.name);
+	assert_int_equal(f->series[0].i, 7);
+	frame_free(f);
+	free(bytes);
+	points_fini(&p);
+}
+
 static struct frame *frame_of(const struct values *v, size_t count, size_t limit)
 {
 	struct frame *f = NULL;
@@ -399,6 +420,7 @@ static void a_visible_frame_holds_nothing_for_a_terminal(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_series_that_has_ended_is_not_there),
 		cmocka_unit_test(everything_comes_back),
 		cmocka_unit_test(several_requests_are_one_frame),
 		cmocka_unit_test(a_difference_is_what_happened_in_between),

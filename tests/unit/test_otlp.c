@@ -277,12 +277,53 @@ static void overflow_marks_every_point(void **state)
 static void a_point_never_ends_before_it_starts(void **state)
 {
 	struct points p = { .time_ns = START - 1 };
+	const struct pb_number *d;
 	struct pb_request *r;
 
 	add_count(add_group(&p, "a"), &calls, 1, "file");
 	r = encode_one(&p);
-	assert_int_equal(metric_at(r, 0, 0)->sum->data_points[0]->time_unix_nano,
-			 START);
+	d = metric_at(r, 0, 0)->sum->data_points[0];
+	assert_int_equal(d->time_unix_nano, START - 1);
+	assert_int_equal(d->start_time_unix_nano, START - 2);
+	pb_request_free(r, NULL);
+	points_fini(&p);
+}
+
+static void what_has_ended_has_a_flag_and_no_value(void **state)
+{
+	struct hist h = { .sum_ns = 5, .buckets = { 1, 2, [100] = 3 } };
+	struct points p = { .time_ns = TIME };
+	struct point_group *g = add_group(&p, "a");
+	const struct pb_hist_point *hp;
+	const struct pb_number *d;
+	struct pb_request *r;
+
+	add_count(g, &calls, 7, "file");
+	add_count(g, &calls, 8, "socket");
+	g->points[1].ended = true;
+	add_count(g, &level, 0, NULL)->ended = true;
+	add_hist(g, &h, "contention");
+	g->points[3].ended = true;
+	r = encode_one(&p);
+	d = metric_at(r, 0, 0)->sum->data_points[0];
+	assert_int_equal(d->flags, 0);
+	assert_int_equal(d->as_int, 7);
+	d = metric_at(r, 0, 0)->sum->data_points[1];
+	assert_int_equal(d->flags, 1);
+	assert_int_equal(d->value_case, 0);
+	assert_int_equal(d->start_time_unix_nano, START);
+	assert_int_equal(d->time_unix_nano, TIME);
+	assert_string_equal(d->attributes[0]->value->string_value, "socket");
+	d = metric_at(r, 0, 1)->gauge->data_points[0];
+	assert_int_equal(d->flags, 1);
+	assert_int_equal(d->value_case, 0);
+	hp = metric_at(r, 0, 2)->exponential_histogram->data_points[0];
+	assert_int_equal(hp->flags, 1);
+	assert_int_equal(hp->count + hp->zero_count, 0);
+	assert_int_equal(hp->sum_present_case, 0);
+	assert_null(hp->positive);
+	assert_int_equal(hp->start_time_unix_nano, START);
+	assert_int_equal(hp->n_attributes, 1);
 	pb_request_free(r, NULL);
 	points_fini(&p);
 }
@@ -433,6 +474,37 @@ static void nothing_makes_no_request(void **state)
 	points_fini(&p);
 }
 
+/* One group is larger than a batch: it is in none of them whole. */
+static void a_batch_says_which_groups_are_in_it_whole(void **state)
+{
+	struct points p = { .time_ns = TIME, .number = 42 };
+	uint64_t expected = 1;
+	struct otlp_batches b;
+
+	for (uint64_t i = 1; i <= 6; i++) {
+		struct point_group *g = add_group(&p, "a");
+
+		g->serial = i;
+		for (int k = 0; k < (i == 4 ? 60 : 5); k++)
+			add_count(g, &calls, k, "file");
+	}
+	assert_int_equal(otlp_encode_batches(&p, 1500, &b), 0);
+	assert_true(b.count > 3);
+	for (size_t i = 0; i < b.count; i++) {
+		assert_int_equal(b.list[i].number, 42);
+		if (!b.list[i].from)
+			continue;
+		expected += expected == 4;
+		assert_int_equal(b.list[i].from, expected);
+		assert_in_range(b.list[i].to, expected, 6);
+		assert_false(b.list[i].from < 4 && b.list[i].to >= 4);
+		expected = b.list[i].to + 1;
+	}
+	assert_int_equal(expected, 7);
+	otlp_batches_free(&b);
+	points_fini(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -444,6 +516,8 @@ int main(void)
 		cmocka_unit_test(scope_and_schema_are_named),
 		cmocka_unit_test(overflow_marks_every_point),
 		cmocka_unit_test(a_point_never_ends_before_it_starts),
+		cmocka_unit_test(what_has_ended_has_a_flag_and_no_value),
+		cmocka_unit_test(a_batch_says_which_groups_are_in_it_whole),
 		cmocka_unit_test(names_that_are_no_utf8_are_escaped),
 		cmocka_unit_test(batches_are_small_and_together_exact),
 		cmocka_unit_test(a_point_above_the_limit_is_an_error),
