@@ -10,6 +10,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 #include "cells.h"
+#include "cgroup_root.h"
 #include "cmd.h"
 #include "cost.h"
 #include "doctor.h"
@@ -22,7 +23,6 @@
 #include "text.h"
 #include "units.h"
 #include "util.h"
-#include "workload.h"
 
 #define LOCKDOWN   "/sys/kernel/security/lockdown"
 #define TIMEOUT_MS 2000
@@ -101,23 +101,22 @@ static int check_lockdown(const struct options *o)
 
 static int check_cgroup(const struct options *o)
 {
-	char root[512];
-	bool pure;
-	int err;
+	struct cgroup_root root;
+	char cause[512];
 
-	err = cgroups_find_root(root, sizeof(root), &pure);
-	if (err)
-		return say(FAIL, "cgroup", "no cgroup v2 tree is mounted: %s",
-			   strerror(-err));
-	if (o->cgroup_root)
-		return say(OK, "cgroup", "v2 tree at %s (as configured)",
-			   o->cgroup_root);
-	if (pure)
-		return say(OK, "cgroup", "v2 tree at %s", root);
+	if (cgroup_root_find(o->cgroup_root, &root, cause, sizeof(cause)))
+		return say(FAIL, "cgroup", "%s", cause);
+	if (!root.whole)
+		return say(WARN, "cgroup",
+			   "%s is the tree of a container: what is not below it counts "
+			   "as unknown; mount the host's /sys/fs/cgroup here",
+			   root.path);
+	if (root.pure)
+		return say(OK, "cgroup", "v2 tree of the host at %s", root.path);
 	return say(WARN, "cgroup",
 		   "hybrid, v2 tree at %s: what is only in v1 trees counts to the v2 "
 		   "cgroup around it",
-		   root);
+		   root.path);
 }
 
 /* Is a word in a line of words? */
@@ -144,14 +143,12 @@ static int check_controllers(const struct options *o)
 		{ "memory", "no memory use and limit (assay.cgroup.memory.*)" },
 		{ "io", "block requests count for the root workload" },
 	};
-	char path[600], text[512], root[512];
-	bool pure;
+	char path[PATH_MAX + 32], text[512];
+	struct cgroup_root root;
 
-	if (o->cgroup_root)
-		snprintf(root, sizeof(root), "%s", o->cgroup_root);
-	else if (cgroups_find_root(root, sizeof(root), &pure))
+	if (cgroup_root_find(o->cgroup_root, &root, text, sizeof(text)))
 		return 0; /* said already */
-	snprintf(path, sizeof(path), "%s/cgroup.controllers", root);
+	snprintf(path, sizeof(path), "%s/cgroup.controllers", root.path);
 	if (read_file(path, text, sizeof(text)) < 0)
 		return say(WARN, "controllers", "%s cannot be read", path);
 	for (size_t i = 0; i < COUNT(controllers); i++) {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "cells.h"
+#include "cgroup_root.h"
 #include "doctor.h"
 #include "log.h"
 #include "measure.h"
@@ -143,6 +144,25 @@ static int open_cells(struct measure *m, const struct options *o, char *cause,
 	return err;
 }
 
+static int open_cgroups(struct measure *m, const struct options *o, char *cause,
+			size_t len)
+{
+	struct cgroup_root root;
+	int err = cgroup_root_find(o->cgroup_root, &root, cause, len);
+
+	if (err)
+		return err;
+	if (!root.whole)
+		log_warnx("%s is the cgroup tree of a container: what is not below it "
+			  "counts as unknown (mount the host's, see --cgroup-root)",
+			  root.path);
+	err = cgroups_open(root.path, &m->cells, &m->cgroups);
+	if (err)
+		snprintf(cause, len, "the cgroup tree at %s cannot be read: %s",
+			 root.path, strerror(-err));
+	return err;
+}
+
 int measure_open(const struct options *o, struct measure **out, char *cause, size_t len)
 {
 	struct measure *m;
@@ -160,12 +180,9 @@ int measure_open(const struct options *o, struct measure **out, char *cause, siz
 		free(m);
 		return err;
 	}
-	err = cgroups_open(o->cgroup_root, &m->cells, &m->cgroups);
-	if (err) {
-		snprintf(cause, len,
-			 "no cgroup v2 tree is mounted (see --cgroup-root)");
+	err = open_cgroups(m, o, cause, len);
+	if (err)
 		goto fail;
-	}
 	err = snapshot_open(&m->cells, m->cgroups, &m->snapshot);
 	if (!err)
 		err = usage_open(m->cgroups, &m->usage);

@@ -73,17 +73,36 @@ static void wait_for_programs(void)
 	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
 }
 
+/*
+ * Of a cgroup that never got a name we may not know whether it is there: it has its
+ * slot until others may need it.
+ */
+static bool is_there(const struct snapshot *s, const struct slot *slot)
+{
+	if (slot->workload)
+		return cgroups_exists(s->cgroups, slot->workload->path, slot->owner);
+	return s->reaped.free >= s->cells->plan.slots / 4 &&
+	       cgroups_exists(s->cgroups, NULL, slot->owner);
+}
+
+/* What no name was found for is counted once: by now it is in `unknown` for good. */
+static void lose_name(struct snapshot *s, struct slot *slot)
+{
+	__atomic_fetch_add(&s->cells->control->lost[PROBE_CGROUP][LOSS_UNNAMED], 1,
+			   __ATOMIC_RELAXED);
+	slot->workload = s->workloads[SLOT_UNKNOWN];
+}
+
 /* Takes the slot from a cgroup that is gone; whether it was. */
 static bool leave_slot(struct snapshot *s, uint32_t i)
 {
 	struct slot *slot = &s->slots[i];
 	struct workload *w = slot->workload;
 
-	if (slot->state != SLOT_LIVE ||
-	    (w && cgroups_exists(s->cgroups, w->path, slot->owner)))
+	if (slot->state != SLOT_LIVE || is_there(s, slot))
 		return false;
-	if (!w) /* never named, and not there any more: nobody to ask */
-		slot->workload = s->workloads[SLOT_UNKNOWN];
+	if (!w)
+		lose_name(s, slot);
 	quarantine(s, i);
 	return true;
 }

@@ -74,8 +74,8 @@ static void name_culprit(const struct block *b, const char *name, char *out, siz
 	    (*name != '/' && !strcmp(name, frame_name(b->resource)))) {
 		snprintf(out, len, "itself");
 	} else if (*name == '/') {
-		workload_identify(name, &id);
-		text_copy(out, len, id.name, 40);
+		text_copy(out, len, workload_identify(name, &id) ? name : id.name, 40);
+		workload_id_fini(&id);
 	} else {
 		text_copy(out, len, strcmp(name, "_OTHER") ? name : "others", 40);
 	}

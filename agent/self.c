@@ -93,6 +93,7 @@ const char *loss_name(enum loss why)
 		[LOSS_NO_STAMP] = "no_stamp",
 		[LOSS_STATE_FULL] = "state_full",
 		[LOSS_WALK_LIMIT] = "walk_limit",
+		[LOSS_UNNAMED] = "unnamed",
 	};
 
 	_Static_assert(COUNT(names) == LOSS_COUNT, "one name for each reason");

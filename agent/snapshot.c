@@ -35,33 +35,43 @@ size_t snapshot_index(enum signal signal, unsigned int v)
 	return at;
 }
 
-static struct workload *add_workload(struct snapshot *s, const struct workload_id *id,
+/* Takes over the id, also when it fails. */
+static struct workload *add_workload(struct snapshot *s, struct workload_id *id,
 				     const char *path)
 {
-	struct workload *w;
+	struct workload *w = calloc(1, sizeof(*w));
 
+	if (!w) {
+		workload_id_fini(id);
+		return NULL;
+	}
+	w->id = *id;
+	w->serial = ++s->serial;
+	w->start_ns = s->time_ns;
+	w->path = path ? strdup(path) : NULL;
 	if (s->count == s->room) {
 		size_t room = s->room ? s->room * 2 : 64;
 		struct workload **p = reallocarray(s->workloads, room, sizeof(*p));
 
 		if (!p)
-			return NULL;
+			goto fail;
 		s->workloads = p;
 		s->room = room;
 	}
-	w = calloc(1, sizeof(*w));
-	if (!w)
-		return NULL;
-	w->id = *id;
-	w->serial = ++s->serial;
-	w->start_ns = s->time_ns;
-	w->path = path ? strdup(path) : NULL;
-	if (path && !w->path) {
-		totals_free(w);
-		return NULL;
-	}
+	if (path && (!w->path || path_index_add(&s->paths, w)))
+		goto fail;
 	s->workloads[s->count++] = w;
 	return w;
+fail:
+	totals_free(w);
+	return NULL;
+}
+
+void snapshot_index_paths(struct snapshot *s)
+{
+	path_index_clear(&s->paths);
+	for (size_t i = SLOT_FIRST; i < s->count; i++)
+		path_index_add(&s->paths, s->workloads[i]); /* there was room before */
 }
 
 /*
@@ -72,15 +82,15 @@ static struct workload *add_workload(struct snapshot *s, const struct workload_i
 static struct workload *find_workload(struct snapshot *s, const char *path,
 				      uint64_t cgroup)
 {
+	struct workload *w = path_index_find(&s->paths, path);
 	struct workload_id id;
-	struct workload *w;
 
-	for (size_t i = SLOT_FIRST; i < s->count; i++)
-		if (strcmp(s->workloads[i]->path, path) == 0) {
-			s->workloads[i]->gone = false;
-			return s->workloads[i];
-		}
-	workload_identify(path, &id);
+	if (w) {
+		w->gone = false;
+		return w;
+	}
+	if (workload_identify(path, &id))
+		return NULL;
 	w = add_workload(s, &id, path);
 	if (w)
 		w->start_ns =
@@ -91,15 +101,18 @@ static struct workload *find_workload(struct snapshot *s, const char *path,
 /* The first workloads stand for the slots with a fixed meaning, in their order. */
 static int add_fixed(struct snapshot *s)
 {
-	static const struct workload_id ids[] = {
-		[SLOT_OVERFLOW] = { .kind = WORKLOAD_OVERFLOW, .name = "overflow" },
-		[SLOT_KERNEL] = { .kind = WORKLOAD_KERNEL, .name = "kernel" },
-		[SLOT_UNKNOWN] = { .kind = WORKLOAD_UNKNOWN, .name = "unknown" },
+	static const enum workload_kind kinds[] = {
+		[SLOT_OVERFLOW] = WORKLOAD_OVERFLOW,
+		[SLOT_KERNEL] = WORKLOAD_KERNEL,
+		[SLOT_UNKNOWN] = WORKLOAD_UNKNOWN,
 	};
 
-	for (size_t i = 0; i < COUNT(ids); i++) {
-		struct workload *w = add_workload(s, &ids[i], NULL);
+	for (size_t i = 0; i < COUNT(kinds); i++) {
+		struct workload_id id = { .kind = kinds[i] };
+		struct workload *w;
 
+		id.name = strdup(workload_kind_name(kinds[i]));
+		w = id.name ? add_workload(s, &id, NULL) : NULL;
 		if (!w)
 			return -ENOMEM;
 		s->slots[i] = (struct slot){ .owner = OWNER_RESERVED,
@@ -376,6 +389,7 @@ void snapshot_close(struct snapshot *s)
 	for (size_t i = 0; i < s->count; i++)
 		totals_free(s->workloads[i]);
 	free(s->workloads);
+	path_index_fini(&s->paths);
 	if (s->seen_hists)
 		for (uint32_t i = 0; i < s->cells->plan.hists; i++)
 			free(s->seen_hists[i]);

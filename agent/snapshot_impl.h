@@ -7,6 +7,7 @@
 #ifndef SNAPSHOT_IMPL_H
 #define SNAPSHOT_IMPL_H
 
+#include "path_index.h"
 #include "snapshot.h"
 
 /* A fixed signal as the kernel lays it out in a row. */
@@ -61,6 +62,7 @@ struct snapshot {
 	uint64_t serial;  /* of the newest workload */
 	uint64_t exports; /* number of the newest export */
 	uint64_t folded;
+	struct path_index paths;   /* of the workloads */
 	uint64_t open_ns, last_ns; /* when we began; the reading before this one */
 	uint64_t time_ns;	   /* all are boot times */
 	uint32_t claims; /* control.claims and names.head at the latest reading */
@@ -105,6 +107,9 @@ void ending_note(struct ending *e, bool ended, uint64_t number);
 void ending_accepted(struct ending *e, uint64_t number, uint64_t next);
 /* Keeps the number of workloads bounded while many come and go between two exports. */
 void told_fold(struct snapshot *s);
+
+/* Call when workloads were taken out of the list. */
+void snapshot_index_paths(struct snapshot *s);
 
 /* Frees a workload and all that it holds; NULL is fine. */
 void totals_free(struct workload *w);

@@ -111,6 +111,7 @@ static void sort_out(struct snapshot *s, enum fate (*fate)(const struct workload
 		totals_free(w);
 	}
 	s->count = kept;
+	snapshot_index_paths(s);
 }
 
 /* One whose values have arrived may go; one that no export held can be added. */

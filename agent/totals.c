@@ -13,6 +13,7 @@ void totals_free(struct workload *w)
 		free(w->opens[i].hist);
 	for (size_t i = 0; i < w->culprit_count; i++)
 		free(w->culprits[i].name);
+	workload_id_fini(&w->id);
 	free(w->opens);
 	free(w->path);
 	free(w->instance);

@@ -1,112 +1,56 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
-#include <fts.h>
-#include <mntent.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include "util.h"
 #include "workload.h"
 
-const char *workload_kind_name(enum workload_kind kind)
-{
-	static const char *const names[] = {
-		[WORKLOAD_CONTAINER] = "container", [WORKLOAD_UNIT] = "unit",
-		[WORKLOAD_CGROUP] = "cgroup",	    [WORKLOAD_KERNEL] = "kernel",
-		[WORKLOAD_UNKNOWN] = "unknown",	    [WORKLOAD_OVERFLOW] = "overflow",
-	};
-
-	return names[kind];
-}
-
-/* Finds 64 hexadecimal digits that stand alone; NULL: there are none. */
-static const char *find_container_id(const char *s)
-{
-	size_t run = 0;
-
-	for (;; s++) {
-		if (*s && isxdigit((unsigned char)*s) && !isupper((unsigned char)*s)) {
-			run++;
-			continue;
-		}
-		if (run == CONTAINER_ID_LEN)
-			return s - run;
-		if (!*s)
-			return NULL;
-		run = 0;
-	}
-}
-
-static bool ends_with(const char *s, const char *end)
-{
-	size_t n = strlen(s), m = strlen(end);
-
-	return n > m && strcmp(s + n - m, end) == 0;
-}
-
-void workload_identify(const char *path, struct workload_id *id)
-{
-	static const char *const suffixes[] = { ".service", ".scope", ".slice",
-						".socket",  ".mount", ".swap" };
-	const char *base = strrchr(path, '/'), *container;
-
-	memset(id, 0, sizeof(*id));
-	base = base ? base + 1 : path;
-	container = find_container_id(base);
-	if (container && !strstr(base, "conmon")) {
-		id->kind = WORKLOAD_CONTAINER;
-		memcpy(id->container_id, container, CONTAINER_ID_LEN);
-		snprintf(id->name, sizeof(id->name), "%.12s", container);
-		return;
-	}
-	for (size_t i = 0; i < COUNT(suffixes); i++)
-		if (ends_with(base, suffixes[i])) {
-			id->kind = WORKLOAD_UNIT;
-			snprintf(id->name, sizeof(id->name), "%s", base);
-			return;
-		}
-	id->kind = WORKLOAD_CGROUP;
-	snprintf(id->name, sizeof(id->name), "%s", path[1] ? path + 1 : "/");
-}
+#define HOST_ROOT_ID 1
 
 struct entry {
 	uint64_t id;
 	char *path; /* owned */
+	uid_t owner;
+	bool inner; /* it has cgroups below, or may have */
+};
+
+/* Where in the kernel's ring a new cgroup's name is, by id. */
+struct ring_index {
+	uint64_t head; /* the ring's when it was made */
+	struct {
+		uint64_t id; /* 0: free */
+		uint32_t at;
+	} places[2 * NAME_RING];
 };
 
 struct cgroups {
-	char root[512];
+	char *root_path;
+	int root; /* its directory */
+	dev_t dev;
+	uint64_t root_id;
 	const struct cgroup_names *names;
 	struct delegates *delegates;
-	struct entry *tree; /* the latest walk, sorted by id */
+	struct ring_index ring;
+	struct entry *tree; /* the latest walk, from the root on */
 	size_t count, room;
+	uint32_t *by_id; /* places in tree + 1, 0: free; by a hash of the id */
+	size_t by_id_room;
+	bool walked;
 	uint64_t *first; /* ids of the first walk, sorted */
 	size_t first_count;
-	bool walked;
-	char found[NAME_MAX_LEN]; /* the answer out of the ring */
+	char found[PATH_MAX]; /* the answer out of the ring */
 };
 
-int cgroups_find_root(char *path, size_t len, bool *pure)
+/* The first place to look at for an id among a power of two of them. */
+static size_t place_of(uint64_t id, size_t room)
 {
-	FILE *f = setmntent("/proc/self/mounts", "re");
-	bool v1 = false, found = false;
-	struct mntent *m;
-
-	if (!f)
-		return -errno;
-	while ((m = getmntent(f))) {
-		if (strcmp(m->mnt_type, "cgroup") == 0)
-			v1 = true;
-		if (strcmp(m->mnt_type, "cgroup2") == 0 && !found) {
-			snprintf(path, len, "%s", m->mnt_dir);
-			found = true;
-		}
-	}
-	endmntent(f);
-	*pure = !v1;
-	return found ? 0 : -ENOENT;
+	return (id * 0x9e3779b97f4a7c15ULL >> 32) & (room - 1);
 }
 
 static void forget_tree(struct cgroups *g)
@@ -116,15 +60,14 @@ static void forget_tree(struct cgroups *g)
 	g->count = 0;
 }
 
-static int by_id(const void *a, const void *b)
+/* path is "/", or the parent's and a name. What would be too long is left out. */
+static int add_entry(struct cgroups *g, const char *parent, const char *name,
+		     const struct stat *st)
 {
-	const struct entry *x = a, *y = b;
+	struct entry *e;
 
-	return x->id < y->id ? -1 : x->id > y->id;
-}
-
-static int add_entry(struct cgroups *g, uint64_t id, const char *path)
-{
+	if (strlen(parent) + 1 + strlen(name) >= PATH_MAX)
+		return 0;
 	if (g->count == g->room) {
 		size_t room = g->room ? g->room * 2 : 256;
 		struct entry *p = reallocarray(g->tree, room, sizeof(*p));
@@ -134,74 +77,150 @@ static int add_entry(struct cgroups *g, uint64_t id, const char *path)
 		g->tree = p;
 		g->room = room;
 	}
-	g->tree[g->count].id = id;
-	g->tree[g->count].path = strdup(*path ? path : "/");
-	return g->tree[g->count].path ? (g->count++, 0) : -ENOMEM;
+	e = &g->tree[g->count];
+	e->id = st->st_ino;
+	e->owner = st->st_uid;
+	/* a directory's links are those from its subdirectories, and two */
+	e->inner = st->st_nlink != 2;
+	if (asprintf(&e->path, "%s/%s", parent[1] ? parent : "", name) < 0)
+		return -ENOMEM;
+	g->count++;
+	return 0;
+}
+
+static bool is_directory(int type)
+{
+	return type == DT_DIR || type == DT_UNKNOWN;
 }
 
 /* For those that no program has seen being made. */
-static void note_delegate(struct cgroups *g, const FTSENT *e)
+static void note_delegate(struct cgroups *g, size_t above, const struct stat *st)
 {
-	const struct stat *st = e->fts_statp, *above = e->fts_parent->fts_statp;
-
-	if (g->delegates && e->fts_level > FTS_ROOTLEVEL)
-		delegates_note(g->delegates, st->st_ino, st->st_uid, above->st_ino,
-			       above->st_uid);
+	if (g->delegates)
+		delegates_note(g->delegates, st->st_ino, st->st_uid, g->tree[above].id,
+			       g->tree[above].owner);
 }
 
-/* A cgroup's id is its directory's inode number (fs/kernfs, 64-bit). */
-static void walk(struct cgroups *g)
+/*
+ * Adds the cgroups directly below the i-th one. A cgroup's id is its directory's inode
+ * number (fs/kernfs, 64-bit).
+ */
+static int read_below(struct cgroups *g, size_t i)
 {
-	char *const paths[] = { g->root, NULL };
-	size_t skip = strlen(g->root);
-	FTS *fts;
-	FTSENT *e;
+	const char *path = g->tree[i].path;
+	int fd = openat(g->root, path[1] ? path + 1 : ".",
+			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *d;
+	struct stat st;
+	int err = 0;
+
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return 0; /* it is gone */
+	}
+	while (!err && (d = readdir(dir)))
+		if (is_directory(d->d_type) && strcmp(d->d_name, ".") &&
+		    strcmp(d->d_name, "..") &&
+		    !fstatat(fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW) &&
+		    S_ISDIR(st.st_mode) && st.st_dev == g->dev) {
+			err = add_entry(g, g->tree[i].path, d->d_name, &st);
+			note_delegate(g, i, &st);
+		}
+	closedir(dir);
+	return err;
+}
+
+static int index_tree(struct cgroups *g)
+{
+	size_t room = 512;
+
+	while (room < 2 * g->count)
+		room *= 2;
+	if (room > g->by_id_room) {
+		free(g->by_id);
+		g->by_id_room = 0;
+		g->by_id = malloc(room * sizeof(*g->by_id));
+		if (!g->by_id)
+			return -ENOMEM;
+		g->by_id_room = room;
+	}
+	memset(g->by_id, 0, g->by_id_room * sizeof(*g->by_id));
+	for (size_t i = 0; i < g->count; i++) {
+		size_t at = place_of(g->tree[i].id, g->by_id_room);
+
+		while (g->by_id[at])
+			at = (at + 1) & (g->by_id_room - 1);
+		g->by_id[at] = i + 1;
+	}
+	return 0;
+}
+
+/* Level by level: no more than one directory is open, however deep the tree is. */
+static int walk(struct cgroups *g)
+{
+	struct stat st;
+	int err;
 
 	forget_tree(g);
 	g->walked = true;
-	fts = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR | FTS_XDEV, NULL);
-	if (!fts)
-		return;
-	while ((e = fts_read(fts))) {
-		if (e->fts_info != FTS_D)
-			continue;
-		if (add_entry(g, e->fts_statp->st_ino, e->fts_path + skip))
-			break;
-		note_delegate(g, e);
-	}
-	fts_close(fts);
-	qsort(g->tree, g->count, sizeof(*g->tree), by_id);
+	if (fstat(g->root, &st))
+		return -errno;
+	err = add_entry(g, "/", "", &st);
+	for (size_t i = 0; i < g->count && !err; i++)
+		if (g->tree[i].inner)
+			err = read_below(g, i);
+	return index_tree(g) ?: err;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
 }
 
 /* Keeps the ids of what is there now. */
 static int remember(struct cgroups *g)
 {
-	walk(g);
+	int err = walk(g);
+
+	if (err)
+		return err;
 	g->first = calloc(g->count + 1, sizeof(*g->first));
 	if (!g->first)
 		return -ENOMEM;
 	for (size_t i = 0; i < g->count; i++)
 		g->first[i] = g->tree[i].id;
 	g->first_count = g->count;
+	qsort(g->first, g->count, sizeof(*g->first), compare_ids);
 	return 0;
 }
 
 int cgroups_open(const char *root, const struct cells *c, struct cgroups **out)
 {
 	struct cgroups *g = calloc(1, sizeof(*g));
-	bool pure;
-	int err = 0;
+	struct stat st;
+	int err;
 
 	if (!g)
 		return -ENOMEM;
 	g->names = c->names;
 	g->delegates = c->delegates;
-	if (root)
-		snprintf(g->root, sizeof(g->root), "%s", root);
+	g->root_path = strdup(root);
+	g->root = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (!g->root_path)
+		err = -ENOMEM;
+	else if (g->root < 0 || fstat(g->root, &st))
+		err = -errno;
 	else
-		err = cgroups_find_root(g->root, sizeof(g->root), &pure);
-	if (!err)
+		err = 0;
+	if (!err) {
+		g->dev = st.st_dev;
+		g->root_id = st.st_ino;
 		err = remember(g);
+	}
 	if (err) {
 		cgroups_close(g);
 		return err;
@@ -210,54 +229,129 @@ int cgroups_open(const char *root, const struct cells *c, struct cgroups **out)
 	return 0;
 }
 
-/* Copies an entry of the ring that the kernel may be writing: seq is odd meanwhile. */
-static const char *find_name(struct cgroups *g, uint64_t id)
+static bool is_whole(const struct cgroups *g)
 {
-	for (int i = 0; i < NAME_RING; i++) {
-		const struct cgroup_name *n = &g->names->ring[i];
-		uint64_t seq = __atomic_load_n(&n->seq, __ATOMIC_ACQUIRE);
-
-		if (n->id != id || (seq & 1))
-			continue;
-		memcpy(g->found, n->path, sizeof(g->found));
-		g->found[sizeof(g->found) - 1] = '\0';
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-		if (n->seq == seq && n->id == id && g->found[0] == '/')
-			return g->found;
-	}
-	return NULL;
+	return g->root_id == HOST_ROOT_ID;
 }
 
 static const char *find_entry(const struct cgroups *g, uint64_t id)
 {
-	struct entry key = { .id = id }, *e;
+	if (!g->by_id_room)
+		return NULL;
+	for (size_t at = place_of(id, g->by_id_room); g->by_id[at];
+	     at = (at + 1) & (g->by_id_room - 1)) {
+		const struct entry *e = &g->tree[g->by_id[at] - 1];
 
-	e = g->count ? bsearch(&key, g->tree, g->count, sizeof(key), by_id) : NULL;
-	return e ? e->path : NULL;
+		if (e->id == id)
+			return e->path;
+	}
+	return NULL;
+}
+
+/* Lists what the ring holds, if it is not what it was. */
+static void index_ring(struct cgroups *g)
+{
+	uint64_t head = __atomic_load_n(&g->names->head, __ATOMIC_ACQUIRE);
+	const size_t room = COUNT(g->ring.places);
+
+	if (head == g->ring.head)
+		return;
+	memset(g->ring.places, 0, sizeof(g->ring.places));
+	g->ring.head = head;
+	for (uint32_t i = 0; i < NAME_RING; i++) {
+		const struct cgroup_name *n = &g->names->ring[i];
+		uint64_t id = __atomic_load_n(&n->id, __ATOMIC_RELAXED);
+		size_t at = place_of(id, room);
+
+		if (__atomic_load_n(&n->seq, __ATOMIC_ACQUIRE) & 1)
+			g->ring.head = head - 1; /* being written: look again */
+		if (!id)
+			continue;
+		while (g->ring.places[at].id)
+			at = (at + 1) & (room - 1);
+		g->ring.places[at].id = id;
+		g->ring.places[at].at = i;
+	}
+}
+
+/* Copies an entry of the ring that the kernel may be writing: seq is odd meanwhile. */
+static bool find_name(const struct cgroups *g, uint64_t id, struct cgroup_name *out)
+{
+	const size_t room = COUNT(g->ring.places);
+	const struct cgroup_name *n;
+	size_t at = place_of(id, room);
+	uint64_t seq;
+
+	while (g->ring.places[at].id && g->ring.places[at].id != id)
+		at = (at + 1) & (room - 1);
+	if (!g->ring.places[at].id)
+		return false;
+	n = &g->names->ring[g->ring.places[at].at];
+	seq = __atomic_load_n(&n->seq, __ATOMIC_ACQUIRE);
+	memcpy(out, n, sizeof(*out));
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	out->path[sizeof(out->path) - 1] = '\0';
+	return !(seq & 1) && n->seq == seq && out->id == id && out->path[0];
+}
+
+/* The beginning of a path, before *at in found; false: it is too long. */
+static bool prepend(struct cgroups *g, char **at, const char *s, size_t len)
+{
+	if ((size_t)(*at - g->found) < len)
+		return false;
+	*at -= len;
+	memcpy(*at, s, len);
+	return true;
+}
+
+/*
+ * The path out of the ring: whole, or a name below the parent's path, and so on. In a
+ * cgroup namespace the kernel's whole paths are not those of the tree that we see.
+ */
+static const char *compose(struct cgroups *g, uint64_t id)
+{
+	char *at = g->found + sizeof(g->found) - 1;
+	struct cgroup_name n;
+	const char *above, *base;
+
+	if (!g->names)
+		return NULL;
+	index_ring(g);
+	*at = '\0';
+	for (;;) {
+		above = find_entry(g, id);
+		if (above)
+			return prepend(g, &at, above, above[1] ? strlen(above) : 0)
+				   ? at
+				   : NULL;
+		if (!find_name(g, id, &n))
+			return NULL;
+		if (n.path[0] == '/' && is_whole(g))
+			return prepend(g, &at, n.path, strlen(n.path)) ? at : NULL;
+		base = strrchr(n.path, '/');
+		base = base ? base + 1 : n.path;
+		if (!prepend(g, &at, base, strlen(base)) || !prepend(g, &at, "/", 1))
+			return NULL;
+		id = n.parent;
+	}
 }
 
 const char *cgroups_path(struct cgroups *g, uint64_t id)
 {
-	const char *path = id == OWNER_ROOT ? "/" : find_entry(g, id);
+	const char *path;
 
-	if (!path)
-		path = find_name(g, id);
+	if (id == OWNER_ROOT)
+		return is_whole(g) ? "/" : NULL;
+	path = find_entry(g, id) ?: compose(g, id);
 	if (path || g->walked)
 		return path;
 	walk(g);
-	return find_entry(g, id);
+	return find_entry(g, id) ?: compose(g, id);
 }
 
 void cgroups_refresh(struct cgroups *g)
 {
 	g->walked = false;
-}
-
-static int compare_ids(const void *a, const void *b)
-{
-	const uint64_t *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
 }
 
 bool cgroups_was_there(const struct cgroups *g, uint64_t id)
@@ -278,18 +372,19 @@ uint64_t cgroups_first(const struct cgroups *g, size_t i)
 
 const char *cgroups_root(const struct cgroups *g)
 {
-	return g->root;
+	return g->root_path;
 }
 
 bool cgroups_exists(const struct cgroups *g, const char *path, uint64_t id)
 {
-	char full[1024];
 	struct stat st;
 
 	if (id == OWNER_ROOT)
 		return true;
-	snprintf(full, sizeof(full), "%s%s", g->root, path);
-	return stat(full, &st) == 0 && st.st_ino == id;
+	if (!path)
+		return !is_whole(g) || !g->walked || find_entry(g, id);
+	return fstatat(g->root, path[1] ? path + 1 : ".", &st, 0) == 0 &&
+	       st.st_ino == id;
 }
 
 void cgroups_close(struct cgroups *g)
@@ -298,6 +393,10 @@ void cgroups_close(struct cgroups *g)
 		return;
 	forget_tree(g);
 	free(g->tree);
+	free(g->by_id);
 	free(g->first);
+	free(g->root_path);
+	if (g->root >= 0)
+		close(g->root);
 	free(g);
 }

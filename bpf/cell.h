@@ -219,6 +219,7 @@ enum loss {
 	LOSS_NO_STAMP,	      /* the kernel did not stamp its beginning: no duration */
 	LOSS_STATE_FULL,      /* events not counted: no place for their beginning */
 	LOSS_WALK_LIMIT,      /* tasks or descriptors that a walk left out */
+	LOSS_UNNAMED,	      /* the agent's: cgroups without a name, in `unknown` */
 	LOSS_COUNT,
 };
 
@@ -609,10 +610,13 @@ _Static_assert(sizeof(struct dns_gate) == 64, "a cache line each");
 
 /* The latest cgroups made: a ring that names what is gone before the agent looks. */
 #define NAME_RING    512
-#define NAME_MAX_LEN 240
+#define NAME_MAX_LEN 256 /* NAME_MAX of the kernel, and the 0 behind it */
 struct cgroup_name {
 	__u64 id;
-	__u64 seq; /* odd while it is being written */
+	__u64 seq;    /* odd while it is being written */
+	__u64 parent; /* its id */
+	/* from the root on, if it begins with a slash; else below the parent, and
+	 * empty: it could not be read */
 	char path[NAME_MAX_LEN];
 };
 struct cgroup_names {

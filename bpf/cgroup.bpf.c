@@ -19,30 +19,45 @@ static __always_inline __u32 owner_of(struct cgroup *cgrp)
 }
 
 /* Notes which share of the slots a new cgroup belongs to. */
-static __always_inline void note_delegate(struct cgroup *cgrp)
+static __always_inline void note_delegate(struct cgroup *cgrp, struct cgroup *parent)
 {
-	struct cgroup *parent = cgrp->self.parent ? cgrp->self.parent->cgroup : 0;
 	struct delegates *d;
 	__u32 zero = 0;
 
 	d = bpf_map_lookup_elem(&delegates, &zero);
-	if (d && parent)
+	if (d)
 		delegates_note(d, cgrp->kn->id, owner_of(cgrp), parent->kn->id,
 			       owner_of(parent));
+}
+
+/*
+ * Its path if that is short, else its own name, of which the kernel allows 255 bytes:
+ * with the parent's id that is as good, and no path is too long. (The kernel cuts the
+ * path that it hands over at 1023 bytes.)
+ */
+static __always_inline long read_name(struct cgroup_name *n, const struct cgroup *cgrp,
+				      const void *path)
+{
+	long len = bpf_probe_read_kernel_str(n->path, sizeof(n->path), path);
+
+	if (len < (long)sizeof(n->path))
+		return len;
+	return bpf_probe_read_kernel_str(n->path, sizeof(n->path), cgrp->kn->name);
 }
 
 /* Arguments: cgroup, path in its own hierarchy (kernel/cgroup/cgroup.c). */
 static __always_inline int on_mkdir(unsigned long long *ctx)
 {
-	struct cgroup *cgrp = (void *)ctx[0];
+	struct cgroup *cgrp = (void *)ctx[0], *parent;
 	struct cgroup_names *names;
 	struct cgroup_name *n;
 	__u32 zero = 0;
 	__u64 at;
 
 	if (cgrp->root->hierarchy_id != 0)
-		return 0; /* a v1 hierarchy of a hybrid host */
-	note_delegate(cgrp);
+		return 0;		    /* a v1 hierarchy of a hybrid host */
+	parent = cgrp->self.parent->cgroup; /* only the root has none */
+	note_delegate(cgrp, parent);
 	names = bpf_map_lookup_elem(&cgroup_ring, &zero);
 	if (!names)
 		return 0;
@@ -50,8 +65,11 @@ static __always_inline int on_mkdir(unsigned long long *ctx)
 	n = &names->ring[at];
 	__sync_fetch_and_add(&n->seq, 1);
 	n->id = cgrp->kn->id;
-	if (bpf_probe_read_kernel_str(n->path, sizeof(n->path), (void *)ctx[1]) < 0)
+	n->parent = parent->kn->id;
+	if (read_name(n, cgrp, (void *)ctx[1]) < 0) {
+		n->path[0] = '\0';
 		lose(LOSS_UNREADABLE);
+	}
 	__sync_fetch_and_add(&n->seq, 1);
 	return 0;
 }

@@ -28,6 +28,7 @@ struct kernfs_iattrs {
 };
 
 struct kernfs_node {
+	const char *name;
 	__u64 id;
 	struct kernfs_iattrs *iattr; /* NULL: root's */
 };

@@ -18,7 +18,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import jsonschema
 from node import ASSAY, TOP, Agent, Cgroup, Load, cgroup_root, scratch
-from tap import between, check, defer, main, need_root, same, test
+from tap import Skip, between, check, defer, main, need_root, same, test
 
 COMMANDS = "agent", "report", "probes", "doctor", "tune"
 NOBODY = 65534
@@ -348,16 +348,32 @@ def _():
         check(line[2].startswith(want[1]), line[0])
 
 
-@test("`doctor` reads the controllers of the tree that it is told of")
+@test("a --cgroup-root that is not the host's v2 tree is refused in one line")
 def _():
-    tree = scratch()
-    with open(tree + "/cgroup.controllers", "w") as f:
-        f.write("cpuset cpu iodine memory\n")
+    part = Cgroup("part")
+    link = scratch() + "/link"
+    os.symlink(part.dir, link)
+    for root, why in ((part.dir, "not the root of the host's tree"),
+                      (part.dir + "/", "not the root of the host's tree"),
+                      (link, "not the root of the host's tree"),
+                      (scratch(), "no cgroup v2 tree is mounted there"),
+                      (cgroup_root() + "/cgroup.procs/", "Not a directory"),
+                      ("/nonexistent", "No such file or directory")):
+        fails(1, f"^assay: error: --cgroup-root {re.escape(root)}: {why}", "agent",
+              "--export", "none", "--socket", nobody_socket(), "--cgroup-root", root)
     _, out, _ = run("doctor", "--socket", nobody_socket(), "--export", "none",
-                    "--cgroup-root", tree)
-    for line in ("ok   controllers: cpu is on", "ok   controllers: memory is on",
-                 "warn controllers: io is not"):
-        check(line in out, f"no {line!r} in\n{out}")
+                    "--cgroup-root", part.dir)
+    check(f"FAIL cgroup: --cgroup-root {part.dir}: not the root" in out, out)
+
+
+@test("nor a tree of cgroup v1")
+def _():
+    with open("/proc/self/mounts") as f:
+        v1 = [line.split()[1] for line in f if line.split()[2] == "cgroup"]
+    if not v1:
+        raise Skip("no v1 tree is mounted")
+    fails(1, f"--cgroup-root {v1[0]}: this is a tree of cgroup v1", "agent", "--export",
+          "none", "--socket", nobody_socket(), "--cgroup-root", v1[0])
 
 
 def tune(agent, *words):
