@@ -266,6 +266,8 @@ static int add_group(struct measure *m, struct workload *w, struct points *point
 	err = resource_workload(&m->resource, w, g);
 	if (!err)
 		err = metrics_add(g, w, points->number);
+	if (!err)
+		err = points_merge(g);
 	if (err || g->count)
 		return err;
 	points->count--; /* nothing to say of it */
@@ -298,6 +300,8 @@ static int make_points(struct measure *m, const struct export_stats *stats,
 		g->serial = SELF_SERIAL;
 	}
 	err = g ? self_add(&m->self, g, &facts) : -ENOMEM;
+	if (!err)
+		err = points_merge(g);
 	if (err)
 		points_fini(points);
 	return err;

@@ -70,6 +70,8 @@ struct point_group {
 	uint64_t serial; /* grows from group to group, see struct otlp_batch */
 	struct point *points;
 	size_t count, room;
+	struct hist **merged; /* histograms of its own, see points_merge() */
+	size_t merged_count, merged_room;
 };
 
 /* All that one export says. */
@@ -87,6 +89,13 @@ struct point_group *points_group(struct points *p);
 struct point *points_add(struct point_group *g, const struct metric *m);
 /* Adds an attribute to the resource; no effect when value is NULL or empty. */
 void points_attr(struct point_group *g, const char *key, const char *value);
+/*
+ * Makes one point of those that have the same metric and attributes: two values can have
+ * one name (errnos without a name, devices behind one another), and a backend takes one
+ * of two such points, or refuses both. Sums and histograms add up, of gauges the largest
+ * stays. Call it when all points of a group are there. -ENOMEM.
+ */
+int points_merge(struct point_group *g);
 /* Frees what points_group and points_add made. */
 void points_fini(struct points *p);
 

@@ -34,11 +34,40 @@ _Static_assert(COUNT(dns_results) == DNS_RESULTS, "one name for each result");
 _Static_assert(COUNT(block_directions) == BLOCK_DIRECTIONS, "one for each direction");
 _Static_assert(COUNT(inflight_names) == INFLIGHT_COUNT, "one for each operation");
 
-/* "ECONNREFUSED"; a number that this libc has no name for is _OTHER. */
+/* Errnos that the kernel keeps to itself: include/linux/errno.h. Some get out. */
+#define KERNEL_ERRNO_FIRST 512
+static const char *const kernel_errnos[] = {
+	"ERESTARTSYS",
+	"ERESTARTNOINTR",
+	"ERESTARTNOHAND",
+	"ENOIOCTLCMD",
+	"ERESTART_RESTARTBLOCK",
+	"EPROBE_DEFER",
+	"EOPENSTALE",
+	"ENOPARAM",
+	NULL,
+	"EBADHANDLE",
+	"ENOTSYNC",
+	"EBADCOOKIE",
+	"ENOTSUPP",
+	"ETOOSMALL",
+	"ESERVERFAULT",
+	"EBADTYPE",
+	"EJUKEBOX",
+	"EIOCBQUEUED",
+	"ERECALLCONFLICT",
+	"ENOGRACE",
+};
+
+/* "ECONNREFUSED"; all numbers without a name are _OTHER, which points_merge() adds up.
+ */
 static const char *name_errno(uint32_t err, char *buf, size_t len)
 {
 	const char *name = strerrorname_np(err);
 
+	if (!name && err >= KERNEL_ERRNO_FIRST &&
+	    err - KERNEL_ERRNO_FIRST < COUNT(kernel_errnos))
+		name = kernel_errnos[err - KERNEL_ERRNO_FIRST];
 	return name ? name : "_OTHER";
 }
 
@@ -138,8 +167,10 @@ const struct metric_row metric_rows[] = {
 	    .signal_name = "latency",
 	    .source_text = "sys_enter, sys_exit; calls on descriptors are classed by "
 			   "what the descriptor is.",
-	    .blind_text = "Work done by io_uring; a call that never returns; x32 calls "
-			  "are `other`.",
+	    .blind_text =
+		"Work done by io_uring; a call that never returns, or that seccomp "
+		"answered (if that was an error, it is in assay.syscall.errors); x32 "
+		"calls are `other`.",
 	},
 	{
 	    .metric = { "assay.syscall.errors", "{error}",
@@ -152,7 +183,7 @@ const struct metric_row metric_rows[] = {
 	    .open_name = name_errno,
 	    .open_text = "an errno name, `_OTHER`",
 	    .signal_name = "errors",
-	    .source_text = "sys_exit's result.",
+	    .source_text = "sys_exit's result; calls that seccomp denies are in it.",
 	    .blind_text = "At most 16 errnos per workload and class; the rest is "
 			  "`_OTHER`.",
 	},

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Points in memory: growing arrays, nothing more. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include "metric.h"
@@ -56,10 +57,96 @@ void points_attr(struct point_group *g, const char *key, const char *value)
 	g->attrs[g->attr_count++] = (struct attr){ key, value };
 }
 
+static bool same_value(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* Would a backend take both for the same series? */
+static bool is_same(const struct point *a, const struct point *b)
+{
+	if (a->metric != b->metric)
+		return false;
+	for (size_t i = 0; i < METRIC_ATTRS; i++)
+		if (!same_value(a->values[i], b->values[i]))
+			return false;
+	return true;
+}
+
+/* Adds a histogram to a point's, which is a copy of the group's own from then on. */
+static int add_hist(struct point_group *g, struct point *into, const struct hist *h)
+{
+	struct hist *sum;
+
+	if (!grow((void **)&g->merged, g->merged_count, &g->merged_room,
+		  sizeof(*g->merged)))
+		return -ENOMEM;
+	sum = malloc(sizeof(*sum));
+	if (!sum)
+		return -ENOMEM;
+	*sum = *into->hist;
+	sum->sum_ns += h->sum_ns;
+	for (size_t i = 0; i < BUCKET_COUNT; i++)
+		sum->buckets[i] += h->buckets[i];
+	g->merged[g->merged_count++] = sum;
+	into->hist = sum;
+	return 0;
+}
+
+static int merge(struct point_group *g, struct point *into, const struct point *p)
+{
+	bool gauge = p->metric->kind == METRIC_GAUGE;
+
+	if (p->ended)
+		return 0; /* the other part of the series goes on, or has ended, too */
+	if (into->ended) {
+		*into = *p;
+		return 0;
+	}
+	if (p->start_ns < into->start_ns)
+		into->start_ns = p->start_ns;
+	if (p->metric->kind == METRIC_HISTOGRAM)
+		return add_hist(g, into, p->hist);
+	if (p->metric->real && gauge)
+		into->d = p->d > into->d ? p->d : into->d;
+	else if (p->metric->real)
+		into->d += p->d;
+	else if (gauge)
+		into->u = p->u > into->u ? p->u : into->u;
+	else
+		into->u += p->u;
+	return 0;
+}
+
+int points_merge(struct point_group *g)
+{
+	size_t kept = 0, k;
+	int err = 0;
+
+	for (size_t i = 0; i < g->count && !err; i++) {
+		for (k = 0; k < kept && !is_same(&g->points[k], &g->points[i]); k++)
+			;
+		if (k < kept)
+			err = merge(g, &g->points[k], &g->points[i]);
+		else
+			g->points[kept++] = g->points[i];
+	}
+	g->count = kept;
+	return err;
+}
+
+static void group_fini(struct point_group *g)
+{
+	for (size_t i = 0; i < g->merged_count; i++)
+		free(g->merged[i]);
+	free(g->merged);
+	free(g->points);
+}
+
 void points_fini(struct points *p)
 {
 	for (size_t i = 0; i < p->count; i++)
-		free(p->groups[i].points);
+		group_fini(&p->groups[i]);
 	free(p->groups);
 	memset(p, 0, sizeof(*p));
 }

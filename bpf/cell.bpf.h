@@ -176,7 +176,7 @@ __noinline int run_timed(__u32 prog, __u64 began)
 	})
 
 /* Notes that a slot has been claimed, for a share unless that is 0. */
-static __noinline int slot_claimed(__u32 slot, __u32 share)
+static __always_inline void slot_claimed(__u32 slot, __u32 share)
 {
 	struct series_row *row = bpf_map_lookup_elem(&rows, &slot);
 	__u32 zero = 0;
@@ -185,15 +185,14 @@ static __noinline int slot_claimed(__u32 slot, __u32 share)
 	__sync_fetch_and_add(&control.claims, 1);
 	share &= SHARES - 1;
 	if (!row || !d || !share)
-		return 0;
+		return;
 	row->share = share;
 	__sync_fetch_and_add(&d->used[share], 1);
-	return 0;
 }
 
 /* The share that a cgroup's slot is to come out of, 0: of none. SHARES: it is used up.
  */
-static __noinline __u32 share_of(__u64 id)
+static __always_inline __u32 share_of(__u64 id)
 {
 	__u32 zero = 0, share;
 	struct delegates *d = bpf_map_lookup_elem(&delegates, &zero);
@@ -204,18 +203,21 @@ static __noinline __u32 share_of(__u64 id)
 	return SHARES;
 }
 
+#define PLACE_NEVER (1U << 30) /* the place is nobody's, and never was anybody's */
+#define PLACE_FREE  (1U << 31) /* nobody's any more */
+#define PLACES	    (PLACE_NEVER - 1)
+
 /*
- * The slot of a cgroup id: looked up by open addressing, claimed by compare-and-swap
- * when it is new. Both results of a lost race (the word is ours, or another took it
- * for the same id) mean that the place is ours.
+ * Where a cgroup's slot is, by open addressing; or the place where it is to be, with
+ * one of the flags above; 0: there is none.
  *
  * Not static, like the other slow paths here: so the verifier looks at it once, not at
  * each call, which takes it many times less.
  */
-__noinline __u32 slot_claim(__u64 id)
+__noinline __u32 slot_find(__u64 id)
 {
 	__u32 first = (id * 0x9E3779B97F4A7C15ULL) >> 32;
-	__u32 freed = 0, at, i, share = share_of(id);
+	__u32 freed = 0, at, i;
 	__u64 *owner, seen;
 
 	for (i = 0; i < SLOT_PROBES; i++) {
@@ -228,23 +230,40 @@ __noinline __u32 slot_claim(__u64 id)
 			return at;
 		if (seen == OWNER_FREE && !freed)
 			freed = at;
-		if (seen != OWNER_NEVER)
-			continue;
-		if (freed || share == SHARES)
-			break;
-		seen = __sync_val_compare_and_swap(owner, OWNER_NEVER, id);
 		if (seen == OWNER_NEVER)
-			slot_claimed(at, share);
-		if (seen == OWNER_NEVER || seen == id)
-			return at;
+			return freed ? freed | PLACE_FREE : at | PLACE_NEVER;
 	}
-	owner = freed ? bpf_map_lookup_elem(&owners, &freed) : 0;
-	if (owner && share != SHARES) {
-		seen = __sync_val_compare_and_swap(owner, OWNER_FREE, id);
-		if (seen == OWNER_FREE)
-			slot_claimed(freed, share);
-		if (seen == OWNER_FREE || seen == id)
-			return freed;
+	return freed ? freed | PLACE_FREE : 0;
+}
+
+#define CLAIM_TRIES 4 /* each that is lost was won by another CPU */
+
+/*
+ * The slot of a cgroup id, claimed by compare-and-swap when it is new. Both results of
+ * a lost race are fine: the word is ours, or another place is looked for.
+ */
+__noinline __u32 slot_claim(__u64 id)
+{
+	__u64 was, seen, *owner;
+	__u32 share, at, i;
+
+	for (i = 0; i < CLAIM_TRIES; i++) {
+		at = slot_find(id);
+		if (at && at <= PLACES)
+			return at;
+		share = share_of(id);
+		if (!at || share == SHARES)
+			break;
+		was = at & PLACE_FREE ? OWNER_FREE : OWNER_NEVER;
+		at &= PLACES;
+		owner = bpf_map_lookup_elem(&owners, &at);
+		if (!owner)
+			break;
+		seen = __sync_val_compare_and_swap(owner, was, id);
+		if (seen == was)
+			slot_claimed(at, share);
+		if (seen == was || seen == id)
+			return at;
 	}
 	lose(LOSS_SLOTS_FULL);
 	return SLOT_OVERFLOW;

@@ -20,20 +20,7 @@
  */
 #define PROBE_ID PROBE_SYSCALL
 #include "cell.bpf.h"
-#include "accept.bpf.h"
-
-#define CALLS_MAX	 512
-#define CALL_CLASS(info) ((info) & (CALL_CLASSES - 1))
-#define CALL_LISTED	 0x0100
-#define CALL_BY_FD	 0x0200 /* the class of the descriptor in argument 0 */
-#define CALL_NORETURN	 0x0400
-#define CALL_CLONE	 0x0800
-#define CALL_SIGRETURN	 0x1000
-#define CALL_RESTART	 0x2000
-#define CALL_EARLIER	 0x4000 /* began before we did: `start` is when we did */
-#define CALL_LOG2(info)	 ((info) >> 16) /* it stands for 2^n calls */
-#define CALL_ACCEPT	 0x8000
-#include "syscall_table.h"
+#include "calls.bpf.h"
 
 #define EINTR		      4
 #define EAGAIN		      11
@@ -44,27 +31,9 @@
 #define ERESTART_RESTARTBLOCK 516
 #define MAX_ERRNO	      4095
 
-#define S_IFREG 0100000
-#define S_IFBLK 0060000
-#define S_IFDIR 0040000
-
 #define RUNS_TIMED                                                        \
 	1021 /* one in so many: a prime, so that replays have their share \
 	      */
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, THREADS);
-	__type(key, __u32);
-	__type(value, struct call);
-} calls SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct call);
-} syscall_tasks SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -78,71 +47,6 @@ static __always_inline struct call_ring *ring_get(void)
 	__u32 here = bpf_get_smp_processor_id();
 
 	return bpf_map_lookup_elem(&call_rings, &here);
-}
-
-/* The place in the table that a task shares with others. */
-static __always_inline struct call *call_place(struct task_struct *task)
-{
-	__u32 at = thread_index(task);
-
-	return bpf_map_lookup_elem(&calls, &at);
-}
-
-/* What is kept of a task, NULL: nothing. */
-static __always_inline struct call *call_get(struct task_struct *task)
-{
-	struct call *call = call_place(task);
-
-	if (likely(call && call->task == (__u64)task))
-		return call;
-	return bpf_task_storage_get(&syscall_tasks, task, 0, 0);
-}
-
-/* A place for a task: in the table, if nobody has it, else one of its own. */
-static __always_inline struct call *call_make(struct task_struct *task)
-{
-	struct call *call = call_place(task);
-
-	if (call && place_take(&call->task, (__u64)task))
-		return call;
-	call = bpf_task_storage_get(&syscall_tasks, task, 0,
-				    BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!call)
-		lose(LOSS_NO_STORAGE);
-	return call;
-}
-
-static __always_inline bool is_compat(struct task_struct *task)
-{
-#if defined(__TARGET_ARCH_x86)
-	return task->thread_info.status & TS_COMPAT;
-#else
-	return false;
-#endif
-}
-
-static __always_inline __u32 call_info(__s64 nr, bool compat)
-{
-	__u32 info = 0, at = nr; /* the kernel's is an int */
-
-	barrier_var(at); /* the bound has to be seen right before its use */
-	if (at < CALLS_MAX)
-		info = compat ? calls_compat[at] : calls_native[at];
-	return info ? info : CALL_OTHER; /* not listed, x32, or -1 by a tracer */
-}
-
-/* What a descriptor is; a bad one is `other`. */
-static __always_inline __u32 fd_class(struct task_struct *task, __u32 fd)
-{
-	struct file *file = fd_file(task, fd);
-	unsigned short mode;
-
-	if (!file)
-		return CALL_OTHER;
-	mode = file_mode(file) & S_IFMT;
-	if (mode == S_IFREG || mode == S_IFDIR || mode == S_IFBLK)
-		return CALL_FILE;
-	return mode == S_IFSOCK ? CALL_SOCKET : CALL_PIPE;
 }
 
 struct replay {
@@ -241,6 +145,27 @@ static __always_inline void write_record(struct call_ring *ring, __u64 ns, __u32
 		call_replay(bpf_get_smp_processor_id());
 }
 
+/* Not static, as the slow paths of cell.bpf.h: the verifier looks at it once. */
+__noinline int call_error(__u32 slot, __u32 class, __u32 err, __u32 log2)
+{
+	open_add(slot, OPEN_SYSCALL_ERROR + (class & (CALL_CLASSES - 1)), err,
+		 1 << (log2 & 15));
+	return 0;
+}
+
+static __always_inline bool may_restart(long ret)
+{
+	return ret == -ERESTARTSYS || ret == -ERESTARTNOINTR ||
+	       ret == -ERESTARTNOHAND || ret == -ERESTART_RESTARTBLOCK;
+}
+
+/* Whether a call's result is an error. */
+static __always_inline bool has_failed(__u32 info, long ret)
+{
+	return ret < 0 && ret >= -MAX_ERRNO && ret != -EAGAIN && ret != -EINTR &&
+	       ret != -EINPROGRESS && !(info & CALL_SIGRETURN);
+}
+
 static __always_inline void record(struct call_ring *ring, struct call *call,
 				   struct task_struct *task, __u32 info, __s64 ns,
 				   long ret)
@@ -256,10 +181,8 @@ static __always_inline void record(struct call_ring *ring, struct call *call,
 	if (!n)
 		n = call_cell_claim(call, task, class, ring->ring.key);
 	write_record(ring, ns, n, CALL_LOG2(info));
-	if (cpu && ret < 0 && ret >= -MAX_ERRNO && ret != -EAGAIN && ret != -EINTR &&
-	    ret != -EINPROGRESS && !(info & CALL_SIGRETURN))
-		open_add(slot_of_task(cpu, task), OPEN_SYSCALL_ERROR + class, -ret,
-			 1 << CALL_LOG2(info));
+	if (cpu && has_failed(info, ret))
+		call_error(slot_of_task(cpu, task), class, -ret, CALL_LOG2(info));
 }
 
 /* The held call has ended after all: EINTR is no error. */
@@ -361,22 +284,33 @@ static __always_inline int on_enter(struct call_ring *ring, unsigned long long *
 		return 0;
 	}
 	if (info & CALL_BY_FD)
-		info = (info & ~(CALL_CLASSES - 1)) |
-		       fd_class(task, call->compat ? REGS_ARG0_COMPAT(regs)
-						   : REGS_ARG0(regs));
+		info = class_by_fd(info, task, regs, call->compat);
 	call->info = info;
 	call->start = bpf_ktime_get_ns();
 	return 0;
 }
 
-/* An exit without an enter: a clone's child, or a call that began before we did. */
+/*
+ * An exit without an enter: a clone's child, a call that began before we did, or one
+ * that seccomp has answered: the kernel asks it before it tells of the enter. Whatever
+ * it was, if it failed that is an error, of unknown duration. (Without a number it may
+ * be a sigreturn, whose result is the interrupted code's.)
+ */
 static __always_inline void unpaired(struct task_struct *task, struct pt_regs *regs,
 				     long ret)
 {
-	__u32 info = call_info(REGS_NR(regs), is_compat(task));
+	struct cpu_state *cpu = cpu_get();
+	bool compat = is_compat(task);
+	__s64 nr = (__s32)REGS_NR(regs);
+	__u32 info = call_info(nr, compat);
 
-	if (!(info & CALL_CLONE) || ret)
+	if (cpu && nr >= 0 && has_failed(info, ret) && !may_restart(ret)) {
+		if (info & CALL_BY_FD)
+			info = class_by_fd(info, task, regs, compat);
+		call_error(slot_of_task(cpu, task), CALL_CLASS(info), -ret, 0);
+	} else if (!(info & CALL_CLONE) || ret) {
 		lose(LOSS_UNPAIRED);
+	}
 	if (info & CALL_ACCEPT && ret >= 0)
 		accept_end(task, ret, bpf_ktime_get_ns());
 }
@@ -389,14 +323,9 @@ static __always_inline void exit_alone(struct call *call, struct task_struct *ta
 	if (!call)
 		return;
 	call->start = 0;
+	call->skipped = 0; /* what comes without an enter is not left out */
 	if (call->enabled != enabled_now())
 		call->held = 0;
-}
-
-static __always_inline bool may_restart(long ret)
-{
-	return ret == -ERESTARTSYS || ret == -ERESTARTNOINTR ||
-	       ret == -ERESTARTNOHAND || ret == -ERESTART_RESTARTBLOCK;
 }
 
 /* An exit with anything that is not usual. */

@@ -140,6 +140,48 @@ def _():
     same(sum(classes(change, cgroup).values()), 5000, "calls")
 
 
+DENIED = {("file", "EPERM"): 1, ("process", "EACCES"): 1, ("memory", "ENOSYS"): 1,
+          ("file", "EROFS"): 1, ("socket", "EROFS"): 1, ("socket", "ENOBUFS"): 1,
+          ("memory", "ENOTSUPP"): 1, ("memory", "_OTHER"): 2}
+
+
+def error_points(numbers, cgroup):
+    """The errors of a workload, point by point: class, type and value."""
+    return sorted((p["attributes"]["assay.syscall.class"], p["attributes"]["error.type"],
+                   p["value"]) for p in numbers.points(cgroup, ERRORS))
+
+
+@test("calls that seccomp denies are errors by class and errno, each with one point")
+def _():
+    cgroup = Cgroup("denied")
+    load = Load(cgroup, "denied")
+    answer, change = measure(load, cgroup, "deny", 1000)
+    same((answer["good"], answer["traps"]), (1000, 1000), "calls as the filter wants")
+    found = [e for e in error_points(change.after, cgroup) if e[1] != "ENOENT"]  # ld.so's
+    same(found, sorted((*key, 1000 * n) for key, n in DENIED.items()), "errors")
+    found = classes(change, cgroup)
+    same([found.get(c, 0) for c in ("file", "memory", "socket")], [0, 0, 0], "samples")
+    # one in eight taken is of those that have an enter: these are all counted
+    agent.tune("syscall", "sample=8")
+    try:
+        answer, change = measure(load, cgroup, "deny", 1000)
+    finally:
+        agent.tune("syscall", "sample=1")
+    same(answer["good"], 1000, "calls as the filter wants, sampled")
+    same(change.by(cgroup, ERRORS, "class"),
+         {"file": 2000, "process": 1000, "memory": 4000, "socket": 2000}, "errors")
+
+
+@test("32-bit calls that seccomp denies are errors")
+def _():
+    cgroup = Cgroup("denied32")
+    if not Load(cgroup, "calls").ask("has_32")["has"]:
+        raise Skip("int 0x80 is forbidden on this machine")
+    answer, change = measure(Load(cgroup, "denied"), cgroup, "deny_32", 1000)
+    same(answer["good"], 1000, "calls as the filter wants")
+    same(change.by(cgroup, ERRORS, "type"), {"EPERM": 1000}, "errors")
+
+
 @test("nothing is lost when 8 threads make calls on all CPUs at once")
 def _():
     cgroup = Cgroup("threads")
