@@ -90,10 +90,10 @@ struct point *points_add(struct point_group *g, const struct metric *m);
 /* Adds an attribute to the resource; no effect when value is NULL or empty. */
 void points_attr(struct point_group *g, const char *key, const char *value);
 /*
- * Makes one point of those that have the same metric and attributes: two values can have
- * one name (errnos without a name, devices behind one another), and a backend takes one
- * of two such points, or refuses both. Sums and histograms add up, of gauges the largest
- * stays. Call it when all points of a group are there. -ENOMEM.
+ * Makes one point of those that have the same metric and attributes: two values can
+ * have one name (errnos without a name, devices behind one another), and a backend
+ * takes one of two such points, or refuses both. Sums and histograms add up, of gauges
+ * the largest stays. Call it when all points of a group are there. -ENOMEM.
  */
 int points_merge(struct point_group *g);
 /* Frees what points_group and points_add made. */
