@@ -19,6 +19,7 @@
 #include "options.h"
 #include "probes.h"
 #include "report.h"
+#include "resource.h"
 #include "source.h"
 #include "text.h"
 #include "units.h"
@@ -117,6 +118,26 @@ static int check_cgroup(const struct options *o)
 		   "hybrid, v2 tree at %s: what is only in v1 trees counts to the v2 "
 		   "cgroup around it",
 		   root.path);
+}
+
+/* Who the node is, and how we know. */
+static int check_host(const struct options *o)
+{
+	struct resource r;
+	char cause[512];
+	int failed = 0;
+
+	if (resource_init(&r, o, cause, sizeof(cause)))
+		failed = say(FAIL, "host", "%s", cause);
+	else if (r.host.fleeting)
+		say(WARN, "host",
+		    "%s, id %s from %s: another one after each boot; see --host-root",
+		    r.host.name, r.host.id, r.host.id_from);
+	else
+		say(OK, "host", "%s (from %s), id %s from %s", r.host.name,
+		    r.host.name_from, r.host.id, r.host.id_from);
+	resource_fini(&r);
+	return failed;
 }
 
 /* Is a word in a line of words? */
@@ -396,8 +417,9 @@ static int check_probes(const struct options *o)
 }
 
 static int (*const checks[])(const struct options *o) = {
-	check_kernel,	check_lockdown, check_cgroup,	 check_controllers,
-	check_pressure, check_memory,	check_collector, check_probes,
+	check_kernel, check_lockdown,	 check_host,
+	check_cgroup, check_controllers, check_pressure,
+	check_memory, check_collector,	 check_probes,
 };
 
 static int run_doctor(const struct options *o, int argc, char **argv)

@@ -186,12 +186,16 @@ int measure_open(const struct options *o, struct measure **out, char *cause, siz
 	err = snapshot_open(&m->cells, m->cgroups, &m->snapshot);
 	if (!err)
 		err = usage_open(m->cgroups, &m->usage);
-	if (!err)
-		err = resource_init(&m->resource, o);
 	if (err) {
 		snprintf(cause, len, "%s", strerror(-err));
 		goto fail;
 	}
+	err = resource_init(&m->resource, o, cause, len);
+	if (err)
+		goto fail;
+	if (m->resource.host.fleeting)
+		log_warnx("host.id is the boot id, another one after each boot of the "
+			  "node: see --host-root and --host-id");
 	err = open_probes(m, o, cause, len);
 	if (err)
 		goto fail;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "../bpf/node.h"
 #include "cmd.h"
+#include "host.h"
 #include "options.h"
 #include "pairs.h"
 #include "probes.h"
@@ -98,6 +99,14 @@ const struct option_desc option_descs[] = {
 	{ "cgroup-root", "PATH", NULL,
 	  "the cgroup v2 tree; found in mountinfo by default", FIELD(cgroup_root),
 	  .mask = MEASURES },
+	{ "host-root", "PATH", NULL,
+	  "where the node's root directory is mounted, for its machine-id",
+	  FIELD(host_root), .mask = MEASURES },
+	{ "host-id", "ID", NULL, "host.id of everything exported; found by default",
+	  FIELD(host_id), .mask = MEASURES, .type = OPTION_WORD },
+	{ "host-name", "NAME", NULL,
+	  "host.name of everything exported; found by default", FIELD(host_name),
+	  .mask = MEASURES, .type = OPTION_WORD },
 	{ "node-lock", "NAME|none", "assay",
 	  "of the agents with one NAME on a node one measures, the others wait for its "
 	  "end; none: do not look for others",
@@ -269,6 +278,9 @@ static int set(struct options *o, const struct option_desc *d, const char *s, bo
 	case OPTION_LABEL:
 		err = check_label(s);
 		break;
+	case OPTION_WORD:
+		err = host_is_word(s) ? 0 : -EINVAL;
+		break;
 	default:
 		err = *s ? 0 : -EINVAL;
 	}
@@ -347,6 +359,9 @@ static void print_allowed(FILE *f, const struct option_desc *d, bool otel)
 		break;
 	case OPTION_LABEL:
 		fprintf(f, "1 to %d letters, digits, _ or .", NODE_NAME - 1);
+		break;
+	case OPTION_WORD:
+		fprintf(f, "1 to %d characters (UTF-8) without spaces", HOST_WORD - 1);
 		break;
 	default:
 		fputs("a name, not empty", f);

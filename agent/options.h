@@ -37,12 +37,14 @@ struct options {
 	const char *client_certificate;
 	const char *client_key;
 	uint64_t snapshot_interval_ms;
-	uint64_t memory;		 /* bytes */
-	uint64_t slots;			 /* a power of two */
-	const char *probes;		 /* names with commas between */
-	int log_level;			 /* enum log_level */
-	const char *node_lock;		 /* a name or "none" */
-	const char *cgroup_root;	 /* NULL: find it in mountinfo */
+	uint64_t memory;	 /* bytes */
+	uint64_t slots;		 /* a power of two */
+	const char *probes;	 /* names with commas between */
+	int log_level;		 /* enum log_level */
+	const char *node_lock;	 /* a name or "none" */
+	const char *cgroup_root; /* NULL: find it in mountinfo */
+	const char *host_root;	 /* NULL: not given; so are the next two */
+	const char *host_id, *host_name;
 	const char *resource_attributes; /* k=v,k=v; values percent-encoded */
 	const char *service_name;
 	uint64_t duration_ms;
@@ -57,6 +59,7 @@ enum option_type {
 	OPTION_ATTRIBUTES, /* key=value,key=value: pairs.h */
 	OPTION_HEADERS,	   /* the same; never printed, there may be secrets in it */
 	OPTION_PROBES,
+	OPTION_WORD,
 	OPTION_LABEL, /* as names of BPF objects are */
 	OPTION_UINT,
 	OPTION_DURATION, /* 500ms, 10s, 1m, 1h; OTEL_* in plain milliseconds */

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "log.h"
 #include "options.h"
 #include "pairs.h"
@@ -14,7 +13,7 @@
 static const char *const reserved[] = {
 	"service.name",	       "service.instance.id", "service.version",
 	"assay.workload.kind", "assay.workload.name", "process.linux.cgroup",
-	"container.id",	       "host.name",	      "host.id",
+	"container.id",
 };
 
 static bool is_reserved(const char *key)
@@ -45,8 +44,9 @@ static int add_extra(struct resource *r, const char *key, const char *value)
 	return 0;
 }
 
-/* OTEL_RESOURCE_ATTRIBUTES: key=value,key=value, percent-encoded. */
-static int parse_extra(struct resource *r, const char *text)
+/* The node's may be given here, too. OTEL_RESOURCE_ATTRIBUTES: key=value,key=value,
+ * percent-encoded. */
+static int parse_extra(struct resource *r, const char *text, struct host_wish *wish)
 {
 	char *rest, *key, *value;
 	int n, err = 0;
@@ -59,6 +59,10 @@ static int parse_extra(struct resource *r, const char *text)
 	while (!err && (n = pairs_next(&rest, &key, &value))) {
 		if (n < 0 || !pairs_usable(PAIRS_ATTRIBUTES, key, value))
 			err = -EINVAL; /* options_args and options_env say more */
+		else if (!strcmp(key, "host.id"))
+			wish->id = value;
+		else if (!strcmp(key, "host.name"))
+			wish->name = value;
 		else if (is_reserved(key))
 			log_warnx("resource attribute %s is left out: assay sets it",
 				  key);
@@ -68,22 +72,30 @@ static int parse_extra(struct resource *r, const char *text)
 	return err;
 }
 
-int resource_init(struct resource *r, const struct options *o)
+int resource_init(struct resource *r, const struct options *o, char *cause, size_t len)
 {
+	struct host_wish wish = { .root = o->host_root };
+	int err;
+
 	memset(r, 0, sizeof(*r));
-	if (gethostname(r->host_name, sizeof(r->host_name) - 1))
-		snprintf(r->host_name, sizeof(r->host_name), "localhost");
-	if (read_file("/etc/machine-id", r->host_id, sizeof(r->host_id)) <= 0)
-		snprintf(r->host_id, sizeof(r->host_id), "%.127s", r->host_name);
 	snprintf(r->self_name, sizeof(r->self_name), "%s",
 		 o->service_name ? o->service_name : "assay");
-	return parse_extra(r, o->resource_attributes);
+	err = parse_extra(r, o->resource_attributes, &wish);
+	if (err) {
+		snprintf(cause, len, "resource attributes: %s", strerror(-err));
+		return err;
+	}
+	if (o->host_id)
+		wish.id = o->host_id;
+	if (o->host_name)
+		wish.name = o->host_name;
+	return host_find(&wish, &r->host, cause, len);
 }
 
 static void add_common(const struct resource *r, struct point_group *g)
 {
-	points_attr(g, "host.name", r->host_name);
-	points_attr(g, "host.id", r->host_id);
+	points_attr(g, "host.name", r->host.name);
+	points_attr(g, "host.id", r->host.id);
 	g->extra = r->extra;
 	g->extra_count = r->extra_count;
 }
@@ -94,7 +106,7 @@ int resource_workload(const struct resource *r, struct workload *w,
 	const char *kind = workload_kind_name(w->id.kind);
 
 	if (!w->instance &&
-	    asprintf(&w->instance, "%s:%s", r->host_id, w->path ? w->path : kind) < 0) {
+	    asprintf(&w->instance, "%s:%s", r->host.id, w->path ? w->path : kind) < 0) {
 		w->instance = NULL;
 		return -ENOMEM;
 	}
@@ -112,7 +124,7 @@ int resource_workload(const struct resource *r, struct workload *w,
 void resource_self(const struct resource *r, struct point_group *g)
 {
 	points_attr(g, "service.name", r->self_name);
-	points_attr(g, "service.instance.id", r->host_id);
+	points_attr(g, "service.instance.id", r->host.id);
 	points_attr(g, "service.version", ASSAY_VERSION);
 	add_common(r, g);
 }

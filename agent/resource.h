@@ -7,14 +7,14 @@
 #ifndef RESOURCE_H
 #define RESOURCE_H
 
+#include "host.h"
 #include "metric.h"
 #include "snapshot.h"
 
 struct options;
 
 struct resource {
-	char host_name[256];
-	char host_id[128];
+	struct host host;
 	char self_name[128]; /* the agent's own service.name */
 	char *text;	     /* of OTEL_RESOURCE_ATTRIBUTES, decoded in place */
 	struct attr *extra;  /* the user's, on every resource */
@@ -25,7 +25,7 @@ struct resource {
  * Reads host name, host id and the user's attributes. Of these, one that assay sets
  * itself is left out, and one given twice replaced: a line in the log names it. -errno.
  */
-int resource_init(struct resource *r, const struct options *o);
+int resource_init(struct resource *r, const struct options *o, char *cause, size_t len);
 /* Attributes of a workload's group. -ENOMEM. */
 int resource_workload(const struct resource *r, struct workload *w,
 		      struct point_group *g);

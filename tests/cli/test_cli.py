@@ -92,6 +92,8 @@ def _():
     fails(2, "--probes: 'sched,disk': must be .* sched syscall tcp",
           "agent", "--probes", "sched,disk")
     fails(2, "--export: 'collector': must be http://", "agent", "--export", "collector")
+    fails(2, "--host-id: 'a b': must be 1 to 127 characters", "agent", "--host-id", "a b")
+    fails(2, "--host-name: '': must be 1 to 127 characters", "agent", "--host-name=")
 
 
 @test("so does a bad variable, but not one that the command does not take")
@@ -361,6 +363,8 @@ def _():
                       ("/nonexistent", "No such file or directory")):
         fails(1, f"^assay: error: --cgroup-root {re.escape(root)}: {why}", "agent",
               "--export", "none", "--socket", nobody_socket(), "--cgroup-root", root)
+    fails(1, "--host-root /nonexistent: must be a directory", "agent", "--export",
+          "none", "--socket", nobody_socket(), "--host-root", "/nonexistent")
     _, out, _ = run("doctor", "--socket", nobody_socket(), "--export", "none",
                     "--cgroup-root", part.dir)
     check(f"FAIL cgroup: --cgroup-root {part.dir}: not the root" in out, out)

@@ -212,4 +212,42 @@ def _():
     check(change.after.value(cgroup, CPU_TIME) > 0, "no CPU time")
 
 
+POD = """
+echo $1 >$2/machine-id; mount --bind $2/machine-id /etc/machine-id; shift 2
+hostname pod-1
+exec "$@"
+"""
+
+
+def node_of(machine_id, *options):
+    """host.id and host.name that an agent exports from a container: it has a machine-id,
+    a host name and process ids of its own."""
+    agent = Agent("--probes", "sched", "--export-interval", "500ms", *options,
+                  prefix=("unshare", "--pid", "--fork", "--mount-proc", "--uts", "sh",
+                          "-ec", POD, "sh", machine_id, scratch()))
+    time.sleep(1)
+    os.kill(agent.pid(), 15)
+    agent.process.wait(20)
+    resources = Exports(agent.exports).resources.values()
+    return {(r["host.id"], r["host.name"]) for r in resources}
+
+
+@test("in a container host.id is the node's, the same after a restart of the pod")
+def _():
+    one, two = (node_of(c * 32) for c in "12")
+    diag(one)
+    same(len(one), 1, "identities of the node")
+    same(one, two, "identities in two containers")
+    check(not {i for i, _ in one} & {"1" * 32, "2" * 32}, f"the container's own: {one}")
+    root = scratch()
+    os.mkdir(root + "/etc")
+    for name, text in (("machine-id", "ABCDEF" + "0" * 26), ("hostname", "node-7")):
+        with open(f"{root}/etc/{name}", "w") as f:
+            f.write(text + "\n")
+    same(node_of("3" * 32, "--host-root", root), {("abcdef" + "0" * 26, "node-7")},
+         "with --host-root")
+    same(node_of("3" * 32, "--host-root", root, "--host-id", "i-42", "--host-name", "n"),
+         {("i-42", "n")}, "with --host-id and --host-name")
+
+
 main()

@@ -25,13 +25,14 @@ static void init(struct resource *r, const char *attributes, char *said, size_t 
 {
 	struct options o = { .service_name = "assay",
 			     .resource_attributes = attributes };
+	char cause[256];
 	int fd[2], saved = dup(STDERR_FILENO);
 	ssize_t n;
 
 	assert_int_equal(pipe2(fd, O_NONBLOCK), 0);
 	fflush(stderr);
 	dup2(fd[1], STDERR_FILENO);
-	assert_int_equal(resource_init(r, &o), 0);
+	assert_int_equal(resource_init(r, &o, cause, sizeof(cause)), 0);
 	fflush(stderr);
 	dup2(saved, STDERR_FILENO);
 	n = read(fd[0], said, len - 1);
