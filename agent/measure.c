@@ -227,16 +227,33 @@ static void read_usage(struct measure *m)
 			usage_read(m->usage, workloads[i]->path, &workloads[i]->usage);
 }
 
+/* What is under way, as the walks find it; unknown when one of them is not at its end.
+ */
+static void walk_all(struct measure *m)
+{
+	bool whole = true;
+
+	snapshot_clear_inflight(m->snapshot);
+	for (size_t i = 0; i < PROBE_COUNT; i++) {
+		int err = probe_walk(&m->probes[i]);
+
+		if (err == -ETIMEDOUT || err == -EBUSY) {
+			__atomic_fetch_add(
+			    &m->cells.control->lost[i][LOSS_WALK_INTERRUPTED], 1,
+			    __ATOMIC_RELAXED);
+			whole = false;
+		} else if (err) {
+			log_warn(err, "probe %s: its walk", probe_descs[i].name);
+		}
+	}
+	snapshot_know_inflight(m->snapshot, whole);
+}
+
 int measure_collect(struct measure *m)
 {
 	int err;
 
-	snapshot_clear_inflight(m->snapshot);
-	for (size_t i = 0; i < PROBE_COUNT; i++) {
-		err = probe_walk(&m->probes[i]);
-		if (err)
-			log_warn(err, "probe %s: its walk", probe_descs[i].name);
-	}
+	walk_all(m);
 	err = measure_update(m);
 	read_usage(m);
 	return err;

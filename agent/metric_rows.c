@@ -510,7 +510,9 @@ const struct metric_row metric_rows[] = {
 		"and absent before. An operation that began before "
 		"the agent is as old as the agent at least. A stream that "
 		"goes one way only is a request without an answer. Descriptors "
-		"after the first 262144 are left out (`walk_limit`).",
+		"after the first 262144 are left out (`walk_limit`). Nothing is "
+		"told while a file that a walk shows takes longer than a second "
+		"to close (`walk_interrupted`).",
 	},
 	{
 	    .metric = { "assay.cgroup.cpu.time", "s",

@@ -131,7 +131,8 @@ static int add_inflight(struct point_group *g, const struct metric_row *r,
 		struct point *p;
 
 		/* once told it is 0, not absent: absent is the same as before */
-		if (!(w->inflight_seen & 1U << v))
+		if (!(w->inflight_seen & 1U << v) ||
+		    w->inflight_ns[v] == INFLIGHT_UNKNOWN)
 			continue;
 		p = add(g, r, w, value_name(r, v), NULL);
 		if (!p)

@@ -3,7 +3,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
@@ -11,6 +10,7 @@
 #include "log.h"
 #include "probe.h"
 #include "util.h"
+#include "walk.h"
 
 const char *probe_state_name(enum probe_state state)
 {
@@ -40,19 +40,9 @@ void probe_init(void)
 
 int probe_run_link(struct bpf_link *link)
 {
-	int fd = bpf_iter_create(bpf_link__fd(link)), err = 0;
-	char buf[64];
-	ssize_t n;
+	int fd = bpf_iter_create(bpf_link__fd(link));
 
-	if (fd < 0)
-		return -errno;
-	do {
-		n = read(fd, buf, sizeof(buf));
-	} while (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)));
-	if (n < 0)
-		err = -errno;
-	close(fd);
-	return err;
+	return fd < 0 ? -errno : walk_run(fd);
 }
 
 static int run_iter(struct bpf_program *prog)
@@ -242,6 +232,9 @@ static const char *hint_of(int err)
 		return "refused by this kernel's verifier (see --log-level debug)";
 	case ENOMEM:
 		return "no memory";
+	case ETIMEDOUT:
+	case EBUSY:
+		return "a walk over the tasks' files does not come to its end";
 	default:
 		return strerror(-err);
 	}

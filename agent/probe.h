@@ -39,7 +39,7 @@ const char *probe_state_name(enum probe_state state);
 /* Before the first use of libbpf: its words are for debugging only. */
 void probe_init(void);
 
-/* Runs an attached iterator to its end. -errno. */
+/* Runs an attached iterator to its end, as walk_run() does. -errno. */
 struct bpf_link;
 int probe_run_link(struct bpf_link *link);
 
@@ -63,7 +63,7 @@ void probe_open(struct probe *p, const struct probe_desc *desc, const struct cel
 /*
  * Runs the walks of a probe that is not off, each to its end: they note what is under
  * way (struct inflight_row) and what only a walk can see. -errno of the first that
- * failed.
+ * failed: -ETIMEDOUT or -EBUSY when one is not at its end (walk.h).
  */
 int probe_walk(struct probe *p);
 

@@ -94,6 +94,7 @@ const char *loss_name(enum loss why)
 		[LOSS_STATE_FULL] = "state_full",
 		[LOSS_WALK_LIMIT] = "walk_limit",
 		[LOSS_UNNAMED] = "unnamed",
+		[LOSS_WALK_INTERRUPTED] = "walk_interrupted",
 	};
 
 	_Static_assert(COUNT(names) == LOSS_COUNT, "one name for each reason");

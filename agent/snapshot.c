@@ -318,16 +318,28 @@ void snapshot_clear_inflight(struct snapshot *s)
 	       s->cells->plan.slots * sizeof(*s->cells->inflights));
 }
 
+void snapshot_know_inflight(struct snapshot *s, bool whole)
+{
+	s->inflight_known = whole;
+}
+
 /* What is under way is of this moment: the oldest in all slots of the workload. */
 static void read_inflight(struct snapshot *s, uint32_t slot, struct workload *w)
 {
 	const volatile struct inflight_row *row = &s->cells->inflights[slot];
 
-	for (int i = 0; i < INFLIGHT_COUNT; i++)
+	for (int i = 0; i < INFLIGHT_COUNT && s->inflight_known; i++)
 		if (row->age[i] > w->inflight_ns[i]) {
 			w->inflight_ns[i] = row->age[i];
 			w->inflight_seen |= 1U << i;
 		}
+}
+
+/* Every age is greater than 0, and none is greater than unknown. */
+static void reset_inflight(struct snapshot *s, struct workload *w)
+{
+	for (int i = 0; i < INFLIGHT_COUNT; i++)
+		w->inflight_ns[i] = s->inflight_known ? 0 : INFLIGHT_UNKNOWN;
 }
 
 int snapshot_read(struct snapshot *s)
@@ -338,8 +350,7 @@ int snapshot_read(struct snapshot *s)
 		log_warn(err, "what CPUs have only written down so far");
 	err = 0;
 	for (size_t i = 0; i < s->count; i++)
-		memset(s->workloads[i]->inflight_ns, 0,
-		       sizeof(s->workloads[i]->inflight_ns));
+		reset_inflight(s, s->workloads[i]);
 
 	s->last_ns = s->time_ns;
 	s->time_ns = now_boot_ns();

@@ -63,9 +63,10 @@ struct workload {
 	size_t open_count;
 	struct culprit_total culprits[CULPRIT_NAMES + 1];
 	size_t culprit_count;
-	uint64_t inflight_ns[INFLIGHT_COUNT]; /* 0: nothing under way */
-	uint32_t inflight_seen;		      /* a bit for each that ever was */
-	struct usage usage;		      /* from the files of its cgroup */
+	uint64_t inflight_ns[INFLIGHT_COUNT]; /* 0: nothing under way, or: */
+#define INFLIGHT_UNKNOWN UINT64_MAX
+	uint32_t inflight_seen;		  /* a bit for each that ever was */
+	struct usage usage;		  /* from the files of its cgroup */
 	uint32_t usage_told, usage_ended; /* bits: was in an export; but is no more */
 	uint64_t usage_since;		  /* the first export that says so */
 };
@@ -78,6 +79,8 @@ int snapshot_open(struct cells *c, struct cgroups *g, struct snapshot **out);
 int snapshot_read(struct snapshot *s);
 /* Forgets what was under way: call before the walks that note it anew. */
 void snapshot_clear_inflight(struct snapshot *s);
+/* Call after them: is that all? Else it is unknown until the next walks. */
+void snapshot_know_inflight(struct snapshot *s, bool whole);
 /*
  * Looks for cgroups that are gone: their slots go into quarantine; those that were in
  * quarantine at the last call are freed with their cells. Call after snapshot_read().

@@ -54,6 +54,7 @@ struct snapshot {
 	struct count_cell **seen_counts;
 	struct block_seen **seen_blocks; /* by number */
 	bool places_freed;		 /* of culprits, and the kernel was not told */
+	bool inflight_known;		 /* the latest walks came to their end */
 	struct open_cell *opens;
 	size_t open_count;
 	uint32_t open_gen;

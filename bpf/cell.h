@@ -208,18 +208,19 @@ struct accepted {
 
 /* What can go wrong in the kernel; each is counted per probe. Names: agent/loss.c. */
 enum loss {
-	LOSS_SLOTS_FULL,      /* new cgroups counted in overflow: no slot, no share */
-	LOSS_CELLS_FULL,      /* series counted in overflow for a while: no cell */
-	LOSS_OPEN_FULL,	      /* open values counted as overflow's _OTHER: no place */
-	LOSS_ABOVE_RANGE,     /* durations over 128 s, counted in the last bucket */
-	LOSS_NO_STORAGE,      /* the task or socket has no storage: see each probe */
-	LOSS_CLOCK_BACKWARDS, /* events not counted: the difference was negative */
-	LOSS_UNPAIRED,	      /* exits without an enter */
-	LOSS_UNREADABLE,      /* events not counted: a kernel read failed */
-	LOSS_NO_STAMP,	      /* the kernel did not stamp its beginning: no duration */
-	LOSS_STATE_FULL,      /* events not counted: no place for their beginning */
-	LOSS_WALK_LIMIT,      /* tasks or descriptors that a walk left out */
-	LOSS_UNNAMED,	      /* the agent's: cgroups without a name, in `unknown` */
+	LOSS_SLOTS_FULL,       /* new cgroups counted in overflow: no slot, no share */
+	LOSS_CELLS_FULL,       /* series counted in overflow for a while: no cell */
+	LOSS_OPEN_FULL,	       /* open values counted as overflow's _OTHER: no place */
+	LOSS_ABOVE_RANGE,      /* durations over 128 s, counted in the last bucket */
+	LOSS_NO_STORAGE,       /* the task or socket has no storage: see each probe */
+	LOSS_CLOCK_BACKWARDS,  /* events not counted: the difference was negative */
+	LOSS_UNPAIRED,	       /* exits without an enter */
+	LOSS_UNREADABLE,       /* events not counted: a kernel read failed */
+	LOSS_NO_STAMP,	       /* the kernel did not stamp its beginning: no duration */
+	LOSS_STATE_FULL,       /* events not counted: no place for their beginning */
+	LOSS_WALK_LIMIT,       /* tasks or descriptors that a walk left out */
+	LOSS_UNNAMED,	       /* the agent's: cgroups without a name, in `unknown` */
+	LOSS_WALK_INTERRUPTED, /* walks that did not end in time: ages are left out */
 	LOSS_COUNT,
 };
 

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Runs BPF iterators, from whose reading a thread may not come back for long: an
+ * iterator over files holds each of them for a moment, and if its owner ends in that
+ * moment, the file is closed by us. Closing can wait for as long as a socket lingers,
+ * and any user can make that an hour. So iterators are read by a thread of their own, a
+ * signal ends its wait, and nobody waits for the thread longer than WALK_WAIT_MS.
+ */
+#ifndef WALK_H
+#define WALK_H
+
+#define WALK_WAIT_MS 1000
+
+/*
+ * Reads an iterator to its end, and closes it in any case. Returns 0, -errno of the
+ * reading, -ETIMEDOUT if it did not come to its end in time, or -EBUSY at once while an
+ * earlier one has not. For one thread.
+ */
+int walk_run(int iter_fd);
+
+#endif

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+/* A walk that cannot end by itself; descriptors of other kinds stand for iterators. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "util.h"
+#include "walk.h"
+
+#define S 1000000000ULL
+
+/* Walks, and checks for how long. */
+static int walk_between(int fd, uint64_t low_ns, uint64_t high_ns)
+{
+	uint64_t began = now_mono_ns();
+	int err = walk_run(fd);
+
+	assert_in_range(now_mono_ns() - began, low_ns, high_ns);
+	return err;
+}
+
+/* A connection whose reading ends at once, and whose closing takes an hour. */
+static int open_lingering(int *peer)
+{
+	struct sockaddr_in addr = { .sin_family = AF_INET,
+				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	static char data[1 << 20];
+	struct linger linger = { 1, 3600 };
+	socklen_t len = sizeof(addr);
+	int listener = socket(AF_INET, SOCK_STREAM, 0), small = 2048;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	assert_int_equal(bind(listener, (struct sockaddr *)&addr, len), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&addr, &len), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&addr, len), 0);
+	*peer = accept(listener, NULL, NULL);
+	assert_true(*peer >= 0);
+	close(listener);
+	assert_true(send(fd, data, sizeof(data), MSG_DONTWAIT) > 0);
+	assert_int_equal(shutdown(*peer, SHUT_WR), 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)),
+			 0);
+	return fd;
+}
+
+static void a_signal_ends_the_wait_of_a_file_that_lingers(void **state)
+{
+	int peer, fd = open_lingering(&peer);
+
+	assert_int_equal(walk_between(fd, 0, 30 * S), 0);
+	close(peer);
+}
+
+static void one_that_does_not_end_is_given_up_and_none_starts_beside_it(void **state)
+{
+	int stuck[2], other[2];
+	char c;
+
+	assert_int_equal(pipe(stuck), 0);
+	assert_int_equal(walk_between(stuck[0], S * WALK_WAIT_MS / 1000, 30 * S),
+			 -ETIMEDOUT);
+	assert_int_equal(pipe(other), 0);
+	close(other[1]);
+	assert_int_equal(walk_run(other[0]), -EBUSY);
+	assert_int_equal(read(other[0], &c, 1), -1); /* it is closed all the same */
+	assert_int_equal(errno, EBADF);
+
+	close(stuck[1]); /* the walk comes to its end: the next one may start */
+	for (int i = 0, err = -EBUSY; err == -EBUSY; i++) {
+		assert_in_range(i, 0, 1000);
+		assert_int_equal(pipe(other), 0);
+		close(other[1]);
+		err = walk_run(other[0]);
+		assert_true(err == 0 || err == -EBUSY);
+	}
+	assert_int_equal(read(stuck[0], &c, 1), -1);
+}
+
+static void an_error_of_the_reading_is_told(void **state)
+{
+	int fds[2];
+
+	assert_int_equal(pipe(fds), 0);
+	close(fds[0]);
+	assert_int_equal(walk_run(fds[1]), -EBADF); /* it is for writing */
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_signal_ends_the_wait_of_a_file_that_lingers),
+		cmocka_unit_test(
+		    one_that_does_not_end_is_given_up_and_none_starts_beside_it),
+		cmocka_unit_test(an_error_of_the_reading_is_told),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
