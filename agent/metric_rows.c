@@ -196,12 +196,14 @@ const struct metric_row metric_rows[] = {
 	    .signal = SIGNAL_TCP_RESPONSE,
 	    VALUES(tcp_roles),
 	    .signal_name = "latency, traffic (its count)",
-	    .source_text = "tcp_probe and net_dev_queue: payload beyond the sequence "
-			   "number seen before.",
+	    .source_text =
+		"tcp_probe: payload beyond rcv_nxt; net_dev_queue: bytes_sent "
+		"less bytes_retrans has grown.",
 	    .blind_text =
-		"Pipelining and multiplexing give the length of a turn; a TLS "
-		"1.3 connection has two turns of its own (hello; finished and "
-		"tickets); a client that half-closed; kTLS offload; sockmap.",
+		"Pipelining, multiplexing and ends that talk at will (WebSocket) give "
+		"the length of a turn; a TLS 1.3 connection has two turns of its own "
+		"(hello; finished and tickets); a client that half-closed; kTLS "
+		"offload; sockmap.",
 	},
 	{
 	    .metric = { "assay.tcp.response.errors", "{error}",
@@ -215,8 +217,10 @@ const struct metric_row metric_rows[] = {
 	    .lane_count = 2,
 	    .signal_name = "errors",
 	    .source_text = "A turn that is open when the socket is reset or closed.",
-	    .blind_text = "One-way protocols (a log shipper that never gets an answer) "
-			  "count one per connection.",
+	    .blind_text =
+		"A one-way protocol counts one for a connection that closes "
+		"within a second of its first bytes. What is left of a request "
+		"whose answer came early is none when it is 4 KiB or more.",
 	},
 	{
 	    .metric = { "assay.tcp.connect.duration", "s",
@@ -285,8 +289,10 @@ const struct metric_row metric_rows[] = {
 	    .signal_name = "traffic",
 	    .source_text = "inet_sock_set_state: from SYN_SENT is a client, from "
 			   "anything else a server.",
-	    .blind_text = "Counts for the cgroup that made the listener, when another "
-			  "accepts: assay.tcp.accepts has those.",
+	    .blind_text =
+		"Counts for the cgroup that made the listener, when another "
+		"accepts: assay.tcp.accepts has those. Of MPTCP each path is a "
+		"connection.",
 	},
 	{
 	    .metric = { "assay.tcp.connection.count", "{connection}",
@@ -508,9 +514,10 @@ const struct metric_row metric_rows[] = {
 	    .blind_text =
 		"What is younger than 10 ms is 0, once there was something older, "
 		"and absent before. An operation that began before "
-		"the agent is as old as the agent at least. A stream that "
-		"goes one way only is a request without an answer. Descriptors "
-		"after the first 262144 are left out (`walk_limit`). Nothing is "
+		"the agent is as old as the agent at least. A request over TCP is "
+		"as old as its sender's latest bytes (of a server's request in "
+		"several segments: the latest but one). Descriptors after the "
+		"first 262144 are left out (`walk_limit`). Nothing is "
 		"told while a file that a walk shows takes longer than a second "
 		"to close (`walk_interrupted`).",
 	},

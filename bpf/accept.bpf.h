@@ -34,21 +34,24 @@ static __always_inline unsigned short file_mode(struct file *file)
 			 : BPF_CORE_READ(file, f_inode, i_mode);
 }
 
-/* The TCP socket of a descriptor, NULL for anything else. */
+/* The TCP socket of a descriptor, or below its MPTCP socket; NULL for anything else. */
 static __always_inline struct sock *fd_tcp(struct task_struct *task, __u32 fd)
 {
 	struct file *file = fd_file(task, fd);
 	struct socket *socket;
 	struct sock *sk;
+	__u16 protocol;
 
 	if (!file || (file_mode(file) & S_IFMT) != S_IFSOCK)
 		return 0;
 	socket = BPF_CORE_READ(file, private_data);
 	sk = BPF_CORE_READ(socket, sk);
-	if (!sk || BPF_CORE_READ(sk, sk_type) != STREAM ||
-	    BPF_CORE_READ(sk, sk_protocol) != PROTO_TCP)
+	if (!sk || BPF_CORE_READ(sk, sk_type) != STREAM)
 		return 0;
-	return sk;
+	protocol = BPF_CORE_READ(sk, sk_protocol);
+	if (protocol == PROTO_MPTCP)
+		return mptcp_first(sk);
+	return protocol == PROTO_TCP ? sk : 0;
 }
 
 /*

@@ -8,8 +8,10 @@
 #include "kernel.bpf.h"
 #include "cell.h"
 
-#define STREAM	  1 /* include/linux/net.h */
-#define PROTO_TCP 6 /* include/uapi/linux/in.h */
+#define STREAM 1 /* include/linux/net.h */
+/* include/uapi/linux/in.h */
+#define PROTO_TCP   6
+#define PROTO_MPTCP 262
 
 /* Connections that another cgroup than their listener's has accepted. */
 struct {
@@ -18,5 +20,16 @@ struct {
 	__type(key, __u64); /* address of the socket */
 	__type(value, struct accepted);
 } accepts SEC(".maps");
+
+/*
+ * The TCP socket below an MPTCP socket: of a listener the one that segments meet, of a
+ * connection the first of its paths. NULL where the kernel has no MPTCP.
+ */
+static __always_inline struct sock *mptcp_first(struct sock *sk)
+{
+	struct mptcp_sock *msk = (void *)sk;
+
+	return bpf_core_type_exists(struct mptcp_sock) ? BPF_CORE_READ(msk, first) : 0;
+}
 
 #endif

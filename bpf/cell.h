@@ -499,7 +499,7 @@ struct tcp_conn {
 	__u32 cell;	  /* of its turns; 0 = not looked up yet */
 	__u32 cell_gen;	  /* tunes.free_gen: no slot changed hands since */
 	__u32 gen;	  /* tune.enabled when since and turn were noted */
-	__u32 sent_end;	  /* sequence number after the latest data sent */
+	__u32 sent;	  /* bytes_out() so far */
 	__u32 flags;	  /* enum conn_flag */
 	__u16 role;	  /* enum tcp_role */
 	__u16 accept; /* not 0: who accepts it is not known yet, see conn_settle() */
@@ -507,12 +507,18 @@ struct tcp_conn {
 	 * its youngest holder was started */
 	__u64 since;
 	__u64 rx, tx;	/* bytes counted so far */
+	__u64 heard;	/* ns: when the asker sent more in the open turn, if it did */
 	__u32 retrans;	/* segments counted so far */
 	__u32 segs_out; /* when the connect began */
 	__u32 fin_rx;	/* bytes_received when we closed our side first */
-	__u32 drops;	/* a listener's: counted so far */
-	__u32 port;	/* a listener's: at CLOSE the socket may have lost it */
-	__u32 pad[3];
+	/* a listener's: counted so far; else the latest walk that saw its owner hold it
+	 */
+	union {
+		__u32 drops;
+		__u32 held_walk;
+	};
+	__u32 port; /* a listener's: at CLOSE the socket may have lost it */
+	__u32 rest; /* bytes of the open turn, when it IS_DOUBTFUL */
 };
 _Static_assert(sizeof(struct tcp_conn) == 128, "two cache lines");
 

@@ -200,13 +200,17 @@ struct inet_connection_sock {
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
 	__u32 rcv_nxt;
+	__u32 copied_seq; /* the application has read up to here */
 	__u32 snd_nxt;
+	__u32 write_seq; /* it has written up to here */
 	__u32 segs_out;
+	__u32 packets_out; /* sent and not acknowledged */
 	__u32 srtt_us;
 	__u32 total_retrans;
 	__u64 bytes_received;
 	__u64 bytes_sent;
 	__u64 bytes_retrans;
+	bool is_mptcp; /* it is below an MPTCP socket */
 	__u64 tcp_mstamp;
 	__u64 tcp_clock_cache; /* ns: when it began to send, or to look at a segment */
 	struct {
@@ -214,16 +218,16 @@ struct tcp_sock {
 	} rcvq_space;
 };
 
-struct tcp_skb_cb {
-	__u32 seq;
-	__u32 end_seq;
-	__u8 tcp_flags; /* on 7.x a wider bit field: read it with BPF_CORE_READ_BITFIELD
-			 */
+/* net/mptcp/protocol.h */
+struct mptcp_sock {
+	struct sock *first; /* a listener's: the one that the segments meet */
 };
 
-struct tcphdr {
-	__be32 seq;
-	__u16 doff : 4;
+struct tcp_skb_cb {
+	__u32 end_seq;
+	__u32 ack_seq;
+	__u8 tcp_flags; /* on 7.x a wider bit field: read it with BPF_CORE_READ_BITFIELD
+			 */
 };
 
 struct net_device {

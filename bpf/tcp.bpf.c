@@ -11,15 +11,17 @@
  * pure ACK or another protocol).
  *
  * A turn goes from the first new byte in one direction to the first new byte in the
- * other: on a server request to response, on a client the same from its side. New is
- * what lies beyond the sequence number seen before, so retransmissions and the second
- * sight of a packet (veth and bridge) do not count.
+ * other: on a server request to response, on a client the same from its side. What is
+ * new the kernel's own counters tell, so retransmissions and the second sight of a
+ * packet (veth and bridge, a tunnel and what is below it) do not count. See
+ * tcp_turn.bpf.h.
  *
  * Only the kernel's own counters are subtracted, so that a missed event loses time
  * stamps but no bytes.
  */
 #define PROBE_ID PROBE_TCP
 #include "tcp.bpf.h"
+#include "tcp_turn.bpf.h"
 #include "tcp_walk.bpf.h"
 #include "dns.bpf.h"
 
@@ -123,7 +125,8 @@ static __noinline int conn_open(struct sock *sk, int from)
 	c->since = now;
 	c->cell = 0;
 	c->next_us = tp->tcp_mstamp + SAMPLE_US;
-	c->sent_end = tp->snd_nxt;
+	c->sent = tp->bytes_sent - tp->bytes_retrans;
+	c->held_walk = tcp_walks;
 	c->flags = IS_COUNTED;
 	tcp_count(e, CELL_CONN + (c->role & 1), CONN_OPENED, 1);
 	return 0;
@@ -139,17 +142,13 @@ static __noinline int note_fin(struct sock *sk, int to)
 {
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
 	struct tcp_conn *c = conn_get(sk);
-	__u64 limit;
 
 	if (!tp || !c || !turn_open(c))
 		return 0;
 	if (to != (c->role == TCP_CLIENT ? ST_FIN_WAIT1 : ST_CLOSE_WAIT))
 		return 0;
 	c->fin_rx = tp->bytes_received;
-	limit = tp->srtt_us * 125ULL;
-	if (limit < GOODBYE_NS)
-		limit = GOODBYE_NS;
-	if (bpf_ktime_get_ns() - c->turn < limit)
+	if (bpf_ktime_get_ns() - c->turn < at_once_ns(tp->srtt_us))
 		c->flags |= SAID_GOODBYE;
 	return 0;
 }
@@ -222,7 +221,7 @@ static __noinline int conn_close(struct sock *sk, int from, __u32 cache)
 		connect_failed(c, sk, tp, e);
 	} else if (flags & IS_COUNTED) {
 		conn_sample(c, tp, e);
-		if (was_answered(c, tp, from))
+		if (was_answered(c, tp, from) || (!abort && talked_on(c)))
 			c->turn = 0;
 		turn_unanswered(c,
 				abort ? CONN_UNANSWERED_RESET : CONN_UNANSWERED_CLOSE);
@@ -233,13 +232,32 @@ closed:
 	return 0;
 }
 
+/* An application's MPTCP socket: of that we note listeners only, see dropped(). */
+static __noinline int mptcp_state(struct sock *sk, int to)
+{
+	struct tcp_conn *c;
+
+	if (sk->sk_protocol != PROTO_MPTCP)
+		return 0;
+	if (to == ST_LISTEN)
+		return listen_add(sk, task_owner(bpf_get_current_task_btf()));
+	if (to != ST_CLOSE)
+		return 0;
+	c = conn_get(sk);
+	if (!c || !(c->flags & IS_LISTENER))
+		return 0;
+	listen_del(sk, c);
+	c->flags = 0;
+	return conn_leave(sk);
+}
+
 static __always_inline int on_state(unsigned long long *ctx)
 {
 	struct sock *sk = (void *)ctx[0];
 	int from = ctx[1], to = ctx[2];
 
-	if (sk->sk_protocol != PROTO_TCP)
-		return 0;
+	if (unlikely(sk->sk_protocol != PROTO_TCP))
+		return mptcp_state(sk, to);
 	if (to == ST_SYN_SENT)
 		return connect_begin(sk);
 	if (to == ST_ESTABLISHED)
@@ -334,17 +352,6 @@ int tcp_reset_received(unsigned long long *ctx)
 	return RUN(tcp_reset_received, count_reset((void *)ctx[0], TCP_RESETS_RX));
 }
 
-static __always_inline void turn_end(struct tcp_conn *c, __u64 start, __u64 now)
-{
-	__u64 ns = now - start;
-
-	c->turn = 0;
-	if ((__s64)ns < 0)
-		lose(LOSS_CLOCK_BACKWARDS);
-	else
-		hist_put(turn_cell(c), ns, false);
-}
-
 /*
  * A connection seen in traffic that is not counted yet: it waited in an accept queue
  * when we started, or belongs to the kernel, or its beginning was missed.
@@ -371,20 +378,38 @@ static __noinline int conn_find(struct sock *sk)
 	return 0;
 }
 
+/*
+ * What was sent before this packet, of a connection that is looked at for the first
+ * time or again. The counters have one that leaves already, but not snd_nxt: if the
+ * application has written more than that, this packet carries some of it.
+ */
+static __noinline int sent_before(struct tcp_conn *c, struct sock *sk, bool leaving)
+{
+	struct tcp_sock *tp = (void *)sk;
+	__u32 unsent = BPF_CORE_READ(tp, write_seq) - BPF_CORE_READ(tp, snd_nxt);
+	__u32 fin = FIN_IS_WRITTEN >> (sk->__sk_common.skc_state & 15) & 1;
+
+	c->sent = bytes_out(sk) - (leaving && (__s32)(unsent - fin) > 0);
+	return 0;
+}
+
 /* The storage of a connection seen in traffic, NULL for our own. */
-static __always_inline struct tcp_conn *conn_seen(struct sock *sk)
+static __always_inline struct tcp_conn *conn_seen(struct sock *sk, bool leaving)
 {
 	struct tcp_conn *c = conn_get(sk);
 
-	if (c && c->flags & IS_COUNTED) {
-		if (c->gen != enabled_now())
-			conn_resume(c, sk);
+	if (likely(c && c->flags & IS_COUNTED && c->gen == enabled_now()))
 		return c;
-	}
 	if (c && c->flags & IS_OURS)
 		return NULL;
-	conn_find(sk);
-	return conn_get(sk);
+	if (c && c->flags & IS_COUNTED)
+		conn_resume(c);
+	else
+		conn_find(sk);
+	c = conn_get(sk);
+	if (c)
+		sent_before(c, sk, leaving);
+	return c;
 }
 
 /*
@@ -404,6 +429,33 @@ static __noinline int sample_due(struct tcp_conn *c, struct sock *sk)
 	return conn_sample(c, tp, &e);
 }
 
+/* New data for a client; early: not all that it wrote had reached the server. */
+static __always_inline void answer_in(struct tcp_conn *c, bool early)
+{
+	if (c->turn)
+		turn_end(c, c->turn, bpf_ktime_get_ns(), early);
+	else if (unlikely(c->flags & WAS_EARLY) && !early)
+		c->flags &= ~WAS_EARLY;
+}
+
+/*
+ * New data for a server; unasked: it left the client before all that we sent was there.
+ * The clock is read when a turn begins; while it goes on, the segment before has to do.
+ */
+static __always_inline void request_in(struct tcp_conn *c, struct tcp_sock *tp,
+				       bool unasked, __u32 bytes)
+{
+	struct sock *sk = &tp->inet_conn.icsk_inet.sk;
+
+	if (!c->turn)
+		turn_begin(c, bpf_ktime_get_ns(), bytes,
+			   unasked || c->flags & WAS_EARLY);
+	else if (unlikely(c->flags & IS_DOUBTFUL))
+		doubtful_goes_on(c, sk, bpf_ktime_get_ns(), bytes);
+	else
+		c->heard = tp->tcp_mstamp * 1000;
+}
+
 static __always_inline int on_segment(unsigned long long *ctx)
 {
 	struct sock *sk = (void *)ctx[0];
@@ -413,7 +465,7 @@ static __always_inline int on_segment(unsigned long long *ctx)
 	struct tcp_conn *c;
 	__u32 end;
 
-	c = tp ? conn_seen(sk) : NULL;
+	c = tp ? conn_seen(sk, false) : NULL;
 	if (!c)
 		return 0;
 	if (tp->tcp_mstamp >= c->next_us) {
@@ -423,12 +475,11 @@ static __always_inline int on_segment(unsigned long long *ctx)
 	end = cb->end_seq - (BPF_CORE_READ_BITFIELD(cb, tcp_flags) & FLAG_FIN);
 	if ((__s32)(end - tp->rcv_nxt) <= 0)
 		return 0;
-	if (c->role == TCP_CLIENT) {
-		if (c->turn)
-			turn_end(c, c->turn, bpf_ktime_get_ns());
-	} else if (!c->turn) {
-		c->turn = bpf_ktime_get_ns();
-	}
+	if (c->role == TCP_CLIENT)
+		answer_in(c, cb->ack_seq != tp->write_seq);
+	else
+		request_in(c, tp, (__s32)(tp->snd_nxt - cb->ack_seq) > 0,
+			   end - tp->rcv_nxt);
 	return 0;
 }
 
@@ -459,8 +510,20 @@ static __always_inline __u64 send_time(struct sock *sk)
 			 : BPF_CORE_READ(tp, tcp_clock_cache);
 }
 
+/* New data of a client departs. */
+static __always_inline void request_out(struct tcp_conn *c, struct sock *sk,
+					__u32 bytes)
+{
+	if (!c->turn)
+		turn_begin(c, send_time(sk), bytes, c->flags & WAS_EARLY);
+	else if (unlikely(c->flags & IS_DOUBTFUL))
+		doubtful_goes_on(c, sk, send_time(sk), bytes);
+	else
+		c->heard = send_time(sk);
+}
+
 /* New data departs. */
-static __always_inline void data_out(struct tcp_conn *c, struct sock *sk)
+static __always_inline void data_out(struct tcp_conn *c, struct sock *sk, __u32 bytes)
 {
 	bool first = !(c->flags & HAS_SPOKEN);
 
@@ -470,46 +533,22 @@ static __always_inline void data_out(struct tcp_conn *c, struct sock *sk)
 		c->accept = 0;
 	}
 	if (c->role == TCP_CLIENT) {
-		if (!c->turn)
-			c->turn = send_time(sk);
+		request_out(c, sk, bytes);
 	} else if (c->turn) {
-		turn_end(c, c->turn, send_time(sk));
+		turn_end(c, c->turn, send_time(sk), has_unread(sk));
 	} else if (first && c->since && was_asked(sk)) {
 		/* TCP_DEFER_ACCEPT, or a lost ACK: the request came with the handshake
 		 */
-		turn_end(c, c->since, send_time(sk));
+		turn_end(c, c->since, send_time(sk), has_unread(sk));
 	}
-}
-
-/* Of a packet's TCP header the sequence number and the header's length. */
-static __always_inline bool read_header(struct sk_buff *skb, __u32 *seq, __u32 *len)
-{
-	unsigned char *at = skb->head + skb->transport_header;
-	__u8 header[HEADER_SEEN] __attribute__((aligned(8)));
-	struct tcphdr *th;
-
-	if (HAS_CASTS) {
-		th = CAST(struct tcphdr, at);
-		*seq = __builtin_bswap32(th->seq);
-		*len = BPF_CORE_READ_BITFIELD(th, doff) * 4;
-		return true;
-	}
-	if (bpf_probe_read_kernel(header, sizeof(header), at)) {
-		lose(LOSS_UNREADABLE);
-		return false;
-	}
-	*seq = __builtin_bswap32(*(__u32 *)&header[4]);
-	*len = (header[12] >> 4) * 4;
-	return true;
 }
 
 static __always_inline int on_packet(unsigned long long *ctx)
 {
 	struct sk_buff *skb = (void *)ctx[0];
-	__u32 len, seq, header_len;
 	struct tcp_conn *c;
-	__u64 headroom;
 	struct sock *sk;
+	__u32 new;
 
 	if (skb->truesize == ACK_ONLY)
 		return 0;
@@ -519,16 +558,14 @@ static __always_inline int on_packet(unsigned long long *ctx)
 	if (!(CARRIES_DATA & 1 << (sk->__sk_common.skc_state & 15)) ||
 	    sk->sk_protocol != PROTO_TCP)
 		return dns_on() ? dns_out(skb, sk) : 0;
-	c = enabled_now() ? conn_seen(sk) : NULL;
-	if (!c || !read_header(skb, &seq, &header_len))
+	c = enabled_now() ? conn_seen(sk, true) : NULL;
+	if (!c)
 		return 0;
-	headroom = skb->data - skb->head;
-	barrier_var(headroom); /* or pointers are subtracted in 32 bits */
-	len = skb->len - (skb->transport_header - (__u32)headroom) - header_len;
-	if ((__s32)(seq + len - c->sent_end) <= 0)
+	new = bytes_out(sk) - c->sent;
+	if ((__s32) new <= 0)
 		return 0;
-	c->sent_end = seq + len;
-	data_out(c, sk);
+	c->sent += new;
+	data_out(c, sk, new);
 	return 0;
 }
 

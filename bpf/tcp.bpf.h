@@ -23,18 +23,21 @@ enum {
 	ST_LISTEN,
 	ST_CLOSING,
 };
-#define FLAG_FIN    1  /* TCPHDR_FIN */
-#define SOCK_DONE   1  /* a bit of skc_flags: the peer's FIN was received */
-#define ACK_ONLY    2  /* truesize of a pure ACK: skb_set_tcp_pure_ack() */
-#define NO_PORT	    99 /* EADDRNOTAVAIL */
-#define HEADER_SEEN 14 /* bytes of a TCP header up to the data offset and flags */
+#define FLAG_FIN  1  /* TCPHDR_FIN */
+#define SOCK_DONE 1  /* a bit of skc_flags: the peer's FIN was received */
+#define ACK_ONLY  2  /* truesize of a pure ACK: skb_set_tcp_pure_ack() */
+#define NO_PORT	  99 /* EADDRNOTAVAIL */
 /* States in which a connection carries data; a full socket in all of them. */
 #define CARRIES_DATA                                                   \
 	(1 << ST_ESTABLISHED | 1 << ST_FIN_WAIT1 | 1 << ST_FIN_WAIT2 | \
 	 1 << ST_CLOSE_WAIT | 1 << ST_LAST_ACK | 1 << ST_CLOSING)
+/* Those in which we have closed our side: it takes a sequence number. */
+#define FIN_IS_WRITTEN \
+	(1 << ST_FIN_WAIT1 | 1 << ST_FIN_WAIT2 | 1 << ST_LAST_ACK | 1 << ST_CLOSING)
 
 #define SAMPLE_US  1000000 /* least time between two readings of the counters */
-#define GOODBYE_NS 1000000 /* see note_fin() */
+#define AT_ONCE_NS 1000000 /* see at_once_ns() */
+#define REST_MIN   4096	   /* bytes: more than most requests without a body have */
 #define LISTENERS  4096
 
 #define OWNER_KTHREAD (~0ULL) /* in place of a cgroup id */
@@ -46,6 +49,8 @@ enum conn_flag {
 	IS_LISTENER = 8,   /* no connection, see listen_add() */
 	HAS_SPOKEN = 16,   /* data was sent */
 	SAID_GOODBYE = 32, /* the open turn expects no answer */
+	WAS_EARLY = 64,	   /* the latest answer began before its request had ended */
+	IS_DOUBTFUL = 128, /* the open turn may be the rest of the request before */
 };
 
 struct {
@@ -247,7 +252,16 @@ static __always_inline void count_conn(struct tcp_conn *c, enum conn_lane lane)
 /* Whether a request waits for its answer, noted since the probe was switched on. */
 static __always_inline bool turn_open(struct tcp_conn *c)
 {
-	return c->turn && c->gen == enabled_now() && !(c->flags & SAID_GOODBYE);
+	return c->turn && c->gen == enabled_now() && !(c->flags & SAID_GOODBYE) &&
+	       !(c->flags & IS_DOUBTFUL && c->rest >= REST_MIN);
+}
+
+/* ns in which a peer cannot have answered: a round trip, or 1 ms where that is less. */
+static __always_inline __u64 at_once_ns(__u32 srtt_us)
+{
+	__u64 ns = srtt_us * 125ULL; /* it is in eighths */
+
+	return ns < AT_ONCE_NS ? AT_ONCE_NS : ns;
 }
 
 /* Payload received: the peer's FIN counts as a byte in the kernel's number. */
@@ -288,6 +302,23 @@ static __always_inline __u32 advance32(__u32 *seen, __u32 now)
 }
 
 /*
+ * What a listener has dropped. One of MPTCP is two sockets: the application's, and the
+ * kernel's own below it, which drops; it is counted for the one that somebody holds.
+ */
+static __always_inline __u32 dropped(struct sock *sk)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct sock *first;
+
+	if (tp)
+		return bpf_core_field_exists(tp->is_mptcp) && tp->is_mptcp
+			   ? 0
+			   : sk->sk_drops.counter;
+	first = mptcp_first(sk);
+	return first ? BPF_CORE_READ(first, sk_drops.counter) : 0;
+}
+
+/*
  * Notes a listener, once; its storage makes it the one that we know. What it has
  * dropped so far is its past: nothing, when it has just been made.
  */
@@ -302,7 +333,7 @@ static __noinline int listen_add(struct sock *sk, __u64 owner)
 	listen_key_of(&key, sk);
 	c->port = key.port;
 	c->owner = owner;
-	c->drops = sk->sk_drops.counter;
+	c->drops = dropped(sk);
 	c->flags = IS_LISTENER;
 	n = bpf_map_lookup_elem(&tcp_listeners, &key);
 	if (!n && bpf_map_update_elem(&tcp_listeners, &key, &one, BPF_NOEXIST)) {
@@ -318,7 +349,7 @@ static __noinline int listen_add(struct sock *sk, __u64 owner)
 /* Counts what a listener has dropped since we looked last. */
 static __noinline int listen_drops(struct sock *sk, struct tcp_conn *c)
 {
-	__u32 by = advance32(&c->drops, sk->sk_drops.counter);
+	__u32 by = advance32(&c->drops, dropped(sk));
 	struct cpu_state *cpu = cpu_get();
 
 	if (by && cpu)
@@ -359,6 +390,9 @@ static __always_inline enum tcp_role role_guess(struct sock *sk)
 /* us of the monotonic clock: sockets set up later are new, see conn_adopt() */
 __u64 tcp_started_us;
 
+/* Counts the walks over all descriptors: who holds a socket is seen in them. */
+__u64 tcp_walks;
+
 /*
  * Starts to measure a connection in the middle: one that was there before (what its
  * counters hold is its past), or one whose beginning was missed, because the kernel
@@ -389,23 +423,19 @@ static __noinline int conn_adopt(struct tcp_conn *c, struct sock *sk, __u64 owne
 	c->since = 0;
 	c->turn = 0;
 	c->gen = enabled_now();
-	c->sent_end = BPF_CORE_READ(tp, snd_nxt);
+	c->held_walk = tcp_walks;
 	c->flags = IS_COUNTED | HAS_SPOKEN;
 	count_conn(c, missed ? CONN_OPENED : CONN_EXISTING);
 	return 0;
 }
 
 /* What was noted before the probe was switched off and on again is out of date. */
-static __noinline int conn_resume(struct tcp_conn *c, struct sock *sk)
+static __always_inline void conn_resume(struct tcp_conn *c)
 {
-	struct tcp_sock *tp = (void *)sk;
-
 	c->since = 0;
 	c->turn = 0;
-	c->flags &= ~SAID_GOODBYE;
-	c->sent_end = BPF_CORE_READ(tp, snd_nxt);
+	c->flags &= ~(SAID_GOODBYE | WAS_EARLY | IS_DOUBTFUL);
 	c->gen = enabled_now();
-	return 0;
 }
 
 /* The cgroup that accepted a connection, when it is not the owner already; 0: no. */
@@ -415,6 +445,16 @@ static __always_inline __u64 accepted_by(struct tcp_conn *c, __u64 sk)
 
 	/* an earlier socket's, at the same address? */
 	return a && a->time >= c->since ? a->owner : 0;
+}
+
+/* Gives an open connection to another cgroup. */
+static __noinline int conn_move(struct tcp_conn *c, __u64 owner)
+{
+	count_conn(c, CONN_CLOSED);
+	c->owner = owner;
+	c->held_walk = tcp_walks;
+	count_conn(c, CONN_EXISTING);
+	return 0;
 }
 
 /*
@@ -429,26 +469,20 @@ static __noinline int conn_settle(struct tcp_conn *c, __u64 sk)
 	if (!owner || !cpu)
 		return 0;
 	bpf_map_delete_elem(&accepts, &sk);
-	count_conn(c, CONN_CLOSED);
-	c->owner = owner;
-	count_conn(c, CONN_EXISTING);
+	conn_move(c, owner);
 	c->accept = 0;
 	return 1;
 }
 
 /* Adds what the kernel has counted since the last time. Fine at any moment. */
-static __noinline int conn_count(struct tcp_conn *c, struct tcp_sock *tp,
-				 struct tcp_slot *e)
+static __noinline int count_up_to(struct tcp_conn *c, struct tcp_slot *e, __u64 rx,
+				  __u64 tx, __u32 retrans)
 {
-	struct sock *sk = &tp->inet_conn.icsk_inet.sk;
-	__u64 rx = rx_bytes(tp->bytes_received, sk->__sk_common.skc_flags), by;
-	__u64 tx = *(volatile __u64 *)&tp->bytes_sent;
 	__u32 n;
+	__u64 by;
 
 	if (!e)
 		return 0;
-	/* read last, as the kernel adds to it first: what is seen is never too much */
-	tx -= tp->bytes_retrans;
 	n = tcp_cell(e, CELL_COUNT);
 	by = advance(&c->rx, rx);
 	if (by)
@@ -456,10 +490,22 @@ static __noinline int conn_count(struct tcp_conn *c, struct tcp_sock *tp,
 	by = advance(&c->tx, tx);
 	if (by)
 		count_put(n, TCP_TX_BYTES, by, false);
-	by = advance32(&c->retrans, tp->total_retrans);
+	by = advance32(&c->retrans, retrans);
 	if (by)
 		count_put(n, TCP_RETRANSMITS, by, false);
 	return 0;
+}
+
+static __noinline int conn_count(struct tcp_conn *c, struct tcp_sock *tp,
+				 struct tcp_slot *e)
+{
+	struct sock *sk = &tp->inet_conn.icsk_inet.sk;
+	__u64 rx = rx_bytes(tp->bytes_received, sk->__sk_common.skc_flags);
+	__u64 tx = *(volatile __u64 *)&tp->bytes_sent;
+
+	/* read last, as the kernel adds to it first: what is seen is never too much */
+	tx -= tp->bytes_retrans;
+	return count_up_to(c, e, rx, tx, tp->total_retrans);
 }
 
 /* The same under the socket's lock, with a sample of the round-trip time. */

@@ -12,14 +12,15 @@
 
 #include "tcp.bpf.h"
 
-/* The TCP socket of a descriptor, of any network namespace, or NULL. */
+/* The TCP or MPTCP socket of a descriptor, of any network namespace, or NULL. */
 static __always_inline struct sock *file_sock(struct bpf_iter__task_file *ctx)
 {
 	struct file *file = ctx->file;
 	struct socket *socket = file ? bpf_sock_from_file(file) : NULL;
 	struct sock *sk = socket ? socket->sk : NULL;
 
-	if (!sk || sk->sk_type != STREAM || sk->sk_protocol != PROTO_TCP)
+	if (!sk || sk->sk_type != STREAM ||
+	    (sk->sk_protocol != PROTO_TCP && sk->sk_protocol != PROTO_MPTCP))
 		return NULL;
 	return sk;
 }
@@ -49,7 +50,7 @@ static __always_inline int on_conn(struct bpf_iter__task_file *ctx)
 	struct tcp_conn *c;
 	__u32 state;
 
-	if (!sk || !task)
+	if (!sk || !task || sk->sk_protocol != PROTO_TCP)
 		return 0;
 	state = sk->__sk_common.skc_state;
 	if (state != ST_SYN_SENT && !(CARRIES_DATA & 1 << (state & 15)))
@@ -72,9 +73,6 @@ static __always_inline int on_conn(struct bpf_iter__task_file *ctx)
 	}
 	return 0;
 }
-
-/* Counts the walks: which of a listener's holders have been seen in this one. */
-__u64 tcp_walks;
 
 /*
  * A listener may be held by several processes. What it has dropped is the workload's
@@ -99,33 +97,86 @@ static __noinline int walk_listener(struct sock *sk, struct task_struct *task)
 	return 0;
 }
 
+/* The latest walk that was cut short: not all holders were seen. */
+__u64 tcp_walk_cut;
+
+/*
+ * Who accepts a connection may hand it to another cgroup (inetd, Accept=yes of
+ * systemd), or be moved itself. When for a whole walk nobody of its owner's has held
+ * it, but another, it is that one's from now on.
+ */
+static __noinline int walk_holder(struct tcp_conn *c, struct task_struct *task)
+{
+	__u64 owner = task_owner(task), before = tcp_walks - 1;
+
+	if (owner == c->owner) {
+		c->held_walk = tcp_walks;
+	} else if (c->flags & IS_COUNTED && tcp_walk_cut < before &&
+		   (__s32)(c->held_walk - (__u32)before) < 0) {
+		conn_move(c, owner);
+		c->accept = 0;
+	}
+	return 0;
+}
+
+/* How long a connection has been waited for, by what is kept of it. */
+static __noinline int walk_turn(struct tcp_conn *c, __u32 slot)
+{
+	__u32 what = INFLIGHT_TCP + (c->role & 1);
+	__u64 began = 0;
+
+	if (c->flags & IS_CONNECTING) {
+		what = INFLIGHT_CONNECT;
+		if (c->gen == enabled_now())
+			began = c->since;
+	} else if (turn_open(c)) { /* while its asker goes on nobody waits */
+		began = c->heard > c->turn ? c->heard : c->turn;
+	}
+	if (began)
+		inflight_note(slot, what, bpf_ktime_get_ns() - began);
+	return 0;
+}
+
 /* What a connection carries, and how long it has been waited for. */
 static __noinline int walk_conn(struct sock *sk, struct tcp_conn *c)
 {
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
-	__u64 owner = c->accept ? accepted_by(c, (__u64)sk) : 0, began = 0;
-	__u32 flags = c->flags, what;
+	__u64 owner = c->accept ? accepted_by(c, (__u64)sk) : 0;
 	struct tcp_slot e;
 
-	if (!owner)
-		owner = c->owner;
 	if (!tp)
 		return 0;
-	tcp_slot_fill(&e, owner);
-	if (flags & IS_COUNTED)
+	tcp_slot_fill(&e, owner ? owner : c->owner);
+	if (c->flags & IS_COUNTED)
 		conn_count(c, tp, &e);
-	if (flags & IS_CONNECTING) {
-		what = INFLIGHT_CONNECT;
-		if (c->gen == enabled_now())
-			began = c->since;
-	} else {
-		what = INFLIGHT_TCP + (c->role & 1);
-		if (turn_open(c))
-			began = c->turn;
-	}
-	if (began)
-		inflight_note(e.slot, what, bpf_ktime_get_ns() - began);
-	return 0;
+	return walk_turn(c, e.slot);
+}
+
+/*
+ * A connection of MPTCP: its first path. All that we have of that is its address: so
+ * only one that is in the table can be found. The others count when packets come.
+ */
+static __noinline int walk_mptcp(struct sock *sk, struct task_struct *task)
+{
+	struct sock *first = mptcp_first(sk);
+	struct tcp_sock *tp = (void *)first;
+	struct tcp_conn *c = conn_place(first);
+	__u64 owner, rx, tx;
+	struct tcp_slot e;
+
+	if (!first || !c || c->sk != (__u64)first ||
+	    !(c->flags & (IS_CONNECTING | IS_COUNTED)))
+		return 0;
+	walk_holder(c, task);
+	owner = c->accept ? accepted_by(c, (__u64)first) : 0;
+	tcp_slot_fill(&e, owner ? owner : c->owner);
+	rx = rx_bytes(BPF_CORE_READ(tp, bytes_received),
+		      BPF_CORE_READ(first, __sk_common.skc_flags));
+	tx = BPF_CORE_READ(tp, bytes_sent);
+	tx -= BPF_CORE_READ(tp, bytes_retrans);
+	if (c->flags & IS_COUNTED)
+		count_up_to(c, &e, rx, tx, BPF_CORE_READ(tp, total_retrans));
+	return walk_turn(c, e.slot);
 }
 
 static __always_inline int on_walk(struct bpf_iter__task_file *ctx)
@@ -136,8 +187,10 @@ static __always_inline int on_walk(struct bpf_iter__task_file *ctx)
 
 	if (!task)
 		return 0;
-	if (walk_is_over(ctx->meta->seq_num))
+	if (walk_is_over(ctx->meta->seq_num)) {
+		tcp_walk_cut = tcp_walks;
 		return 0;
+	}
 	if (!ctx->meta->seq_num)
 		tcp_walks++;
 	sk = file_sock(ctx);
@@ -145,10 +198,13 @@ static __always_inline int on_walk(struct bpf_iter__task_file *ctx)
 		return 0;
 	if (sk->__sk_common.skc_state == ST_LISTEN)
 		return walk_listener(sk, task);
+	if (sk->sk_protocol == PROTO_MPTCP)
+		return walk_mptcp(sk, task);
 	c = conn_get(sk);
-	if (c && c->flags & (IS_CONNECTING | IS_COUNTED))
-		walk_conn(sk, c);
-	return 0;
+	if (!c || !(c->flags & (IS_CONNECTING | IS_COUNTED)))
+		return 0;
+	walk_holder(c, task);
+	return walk_conn(sk, c);
 }
 
 #endif

@@ -108,13 +108,13 @@ class Pair:
 class Steps:
     """Both ends of tests/kernel/tcpnet.c, each in a cgroup of its own."""
 
-    def __init__(self, name, *server, address="127.0.0.1", netns=(None, None),
-                 **options):
+    def __init__(self, name, *server, client=(), address="127.0.0.1",
+                 netns=(None, None), **options):
         port = self.port = free_port()
         self.groups = Cgroup(name + "-server"), Cgroup(name + "-client")
         self.server = Load(self.groups[0], "tcpnet", "server", address, port, *server,
                            netns=netns[0], **options)
-        self.client = Load(self.groups[1], "tcpnet", "client", address, port,
+        self.client = Load(self.groups[1], "tcpnet", "client", address, port, *client,
                            netns=netns[1])
 
     def talk(self, requests):

@@ -3,10 +3,10 @@
  * TCP connections of the less usual kind, step by step: each end does what it is told
  * and says what it saw, with the monotonic clock where that matters.
  *
- *	tcpnet server ADDRESS PORT [-b BACKLOG] [-l FD]
- *	tcpnet client ADDRESS PORT
+ *	tcpnet server ADDRESS PORT [-b BACKLOG] [-l FD] [-m]
+ *	tcpnet client ADDRESS PORT [-m]
  *
- * -l: a listener that was inherited. A request is 64 bytes, its answer 512.
+ * -l: a listener that was inherited; -m: MPTCP. A request is 64 bytes, its answer 512.
  */
 #include <netdb.h>
 #include <netinet/in.h>
@@ -23,6 +23,7 @@
 static struct sockaddr_storage addr;
 static socklen_t addr_len;
 static int listener = -1;
+static int protocol;
 static int held[MAX_HELD];
 static int held_count;
 
@@ -35,7 +36,7 @@ static void hold(int fd)
 
 static int new_socket(int flags)
 {
-	int fd = socket(addr.ss_family, SOCK_STREAM | flags, 0), one = 1;
+	int fd = socket(addr.ss_family, SOCK_STREAM | flags, protocol), one = 1;
 
 	if (fd < 0)
 		gate_die("socket");
@@ -343,11 +344,13 @@ int main(int argc, char **argv)
 	bool is_server = argc > 1 && strcmp(argv[1], "server") == 0;
 	int backlog = 4096, o;
 
-	while ((o = getopt(argc, argv, "b:l:")) != -1) {
+	while ((o = getopt(argc, argv, "b:l:m")) != -1) {
 		if (o == 'b')
 			backlog = atoi(optarg);
 		else if (o == 'l')
 			listener = atoi(optarg);
+		else if (o == 'm')
+			protocol = IPPROTO_MPTCP;
 		else
 			gate_die("usage");
 	}
