@@ -3,7 +3,8 @@
 # make            build/assay            make demo   measure this machine for 15 s
 # make check      build, run all tests   make bench  our cost beside the peers'
 # make deps       install what is missing (the one place that names packages)
-# make install    PREFIX, DESTDIR        make fmt | lint | clean       V=1 shows all
+# make fuzz       FUZZ_SECONDS each      make fmt | lint | clean       V=1 shows all
+# make install    PREFIX, DESTDIR
 
 BUILD   ?= build
 PREFIX  ?= /usr/local
@@ -41,10 +42,14 @@ LIB_OBJ := $(filter-out $(BUILD)/agent/main.o,$(OBJ))
 UNIT    := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 LOADS   := $(foreach f,$(wildcard tests/kernel/*.c tests/vm/*.c tests/e2e/*.c tests/demo/*.c),$(BUILD)/tests/$(basename $(notdir $(f))))
 
-.PHONY: all deps demo check check-installed bench install fmt lint clean unit loads
+FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+
+.PHONY: all deps demo check check-installed bench install fmt lint clean unit loads \
+	fuzz fuzzers build-fuzz build-san
 all: $(BUILD)/assay
 unit: $(UNIT)
 loads: $(LOADS)
+fuzzers: $(FUZZERS)
 
 $(BUILD)/assay: $(OBJ)
 	$(call say,LD,$@)
@@ -80,6 +85,11 @@ $(BUILD)/proto/%.o: $(BUILD)/proto/%.c
 $(BUILD)/unit/%: tests/unit/%.c $(LIB_OBJ)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -o $@ $< $(LIB_OBJ) $(LIBS) -lcmocka -lm
+
+# Built by `make fuzz`, with clang and its sanitizers in every object.
+$(BUILD)/fuzz/%: tests/fuzz/fuzz_%.c $(LIB_OBJ)
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -o $@ $< $(LIB_OBJ) $(LIBS) -lm
 
 # Programs that make load: their libraries stand in a line "// libs: -lX".
 define load_rule
@@ -118,6 +128,22 @@ check-installed: all unit loads
 demo: deps
 	$(Q)$(MAKE) --no-print-directory all loads
 	$(Q)tests/demo/demo
+
+SAN_FLAGS := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all \
+	-fsanitize=address,undefined
+FUZZ_FLAGS := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all \
+	-fsanitize=fuzzer-no-link,address,undefined,float-cast-overflow
+
+fuzz: build-fuzz
+	$(Q)tests/fuzz/run
+
+build-fuzz:
+	$(Q)$(MAKE) --no-print-directory BUILD=$@ CC=$(CLANG) CFLAGS="$(FUZZ_FLAGS)" fuzzers
+
+# The agent with sanitizers: tests/san runs the live suites with it.
+build-san:
+	$(Q)$(MAKE) --no-print-directory BUILD=$@ CFLAGS="$(SAN_FLAGS)" \
+		LDFLAGS="-fsanitize=address,undefined" all unit
 
 bench: all loads
 	$(Q)tests/bench/bench

@@ -354,7 +354,8 @@ static int show_attrs(struct frame *f, struct frame_attrs *a)
 		if (!a->list[i].key || !a->list[i].value)
 			return -ENOMEM;
 	}
-	qsort(a->list, a->count, sizeof(*a->list), compare_attr);
+	if (a->count)
+		qsort(a->list, a->count, sizeof(*a->list), compare_attr);
 	return 0;
 }
 

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Arguments, one a line; pairs as in the variables of OpenTelemetry. */
+#include "export_check.h"
+#include "export_http.h"
+#include "fuzz.h"
+#include "log.h"
+#include "options.h"
+#include "pairs.h"
+#include "resource.h"
+
+#define ARGUMENTS 16
+
+/* What one parser of pairs accepts, the others do. */
+static void read_pairs(const char *text)
+{
+	struct options o = { .service_name = "assay", .resource_attributes = text };
+	struct export_opts e = { .url = "http://localhost/", .headers = text };
+	char what[128] = "";
+	struct resource r;
+	struct http *h;
+	int err = pairs_check(PAIRS_ATTRIBUTES, text, what, sizeof(what));
+
+	CHECK(!err == !what[0]);
+	CHECK(resource_init(&r, &o) == err);
+	resource_fini(&r);
+	err = pairs_check(PAIRS_HEADERS, text, what, sizeof(what));
+	CHECK(http_open(&e, &h) == err);
+	if (!err)
+		http_close(h);
+}
+
+static void read_options(char *text)
+{
+	char *argv[ARGUMENTS], *rest = text, *line, cause[512] = "";
+	struct options o;
+	int argc = 0, n;
+
+	while (argc < ARGUMENTS && (line = strsep(&rest, "\n")))
+		argv[argc++] = line;
+	options_init(&o);
+	n = options_args(&o, CMD_ALL, argc, argv, cause, sizeof(cause));
+	CHECK(n <= argc && (n >= 0 || cause[0]));
+	CHECK(!strchr(cause, '\n'));
+	if (n < 0)
+		return;
+	CHECK(o.slots >= 64 && o.slots <= 16384 && !(o.slots & (o.slots - 1)));
+	export_to_grpc_port(&o);
+	/* no files of this machine */
+	o.certificate = o.client_certificate = o.client_key = NULL;
+	export_check(&o, cause, sizeof(cause));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char *text = fuzz_string(data, size);
+
+	log_set_level(LOG_LEVEL_ERROR);
+	read_pairs(text);
+	read_options(text);
+	free(text);
+	return 0;
+}

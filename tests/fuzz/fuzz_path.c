@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Who a cgroup is, from the path that its owner chose. */
+#include "fuzz.h"
+#include "workload.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char *path = malloc(size + 2);
+	struct workload_id id;
+	size_t n;
+
+	path[0] = '/';
+	memcpy(path + 1, data, size);
+	path[size + 1] = '\0';
+	workload_identify(path, &id);
+	n = strlen(id.container_id);
+	CHECK(workload_kind_name(id.kind));
+	CHECK(n == 0 || (n == 64 && strspn(id.container_id, "0123456789abcdef") == 64));
+	CHECK((id.kind == WORKLOAD_CONTAINER) == (n != 0));
+	CHECK(id.name[0]);
+	free(path);
+	return 0;
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What is sent to the agent's socket. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include "api.h"
+#include "fuzz.h"
+#include "log.h"
+#include "tune.h"
+
+static int snapshot(void *arg, uint8_t **bytes, size_t *len)
+{
+	*len = 3;
+	*bytes = malloc(*len);
+	memcpy(*bytes, "abc", 3);
+	return 0;
+}
+
+static int tune(void *arg, const char *words, uint8_t **bytes, size_t *len, char *cause,
+		size_t cause_len)
+{
+	struct tune_change change;
+	int err = tune_parse(words, &change, cause, cause_len);
+
+	return err ? err : snapshot(arg, bytes, len);
+}
+
+static struct api *listen_once(struct sockaddr_un *addr)
+{
+	static struct api *api;
+	static struct sockaddr_un at = { .sun_family = AF_UNIX };
+	char cause[512];
+
+	if (!api) {
+		log_set_level(LOG_LEVEL_ERROR);
+		snprintf(at.sun_path, sizeof(at.sun_path), "%s/assay.sock",
+			 fuzz_directory());
+		CHECK(!api_open(at.sun_path, &(struct api_ops){ snapshot, tune }, &api,
+				cause, sizeof(cause)));
+	}
+	*addr = at;
+	return api;
+}
+
+/* An answer is "ok 3" and the bytes, one line of an error, or nothing. */
+static void check_answer(const char *s, size_t len)
+{
+	if (len >= 3 && !memcmp(s, "ok ", 3))
+		CHECK(len == 8 && !memcmp(s, "ok 3\nabc", 8));
+	else if (len)
+		CHECK(len > 7 && !memcmp(s, "error ", 6) &&
+		      memchr(s, '\n', len) == s + len - 1);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct sockaddr_un addr;
+	struct api *api = listen_once(&addr);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	size_t half = size ? data[0] % size : 0, len = 0;
+	char answer[1024];
+	ssize_t n;
+
+	CHECK(!connect(fd, (struct sockaddr *)&addr, sizeof(addr)));
+	if (size > 4096)
+		size = 4096;
+	if (half > size)
+		half = size;
+	send(fd, data, half, MSG_NOSIGNAL);
+	api_serve(api); /* in two parts */
+	send(fd, data + half, size - half, MSG_NOSIGNAL);
+	api_serve(api);
+	shutdown(fd, SHUT_WR);
+	for (int i = 0; i < 3; i++)
+		api_serve(api);
+	while (len < sizeof(answer) &&
+	       (n = recv(fd, answer + len, sizeof(answer) - len, MSG_DONTWAIT)) > 0)
+		len += n;
+	check_answer(answer, len);
+	close(fd);
+	return 0;
+}
