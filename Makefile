@@ -108,7 +108,7 @@ DEB_BUILD := clang llvm libbpf-dev libelf-dev zlib1g-dev libprotobuf-c-dev \
 DEB_TEST := python3-minimal python3-jsonschema python3-protobuf libprotobuf-dev bpftool \
 	iproute2 util-linux procps nginx-light wrk openssl jq linux-perf stress-ng iperf3 \
 	libbpf-tools bpftrace clang-format clang-tidy cppcheck libclang-rt-14-dev \
-	busybox-static fio mount qemu-system-common zstd xz-utils cpio e2fsprogs binutils \
+	busybox-static fio mount nftables qemu-system-common zstd xz-utils cpio e2fsprogs binutils \
 	mandoc redis-server redis-tools
 DEB_ALL := $(DEB_BUILD) $(DEB_TEST)
 

@@ -47,6 +47,8 @@ static const struct {
 	[MAP_ACCEPTS] = { "accepts", sizeof(struct accepted), false },
 	[MAP_DNS_GATES] = { "dns_gates", sizeof(struct dns_gate), false },
 	[MAP_DNS_QUERIES] = { "dns_queries", sizeof(struct dns_query), false },
+	[MAP_DNS_SHARES] = { "dns_shares", sizeof(uint32_t), false },
+	[MAP_DNS_ANSWERS] = { "dns_answers", sizeof(struct dns_answered), false },
 };
 
 /* An array element's step is its value rounded up to 8 (kernel/bpf/arraymap.c). */
@@ -63,6 +65,7 @@ static uint32_t entries_of(const struct cells_plan *p, enum cells_map m)
 	case MAP_OWNERS:
 	case MAP_ROWS:
 	case MAP_INFLIGHTS:
+	case MAP_DNS_SHARES:
 		return p->slots;
 	case MAP_SCHED_BLOCKS:
 		return p->slots * p->sched_shards;
@@ -84,6 +87,8 @@ static uint32_t entries_of(const struct cells_plan *p, enum cells_map m)
 		return ACCEPTS;
 	case MAP_DNS_QUERIES:
 		return p->queries;
+	case MAP_DNS_ANSWERS:
+		return 1 << DNS_ANSWERED_LOG2;
 	default:
 		return 1;
 	}
@@ -92,7 +97,7 @@ static uint32_t entries_of(const struct cells_plan *p, enum cells_map m)
 static void sum_up(struct cells_plan *p)
 {
 	p->slot_bytes = p->slots * (step_of(MAP_OWNERS) + step_of(MAP_ROWS) +
-				    step_of(MAP_INFLIGHTS) +
+				    step_of(MAP_INFLIGHTS) + step_of(MAP_DNS_SHARES) +
 				    p->sched_shards * step_of(MAP_SCHED_BLOCKS));
 	p->hist_bytes = p->hists * (step_of(MAP_HISTS) + step_of(MAP_FREE_HISTS));
 	p->count_bytes = p->counts * (step_of(MAP_COUNTS) + step_of(MAP_FREE_COUNTS));
@@ -102,6 +107,7 @@ static void sum_up(struct cells_plan *p)
 	p->fixed_bytes =
 	    step_of(MAP_CONTROL) + step_of(MAP_CGROUP_RING) + step_of(MAP_DELEGATES) +
 	    (p->cpus + 1) * step_of(MAP_DNS_GATES) +
+	    (1 << DNS_ANSWERED_LOG2) * step_of(MAP_DNS_ANSWERS) +
 	    p->cpus * (step_of(MAP_CPUS) + step_of(MAP_SCHED_RINGS) +
 		       step_of(MAP_CALL_RINGS)) +
 	    THREADS * (sizeof(struct thread) + sizeof(struct call)) +
@@ -416,6 +422,16 @@ int cells_runs(const struct cells *c, struct cells_runs *runs)
 	}
 	free(state);
 	return err;
+}
+
+uint32_t cells_queries(const struct cells *c)
+{
+	uint32_t first = 0;
+	struct dns_gate gate;
+
+	if (bpf_map_lookup_elem(c->fds[MAP_DNS_GATES], &first, &gate))
+		return 0;
+	return gate.waiting;
 }
 
 void cells_close(struct cells *c)

@@ -56,6 +56,8 @@ enum cells_map {
 	MAP_ACCEPTS,
 	MAP_DNS_GATES,
 	MAP_DNS_QUERIES,
+	MAP_DNS_SHARES,
+	MAP_DNS_ANSWERS,
 	MAP_COUNT_,
 };
 
@@ -108,6 +110,9 @@ struct cells_runs {
 
 /* Fills runs[PROGRAM_COUNT], added up over all CPUs. -errno on failure. */
 int cells_runs(const struct cells *c, struct cells_runs *runs);
+
+/* DNS queries that wait for an answer now. */
+uint32_t cells_queries(const struct cells *c);
 
 void cells_close(struct cells *c);
 

@@ -21,7 +21,8 @@
 #include "util.h"
 #include "wall.h"
 
-#define SELF_SERIAL UINT64_MAX /* behind all workloads */
+#define SELF_SERIAL UINT64_MAX	  /* behind all workloads */
+#define SWEEP_NS    5000000000ULL /* between two looks at the DNS queries that wait */
 
 struct measure {
 	struct cells cells;
@@ -35,6 +36,7 @@ struct measure {
 	struct probe probes[PROBE_COUNT];
 	struct tuner tuner;
 	unsigned int wanted;
+	uint64_t next_sweep_ns;
 };
 
 /* Is name in a list with commas between? */
@@ -111,6 +113,7 @@ static int open_probes(struct measure *m, const struct options *o, char *cause,
 		return err;
 	}
 	params.dns = in_list(o->probes, probe_descs[PROBE_DNS].name);
+	params.queries = m->cells.plan.queries;
 	for (size_t i = 0; i < probe_desc_count && !err; i++)
 		err = open_probe(m, i, o, &params);
 	if (err) {
@@ -385,10 +388,27 @@ int measure_read(struct measure *m, const struct export_stats *stats, uint8_t **
 	return err;
 }
 
+/* Counts DNS queries that get no answer any more, and gives back their places. */
+static void sweep_queries(struct measure *m)
+{
+	uint64_t now = now_mono_ns();
+	int err;
+
+	if (now < m->next_sweep_ns)
+		return;
+	m->next_sweep_ns = now + SWEEP_NS;
+	if (!cells_queries(&m->cells))
+		return;
+	err = probe_walk(&m->probes[PROBE_DNS]);
+	if (err)
+		log_warn(err, "probe %s: its walk", probe_descs[PROBE_DNS].name);
+}
+
 int measure_relieve(struct measure *m)
 {
 	int err;
 
+	sweep_queries(m);
 	if (!snapshot_is_pressed(m->snapshot))
 		return 0;
 	err = measure_update(m);

@@ -392,14 +392,25 @@ const struct metric_row metric_rows[] = {
 	    .signal = SIGNAL_DNS_LOOKUP,
 	    VALUES(dns_results),
 	    .signal_name = "latency, errors",
-	    .source_text = "net_dev_queue and netif_receive_skb; error.type is absent "
-			   "when the answer's response code is NOERROR.",
+	    .source_text =
+		"net_dev_queue and netif_receive_skb. A lookup is what one socket asks "
+		"under one id: of several servers, or of one again; the first answer "
+		"to the question ends it. error.type is absent when its response code "
+		"is NOERROR.",
 	    .blind_text =
-		"DNS over TCP, TLS or HTTPS, other ports; a truncated answer counts "
-		"as what it says. A query without an answer in 5 s counts as "
-		"`timeout` at the next export, with its age then; so does one whose "
-		"answer does not repeat the question or is not in the packet's "
-		"linear part (`assay.lost`: unreadable).",
+		"DNS over TCP, TLS or HTTPS, and other ports than 53, but where NAT in "
+		"the application's namespace makes one of 53: that is counted, for a "
+		"socket that is not connected if the kernel's connection tracking was "
+		"loaded before the agent. A truncated answer counts as what it says. "
+		"An answer counts where the node sees it first: what the node then "
+		"drops on the way to a container was an answer. One that reaches a "
+		"container only by another port than the one asked from is missed "
+		"(ipvlan L3S behind NAT that changes ports). A query without an answer "
+		"in 5 s counts as `timeout` at most 5 s later, with its age then; so "
+		"does one whose answer does not repeat the question or is not in the "
+		"packet's linear part (`assay.lost`: unreadable). A workload whose "
+		"waiting queries fill a quarter of the places that are free has no "
+		"more of them counted (share_full).",
 	},
 	{
 	    .metric = { "assay.dns.lookup.retries", "{query}",
@@ -410,9 +421,10 @@ const struct metric_row metric_rows[] = {
 	    .lanes = { { DNS_RESENT } },
 	    .lane_count = 1,
 	    .signal_name = "errors",
-	    .source_text = "net_dev_queue: a query whose key is waiting already.",
+	    .source_text = "net_dev_queue: a query that waits already, to the server "
+			   "that was asked first.",
 	    .blind_text = "A resolver that uses another port or id for its next "
-			  "try, or sends it by another device.",
+			  "try, or sends it by another device, or to another server.",
 	},
 	{
 	    .metric = { "assay.block.operation.duration", "s",

@@ -92,6 +92,7 @@ const char *loss_name(enum loss why)
 		[LOSS_UNREADABLE] = "unreadable",
 		[LOSS_NO_STAMP] = "no_stamp",
 		[LOSS_STATE_FULL] = "state_full",
+		[LOSS_SHARE_FULL] = "share_full",
 		[LOSS_WALK_LIMIT] = "walk_limit",
 		[LOSS_UNNAMED] = "unnamed",
 		[LOSS_WALK_INTERRUPTED] = "walk_interrupted",

@@ -208,18 +208,19 @@ struct accepted {
 
 /* What can go wrong in the kernel; each is counted per probe. Names: agent/loss.c. */
 enum loss {
-	LOSS_SLOTS_FULL,       /* new cgroups counted in overflow: no slot, no share */
-	LOSS_CELLS_FULL,       /* series counted in overflow for a while: no cell */
-	LOSS_OPEN_FULL,	       /* open values counted as overflow's _OTHER: no place */
-	LOSS_ABOVE_RANGE,      /* durations over 128 s, counted in the last bucket */
-	LOSS_NO_STORAGE,       /* the task or socket has no storage: see each probe */
-	LOSS_CLOCK_BACKWARDS,  /* events not counted: the difference was negative */
-	LOSS_UNPAIRED,	       /* exits without an enter */
-	LOSS_UNREADABLE,       /* events not counted: a kernel read failed */
-	LOSS_NO_STAMP,	       /* the kernel did not stamp its beginning: no duration */
-	LOSS_STATE_FULL,       /* events not counted: no place for their beginning */
-	LOSS_WALK_LIMIT,       /* tasks or descriptors that a walk left out */
-	LOSS_UNNAMED,	       /* the agent's: cgroups without a name, in `unknown` */
+	LOSS_SLOTS_FULL,      /* new cgroups counted in overflow: no slot, no share */
+	LOSS_CELLS_FULL,      /* series counted in overflow for a while: no cell */
+	LOSS_OPEN_FULL,	      /* open values counted as overflow's _OTHER: no place */
+	LOSS_ABOVE_RANGE,     /* durations over 128 s, counted in the last bucket */
+	LOSS_NO_STORAGE,      /* the task or socket has no storage: see each probe */
+	LOSS_CLOCK_BACKWARDS, /* events not counted: the difference was negative */
+	LOSS_UNPAIRED,	      /* exits without an enter */
+	LOSS_UNREADABLE,      /* events not counted: a kernel read failed */
+	LOSS_NO_STAMP,	      /* the kernel did not stamp its beginning: no duration */
+	LOSS_STATE_FULL,      /* events not counted: no place for their beginning */
+	LOSS_SHARE_FULL,      /* the same: their workload has its share of the places */
+	LOSS_WALK_LIMIT,      /* tasks or descriptors that a walk left out */
+	LOSS_UNNAMED,	      /* the agent's: cgroups without a name, in `unknown` */
 	LOSS_WALK_INTERRUPTED, /* walks that did not end in time: ages are left out */
 	LOSS_COUNT,
 };
@@ -333,6 +334,7 @@ struct params {
 	__u32 victim_form;    /* enum victim_form */
 	__u32 rqf[RQF_COUNT]; /* masks of struct request.rq_flags */
 	__u32 dns;	      /* the dns probe was asked for */
+	__u32 queries;	      /* places for DNS queries that wait */
 };
 
 #define CACHE_SIZE 64 /* power of two */
@@ -585,21 +587,40 @@ struct cpu_state {
 	struct tcp_slot tcp[TCP_CACHES][1 << TCP_CACHE_LOG2];
 } __attribute__((aligned(8)));
 
-/* A DNS query that waits for its answer. */
+/*
+ * A DNS query that waits for its answer. Its key is what both of them have in every
+ * network: not the server, as one socket may ask several at once and takes the first
+ * answer; not the addresses, which NAT changes; and the namespace only where two of
+ * them have the rest in common, as an answer may be seen in another one than its query
+ * (macvlan, ipvlan, a VLAN in a container).
+ */
 struct dns_key {
-	__u32 netns;
-	__u32 server;	/* the last four bytes of its address */
+	__u64 question; /* the first bytes of the name, in small letters */
+	__u32 netns;	/* 0, or whose: when the key with 0 is another namespace's */
 	__u16 port;	/* the client's */
 	__u16 id;	/* the query's */
-	__u32 question; /* the first four bytes of the name, in small letters */
 };
 struct dns_query {
-	__u64 since;   /* ns; 0: over, about to be removed */
-	__u64 owner;   /* cgroup id, or DNS_KERNEL */
-	__u32 gen;     /* tune.enabled when it was noted */
-	__u32 ifindex; /* the device that it was seen on first */
+	__u64 since;	 /* ns; 0: over, about to be removed */
+	__u64 owner;	 /* cgroup id, or DNS_KERNEL */
+	__u32 gen;	 /* tune.enabled when it was noted */
+	__u32 ifindex;	 /* the device that it was seen on first */
+	__u32 netns;	 /* the socket's */
+	__u32 server;	 /* asked first: the last four bytes of its address */
+	__u32 slot;	 /* whose share of the table it is in */
+	__u32 elsewhere; /* 1: its answer comes from another port than 53 */
 };
 #define DNS_KERNEL (~0ULL)
+
+/*
+ * Lookups that were answered lately, each at its hash: a socket that asks several
+ * servers may have the first one's answer before it has asked the others.
+ */
+#define DNS_ANSWERED_LOG2 10
+struct dns_answered {
+	__u64 word; /* of the hash 32 bits, and dns_query.server */
+	__u64 at;   /* ns */
+};
 
 /*
  * What a received packet is let pass by, close together: nearly no packet has to do
@@ -607,9 +628,9 @@ struct dns_query {
  * CPU.
  */
 struct dns_gate {
-	__u64 align;   /* as in struct cpu_state */
-	__u32 waiting; /* entries of dns_queries; 0: no packet is looked at */
-	__u32 pad;
+	__u64 align;	  /* as in struct cpu_state */
+	__u32 waiting;	  /* entries of dns_queries; 0: no packet is looked at */
+	__u32 elsewhere;  /* of them: their answers come from other ports than 53 */
 	struct runs runs; /* of dns_packet_in */
 	__u64 to_line[4];
 };

@@ -5,44 +5,90 @@
  *
  * Hooks: each packet that is received, which passes in a few ns while no query waits,
  * and each that is sent (dns.bpf.h), by our own program only when tcp's is not
- * attached; and a walk over the waiting queries at every export, for those that never
- * get an answer.
+ * attached; and a walk over the waiting queries every 5 s and at every export, for
+ * those that never get an answer.
  */
 #define PROBE_ID PROBE_DNS
 #include "dns.bpf.h"
 
-#define NEXT_FRAGMENT 44 /* IPv6: a fragment header follows */
+#define VLAN	      bpf_htons(0x8100) /* ETH_P_8021Q */
+#define VLAN_OUTER    bpf_htons(0x88a8) /* ETH_P_8021AD */
+#define NEXT_FRAGMENT 44		/* IPv6: a fragment header follows */
 
 /*
- * The UDP header of a received packet: how far from its IP header; 0: none. Of a
+ * Where the IP header of a received packet is, and its protocol. A VLAN's tag is still
+ * before it when the device does not take it out.
+ */
+static __always_inline __u32 find_ip(struct sk_buff *skb, __u16 *protocol)
+{
+	__u16 tag[2] = {};
+
+	*protocol = skb->protocol;
+	if (*protocol != VLAN && *protocol != VLAN_OUTER)
+		return 0;
+	bpf_probe_read_kernel(tag, sizeof(tag), skb->data);
+	*protocol = tag[1];
+	return sizeof(tag);
+}
+
+/*
+ * The UDP header of a received packet: how far from its beginning; 0: none. Of a
  * fragmented answer the first part tells.
  */
-static __always_inline __u32 find_udp(struct sk_buff *skb, __u32 *server)
+static __always_inline __u32 find_udp(struct sk_buff *skb)
 {
 	__u8 ip[IP_SEEN + 8] __attribute__((aligned(8)));
-	bool v6 = skb->protocol == IPV6;
+	__u16 protocol;
+	__u32 at = find_ip(skb, &protocol);
+	bool v6 = protocol == IPV6;
 
-	if (!v6 && skb->protocol != IPV4)
+	if (!v6 && protocol != IPV4)
 		return 0;
-	if (skb->len - skb->data_len < (v6 ? IP_SEEN : 20) ||
-	    bpf_probe_read_kernel(ip, v6 ? IP_SEEN + 8 : 20, skb->data))
+	if (skb->len - skb->data_len < at + (v6 ? IP_SEEN : 20) ||
+	    bpf_probe_read_kernel(ip, v6 ? IP_SEEN + 8 : 20, skb->data + at))
 		goto unreadable;
 	if (!v6) {
-		*server = *(__u32 *)&ip[12];
 		if (ip[9] != PROTO_UDP || (ip[6] & 0x1f) || ip[7])
 			return 0;
-		return (ip[0] & 15) * 4;
+		return at + (ip[0] & 15) * 4;
 	}
-	*server = *(__u32 *)&ip[20];
 	if (ip[6] == PROTO_UDP)
-		return IP_SEEN;
+		return at + IP_SEEN;
 	if (ip[6] == NEXT_FRAGMENT && ip[40] == PROTO_UDP && !ip[42] &&
 	    !(ip[43] & 0xf8))
-		return IP_SEEN + 8;
+		return at + IP_SEEN + 8;
 	return 0;
 unreadable:
 	lose(LOSS_UNREADABLE);
 	return 0;
+}
+
+/*
+ * Whether a received packet can be an answer, by as few loads as that takes: while a
+ * query waits this is asked of every packet.
+ */
+static __always_inline bool may_answer(struct sk_buff *skb, struct dns_gate *all)
+{
+	__u64 data = (__u64)skb->data;
+	__u32 at = IP_SEEN;
+
+	if (!HAS_CASTS)
+		return true;
+	if (skb->protocol == IPV4) {
+		struct iphdr *ip = CAST(struct iphdr, data);
+
+		if (ip->protocol != PROTO_UDP)
+			return false;
+		at = BPF_CORE_READ_BITFIELD(ip, ihl) * 4;
+	} else if (skb->protocol == IPV6) {
+		struct ipv6hdr *ip6 = CAST(struct ipv6hdr, data);
+
+		if (ip6->nexthdr != PROTO_UDP)
+			return ip6->nexthdr == NEXT_FRAGMENT;
+	} else {
+		return skb->protocol == VLAN || skb->protocol == VLAN_OUTER;
+	}
+	return CAST(struct udphdr, data + at)->source == DNS_PORT || all->elsewhere;
 }
 
 static __always_inline enum dns_result result_of(__u8 code)
@@ -61,48 +107,79 @@ static __always_inline enum dns_result result_of(__u8 code)
 	}
 }
 
-/* An answer's waiting query is over: counted, unless it is of another time. */
-static __noinline int dns_end(struct dns_key *key, __u8 code)
+/*
+ * The query that a packet answers, by its key, in this namespace or else in another
+ * one: what comes in for a macvlan device of a container is seen at the host's device
+ * only; and what is for a container behind a veth at the host's device first, if NAT
+ * does not hide it. What loopback carries stays where it is.
+ */
+static __always_inline struct dns_query *find_query(struct sk_buff *skb,
+						    struct dns_key *key)
 {
-	struct dns_query *q = bpf_map_lookup_elem(&dns_queries, key);
-	__u64 since, owner;
-	__u32 gen;
+	__u32 here = skb->dev->nd_net.net->ns.inum;
+	struct dns_query *q = bpf_map_lookup_elem(&dns_queries, key), *own;
+
+	if (q && q->netns == here)
+		return q;
+	key->netns = here;
+	own = bpf_map_lookup_elem(&dns_queries, key);
+	if (own)
+		return own;
+	key->netns = 0;
+	return q && q->ifindex != LOOPBACK && skb->dev->ifindex != LOOPBACK ? q : 0;
+}
+
+/* An answer's waiting query is over: counted, unless it is of another time. */
+static __noinline int dns_end(struct sk_buff *skb, struct dns_key *key, __u8 code)
+{
+	struct dns_query *q = find_query(skb, key);
+	__u32 gen, slot, elsewhere;
+	__u64 since, owner, word, now;
+	struct dns_answered *a;
 
 	if (!q)
 		return 0;
+	a = dns_answer(key, q->netns, q->server, &word);
 	since = q->since;
 	owner = q->owner;
 	gen = q->gen;
-	if (!dns_claim(q, since, 0))
+	slot = q->slot;
+	elsewhere = q->elsewhere;
+	if (!dns_claim(q, since))
 		return 0;
-	dns_drop(key);
+	now = bpf_ktime_get_ns();
+	if (a) {
+		a->word = word;
+		a->at = now;
+	}
+	dns_drop(key, slot, elsewhere);
 	if (gen == enabled_now())
-		dns_count(owner, result_of(code), bpf_ktime_get_ns() - since);
+		dns_count(owner, result_of(code), now - since);
 	return 0;
 }
 
-static __noinline int look_in(struct sk_buff *skb)
+static __noinline int look_in(struct sk_buff *skb, struct dns_gate *all)
 {
 	struct dns_key key = {};
 	struct dns_packet p;
-	__u32 at = enabled_now() ? find_udp(skb, &key.server) : 0;
+	__u32 at = enabled_now() ? find_udp(skb) : 0;
 
-	if (!at)
+	if (!at || !all)
 		return 0;
 	if (bpf_probe_read_kernel(&p, sizeof(p), skb->data + at))
 		goto unreadable;
-	if (p.source != DNS_PORT)
+	if (p.source != DNS_PORT && (!all->elsewhere || !(p.flags & FLAG_ANSWER) ||
+				     p.questions != bpf_htons(1)))
 		return 0;
 	/* in fragments of memory, or an answer that does not repeat the question */
-	if (skb->len - skb->data_len < at + sizeof(p) || !p.questions)
+	if (skb->len - skb->data_len < at + dns_needs(&p) || !p.questions)
 		goto unreadable;
 	if (!(p.flags & FLAG_ANSWER))
 		return 0;
-	key.netns = skb->dev->nd_net.net->ns.inum;
 	key.port = p.dest;
 	key.id = p.id;
-	key.question = p.name | 0x20202020;
-	return dns_end(&key, p.code);
+	key.question = dns_question(&p);
+	return dns_end(skb, &key, p.code);
 unreadable:
 	lose(LOSS_UNREADABLE);
 	return 0;
@@ -123,8 +200,9 @@ int dns_packet_in(unsigned long long *ctx)
 	if (!all || !mine)
 		return 0;
 	began = run_begin(&mine->runs);
-	if (unlikely(*(volatile __u32 *)&all->waiting))
-		look_in((void *)ctx[0]);
+	if (unlikely(*(volatile __u32 *)&all->waiting) &&
+	    may_answer((void *)ctx[0], all))
+		look_in((void *)ctx[0], all);
 	if (unlikely(began))
 		run_end(&mine->runs, began);
 	return 0;
@@ -154,6 +232,7 @@ struct walk {
 static long dns_check(void *map, struct dns_key *key, struct dns_query *q,
 		      struct walk *w)
 {
+	__u32 slot = q->slot, elsewhere = q->elsewhere;
 	__u64 since = q->since, owner = q->owner;
 	__s64 age = w->now - since;
 	bool current = q->gen == w->gen;
@@ -162,9 +241,9 @@ static long dns_check(void *map, struct dns_key *key, struct dns_query *q,
 		inflight_note(dns_slot(owner), INFLIGHT_DNS, age);
 		return 0;
 	}
-	if (dns_claim(q, since, 0) && current)
+	if (dns_claim(q, since) && current)
 		dns_count(owner, DNS_TIMEOUT, age);
-	dns_drop(key);
+	dns_drop(key, slot, elsewhere);
 	return 0;
 }
 

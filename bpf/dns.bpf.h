@@ -19,19 +19,22 @@
 #define IPV6	  bpf_htons(0x86dd)
 #define IP_SEEN	  40 /* an IPv6 header; of an IPv4 header and what follows as much */
 /* States of a UDP socket: TCP_ESTABLISHED when it is connected, else TCP_CLOSE. */
-#define UDP_STATES (1 << 1 | 1 << 7)
+#define UDP_STATES  (1 << 1 | 1 << 7)
+#define LOOPBACK    1 /* LOOPBACK_IFINDEX: in every namespace */
+#define SHARE_PARTS 4 /* see dns_take() */
 
 #define FLAG_ANSWER 0x80 /* of dns_packet.flags */
 #define OPCODE_MASK 0x78 /* 0: a lookup */
 
-/* What follows the IP header. The name begins with the length of its first part. */
+/* What follows the IP header. A name begins with the length of its first part. */
 struct dns_packet {
 	__u16 source, dest, len, checksum;
 	__u16 id;
 	__u8 flags, code;
 	__u16 questions, answers, authorities, additionals;
-	__u32 name;
+	__u32 name[2];
 };
+#define DNS_HEADER  __builtin_offsetof(struct dns_packet, name)
 #define UDP_LEN_MIN 25 /* with the question about the root: one byte, type, class */
 
 /* Created by the agent, which sets its size. No LRU: that would forget pairs. */
@@ -50,20 +53,71 @@ struct {
 	__type(value, struct dns_gate);
 } dns_gates SEC(".maps");
 
+/* Created by the agent: of each slot, the queries that wait. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} dns_shares SEC(".maps");
+
+/* Created by the agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct dns_answered);
+} dns_answers SEC(".maps");
+#define ANSWERED_NS 1000000000 /* who asks several servers has asked all by then */
+
 /* Whether the dns probe is wanted at all, and switched on. */
 static __always_inline bool dns_on(void)
 {
 	return params.dns && enabled_of(PROBE_DNS);
 }
 
-/* Counts queries that begin or cease to wait. */
-static __always_inline void dns_waiting_add(__s32 by)
+static __always_inline struct dns_gate *dns_gate(void)
 {
 	__u32 first = 0;
-	struct dns_gate *gate = bpf_map_lookup_elem(&dns_gates, &first);
 
+	return bpf_map_lookup_elem(&dns_gates, &first);
+}
+
+/* Counts a query that ceases to wait: what it took of the table is its slot's again. */
+static __always_inline void dns_give_back(__u32 slot, __u32 elsewhere)
+{
+	__u32 *share = bpf_map_lookup_elem(&dns_shares, &slot);
+	struct dns_gate *gate = dns_gate();
+
+	if (share)
+		__sync_fetch_and_add(share, -1);
+	if (gate && elsewhere)
+		__sync_fetch_and_add(&gate->elsewhere, -1);
 	if (gate)
-		__sync_fetch_and_add(&gate->waiting, by);
+		__sync_fetch_and_add(&gate->waiting, -1);
+}
+
+/*
+ * Counts a query that begins to wait, if it may: a slot can have a quarter of the
+ * places that are free now. So there are some left whoever else asks, and however much.
+ */
+static __always_inline bool dns_take(__u32 slot, __u32 elsewhere)
+{
+	__u32 *share = bpf_map_lookup_elem(&dns_shares, &slot);
+	struct dns_gate *gate = dns_gate();
+	__s32 room;
+
+	if (!share || !gate)
+		return false;
+	__sync_fetch_and_add(&gate->waiting, 1); /* first: the answer looks at it */
+	if (elsewhere)
+		__sync_fetch_and_add(&gate->elsewhere, 1);
+	room = params.queries - *(volatile __u32 *)&gate->waiting;
+	if ((__s32)(__sync_fetch_and_add(share, 1) * SHARE_PARTS) <= room)
+		return true;
+	dns_give_back(slot, elsewhere);
+	lose_for(PROBE_DNS, LOSS_SHARE_FULL);
+	return false;
 }
 
 /* Not static, nor is dns_count: so the verifier looks at it once, not at each call. */
@@ -77,16 +131,16 @@ __noinline __u32 dns_slot(__u64 owner)
 }
 
 /* Takes a query from whoever might end it at the same time; false: it is over. */
-static __always_inline bool dns_claim(struct dns_query *q, __u64 since, __u64 next)
+static __always_inline bool dns_claim(struct dns_query *q, __u64 since)
 {
-	return since && __sync_val_compare_and_swap(&q->since, since, next) == since;
+	return since && __sync_val_compare_and_swap(&q->since, since, 0) == since;
 }
 
-/* Removes a waiting query. */
-static __always_inline void dns_drop(struct dns_key *key)
+/* Removes a waiting query, of this slot. */
+static __always_inline void dns_drop(struct dns_key *key, __u32 slot, __u32 elsewhere)
 {
 	if (!bpf_map_delete_elem(&dns_queries, key))
-		dns_waiting_add(-1);
+		dns_give_back(slot, elsewhere);
 }
 
 /* Counts a lookup that is over. What came too late was a timeout before. */
@@ -104,64 +158,138 @@ __noinline int dns_count(__u64 owner, __u32 result, __u64 ns)
 }
 
 /*
- * A query whose key is there already. The socket's copy of the packet is seen again on
- * each device below the first (a bridge's port): that is no query. One that came back
- * after its time is a new lookup.
+ * A query whose key is there already; false: it is over, and gone. The socket's copy of
+ * the packet is seen again on each device below the first (a bridge's port): that is no
+ * query. Nor is the same question to another server a retry, but one more who may
+ * answer. One that came back after its time is a new lookup.
  */
-static __noinline int dns_again(struct dns_query *q, struct dns_query *now)
+static __noinline bool dns_again(struct dns_query *q, struct dns_query *now,
+				 struct dns_key *key)
 {
-	__u64 since = q->since, age = now->since - since;
-	bool stale = q->gen != now->gen;
+	__u32 slot = q->slot, elsewhere = q->elsewhere;
+	__u64 since = q->since, owner = q->owner, age = now->since - since;
+	bool current = q->gen == now->gen;
 
-	if (!stale && q->ifindex != now->ifindex)
-		return 0;
-	if (!stale && (__s64)age < (__s64)tunes.tune[PROBE_DNS].timeout_ns) {
-		count_add(dns_slot(now->owner), SERIES_DNS_COUNT, DNS_RESENT, 1);
-		return 0;
+	if (current && (__s64)age < (__s64)tunes.tune[PROBE_DNS].timeout_ns) {
+		if (q->ifindex == now->ifindex && q->server == now->server)
+			count_add(now->slot, SERIES_DNS_COUNT, DNS_RESENT, 1);
+		return true;
 	}
-	if (!dns_claim(q, since, now->since)) {
+	if (!dns_claim(q, since)) {
 		lose_for(PROBE_DNS, LOSS_STATE_FULL); /* just being removed */
-		return 0;
+		return true;
 	}
-	if (!stale)
-		dns_count(q->owner, DNS_TIMEOUT, age);
-	q->owner = now->owner;
-	q->ifindex = now->ifindex;
-	q->gen = now->gen;
+	if (current)
+		dns_count(owner, DNS_TIMEOUT, age);
+	dns_drop(key, slot, elsewhere);
+	return false;
+}
+
+/* The place of a lookup among those answered lately; word: see struct dns_answered. */
+static __always_inline struct dns_answered *
+dns_answer(const struct dns_key *key, __u32 netns, __u32 server, __u64 *word)
+{
+	__u64 rest = (__u64)netns << 32 | key->port << 16 | key->id;
+	__u64 hash = (key->question ^ rest) * 0x9E3779B97F4A7C15ULL;
+	__u32 at = hash >> (64 - DNS_ANSWERED_LOG2);
+
+	*word = hash >> 16 << 32 | server;
+	return bpf_map_lookup_elem(&dns_answers, &at);
+}
+
+/* Whether another server has answered already what is asked here. */
+static __always_inline bool dns_is_answered(struct dns_key *key, struct dns_query *now)
+{
+	struct dns_answered *a;
+	__u64 word;
+
+	a = dns_answer(key, now->netns, now->server, &word);
+	return a && a->word >> 32 == word >> 32 && a->word != word &&
+	       now->since - a->at < ANSWERED_NS;
+}
+
+/* A query that is not there yet begins to wait. */
+static __always_inline int dns_wait(struct dns_key *key, struct dns_query *now)
+{
+	if (dns_is_answered(key, now) || !dns_take(now->slot, now->elsewhere) ||
+	    !bpf_map_update_elem(&dns_queries, key, now, BPF_NOEXIST))
+		return 0;
+	dns_give_back(now->slot, now->elsewhere);
+	lose_for(PROBE_DNS, LOSS_STATE_FULL);
 	return 0;
 }
 
 /* Notes a query, unless the agent makes it: that runs in its own context. */
 static __noinline int dns_begin(struct sk_buff *skb, struct sock *sk,
-				struct dns_key *key)
+				struct dns_key *key, struct dns_query *now)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct dns_query *q, now = {};
+	struct dns_query *q;
 
 	if (task->tgid == tunes.self_tgid)
 		return 0;
-	now.owner = BPF_CORE_READ_BITFIELD(sk, sk_kern_sock)
-			? DNS_KERNEL
-			: sk->sk_cgrp_data.cgroup->kn->id;
-	now.gen = enabled_of(PROBE_DNS);
-	now.ifindex = skb->dev->ifindex;
-	now.since = bpf_ktime_get_ns();
+	now->owner = BPF_CORE_READ_BITFIELD(sk, sk_kern_sock)
+			 ? DNS_KERNEL
+			 : sk->sk_cgrp_data.cgroup->kn->id;
+	now->slot = dns_slot(now->owner);
+	now->gen = enabled_of(PROBE_DNS);
+	now->since = bpf_ktime_get_ns();
 	q = bpf_map_lookup_elem(&dns_queries, key);
-	if (q)
-		return dns_again(q, &now);
-	dns_waiting_add(1); /* first: the answer looks at it */
-	if (!bpf_map_update_elem(&dns_queries, key, &now, BPF_NOEXIST))
-		return 0;
-	dns_waiting_add(-1);
-	lose_for(PROBE_DNS, LOSS_STATE_FULL);
-	return 0;
+	if (q && q->netns != now->netns) {
+		key->netns = now->netns;
+		q = bpf_map_lookup_elem(&dns_queries, key);
+	}
+	return q && dns_again(q, now, key) ? 0 : dns_wait(key, now);
+}
+
+/* How much of a packet has to be there for its key. */
+static __always_inline __u32 dns_needs(const struct dns_packet *p)
+{
+	__u32 len = bpf_ntohs(p->len);
+
+	return len < sizeof(*p) ? DNS_HEADER + sizeof(p->name[0]) : sizeof(*p);
 }
 
 /*
- * Whether an outgoing packet is a query, and its key. The IP header is read too: that
- * of a tunnel is no UDP. The namespace is the device's, as for the answer.
+ * The bytes of a name that a key has: as many as the shortest question has whose first
+ * part is that long, so that what stands behind the question is not among them.
  */
-static __always_inline bool dns_is_query(struct sk_buff *skb, struct dns_key *key)
+static __always_inline __u64 dns_question(const struct dns_packet *p)
+{
+	__u64 question = p->name[0];
+
+	if (*(__u8 *)p->name > 1)
+		question |= (__u64)p->name[1] << 32;
+	return question | 0x2020202020202020ULL;
+}
+
+/*
+ * Whether a packet that leaves for another port was sent to 53, and NAT changed that
+ * (a container's resolver): by the socket, if it is connected, or by its entry of the
+ * connection table. What looks like a query there may be another protocol's.
+ */
+static __always_inline bool dns_redirected(struct sk_buff *skb, struct sock *sk,
+					   const struct dns_packet *p)
+{
+	struct nf_conn *ct = 0;
+
+	if (p->answers || p->authorities)
+		return false;
+	if (sk->__sk_common.skc_dport == DNS_PORT)
+		return true;
+	if (!bpf_core_field_exists(skb->_nfct) ||
+	    !bpf_core_field_exists(ct->tuplehash[0].tuple.dst.u.all))
+		return false;
+	ct = (void *)(skb->_nfct & NFCT_PTRMASK);
+	return ct && BPF_CORE_READ(ct, tuplehash[0].tuple.dst.u.all) == DNS_PORT;
+}
+
+/*
+ * Whether an outgoing packet is a query; its key, and whom it asks. The IP header is
+ * read too: that of a tunnel is no UDP.
+ */
+static __always_inline bool dns_is_query(struct sk_buff *skb, struct sock *sk,
+					 struct dns_key *key, struct dns_query *now)
 {
 	struct dns_packet p;
 	__u8 ip[IP_SEEN] __attribute__((aligned(8)));
@@ -169,24 +297,27 @@ static __always_inline bool dns_is_query(struct sk_buff *skb, struct dns_key *ke
 
 	if (bpf_probe_read_kernel(&p, sizeof(p), skb->head + skb->transport_header))
 		goto unreadable;
-	if (p.dest != DNS_PORT || bpf_ntohs(p.len) < UDP_LEN_MIN)
+	if (p.flags & (FLAG_ANSWER | OPCODE_MASK) || p.questions != bpf_htons(1) ||
+	    bpf_ntohs(p.len) < UDP_LEN_MIN ||
+	    (p.dest != DNS_PORT && !dns_redirected(skb, sk, &p)))
 		return false;
 	headroom = skb->data - skb->head;
 	barrier_var(headroom); /* or pointers are subtracted in 32 bits */
-	if (headroom + skb->len - skb->data_len < skb->transport_header + sizeof(p) ||
+	if (headroom + skb->len - skb->data_len <
+		skb->transport_header + dns_needs(&p) ||
 	    bpf_probe_read_kernel(ip, sizeof(ip), skb->head + skb->network_header))
 		goto unreadable;
-	if (p.flags & (FLAG_ANSWER | OPCODE_MASK) || p.questions != bpf_htons(1))
-		return false;
 	if (skb->protocol == IPV4 && ip[9] == PROTO_UDP)
-		key->server = *(__u32 *)&ip[16];
+		now->server = *(__u32 *)&ip[16];
 	else if (skb->protocol == IPV6 && ip[6] == PROTO_UDP)
-		key->server = *(__u32 *)&ip[36];
+		now->server = *(__u32 *)&ip[36];
 	else
 		return false;
+	/* over loopback, NAT has changed the answer back before we see it */
+	now->elsewhere = p.dest != DNS_PORT && now->ifindex != LOOPBACK;
 	key->port = p.source;
 	key->id = p.id;
-	key->question = p.name | 0x20202020;
+	key->question = dns_question(&p);
 	return true;
 unreadable:
 	lose_for(PROBE_DNS, LOSS_UNREADABLE);
@@ -196,12 +327,14 @@ unreadable:
 /* In another namespace than the socket's a packet is seen for the second time. */
 static __noinline int dns_look_out(struct sk_buff *skb, struct sock *sk)
 {
-	struct dns_key key = { .netns = skb->dev->nd_net.net->ns.inum };
+	struct dns_query now = { .netns = sk->__sk_common.skc_net.net->ns.inum,
+				 .ifindex = skb->dev->ifindex };
+	struct dns_key key = {};
 
-	if (key.netns != sk->__sk_common.skc_net.net->ns.inum ||
-	    !dns_is_query(skb, &key))
+	if (skb->dev->nd_net.net->ns.inum != now.netns ||
+	    !dns_is_query(skb, sk, &key, &now))
 		return 0;
-	return dns_begin(skb, sk, &key);
+	return dns_begin(skb, sk, &key, &now);
 }
 
 /* A packet leaves: look at it when it can be a query. sk may be no full socket. */

@@ -235,6 +235,37 @@ struct net_device {
 	possible_net_t nd_net;
 };
 
+struct iphdr {
+	__u8 ihl : 4;
+	__u8 protocol;
+};
+
+struct ipv6hdr {
+	__u8 nexthdr;
+};
+
+struct udphdr {
+	__be16 source;
+};
+
+/* include/net/netfilter/nf_conntrack.h: may be a module's */
+struct nf_conntrack_tuple {
+	struct {
+		union {
+			__be16 all;
+		} u;
+	} dst;
+};
+
+struct nf_conntrack_tuple_hash {
+	struct nf_conntrack_tuple tuple;
+};
+
+struct nf_conn {
+	struct nf_conntrack_tuple_hash tuplehash[2]; /* the first: as it was sent */
+};
+#define NFCT_PTRMASK (~7UL)
+
 struct sk_buff {
 	struct net_device *dev;
 	struct sock *sk;
@@ -247,6 +278,7 @@ struct sk_buff {
 	unsigned char *head;
 	unsigned char *data;
 	unsigned int truesize;
+	unsigned long _nfct; /* struct nf_conn *, and flags in the low bits */
 };
 
 struct socket {

@@ -21,10 +21,10 @@ agent = None  # of the suite
 netns = None  # where its loads are if nothing else is said
 
 
-def begin(*probes):
+def begin(*probes, options=()):
     """Starts the agent and makes the namespace."""
     global agent, netns
-    agent = Agent()
+    agent = Agent(*options)
     agent.need(*probes)
     netns = new_netns("node")
     return agent
@@ -95,11 +95,11 @@ class Pair:
         """What the server was asked since the last time."""
         return self.server.ask("log")
 
-    def ask(self, queries, address=None, connected=False, patience=2):
+    def ask(self, queries, address=None, connected=False, patience=2, port=()):
         """What the client saw, what the server says, and the change in our numbers
         from before to after."""
         before = total()
-        seen = self.client.ask("ask", [address or self.addresses[0], connected],
+        seen = self.client.ask("ask", [address or self.addresses[0], connected, *port],
                                queries, patience)
         self.change = Change(before, total())
         return seen, self.log()

@@ -3,7 +3,7 @@
 """Both ends of known DNS lookups: a resolver that does what the names tell it, and
 a client that sends exactly the packets it is told to.
 
-    resolver.py server ADDRESS...
+    resolver.py server ADDRESS[#PORT]...
     resolver.py client
 
 A name is ACTION-MS-ANYTHING.test: the action is a key of CODES or "drop", "big" (an
@@ -13,8 +13,9 @@ and so is the answer to it on stdout.
 
 The server's "log" is a list of [action, address, port, id, name, seconds from the
 arrival to the answer or null, when it arrived by the monotonic clock]. The client's "ask" is a list of [at, socket, id, name,
-type]: when to send in seconds, from which of its sockets, and what. It answers with
-[code or null, seconds or null] for each query, those sent again taken together.
+type]: when to send in seconds, from which of its sockets, and what; to all of the
+ADDRESS,ADDRESS... that it is given. It answers with [code or null, seconds or null] for
+each query, those sent again taken together.
 """
 
 import heapq
@@ -69,7 +70,8 @@ class Server:
         for address in addresses:
             s = socket.socket(family(address), socket.SOCK_DGRAM)
             s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-            s.bind((address, 53))
+            address, _, port = address.partition("#")
+            s.bind((address, int(port or 53)))
             self.sockets.append(s)
         self.log = []
         self.due = []
@@ -120,11 +122,14 @@ class Client:
         self.sockets = {}
 
     def socket_of(self, where, number):
-        """The client's socket with this number: connected or not."""
+        """The client's socket with this number: connected or not. Its port is where[2]
+        and the number, if there is one."""
         key = tuple(where), number
         if key not in self.sockets:
-            address, connected = where
+            address, connected, *port = where
             s = socket.socket(family(address), socket.SOCK_DGRAM)
+            if port:
+                s.bind(("", port[0] + number))
             if connected:
                 s.connect((address, 53))
             self.sockets[key] = s
@@ -135,10 +140,11 @@ class Client:
         if where[1]:
             s.send(packet)
         else:
-            s.sendto(packet, (where[0], 53))
+            for address in where[0].split(","):
+                s.sendto(packet, (address, 53))
 
     def ask(self, where, queries, patience):
-        """where is [address, connected]; see above."""
+        """where is [addresses, connected] or [addresses, connected, port]."""
         results = {}
         for _, number, ident, name, qtype in queries:
             self.socket_of(where, number)
