@@ -214,7 +214,7 @@ enum loss {
 	LOSS_ABOVE_RANGE,     /* durations over 128 s, counted in the last bucket */
 	LOSS_NO_STORAGE,      /* the task or socket has no storage: see each probe */
 	LOSS_CLOCK_BACKWARDS, /* events not counted: the difference was negative */
-	LOSS_UNPAIRED,	      /* exits without an enter */
+	LOSS_UNPAIRED,	      /* exits without an enter that was to be seen */
 	LOSS_UNREADABLE,      /* events not counted: a kernel read failed */
 	LOSS_NO_STAMP,	      /* the kernel did not stamp its beginning: no duration */
 	LOSS_STATE_FULL,      /* events not counted: no place for their beginning */

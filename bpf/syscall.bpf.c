@@ -290,14 +290,20 @@ static __always_inline int on_enter(struct call_ring *ring, unsigned long long *
 	return 0;
 }
 
+/* Whether a call that ends now began before we could see it: then it is not lost. */
+static __always_inline bool began_before(const struct call *call)
+{
+	return !call || call->info & CALL_EARLIER || call->enabled != enabled_now();
+}
+
 /*
  * An exit without an enter: a clone's child, a call that began before we did, or one
  * that seccomp has answered: the kernel asks it before it tells of the enter. Whatever
  * it was, if it failed that is an error, of unknown duration. (Without a number it may
  * be a sigreturn, whose result is the interrupted code's.)
  */
-static __always_inline void unpaired(struct task_struct *task, struct pt_regs *regs,
-				     long ret)
+static __always_inline void unpaired(const struct call *call, struct task_struct *task,
+				     struct pt_regs *regs, long ret)
 {
 	struct cpu_state *cpu = cpu_get();
 	bool compat = is_compat(task);
@@ -308,7 +314,7 @@ static __always_inline void unpaired(struct task_struct *task, struct pt_regs *r
 		if (info & CALL_BY_FD)
 			info = class_by_fd(info, task, regs, compat);
 		call_error(slot_of_task(cpu, task), CALL_CLASS(info), -ret, 0);
-	} else if (!(info & CALL_CLONE) || ret) {
+	} else if (!began_before(call)) {
 		lose(LOSS_UNPAIRED);
 	}
 	if (info & CALL_ACCEPT && ret >= 0)
@@ -319,10 +325,11 @@ static __always_inline void exit_alone(struct call *call, struct task_struct *ta
 				       struct pt_regs *regs, long ret)
 {
 	if (!call || !call->skipped)
-		unpaired(task, regs, ret);
+		unpaired(call, task, regs, ret);
 	if (!call)
 		return;
 	call->start = 0;
+	call->info &= ~CALL_EARLIER;
 	call->skipped = 0; /* what comes without an enter is not left out */
 	if (call->enabled != enabled_now())
 		call->held = 0;

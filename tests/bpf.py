@@ -98,6 +98,11 @@ def prog_info(prog_id, maps=64):
     }
 
 
+def hold(kind, i):
+    """Keeps an object alive: its id, and the descriptor to close."""
+    return i, bpf(FD_BY_ID[kind], struct.pack("II", i, 0))[0]
+
+
 def map_open(map_id):
     """A map's descriptor, name, type and size of its keys."""
     fd, _ = bpf(FD_BY_ID["map"], struct.pack("II", map_id, 0))

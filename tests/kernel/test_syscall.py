@@ -12,8 +12,9 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import bpf
-from node import Agent, Cgroup, Change, Load, Report, no_agent, scratch, wait_for
-from tap import Skip, between, check, diag, main, near, need_root, same, test
+from node import (Agent, Cgroup, Change, Load, Report, libc, no_agent, scratch,
+                  wait_for)
+from tap import Skip, between, check, defer, diag, main, near, need_root, same, test
 
 need_root()
 
@@ -386,6 +387,50 @@ def _():
     total = change.after.by(cgroup, DURATION, "class")
     same(total.get("wait", 0), 0, "samples of the sleep that began before")
     same(total.get("process", 0), 1000, "calls after it")
+
+
+def blocked_in(load, name):
+    """Waits until a load is blocked in this call."""
+    number = {"read": 0, "msgrcv": 70}[name]
+
+    def is_blocked():
+        with open(f"/proc/{load.pid}/syscall") as f:
+            return f.read().startswith(f"{number} ")
+
+    wait_for(is_blocked, 20, f"a load to be in {name}")
+
+
+@test("calls in flight when the agent starts are not lost; if they fail, errors")
+def _():
+    global agent
+    if os.uname().machine != "x86_64":
+        raise Skip("the numbers of the calls are another machine's")
+    IPC_PRIVATE, IPC_RMID = 0, 0
+    queue = libc.msgget(IPC_PRIVATE, 0o600)
+    defer(libc.msgctl, queue, IPC_RMID, None)
+    ending, failing = Cgroup("earlier"), Cgroup("earlier-failed")
+    n = 40
+    loads = [Load(ending, "traps") for _ in range(n)]
+    receivers = [Load(failing, "traps") for _ in range(n)]
+    agent.stop()
+    for load in receivers:
+        load.tell("receive", queue)
+        blocked_in(load, "msgrcv")
+    for load in loads:
+        blocked_in(load, "read")
+    agent = Agent()
+    before = agent.total(0)
+    for load in loads:
+        load.ask("getppid", 1)
+    libc.msgctl(queue, IPC_RMID, None)
+    same({load.reply()["removed"] for load in receivers}, {1}, "receivers that fail")
+    change = Change(before, agent.total())
+    same(change.by(failing, ERRORS, "type"), {"EIDRM": n}, "errors")
+    same(change.value(ending, DURATION, class_="pipe"), n, "samples: the answers")
+    same(change.value(failing, DURATION, class_="pipe"), n, "samples: theirs")
+    same(change.value(failing, DURATION), n, "samples in all")
+    # of the whole node, so some others may be in it
+    between(change.lost().get(("syscall", "unpaired"), 0), 0, n // 2, "lost")
 
 
 @test("`assay report --duration` that measures by itself counts the same")

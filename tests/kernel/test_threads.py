@@ -80,9 +80,10 @@ def measure(what):
     same(change.value(callers, CALLS, class_="process"), 20 * 500, f"calls {what}")
     lost = change.lost()
     diag(f"lost {lost}")
-    same(lost.get(("syscall", "unpaired"), 0), 0, "exits without an enter")
-    # of tasks outside our pid namespace, which the walk does not see
-    between(lost.get(("sched", "no_storage"), 0), 0, 50, "threads never met")
+    # both are of the whole node: of other programs there may be some, of calls that
+    # seccomp answers and of tasks outside our pid namespace, which the walk does not see
+    between(lost.get(("syscall", "unpaired"), 0), 0, 100, "exits without an enter")
+    between(lost.get(("sched", "no_storage"), 0), 0, places() // 8, "threads never met")
 
 
 @test("with more threads on the node than the tables have places, all are measured")
@@ -116,28 +117,37 @@ def _():
     samples = change.value(cgroup, WAIT)
     waits = change.seconds(cgroup, WAIT)
     diag(f"{samples} samples of {times} waits, {waits:.2f} s of {delay:.2f} s")
+    if times < 400:
+        raise Skip("the machine was busy: too few waits")
     same(samples % 8, 0, "samples that do not stand for 8")
-    between(samples / times, 0.75, 1.25, "samples and waits")
-    between(waits / delay, 0.7, 1.3, "their sums")
+    # five times the deviation of taking one of eight; waits are not equally long
+    near(samples, times, 5 * (7 / times) ** 0.5, "samples and waits")
+    near(waits, delay, 5 * (3 * 7 / times) ** 0.5, "their sums")
     near(change.value(cgroup, SWITCHES), times, 0.02, "switches, not sampled")
 
 
 @test("a program's runs are as many as the kernel counts")
 def _():
     defer(os.close, bpf.enable_stats())
-    counted = Agent("--probes", "sched,syscall", "--export-interval", "1s")
+    counted = Agent("--probes", "sched,syscall", "--export-interval", "1h")
     load = Load(Cgroup("runs"), "traps")
     for _ in range(200):
         load.ask("getppid", 1000)
-    kernel = {bpf.prog_info(i)["name"]: bpf.prog_info(i)["runs"]
-              for kind, i in bpf.held_by(counted.pid()) if kind == "prog"}
-    time.sleep(1.5)
-    counted.stop()
+    held = [bpf.hold("prog", i) for kind, i in bpf.held_by(counted.pid())
+            if kind == "prog"]  # they and their counts stay when the agent is gone
+    before = {bpf.prog_info(i)["name"]: bpf.prog_info(i)["runs"] for i, _ in held}
+    counted.stop()  # its last export lies between the two
+    after = {bpf.prog_info(i)["name"]: bpf.prog_info(i)["runs"] for i, _ in held}
+    for _, fd in held:
+        os.close(fd)
     exports = Exports(counted.exports)
+    cpus = os.cpu_count()
     for name in "syscall_enter", "syscall_exit", "sched_switch":
         ours = exports.sum("assay.bpf.runs", lambda r: True, program=name)
-        diag(f"{name}: {ours} runs, the kernel said {kernel[name]} a while before")
-        between(ours - kernel[name], -10, 0.2 * kernel[name] + 2000, "runs more")
+        diag(f"{name}: {ours} runs, the kernel said {before[name]} and {after[name]}")
+        check(before[name] > 1000, "it hardly ran")
+        # one that is under way on a CPU is ours already, and not the kernel's
+        between(ours, before[name], after[name] + cpus, "runs")
 
 
 @test("what was there before the agent finds its place, or none, and is measured")

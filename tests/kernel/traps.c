@@ -194,7 +194,18 @@ static void run_getppid(const struct gate_command *self, const long *args)
 	gate_say("calls=%ld", args[0]);
 }
 
+/* "receive ID": waits for a message until somebody removes the queue: EIDRM. */
+static void run_receive(const struct gate_command *self, const long *args)
+{
+	char message[64];
+	long ret = syscall(SYS_msgrcv, args[0], message, sizeof(message) - 8, 0, 0);
+
+	(void)self;
+	gate_say("ret=%ld removed=%d", ret, errno == EIDRM);
+}
+
 static const struct gate_command commands[] = {
+	{ "receive", run_receive, NULL, 0 },
 	{ "sleep", run_sleep, NULL, 0 },
 	{ "sleep_caught", run_sleep_caught, NULL, 0 },
 	{ "read", run_read, NULL, 0 },
