@@ -14,6 +14,8 @@
 #include <stdint.h>
 #include "../bpf/buckets.h"
 
+struct sparse;
+
 #define METRIC_ATTRS 3
 
 enum metric_kind {
@@ -47,7 +49,7 @@ struct point {
 	uint64_t start_ns; /* boot time; 0 for gauges */
 	bool ended;	   /* the series is over: told once more, without a value */
 	union {
-		const struct hist *hist;
+		const struct sparse *hist; /* of width 8 */
 		uint64_t u;
 		double d;
 	};
@@ -70,7 +72,7 @@ struct point_group {
 	uint64_t serial; /* grows from group to group, see struct otlp_batch */
 	struct point *points;
 	size_t count, room;
-	struct hist **merged; /* histograms of its own, see points_merge() */
+	struct sparse **merged; /* histograms of its own, see points_merge() */
 	size_t merged_count, merged_room;
 };
 

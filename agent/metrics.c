@@ -25,10 +25,10 @@ static int add_hists(struct point_group *g, const struct metric_row *r,
 		     const struct workload *w)
 {
 	for (unsigned int v = 0; v < r->value_count; v++) {
-		const struct hist *h = w->hists[snapshot_index(r->signal, v)];
+		const struct sparse *h = w->hists[snapshot_index(r->signal, v)];
 		struct point *p;
 
-		if (!h || !hist_count(h))
+		if (!h || !sparse_count(h))
 			continue;
 		p = add(g, r, w, value_name(r, v), NULL);
 		if (!p)
@@ -94,7 +94,7 @@ static int add_opens(struct point_group *g, const struct metric_row *r,
 		struct point *p;
 
 		if (t->signal < r->signal || t->signal >= r->signal + r->value_count ||
-		    !(t->hist ? hist_count(t->hist) : t->value))
+		    !(t->hist ? sparse_count(t->hist) : t->value))
 			continue;
 		p = add(g, r, w, value_name(r, t->signal - r->signal),
 			open_value(r, t));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The tree of messages lives in an arena that is used again for each resource, and the
- * buckets are not copied, so encoding needs little more than the bytes it makes. A
- * request is nothing but resource_metrics fields one after the other, so each resource
- * is packed at the end of the batch as soon as its tree stands.
+ * The tree of messages lives in an arena that is used again for each resource, so
+ * encoding needs little more than the bytes it makes. A request is nothing but
+ * resource_metrics fields one after the other, so each resource is packed at the end of
+ * the batch as soon as its tree stands.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,6 +11,7 @@
 #include "arena.h"
 #include "otlp.h"
 #include "otlp_pb.h"
+#include "sparse.h"
 #include "wall.h"
 
 #define RESOURCE_TAG   0x0a /* field 1, length-delimited */
@@ -69,24 +70,23 @@ static int point_attrs(struct arena *a, const struct point *p, bool overflow,
 }
 
 /* The non-empty run of the buckets above zero; NULL when there is none. */
-static int positive_buckets(struct arena *a, const struct hist *h,
-			    struct pb_buckets **out)
+static int positive_buckets(struct arena *a, uint64_t *buckets, struct pb_buckets **out)
 {
 	struct pb_buckets *b;
 	size_t first = 1, last = BUCKET_COUNT - 1;
 
-	while (first < BUCKET_COUNT && !h->buckets[first])
+	while (first < BUCKET_COUNT && !buckets[first])
 		first++;
 	if (first == BUCKET_COUNT)
 		return 0;
-	while (!h->buckets[last])
+	while (!buckets[last])
 		last--;
 	b = NEW(a, pb_buckets);
 	if (!b)
 		return -ENOMEM;
 	b->offset = (int32_t)first - 1 + BUCKET_OTLP_MIN;
 	b->n_bucket_counts = last - first + 1;
-	b->bucket_counts = (uint64_t *)&h->buckets[first]; /* only read */
+	b->bucket_counts = &buckets[first];
 	*out = b;
 	return 0;
 }
@@ -108,6 +108,7 @@ static int hist_point(struct arena *a, const struct points *all, bool overflow,
 		      const struct point *p, struct pb_hist_point **out)
 {
 	struct pb_hist_point *d = NEW(a, pb_hist_point);
+	uint64_t *buckets;
 	int err;
 
 	if (!d)
@@ -119,13 +120,17 @@ static int hist_point(struct arena *a, const struct points *all, bool overflow,
 		d->flags = NO_VALUE;
 		return point_attrs(a, p, overflow, &d->attributes, &d->n_attributes);
 	}
-	d->count = hist_count(p->hist);
+	buckets = arena_get(a, BUCKET_COUNT * sizeof(*buckets));
+	if (!buckets)
+		return -ENOMEM;
+	sparse_expand(p->hist, buckets);
+	d->count = sparse_count(p->hist);
 	d->sum_present_case = PB_SUM_IS_PRESENT;
 	d->sum = (double)p->hist->sum_ns / 1e9;
 	d->scale = BUCKET_SCALE;
-	d->zero_count = p->hist->buckets[0];
+	d->zero_count = buckets[0];
 	d->zero_threshold = ZERO_THRESHOLD;
-	err = positive_buckets(a, p->hist, &d->positive);
+	err = positive_buckets(a, buckets, &d->positive);
 	if (!err)
 		err = point_attrs(a, p, overflow, &d->attributes, &d->n_attributes);
 	return err;

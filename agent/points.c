@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "metric.h"
+#include "sparse.h"
 
 /* Makes room for one more element of size bytes; false when there is no memory. */
 static bool grow(void **array, size_t count, size_t *room, size_t size)
@@ -74,20 +75,19 @@ static bool is_same(const struct point *a, const struct point *b)
 }
 
 /* Adds a histogram to a point's, which is a copy of the group's own from then on. */
-static int add_hist(struct point_group *g, struct point *into, const struct hist *h)
+static int add_hist(struct point_group *g, struct point *into, const struct sparse *h)
 {
-	struct hist *sum;
+	struct sparse *sum = NULL;
+	int err;
 
 	if (!grow((void **)&g->merged, g->merged_count, &g->merged_room,
 		  sizeof(*g->merged)))
 		return -ENOMEM;
-	sum = malloc(sizeof(*sum));
-	if (!sum)
-		return -ENOMEM;
-	*sum = *into->hist;
-	sum->sum_ns += h->sum_ns;
-	for (size_t i = 0; i < BUCKET_COUNT; i++)
-		sum->buckets[i] += h->buckets[i];
+	err = sparse_add(&sum, into->hist) ?: sparse_add(&sum, h);
+	if (err) {
+		free(sum);
+		return err;
+	}
 	g->merged[g->merged_count++] = sum;
 	into->hist = sum;
 	return 0;

@@ -147,37 +147,59 @@ int snapshot_open(struct cells *c, struct cgroups *g, struct snapshot **out)
 }
 
 /*
- * Adds what a cell grew by. Both sides are read once per word; a word that the kernel
- * changes meanwhile is simply the next reading's.
+ * Adds what eight buckets of a cell grew by. Each word of the kernel's is read once;
+ * one that changes meanwhile is simply the next reading's. -ENOMEM: so are these.
  */
-static int add_hist(struct snapshot *s, uint32_t n, struct hist **into)
+static int add_group(const volatile uint32_t *now, unsigned int group, unsigned int n,
+		     struct sparse **seen, struct sparse **into)
+{
+	static const uint32_t none[SPARSE_GROUP];
+	uint32_t value[SPARSE_GROUP] = { 0 }, *before;
+	uint64_t *sum;
+
+	for (unsigned int i = 0; i < n; i++)
+		value[i] = now[i];
+	before = sparse_find(*seen, group);
+	if (memcmp(value, before ? before : none, sizeof(value)) == 0)
+		return 0;
+	before = sparse_make(seen, group);
+	sum = before ? sparse_make(into, group) : NULL;
+	if (!sum)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < n; i++)
+		sum[i] += (uint32_t)(value[i] - before[i]); /* folds wraps */
+	memcpy(before, value, sizeof(value));
+	return 0;
+}
+
+/* Adds what a cell grew by. */
+static int add_hist(struct snapshot *s, uint32_t n, struct sparse **into)
 {
 	const volatile struct hist_cell *now;
-	struct hist_cell *seen;
-	struct hist *h;
+	struct sparse **seen;
+	uint64_t sum;
+	int err = 0;
 
 	if (!n || n >= s->cells->plan.hists)
 		return 0;
 	now = &s->cells->hists[n];
+	seen = &s->seen_hists[n];
 	if (!*into)
-		*into = calloc(1, sizeof(**into));
-	if (!s->seen_hists[n])
-		s->seen_hists[n] = calloc(1, sizeof(**s->seen_hists));
-	h = *into;
-	seen = s->seen_hists[n];
-	if (!h || !seen)
+		*into = sparse_new(sizeof(uint64_t));
+	if (!*seen)
+		*seen = sparse_new(sizeof(uint32_t));
+	if (!*into || !*seen)
 		return -ENOMEM;
-	for (int i = 0; i < BUCKET_COUNT; i++) {
-		uint32_t value = now->buckets[i];
+	for (unsigned int g = 0; g < SPARSE_GROUPS; g++) {
+		unsigned int first = g * SPARSE_GROUP, left = BUCKET_COUNT - first;
 
-		h->buckets[i] += (uint32_t)(value - seen->buckets[i]); /* folds wraps */
-		seen->buckets[i] = value;
+		err |= add_group(&now->buckets[first], g,
+				 left < SPARSE_GROUP ? left : SPARSE_GROUP, seen, into);
 	}
-	uint64_t sum = now->sum_ns;
-
-	h->sum_ns += sum - seen->sum_ns;
-	seen->sum_ns = sum;
-	return 0;
+	sum = now->sum_ns;
+	(*into)->sum_ns += sum - (*seen)->sum_ns;
+	(*seen)->sum_ns = sum;
+	return err;
 }
 
 static int add_count(struct snapshot *s, uint32_t n, uint64_t lanes[], int lane_count)

@@ -12,6 +12,7 @@
 
 #include "cells.h"
 #include "metric.h"
+#include "sparse.h"
 #include "usage.h"
 #include "workload.h"
 
@@ -22,8 +23,8 @@
 struct open_total {
 	uint32_t signal, attr; /* enum open_signal; errno, device or OPEN_OTHER */
 	uint64_t value;
-	struct hist *hist; /* of the signals from OPEN_HIST on, else NULL */
-	char name[32];	   /* room for metrics.c to write the value's name */
+	struct sparse *hist; /* of the signals from OPEN_HIST on, else NULL */
+	char name[32];	     /* room for metrics.c to write the value's name */
 };
 
 #define CULPRIT_NAMES 32 /* per workload; the rest is _OTHER */
@@ -57,7 +58,7 @@ struct workload {
 	uint64_t serial;   /* the order in which they came; never 0 */
 	bool gone;	   /* its slots are free again: its values are the last */
 	struct ending ending;
-	struct hist *hists[SNAPSHOT_HISTS]; /* NULL: no event yet */
+	struct sparse *hists[SNAPSHOT_HISTS]; /* NULL: no event yet */
 	uint64_t counts[SNAPSHOT_COUNTS][LANES];
 	struct open_total *opens;
 	size_t open_count;

@@ -50,7 +50,7 @@ struct snapshot {
 	struct cells *cells;
 	struct cgroups *cgroups;
 	struct slot *slots;
-	struct hist_cell **seen_hists; /* by cell number: what we added so far */
+	struct sparse **seen_hists; /* by cell number: what we added so far */
 	struct count_cell **seen_counts;
 	struct block_seen **seen_blocks; /* by number */
 	bool places_freed;		 /* of culprits, and the kernel was not told */

@@ -54,23 +54,10 @@ struct culprit_total *totals_culprit(struct workload *w, const char *name)
 	return c;
 }
 
-static void add_to_hist(struct hist **into, const struct hist *h)
-{
-	if (!h)
-		return;
-	if (!*into)
-		*into = calloc(1, sizeof(**into));
-	if (!*into)
-		return;
-	(*into)->sum_ns += h->sum_ns;
-	for (int i = 0; i < BUCKET_COUNT; i++)
-		(*into)->buckets[i] += h->buckets[i];
-}
-
 void totals_fold(struct workload *into, const struct workload *w)
 {
 	for (int i = 0; i < SNAPSHOT_HISTS; i++)
-		add_to_hist(&into->hists[i], w->hists[i]);
+		sparse_add(&into->hists[i], w->hists[i]);
 	for (int i = 0; i < SNAPSHOT_COUNTS; i++)
 		for (int k = 0; k < LANES; k++)
 			into->counts[i][k] += w->counts[i][k];
@@ -81,7 +68,7 @@ void totals_fold(struct workload *into, const struct workload *w)
 		if (!t)
 			continue;
 		t->value += w->opens[i].value;
-		add_to_hist(&t->hist, w->opens[i].hist);
+		sparse_add(&t->hist, w->opens[i].hist);
 	}
 	for (size_t i = 0; i < w->culprit_count; i++) {
 		struct culprit_total *c = totals_culprit(into, w->culprits[i].name);

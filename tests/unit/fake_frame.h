@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "full_hist.h"
 #include "otlp.h"
 #include "report.h"
 
@@ -61,7 +62,7 @@ static inline void add_hist(struct point_group *g, const struct metric *m,
 
 	p->values[0] = value;
 	p->start_ns = SECOND;
-	p->hist = h;
+	p->hist = sparse_of(h);
 }
 
 static inline struct frame *to_frame(struct points *p)

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <cmocka.h>
 #include "frame.h"
+#include "full_hist.h"
 #include "otlp.h"
 #include "otlp_pb.h"
 #include "util.h"
@@ -56,7 +57,7 @@ static void add(struct points *p, const struct values *v)
 	pt->start_ns = v->start;
 	pt = points_add(g, &wait);
 	pt->values[0] = "contention";
-	pt->hist = &v->wait;
+	pt->hist = sparse_of(&v->wait);
 	pt->start_ns = v->start;
 }
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "full_hist.h"
 #include "otlp.h"
 #include "otlp_pb.h"
 #include "util.h"
@@ -52,7 +53,7 @@ static void add_hist(struct point_group *g, const struct hist *h, const char *ca
 {
 	struct point *pt = points_add(g, &wait);
 
-	pt->hist = h;
+	pt->hist = sparse_of(h);
 	pt->start_ns = START;
 	pt->values[0] = cause;
 }

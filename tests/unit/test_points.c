@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "full_hist.h"
 #include "metrics.h"
 #include "snapshot.h"
 
@@ -81,6 +82,7 @@ static void histograms_add_up_and_gauges_do_not(void **state)
 					   "g", "1", "", METRIC_GAUGE, true, { "a" }
 				   };
 	const struct metric *metrics[] = { &hist, &sum, &gauge };
+	uint64_t buckets[BUCKET_COUNT];
 	struct hist hists[3] = { { 10, { 1, 2 } }, { 20, { 3 } }, { 40, { 0, 5 } } };
 	char same[] = "x"; /* not the same pointer */
 	struct points points = { 0 };
@@ -93,7 +95,7 @@ static void histograms_add_up_and_gauges_do_not(void **state)
 		new->values[0] = i % 2 ? same : "x";
 		new->start_ns = 100 - i;
 		if (i % 3 == 0)
-			new->hist = &hists[i / 3];
+			new->hist = sparse_of(&hists[i / 3]);
 		else
 			new->d = i;
 	}
@@ -104,8 +106,9 @@ static void histograms_add_up_and_gauges_do_not(void **state)
 	assert_int_equal(g->count, 4);
 	assert_int_equal(find(g, "h", "x", &p), 1);
 	assert_int_equal(p->hist->sum_ns, 70);
-	assert_int_equal(p->hist->buckets[0], 4);
-	assert_int_equal(p->hist->buckets[1], 7);
+	sparse_expand(p->hist, buckets);
+	assert_int_equal(buckets[0], 4);
+	assert_int_equal(buckets[1], 7);
 	assert_int_equal(p->start_ns, 94);
 	assert_int_equal(hists[0].sum_ns, 10); /* the workload's is as it was */
 	assert_true(g->points[1].d == 1 + 4 + 7);
