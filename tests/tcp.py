@@ -223,6 +223,13 @@ class Bridge:
             raise Skip("no br_netfilter on this kernel")
 
 
+def queued(client, server):
+    """Seconds that connections waited in an accept queue, in all: at least, at most, by
+    the clocks of both ends (tcpnet's connect and accept). Each became established while
+    its connect ran, and was taken while its accept ran."""
+    return (server["begin"] - client["sum"]) / 1e9, (server["sum"] - client["begin"]) / 1e9
+
+
 def ip(*args):
     subprocess.run(["ip", *args], check=True)
 

@@ -33,7 +33,7 @@ static struct {
 } opt = { .request = 64, .response = 512 };
 
 static uint64_t accepted, connected, requests, received, sent, failed;
-static uint64_t samples[MAX_SAMPLES];
+static uint64_t samples[MAX_SAMPLES], samples_sum;
 
 struct conn {
 	int fd;
@@ -50,6 +50,7 @@ static void sample(uint64_t ns)
 {
 	uint64_t n = __atomic_fetch_add(&requests, 1, __ATOMIC_SEQ_CST);
 
+	add(&samples_sum, ns);
 	if (n < MAX_SAMPLES)
 		samples[n] = ns;
 }
@@ -177,9 +178,9 @@ static void run_stats(const struct gate_command *self, const long *args)
 
 	(void)self;
 	(void)args;
-	gate_say("accepted=%lu requests=%lu received=%lu sent=%lu p50=%lu", accepted,
-		 requests, received, sent, p50);
-	accepted = requests = received = sent = 0;
+	gate_say("accepted=%lu requests=%lu received=%lu sent=%lu p50=%lu sum=%lu",
+		 accepted, requests, received, sent, p50, samples_sum);
+	accepted = requests = received = sent = samples_sum = 0;
 }
 
 static int listen_here(void)
@@ -260,9 +261,10 @@ static void say_client(void)
 {
 	uint64_t p50 = median();
 
-	gate_say("connected=%lu requests=%lu received=%lu sent=%lu failed=%lu p50=%lu",
-		 connected, requests, received, sent, failed, p50);
-	connected = requests = received = sent = failed = 0;
+	gate_say("connected=%lu requests=%lu received=%lu sent=%lu failed=%lu p50=%lu "
+		 "sum=%lu",
+		 connected, requests, received, sent, failed, p50, samples_sum);
+	connected = requests = received = sent = failed = samples_sum = 0;
 }
 
 static const long *talk_args;

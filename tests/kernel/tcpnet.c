@@ -69,21 +69,24 @@ static void write_all(int fd, size_t len)
 		gate_die("send");
 }
 
-/* "accept N": accepts N more; the sum of the times at which each was there. */
+/* "accept N": accepts N more; the sums of the times before and after each call. */
 static void run_accept(const struct gate_command *self, const long *args)
 {
-	uint64_t sum = 0;
+	uint64_t sum = 0, begin = 0;
 
 	(void)self;
 	for (long i = 0; i < args[0]; i++) {
-		int fd = accept(listener, NULL, NULL);
+		int fd;
+
+		begin += gate_clock(CLOCK_MONOTONIC);
+		fd = accept(listener, NULL, NULL);
 
 		if (fd < 0)
 			gate_die("accept");
 		sum += gate_clock(CLOCK_MONOTONIC);
 		hold(fd);
 	}
-	gate_say("accepted=%ld sum=%lu", args[0], sum);
+	gate_say("accepted=%ld begin=%lu sum=%lu", args[0], begin, sum);
 }
 
 /* "answer N": answers N requests on each connection. */
@@ -157,21 +160,22 @@ static void run_drop(const struct gate_command *self, const long *args)
 	gate_say("held=0");
 }
 
-/* "connect N": N connects, each waited for; the sum of the times of their ends. */
+/* "connect N": N connects, each waited for; the sums of the times before and after. */
 static void run_connect(const struct gate_command *self, const long *args)
 {
-	uint64_t sum = 0;
+	uint64_t sum = 0, begin = 0;
 
 	(void)self;
 	for (long i = 0; i < args[0]; i++) {
 		int fd = new_socket(0);
 
+		begin += gate_clock(CLOCK_MONOTONIC);
 		if (dial(fd))
 			gate_die("connect");
 		sum += gate_clock(CLOCK_MONOTONIC);
 		hold(fd);
 	}
-	gate_say("connected=%ld sum=%lu", args[0], sum);
+	gate_say("connected=%ld begin=%lu sum=%lu", args[0], begin, sum);
 }
 
 /* "flood N": N connects that nobody waits for. */

@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import tcp
 from node import Cgroup, Change, Load, scratch, wait_for
-from tap import between, check, defer, diag, main, near, need_root, same, test
+from tap import between, check, defer, diag, main, need_root, same, test
 from tcp import (CONNECT, FAILED, IO, OPEN, OPENED, RESETS, RESPONSE, RETRANSMITS, RTT,
                  Pair, Wire, bucket, free_port, ip, only, total)
 
@@ -72,14 +72,16 @@ def _():
     pair.bytes(client, server)
 
 
-def twenty(pair, client, server, extra=0):
-    """p50 is within one bucket of 20 ms, for the server that waits 20 ms."""
-    p50 = pair.change.after.p50(pair.server_group, RESPONSE, role="server")
-    diag(f"p50 {p50 * 1e3:.3f} ms; the server itself waited "
-         f"{server['p50'] / 1e6:.3f} ms, the client {client['p50'] / 1e6:.3f} ms")
-    between(bucket(p50) - bucket(0.020), -1, 1, "buckets between p50 and 20 ms")
-    theirs = pair.change.after.p50(pair.client_group, RESPONSE, role="client")
-    between(bucket(theirs) - bucket(0.020), -1, 1, "the same for the client")
+def twenty(pair, client, server):
+    """p50 is within one bucket of what the two ends measured: a server's turn has in it
+    what the server waited (20 ms, and more where others keep it from its CPU), and is
+    in what its client waited; so is the client's."""
+    low, high = bucket(server["p50"] / 1e9) - 1, bucket(client["p50"] / 1e9) + 1
+    diag(f"the server itself waited {server['p50'] / 1e6:.3f} ms, the client "
+         f"{client['p50'] / 1e6:.3f} ms")
+    for group, role in (pair.server_group, "server"), (pair.client_group, "client"):
+        p50 = pair.change.after.p50(group, RESPONSE, role=role)
+        between(bucket(p50), low, high, f"bucket of the p50 of the {role}, {p50} s")
 
 
 @test("a server that waits 20 ms has p50 within one bucket of it")
@@ -97,8 +99,8 @@ def _():
     pair.responses(80)
     twenty(pair, client, server)
     for role, group in ("server", pair.server_group), ("client", pair.client_group):
-        between(pair.change.seconds(group, RESPONSE), 80 * 0.020, 80 * 0.030,
-                f"seconds in 80 responses of the {role}")
+        between(pair.change.seconds(group, RESPONSE), server["sum"] / 1e9,
+                client["sum"] / 1e9, f"seconds in 80 responses of the {role}")
 
 
 @test("so has one with TCP_DEFER_ACCEPT and one request for each connection")
@@ -200,7 +202,7 @@ def _():
     point = only(pair.change.after.points(pair.client_group, RTT))
     diag(f"rtt p50 {point['p50'] * 1e6:.1f} us, response p50 {client['p50'] / 1e3} us")
     check(point["count"] >= 1, "no sample")
-    between(point["p50"], 1e-6, 0.005, "p50 on loopback, s")
+    between(point["p50"], 1e-6, max(0.005, client["p50"] / 1e9), "p50 on loopback, s")
 
 
 @test("retransmitted segments are the kernel's RetransSegs of both ends")
@@ -294,9 +296,11 @@ def _():
     seen = {"server": change.value(server, RESPONSE, role="server"),
             "client": change.value(client, RESPONSE, role="client")}
     diag(f"nginx counted {truth} requests, wrk {wrk}, assay {seen}")
-    near(seen["server"], wrk, 0.01, "responses of nginx and requests of wrk")
-    near(seen["client"], wrk, 0.01, "responses that wrk got and its requests")
-    near(seen["server"], truth, 0.001, "responses of nginx and its own count")
+    # wrk leaves 8 requests behind: much, when a busy machine makes few
+    for end, n in seen.items():
+        between(n, wrk * 0.99, wrk * 1.01 + 8, f"responses of the {end}, wrk's requests")
+    between(seen["server"], truth * 0.999 - 1, truth * 1.001 + 1,
+            "responses of nginx, its own count")
 
 
 @test("connections that were open before the agent have their role and their start")
