@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Paths of cgroup ids, out of a tree and a ring of our own. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "path_index.h"
+#include "snapshot.h"
+#include "workload.h"
+
+static struct {
+	char root[64];
+	struct cgroup_names names;
+	struct cells cells;
+	struct cgroups *cgroups;
+} with;
+
+static uint64_t make(const char *path)
+{
+	char full[256];
+	struct stat st;
+
+	snprintf(full, sizeof(full), "%s%s", with.root, path);
+	if (*path)
+		assert_int_equal(mkdir(full, 0755), 0);
+	assert_int_equal(stat(full, &st), 0);
+	return st.st_ino;
+}
+
+static void drop(const char *path)
+{
+	char full[256];
+
+	snprintf(full, sizeof(full), "%s%s", with.root, path);
+	assert_int_equal(rmdir(full), 0);
+}
+
+/* What the kernel side writes of a new cgroup. */
+static void tell(uint64_t id, uint64_t parent, const char *path)
+{
+	struct cgroup_name *n = &with.names.ring[with.names.head++ % NAME_RING];
+
+	n->seq += 2;
+	n->id = id;
+	n->parent = parent;
+	snprintf(n->path, sizeof(n->path), "%s", path);
+}
+
+static int begin(void **state)
+{
+	memset(&with, 0, sizeof(with));
+	strcpy(with.root, "/tmp/assay-cgroups-XXXXXX");
+	assert_non_null(mkdtemp(with.root));
+	with.cells.names = &with.names;
+	return 0;
+}
+
+static int end(void **state)
+{
+	cgroups_close(with.cgroups);
+	return rmdir(with.root);
+}
+
+static void open_cgroups(void)
+{
+	assert_int_equal(cgroups_open(with.root, &with.cells, &with.cgroups), 0);
+}
+
+static const char *path_of(uint64_t id)
+{
+	return cgroups_path(with.cgroups, id);
+}
+
+static void the_tree_is_walked_once_for_a_miss(void **state)
+{
+	uint64_t a = make("/a"), b, c, root = make("");
+
+	open_cgroups();
+	assert_string_equal(path_of(a), "/a");
+	assert_string_equal(path_of(root), "/");
+	b = make("/a/b");
+	assert_null(path_of(b)); /* opening it was a walk */
+	cgroups_refresh(with.cgroups);
+	assert_string_equal(path_of(b), "/a/b");
+	c = make("/a/c");
+	assert_null(path_of(c)); /* only once until it is refreshed */
+	drop("/a/b");
+	cgroups_refresh(with.cgroups);
+	assert_string_equal(path_of(c), "/a/c");
+	assert_null(path_of(b));
+	assert_true(cgroups_was_there(with.cgroups, a));
+	assert_false(cgroups_was_there(with.cgroups, b));
+	drop("/a/c");
+	drop("/a");
+}
+
+static void names_of_the_ring_stand_below_their_parents(void **state)
+{
+	char cut[256], want[PATH_MAX];
+	uint64_t a = make("/a");
+
+	open_cgroups();
+	memset(cut, 'x', sizeof(cut) - 1);
+	cut[255] = '\0';
+	tell(~1ULL, a, cut);		 /* its path was too long: 255 bytes */
+	tell(~2ULL, ~1ULL, "b");	 /* as is its child's */
+	tell(~3ULL, ~2ULL, "/host/a/d"); /* whole, in the host's tree */
+	snprintf(want, sizeof(want), "/a/%s/b/d", cut);
+	assert_string_equal(path_of(~3ULL), want);
+	want[strlen(want) - 2] = '\0';
+	assert_string_equal(path_of(~2ULL), want);
+	drop("/a");
+}
+
+static void a_path_of_4095_bytes_is_whole_and_a_longer_one_is_none(void **state)
+{
+	char part[255 + 1];
+	uint64_t id = make("");
+
+	open_cgroups();
+	memset(part, 'y', 255);
+	part[255] = '\0';
+	for (int i = 1; i <= 15; i++) { /* 15 times 256 bytes */
+		tell(~(uint64_t)i, id, part);
+		id = ~(uint64_t)i;
+	}
+	part[254] = '\0'; /* 255 bytes more: 4095 */
+	tell(~100ULL, id, part);
+	part[254] = 'y';
+	tell(~101ULL, id, part); /* 4096 */
+	tell(~102ULL, ~101ULL, "z");
+	assert_non_null(path_of(~100ULL));
+	assert_int_equal(strlen(path_of(~100ULL)), 4095);
+	assert_null(path_of(~101ULL));
+	assert_null(path_of(~102ULL));
+}
+
+static void what_has_no_known_parent_has_no_name(void **state)
+{
+	open_cgroups();
+	tell(~1ULL, ~7ULL, "/elsewhere/a"); /* of another tree: it is not below ours */
+	tell(~2ULL, ~7ULL, "b");
+	tell(~3ULL, make(""), ""); /* could not be read */
+	assert_null(path_of(~1ULL));
+	assert_null(path_of(~2ULL));
+	assert_null(path_of(~3ULL));
+	assert_null(path_of(OWNER_ROOT)); /* the host's root is not ours */
+}
+
+static void an_entry_that_is_being_written_is_read_later(void **state)
+{
+	uint64_t root = make("");
+
+	open_cgroups();
+	tell(~1ULL, root, "a");
+	with.names.ring[0].seq++;
+	assert_null(path_of(~1ULL));
+	with.names.ring[0].seq++;
+	assert_string_equal(path_of(~1ULL), "/a");
+	for (int i = 0; i < NAME_RING; i++)
+		tell(1000 + i, root, "later");
+	assert_null(path_of(~1ULL)); /* written over */
+	assert_string_equal(path_of(1000 + NAME_RING - 1), "/later");
+}
+
+static void a_workload_is_found_by_its_path_among_many(void **state)
+{
+	static struct workload many[12000];
+	struct path_index x = { NULL };
+	char path[32];
+
+	for (int i = 0; i < 12000; i++) {
+		assert_true(asprintf(&many[i].path, "/c%d", i) > 0);
+		assert_null(path_index_find(&x, many[i].path));
+		assert_int_equal(path_index_add(&x, &many[i]), 0);
+	}
+	for (int i = 0; i < 12000; i++) {
+		snprintf(path, sizeof(path), "/c%d", i);
+		assert_ptr_equal(path_index_find(&x, path), &many[i]);
+	}
+	path_index_clear(&x);
+	assert_null(path_index_find(&x, "/c1"));
+	path_index_fini(&x);
+	for (int i = 0; i < 12000; i++)
+		free(many[i].path);
+}
+
+#define TEST(t) cmocka_unit_test_setup_teardown(t, begin, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(the_tree_is_walked_once_for_a_miss),
+		TEST(names_of_the_ring_stand_below_their_parents),
+		TEST(a_path_of_4095_bytes_is_whole_and_a_longer_one_is_none),
+		TEST(what_has_no_known_parent_has_no_name),
+		TEST(an_entry_that_is_being_written_is_read_later),
+		cmocka_unit_test(a_workload_is_found_by_its_path_among_many),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
