@@ -17,6 +17,8 @@
 
 #define CLIENT_TIMEOUT_NS 10000000000ULL
 #define LOCK_TIMEOUT_NS	  1000000000ULL
+#define PAUSE_NS	  1000000000ULL
+#define LOG_INTERVAL_NS	  30000000000ULL
 
 struct client {
 	int fd; /* -1: free */
@@ -30,7 +32,10 @@ struct client {
 struct api {
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	int fd;
-	struct stat bound; /* our socket's file */
+	struct stat bound;  /* our socket's file */
+	int spare;	    /* given up to take in a client when there is no other */
+	uint64_t resume_ns; /* no client is taken in before */
+	uint64_t next_log_ns;
 	struct api_ops ops;
 	struct client clients[API_CLIENTS];
 };
@@ -170,6 +175,11 @@ static int listen_at(struct api *a, char *cause, size_t len)
 	return err;
 }
 
+static int open_spare(void)
+{
+	return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 int api_check(const char *path, char *cause, size_t len)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -200,10 +210,12 @@ int api_open(const char *path, const struct api_ops *ops, struct api **out, char
 	}
 	snprintf(a->path, sizeof(a->path), "%s", path);
 	a->ops = *ops;
+	a->spare = open_spare();
 	for (size_t i = 0; i < API_CLIENTS; i++)
 		a->clients[i].fd = -1;
 	err = listen_at(a, cause, len);
 	if (err) {
+		close(a->spare);
 		free(a);
 		return err;
 	}
@@ -215,7 +227,8 @@ unsigned int api_poll(const struct api *a, struct pollfd *fds)
 {
 	unsigned int n = 0;
 
-	fds[n++] = (struct pollfd){ .fd = a->fd, .events = POLLIN };
+	if (now_mono_ns() >= a->resume_ns)
+		fds[n++] = (struct pollfd){ .fd = a->fd, .events = POLLIN };
 	for (size_t i = 0; i < API_CLIENTS; i++)
 		if (a->clients[i].fd >= 0)
 			fds[n++] = (struct pollfd){
@@ -242,10 +255,34 @@ static int allowed(int fd)
 	       (cred.uid == 0 || cred.uid == geteuid());
 }
 
+/*
+ * We are out of descriptors, or the system is. The client that would be told by poll()
+ * again and again is taken in with the spare one and let go; then we pause.
+ */
+static void turn_away(struct api *a, int err)
+{
+	uint64_t now = now_mono_ns();
+	int fd;
+
+	if (a->spare >= 0)
+		close(a->spare);
+	fd = accept4(a->fd, NULL, NULL, SOCK_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+	a->spare = open_spare();
+	a->resume_ns = now + PAUSE_NS;
+	if (now >= a->next_log_ns) {
+		log_warn(err, "socket: clients are refused");
+		a->next_log_ns = now + LOG_INTERVAL_NS;
+	}
+}
+
 static void accept_all(struct api *a)
 {
 	int fd;
 
+	if (now_mono_ns() < a->resume_ns)
+		return;
 	while ((fd = accept4(a->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
 		struct client *c = NULL;
 
@@ -259,6 +296,8 @@ static void accept_all(struct api *a)
 		}
 		*c = (struct client){ .fd = fd, .since_ns = now_mono_ns() };
 	}
+	if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
+		turn_away(a, -errno);
 }
 
 static int answer_error(struct client *c, const char *message)
@@ -368,6 +407,8 @@ void api_close(struct api *a)
 		if (a->clients[i].fd >= 0)
 			drop(&a->clients[i]);
 	close(a->fd);
+	if (a->spare >= 0)
+		close(a->spare);
 	remove_socket(a);
 	free(a);
 }

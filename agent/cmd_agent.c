@@ -24,10 +24,11 @@
 #include "otlp.h"
 #include "util.h"
 
-#define EXIT_USAGE 2
-#define FLUSH_MS   4000 /* SIGTERM to exit takes 5 s at most */
-#define TURN_MS	   100	/* how often one that waits looks */
-#define RELIEVE_MS 100	/* a node may start 1000 containers a second */
+#define EXIT_USAGE	2
+#define FLUSH_MS	4000 /* SIGTERM to exit takes 5 s at most */
+#define TURN_MS		100  /* how often one that waits looks */
+#define LOG_INTERVAL_NS 30000000000ULL
+#define RELIEVE_MS	100 /* a node may start 1000 containers a second */
 
 struct agent {
 	const struct options *o;
@@ -93,20 +94,26 @@ static int open_export(struct agent *a, char *cause, size_t len)
 	err = export_open(&opts, &a->export);
 	if (err) {
 		describe_export(o->export, where, sizeof(where));
-		snprintf(cause, len, "cannot export to %s: %s", where, strerror(-err));
+		snprintf(cause, len, "cannot export to %s: %s", where,
+			 err == -EOPNOTSUPP ? "what is there is no file"
+					    : strerror(-err));
 	}
 	return err;
 }
 
+/* Some end us, SIGHUP is for a new file; nobody has a reason to send the others. */
 static int open_signals(struct agent *a)
 {
+	static const int ignored[] = { SIGPIPE, SIGXFSZ, SIGUSR1, SIGUSR2 };
 	sigset_t set;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < COUNT(ignored); i++)
+		signal(ignored[i], SIG_IGN);
 	a->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return a->signals < 0 ? -errno : 0;
 }
@@ -135,12 +142,31 @@ static int answer_tune(void *arg, const char *words, uint8_t **bytes, size_t *le
 	return err;
 }
 
-/* Has a signal come, in so many milliseconds? */
-static bool ends_within(const struct agent *a, int ms)
+/* Takes the signals that have come. True: one that ends us. */
+static bool must_end(struct agent *a)
+{
+	struct signalfd_siginfo info;
+
+	while (read(a->signals, &info, sizeof(info)) == sizeof(info)) {
+		int err;
+
+		if (info.ssi_signo != SIGHUP)
+			return true;
+		err = a->export ? export_reopen(a->export) : 0;
+		if (err)
+			log_warn(err, "SIGHUP: the export file cannot be opened anew");
+		else
+			log_info("SIGHUP: the export file, if any, is opened anew");
+	}
+	return false;
+}
+
+/* The same, after a wait of so many milliseconds for the next one. */
+static bool ends_within(struct agent *a, int ms)
 {
 	struct pollfd fd = { .fd = a->signals, .events = POLLIN };
 
-	return poll(&fd, 1, ms) > 0;
+	return poll(&fd, 1, ms) > 0 && must_end(a);
 }
 
 /* Waits until this node is ours to measure. 1: a signal came first. */
@@ -240,16 +266,22 @@ static int export_now(struct agent *a)
 	return send_points(a, measure_points);
 }
 
+static unsigned int ms_until(uint64_t end_ns)
+{
+	uint64_t now = now_mono_ns();
+
+	return now < end_ns ? (end_ns - now) / 1000000 : 0;
+}
+
 /* All that was counted; and when it has arrived, that nothing follows. */
 static void export_last(struct agent *a)
 {
-	uint64_t end = now_mono_ns() + FLUSH_MS * 1000000ULL, now;
+	uint64_t end = now_mono_ns() + FLUSH_MS * 1000000ULL;
 
-	if (export_now(a) || !a->export || export_flush(a->export, FLUSH_MS))
+	if (export_now(a) || !a->export || export_flush(a->export, ms_until(end)))
 		return;
-	now = now_mono_ns();
-	if (now < end && !send_points(a, measure_ends))
-		export_flush(a->export, (end - now) / 1000000);
+	if (ms_until(end) && !send_points(a, measure_ends))
+		export_flush(a->export, ms_until(end));
 }
 
 static uint64_t ms_to_ns(uint64_t ms)
@@ -305,18 +337,25 @@ static int wait_for(struct agent *a, int timeout_ms)
 	return export_poll(a->export, extra, n, timeout_ms);
 }
 
-static int loop(struct agent *a)
+/*
+ * Until a signal ends us: no failure of the waiting does. What failed is tried again,
+ * after a pause in which our own descriptors are served.
+ */
+static void loop(struct agent *a)
 {
-	struct signalfd_siginfo info;
-	int err = 0;
+	uint64_t next_log_ns = 0;
 
-	while (!err) {
-		err = wait_for(a, run_due(a));
-		if (read(a->signals, &info, sizeof(info)) == sizeof(info))
+	do {
+		int err = wait_for(a, run_due(a));
+
+		if (err && now_mono_ns() >= next_log_ns) {
+			log_warn(err, "waiting for the exporter's sockets");
+			next_log_ns = now_mono_ns() + LOG_INTERVAL_NS;
+		}
+		if (err && ends_within(a, RELIEVE_MS))
 			break;
 		api_serve(a->api);
-	}
-	return err;
+	} while (!must_end(a));
 }
 
 static void close_all(struct agent *a)
@@ -357,12 +396,10 @@ static int agent_run(const struct options *o, int argc, char **argv)
 	/* after a rollout every node starts at once: spread the first export */
 	a.next_export_ns =
 	    now_mono_ns() + ms_to_ns(random() % (o->export_interval_ms + 1));
-	err = loop(&a);
+	loop(&a);
 	export_last(&a);
 	close_all(&a);
-	if (err)
-		log_error(err, "the main loop failed");
-	return err ? 1 : 0;
+	return 0;
 }
 
 const struct cmd cmd_agent = {

@@ -26,6 +26,7 @@ struct export
 {
 	struct http *http; /* NULL: a file */
 	int fd;
+	char *path;		  /* of the file */
 	struct otlp_batches held; /* the newest snapshot */
 	size_t at, done; /* the batch to send next; how many of held are done with */
 	struct otlp_batch flying; /* the request in flight, or to be retried */
@@ -57,8 +58,8 @@ int export_open(const struct export_opts *o, struct export **out)
 	    o->initial_backoff_ms ? o->initial_backoff_ms : INITIAL_BACKOFF_MS;
 	e->random = now_mono_ns() ^ (uint64_t)getpid() << 32;
 	if (o->file) {
-		e->fd = file_open(o->file);
-		err = e->fd < 0 ? e->fd : 0;
+		e->path = strdup(o->file);
+		err = e->path ? export_reopen(e) : -ENOMEM;
 	} else {
 		err = o->url ? http_open(o, &e->http) : -EINVAL;
 	}
@@ -70,11 +71,27 @@ int export_open(const struct export_opts *o, struct export **out)
 	return 0;
 }
 
+int export_reopen(struct export *e)
+{
+	int fd;
+
+	if (!e->path)
+		return 0;
+	fd = file_open(e->path);
+	if (fd < 0)
+		return fd;
+	if (e->fd >= 0)
+		close(e->fd);
+	e->fd = fd;
+	return 0;
+}
+
 void export_close(struct export *e)
 {
 	if (!e)
 		return;
 	http_close(e->http);
+	free(e->path);
 	if (e->fd >= 0)
 		close(e->fd);
 	otlp_batches_free(&e->held);

@@ -58,6 +58,11 @@ struct export_stats {
  */
 int export_open(const struct export_opts *o, struct export **out);
 /*
+ * Opens the file anew, which was renamed or removed; what came before it is in the old
+ * one. On failure returns -errno and goes on with the old one. A URL: nothing to do.
+ */
+int export_reopen(struct export *e);
+/*
  * Hands over a snapshot and empties *b, whatever comes of it. A file is written at
  * once, and its error returned; a URL is served by export_poll.
  */

@@ -9,9 +9,19 @@
 
 int file_open(const char *path)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
+	/* without waiting: for a reader of a FIFO, for a terminal */
+	int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+	int fd = open(path, flags, 0600);
+	struct stat st;
 
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return errno == ENXIO ? -EOPNOTSUPP : -errno;
+	/* a pipe takes half a message, and a disk what is no file system's */
+	if (fstat(fd, &st) || (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode))) {
+		close(fd);
+		return -EOPNOTSUPP;
+	}
+	return fd;
 }
 
 /* Writes it all; -errno, and then a part may be written. */

@@ -43,6 +43,8 @@ static const struct curl_error {
 	{ CURLE_SEND_ERROR, "disconnect" },
 	{ CURLE_RECV_ERROR, "disconnect" },
 	{ CURLE_PARTIAL_FILE, "disconnect" },
+	{ CURLE_OUT_OF_MEMORY, "memory" }, /* also: no descriptor, no thread */
+	{ CURLE_FAILED_INIT, "memory" },
 };
 
 static size_t on_body(char *data, size_t size, size_t count, void *arg)
@@ -159,6 +161,10 @@ static int set_options(struct http *h, const struct export_opts *o)
 	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(c, CURLOPT_WRITEDATA, h);
 	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, h->error);
+#if LIBCURL_VERSION_NUM >= 0x075700
+	/* else who is tired of waiting for a name waits for the name's thread */
+	curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L);
+#endif
 	set_tls(c, o);
 	return 0;
 }
@@ -390,20 +396,33 @@ static void read_result(struct http *h, CURLcode result, struct http_result *r)
 		 h->error[0] ? h->error : curl_easy_strerror(result));
 }
 
+/* The request in flight cannot go on; a later one may. */
+static int give_up(struct http *h, CURLMcode code, struct http_result *r)
+{
+	*r = (struct http_result){ .outcome = HTTP_RETRY, .retry_after_ms = -1 };
+	snprintf(r->type, sizeof(r->type), "curl_multi_%d", code);
+	snprintf(r->text, sizeof(r->text), "%.200s", curl_multi_strerror(code));
+	finish(h);
+	return 1;
+}
+
 int http_poll(struct http *h, struct curl_waitfd *extra, unsigned int n, int timeout_ms,
 	      struct http_result *result)
 {
+	CURLMcode code = CURLM_OK;
 	int running, left;
 	CURLMsg *msg;
 
 	/* once before waiting: this is what opens the connection */
-	if (h->active && curl_multi_perform(h->multi, &running))
-		return -EIO;
-	if (!(h->active && !running) &&
+	if (h->active)
+		code = curl_multi_perform(h->multi, &running);
+	if (!code && !(h->active && !running) &&
 	    curl_multi_poll(h->multi, extra, n, timeout_ms, NULL))
 		return -EIO;
-	if (h->active && curl_multi_perform(h->multi, &running))
-		return -EIO;
+	if (!code && h->active)
+		code = curl_multi_perform(h->multi, &running);
+	if (code)
+		return give_up(h, code, result);
 	while ((msg = curl_multi_info_read(h->multi, &left))) {
 		if (msg->msg != CURLMSG_DONE)
 			continue;

@@ -34,7 +34,8 @@ int http_start(struct http *h, const uint8_t *bytes, size_t len, size_t *sent);
 int http_poll(struct http *h, struct curl_waitfd *extra, unsigned int n, int timeout_ms,
 	      struct http_result *result);
 
-/* export_file.c: appends the batch behind its length; a torn write is taken back. */
+/* export_file.c: -EOPNOTSUPP for what is neither a file nor a character device; appends
+ * the batch behind its length; a torn write is taken back. */
 int file_open(const char *path);
 int file_append(int fd, const struct otlp_batch *b);
 

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "log.h"
 #include "text.h"
 
@@ -21,20 +25,58 @@ enum log_level log_get_level(void)
 	return max_level;
 }
 
+/*
+ * Never waits: who reads our stderr may have stopped, and a pipe is full then. One that
+ * can take anything takes PIPE_BUF bytes.
+ */
+static bool write_now(const char *text, size_t len)
+{
+	struct pollfd fd = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	return poll(&fd, 1, 0) == 1 && (fd.revents & POLLOUT) &&
+	       write(STDERR_FILENO, text, len) == (ssize_t)len;
+}
+
+void log_raw(const char *fmt, va_list ap)
+{
+	char *text;
+	int len = vasprintf(&text, fmt, ap);
+
+	if (len < 0)
+		return;
+	for (int at = 0; at < len; at += PIPE_BUF)
+		write_now(text + at, len - at < PIPE_BUF ? len - at : PIPE_BUF);
+	free(text);
+}
+
+/* Says in the same write how many lines nobody took before this one. */
+static void put(const char *line)
+{
+	static unsigned int missing;
+	char text[PIPE_BUF];
+	int len = 0;
+
+	if (missing)
+		len = snprintf(text, sizeof(text),
+			       "assay: warning: stderr was full: %u lines are missing "
+			       "here\n",
+			       missing);
+	len += snprintf(text + len, sizeof(text) - len, "%s", line);
+	missing = write_now(text, len) ? 0 : missing + 1;
+}
+
 static void vlog(enum log_level level, int err, const char *fmt, va_list ap)
 {
 	int saved = errno;
-	char line[1024], text[2 * sizeof(line)];
+	char raw[1024], text[2 * sizeof(raw)], line[sizeof(text) + 256];
 
 	if (level > max_level)
 		return;
-	vsnprintf(line, sizeof(line), fmt, ap);
-	text_copy(text, sizeof(text), line, SIZE_MAX);
-	if (err)
-		fprintf(stderr, "assay: %s: %s: %s\n", level_names[level], text,
-			strerror(abs(err)));
-	else
-		fprintf(stderr, "assay: %s: %s\n", level_names[level], text);
+	vsnprintf(raw, sizeof(raw), fmt, ap);
+	text_copy(text, sizeof(text), raw, SIZE_MAX);
+	snprintf(line, sizeof(line), "assay: %s: %s%s%s\n", level_names[level], text,
+		 err ? ": " : "", err ? strerror(abs(err)) : "");
+	put(line);
 	errno = saved;
 }
 

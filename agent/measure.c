@@ -240,14 +240,13 @@ static void walk_all(struct measure *m)
 	for (size_t i = 0; i < PROBE_COUNT; i++) {
 		int err = probe_walk(&m->probes[i]);
 
-		if (err == -ETIMEDOUT || err == -EBUSY) {
-			__atomic_fetch_add(
-			    &m->cells.control->lost[i][LOSS_WALK_INTERRUPTED], 1,
-			    __ATOMIC_RELAXED);
-			whole = false;
-		} else if (err) {
+		if (!err)
+			continue;
+		whole = false;
+		__atomic_fetch_add(&m->cells.control->lost[i][LOSS_WALK_INTERRUPTED], 1,
+				   __ATOMIC_RELAXED);
+		if (err != -ETIMEDOUT && err != -EBUSY)
 			log_warn(err, "probe %s: its walk", probe_descs[i].name);
-		}
 	}
 	snapshot_know_inflight(m->snapshot, whole);
 }

@@ -29,7 +29,8 @@ static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list 
 {
 	if (log_get_level() < LOG_LEVEL_DEBUG || level == LIBBPF_DEBUG)
 		return 0;
-	return vfprintf(stderr, fmt, ap);
+	log_raw(fmt, ap);
+	return 0;
 }
 
 void probe_init(void)

@@ -11,12 +11,13 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from node import BIN, Agent, Cgroup, PATIENCE, start
+from node import BIN, PATIENCE, Agent, Cgroup, scratch, wait_for
 from tap import between, check, defer, diag, main, need_root, same, test
 
 need_root()
 
 LINGER_S = float(os.environ.get("LINGER_S", 12))
+RESOLVE_S = 8  # the first attempt and one or two after a backoff
 SOCKETS, PROCESSES = 1000, 4
 ANSWER_S = 3  # the load leaves less than a second of a quiet machine to wait for
 END_S = 5
@@ -65,6 +66,33 @@ def _():
         count += 1
     diag(f"{count} snapshots, the slowest after {worst:.2f} s")
     same(load.returncode, 0, "the load's exit status")
+    check(worst < ANSWER_S, f"an answer took {worst:.2f} s")
+    ends(agent)
+
+
+@test(f"a name server that does not answer: the agent answers within {ANSWER_S} s, and "
+      f"ends within {END_S} s")
+def _():
+    pid = os.getpid()
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    defer(server.close)
+    address = f"127.67.{pid >> 8 & 255}.{pid & 255}"
+    server.bind((address, 53))
+    conf = scratch() + "/resolv.conf"
+    with open(conf, "w") as f:
+        f.write(f"nameserver {address}\noptions timeout:5 attempts:2\n")
+    agent = Agent("--probes", "memory", "--export-interval", "1s", "--export-timeout",
+                  "500ms", export="http://collector.example:4318/v1/metrics", prefix=(
+                      "unshare", "--mount", "sh", "-c", "mount --make-rprivate / && "
+                      f"mount --bind {conf} /etc/resolv.conf && exec \"$@\"", "sh"))
+    wait_for(lambda: "Resolving timed out" in agent.said(), PATIENCE, "an attempt")
+    worst, end = 0, time.monotonic() + RESOLVE_S
+    while time.monotonic() < end:
+        worst = max(worst, ask(agent, b"snapshot\n"))
+        time.sleep(0.05)
+    server.setblocking(False)
+    check(b"collector" in server.recv(512), "the name server was not asked")
+    diag(f"the slowest answer after {worst:.2f} s")
     check(worst < ANSWER_S, f"an answer took {worst:.2f} s")
     ends(agent)
 
