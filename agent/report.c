@@ -77,7 +77,14 @@ double report_max(const struct hist *h)
 
 double report_value(const struct frame_series *s)
 {
+	if (s->kind == METRIC_HISTOGRAM)
+		return 0;
 	return s->real ? s->d : (double)s->i;
+}
+
+const struct hist *report_hist(const struct frame_series *s, const char *name)
+{
+	return s->kind == METRIC_HISTOGRAM && !strcmp(s->name, name) ? s->hist : NULL;
 }
 
 int64_t report_count(const struct frame_series *s)

@@ -26,7 +26,9 @@ double report_quantile(const struct hist *h, unsigned int percent);
 /* Upper bound of the highest bucket that is not empty, in s. 0: no value. */
 double report_max(const struct hist *h);
 
-/* The value of a series that is no histogram. */
+/* The histogram of a series, if it is of this metric and one at all; else NULL. */
+const struct hist *report_hist(const struct frame_series *s, const char *name);
+/* The value of a series; of a histogram 0. */
 double report_value(const struct frame_series *s);
 /* The same as a count, whatever a peer made of it: 0 to INT64_MAX. */
 int64_t report_count(const struct frame_series *s);

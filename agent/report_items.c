@@ -189,11 +189,13 @@ static double score_of(const struct item *item)
 {
 	const struct frame_series *s = item->s;
 	double age = report_is_stuck(s) ? report_value(s) : 0;
+	const struct hist *hist;
 
 	if (s->kind == METRIC_GAUGE)
 		return 10 * (age < 60 ? age : 60);
-	if (!strcmp(s->name, "assay.sched.wait.duration"))
-		return s->hist->sum_ns * 1e-9 * 1000;
+	hist = report_hist(s, "assay.sched.wait.duration");
+	if (hist)
+		return hist->sum_ns * 1e-9 * 1000;
 	if (!strcmp(s->name, "assay.memory.oom_kills"))
 		return report_value(s) * 1000;
 	if (item->signal == SHOW_ERRORS && strcmp(s->name, "assay.syscall.errors"))

@@ -185,14 +185,15 @@ static struct overview sum_up(const struct block *b, double duration_s)
 	for (size_t i = 0; i < b->count; i++) {
 		const struct frame_series *s = b->items[i].s;
 		const char *role = frame_attr(&s->attrs, "assay.tcp.role");
+		const struct hist *h;
 
-		if (!strcmp(s->name, "assay.tcp.response.duration")) {
+		if ((h = report_hist(s, "assay.tcp.response.duration"))) {
 			if (!o.responses || (role && !strcmp(role, "server")))
-				o.responses = s->hist;
-		} else if (!strcmp(s->name, "assay.syscall.duration")) {
-			o.calls += hist_count(s->hist) / duration_s;
-		} else if (!strcmp(s->name, "assay.sched.wait.duration")) {
-			o.waiting += s->hist->sum_ns * 1e-9 / duration_s;
+				o.responses = h;
+		} else if ((h = report_hist(s, "assay.syscall.duration"))) {
+			o.calls += hist_count(h) / duration_s;
+		} else if ((h = report_hist(s, "assay.sched.wait.duration"))) {
+			o.waiting += h->sum_ns * 1e-9 / duration_s;
 		} else if (b->items[i].signal == SHOW_ERRORS &&
 			   strcmp(s->name, "assay.syscall.errors")) {
 			o.errors += report_value(s) / duration_s;

@@ -305,6 +305,29 @@ static void units_have_two_or_three_digits(void **state)
 	}
 }
 
+/* What no agent sends, but a peer on its socket may. */
+static void a_sum_with_the_name_of_a_histogram_does_no_harm(void **state)
+{
+	static const struct metric wrong[] = {
+		{ "assay.sched.wait.duration", "s", "", METRIC_SUM },
+		{ "assay.tcp.response.duration", "s", "", METRIC_UPDOWN },
+		{ "assay.syscall.duration", "s", "", METRIC_SUM },
+	};
+	struct points p = { 0 };
+	struct point_group *g = add_workload(&p, "odd", "/odd");
+	struct frame *f;
+	char *text;
+
+	for (size_t i = 0; i < COUNT(wrong); i++)
+		add_sum(g, &wrong[i], NULL, NULL, NULL, 0x100000);
+	f = to_frame(&p);
+	text = print(report_table, f);
+	assert_has(text, "odd");
+	free(text);
+	free(print(report_json, f));
+	frame_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -318,6 +341,7 @@ int main(void)
 		cmocka_unit_test(the_table_says_when_nothing_was_measured),
 		cmocka_unit_test(the_table_starts_with_what_hurts),
 		cmocka_unit_test(units_have_two_or_three_digits),
+		cmocka_unit_test(a_sum_with_the_name_of_a_histogram_does_no_harm),
 	};
 
 	return cmocka_run_group_tests_name("report", tests, NULL, NULL);
