@@ -16,6 +16,7 @@ from tap import check, diag, main, need_root, same, test
 
 need_root()
 
+NO_RECORDED_VALUE = 1  # DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
 state = {}
 
 
@@ -42,12 +43,14 @@ def all_metrics():
         yield from otlp.metrics(request)
 
 
-def all_points(kind=None):
-    """Triples of resource, metric and data point."""
+def all_points(kind=None, ended=False):
+    """Triples of resource, metric and data point: those with a value, or those that
+    say that their series has ended."""
     for resource, metric in all_metrics():
         if kind in (None, metric.WhichOneof("data")):
             for point in otlp.data_of(metric).data_points:
-                yield resource, metric, point
+                if bool(point.flags & NO_RECORDED_VALUE) == ended:
+                    yield resource, metric, point
 
 
 @test("the decoder finds an unknown field in the depth")
@@ -123,7 +126,27 @@ def _():
             same(p.start_time_unix_nano, 0, f"{metric.name}: start of a gauge")
             continue
         same(otlp.data_of(metric).aggregation_temporality, 2, metric.name)
-        check(0 < p.start_time_unix_nano <= p.time_unix_nano, f"{metric.name}: start")
+        check(0 < p.start_time_unix_nano < p.time_unix_nano, f"{metric.name}: start")
+
+
+@test("at the end every series is told to be over, later and without a value")
+def _():
+    def key(resource, metric, p):
+        return (tuple(sorted(resource.items())), metric.name,
+                tuple(sorted(otlp.attributes(p.attributes).items())))
+
+    values = {key(*t): t[2].time_unix_nano for t in all_points()}
+    ends = {key(*t): t[2] for t in all_points(ended=True)}
+    same(set(values) - set(ends), set(), "series without an end")
+    same(set(ends) - set(values), set(), "series with nothing but an end")
+    for k, p in ends.items():
+        check(p.time_unix_nano > values[k], f"{k}: the end is not later")
+        if hasattr(p, "count"):
+            same((p.count, p.HasField("sum"), p.HasField("positive")),
+                 (0, False, False), f"{k}: what the end says")
+        else:
+            same(p.WhichOneof("value"), None, f"{k}: the value of the end")
+    same(len(list(all_points(ended=True))), len(ends), "ends, each told once")
 
 
 @test("the points of a metric differ in their attributes")

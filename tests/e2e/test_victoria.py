@@ -209,6 +209,32 @@ def _():
     check("works again" in lines[-1], f"the last line is {lines[-1]}")
 
 
+def now(query):
+    """What a dashboard shows at this moment; None: nothing."""
+    return state["receiver"].number(query)
+
+
+@test("a stall that is over is 0 in the next export, a workload that is gone is absent")
+def _():
+    cgroup = Cgroup("stalled")
+    load = Load(cgroup, "traps")  # waits for its next command
+    labels = f'process_linux_cgroup="{cgroup.path}"'
+    age = f'assay_inflight_age_seconds{{{labels},assay_operation="syscall.pipe"}}'
+    switches = f'sum(assay_sched_context_switches_total{{{labels}}})'
+    wait_for(lambda: (now(age) or 0) > 2, 30, "the stall to be seen")
+    check(now(switches), "no context switches")
+    load.tell("sleep", 3_600_000)
+    began = time.monotonic()
+    wait_for(lambda: now(age) == 0, 20, "its age to be 0")
+    diag(f"0 after {time.monotonic() - began:.1f} s")
+    load.close()
+    cgroup.remove()
+    began = time.monotonic()
+    wait_for(lambda: now(age) is None and now(switches) is None, 20,
+             "its series to be absent")
+    diag(f"absent after {time.monotonic() - began:.1f} s")
+
+
 @test("at its end the agent exports once more")
 def _():
     wanted = counts(state["agent"].total())
@@ -219,8 +245,10 @@ def _():
     same(status, 0, "exit status")
     between(seconds, 0, 5, "seconds to the end")
     (query, n), = calls.items()
-    wait_for(lambda: (state["receiver"].number(query) or 0) >= n + 777, 10,
-             "the last export to be seen")
+    # it is told to be over by now, so look at what there was
+    was = query.replace("sum(", "sum(max_over_time(").replace(")", "[1m]))")
+    wait_for(lambda: (now(was) or 0) >= n + 777, 10, "the last export to be seen")
+    wait_for(lambda: now(query) is None, 10, "the series to be absent")
 
 
 main(setup)
