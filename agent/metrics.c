@@ -128,17 +128,18 @@ static int add_inflight(struct point_group *g, const struct metric_row *r,
 			const struct workload *w)
 {
 	for (unsigned int v = 0; v < r->value_count; v++) {
+		uint64_t age = w->gone ? 0 : w->inflight_ns[v];
 		struct point *p;
 
 		/* once told it is 0, not absent: absent is the same as before */
-		if (!(w->inflight_seen & 1U << v) ||
-		    w->inflight_ns[v] == INFLIGHT_UNKNOWN)
+		if (!(w->inflight_seen & 1U << v))
 			continue;
 		p = add(g, r, w, value_name(r, v), NULL);
 		if (!p)
 			return -ENOMEM;
-		p->start_ns = 0; /* a gauge has none */
-		p->d = w->inflight_ns[v] * 1e-9;
+		p->start_ns = 0;		    /* a gauge has none */
+		p->ended = age == INFLIGHT_UNKNOWN; /* no value, for now */
+		p->d = age * 1e-9;
 	}
 	return 0;
 }

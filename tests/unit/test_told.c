@@ -307,6 +307,12 @@ static void an_age_goes_on_as_0_and_a_limit_that_is_lifted_ends(void **state)
 				 i < 2);
 		assert_int_equal(p->ended, i < 2);
 	}
+	w->inflight_ns[INFLIGHT_WAIT] = INFLIGHT_UNKNOWN; /* a walk did not end */
+	assert_true(point_of(&g, w, "sched.wait")->ended);
+	w->gone = true;
+	assert_true(point_of(&g, w, "sched.wait")->d == 0);
+	assert_false(point_of(&g, w, "sched.wait")->ended);
+	w->gone = false;
 	g.count = 0; /* who asks over the socket is not told of ends */
 	export(s, false);
 	w->usage_ended = 1U << USAGE_MEMORY_LIMIT;
