@@ -45,6 +45,7 @@ static const struct {
 	[MAP_CPUS] = { "cpus", sizeof(struct cpu_state), false },
 	[MAP_OPENS] = { "opens", sizeof(uint32_t), false },
 	[MAP_ACCEPTS] = { "accepts", sizeof(struct accepted), false },
+	[MAP_DISK_NAMES] = { "disk_names", sizeof(struct disk_name), true },
 	[MAP_DNS_GATES] = { "dns_gates", sizeof(struct dns_gate), false },
 	[MAP_DNS_QUERIES] = { "dns_queries", sizeof(struct dns_query), false },
 	[MAP_DNS_SHARES] = { "dns_shares", sizeof(uint32_t), false },
@@ -81,6 +82,8 @@ static uint32_t entries_of(const struct cells_plan *p, enum cells_map m)
 	case MAP_SCHED_RINGS:
 	case MAP_CALL_RINGS:
 		return p->cpus;
+	case MAP_DISK_NAMES:
+		return DISKS;
 	case MAP_DNS_GATES:
 		return p->cpus + 1;
 	case MAP_ACCEPTS:
@@ -107,6 +110,7 @@ static void sum_up(struct cells_plan *p)
 	p->fixed_bytes =
 	    step_of(MAP_CONTROL) + step_of(MAP_CGROUP_RING) + step_of(MAP_DELEGATES) +
 	    (p->cpus + 1) * step_of(MAP_DNS_GATES) +
+	    DISKS * (2 * step_of(MAP_DISK_NAMES) + 8 + HASH_OVERHEAD) +
 	    (1 << DNS_ANSWERED_LOG2) * step_of(MAP_DNS_ANSWERS) +
 	    p->cpus * (step_of(MAP_CPUS) + step_of(MAP_SCHED_RINGS) +
 		       step_of(MAP_CALL_RINGS)) +
@@ -344,6 +348,7 @@ int cells_open(const struct cells_plan *plan, struct cells *c)
 	c->free_cells[POOL_COUNT] = c->mem[MAP_FREE_COUNTS];
 	c->control = c->mem[MAP_CONTROL];
 	c->names = c->mem[MAP_CGROUP_RING];
+	c->disk_names = c->mem[MAP_DISK_NAMES];
 	for (uint32_t slot = 0; slot < SLOT_FIRST; slot++)
 		c->owners[slot] = OWNER_RESERVED;
 	c->inflights = c->mem[MAP_INFLIGHTS];

@@ -54,6 +54,7 @@ enum cells_map {
 	MAP_CPUS,
 	MAP_OPENS,
 	MAP_ACCEPTS,
+	MAP_DISK_NAMES,
 	MAP_DNS_GATES,
 	MAP_DNS_QUERIES,
 	MAP_DNS_SHARES,
@@ -82,6 +83,7 @@ struct cells {
 	struct sched_block *sched_blocks;
 	struct tunes tunes; /* as we want them, see cells_tell() */
 	struct cgroup_names *names;
+	struct disk_name *disk_names; /* DISKS of them */
 	struct delegates *delegates;
 };
 

@@ -6,10 +6,9 @@
 #include <stddef.h>
 
 /*
- * The name of a block device, into buf, which is returned: "vda"; the path of an NVMe
- * device with several (nvme0c1n1) by the name that users know it by (nvme0n1). One that
- * /sys does not have any more is "MAJOR:MINOR".
+ * What the users of a disk call it, into buf, by the kernel's name of it: that of an
+ * NVMe path (nvme0c1n1) is that of the device with the paths (nvme0n1).
  */
-const char *device_name(unsigned int major, unsigned int minor, char *buf, size_t len);
+void device_name(const char *disk, char *buf, size_t len);
 
 #endif

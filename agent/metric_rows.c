@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <string.h>
-#include "device.h"
 #include "metrics.h"
 #include "util.h"
 
@@ -71,10 +70,10 @@ static const char *name_errno(uint32_t err, char *buf, size_t len)
 	return name ? name : "_OTHER";
 }
 
-/* A device by its number, as the kernel keeps it: 12 bits major, 20 bits minor. */
-static const char *name_device(uint32_t dev, char *buf, size_t len)
+/* A disk, whose name was taken down when its cells were read. */
+static const char *name_device(uint32_t attr, char *name, size_t len)
 {
-	return device_name(dev >> 20, dev & 0xfffff, buf, len);
+	return name;
 }
 
 static const char *name_connect_error(uint32_t err, char *buf, size_t len)
@@ -448,7 +447,9 @@ const struct metric_row metric_rows[] = {
 		"them have them. Time that a bio waits before it is a request "
 		"(io.max, dm-delay). Where blkio is a v1 hierarchy (see assay doctor), "
 		"all requests are the root cgroup's; flushes always are. A request of "
-		"a loop device counts there and at the disk below.",
+		"a loop device counts there and at the disk below. A device that comes "
+		"back under its name goes on in that one's series; after 512 names, "
+		"and for a workload after 16, further ones are `_OTHER`.",
 	},
 	{
 	    .metric = { "assay.block.device.duration", "s",

@@ -33,7 +33,7 @@ struct metric_row {
 		const char *value; /* attribute of the lane; it comes last */
 	} lanes[METRIC_LANES];
 	unsigned int lane_count;
-	/* FROM_OPEN: the text of an open value; it may be in buf */
+	/* FROM_OPEN: the text of an open value; buf: struct open_total.name */
 	const char *(*open_name)(uint32_t attr, char *buf, size_t len);
 	/* for the reference (docs/metrics.md) */
 	const char *open_text;	 /* what the open values are */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <bpf/bpf.h>
+#include "device.h"
 #include "log.h"
 #include "snapshot_impl.h"
 #include "util.h"
@@ -279,6 +280,9 @@ static int add_open(struct snapshot *s, struct workload *w, const struct open_ce
 
 	if (!t)
 		return -ENOMEM;
+	if (o->key.signal >= OPEN_BLOCK_OPERATION && o->key.attr < DISKS)
+		device_name(s->cells->disk_names[o->key.attr].text, t->name,
+			    sizeof(t->name));
 	if (cells_open_pool(o->key.signal) == POOL_HIST)
 		return add_hist(s, o->cell, &t->hist);
 	return add_count(s, o->cell, &t->value, 1);

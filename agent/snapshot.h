@@ -21,10 +21,10 @@
 #define SNAPSHOT_COUNTS 8
 
 struct open_total {
-	uint32_t signal, attr; /* enum open_signal; errno, device or OPEN_OTHER */
+	uint32_t signal, attr; /* enum open_signal; errno, disk or OPEN_OTHER */
 	uint64_t value;
-	struct sparse *hist; /* of the signals from OPEN_HIST on, else NULL */
-	char name[32];	     /* room for metrics.c to write the value's name */
+	struct sparse *hist;	  /* of the signals from OPEN_HIST on, else NULL */
+	char name[DISK_NAME_LEN]; /* of a disk, as its users know it */
 };
 
 #define CULPRIT_NAMES 32 /* per workload; the rest is _OTHER */

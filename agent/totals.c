@@ -68,6 +68,7 @@ void totals_fold(struct workload *into, const struct workload *w)
 		if (!t)
 			continue;
 		t->value += w->opens[i].value;
+		memcpy(t->name, w->opens[i].name, sizeof(t->name));
 		sparse_add(&t->hist, w->opens[i].hist);
 	}
 	for (size_t i = 0; i < w->culprit_count; i++) {

@@ -30,6 +30,16 @@
  */
 __u64 queues[QUEUES];
 
+/* Created by the agent, which reads it. */
+SHARED_ARRAY(disk_names, struct disk_name);
+/* The number of each name. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, DISKS);
+	__type(key, struct disk_name);
+	__type(value, __u32);
+} disks SEC(".maps");
+
 #define EOPNOTSUPP   95
 #define ETIMEDOUT    110
 #define ENOSPC	     28
@@ -131,9 +141,40 @@ __noinline __u32 block_slot_claim(__u64 id)
 	return cpu ? slot_of(cpu, id) : SLOT_OVERFLOW;
 }
 
-__noinline __u32 block_cell_claim(__u32 slot, __u32 signal, __u32 dev)
+__noinline __u32 block_cell_claim(__u32 slot, __u32 signal, __u32 name)
 {
-	return open_own(slot, signal, dev);
+	return open_own(slot, signal, name);
+}
+
+/* The number of a disk's name. A disk that comes back under its name goes on there. */
+static __noinline __u32 disk_number(struct gendisk *disk)
+{
+	struct disk_name name = {}, *place;
+	__u32 *known, n;
+
+	bpf_probe_read_kernel_str(&name, sizeof(name), disk->disk_name);
+	known = bpf_map_lookup_elem(&disks, &name);
+	if (known)
+		return *known;
+	if (*(volatile __u32 *)&control.disks >= DISKS)
+		return OPEN_OTHER;
+	n = __sync_fetch_and_add(&control.disks, 1);
+	place = bpf_map_lookup_elem(&disk_names, &n);
+	if (!place)
+		return OPEN_OTHER;
+	*place = name;
+	if (!bpf_map_update_elem(&disks, &name, &n, BPF_NOEXIST))
+		return n;
+	known = bpf_map_lookup_elem(&disks, &name); /* another CPU was first */
+	return known ? *known : OPEN_OTHER;
+}
+
+/* What tells a disk from all that were there before, and will be. */
+static __always_inline __u64 disk_id(struct gendisk *disk)
+{
+	return bpf_core_field_exists(disk->diskseq)
+		   ? disk->diskseq
+		   : (__u32)disk->major << 20 | disk->first_minor;
 }
 
 __noinline int block_error(__u32 slot, __s32 error)
@@ -149,20 +190,22 @@ __noinline int block_put(__u32 n, __u64 ns)
 }
 
 /* This CPU's entry for a cgroup and a device. */
-static __always_inline struct block_slot *block_slot_of(struct cpu_state *cpu, __u64 id,
-							__u32 dev, __u32 direction)
+static __always_inline struct block_slot *
+block_slot_of(struct cpu_state *cpu, __u64 id, struct gendisk *disk, __u32 direction)
 {
-	__u64 hash = (id ^ (__u64)dev << 3 ^ direction) * HASH_MULTIPLIER;
+	__u64 seq = disk_id(disk);
+	__u64 hash = (id ^ seq << 3 ^ direction) * HASH_MULTIPLIER;
 	struct block_slot *e = &cpu->block[hash >> (64 - BLOCK_CACHE_LOG2)];
 
-	if (e->id == id && e->dev == dev && e->direction == direction &&
+	if (e->id == id && e->disk == seq && e->direction == direction &&
 	    e->gen == tunes.free_gen)
 		return e;
 	e->gen = tunes.free_gen;
 	e->operation = 0;
 	e->device = 0;
 	e->id = id;
-	e->dev = dev;
+	e->disk = seq;
+	e->name = disk_number(disk);
 	e->direction = direction;
 	e->slot = block_slot_claim(id);
 	return e;
@@ -180,7 +223,7 @@ static __always_inline void put(struct block_slot *e, __u32 signal, __u32 *kept,
 	}
 	if (!n) {
 		signal += e->direction;
-		n = block_cell_claim(e->slot, signal, e->dev);
+		n = block_cell_claim(e->slot, signal, e->name);
 		if (!n)
 			n = open_overflow(signal);
 		*kept = n;
@@ -191,7 +234,7 @@ static __always_inline void put(struct block_slot *e, __u32 signal, __u32 *kept,
 /* A request that is done with: its durations, and its error. */
 static __always_inline void record(struct request *rq, __u32 op, __s32 error)
 {
-	__u32 flags = rq->rq_flags, dev;
+	__u32 flags = rq->rq_flags;
 	bool started = has_start(flags, op), issued = has_issue(flags);
 	struct gendisk *disk = rq->q->disk;
 	struct cpu_state *cpu = cpu_get();
@@ -204,8 +247,7 @@ static __always_inline void record(struct request *rq, __u32 op, __s32 error)
 		lose(LOSS_UNREADABLE); /* a device that is being removed */
 		return;
 	}
-	dev = (__u32)disk->major << 20 | disk->first_minor;
-	e = block_slot_of(cpu, cgroup_of(rq), dev, direction_of(op));
+	e = block_slot_of(cpu, cgroup_of(rq), disk, direction_of(op));
 	if (started || issued)
 		now = bpf_ktime_get_ns();
 	if (started)

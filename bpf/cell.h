@@ -271,6 +271,7 @@ struct control {
 	struct free_list free_lists[POOLS];
 	__u32 open_gen; /* the kernel's: grows with every new open value */
 	__u32 claims;	/* the kernel's: slots claimed so far */
+	__u32 disks;	/* the kernel's: names in disk_names so far */
 	__u64 lost[PROBE_COUNT][LOSS_COUNT];
 };
 
@@ -338,6 +339,16 @@ struct params {
 };
 
 #define CACHE_SIZE 64 /* power of two */
+
+/*
+ * The names of disks, by numbers that stand for them in the keys of cells: kept, as a
+ * disk may be gone when its cells are read, and its device number another one's.
+ */
+#define DISKS	      512 /* further ones are OPEN_OTHER */
+#define DISK_NAME_LEN 32  /* include/linux/blkdev.h */
+struct disk_name {
+	char text[DISK_NAME_LEN];
+};
 
 /*
  * A slot of the scheduler's, as a CPU last used it: its cells, one place instead of
@@ -554,7 +565,8 @@ _Static_assert(TCP_CELLS <= 8, "struct tcp_slot has room for them");
 #define BLOCK_CACHE_LOG2 6
 struct block_slot {
 	__u64 id;
-	__u32 dev;
+	__u64 disk; /* its sequence number: what comes after it is another one */
+	__u32 name; /* its number in disk_names */
 	__u32 direction;
 	__u32 gen; /* tunes.free_gen: no slot changed hands since */
 	__u32 slot;

@@ -315,6 +315,8 @@ struct request_queue;
 struct gendisk {
 	int major;
 	int first_minor;
+	char disk_name[32];
+	__u64 diskseq; /* 5.15: never the same for two disks */
 	struct request_queue *queue;
 };
 

@@ -418,6 +418,36 @@ def _():
     n.time("write")
 
 
+def by_device():
+    """Requests that were ever counted, by device, of all workloads."""
+    sums = {}
+    numbers = agent.total()
+    for w in numbers.workloads:
+        for key, n in numbers.by(w, OPERATION, "device").items():
+            sums[key] = sums.get(key, 0) + n
+    return sums
+
+
+@test("a device that is gone keeps its name and its count, and one that comes adds to it")
+def _():
+    loop = Loop()
+    loop.fio("--rw=randread", f"--io_size={N * BLOCK}")
+    before = by_device()
+    between(before.get(loop.name, 0), N - N // 100, N, f"requests of {loop.name}")
+    loop.remove()
+    agent.total()
+    after = by_device()
+    same(after.get(loop.name), before[loop.name], "its requests when it is gone")
+    same({*after} - {*before} - {*os.listdir("/sys/block")}, set(), "new names")
+    global serial
+    serial -= 1  # the same number
+    again = Loop()
+    same(again.name, loop.name, "name of the next one")
+    again.fio("--rw=randread", f"--io_size={N * BLOCK}")
+    more = by_device()[loop.name] - before[loop.name]
+    between(more, N - N // 100, N, "requests of the next one")
+
+
 # The last: a workload has at most OPEN_MAX devices of its own, and these use them up.
 @test("devices that are removed leave nothing, and one in their place is seen")
 def _():
