@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# vm: drive=iops=10;iops=1;size=128M timeout=400
+# vm: drive=iops=10;iops=1;size=128M modules=null_blk timeout=400
 """Block requests by cgroup and on slow devices, in a guest:
 
   ASSAY_VM_DRIVE="iops=10;iops=1;size=128M" tests/vm/run KERNEL tests/vm/test_block.py
@@ -179,6 +179,43 @@ def _():
     same(p.wait(60), 0, "exit status of fio")
     same(age(cgroup), 0, "age when all are done")
     same(total().value(cgroup, OPERATION, device=HANGING), 16, "requests in the end")
+
+
+def null_block(name):
+    """A disk in memory with this name, where the kernel takes one: its device number is
+    the lowest that is free."""
+    directory = "/sys/kernel/config/nullb/" + name
+    if not os.path.isdir("/sys/kernel/config/nullb"):
+        subprocess.run(["mount", "-t", "configfs", "none", "/sys/kernel/config"])
+    try:
+        os.mkdir(directory)
+    except OSError as e:
+        raise Skip(f"no disks of null_blk: {e}")
+    defer(lambda: os.path.isdir(directory) and os.rmdir(directory))
+    for word in "memory_backed", "power":
+        with open(f"{directory}/{word}", "w") as f:
+            f.write("1")
+    if not os.path.exists("/sys/block/" + name):
+        raise Skip("null_blk names its disks itself here")
+    wait_for(lambda: os.path.exists("/dev/" + name), 20, "/dev/" + name)
+    with open(f"/sys/block/{name}/dev") as f:
+        return directory, f.read()
+
+
+@test("two disks that have a number one after the other are two")
+def _():
+    cgroup = Cgroup("renumbered")
+    before, numbers = total(), []
+    for name, requests in ("first", 20), ("second", 30):
+        directory, number = null_block(name)
+        numbers.append(number)
+        run_fio(cgroup, name, "--rw=randread", f"--io_size={requests * BLOCK}")
+        if name == "first":
+            total()
+            os.rmdir(directory)
+    same(numbers[0], numbers[1], "their device numbers")
+    found = Change(before, total()).by(cgroup, OPERATION, "device")
+    same((found.get("first"), found.get("second")), (20, 30), f"requests, of {found}")
 
 
 @test("a drive that is taken away is forgotten, and the walk goes on")
