@@ -40,7 +40,9 @@ LIB_OBJ := $(filter-out $(BUILD)/agent/main.o,$(OBJ))
 
 # A C file below tests/ with a main() is a program; unit tests link with the agent.
 UNIT    := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
-LOADS   := $(foreach f,$(wildcard tests/kernel/*.c tests/vm/*.c tests/e2e/*.c tests/demo/*.c),$(BUILD)/tests/$(basename $(notdir $(f))))
+LOAD_SRC := $(filter-out %.bpf.c,$(wildcard tests/kernel/*.c tests/vm/*.c tests/e2e/*.c tests/demo/*.c))
+LOADS   := $(foreach f,$(LOAD_SRC),$(BUILD)/tests/$(basename $(notdir $(f)))) \
+	$(patsubst tests/kernel/%.c,$(BUILD)/tests/%.o,$(wildcard tests/kernel/*.bpf.c))
 
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
@@ -97,7 +99,13 @@ $(BUILD)/tests/$(basename $(notdir $(1))): $(1) Makefile
 	$$(call say,CC,$$<)
 	$$(Q)mkdir -p $$(@D) && $$(CC) $$(BASE) -O2 -g -o $$@ $$< $$$$(sed -n 's,^// libs: ,,p' $$<)
 endef
-$(foreach f,$(wildcard tests/kernel/*.c tests/vm/*.c tests/e2e/*.c tests/demo/*.c),$(eval $(call load_rule,$(f))))
+$(foreach f,$(LOAD_SRC),$(eval $(call load_rule,$(f))))
+
+# Programs in the kernel that tell a test the truth.
+$(BUILD)/tests/%.bpf.o: tests/kernel/%.bpf.c Makefile
+	$(call say,BPF,$<)
+	$(Q)mkdir -p $(@D); ulimit -v 4000000; $(CLANG) $(BPF_CFLAGS) -c $< -o $@
+	$(Q)llvm-strip -g $@
 
 # --- people's targets ---
 

@@ -97,12 +97,20 @@ const struct metric_row metric_rows[] = {
 	    .signal = SIGNAL_SCHED_WAIT,
 	    VALUES(wait_causes),
 	    .signal_name = "saturation",
-	    .source_text = "sched_switch; task_struct.sched_info.run_delay and "
-			   "last_queued, the run queue's clock. The sum equals "
-			   "run_delay of /proc/PID/schedstat.",
-	    .blind_text = "The cause is always `contention` for now: time without CPU "
-			  "quota counts there too. A wait that is not over is not in "
-			  "it.",
+	    .source_text =
+		"sched_switch; task_struct.sched_info.run_delay and last_queued, the "
+		"run queue's clock. `throttled`: the part of a wait in which the "
+		"task's cgroup, or one above it, was out of CPU quota. Before Linux "
+		"6.12 the sum equals run_delay of /proc/PID/schedstat. Since then it "
+		"does not: a task that goes to sleep may stay on its queue for a "
+		"while (delayed dequeue), and when it is moved to another CPU "
+		"meanwhile, the kernel takes its sleep for a wait, up to when it "
+		"runs again.",
+	    .blind_text =
+		"A wait that is not over is not in it. Waits behind such a sleep are "
+		"left out, as nothing tells when they began: they are counted as "
+		"`delayed_dequeue` in `assay.lost`. Who is preempted on the way to "
+		"sleep waits without a time stamp of the kernel's, so 0 s.",
 	},
 	{
 	    .metric = { "assay.sched.context_switches", "{context_switch}",

@@ -87,6 +87,7 @@ const char *loss_name(enum loss why)
 		[LOSS_OPEN_FULL] = "open_full",
 		[LOSS_ABOVE_RANGE] = "above_range",
 		[LOSS_NO_STORAGE] = "no_storage",
+		[LOSS_DELAYED_DEQUEUE] = "delayed_dequeue",
 		[LOSS_CLOCK_BACKWARDS] = "clock_backwards",
 		[LOSS_UNPAIRED] = "unpaired",
 		[LOSS_UNREADABLE] = "unreadable",

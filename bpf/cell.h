@@ -213,6 +213,7 @@ enum loss {
 	LOSS_OPEN_FULL,	      /* open values counted as overflow's _OTHER: no place */
 	LOSS_ABOVE_RANGE,     /* durations over 128 s, counted in the last bucket */
 	LOSS_NO_STORAGE,      /* the task or socket has no storage: see each probe */
+	LOSS_DELAYED_DEQUEUE, /* waits not counted: the kernel took sleep for them */
 	LOSS_CLOCK_BACKWARDS, /* events not counted: the difference was negative */
 	LOSS_UNPAIRED,	      /* exits without an enter that was to be seen */
 	LOSS_UNREADABLE,      /* events not counted: a kernel read failed */
@@ -283,6 +284,7 @@ struct control {
 #define PROGRAMS(X)                   \
 	X(sched_switch, SCHED)        \
 	X(sched_newtask, SCHED)       \
+	X(sched_migrate, SCHED)       \
 	X(syscall_enter, SYSCALL)     \
 	X(syscall_exit, SYSCALL)      \
 	X(syscall_leave, SYSCALL)     \
@@ -459,7 +461,7 @@ struct thread {
 	__u64 align;
 	__u64 task;	 /* whose: its address in the kernel; 0: free */
 	__u64 total;	 /* ns waited up to the latest switch-in */
-	__u64 set;	 /* its set of cgroups then */
+	__u64 set;	 /* its set of cgroups then, or THREAD_ASLEEP */
 	__u64 key;	 /* struct sched_ring.key then, 0: never */
 	__u64 queue;	 /* its run queue then */
 	__u64 throttled; /* throttled_ns() of that */
@@ -467,6 +469,12 @@ struct thread {
 	__u32 word;	 /* what goes into a record's word, from the slot on */
 };
 _Static_assert(sizeof(struct thread) == 64, "a cache line");
+
+/*
+ * In struct thread.set: the task's last_queued is no beginning of a wait until it has
+ * run again, see thread_asleep(). `total` is how often it had run then.
+ */
+#define THREAD_ASLEEP 1ULL
 
 /* Of the hooks of system calls: of the call that a thread is in; the usual in a line.
  */

@@ -16,7 +16,9 @@
 #define PF_EXITING     0x00000004
 #define PF_IO_WORKER   0x00000010
 #define PF_USER_WORKER 0x00004000
-#define TASK_BLOCKED   0xf    /* (un)interruptible, stopped, traced */
+#define TASK_BLOCKED   0xf /* (un)interruptible, stopped, traced */
+#define TASK_WAKING    0x200
+#define ON_RQ_QUEUED   1      /* task_struct.on_rq: kernel/sched/sched.h */
 #define TS_COMPAT      0x0002 /* arch/x86/include/asm/thread_info.h: a 32-bit call */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -73,6 +75,8 @@ struct cfs_rq___task {
 struct sched_entity {
 	__u64 nr_migrations;
 	struct cfs_rq *cfs_rq;
+	unsigned char
+	    sched_delayed; /* 6.12 and later: asleep, but still on its queue */
 };
 
 /* include/linux/sched.h: kept by kernel/sched/stats.h under CONFIG_SCHED_INFO */
@@ -114,6 +118,7 @@ struct task_struct {
 	struct thread_info thread_info;
 	unsigned int __state; /* 5.14 and later */
 	unsigned int flags;
+	int on_rq;
 	int pid;
 	int tgid;
 	__u64 start_time; /* ns, monotonic */

@@ -11,6 +11,9 @@
  * switch-in, less the sum at the switch-in before, is this wait. Neither alone is
  * right: when a waiting task migrates, its wait so far moves into run_delay.
  *
+ * Since 6.12 last_queued may be no beginning of a wait: see thread_asleep(). Hook:
+ * sched_migrate_task, rare beside switches.
+ *
  * The hook only writes down what happened, in the ring of its CPU: what that means is
  * worked out for many switches at once (sched_replay.bpf.h). It touches little memory
  * and code this way; what costs most there is what is not in a cache and not in the
@@ -18,87 +21,16 @@
  *
  * The walk sees the tasks of the pid namespace of the agent and below. One outside (an
  * agent in a container without hostPID) is met when it is switched to: what a migration
- * moved of that wait is missing, which is counted as no_storage.
+ * moved of that wait is missing, since 6.12 all of it, which is counted as no_storage.
+ * One that finds its place taken is met so each time, and its waits are counted.
  */
 #define PROBE_ID PROBE_SCHED
 #include "cell.bpf.h"
 #include "sched_replay.bpf.h"
+#include "sched_thread.bpf.h"
 
 #define RUNS_TIMED 1021
 #define TASK_DEAD  0x80 /* include/linux/sched.h: the last switch of a task */
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, THREADS);
-	__type(key, __u32);
-	__type(value, struct thread);
-} threads SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct thread);
-} sched_tasks SEC(".maps");
-
-/* The place in the table that a task shares with others. */
-static __always_inline struct thread *thread_place(struct task_struct *task)
-{
-	__u32 at = thread_index(task);
-
-	return bpf_map_lookup_elem(&threads, &at);
-}
-
-/* What is kept of a task, NULL: it was never met. */
-static __always_inline struct thread *thread_get(struct task_struct *task)
-{
-	struct thread *t = thread_place(task);
-
-	if (likely(t && t->task == (__u64)task))
-		return t;
-	return bpf_task_storage_get(&sched_tasks, task, 0, 0);
-}
-
-/* The task's place in the table; NULL: another has it. Does not allocate. */
-static __always_inline struct thread *thread_meet(struct task_struct *task)
-{
-	struct thread *t = thread_place(task);
-
-	return t && place_take(&t->task, (__u64)task) ? t : 0;
-}
-
-/* A place for a task: in the table, if nobody has it, else one of its own. */
-static __always_inline int thread_make(struct task_struct *task)
-{
-	if (thread_meet(task))
-		return 0;
-	if (!bpf_task_storage_get(&sched_tasks, task, 0,
-				  BPF_LOCAL_STORAGE_GET_F_CREATE))
-		lose(LOSS_NO_STORAGE);
-	return 0;
-}
-
-/* A new task may be where one was whose end we did not see. */
-static __always_inline int thread_born(struct task_struct *task)
-{
-	struct thread *t = thread_place(task);
-
-	if (t && t->task == (__u64)task)
-		t->key = 0;
-	else
-		thread_make(task);
-	return 0;
-}
-
-/* The last that is seen of a task. */
-static __noinline int thread_leave(struct task_struct *task)
-{
-	struct thread *t = task ? thread_place(task) : 0;
-
-	if (t && t->task == (__u64)task)
-		PLACE_GIVE_BACK(t, task);
-	return 0;
-}
 
 SEC("tp_btf/task_newtask")
 int sched_newtask(unsigned long long *ctx)
@@ -106,12 +38,22 @@ int sched_newtask(unsigned long long *ctx)
 	return RUN(sched_newtask, thread_born((void *)ctx[0]));
 }
 
+/* Follows the tasks also while the probe is off, so that it may be switched on. */
+SEC("tp_btf/sched_migrate_task")
+int sched_migrate(unsigned long long *ctx)
+{
+	return RUN_IF(true, sched_migrate, note_migration((void *)ctx[0]));
+}
+
 SEC("iter/task")
 int sched_tasks_iter(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
 
-	return task ? thread_make(task) : 0;
+	if (!task)
+		return 0;
+	thread_make(task);
+	return is_stamped_asleep(task) ? thread_asleep(thread_get(task), task) : 0;
 }
 
 /*
@@ -209,6 +151,36 @@ static __always_inline void replay_full(struct sched_ring *ring)
 		sched_replay(bpf_get_smp_processor_id());
 }
 
+/* A switch after a wait that may need two records. */
+static __always_inline void write_long(struct sched_ring *ring, __u64 now, __u64 wait,
+				       __u64 how, __u32 moved)
+{
+	if (wait >> SWITCH_SLOT_SHIFT) {
+		write_record(ring, wait >> SWITCH_SLOT_SHIFT << SWITCH_SLOT_SHIFT,
+			     SWITCH_LONG);
+		replay_full(ring);
+	}
+	if (moved > SWITCH_MOVES_MAX)
+		moved = SWITCH_MOVES_MAX;
+	write_record(ring, now, (__u32)wait | how | (__u64)moved << SWITCH_MOVES);
+}
+
+/*
+ * What a task had waited when this wait began, into base: run_delay, unless more is
+ * known. False: when it began is not known.
+ */
+static __always_inline bool find_base(const struct thread *t, struct task_struct *next,
+				      bool met, __u64 *base)
+{
+	if (was_asleep(t))
+		return !is_asleep(t, next);
+	if (met)
+		*base = t->total;
+	else if (!next->sched_info.pcount)
+		*base = 0; /* new: it has waited since it was made */
+	return true;
+}
+
 /* Writes the record of a switch to a task, with all that seldom happens. */
 static __noinline int switch_to(struct sched_ring *ring, struct task_struct *next,
 				struct thread *t, __u64 how)
@@ -217,7 +189,7 @@ static __noinline int switch_to(struct sched_ring *ring, struct task_struct *nex
 	struct cpu_state *cpu = bpf_map_lookup_elem(&cpus, &here);
 	__u64 queued, total, wait, base, throttled = 0, now, clock, word;
 	struct cfs_rq *cfs;
-	bool met;
+	bool met, known = true, slept = false;
 
 	if (!cpu || !ring || !next)
 		return 0;
@@ -233,21 +205,19 @@ static __noinline int switch_to(struct sched_ring *ring, struct task_struct *nex
 	if (!t) {
 		lose(LOSS_NO_STORAGE); /* the wait before a migration is missing */
 		t = thread_meet(next);
+		slept = HAS_DELAYED_DEQUEUE && !t && outsider_was_asleep(next);
+		known = !HAS_DELAYED_DEQUEUE || (t ? !next->sched_info.pcount : !slept);
 	}
 	if (!t) {
 		word = thread_word(cpu, next);
 		wait = total - base;
 	} else {
 		met = t->key >> 32 == ring->ring.key >> 32;
-		if (met) {
-			base = t->total;
-		} else {
-			t->moves = moves;
-			if (!next->sched_info.pcount) {
-				base = 0; /* new: it has waited since it was made */
-				t->moves = 0;
-			}
-		}
+		if (!find_base(t, next, met, &base))
+			known = false;
+		slept = was_asleep(t) && (met || !known);
+		if (!met)
+			t->moves = next->sched_info.pcount ? moves : 0;
 		if (t->key != ring->ring.key || t->set != (__u64)next->cgroups) {
 			t->word = thread_word(cpu, next);
 			t->set = (__u64)next->cgroups;
@@ -255,7 +225,7 @@ static __noinline int switch_to(struct sched_ring *ring, struct task_struct *nex
 		}
 		word = t->word;
 		wait = total - base;
-		if (clock && (__s64)wait > 0)
+		if (clock && known && (__s64)wait > 0)
 			throttled =
 			    throttled_part(sched_slot_get(cpu, word & SWITCH_SLOT_MASK),
 					   t, met, (__u64)cfs, clock, now, wait);
@@ -266,6 +236,10 @@ static __noinline int switch_to(struct sched_ring *ring, struct task_struct *nex
 		t->moves = moves;
 	}
 	how |= word << SWITCH_SLOT_SHIFT;
+	if (slept && (how & SWITCH_WAITED))
+		lose(LOSS_DELAYED_DEQUEUE);
+	if (!known)
+		how &= ~SWITCH_WAITED;
 	if (!(how & SWITCH_WAITED))
 		throttled = wait = 0;
 	if (throttled && is_sampled(now, sample_log2()))
@@ -278,14 +252,7 @@ static __noinline int switch_to(struct sched_ring *ring, struct task_struct *nex
 		how &= ~SWITCH_WAITED;
 		wait = 0;
 	}
-	if (wait >> SWITCH_SLOT_SHIFT) {
-		write_record(ring, wait >> SWITCH_SLOT_SHIFT << SWITCH_SLOT_SHIFT,
-			     SWITCH_LONG);
-		replay_full(ring);
-	}
-	if (moved > SWITCH_MOVES_MAX)
-		moved = SWITCH_MOVES_MAX;
-	write_record(ring, now, (__u32)wait | how | (__u64)moved << SWITCH_MOVES);
+	write_long(ring, now, wait, how, moved);
 	return 0;
 }
 
@@ -429,9 +396,15 @@ int sched_drain(unsigned long long *ctx)
 }
 
 /*
- * Who waits for a CPU now: last_queued is set. The clock is that of the task's queue,
- * a timer tick old at most while somebody waits there.
+ * Who waits for a CPU now: it can run, and last_queued says since when. The clock is
+ * that of the task's queue, a timer tick old at most while somebody waits there.
  */
+static __always_inline bool is_waiting(struct task_struct *task)
+{
+	return !task->__state && task->on_rq == ON_RQ_QUEUED &&
+	       !(HAS_DELAYED_DEQUEUE && task->se.sched_delayed);
+}
+
 SEC("iter/task")
 int sched_inflight_walk(struct bpf_iter__task *ctx)
 {
@@ -443,11 +416,13 @@ int sched_inflight_walk(struct bpf_iter__task *ctx)
 	if (!task || !cpu || walk_is_over(ctx->meta->seq_num))
 		return 0;
 	queued = task->sched_info.last_queued;
-	if (!queued || task->tgid == tunes.self_tgid)
+	if (!queued || task->tgid == tunes.self_tgid || !is_waiting(task))
 		return 0;
 	age = task->se.cfs_rq->rq->clock - queued;
 	t = thread_get(task);
-	if (t && t->key >> 32 == enabled_now())
+	if (t ? is_asleep(t, task) : HAS_DELAYED_DEQUEUE)
+		return 0; /* since when is not known */
+	if (t && !was_asleep(t) && t->key >> 32 == enabled_now())
 		age += task->sched_info.run_delay - t->total; /* moved meanwhile */
 	inflight_note(slot_of_task(cpu, task), INFLIGHT_WAIT, age);
 	return 0;

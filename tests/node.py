@@ -14,6 +14,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -206,6 +207,29 @@ class Load:
         self.process.wait()
         self.process.stdin.close()
         self.process.stdout.close()
+
+
+CROWD = """
+import sys, threading
+threading.stack_size(65536)
+over = threading.Event()
+for _ in range(int(sys.argv[1])):
+    threading.Thread(target=over.wait, daemon=True).start()
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def crowd(n):
+    """n threads that only sleep."""
+    p = subprocess.Popen([sys.executable, "-c", CROWD, str(n)], text=True,
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE)
+    defer(p.wait)
+    defer(p.stdin.close)
+    if p.stdout.readline() != "ready\n":
+        raise Skip(f"no {n} threads here: {p.stderr.read().strip()[-100:]}")
+    return p
 
 
 class Numbers:

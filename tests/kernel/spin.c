@@ -152,16 +152,26 @@ static const struct gate_command commands[] = {
 	{ "nap", run_nap, NULL, 0 },
 };
 
-/* Keeps the first thread off that CPU, so that it wakes the others all at once. */
+/*
+ * Keeps the first thread off that CPU, so that it wakes the others all at once; on one
+ * CPU, so that nothing moves it: the kernel's run_delay of who is moved while it goes
+ * to sleep has that sleep in it (Linux 6.12 and later).
+ */
 static void go_elsewhere(void)
 {
 	cpu_set_t set;
+	int cpu = 0;
 
 	if (pinned_to < 0 || sched_getaffinity(0, sizeof(set), &set))
 		return;
 	CPU_CLR(pinned_to, &set);
-	if (CPU_COUNT(&set))
-		sched_setaffinity(0, sizeof(set), &set);
+	if (!CPU_COUNT(&set))
+		return;
+	while (!CPU_ISSET(cpu, &set))
+		cpu++;
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	sched_setaffinity(0, sizeof(set), &set);
 }
 
 /* spin THREADS CPU: the threads are pinned to this CPU; -1 leaves them free. */

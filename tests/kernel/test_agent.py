@@ -195,6 +195,7 @@ def _():
     diag(f"lost {lost}; since the start {agent.total().lost()}")
     # Calls of the rest of the node that began before the agent did are no loss.
     lost.pop(("syscall", "unpaired"), None)
+    lost.pop(("sched", "delayed_dequeue"), None)  # see test_delayed.py
     unseen = lost.pop(("sched", "no_storage"), 0)
     between(unseen, 0, len(os.listdir("/proc/1/task")), "threads that are met late")
     same(lost, {}, "lost")

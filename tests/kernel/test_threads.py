@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import bpf
 from exports import Exports
-from node import Agent, Cgroup, Change, Load, defined
+from node import Agent, Cgroup, Change, Load, crowd, defined
 from tap import Skip, between, check, defer, diag, main, near, need_root, same, test
 
 need_root()
@@ -23,15 +23,6 @@ WAIT = "assay.sched.wait.duration"
 SWITCHES = "assay.sched.context_switches"
 CALLS = "assay.syscall.duration"
 CPU = max(os.sched_getaffinity(0))
-CROWD = """
-import sys, threading
-threading.stack_size(65536)
-over = threading.Event()
-for _ in range(int(sys.argv[1])):
-    threading.Thread(target=over.wait, daemon=True).start()
-print("ready", flush=True)
-sys.stdin.read()
-"""
 agent = None
 
 
@@ -43,18 +34,6 @@ def places():
 def occupied():
     """How many places of the two tables are taken."""
     return [bpf.occupied(agent.pid(), table, places()) for table in ("threads", "calls")]
-
-
-def crowd(n):
-    """n threads that only sleep."""
-    p = subprocess.Popen([sys.executable, "-c", CROWD, str(n)], text=True,
-                         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                         stderr=subprocess.PIPE)
-    defer(p.wait)
-    defer(p.stdin.close)
-    if p.stdout.readline() != "ready\n":
-        raise Skip(f"no {n} threads here: {p.stderr.read().strip()[-100:]}")
-    return p
 
 
 def setup():

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the scheduler's hooks keep of a thread (struct thread), and what is noted there
+ * of one that sleeps while the kernel believes that it waits.
+ */
+#ifndef SCHED_THREAD_BPF_H
+#define SCHED_THREAD_BPF_H
+
+#include "cell.bpf.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, THREADS);
+	__type(key, __u32);
+	__type(value, struct thread);
+} threads SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct thread);
+} sched_tasks SEC(".maps");
+
+/* Of tasks that have no place at all: struct thread.total of THREAD_ASLEEP. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u64); /* the task's address */
+	__type(value, __u64);
+} sched_asleep SEC(".maps");
+
+/* The place in the table that a task shares with others. */
+static __always_inline struct thread *thread_place(struct task_struct *task)
+{
+	__u32 at = thread_index(task);
+
+	return bpf_map_lookup_elem(&threads, &at);
+}
+
+/* What is kept of a task, NULL: it was never met. */
+static __always_inline struct thread *thread_get(struct task_struct *task)
+{
+	struct thread *t = thread_place(task);
+
+	if (likely(t && t->task == (__u64)task))
+		return t;
+	return bpf_task_storage_get(&sched_tasks, task, 0, 0);
+}
+
+/* The task's place in the table; NULL: another has it. Does not allocate. */
+static __always_inline struct thread *thread_meet(struct task_struct *task)
+{
+	struct thread *t = thread_place(task);
+
+	return t && place_take(&t->task, (__u64)task) ? t : 0;
+}
+
+/* A place for a task: in the table, if nobody has it, else one of its own. */
+static __always_inline int thread_make(struct task_struct *task)
+{
+	if (thread_meet(task))
+		return 0;
+	if (!bpf_task_storage_get(&sched_tasks, task, 0,
+				  BPF_LOCAL_STORAGE_GET_F_CREATE))
+		lose(LOSS_NO_STORAGE);
+	return 0;
+}
+
+/* A new task may be where one was whose end we did not see. */
+static __always_inline int thread_born(struct task_struct *task)
+{
+	struct thread *t = thread_place(task);
+
+	if (t && t->task == (__u64)task) {
+		t->key = 0;
+		t->set = 0;
+	} else {
+		thread_make(task);
+	}
+	return 0;
+}
+
+/*
+ * A task that goes to sleep may stay on its queue until it has paid for what it had
+ * too much: kernel/sched/fair.c, DELAY_DEQUEUE. When it is moved to another CPU
+ * meanwhile, enqueue_task() sets last_queued, though it sleeps; nothing takes that
+ * back, and at its wake-up the stamp stays. So that "wait", and run_delay behind it, is
+ * its sleep, up to when it has run next. All ways to another queue lead through
+ * set_task_cpu(); what takes a task off its queue and back for a change (nice, policy,
+ * cgroup, allowed CPUs) leaves last_queued alone. How long it waited after its wake-up
+ * nothing tells but a hook on each wake-up.
+ */
+#define HAS_DELAYED_DEQUEUE \
+	bpf_core_field_exists(((struct sched_entity *)0)->sched_delayed)
+
+static __always_inline int thread_asleep(struct thread *t, struct task_struct *task)
+{
+	if (t) {
+		t->total = task->sched_info.pcount;
+		t->set = THREAD_ASLEEP;
+	}
+	return 0;
+}
+
+/* Whether that is noted of a task; it may have run since, which we did not see. */
+static __always_inline bool was_asleep(const struct thread *t)
+{
+	return t->set == THREAD_ASLEEP;
+}
+
+static __always_inline bool is_asleep(const struct thread *t, struct task_struct *task)
+{
+	return was_asleep(t) && t->total == task->sched_info.pcount;
+}
+
+static __noinline int outsider_asleep(struct task_struct *task)
+{
+	__u64 key = (__u64)task, runs;
+
+	if (!task)
+		return 0;
+	runs = task->sched_info.pcount;
+	if (bpf_map_update_elem(&sched_asleep, &key, &runs, BPF_ANY))
+		lose(LOSS_STATE_FULL);
+	return 0;
+}
+
+/* The same question as is_asleep(), of a task without a place; answered once. */
+static __noinline int outsider_was_asleep(struct task_struct *task)
+{
+	__u64 key = (__u64)task, *runs = bpf_map_lookup_elem(&sched_asleep, &key);
+	bool asleep;
+
+	if (!runs || !task)
+		return false;
+	asleep = *runs == task->sched_info.pcount;
+	bpf_map_delete_elem(&sched_asleep, &key);
+	return asleep;
+}
+
+static __always_inline int note_migration(struct task_struct *task)
+{
+	struct thread *t;
+
+	if (!HAS_DELAYED_DEQUEUE || !task->se.sched_delayed)
+		return 0;
+	t = thread_get(task);
+	if (!t)
+		t = thread_meet(task);
+	return t ? thread_asleep(t, task) : outsider_asleep(task);
+}
+
+/* The last that is seen of a task. */
+static __noinline int thread_leave(struct task_struct *task)
+{
+	struct thread *t = task ? thread_place(task) : 0;
+
+	if (t && t->task == (__u64)task)
+		PLACE_GIVE_BACK(t, task);
+	return 0;
+}
+
+/* Whether a task that sleeps has last_queued set: it was moved before we came. */
+static __always_inline bool is_stamped_asleep(struct task_struct *task)
+{
+	__u32 state = task->__state;
+
+	if (!HAS_DELAYED_DEQUEUE || !task->sched_info.last_queued)
+		return false;
+	return task->se.sched_delayed ||
+	       (!task->on_rq && state && !(state & TASK_WAKING));
+}
+
+#endif

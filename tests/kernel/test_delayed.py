@@ -1,0 +1,252 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""What a task sleeps is no wait for a CPU, though the kernel's own sums take it for one
+when the task is moved while its dequeue is delayed (Linux 6.12 and later). The truth is
+from the moments of waking, by a program of the test's own: wakes.bpf.c."""
+# vm: kernels=6.1,6.12,7.x timeout=1500
+
+import os
+import subprocess
+import sys
+import time
+
+sys.dont_write_bytecode = True
+os.environ.setdefault("TEST_PATIENCE", "100")
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from node import Agent, Cgroup, Change, Load, crowd, defined
+from tap import Skip, between, check, diag, main, need_root, same, test
+
+need_root()
+
+WAIT = "assay.sched.wait.duration"
+CULPRIT = "assay.sched.wait.culprit.time"
+AGE = "assay.inflight.age"
+LOST = "sched", "delayed_dequeue"
+MILLISECONDS = int(os.environ.get("ASSAY_TEST_BALANCE_MS", 6000))  # of load
+CPUS = sorted(os.sched_getaffinity(0))
+IN_GUEST = os.path.exists("/run/vm-command")
+ROUNDS = 40  # at most, until three of them have met a delayed dequeue
+SLEEP_MS = 300
+# The truth looks at the clock a little later than the run queue's was set, and the
+# machine may be elsewhere meanwhile; a sleep is longer by far. There are machines where
+# BPF sees nothing of what happens while PID 1 runs: the truth says how many wake-ups
+# it has missed.
+LATER_S = 100e-6 if IN_GUEST else 10e-6
+ELSEWHERE_S = 0.05
+with open("/sys/kernel/btf/vmlinux", "rb") as btf:
+    DELAYS = b"\0sched_delayed\0" in btf.read()
+agent = truth = None
+
+
+def setup():
+    global agent, truth
+    if len(CPUS) < 2:
+        raise Skip("one CPU")
+    agent = Agent("--probes", "sched")
+    agent.need("sched")
+    truth = Load(Cgroup("truth"), "wakes")
+
+
+def told(cgroup):
+    """The truth of a cgroup, from when it was first asked for."""
+    return truth.ask("of", os.stat(cgroup.dir).st_ino)
+
+
+def watched(name):
+    cgroup = Cgroup(name)
+    told(cgroup)
+    return cgroup
+
+
+class Moment:
+    """The agent's numbers and the truth of a cgroup, while nothing happens in there."""
+
+    def __init__(self, cgroup, of=None):
+        for _ in range(30):
+            self.truth = told(cgroup)
+            self.numbers = (of or agent).total()
+            if told(cgroup) == self.truth:
+                break
+        else:
+            raise Skip("the machine was busy: the load is never at rest")
+        if not self.numbers.workloads.get(cgroup.path) and \
+                self.numbers.lost().get(("sched", "slots_full")):
+            raise Skip("the machine is full of others' cgroups")
+        self.cgroup = cgroup
+        self.lost = self.numbers.lost().get(LOST, 0)
+
+    def samples(self):
+        return self.numbers.value(self.cgroup, WAIT)
+
+    def waited(self):
+        return self.numbers.seconds(self.cgroup, WAIT)
+
+    def longest(self):
+        return max((p["max"] for p in self.numbers.points(self.cgroup, WAIT)), default=0)
+
+
+def agree(before, after):
+    """Each wait is a sample but for those that cannot be told, and none is longer than
+    from the wake-up. Returns how many could not be told."""
+    t = {key: after.truth[key] - before.truth[key] for key in after.truth}
+    waited = after.waited() - before.waited()
+    samples = after.samples() - before.samples()
+    lost = after.lost - before.lost
+    diag(f"truth {t}; ours {waited:.6f} s in {samples}, lost {lost}")
+    clear, half = t["clear_ns"] / 1e9, t["half_ns"] / 1e9
+    longest = max(after.truth["longest_ns"] / 1e9, 1e-6)
+    between(samples - t["clear"] - t["half"], 0, t["unseen"], "samples beside the truth's")
+    slack = 0.01 * clear + LATER_S * samples + ELSEWHERE_S
+    between(waited, clear - slack, clear + half + t["unseen"] * longest + slack,
+            "sum of the waits, s")
+    check(after.longest() <= 1.1 * longest + ELSEWHERE_S + half,
+          f"the longest is {after.longest()} s, in truth {longest} s")
+    blamed = sum(after.numbers.by(after.cgroup, CULPRIT, "culprit").values()) - \
+        sum(before.numbers.by(before.cgroup, CULPRIT, "culprit").values())
+    between(blamed, waited - 1e-6, waited + 1e-6, "sum over the culprits, s")
+    check(lost >= t["moved"], f"{lost} are lost, {t['moved']} were moved asleep")
+    return t["moved"]
+
+
+def some_are_met(enough, turn):
+    """Has a turn happen until enough of them have met a delayed dequeue, as far as this
+    kernel has that."""
+    found = 0
+    for _ in range(ROUNDS):
+        found += turn()
+        if found >= enough or not DELAYS:
+            break
+    if not DELAYS:
+        same(found, 0, "delayed dequeues of a kernel without")
+    elif found < enough:
+        raise Skip(f"the machine was busy: {found} of {ROUNDS} were moved in time")
+
+
+def delayed(name):
+    cgroup = watched(name)
+    return cgroup, Load(cgroup, "delayed", CPUS[-1], CPUS[0])
+
+
+@test("a sleeper that is moved while its dequeue is delayed does not wait meanwhile")
+def _():
+    cgroup, load = delayed("moved")
+
+    def turn():
+        before = Moment(cgroup)
+        load.ask("round", SLEEP_MS)
+        return agree(before, Moment(cgroup))
+    some_are_met(3, turn)
+
+
+@test("while it sleeps nobody is told to wait for a CPU")
+def _():
+    cgroup, load = delayed("age")
+
+    def turn():
+        moves = told(cgroup)["moves"]
+        load.ask("still")
+        time.sleep(1)
+        for _ in range(3):
+            found = agent.total(0).by(cgroup, AGE, "operation")
+            check(found.get("sched.wait", 0) < 0.9, f"{found} while all of it sleeps")
+        load.ask("over")
+        return told(cgroup)["moves"] - moves
+    some_are_met(1, turn)
+
+
+@test("what was asleep like that when the agent came is no wait, either")
+def _():
+    cgroup, load = delayed("early")
+
+    def turn():
+        moves = told(cgroup)["moves"]
+        load.ask("still")
+        if told(cgroup)["moves"] == moves:
+            load.ask("over")
+            return 0
+        late = Agent("--probes", "sched")
+        before = Moment(cgroup, late)
+        load.ask("over")
+        return agree(before, Moment(cgroup, late))
+    some_are_met(1, turn)
+
+
+@test("nor what went to sleep while the probe was off")
+def _():
+    cgroup, load = delayed("off")
+
+    def turn():
+        agent.tune("sched", "enabled=false")
+        load.ask("still")
+        agent.tune("sched", "enabled=true")
+        before = Moment(cgroup)
+        load.ask("over")
+        return agree(before, Moment(cgroup))
+    some_are_met(1, turn)
+
+
+@test("what was over while the probe was off takes no later wait with it")
+def _():
+    cgroup, load = delayed("over")
+
+    def turn():
+        agent.tune("sched", "enabled=false")
+        moved = told(cgroup)["moved"]
+        load.ask("round", SLEEP_MS)
+        agent.tune("sched", "enabled=true")
+        before = Moment(cgroup)
+        load.ask("nap", 10)
+        same(agree(before, Moment(cgroup)), 0, "naps that were moved")
+        return before.truth["moved"] - moved
+    some_are_met(1, turn)
+
+
+def in_a_crowd(cgroup, loads, of):
+    def turn():
+        before = Moment(cgroup, of)
+        for load in loads:
+            load.ask("round", 50)
+        return agree(before, Moment(cgroup, of))
+    some_are_met(6, turn)
+
+
+def take_all_places():
+    if IN_GUEST:
+        raise Skip("too many threads for a guest")
+    crowd(1 << defined("THREADS_LOG2", "bpf/cell.h"))
+
+
+def six_of(name):
+    cgroup = watched(name)
+    return cgroup, [Load(cgroup, "delayed", CPUS[-1], CPUS[0]) for _ in range(6)]
+
+
+@test("it is so for threads whose place in the table is taken")
+def _():
+    take_all_places()
+    in_a_crowd(*six_of("crowded"), agent)
+
+
+@test("and for those that are outside the agent's PID namespace, too: they have none")
+def _():
+    cgroup, loads = six_of("outside")
+    inside = Agent("--probes", "sched", prefix=("unshare", "--pid", "--fork",
+                                                "--kill-child", "--mount-proc"))
+    take_all_places()
+    for load in loads:
+        load.ask("round", 1)  # this is where they are met
+    in_a_crowd(cgroup, loads, inside)
+
+
+@test(f"waits under {MILLISECONDS / 1000:g} s of load that is balanced are true")
+def _():
+    cgroup = watched("restless")
+    load = Load(cgroup, "restless", 12, 3)
+    before = Moment(cgroup)
+    moves = load.ask("run", MILLISECONDS)["moves"]
+    found = agree(before, Moment(cgroup))
+    diag(f"{moves} moves, {found} of them of a delayed dequeue")
+
+
+main(setup)
