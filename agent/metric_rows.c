@@ -531,7 +531,8 @@ const struct metric_row metric_rows[] = {
 	    VALUES(inflight_names),
 	    .signal_name = "all",
 	    .source_text =
-		"A walk over tasks, sockets and block requests at every export.",
+		"A walk over tasks, sockets and block requests at every export. Of "
+		"tasks that wait for a CPU, those that can run.",
 	    .blind_text =
 		"What is younger than 10 ms is 0, once there was something older, "
 		"and absent before. An operation that began before "

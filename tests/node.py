@@ -88,6 +88,7 @@ class Cgroup:
             parent.write("cgroup.subtree_control", "+cpu")
         self.dir = cgroup_root() + self.path
         os.mkdir(self.dir)
+        self.number = os.stat(self.dir).st_ino  # the kernel's name for it
         defer(self.remove)
         for key, value in settings.items():
             self.write(key.replace("_", ".", 1), value)
@@ -142,6 +143,17 @@ def defined(name, path):
         return int(re.search(rf"define {name}\s+(\d+)", f.read()).group(1))
 
 
+def cgroups():
+    """The cgroups that are there now, each with its number."""
+    found = set()
+    for path, _, _ in os.walk(cgroup_root()):
+        try:
+            found.add((path, os.stat(path).st_ino))
+        except FileNotFoundError:
+            pass  # it has just gone
+    return found
+
+
 class Load:
     """A load of tests/kernel/gate.h: one line in, its work, one line out."""
 
@@ -179,6 +191,17 @@ class Load:
 
     def threads(self):
         return [int(t) for t in os.listdir(f"/proc/{self.pid}/task")]
+
+    def rests(self):
+        """Waits until all of its threads sleep: one that is done may still have to
+        wait for a CPU to say so."""
+        def asleep():
+            for tid in self.threads():
+                with open(f"/proc/{self.pid}/task/{tid}/stat") as f:
+                    if f.read().rpartition(")")[2].split()[0] != "S":
+                        return False
+            return True
+        wait_for(asleep, 60, "the load to rest")
 
     def schedstat(self, field):
         """Of each of its threads, by id, the kernel's own count: ns on a CPU (0), ns

@@ -10,7 +10,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from node import Agent, Cgroup, Change, Load, defined, wait_for
+from node import Agent, Cgroup, Change, Load, cgroups, defined, wait_for
 from tap import between, check, diag, main, near, need_root, test
 
 need_root()
@@ -37,18 +37,36 @@ class Victim:
 
     def beside(self, loads, ms):
         """What the victim waited while one after the other ran beside it for so long."""
-        before = agent.total()
+        self.load.rests()
+        there, before = cgroups(), agent.total()
         for load in loads:
             self.load.tell("run", ms)
             load.ask("run", ms)
             self.load.reply()
+        self.load.rests()
         change = Change(before, agent.total())
         waited = change.seconds(self.cgroup, WAIT, cause="contention")
         blamed = change.by(self.cgroup, CULPRIT, "culprit")
         # one that is told no more seems to have had less than nothing
         blamed = {name: s for name, s in blamed.items() if s > 0}
-        near(sum(blamed.values()), waited, 1e-6, "sum over the culprits, s")
+        if there == cgroups():
+            near(sum(blamed.values()), waited, 1e-6, "sum over the culprits, s")
+        else:  # of this machine's other cgroups one may be told no more
+            between(sum(blamed.values()), 0, waited + 1e-6, "sum over the culprits, s")
         return waited, blamed
+
+    def beside_one(self, load, cgroup, ms):
+        """One that runs beside the victim is blamed with what it had of the CPU, as far
+        as both wanted it."""
+        had = load.ran()
+        waited, blamed = self.beside([load], ms)
+        had = load.ran() - had
+        found = blamed.get(cgroup.path, 0)
+        diag(f"waited {waited:.3f} s, beside one that had {had:.3f} s: {blamed}")
+        check(had > 0.1, f"it had {had} s only")
+        # by points of the grid: right on average
+        between(found, 0.8 * had - 0.05, 1.2 * had + 0.05,
+                f"what {cgroup.path} is blamed with, s")
 
     def named(self):
         """Everybody it has ever waited for, as far as that is told."""
@@ -58,7 +76,10 @@ class Victim:
 
 def exports(n):
     """Waits until there were so many more."""
-    time.sleep((n + 0.5) * EXPORT_S)
+    for _ in range(n + 1):  # the next one may have been read before
+        size = os.path.getsize(agent.exports)
+        wait_for(lambda: os.path.getsize(agent.exports) != size, 30 * EXPORT_S,
+                 "an export")
 
 
 def is_named(victim, name):
@@ -68,11 +89,7 @@ def is_named(victim, name):
     load = Load(cgroup, "spin", 1, CPU)
     victim.beside([load], 1500 * EXPORT_S)
     exports(1)
-    waited, blamed = victim.beside([load], 1000)
-    diag(f"waited {waited:.3f} s: {blamed}")
-    between(waited, 0.3, 1.5, "waited, s")
-    check(blamed.get(cgroup.path, 0) > 0.9 * waited,
-          f"{blamed.get(cgroup.path, 0)} of {waited} s are put on {cgroup.path}")
+    victim.beside_one(load, cgroup, 1000)
 
 
 @test("who comes after there is no place left is named when it matters")
@@ -93,7 +110,7 @@ def _():
         victim.beside([Load(cgroup, "spin", 1, CPU)], 60)
         gone.append(cgroup.path)
         cgroup.remove()
-    wait_for(lambda: not victim.named() & {*gone}, 8 * EXPORT_S,
+    wait_for(lambda: not victim.named() & {*gone}, 60 * EXPORT_S,
              "culprits that are gone to be told no more")
     is_named(victim, "new")
 
@@ -111,8 +128,7 @@ def _():
         victim.beside(crowd, 30)
         exports(1)
         victim.beside(crowd, 30)
-        waited, blamed = victim.beside([steady], 300)
-        check(blamed.get(group.path, 0) > 0.9 * waited, f"{waited} s: {blamed}")
+        victim.beside_one(steady, group, 400)
 
 
 main(setup)
