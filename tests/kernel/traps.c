@@ -98,6 +98,8 @@ static void run_sigreturn(const struct gate_command *self, const long *args)
 	gate_say("signals=%ld ax=%ld", args[0], ax);
 }
 
+static volatile int in_pause;
+
 /* exec of ourselves; "ready=1" is then the answer. */
 static void *exec_self(void *arg)
 {
@@ -110,9 +112,23 @@ static void *exec_self(void *arg)
 static void *sleep_for_ever(void *arg)
 {
 	(void)arg;
+	in_pause = 1; /* all calls that a thread begins with are behind it */
 	for (;;)
 		pause();
 	return NULL;
+}
+
+/* Without a call: on a busy machine a thread may take long to begin. */
+static void wait_for_pause(void)
+{
+	while (!in_pause)
+		;
+}
+
+static void *exec_after_pause(void *arg)
+{
+	wait_for_pause();
+	return exec_self(arg);
 }
 
 /* "exec_leader": the first thread calls execve, while another is in pause(). */
@@ -125,6 +141,7 @@ static void run_exec_leader(const struct gate_command *self, const long *args)
 	if (pthread_create(&thread, NULL, sleep_for_ever, NULL))
 		gate_die("pthread_create");
 	usleep(20000);
+	wait_for_pause();
 	exec_self(NULL);
 }
 
@@ -136,7 +153,7 @@ static void run_exec_thread(const struct gate_command *self, const long *args)
 	(void)self;
 	(void)args;
 	usleep(20000);
-	if (pthread_create(&thread, NULL, exec_self, NULL))
+	if (pthread_create(&thread, NULL, exec_after_pause, NULL))
 		gate_die("pthread_create");
 	sleep_for_ever(NULL);
 }
