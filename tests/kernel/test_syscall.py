@@ -433,19 +433,33 @@ def _():
     between(change.lost().get(("syscall", "unpaired"), 0), 0, n // 2, "lost")
 
 
+def sleeps(pid):
+    """Whether a process does nothing at all for a second."""
+    def now():
+        with open(f"/proc/{pid}/stat") as f:
+            fields = f.read().rsplit(")", 1)[1].split()
+        return fields[0], fields[11], fields[12]  # its state, its CPU time
+
+    before = now()
+    time.sleep(1)
+    return before[0] == "S" and now() == before
+
+
 @test("`assay report --duration` that measures by itself counts the same")
 def _():
     cgroup = Cgroup("alone")
     agent.stop()
     load = Load(cgroup, "traps")
-    measuring = Report("--duration", "6s", *no_agent())
-    wait_for(lambda: any(kind == "link" for kind, _ in
-                         bpf.held_by(measuring.process.pid)), 20, "its first probe")
-    time.sleep(3)  # until it has them all and reads for the first time
+    measuring = Report("--duration", "10s", *no_agent())
+    pid = measuring.process.pid
+    wait_for(lambda: any(kind == "link" for kind, _ in bpf.held_by(pid)), 60,
+             "its first probe")
+    # until it has them all and has read for the first time: it only sleeps then
+    wait_for(lambda: sleeps(pid), 60, "it to wait for its second reading")
     load.ask("getppid", N)
     numbers = measuring.result()
     same(numbers.value(cgroup, DURATION, class_="process"), N, "calls")
-    between(numbers.report["duration_s"], 5.9, 6.9, "duration_s")
+    between(numbers.report["duration_s"], 9.9, 14, "duration_s")
 
 
 main(setup)
