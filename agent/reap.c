@@ -114,6 +114,8 @@ static bool reap_slot(struct snapshot *s, uint32_t i)
 
 	if (s->slots[i].state != SLOT_QUARANTINE)
 		return leave_slot(s, i);
+	if (w)
+		past_add(s, s->slots[i].owner, w);
 	free_slot(s, i);
 	if (w && is_gone(s, w))
 		w->gone = true;

@@ -303,6 +303,9 @@ struct workload *snapshot_owner_of(struct snapshot *s, uint32_t i)
 		return slot->workload;
 	slot->owner = owner;
 	slot->state = SLOT_LIVE;
+	slot->workload = past_of(s, owner);
+	if (slot->workload)
+		return slot->workload;
 	path = cgroups_path(s->cgroups, owner);
 	slot->workload = path ? find_workload(s, path, owner) : NULL;
 	return slot->workload ? slot->workload : s->workloads[SLOT_UNKNOWN];

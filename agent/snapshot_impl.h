@@ -46,6 +46,13 @@ struct reaped {
 	uint64_t time_ns; /* monotonic clock */
 };
 
+/* A cgroup that is gone, and whose its late events are, see past.c. */
+struct past {
+	uint64_t owner; /* 0: none */
+	struct workload *workload;
+};
+#define PAST 256
+
 struct snapshot {
 	struct cells *cells;
 	struct cgroups *cgroups;
@@ -69,6 +76,8 @@ struct snapshot {
 	uint32_t claims; /* control.claims and names.head at the latest reading */
 	uint64_t names;
 	struct reaped reaped;
+	struct past past[PAST];
+	size_t past_count; /* so far: the oldest give way */
 };
 
 #define CULPRIT_OTHER "_OTHER"
@@ -111,6 +120,13 @@ void told_fold(struct snapshot *s);
 
 /* Call when workloads were taken out of the list. */
 void snapshot_index_paths(struct snapshot *s);
+
+/* Notes a cgroup that gives its slot back, if connections of its workload are open. */
+void past_add(struct snapshot *s, uint64_t owner, struct workload *w);
+/* The workload is about to be freed: what comes late of its cgroups is `unknown`'s. */
+void past_forget(struct snapshot *s, const struct workload *w);
+/* Whose the late events of a cgroup are, alive again; NULL: not noted. */
+struct workload *past_of(struct snapshot *s, uint64_t owner);
 
 /* Frees a workload and all that it holds; NULL is fine. */
 void totals_free(struct workload *w);

@@ -13,10 +13,10 @@ os.environ.setdefault("TEST_PATIENCE", "60")
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import tcp
-from node import Cgroup, Change, wait_for
+from node import Cgroup, Change, defined, wait_for
 from tap import Failed, between, check, defer, diag, main, need_root, same, test
-from tcp import (ACCEPTS, INFLIGHT, IO, OPEN, OPENED, RESPONSE, UNANSWERED, free_port,
-                 total)
+from tcp import (ACCEPTS, INFLIGHT, IO, OPEN, OPENED, RESPONSE, UNANSWERED, Steps,
+                 Wire, free_port, ip, total)
 
 need_root()
 
@@ -25,8 +25,10 @@ class Script:
     """A Python program in a cgroup of its own, which says a line when it has done what
     the latest line told it."""
 
-    def __init__(self, cgroup, code, *args):
-        self.process = cgroup.start([sys.executable, "-c", code, *map(str, args)],
+    def __init__(self, cgroup, code, *args, netns=None):
+        prefix = ["ip", "netns", "exec", netns] if netns else []
+        self.process = cgroup.start([*prefix, sys.executable, "-c", code,
+                                     *map(str, args)],
                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                     text=True)
         defer(self.close)
@@ -371,6 +373,50 @@ def _():
 def _():
     same(handed(True), ([[50, 50 * 1100], [0, 0]], [1, 0]),
          "responses, bytes of supervisor and service; open")
+
+
+LEAVER = """
+import socket, sys
+held = [socket.create_connection((sys.argv[1], int(sys.argv[2]))) for _ in range(5)]
+print("connected", flush=True)
+sys.stdin.readline()
+for c in held: c.sendall(b"x")
+print("sent", flush=True)
+sys.stdin.readline()
+"""
+
+
+@test("connections that outlive a cgroup are not open in the next one of its name")
+def _():
+    tcp.agent.stop()
+    tcp.setup("--export-interval", "1s")
+    wire, group = Wire(), Cgroup("leaver")
+    steps = Steps("outlived", address="10.77.1.2", netns=wire.names)
+    p = Script(group, LEAVER, "10.77.1.2", steps.port, netns=wire.names[1])
+    same(p.reply(), "connected", "the client")
+    steps.server.ask("accept", 5)
+    same(total().value(group, OPEN), 5, "open")
+    ip("-n", wire.router, "route", "add", "blackhole", "10.77.1.2/32")
+    same(p.ask(), "sent", "the client")
+    p.close()  # what it has sent is not acknowledged: the kernel goes on
+    os.rmdir(group.dir)
+    for i in range(defined("NAME_RING", "bpf/cell.h") + 50):  # names are forgotten
+        os.mkdir(f"{group.dir}-{i}")
+        os.rmdir(f"{group.dir}-{i}")
+    os.mkdir(group.dir)
+    again = Script(group, "import time; time.sleep(60)")  # it has events
+    time.sleep(4)  # the slot of the first is given back
+    diag(f"open while they still close: {total().value(group, OPEN)}")
+    ip("-n", wire.router, "route", "del", "blackhole", "10.77.1.2/32")
+    steps.server.ask("drop", 1)
+    again.close()
+    same(subprocess.run(["ip", "netns", "exec", wire.names[1], "sh", "-c",
+                         f"for i in $(seq 300); do ss -tanH dst :{steps.port} | grep -q "
+                         ". || exit 0; sleep 0.1; done; exit 1"]).returncode, 0,
+         "all sockets of the client are gone")
+    next_ = Script(group, LEAVER, "10.77.1.2", steps.port, netns=wire.names[1])
+    same(next_.reply(), "connected", "the next client")
+    same(total().value(group, OPEN), 5, "open")
 
 
 main(tcp.setup)
