@@ -14,8 +14,8 @@ class Waits:
         their ns. clear: from a wake-up or a preemption; moved: those behind a sleep in
         which the kernel began to count (Linux 6.12 and later); half: of who was
         preempted on the way to sleep, which the kernel does not count; unseen: the
-        number of those whose wake-up BPF was not told of, as there are machines where
-        it is not while PID 1 runs. moves: tasks moved in their sleep."""
+        number of those with a wake-up or a move that BPF was not told of, as there are
+        machines where it is not while PID 1 runs. moves: tasks moved in their sleep."""
         return self.load.ask("of", cgroup.number)
 
 

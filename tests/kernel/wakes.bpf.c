@@ -24,8 +24,12 @@ struct cgroup {
 struct css_set {
 	struct cgroup *dfl_cgrp;
 };
+struct sched_entity {
+	__u64 nr_migrations;
+};
 struct task_struct {
 	int pid;
+	struct sched_entity se;
 	unsigned int __state;
 	int on_rq;
 	struct css_set *cgroups;
@@ -37,6 +41,7 @@ struct away {
 	__u64 since; /* ns: it wants a CPU; 0: it sleeps */
 	__u32 moved; /* to another queue, while it slept on one */
 	__u32 half;  /* preempted on its way to sleep */
+	__u64 moves; /* of all that the kernel has counted, those up to what we saw */
 };
 
 struct {
@@ -103,10 +108,12 @@ int wakes_migrate(unsigned long long *ctx)
 	struct wakes *group;
 	struct away *away;
 
-	if (!task->on_rq || !task->__state || task->__state & TASK_WAKING)
-		return 0;
 	away = away_get(task);
-	if (!away || away->since)
+	if (!away)
+		return 0;
+	away->moves++;
+	if (!task->on_rq || !task->__state || task->__state & TASK_WAKING ||
+	    away->since)
 		return 0;
 	away->moved = 1;
 	group = group_get(task);
@@ -133,6 +140,7 @@ static __always_inline void leaves(struct task_struct *prev, bool preempted,
 	away->since = preempted || !state ? now : 0;
 	away->moved = 0;
 	away->half = preempted && state;
+	away->moves = prev->se.nr_migrations;
 }
 
 static __always_inline void add(struct wakes *group, const struct away *away,
@@ -160,7 +168,7 @@ int wakes_switch(unsigned long long *ctx)
 	group = away ? group_get(next) : 0;
 	if (!group)
 		return 0;
-	if (away->since)
+	if (away->since && next->se.nr_migrations <= away->moves)
 		add(group, away, now - away->since);
 	else
 		__sync_fetch_and_add(&group->unseen, 1);

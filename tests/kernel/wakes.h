@@ -17,7 +17,7 @@ struct wakes {
 	__u64 ns[WAKES_KINDS];
 	__u64 longest; /* ns, of the clear ones */
 	__u64 moves;   /* so many tasks were moved asleep */
-	__u64 unseen;  /* waits whose wake-up we did not see */
+	__u64 unseen;  /* waits whose wake-up, or a move before, we did not see */
 };
 
 #endif
