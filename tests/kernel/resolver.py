@@ -14,7 +14,7 @@ and so is the answer to it on stdout.
 The server's "log" is a list of [action, address, port, id, name, seconds from the
 arrival to the answer or null, when it arrived by the monotonic clock]. The client's "ask" is a list of [at, socket, id, name,
 type]: when to send in seconds, from which of its sockets, and what; to all of the
-ADDRESS,ADDRESS... that it is given. It answers with [code or null, seconds or null] for
+ADDRESS,ADDRESS... that it is given, an empty one is a pause. It answers with [code or null, seconds or null] for
 each query, those sent again taken together.
 """
 
@@ -141,7 +141,10 @@ class Client:
             s.send(packet)
         else:
             for address in where[0].split(","):
-                s.sendto(packet, (address, 53))
+                if address:
+                    s.sendto(packet, (address, 53))
+                else:
+                    time.sleep(0.05)
 
     def ask(self, where, queries, patience):
         """where is [addresses, connected] or [addresses, connected, port]."""
