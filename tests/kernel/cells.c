@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // libs: -lbpf
 /*
- * cells PID: where all cells of that agent's pools are, read from its maps while
- * nothing happens. In words KEY=VALUE: size (cells that can be given), used (in a row
- * or the hash), left (in the free lists), spare (kept by CPUs), twice (in two places).
+ * cells PID: where all cells of that agent's pools are, read from its maps in a moment
+ * in which none was taken or given back. In words KEY=VALUE: size (cells that can be
+ * given), used (in a row or the hash), left (in the free lists), spare (kept by CPUs),
+ * twice (in two places), moved (1: there was no such moment in 100 readings).
  */
 #include <bpf/bpf.h>
 #include <stdbool.h>
@@ -53,7 +54,7 @@ static bool is_held_by(int pid, unsigned int id)
 }
 
 /* The map of this name that the agent created itself, and how many entries it has. */
-static int find(int pid, const char *name, unsigned int *entries)
+static int search(int pid, const char *name, unsigned int *entries)
 {
 	struct bpf_map_info info;
 	unsigned int id = 0, len;
@@ -73,6 +74,26 @@ static int find(int pid, const char *name, unsigned int *entries)
 	}
 	die(name);
 	return -1;
+}
+
+/* The same, searched for once: between two readings little time may pass. */
+static int find(int pid, const char *name, unsigned int *entries)
+{
+	static struct {
+		const char *name;
+		unsigned int entries;
+		int fd;
+	} known[8];
+	int i = 0;
+
+	while (known[i].name && strcmp(known[i].name, name))
+		i++;
+	if (!known[i].name) {
+		known[i].fd = search(pid, name, &known[i].entries);
+		known[i].name = name;
+	}
+	*entries = known[i].entries;
+	return known[i].fd;
 }
 
 static void note(enum pool pool, __u32 cell, unsigned int *where)
@@ -127,19 +148,27 @@ static void read_spares(int pid)
 	}
 }
 
-static unsigned int read_list(int pid, enum pool pool)
+static struct free_list list_of(int pid, enum pool pool)
 {
 	struct control control;
-	__u32 zero = 0, at;
+	__u32 zero = 0;
 	unsigned int n;
 	int fd = find(pid, ".data.control", &n);
-	__u64 cell;
 
 	if (bpf_map_lookup_elem(fd, &zero, &control))
 		die("control");
-	fd = find(pid, pool == POOL_HIST ? "free_hists" : "free_counts", &n);
-	for (__s32 i = 0; i < control.free_lists[pool].left; i++) {
-		at = (control.free_lists[pool].next + i) & (n - 1);
+	return control.free_lists[pool];
+}
+
+static unsigned int read_list(int pid, enum pool pool, struct free_list list)
+{
+	__u32 at;
+	unsigned int n;
+	int fd = find(pid, pool == POOL_HIST ? "free_hists" : "free_counts", &n);
+	__u64 cell;
+
+	for (__s32 i = 0; i < list.left; i++) {
+		at = (list.next + i) & (n - 1);
 		if (bpf_map_lookup_elem(fd, &at, &cell))
 			die("free list");
 		note(pool, cell, &left);
@@ -147,19 +176,41 @@ static unsigned int read_list(int pid, enum pool pool)
 	return n - 1; /* cell 0 is none */
 }
 
+/* Reads all places; whether no cell was taken or given back meanwhile. */
+static bool read_all(int pid, unsigned int *size)
+{
+	struct free_list before[POOLS], after;
+	bool still = true;
+
+	memset(seen, 0, sizeof(seen));
+	used = left = spare = twice = *size = 0;
+	for (int pool = 0; pool < POOLS; pool++)
+		before[pool] = list_of(pid, pool);
+	for (int pool = 0; pool < POOLS; pool++)
+		*size += read_list(pid, pool, before[pool]);
+	read_rows(pid);
+	read_opens(pid);
+	read_spares(pid);
+	for (int pool = 0; pool < POOLS; pool++) {
+		after = list_of(pid, pool);
+		still &=
+		    after.next == before[pool].next && after.left == before[pool].left;
+	}
+	return still;
+}
+
 int main(int argc, char **argv)
 {
 	unsigned int size = 0;
 	int pid = argc == 2 ? atoi(argv[1]) : 0;
+	bool still = false;
 
 	if (!pid)
 		return 2;
-	for (int pool = 0; pool < POOLS; pool++)
-		size += read_list(pid, pool);
-	read_rows(pid);
-	read_opens(pid);
-	read_spares(pid);
-	printf("size=%u used=%u left=%u spare=%u twice=%u\n", size, used, left, spare,
-	       twice);
+	read_all(pid, &size); /* finds the maps */
+	for (int i = 0; i < 100 && !still; i++)
+		still = read_all(pid, &size);
+	printf("size=%u used=%u left=%u spare=%u twice=%u moved=%d\n", size, used, left,
+	       spare, twice, !still);
 	return 0;
 }

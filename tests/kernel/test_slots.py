@@ -141,7 +141,8 @@ def _():
     agent = Agent("--probes", "syscall", "--slots", str(slots), "--snapshot-interval",
                   "100ms", "--export-interval", "1h")
     churner = load(Cgroup("slowly"))
-    while cgroups < 2 * slots:
+    # more than there are slots; with those that live fewer than are kept until an export
+    while cgroups < 5 * slots // 4:
         churner.ask("churn", 8)
         cgroups += 8
         agent.total(0)  # a reading; by then the agent has looked how many there are
@@ -207,6 +208,8 @@ def _():
         time.sleep(0.7)  # two exports: quarantine, free
     check(agent.total().lost().get(("syscall", "cells_full"), 0) > 0, "never dry")
     found = pools(agent)
+    if found["moved"]:
+        raise Skip("the machine was busy: cells were taken whenever they were counted")
     same(found["used"] + found["left"] + found["spare"], found["size"], "cells")
     same(found["twice"], 0, "cells in two places")
 
