@@ -173,7 +173,7 @@ static bool ends_within(struct agent *a, int ms)
 static int take_node(struct agent *a, char *cause, size_t len)
 {
 	const char *name = a->o->node_lock;
-	bool told = false;
+	bool warned = false, told = false;
 	uint32_t pid;
 	int turn, err;
 
@@ -185,13 +185,14 @@ static int take_node(struct agent *a, char *cause, size_t len)
 	if (err)
 		return err;
 	while ((turn = node_lock_try(a->lock, &pid)) <= 0) {
-		if (turn < 0 && !told)
+		if (turn < 0 && !warned)
 			log_warn(turn, "node lock %s: cannot see who holds it", name);
-		else if (!told)
+		if (turn == 0 && !told)
 			log_info("waiting: another agent (process %u of the node) "
 				 "measures this node (see --node-lock)",
 				 pid);
-		told = true;
+		warned |= turn < 0;
+		told |= turn == 0;
 		if (ends_within(a, TURN_MS))
 			return 1;
 	}
@@ -293,23 +294,21 @@ static uint64_t ms_to_ns(uint64_t ms)
 static int run_due(struct agent *a)
 {
 	uint64_t now = now_mono_ns(), next;
+	int err;
 
 	if (now >= a->next_export_ns) {
 		export_now(a);
 		a->next_export_ns = now + ms_to_ns(a->o->export_interval_ms);
 		a->next_snapshot_ns = now + ms_to_ns(a->o->snapshot_interval_ms);
 	} else if (now >= a->next_snapshot_ns) {
-		int err = measure_update(a->measure);
-
+		err = measure_update(a->measure);
 		if (err)
 			log_warn(err, "reading the cells");
 		a->next_snapshot_ns = now + ms_to_ns(a->o->snapshot_interval_ms);
-	} else {
-		int err = measure_relieve(a->measure);
-
-		if (err)
-			log_warn(err, "reading the cells");
 	}
+	err = measure_relieve(a->measure);
+	if (err)
+		log_warn(err, "reading the cells");
 	next = a->next_export_ns < a->next_snapshot_ns ? a->next_export_ns
 						       : a->next_snapshot_ns;
 	now = now_mono_ns();

@@ -15,6 +15,7 @@
 #include "cost.h"
 #include "doctor.h"
 #include "export_check.h"
+#include "export_http.h"
 #include "log.h"
 #include "options.h"
 #include "probes.h"
@@ -301,14 +302,18 @@ static int check_endpoint(const char *url)
 
 static int check_file(const char *path)
 {
-	FILE *f = access(path, F_OK) ? NULL : fopen(path, "ae");
+	/* as the agent opens it, but one that is not there is not made */
+	int fd = access(path, F_OK) ? -ENOENT : file_open(path);
 	char dir[4096];
 	char *slash;
 
-	if (f) {
-		fclose(f);
+	if (fd >= 0) {
+		close(fd);
 		return say(OK, "collector", "none, exports go to the file %s", path);
 	}
+	if (fd == -EOPNOTSUPP)
+		return say(WARN, "collector", "%s: what is there is no file", path);
+	errno = -fd;
 	snprintf(dir, sizeof(dir), "%s", path);
 	slash = strrchr(dir, '/');
 	if (slash)

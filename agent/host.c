@@ -73,14 +73,20 @@ int host_parse_id(const char *text, char *id, size_t len)
 	return n == ID_DIGITS && !is_nobodys(id) ? 0 : -EINVAL;
 }
 
-/* Takes the id out of root + file. */
+/* Reads a file of the node whose root is there; "": our own. */
+static int read_of(const char *root, const char *file, char *text, size_t len)
+{
+	return *root ? read_file_below(root, file, text, len)
+		     : read_file(file, text, len);
+}
+
+/* Takes the id out of a file below root. */
 static bool take_id(struct host *h, const char *root, const char *file,
 		    const char *from)
 {
-	char path[PATH_MAX], text[HOST_WORD];
-	int n = snprintf(path, sizeof(path), "%s%s", root, file);
+	char text[HOST_WORD];
 
-	if (n >= (int)sizeof(path) || read_file(path, text, sizeof(text)) <= 0 ||
+	if (read_of(root, file, text, sizeof(text)) <= 0 ||
 	    host_parse_id(text, h->id, sizeof(h->id)))
 		return false;
 	h->id_from = from;
@@ -108,13 +114,10 @@ static bool find_id(struct host *h, const char *root)
 		       "the kernel's boot id");
 }
 
-/* The first line of root + /etc/hostname. */
+/* The first line of /etc/hostname below root. */
 static bool take_name(struct host *h, const char *root, const char *from)
 {
-	char path[PATH_MAX];
-	int n = snprintf(path, sizeof(path), "%s/etc/hostname", root);
-
-	if (n >= (int)sizeof(path) || read_file(path, h->name, sizeof(h->name)) <= 0)
+	if (read_of(root, "/etc/hostname", h->name, sizeof(h->name)) <= 0)
 		return false;
 	h->name[strcspn(h->name, " \t\n")] = '\0';
 	h->name_from = from;

@@ -73,6 +73,12 @@ static void warn_missing(const struct measure *m)
 		log_warnx(PROBE_LOCKED "; going on without:%s", locked);
 }
 
+static void lose_walks(struct measure *m, size_t probe, unsigned int n)
+{
+	__atomic_fetch_add(&m->cells.control->lost[probe][LOSS_WALK_INTERRUPTED], n,
+			   __ATOMIC_RELAXED);
+}
+
 /*
  * Opens a probe, if it is wanted. One whose work another probe does in part is switched
  * on when all of it is attached: else queries would be seen, and their answers not.
@@ -92,6 +98,7 @@ static int open_probe(struct measure *m, size_t i, const struct options *o,
 	m->cells.tunes.tune[i].enabled = !d->cover.program;
 	cells_tell(&m->cells);
 	probe_open(p, d, &m->cells, params, covered);
+	lose_walks(m, i, p->interrupted);
 	m->cells.tunes.tune[i].enabled = p->state == PROBE_ATTACHED;
 	if (i == PROBE_SCHED)
 		m->cells.drain_fds[DRAIN_SCHED] = probe_runnable(p, "sched_drain");
@@ -230,6 +237,20 @@ static void read_usage(struct measure *m)
 			usage_read(m->usage, workloads[i]->path, &workloads[i]->usage);
 }
 
+/* The walks of a probe; false: one is not at its end, which is a loss, or has failed.
+ */
+static bool walk_one(struct measure *m, size_t probe)
+{
+	int err = probe_walk(&m->probes[probe]);
+
+	if (!err)
+		return true;
+	lose_walks(m, probe, 1);
+	if (err != -ETIMEDOUT && err != -EBUSY)
+		log_warn(err, "probe %s: its walk", probe_descs[probe].name);
+	return false;
+}
+
 /* What is under way, as the walks find it; unknown when one of them is not at its end.
  */
 static void walk_all(struct measure *m)
@@ -237,17 +258,8 @@ static void walk_all(struct measure *m)
 	bool whole = true;
 
 	snapshot_clear_inflight(m->snapshot);
-	for (size_t i = 0; i < PROBE_COUNT; i++) {
-		int err = probe_walk(&m->probes[i]);
-
-		if (!err)
-			continue;
-		whole = false;
-		__atomic_fetch_add(&m->cells.control->lost[i][LOSS_WALK_INTERRUPTED], 1,
-				   __ATOMIC_RELAXED);
-		if (err != -ETIMEDOUT && err != -EBUSY)
-			log_warn(err, "probe %s: its walk", probe_descs[i].name);
-	}
+	for (size_t i = 0; i < PROBE_COUNT; i++)
+		whole &= walk_one(m, i);
 	snapshot_know_inflight(m->snapshot, whole);
 }
 
@@ -267,6 +279,9 @@ int measure_collect_last(struct measure *m)
 
 	snapshot_quarantine(m->snapshot);
 	err = measure_collect(m);
+	if (err)
+		return err; /* what was not read would go to the next owner of its cell
+			     */
 	reaped = snapshot_reap(m->snapshot);
 	if (reaped)
 		log_warn(reaped, "slots of cgroups that are gone");
@@ -293,6 +308,7 @@ static int add_group(struct measure *m, struct workload *w, struct points *point
 		err = points_merge(g);
 	if (err || g->count)
 		return err;
+	free(g->points);
 	points->count--; /* nothing to say of it */
 	w->ending.over = w->gone && points->number;
 	return 0;
@@ -391,16 +407,13 @@ int measure_read(struct measure *m, const struct export_stats *stats, uint8_t **
 static void sweep_queries(struct measure *m)
 {
 	uint64_t now = now_mono_ns();
-	int err;
 
 	if (now < m->next_sweep_ns)
 		return;
 	m->next_sweep_ns = now + SWEEP_NS;
 	if (!cells_queries(&m->cells))
 		return;
-	err = probe_walk(&m->probes[PROBE_DNS]);
-	if (err)
-		log_warn(err, "probe %s: its walk", probe_descs[PROBE_DNS].name);
+	walk_one(m, PROBE_DNS);
 }
 
 int measure_relieve(struct measure *m)
@@ -411,7 +424,7 @@ int measure_relieve(struct measure *m)
 	if (!snapshot_is_pressed(m->snapshot))
 		return 0;
 	err = measure_update(m);
-	return snapshot_reap(m->snapshot) ?: err;
+	return err ? err : snapshot_reap(m->snapshot);
 }
 
 int measure_tune(struct measure *m, const char *words, char **text, size_t *text_len,

@@ -10,6 +10,7 @@
 #include "doctor.h"
 #include "node_lock.h"
 #include "probe.h"
+#include "walk.h"
 
 struct node_lock {
 	struct bpf_object *obj;
@@ -58,13 +59,15 @@ static int load(struct node_lock *l, const char *name)
 static int look(const struct node_lock *l, struct node_found *found)
 {
 	uint32_t zero = 0;
-	int err;
+	int fd, err;
 
 	memset(found, 0, sizeof(*found));
 	err = bpf_map__update_elem(l->found, &zero, sizeof(zero), found, sizeof(*found),
 				   BPF_ANY);
-	if (!err)
-		err = probe_run_link(l->link);
+	if (!err) {
+		fd = bpf_iter_create(bpf_link__fd(l->link));
+		err = fd < 0 ? -errno : walk_read(fd);
+	}
 	if (!err)
 		err = bpf_map__lookup_elem(l->found, &zero, sizeof(zero), found,
 					   sizeof(*found), 0);

@@ -32,11 +32,31 @@ void past_add(struct snapshot *s, uint64_t owner, struct workload *w)
 		    (struct past){ .owner = owner, .workload = w };
 }
 
-void past_forget(struct snapshot *s, const struct workload *w)
+/* What is open in w is open in `into` from now on. */
+static void hand_on_open(struct workload *into, const struct workload *w)
 {
+	for (unsigned int role = 0; role <= TCP_CLIENT; role++) {
+		size_t at = snapshot_index(SIGNAL_TCP_CONN, role);
+		const uint64_t *lane = w->counts[at];
+		uint64_t all = lane[CONN_OPENED] + lane[CONN_EXISTING];
+
+		if (all > lane[CONN_CLOSED])
+			into->counts[at][CONN_EXISTING] += all - lane[CONN_CLOSED];
+	}
+}
+
+void past_forget(struct snapshot *s, const struct workload *w, bool folded)
+{
+	struct workload *into = s->workloads[folded ? SLOT_OVERFLOW : SLOT_UNKNOWN];
+	bool found = false;
+
 	for (size_t i = 0; i < PAST; i++)
-		if (s->past[i].workload == w)
-			s->past[i].workload = s->workloads[SLOT_UNKNOWN];
+		if (s->past[i].workload == w) {
+			s->past[i].workload = into;
+			found = true;
+		}
+	if (found && !folded)
+		hand_on_open(into, w);
 }
 
 struct workload *past_of(struct snapshot *s, uint64_t owner)

@@ -39,21 +39,20 @@ void probe_init(void)
 	libbpf_set_print(print_libbpf);
 }
 
-int probe_run_link(struct bpf_link *link)
-{
-	int fd = bpf_iter_create(bpf_link__fd(link));
-
-	return fd < 0 ? -errno : walk_run(fd);
-}
-
+/* Runs an iterator once. Only one over files can be made to wait by others. */
 static int run_iter(struct bpf_program *prog)
 {
+	bool files = !strcmp(bpf_program__section_name(prog), "iter/task_file");
 	struct bpf_link *link = bpf_program__attach_iter(prog, NULL);
-	int err;
+	int fd, err;
 
 	if (!link)
 		return -errno;
-	err = probe_run_link(link);
+	fd = bpf_iter_create(bpf_link__fd(link));
+	if (fd < 0)
+		err = -errno;
+	else
+		err = files ? walk_run(fd) : walk_read(fd);
 	bpf_link__destroy(link);
 	return err;
 }
@@ -233,9 +232,6 @@ static const char *hint_of(int err)
 		return "refused by this kernel's verifier (see --log-level debug)";
 	case ENOMEM:
 		return "no memory";
-	case ETIMEDOUT:
-	case EBUSY:
-		return "a walk over the tasks' files does not come to its end";
 	default:
 		return strerror(-err);
 	}
@@ -269,8 +265,14 @@ static int attach_one(struct probe *p, struct bpf_program *prog)
 	if (iter && is_walk(prog))
 		return keep(bpf_program__attach_iter(prog, NULL), p->walks,
 			    &p->walk_count, PROBE_WALKS);
-	if (iter)
-		return run_iter(prog);
+	if (iter) {
+		int err = run_iter(prog);
+
+		if (err != -ETIMEDOUT && err != -EBUSY)
+			return err;
+		p->interrupted++; /* what it did not show is met at its first event */
+		return 0;
+	}
 	if (bpf_program__type(prog) == BPF_PROG_TYPE_RAW_TRACEPOINT)
 		return 0; /* for probe_runnable() */
 	return keep(bpf_program__attach(prog), p->links, &p->link_count, PROBE_LINKS);
@@ -293,10 +295,15 @@ static int attach(struct probe *p)
 
 int probe_walk(struct probe *p)
 {
+	/* dns off: what waits still has to go, it keeps received packets busy */
+	bool off = p->state == PROBE_OFF && p->desc == &probe_descs[PROBE_DNS];
 	int err = 0;
 
-	for (size_t i = 0; i < p->walk_count && p->state == PROBE_ATTACHED; i++) {
-		int one = probe_run_link(p->walks[i]);
+	if (p->state != PROBE_ATTACHED && !off)
+		return 0;
+	for (size_t i = 0; i < p->walk_count; i++) {
+		int fd = bpf_iter_create(bpf_link__fd(p->walks[i]));
+		int one = fd < 0 ? -errno : walk_run(fd);
 
 		err = err ? err : one;
 	}

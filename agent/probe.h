@@ -31,6 +31,7 @@ struct probe {
 	size_t link_count;
 	struct bpf_link *walks[PROBE_WALKS]; /* iterators, run at every export */
 	size_t walk_count;
+	unsigned int interrupted; /* iterators of the start that did not end (walk.h) */
 };
 
 /* "attached", "unavailable", "disabled" or "off". */
@@ -38,10 +39,6 @@ const char *probe_state_name(enum probe_state state);
 
 /* Before the first use of libbpf: its words are for debugging only. */
 void probe_init(void);
-
-/* Runs an attached iterator to its end, as walk_run() does. -errno. */
-struct bpf_link;
-int probe_run_link(struct bpf_link *link);
 
 /*
  * Fills the parameters that are the same for every probe: our process id in the

@@ -9,7 +9,8 @@
 #include "snapshot_impl.h"
 #include "util.h"
 
-#define FULL_NS 1000000000ULL /* a node that is full is looked through that often */
+#define GRACE_US 20000
+#define FULL_NS	 1000000000ULL /* a node that is full is looked through that often */
 
 /* Gives a slot's cells back. The caller has read them for the last time. */
 static void free_slot(struct snapshot *s, uint32_t i)
@@ -66,11 +67,12 @@ static void quarantine(struct snapshot *s, uint32_t i)
  * Waits until no program runs any more that saw a slot before it went into quarantine,
  * so that the next reading sees all of its events: membarrier(2) waits for a grace
  * period of RCU, in which tracing programs run. Where the kernel does not have it
- * (nohz_full), the time until the next reading has to do.
+ * (nohz_full), a time has to do in which no program of ours is still running.
  */
 static void wait_for_programs(void)
 {
-	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
+		usleep(GRACE_US);
 }
 
 /*

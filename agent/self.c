@@ -173,16 +173,17 @@ void self_accepted(struct self *s, uint64_t number)
 			s->states[i].since = 0;
 }
 
+/* The reason is borrowed until the points are encoded. */
 static int add_state(const struct self *s, struct point_group *g, size_t i,
-		     const struct self_state *state, bool ended)
+		     enum probe_state state, const char *reason, bool ended)
 {
-	struct point *p = add(s, g, &probe_attached, probe_descs[i].name,
-			      probe_state_name(state->state));
+	struct point *p =
+	    add(s, g, &probe_attached, probe_descs[i].name, probe_state_name(state));
 
 	if (!p)
 		return -ENOMEM;
-	p->values[2] = state->reason[0] ? state->reason : NULL;
-	p->u = state->state == PROBE_ATTACHED;
+	p->values[2] = reason[0] ? reason : NULL;
+	p->u = state == PROBE_ATTACHED;
 	p->ended = ended;
 	return 0;
 }
@@ -198,9 +199,10 @@ static int add_probes(struct self *s, struct point_group *g, const struct self_f
 		snprintf(now.reason, sizeof(now.reason), "%s", p->reason);
 		if (f->number)
 			note_state(s, i, &now, f->number);
-		err = add_state(s, g, i, &now, false);
+		err = add_state(s, g, i, p->state, p->reason, false);
 		if (!err && f->number && s->states[i].since)
-			err = add_state(s, g, i, &s->states[i].before, true);
+			err = add_state(s, g, i, s->states[i].before.state,
+					s->states[i].before.reason, true);
 	}
 	return err;
 }

@@ -123,8 +123,12 @@ void snapshot_index_paths(struct snapshot *s);
 
 /* Notes a cgroup that gives its slot back, if connections of its workload are open. */
 void past_add(struct snapshot *s, uint64_t owner, struct workload *w);
-/* The workload is about to be freed: what comes late of its cgroups is `unknown`'s. */
-void past_forget(struct snapshot *s, const struct workload *w);
+/*
+ * The workload is about to be freed. What comes late of its cgroups is the overflow's,
+ * if that has its counts (folded), else `unknown`'s, with the connections that may end
+ * there.
+ */
+void past_forget(struct snapshot *s, const struct workload *w, bool folded);
 /* Whose the late events of a cgroup are, alive again; NULL: not noted. */
 struct workload *past_of(struct snapshot *s, uint64_t owner);
 

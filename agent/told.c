@@ -108,7 +108,7 @@ static void sort_out(struct snapshot *s, enum fate (*fate)(const struct workload
 			totals_fold(s->workloads[SLOT_OVERFLOW], w);
 			s->folded++;
 		}
-		past_forget(s, w);
+		past_forget(s, w, f == FOLDED);
 		totals_free(w);
 	}
 	s->count = kept;

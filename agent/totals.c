@@ -74,7 +74,9 @@ void totals_fold(struct workload *into, const struct workload *w)
 	for (size_t i = 0; i < w->culprit_count; i++) {
 		struct culprit_total *c = totals_culprit(into, w->culprits[i].name);
 
-		if (c)
-			c->ns += w->culprits[i].ns;
+		if (!c)
+			continue;
+		c->ns += w->culprits[i].ns;
+		c->ending = (struct ending){ .arrived = c->ending.arrived };
 	}
 }

@@ -17,5 +17,10 @@ uint64_t now_mono_ns(void);
  * the end. Returns its length or -errno.
  */
 int read_file(const char *path, char *buf, size_t len);
+/*
+ * The same of a path below a directory, as one whose root that is would see it: its
+ * symbolic links do not lead out (openat2(2)).
+ */
+int read_file_below(const char *root, const char *path, char *buf, size_t len);
 
 #endif

@@ -26,20 +26,28 @@ static void on_nudge(int signal_number)
 {
 }
 
-static void *run(void *arg)
+int walk_read(int iter_fd)
 {
 	char buf[64];
-	sigset_t set;
 	ssize_t n;
+	int err;
+
+	do {
+		n = read(iter_fd, buf, sizeof(buf));
+	} while (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)));
+	err = n < 0 ? -errno : 0;
+	close(iter_fd);
+	return err;
+}
+
+static void *run(void *arg)
+{
+	sigset_t set;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-	do {
-		n = read(walker.iter_fd, buf, sizeof(buf));
-	} while (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)));
-	walker.result = n < 0 ? -errno : 0;
-	close(walker.iter_fd);
+	walker.result = walk_read(walker.iter_fd);
 	eventfd_write(walker.back, 1);
 	return NULL;
 }

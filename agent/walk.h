@@ -12,6 +12,11 @@
 #define WALK_WAIT_MS 1000
 
 /*
+ * Reads an iterator that holds no files to its end in this thread, however long that
+ * takes, and closes it. Returns 0 or -errno.
+ */
+int walk_read(int iter_fd);
+/*
  * Reads an iterator to its end, and closes it in any case. Returns 0, -errno of the
  * reading, -ETIMEDOUT if it did not come to its end in time, or -EBUSY at once while an
  * earlier one has not. For one thread.

@@ -241,7 +241,10 @@ static long dns_check(void *map, struct dns_key *key, struct dns_query *q,
 		inflight_note(dns_slot(owner), INFLIGHT_DNS, age);
 		return 0;
 	}
-	if (dns_claim(q, since) && current)
+	if (since && !dns_claim(q, since))
+		return 0; /* an answer was faster, and its place may be another's by now
+			   */
+	if (since && current)
 		dns_count(owner, DNS_TIMEOUT, age);
 	dns_drop(key, slot, elsewhere);
 	return 0;

@@ -548,7 +548,7 @@ static __always_inline int on_packet(unsigned long long *ctx)
 	struct sk_buff *skb = (void *)ctx[0];
 	struct tcp_conn *c;
 	struct sock *sk;
-	__u32 new;
+	__u32 out, new;
 
 	if (skb->truesize == ACK_ONLY)
 		return 0;
@@ -561,10 +561,11 @@ static __always_inline int on_packet(unsigned long long *ctx)
 	c = enabled_now() ? conn_seen(sk, true) : NULL;
 	if (!c)
 		return 0;
-	new = bytes_out(sk) - c->sent;
+	out = bytes_out(sk);
+	new = out - c->sent;
 	if ((__s32) new <= 0)
 		return 0;
-	c->sent += new;
+	c->sent = out; /* not added: another CPU may have seen the same bytes */
 	data_out(c, sk, new);
 	return 0;
 }

@@ -13,15 +13,19 @@
 /* What one parser of pairs accepts, the others do. */
 static void read_pairs(const char *text)
 {
-	struct options o = { .service_name = "assay", .resource_attributes = text };
+	/* the host is given: host.id among the attributes has rules of its own */
+	struct options o = { .service_name = "assay",
+			     .resource_attributes = text,
+			     .host_id = "h",
+			     .host_name = "h" };
 	struct export_opts e = { .url = "http://localhost/", .headers = text };
-	char what[128] = "";
+	char what[128] = "", cause[512] = "";
 	struct resource r;
 	struct http *h;
 	int err = pairs_check(PAIRS_ATTRIBUTES, text, what, sizeof(what));
 
 	CHECK(!err == !what[0]);
-	CHECK(resource_init(&r, &o) == err);
+	CHECK(resource_init(&r, &o, cause, sizeof(cause)) == err);
 	resource_fini(&r);
 	err = pairs_check(PAIRS_HEADERS, text, what, sizeof(what));
 	CHECK(http_open(&e, &h) == err);

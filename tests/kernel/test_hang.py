@@ -70,6 +70,19 @@ def _():
     ends(agent)
 
 
+@test("an agent that starts beside lingering sockets measures all, and ends within "
+      f"{END_S} s")
+def _():
+    load = Cgroup("start").start([BIN + "/linger", "20", str(SOCKETS), str(PROCESSES)])
+    defer(load.kill)
+    for _ in range(3):
+        agent = Agent(export="none")
+        report = agent.total().report
+        same([p["name"] for p in report["probes"] if p["state"] != "attached"], [],
+             "probes that do not measure")
+        ends(agent)
+
+
 @test(f"a name server that does not answer: the agent answers within {ANSWER_S} s, and "
       f"ends within {END_S} s")
 def _():

@@ -56,6 +56,10 @@ def _():
                            timeout=PATIENCE)
         same((p.returncode, p.stderr.count("\n")), (1, 1), f"{name}: {p.stderr}")
         check(why in p.stderr, p.stderr)
+        p = subprocess.run([ASSAY, "doctor", "--export", f"file:{top}/{name}", "--socket",
+                            top + "/s"], capture_output=True, text=True, timeout=PATIENCE)
+        said = [line for line in p.stdout.splitlines() if " collector: " in line]
+        check(len(said) == 1 and said[0].startswith("warn"), f"doctor: {said}")
 
 
 @test("SIGHUP: the export goes on in a new file, when the old one was renamed; and "

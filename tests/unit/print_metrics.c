@@ -132,20 +132,63 @@ static const char limits[] =
     "- MPTCP: each path of a connection is measured as a connection of TCP; accepts,\n"
     "  their waits and overflows are the listener's as with TCP. What its further paths\n"
     "  carry shows when a packet comes, at most once a second, and at their end.\n"
-    "- Tunnels (VXLAN, Geneve, GRE, IPIP, IPsec): a segment is seen on the first device\n"
+    "- Tunnels (VXLAN, Geneve, GRE, IPIP): a segment is seen on the first device\n"
     "  that it passes, and only there.\n"
     "- Without `hostPID`, tasks and sockets that are older than the agent and outside\n"
     "  its pid namespace were not walked at its start: the first wait of such a task\n"
     "  leaves out what a migration moved (counted in `assay.lost` as `no_storage`;\n"
     "  each of its waits, where its place in the table is another task's), and their\n"
     "  connections count from their first packet.\n"
-    "- Calls that were in flight when the agent started are no samples: each counts\n"
-    "  once as `unpaired`.\n"
+    "- Calls that were in flight when the agent started are no samples; one that fails\n"
+    "  is an error.\n"
     "- Before Linux 6.10 the kernel does not report the resets that it sends for closed\n"
     "  ports. Packets that the sender's own queueing discipline drops count as sent.\n"
     "- Programs that the kernel skips because they already run on that CPU (seen on 7.x\n"
     "  under load) are counted as `recursion`. Bytes and retransmits heal themselves;\n"
     "  a duration may be missing.\n\n";
+
+static const char *const losses[] = {
+	[LOSS_SLOTS_FULL] =
+	    "new cgroups that count in `overflow`: all slots are taken, or "
+	    "the share of a delegated subtree (below) is",
+	[LOSS_CELLS_FULL] =
+	    "series that count in `overflow` for a while: no cell is left",
+	[LOSS_OPEN_FULL] = "errnos or disks that count as `_OTHER`: no place is left",
+	[LOSS_ABOVE_RANGE] = "durations over 128 s, in the last bucket",
+	[LOSS_NO_STORAGE] = "events of a task or socket of which nothing could be kept",
+	[LOSS_DELAYED_DEQUEUE] =
+	    "waits that are no samples: the kernel took a sleep for them",
+	[LOSS_CLOCK_BACKWARDS] =
+	    "events that are no samples: they ended before they began",
+	[LOSS_UNPAIRED] = "ends of calls whose beginning was not seen",
+	[LOSS_UNREADABLE] =
+	    "events that are not counted: the kernel's memory was not to be "
+	    "read",
+	[LOSS_NO_STAMP] = "block requests whose beginning the kernel did not note",
+	[LOSS_STATE_FULL] = "events that are not counted: no place for their beginning",
+	[LOSS_SHARE_FULL] = "the same: their workload has its share of the places",
+	[LOSS_WALK_LIMIT] = "tasks or descriptors that a walk left out",
+	[LOSS_UNNAMED] =
+	    "cgroups that ended before they had a name; they are in `unknown`",
+	[LOSS_WALK_INTERRUPTED] =
+	    "walks that did not end in time: ages are left out; at the start of the agent "
+	    "connections count from their first packet",
+};
+_Static_assert(COUNT(losses) == LOSS_COUNT, "each reason has a meaning");
+
+static void print_losses(void)
+{
+	printf("\nReasons of `assay.lost`:\n\n| reason | what is lost |\n|---|---|\n");
+	for (int i = 0; i < LOSS_COUNT; i++)
+		printf("| `%s` | %s |\n", loss_name(i), losses[i]);
+	printf(
+	    "| `recursion` | runs that the kernel skipped |\n| `" LOSS_FOLDED
+	    "` | workloads that ended and were added to the overflow: too many "
+	    "before an export arrived |\n\n"
+	    "All cgroups below one that was delegated (its directory, or that of one "
+	    "above it, is not root's) have a quarter of the slots together; what is "
+	    "more counts in `overflow`.\n");
+}
 
 int main(void)
 {
@@ -159,12 +202,6 @@ int main(void)
 	    "| metric | kind | unit | attributes | meaning |\n|---|---|---|---|---|\n");
 	for (size_t i = 0; i < self_metric_count; i++)
 		print_self(self_metrics[i]);
-	printf("\nReasons of `assay.lost`: ");
-	for (int i = 0; i < LOSS_COUNT; i++)
-		printf("`%s`, ", loss_name(i));
-	printf(
-	    "`recursion` (runs that the kernel skipped), `" LOSS_FOLDED
-	    "` (workloads that ended and were added to the overflow: too many before "
-	    "an export arrived).\n");
+	print_losses();
 	return 0;
 }

@@ -82,10 +82,25 @@ static void the_nodes_root_has_the_id(void **state)
 	assert_int_equal(strlen(h.id), 32);
 	assert_string_not_equal(h.id_from, "--host-root");
 
+	/* a link of the node's is the node's: it does not lead to our own file */
 	snprintf(file, sizeof(file), "%s/machine-id", etc);
+	unlink(file);
+	put(etc, "id", "5d1219c7c4c5404aaa1f6d2a48adfda5\n");
+	assert_int_equal(symlink("/etc/id", file), 0);
+	assert_int_equal(host_find(&wish, &h, cause, sizeof(cause)), 0);
+	assert_string_equal(h.id, "5d1219c7c4c5404aaa1f6d2a48adfda5");
+	unlink(file);
+	assert_int_equal(symlink("/proc/sys/kernel/random/boot_id", file), 0);
+	assert_int_equal(host_find(&wish, &h, cause, sizeof(cause)), 0);
+	assert_string_not_equal(h.id_from, "--host-root");
+	unlink(file);
+	put(etc, "machine-id", "uninitialized\n");
+
 	wish.root = file;
 	assert_int_equal(host_find(&wish, &h, cause, sizeof(cause)), -EINVAL);
 	assert_non_null(strstr(cause, "must be a directory"));
+	unlink(file);
+	snprintf(file, sizeof(file), "%s/id", etc);
 	unlink(file);
 	rmdir(etc);
 	rmdir(root);

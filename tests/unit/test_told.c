@@ -52,6 +52,7 @@ static int close_fake(void **state)
 	for (size_t i = 0; i < f->s.count; i++)
 		totals_free(f->s.workloads[i]);
 	free(f->s.workloads);
+	path_index_fini(&f->s.paths);
 	free(f);
 	return 0;
 }
