@@ -53,9 +53,10 @@ class Deep(Cgroup):
         os.close(fd)
 
     def remove(self):
-        """Those between as well, if nothing else is in them."""
+        """Those between as well, if nothing else is in them. Only the last has had
+        processes, which take their time to go."""
         for depth in range(len(self.parts), 1, -1):
-            for _ in range(100):
+            for _ in range(100 if depth == len(self.parts) else 1):
                 try:
                     os.rmdir(self.parts[depth - 1], dir_fd=self.open(depth - 1))
                     break
