@@ -118,7 +118,7 @@ struct task_struct {
 	struct thread_info thread_info;
 	unsigned int __state; /* 5.14 and later */
 	unsigned int flags;
-	int on_rq;
+	unsigned int on_rq; /* int before 7.x, a byte since: loads adapt if unsigned */
 	int pid;
 	int tgid;
 	__u64 start_time; /* ns, monotonic */
