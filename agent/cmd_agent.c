@@ -177,10 +177,8 @@ static int take_node(struct agent *a, char *cause, size_t len)
 	uint32_t pid;
 	int turn, err;
 
-	if (!strcmp(name, NODE_LOCK_NONE)) {
-		log_info("node lock: none: other agents may measure this node, too");
+	if (!strcmp(name, NODE_LOCK_NONE))
 		return 0;
-	}
 	err = node_lock_open(name, &a->lock, cause, len);
 	if (err)
 		return err;
@@ -388,6 +386,8 @@ static int agent_run(const struct options *o, int argc, char **argv)
 	}
 	attached = measure_attached(a.measure, &wanted);
 	describe_export(o->export, where, sizeof(where));
+	if (!a.lock)
+		log_info("node lock: none: other agents may measure this node, too");
 	log_info("ready: %u of %u probes attached, export to %s every %g s", attached,
 		 wanted, where, o->export_interval_ms / 1e3);
 	srandom(now_mono_ns() ^ getpid());
