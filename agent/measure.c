@@ -275,17 +275,16 @@ int measure_collect(struct measure *m)
 
 int measure_collect_last(struct measure *m)
 {
-	int err, reaped;
+	int err;
 
 	snapshot_quarantine(m->snapshot);
 	err = measure_collect(m);
+	if (err) /* what was not read would be the next owner's of its cell */
+		return err;
+	err = snapshot_reap(m->snapshot);
 	if (err)
-		return err; /* what was not read would go to the next owner of its cell
-			     */
-	reaped = snapshot_reap(m->snapshot);
-	if (reaped)
-		log_warn(reaped, "slots of cgroups that are gone");
-	return err;
+		log_warn(err, "slots of cgroups that are gone");
+	return 0;
 }
 
 void measure_make_room(struct measure *m)

@@ -120,7 +120,11 @@ def _():
     same({ends.client.ask("close") for _ in range(20)}, {"413"}, "answers")
     change = Change(before, total())
     ends.responses(change, 20)
-    ends.unanswered(change)
+    # who has the answer and goes on with the body looks like one who asks again; that
+    # the client is caught between two pieces is rare (of 20 there were 9 and 8 before)
+    for group, name in zip(ends.groups, ("server", "client")):
+        between(sum(change.by(group, UNANSWERED, "type").values()), 0, 2,
+                f"unanswered requests of the {name}")
     same(ends.client.ask("keep"), "413", "one more, which stays open")
     time.sleep(1)
     same(ends.ages(total()), [0, 0], "in flight after it")

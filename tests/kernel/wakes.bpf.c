@@ -31,7 +31,7 @@ struct task_struct {
 	int pid;
 	struct sched_entity se;
 	unsigned int __state;
-	int on_rq;
+	unsigned int on_rq;
 	struct css_set *cgroups;
 };
 #pragma clang attribute pop
