@@ -8,7 +8,7 @@ import socket
 import subprocess
 
 from node import Agent, Cgroup, Change, Load
-from tap import Skip, check, defer, same
+from tap import Skip, between, check, defer, same
 
 OPENED = "assay.tcp.connections"
 OPEN = "assay.tcp.connection.count"
@@ -95,7 +95,15 @@ class Pair:
         same(self.both(CONNECT), (0, n), "connect samples")
 
     def responses(self, n):
-        same(self.roles(RESPONSE), ({"server": n}, {"client": n}), "responses by role")
+        # A program of 7.x that is preempted keeps others of its hook out: the kernel
+        # skips them, and counts that. Each may have been an end of a response.
+        skipped = self.change.lost().get(("tcp", "recursion"), 0)
+        if not skipped:
+            same(self.roles(RESPONSE), ({"server": n}, {"client": n}),
+                 "responses by role")
+        for role in self.roles(RESPONSE):
+            between(sum(role.values()), n - skipped, n,
+                    f"responses, and {skipped} runs were skipped")
 
     def bytes(self, client, server):
         """Bytes of payload: (server's, client's), as they counted them."""
