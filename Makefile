@@ -34,8 +34,8 @@ PROBES  := $(patsubst bpf/%.bpf.c,%,$(wildcard bpf/*.bpf.c))
 OBJECTS := $(PROBES:%=$(BUILD)/%.bpf.o)
 PROTOS  := $(patsubst proto/%.proto,%,$(wildcard proto/*.proto))
 PB_OBJ  := $(PROTOS:%=$(BUILD)/proto/%.pb-c.o)
-SRC     := $(wildcard agent/*.c)
-OBJ     := $(SRC:agent/%.c=$(BUILD)/agent/%.o) $(BUILD)/agent/objects.o $(PB_OBJ)
+SRC     := $(wildcard agent/*.c agent/*/*.c)
+OBJ     := $(SRC:agent/%.c=$(BUILD)/agent/%.o) $(BUILD)/agent/kernel/objects.o $(PB_OBJ)
 LIB_OBJ := $(filter-out $(BUILD)/agent/main.o,$(OBJ))
 
 # A C file below tests/ with a main() is a program; unit tests link with the agent.
@@ -61,8 +61,8 @@ $(BUILD)/agent/%.o: agent/%.c Makefile | $(PROTOS:%=$(BUILD)/proto/%.pb-c.h)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -c $< -o $@
 
-# The compiled probes are part of the binary: see agent/probes.c.
-$(BUILD)/agent/objects.o: agent/objects.S $(OBJECTS)
+# The compiled probes are part of the binary: see agent/kernel/probes.c.
+$(BUILD)/agent/kernel/objects.o: agent/kernel/objects.S $(OBJECTS)
 	$(call say,AS,$<)
 	$(Q)mkdir -p $(@D) && $(CC) -Wa$(comma)-I$(BUILD) -c $< -o $@
 
@@ -163,7 +163,7 @@ install: all
 	install -D -m 755 $(BUILD)/assay $(DESTDIR)$(PREFIX)/bin/assay
 	install -D -m 644 docs/assay.1 $(DESTDIR)$(PREFIX)/share/man/man1/assay.1
 
-C_FILES = $(wildcard agent/*.[ch] bpf/*.[ch] tests/*/*.[ch])
+C_FILES = $(wildcard agent/*.[ch] agent/*/*.[ch] bpf/*.[ch] tests/*/*.[ch])
 
 fmt:
 	$(Q)clang-format -i $(C_FILES)
@@ -175,9 +175,9 @@ lint:
 		-DASSAY_VERSION='"0"' '-DLIBBPF_OPTS(t,n,...)=struct t n={__VA_ARGS__}' \
 		--enable=warning,portability,performance --suppress=missingInclude \
 		--suppress=comparePointers --suppress=preprocessorErrorDirective \
-		-Iagent -Ibpf -I$(BUILD) agent
+		-I. -Iagent -I$(BUILD) agent
 
 clean:
 	rm -rf $(BUILD)
 
--include $(wildcard $(BUILD)/*.d $(BUILD)/*/*.d)
+-include $(wildcard $(BUILD)/*.d $(BUILD)/*/*.d $(BUILD)/*/*/*.d)

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <stdio.h>
 #include <string.h>
-#include "cmd.h"
-#include "log.h"
-#include "options.h"
-#include "util.h"
+#include "base/log.h"
+#include "base/options.h"
+#include "base/util.h"
+#include "cmd/cmd.h"
+#include "cmd/option_rows.h"
 
 #define EXIT_USAGE 2
 
@@ -18,7 +19,7 @@ static int print_help(void)
 		printf("  assay %-8s %s\n", cmds[i]->name, cmds[i]->help);
 	puts(
 	    "  assay --version\n\nOptions (assay COMMAND --help shows those of a command):");
-	options_help(stdout, CMD_ALL);
+	options_help(stdout, &option_table, CMD_ALL);
 	return 0;
 }
 
@@ -32,11 +33,11 @@ static int run(const struct cmd *c, int argc, char **argv)
 		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
 			printf("usage: assay %s [OPTION...]%s%s\n%s\n\n", c->name,
 			       c->args ? " " : "", c->args ? c->args : "", c->help);
-			options_help(stdout, c->mask);
+			options_help(stdout, &option_table, c->mask);
 			return 0;
 		}
 	}
-	options_init(&o);
+	options_init(&o, &option_table);
 	rest = options_env(&o, c->mask, cause, sizeof(cause));
 	if (!rest)
 		rest = options_args(&o, c->mask, argc, argv, cause, sizeof(cause));
@@ -65,7 +66,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (!strcmp(name, "help-man")) { /* for docs/assay.1; not in --help */
-		options_man(stdout);
+		options_man(stdout, &option_table);
 		return 0;
 	}
 	if (*name)

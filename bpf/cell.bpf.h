@@ -26,7 +26,7 @@ const volatile struct params params SEC(".rodata.params") = { .slots = 1024 };
 		__type(value, type_);              \
 	} name_ SEC(".maps")
 
-/* Created by the agent (agent/cells.c), which also sets their true sizes. */
+/* Created by the agent (agent/kernel/cells.c), which also sets their true sizes. */
 SHARED_ARRAY(owners, __u64);
 SHARED_ARRAY(rows, struct series_row);
 SHARED_ARRAY(hists, struct hist_cell);

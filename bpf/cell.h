@@ -206,7 +206,7 @@ struct accepted {
 	__u64 time;  /* ns */
 };
 
-/* What can go wrong in the kernel; each is counted per probe. Names: agent/loss.c. */
+/* What can go wrong in the kernel; each is counted per probe. Names: self.c. */
 enum loss {
 	LOSS_SLOTS_FULL,      /* new cgroups counted in overflow: no slot, no share */
 	LOSS_CELLS_FULL,      /* series counted in overflow for a while: no cell */

@@ -216,7 +216,7 @@ static __always_inline int on_packet_out(unsigned long long *ctx)
 	return sk ? dns_out(skb, sk) : 0;
 }
 
-/* Only loaded where tcp's program, which does the same, is not: agent/probes.c. */
+/* Only loaded where tcp's program, which does the same, is not: kernel/probes.c. */
 SEC("tp_btf/net_dev_queue")
 int dns_packet_out(unsigned long long *ctx)
 {

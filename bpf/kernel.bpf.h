@@ -290,7 +290,7 @@ struct socket {
 	struct sock *sk;
 };
 
-/* Block: include/linux/blk-mq.h, blkdev.h, blk_types.h, block/blk-cgroup.h */
+/* Block: include/linux/{blk-mq,blkdev,blk_types}.h, block/blk-cgroup.h */
 enum req_op {
 	REQ_OP_READ = 0,
 	REQ_OP_WRITE = 1,

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Who measures this node? Every agent holds a mark, a map of no use but to be seen
- * (agent/node_lock.c). An iterator goes over the maps of the whole kernel, whatever
- * namespaces their owners are in, from the lowest id on: the first mark is the oldest.
+ * (agent/kernel/node_lock.c). An iterator goes over the maps of the whole kernel,
+ * whatever namespaces their owners are in, from the lowest id on: the first mark is the
+ * oldest.
  */
 #include "kernel.bpf.h"
 #include "node.h"

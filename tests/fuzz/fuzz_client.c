@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What a peer on the agent's socket may answer the command line, head and all. */
 #include <sys/un.h>
-#include "client.h"
+#include "sink/client.h"
 #include "serve.h"
 
 static const char *path(void)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What a peer on the agent's socket may say of its numbers, decoded and shown. */
-#include "frame.h"
+#include "base/text.h"
+#include "otlp/frame.h"
+#include "view/report.h"
 #include "fuzz.h"
-#include "report.h"
-#include "text.h"
 
 static void show(int (*print)(const struct report *, FILE *), const struct frame *f,
 		 char **text, size_t *len)

@@ -6,9 +6,9 @@
 #include <netinet/in.h>
 #include <time.h>
 #include <curl/curl.h>
-#include "export_http.h"
+#include "base/text.h"
+#include "sink/export_http.h"
 #include "serve.h"
-#include "text.h"
 
 #define LIMIT_S 5
 

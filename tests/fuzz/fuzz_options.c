@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Arguments, one a line; pairs as in the variables of OpenTelemetry. */
-#include "export_check.h"
-#include "export_http.h"
+#include "base/log.h"
+#include "base/options.h"
+#include "base/pairs.h"
+#include "cmd/option_rows.h"
+#include "metric/resource.h"
+#include "sink/export_check.h"
+#include "sink/export_http.h"
 #include "fuzz.h"
-#include "log.h"
-#include "options.h"
-#include "pairs.h"
-#include "resource.h"
 
 #define ARGUMENTS 16
 
@@ -41,7 +42,7 @@ static void read_options(char *text)
 
 	while (argc < ARGUMENTS && (line = strsep(&rest, "\n")))
 		argv[argc++] = line;
-	options_init(&o);
+	options_init(&o, &option_table);
 	n = options_args(&o, CMD_ALL, argc, argv, cause, sizeof(cause));
 	CHECK(n <= argc && (n >= 0 || cause[0]));
 	CHECK(!strchr(cause, '\n'));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Who a cgroup is, from the path that its owner chose. */
+#include "workload/workload.h"
 #include "fuzz.h"
-#include "workload.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -4,10 +4,10 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include "api.h"
+#include "base/log.h"
+#include "kernel/tune.h"
+#include "sink/api.h"
 #include "fuzz.h"
-#include "log.h"
-#include "tune.h"
 
 static int snapshot(void *arg, uint8_t **bytes, size_t *len)
 {

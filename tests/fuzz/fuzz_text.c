@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Names: escaped for receivers, and made visible for terminals. */
+#include "base/text.h"
 #include "fuzz.h"
-#include "text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

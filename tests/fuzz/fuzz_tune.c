@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Words for `assay tune`, of a user or of a peer. */
+#include "kernel/tune.h"
 #include "fuzz.h"
-#include "tune.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

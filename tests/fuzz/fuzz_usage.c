@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The files of a cgroup; a byte of 0 stands between two of them. */
 #include <fcntl.h>
+#include "base/util.h"
+#include "workload/usage.h"
 #include "fuzz.h"
-#include "usage.h"
-#include "util.h"
 
 static const char *const names[] = { "cpu.stat",   "memory.stat",  "memory.current",
 				     "memory.max", "cpu.pressure", "memory.pressure",

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "../../bpf/cell.h"
+#include "bpf/cell.h"
 
 #define POOL_BITS 20
 

@@ -109,7 +109,7 @@ def _():
 @test("who comes after many that are gone is named, and those are told no more")
 def _():
     victim, gone = Victim("old"), []
-    for i in range(defined("CULPRIT_NAMES", "agent/snapshot.h") + 5):
+    for i in range(defined("CULPRIT_NAMES", "agent/reading/snapshot.h") + 5):
         cgroup = Cgroup(f"gone{i}")
         victim.beside([Load(cgroup, "spin", 1, CPU)], 60)
         gone.append(cgroup.path)

@@ -22,8 +22,8 @@
 #include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
-#include "export.h"
-#include "util.h"
+#include "base/util.h"
+#include "sink/export.h"
 
 #define STEPS	   16
 #define BODY_ROOM  4096

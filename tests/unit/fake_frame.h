@@ -13,9 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "otlp/otlp.h"
+#include "view/report.h"
 #include "full_hist.h"
-#include "otlp.h"
-#include "report.h"
 
 #define SECOND 1000000000ULL
 

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "export.h"
+#include "sink/export.h"
 
 /* A snapshot of `count` requests, which are texts here: "NAME 1", "NAME 2", ... */
 static inline struct otlp_batches snapshot(const char *name, size_t count)

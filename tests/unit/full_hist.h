@@ -4,8 +4,8 @@
 #define FULL_HIST_H
 
 #include <string.h>
-#include "metric.h"
-#include "sparse.h"
+#include "metric/metric.h"
+#include "reading/sparse.h"
 
 /* The copy is good for the next 63 calls. */
 static inline const struct sparse *sparse_of(const struct hist *h)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Prints docs/metrics.md from the metric table: make docs/metrics.md */
 #include <stdio.h>
-#include "metrics.h"
-#include "self.h"
-#include "util.h"
+#include "base/util.h"
+#include "metric/metrics.h"
+#include "metric/self.h"
 
 static const char *const kind_names[] = {
 	[METRIC_HISTOGRAM] = "exponential histogram",
@@ -51,7 +51,7 @@ static void print_self(const struct metric *m)
 
 static const char intro[] =
     "# Metrics\n\n"
-    "Made from the table in agent/metric_rows.c by `make docs/metrics.md`; do not edit.\n\n"
+    "Made from the table in agent/metric/metric_rows.c by `make docs/metrics.md`; do not edit.\n\n"
     "Every workload is a resource of its own: `service.name`, `service.instance.id`\n"
     "(`<host.id>:<cgroup path>`), `assay.workload.kind`, `assay.workload.name`,\n"
     "`process.linux.cgroup`, `container.id` where there is one, `host.name`, `host.id`.\n"

@@ -7,8 +7,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <cmocka.h>
-#include "../../bpf/buckets.h"
-#include "util.h"
+#include "base/util.h"
+#include "bpf/buckets.h"
 
 /* The cell bucket by definition: base^i < x <= base^(i+1), x in seconds. */
 static int true_bucket(uint64_t ns)

@@ -13,9 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
-#include "path_index.h"
-#include "snapshot.h"
-#include "workload.h"
+#include "reading/path_index.h"
+#include "reading/snapshot.h"
+#include "workload/workload.h"
 
 static struct {
 	char root[64];

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "../../bpf/free_list.h"
+#include "bpf/free_list.h"
 
 #define TAKERS 3
 #define GIVEN \

@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
-#include "host.h"
-#include "util.h"
+#include "base/util.h"
+#include "workload/host.h"
 
 #define ID "3d1219c7c4c5404aaa1f6d2a48adfda4"
 

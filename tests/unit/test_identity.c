@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "identity.h"
-#include "util.h"
+#include "base/util.h"
+#include "workload/identity.h"
 
 #define ID    "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define SHORT "0123456789ab"

@@ -8,10 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
-#include "cmd.h"
-#include "log.h"
-#include "options.h"
-#include "util.h"
+#include "base/log.h"
+#include "base/options.h"
+#include "base/util.h"
+#include "cmd/option_rows.h"
 
 #define MIB (1ULL << 20)
 
@@ -36,7 +36,7 @@ static int parse(struct options *o, unsigned int mask, const char *a, const char
 {
 	char *argv[] = { (char *)a, (char *)b };
 
-	options_init(o);
+	options_init(o, &option_table);
 	cause[0] = '\0';
 	return options_args(o, mask, b ? 2 : 1, argv, cause, len);
 }
@@ -45,7 +45,7 @@ static void defaults_are_those_of_the_table(void **state)
 {
 	struct options o;
 
-	options_init(&o);
+	options_init(&o, &option_table);
 	assert_string_equal(o.socket, "/run/assay/assay.sock");
 	assert_string_equal(o.export, "http://localhost:4318/v1/metrics");
 	assert_string_equal(o.probes, "sched,syscall,tcp,dns,block,memory");
@@ -68,8 +68,8 @@ static void defaults_are_those_of_the_table(void **state)
 /* A default that its own row refuses would silently be 0 or NULL. */
 static void every_default_is_allowed(void **state)
 {
-	for (size_t i = 0; i < option_desc_count; i++) {
-		const struct option_desc *d = &option_descs[i];
+	for (size_t i = 0; i < option_table.count; i++) {
+		const struct option_desc *d = &option_table.rows[i];
 		char flag[256], cause[512];
 		struct options o;
 
@@ -237,7 +237,7 @@ static void what_is_no_option_comes_first(void **state)
 	struct options o;
 	char cause[512];
 
-	options_init(&o);
+	options_init(&o, &option_table);
 	assert_int_equal(options_args(&o, CMD_REPORT, 5, argv, cause, sizeof(cause)),
 			 3);
 	assert_string_equal(argv[0], "one");
@@ -282,7 +282,7 @@ static void the_endpoint_follows_the_rules_of_opentelemetry(void **state)
 		clean_environment(NULL);
 		for (int k = 0; k < 6 && endpoints[i].env[k]; k += 2)
 			setenv(endpoints[i].env[k], endpoints[i].env[k + 1], 1);
-		options_init(&o);
+		options_init(&o, &option_table);
 		assert_int_equal(options_env(&o, CMD_AGENT, cause, sizeof(cause)), 0);
 		assert_string_equal(o.export, endpoints[i].export);
 	}
@@ -294,7 +294,7 @@ static void flags_win_over_own_variables_and_those_over_otel(void **state)
 	struct options o;
 
 	setenv("OTEL_METRIC_EXPORT_INTERVAL", "1000", 1);
-	options_init(&o);
+	options_init(&o, &option_table);
 	assert_int_equal(options_env(&o, CMD_AGENT, cause, sizeof(cause)), 0);
 	assert_int_equal(o.export_interval_ms, 1000);
 	setenv("ASSAY_EXPORT_INTERVAL", "2s", 1);
@@ -310,7 +310,7 @@ static void times_of_otel_are_plain_milliseconds(void **state)
 	char cause[512];
 
 	setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "5s", 1);
-	options_init(&o);
+	options_init(&o, &option_table);
 	assert_int_equal(options_env(&o, CMD_AGENT, cause, sizeof(cause)), -EINVAL);
 	assert_string_equal(cause,
 			    "OTEL_EXPORTER_OTLP_TIMEOUT: '5s': must be a number of "
@@ -335,7 +335,7 @@ static void every_option_has_its_own_variable(void **state)
 	setenv("ASSAY_FORMAT", "json", 1);
 	setenv("ASSAY_EXPORT_COMPRESSION", "none", 1);
 	setenv("ASSAY_EXPORT_CLIENT_KEY", "/k", 1);
-	options_init(&o);
+	options_init(&o, &option_table);
 	assert_int_equal(options_env(&o, CMD_ALL, cause, sizeof(cause)), 0);
 	assert_string_equal(o.socket, "/s");
 	assert_string_equal(o.client_key, "/k");
@@ -345,7 +345,7 @@ static void every_option_has_its_own_variable(void **state)
 
 	/* what another command takes is not even looked at */
 	setenv("ASSAY_TOTAL", "perhaps", 1);
-	options_init(&before);
+	options_init(&before, &option_table);
 	assert_int_equal(options_env(&before, CMD_AGENT, cause, sizeof(cause)), 0);
 	assert_int_equal(options_env(&before, CMD_REPORT, cause, sizeof(cause)),
 			 -EINVAL);

@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "base/util.h"
+#include "otlp/otlp.h"
+#include "otlp/otlp_pb.h"
 #include "full_hist.h"
-#include "otlp.h"
-#include "otlp_pb.h"
-#include "util.h"
 
 static const struct metric wait = { "test.wait", "s", "A wait.", METRIC_HISTOGRAM,
 				    .attrs = { "cause" } };

@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include "cells.h"
-#include "util.h"
+#include "base/util.h"
+#include "kernel/cells.h"
 
 static void the_plan_fits_the_budget(void **state)
 {

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "metric/metrics.h"
+#include "reading/snapshot.h"
 #include "full_hist.h"
-#include "metrics.h"
-#include "snapshot.h"
 
 /* The points of a metric with this last attribute. */
 static size_t find(const struct point_group *g, const char *metric, const char *type,

@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <jansson.h>
 #include <math.h>
+#include "base/units.h"
+#include "base/util.h"
 #include "fake_frame.h"
-#include "units.h"
-#include "util.h"
 
 static const struct metric response = { "assay.tcp.response.duration", "s", "",
 					METRIC_HISTOGRAM,

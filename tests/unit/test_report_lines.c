@@ -2,10 +2,10 @@
 /* What is in flight, culprits, quota, memory, pressure and own cost, as they are shown.
  */
 #include <jansson.h>
-#include "cost.h"
+#include "base/units.h"
+#include "base/util.h"
+#include "view/cost.h"
 #include "fake_frame.h"
-#include "units.h"
-#include "util.h"
 
 static const struct metric inflight = {
 	"assay.inflight.age", "s", "", METRIC_GAUGE, true, { "assay.operation" }

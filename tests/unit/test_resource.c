@@ -11,12 +11,12 @@
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
-#include "otlp.h"
-#include "frame.h"
-#include "options.h"
-#include "pairs.h"
-#include "resource.h"
-#include "util.h"
+#include "base/options.h"
+#include "base/pairs.h"
+#include "base/util.h"
+#include "metric/resource.h"
+#include "otlp/frame.h"
+#include "otlp/otlp.h"
 
 static const struct metric level = { "test.level", "", "", METRIC_GAUGE };
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "sparse.h"
+#include "reading/sparse.h"
 
 static void random_counts_are_those_of_a_whole_array(void **state)
 {

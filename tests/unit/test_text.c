@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "text.h"
-#include "units.h"
-#include "util.h"
+#include "base/text.h"
+#include "base/units.h"
+#include "base/util.h"
 
 #define ROUNDS 300000
 

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "metrics.h"
-#include "snapshot_impl.h"
+#include "metric/metrics.h"
+#include "reading/snapshot_impl.h"
 
 #define SLOTS 4
 #define MOST  (2 * SLOTS) /* as many as may be kept */

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "tune.h"
-#include "util.h"
+#include "base/util.h"
+#include "kernel/tune.h"
 
 #define MS 1000000ULL
 

@@ -12,10 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
-#include "metrics.h"
-#include "usage.h"
-#include "util.h"
-#include "workload.h"
+#include "base/util.h"
+#include "metric/metrics.h"
+#include "workload/usage.h"
+#include "workload/workload.h"
 
 struct tree {
 	char root[64];

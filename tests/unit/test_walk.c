@@ -10,8 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include <cmocka.h>
-#include "util.h"
-#include "walk.h"
+#include "base/util.h"
+#include "kernel/walk.h"
 
 #define S 1000000000ULL
 

@@ -7,10 +7,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <cmocka.h>
-#include "otlp.h"
-#include "otlp_pb.h"
-#include "util.h"
-#include "wall.h"
+#include "base/util.h"
+#include "base/wall.h"
+#include "otlp/otlp.h"
+#include "otlp/otlp_pb.h"
 
 #define S 1000000000LL
 

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <ctype.h>
+#include <locale.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <wchar.h>
+#include "base/text.h"
+#include "base/util.h"
+
+#define ESCAPE_LEN 12  /* \U0010ffff and its end */
+#define MARKS_MAX  4   /* combining marks on one character: no script needs more */
+#define LINE_SIZE  512 /* of text_lines; longer lines are cut */
+
+size_t text_utf8(const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	unsigned int low = 0x80, high = 0xbf;
+	size_t n;
+
+	if (*s < 0x80)
+		return 1;
+	if (*s < 0xc2 || *s > 0xf4)
+		return 0;
+	n = *s < 0xe0 ? 2 : *s < 0xf0 ? 3 : 4;
+	if (*s == 0xe0)
+		low = 0xa0; /* no overlong forms */
+	else if (*s == 0xed)
+		high = 0x9f; /* no surrogates */
+	else if (*s == 0xf0)
+		low = 0x90;
+	else if (*s == 0xf4)
+		high = 0x8f; /* nothing above U+10FFFF */
+	for (size_t i = 1; i < n; i++) {
+		if (s[i] < low || s[i] > high)
+			return 0;
+		low = 0x80;
+		high = 0xbf;
+	}
+	return n;
+}
+
+bool text_is_utf8(const char *s)
+{
+	size_t n;
+
+	while (*s && (n = text_utf8(s)))
+		s += n;
+	return !*s;
+}
+
+static bool is_hex(char c)
+{
+	return isdigit((unsigned char)c) || (c >= 'a' && c <= 'f');
+}
+
+/* Behind a backslash: the rest of what text_escape makes of a byte? */
+static bool is_twin(const char *s)
+{
+	return s[0] == 'x' && s[1] >= '8' && is_hex(s[1]) && is_hex(s[2]);
+}
+
+bool text_needs_escape(const char *s)
+{
+	size_t n;
+
+	for (; *s; s += n) {
+		n = text_utf8(s);
+		if (!n || (*s == '\\' && is_twin(s + 1)))
+			return true;
+	}
+	return false;
+}
+
+void text_escape(char *out, const char *s)
+{
+	while (*s) {
+		size_t slashes = strspn(s, "\\"), n;
+
+		s += slashes;
+		n = text_utf8(s);
+		if (slashes && (!n || is_twin(s)))
+			slashes *= 2;
+		memset(out, '\\', slashes);
+		out += slashes;
+		if (!n)
+			out += sprintf(out, "\\x%02x", (unsigned char)*s++);
+		else if (*s)
+			out = mempcpy(out, s, n);
+		s += *s ? n : 0;
+	}
+	*out = '\0';
+}
+
+/*
+ * Characters that a font may show as nothing, or that move others: the C library takes
+ * some of them for printable.
+ */
+static const struct range {
+	uint32_t first, last;
+} hidden[] = {
+	{ 0x00ad, 0x00ad }, /* the soft hyphen */
+	{ 0x034f, 0x034f },   { 0x061c, 0x061c },
+	{ 0x115f, 0x1160 },   { 0x17b4, 0x17b5 },
+	{ 0x180b, 0x180f },   { 0x200b, 0x200f }, /* zero width, direction */
+	{ 0x2028, 0x202e }, /* separators, embeddings, overrides */
+	{ 0x2060, 0x206f }, /* joiners, isolates */
+	{ 0x2800, 0x2800 },   { 0x3164, 0x3164 },
+	{ 0xe000, 0xf8ff }, /* private use: nobody knows */
+	{ 0xfe00, 0xfe0f },   { 0xfeff, 0xfeff },
+	{ 0xffa0, 0xffa0 },   { 0xfff0, 0xfffb },
+	{ 0x1d173, 0x1d17a }, { 0xe0000, 0x10ffff },
+};
+
+static uint32_t decode(const char *s, size_t n)
+{
+	static const unsigned char masks[] = { 0, 0x7f, 0x1f, 0x0f, 0x07 };
+	uint32_t c = (unsigned char)*s & masks[n];
+
+	for (size_t i = 1; i < n; i++)
+		c = c << 6 | ((unsigned char)s[i] & 0x3f);
+	return c;
+}
+
+/*
+ * Columns of a character; -1: it is not to be shown. The C library knows widths in a
+ * UTF-8 locale only, and not what the user's is: without C.UTF-8 only ASCII is shown.
+ */
+static int width_of(uint32_t c)
+{
+	static locale_t utf8;
+	locale_t old;
+	int width;
+
+	if (c < 0x7f)
+		return c < ' ' ? -1 : 1;
+	for (size_t i = 0; i < COUNT(hidden); i++)
+		if (c >= hidden[i].first && c <= hidden[i].last)
+			return -1;
+	if (!utf8)
+		utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+	if (!utf8)
+		return -1;
+	old = uselocale(utf8);
+	width = wcwidth((wchar_t)c);
+	uselocale(old);
+	return width;
+}
+
+/*
+ * The form in which the character at *s is shown, and past it; marks: how many without
+ * a width came before, MARKS_MAX at the beginning. Returns its columns.
+ */
+static size_t take(const char **s, unsigned int *marks, char shown[ESCAPE_LEN])
+{
+	size_t n = text_utf8(*s);
+	uint32_t c = n ? decode(*s, n) : 0;
+	int width = n ? width_of(c) : -1;
+
+	if (!width)
+		width = ++*marks > MARKS_MAX ? -1 : 0;
+	if (width) /* the escapes, too, are something to put a mark on */
+		*marks = 0;
+	if (width >= 0)
+		*(char *)mempcpy(shown, *s, n) = '\0';
+	else if (c < 0x80)
+		width = sprintf(shown, "\\x%02x", (unsigned char)**s);
+	else
+		width = sprintf(shown, c < 0x10000 ? "\\u%04x" : "\\U%08x", c);
+	*s += n ? n : 1;
+	return width;
+}
+
+size_t text_copy(char *out, size_t size, const char *s, size_t columns)
+{
+	unsigned int marks = MARKS_MAX;
+	char shown[ESCAPE_LEN];
+	size_t column = 0;
+
+	while (*s) {
+		size_t width = take(&s, &marks, shown), n = strlen(shown);
+
+		if (n >= size || width > columns - column)
+			break;
+		out = mempcpy(out, shown, n);
+		size -= n;
+		column += width;
+	}
+	*out = '\0';
+	return column;
+}
+
+size_t text_columns(const char *s)
+{
+	unsigned int marks = MARKS_MAX;
+	char shown[ESCAPE_LEN];
+	size_t column = 0;
+
+	while (*s)
+		column += take(&s, &marks, shown);
+	return column;
+}
+
+void text_column(FILE *f, const char *s, size_t columns)
+{
+	char text[LINE_SIZE];
+	size_t n = text_copy(text, sizeof(text), s, columns);
+
+	fprintf(f, "%s%*s", text, (int)(columns - n), "");
+}
+
+void text_lines(FILE *f, const char *s, size_t len)
+{
+	const char *end = s + len;
+
+	while (s < end) {
+		const char *newline = memchr(s, '\n', end - s);
+		size_t n = (newline ? newline : end) - s;
+		char line[LINE_SIZE], text[4 * LINE_SIZE];
+
+		snprintf(line, sizeof(line), "%.*s", n < LINE_SIZE ? (int)n : LINE_SIZE,
+			 s);
+		text_copy(text, sizeof(text), line, SIZE_MAX);
+		fprintf(f, "%s\n", text);
+		s += n + 1;
+	}
+}

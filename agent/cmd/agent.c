@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * assay agent: one thread, one loop. Signals are a file descriptor, the exporter's
+ * sockets are polled together with ours, and time is the poll's timeout.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+#include <curl/curl.h>
+#include "base/log.h"
+#include "base/options.h"
+#include "base/util.h"
+#include "cmd/cmd.h"
+#include "cmd/measure.h"
+#include "kernel/node_lock.h"
+#include "otlp/otlp.h"
+#include "sink/api.h"
+#include "sink/export.h"
+#include "sink/export_check.h"
+
+#define EXIT_USAGE	2
+#define FLUSH_MS	4000 /* SIGTERM to exit takes 5 s at most */
+#define TURN_MS		100  /* how often one that waits looks */
+#define LOG_INTERVAL_NS 30000000000ULL
+#define RELIEVE_MS	100 /* a node may start 1000 containers a second */
+
+struct agent {
+	const struct options *o;
+	struct measure *measure;
+	struct export *export; /* NULL: --export none */
+	struct api *api;
+	struct node_lock *lock; /* NULL: --node-lock none */
+	int signals;
+	uint64_t next_snapshot_ns, next_export_ns;
+};
+
+/*
+ * Where we export to, for people: a URL without what stands before the @, which may be
+ * a password, and without its query.
+ */
+static void describe_export(const char *url, char *buf, size_t len)
+{
+	const char *rest = strstr(url, "://"), *at, *end;
+
+	if (!rest) {
+		snprintf(buf, len, "%s", url);
+		return;
+	}
+	rest += 3;
+	end = rest + strcspn(rest, "?#");
+	at = memrchr(rest, '@', strcspn(rest, "/?#"));
+	if (at)
+		snprintf(buf, len, "%.*s***%.*s", (int)(rest - url), url,
+			 (int)(end - at), at);
+	else
+		snprintf(buf, len, "%.*s", (int)(end - url), url);
+}
+
+static void on_accepted(void *arg, const struct otlp_batch *b)
+{
+	struct agent *a = arg;
+
+	measure_accepted(a->measure, b);
+}
+
+static int open_export(struct agent *a, char *cause, size_t len)
+{
+	const struct options *o = a->o;
+	struct export_opts opts = {
+		.headers = o->export_headers,
+		.timeout_ms = o->export_timeout_ms,
+		.gzip = o->export_compression == COMPRESSION_GZIP,
+		.ca = o->certificate,
+		.cert = o->client_certificate,
+		.key = o->client_key,
+		.accepted = on_accepted,
+		.arg = a,
+	};
+	char where[256];
+	int err;
+
+	if (strcmp(o->export, "none") == 0)
+		return 0;
+	if (strncmp(o->export, "file:", 5) == 0)
+		opts.file = o->export + 5;
+	else
+		opts.url = o->export;
+	err = export_open(&opts, &a->export);
+	if (err) {
+		describe_export(o->export, where, sizeof(where));
+		snprintf(cause, len, "cannot export to %s: %s", where,
+			 err == -EOPNOTSUPP ? "what is there is no file"
+					    : strerror(-err));
+	}
+	return err;
+}
+
+/* Some end us, SIGHUP is for a new file; nobody has a reason to send the others. */
+static int open_signals(struct agent *a)
+{
+	static const int ignored[] = { SIGPIPE, SIGXFSZ, SIGUSR1, SIGUSR2 };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	for (size_t i = 0; i < COUNT(ignored); i++)
+		signal(ignored[i], SIG_IGN);
+	a->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return a->signals < 0 ? -errno : 0;
+}
+
+static const struct export_stats *stats_of(const struct agent *a)
+{
+	return a->export ? export_stats(a->export) : NULL;
+}
+
+static int answer_snapshot(void *arg, uint8_t **bytes, size_t *len)
+{
+	struct agent *a = arg;
+
+	return measure_read(a->measure, stats_of(a), bytes, len);
+}
+
+static int answer_tune(void *arg, const char *words, uint8_t **bytes, size_t *len,
+		       char *cause, size_t cause_len)
+{
+	struct agent *a = arg;
+	int err =
+	    measure_tune(a->measure, words, (char **)bytes, len, cause, cause_len);
+
+	if (!err && words && strchr(words, '='))
+		log_info("tune %s", words);
+	return err;
+}
+
+/* Takes the signals that have come. True: one that ends us. */
+static bool must_end(struct agent *a)
+{
+	struct signalfd_siginfo info;
+
+	while (read(a->signals, &info, sizeof(info)) == sizeof(info)) {
+		int err;
+
+		if (info.ssi_signo != SIGHUP)
+			return true;
+		err = a->export ? export_reopen(a->export) : 0;
+		if (err)
+			log_warn(err, "SIGHUP: the export file cannot be opened anew");
+		else
+			log_info("SIGHUP: the export file, if any, is opened anew");
+	}
+	return false;
+}
+
+/* The same, after a wait of so many milliseconds for the next one. */
+static bool ends_within(struct agent *a, int ms)
+{
+	struct pollfd fd = { .fd = a->signals, .events = POLLIN };
+
+	return poll(&fd, 1, ms) > 0 && must_end(a);
+}
+
+/* Waits until this node is ours to measure. 1: a signal came first. */
+static int take_node(struct agent *a, char *cause, size_t len)
+{
+	const char *name = a->o->node_lock;
+	bool warned = false, told = false;
+	uint32_t pid;
+	int turn, err;
+
+	if (!strcmp(name, NODE_LOCK_NONE))
+		return 0;
+	err = node_lock_open(name, &a->lock, cause, len);
+	if (err)
+		return err;
+	while ((turn = node_lock_try(a->lock, &pid)) <= 0) {
+		if (turn < 0 && !warned)
+			log_warn(turn, "node lock %s: cannot see who holds it", name);
+		if (turn == 0 && !told)
+			log_info("waiting: another agent (process %u of the node) "
+				 "measures this node (see --node-lock)",
+				 pid);
+		warned |= turn < 0;
+		told |= turn == 0;
+		if (ends_within(a, TURN_MS))
+			return 1;
+	}
+	if (told)
+		log_info("the other agent is gone: this one measures now");
+	return 0;
+}
+
+/* 1: a signal came before all was open. */
+static int open_all(struct agent *a, char *cause, size_t len)
+{
+	struct api_ops ops = { answer_snapshot, answer_tune, a };
+	int err;
+
+	err = open_signals(a);
+	if (err) {
+		snprintf(cause, len, "signalfd: %s", strerror(-err));
+		return err;
+	}
+	err = open_export(a, cause, len);
+	if (err)
+		return err;
+	err = api_check(a->o->socket, cause, len);
+	if (!err)
+		err = take_node(a, cause, len);
+	if (!err)
+		err = api_open(a->o->socket, &ops, &a->api, cause, len);
+	if (err)
+		return err;
+	return measure_open(a->o, &a->measure, cause, len);
+}
+
+/*
+ * Encodes the points of measure_points() or measure_ends() and hands them over.
+ * Cumulative: a newer snapshot supersedes this one.
+ */
+static int send_points(struct agent *a,
+		       int (*make)(struct measure *m, const struct export_stats *stats,
+				   struct points *points))
+{
+	struct otlp_batches batches = { 0 };
+	struct points points;
+	int err = make(a->measure, stats_of(a), &points);
+
+	if (!err) {
+		err = otlp_encode_batches(&points, OTLP_BATCH_LIMIT, &batches);
+		points_fini(&points);
+	}
+	if (err) {
+		log_warn(err, "this export is left out, the next one holds its counts");
+		return err;
+	}
+	if (a->export)
+		err = export_send(a->export, &batches);
+	else
+		measure_accepted(a->measure, NULL);
+	if (err)
+		log_warn(err, "export");
+	otlp_batches_free(&batches);
+	measure_drop(a->measure);
+	return err;
+}
+
+static int export_now(struct agent *a)
+{
+	int err = measure_collect_last(a->measure);
+
+	if (err)
+		log_warn(err, "reading the cells");
+	if (!a->export || !export_in_flight(a->export))
+		measure_make_room(a->measure);
+	return send_points(a, measure_points);
+}
+
+static unsigned int ms_until(uint64_t end_ns)
+{
+	uint64_t now = now_mono_ns();
+
+	return now < end_ns ? (end_ns - now) / 1000000 : 0;
+}
+
+/* All that was counted; and when it has arrived, that nothing follows. */
+static void export_last(struct agent *a)
+{
+	uint64_t end = now_mono_ns() + FLUSH_MS * 1000000ULL;
+
+	if (export_now(a) || !a->export || export_flush(a->export, ms_until(end)))
+		return;
+	if (ms_until(end) && !send_points(a, measure_ends))
+		export_flush(a->export, ms_until(end));
+}
+
+static uint64_t ms_to_ns(uint64_t ms)
+{
+	return ms * 1000000;
+}
+
+/* Does what is due, and says for how long nothing will be: milliseconds. */
+static int run_due(struct agent *a)
+{
+	uint64_t now = now_mono_ns(), next;
+	int err;
+
+	if (now >= a->next_export_ns) {
+		export_now(a);
+		a->next_export_ns = now + ms_to_ns(a->o->export_interval_ms);
+		a->next_snapshot_ns = now + ms_to_ns(a->o->snapshot_interval_ms);
+	} else if (now >= a->next_snapshot_ns) {
+		err = measure_update(a->measure);
+		if (err)
+			log_warn(err, "reading the cells");
+		a->next_snapshot_ns = now + ms_to_ns(a->o->snapshot_interval_ms);
+	}
+	err = measure_relieve(a->measure);
+	if (err)
+		log_warn(err, "reading the cells");
+	next = a->next_export_ns < a->next_snapshot_ns ? a->next_export_ns
+						       : a->next_snapshot_ns;
+	now = now_mono_ns();
+	if (next > now + ms_to_ns(RELIEVE_MS))
+		return RELIEVE_MS;
+	return next > now ? (next - now) / 1000000 + 1 : 0;
+}
+
+/* Waits for our descriptors and, when there is an exporter, for its sockets too. */
+static int wait_for(struct agent *a, int timeout_ms)
+{
+	struct pollfd fds[API_CLIENTS + 2];
+	struct curl_waitfd extra[API_CLIENTS + 2];
+	unsigned int n = api_poll(a->api, fds);
+
+	fds[n++] = (struct pollfd){ .fd = a->signals, .events = POLLIN };
+	if (!a->export)
+		return poll(fds, n, timeout_ms) < 0 && errno != EINTR ? -errno : 0;
+	for (unsigned int i = 0; i < n; i++)
+		extra[i] = (struct curl_waitfd){
+			.fd = fds[i].fd,
+			.events = fds[i].events & POLLOUT ? CURL_WAIT_POLLOUT
+							  : CURL_WAIT_POLLIN,
+		};
+	return export_poll(a->export, extra, n, timeout_ms);
+}
+
+/*
+ * Until a signal ends us: no failure of the waiting does. What failed is tried again,
+ * after a pause in which our own descriptors are served.
+ */
+static void loop(struct agent *a)
+{
+	uint64_t next_log_ns = 0;
+
+	do {
+		int err = wait_for(a, run_due(a));
+
+		if (err && now_mono_ns() >= next_log_ns) {
+			log_warn(err, "waiting for the exporter's sockets");
+			next_log_ns = now_mono_ns() + LOG_INTERVAL_NS;
+		}
+		if (err && ends_within(a, RELIEVE_MS))
+			break;
+		api_serve(a->api);
+	} while (!must_end(a));
+}
+
+static void close_all(struct agent *a)
+{
+	api_close(a->api);
+	measure_close(a->measure);
+	export_close(a->export);
+	node_lock_close(a->lock);
+	close(a->signals);
+}
+
+static int agent_run(const struct options *o, int argc, char **argv)
+{
+	struct agent a = { .o = o, .signals = -1 };
+	unsigned int attached, wanted;
+	char cause[512], where[256];
+	int err = export_check(o, cause, sizeof(cause));
+
+	if (err) {
+		log_errorx("%s", cause);
+		return EXIT_USAGE;
+	}
+	if (export_to_grpc_port(o))
+		log_warnx("%s", EXPORT_GRPC_PORT_TEXT);
+	err = open_all(&a, cause, sizeof(cause));
+	if (err) {
+		if (err < 0)
+			log_errorx("%s", cause);
+		close_all(&a);
+		return err < 0;
+	}
+	attached = measure_attached(a.measure, &wanted);
+	describe_export(o->export, where, sizeof(where));
+	if (!a.lock)
+		log_info("node lock: none: other agents may measure this node, too");
+	log_info("ready: %u of %u probes attached, export to %s every %g s", attached,
+		 wanted, where, o->export_interval_ms / 1e3);
+	srandom(now_mono_ns() ^ getpid());
+	a.next_snapshot_ns = now_mono_ns() + ms_to_ns(o->snapshot_interval_ms);
+	/* after a rollout every node starts at once: spread the first export */
+	a.next_export_ns =
+	    now_mono_ns() + ms_to_ns(random() % (o->export_interval_ms + 1));
+	loop(&a);
+	export_last(&a);
+	close_all(&a);
+	return 0;
+}
+
+const struct cmd cmd_agent = {
+	.name = "agent",
+	.help = "measure this node and export until SIGTERM",
+	.mask = CMD_AGENT,
+	.run = agent_run,
+};

@@ -1,0 +1,445 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "base/options.h"
+#include "base/text.h"
+#include "base/units.h"
+#include "base/util.h"
+#include "cmd/cmd.h"
+#include "cmd/source.h"
+#include "kernel/cells.h"
+#include "kernel/doctor.h"
+#include "kernel/probes.h"
+#include "metric/resource.h"
+#include "sink/export_check.h"
+#include "sink/export_http.h"
+#include "view/cost.h"
+#include "view/report.h"
+#include "workload/cgroup_root.h"
+
+#define LOCKDOWN   "/sys/kernel/security/lockdown"
+#define TIMEOUT_MS 2000
+
+enum verdict { OK, WARN, FAIL };
+
+/* Prints one line: verdict, name, text. Returns 1 for FAIL. */
+static int say(enum verdict verdict, const char *name, const char *fmt, ...)
+    PRINTF(3, 4);
+
+static int say(enum verdict verdict, const char *name, const char *fmt, ...)
+{
+	static const char *const words[] = { "ok", "warn", "FAIL" };
+	char line[1024], text[4 * sizeof(line)];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	text_copy(text, sizeof(text), line, SIZE_MAX);
+	printf("%-4s %s: %s\n", words[verdict], name, text);
+	return verdict == FAIL;
+}
+
+static int check_feature(const struct doctor_feature *feature, const char *release)
+{
+	int err = doctor_try(feature);
+
+	if (!err)
+		return say(OK, "kernel", "%s", feature->name);
+	if (err == -ENOTSUP)
+		return say(FAIL, "kernel", "%s lacks %s", release, feature->name);
+	return say(FAIL, "kernel", "%s: %s", feature->name, strerror(-err));
+}
+
+/* Trying features needs the capabilities: without them nothing is known of the kernel.
+ */
+static int check_kernel(const struct options *o)
+{
+	char status[8192], cause[200];
+	struct utsname u;
+	int failed = 0;
+
+	if (read_file("/proc/self/status", status, sizeof(status)) < 0)
+		return say(FAIL, "capabilities", "/proc/self/status cannot be read");
+	if (doctor_caps(status, cause, sizeof(cause))) {
+		say(FAIL, "capabilities", "%s", cause);
+		say(WARN, "kernel",
+		    "its features are not tried, for lack of privilege");
+		return 1;
+	}
+	say(OK, "capabilities", "enough to load tracing programs");
+	uname(&u);
+	for (size_t i = 0; i < doctor_feature_count; i++)
+		failed |= check_feature(&doctor_features[i], u.release);
+	return failed;
+}
+
+/* "none [integrity] confidentiality" in the file: the one in brackets holds. */
+static int check_lockdown(const struct options *o)
+{
+	char text[128];
+
+	if (read_file(LOCKDOWN, text, sizeof(text)) < 0)
+		text[0] = '\0';
+	if (strstr(text, "[confidentiality]") || doctor_locked_down())
+		return say(WARN, "lockdown",
+			   "confidentiality: the kernel forbids bpf_probe_read_kernel, "
+			   "so probes that use it are unavailable");
+	if (!text[0])
+		return say(OK, "lockdown",
+			   "this kernel has none, or securityfs is not mounted");
+	return say(OK, "lockdown", "%s",
+		   strstr(text, "[integrity]") ? "integrity: no hindrance" : "off");
+}
+
+static int check_cgroup(const struct options *o)
+{
+	struct cgroup_root root;
+	char cause[512];
+
+	if (cgroup_root_find(o->cgroup_root, &root, cause, sizeof(cause)))
+		return say(FAIL, "cgroup", "%s", cause);
+	if (!root.whole)
+		return say(WARN, "cgroup",
+			   "%s is the tree of a container: what is not below it counts "
+			   "as unknown; mount the host's /sys/fs/cgroup here",
+			   root.path);
+	if (root.pure)
+		return say(OK, "cgroup", "v2 tree of the host at %s", root.path);
+	return say(WARN, "cgroup",
+		   "hybrid, v2 tree at %s: what is only in v1 trees counts to the v2 "
+		   "cgroup around it",
+		   root.path);
+}
+
+/* Who the node is, and how we know. */
+static int check_host(const struct options *o)
+{
+	struct resource r;
+	char cause[512];
+	int failed = 0;
+
+	if (resource_init(&r, o, cause, sizeof(cause)))
+		failed = say(FAIL, "host", "%s", cause);
+	else if (r.host.fleeting)
+		say(WARN, "host",
+		    "%s, id %s from %s: another one after each boot; see --host-root",
+		    r.host.name, r.host.id, r.host.id_from);
+	else
+		say(OK, "host", "%s (from %s), id %s from %s", r.host.name,
+		    r.host.name_from, r.host.id, r.host.id_from);
+	resource_fini(&r);
+	return failed;
+}
+
+/* Is a word in a line of words? */
+static bool has_word(const char *line, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const char *s = line; (s = strstr(s, word)); s += n)
+		if ((s == line || s[-1] == ' ') && (!s[n] || s[n] == ' '))
+			return true;
+	return false;
+}
+
+/*
+ * What the v2 tree cannot tell of workloads: a controller belongs to one hierarchy, and
+ * on a hybrid host it is a v1 one. Not loaded at all comes to the same.
+ */
+static int check_controllers(const struct options *o)
+{
+	static const struct {
+		const char *name, *missing;
+	} controllers[] = {
+		{ "cpu", "no CPU quota (assay.cgroup.cpu.throttled.time, .periods)" },
+		{ "memory", "no memory use and limit (assay.cgroup.memory.*)" },
+		{ "io", "block requests count for the root workload" },
+	};
+	char path[PATH_MAX + 32], text[512];
+	struct cgroup_root root;
+
+	if (cgroup_root_find(o->cgroup_root, &root, text, sizeof(text)))
+		return 0; /* said already */
+	snprintf(path, sizeof(path), "%s/cgroup.controllers", root.path);
+	if (read_file(path, text, sizeof(text)) < 0)
+		return say(WARN, "controllers", "%s cannot be read", path);
+	for (size_t i = 0; i < COUNT(controllers); i++) {
+		if (has_word(text, controllers[i].name))
+			say(OK, "controllers", "%s is on the v2 tree",
+			    controllers[i].name);
+		else
+			say(WARN, "controllers", "%s is not on the v2 tree: %s",
+			    controllers[i].name, controllers[i].missing);
+	}
+	return 0;
+}
+
+/* Pressure stall information: built in, and not switched off at boot. */
+static int check_pressure(const struct options *o)
+{
+	char text[256];
+	int n = read_file("/proc/pressure/cpu", text, sizeof(text));
+
+	if (n > 0)
+		return say(OK, "pressure", "PSI is on");
+	return say(WARN, "pressure",
+		   "PSI is %s, so there is no assay.pressure.*: boot with psi=1",
+		   n == -ENOENT ? "not in this kernel, or off" : "off");
+}
+
+static int check_memory(const struct options *o)
+{
+	char slots[16], hists[16], counts[16], opens[16], queries[16], fixed[16],
+	    total[16], limit[16];
+	struct cells_plan p;
+	int err;
+
+	err = cells_plan(o, &p);
+	if (err && err != -ENOSPC)
+		return say(FAIL, "memory", "no plan: %s", strerror(-err));
+	units_bytes(total, p.total);
+	units_bytes(limit, p.limit);
+	if (err)
+		return say(FAIL, "memory",
+			   "--memory %s is too little for --slots %u: at least %s",
+			   limit, p.slots, total);
+	return say(
+	    OK, "memory",
+	    "%s of at most %s: %u slots %s, %u histograms %s, %u counters %s, "
+	    "%u error kinds %s, %u DNS queries %s, fixed %s; <= %zu bytes per thread",
+	    total, limit, p.slots, units_bytes(slots, p.slot_bytes), p.hists,
+	    units_bytes(hists, p.hist_bytes), p.counts,
+	    units_bytes(counts, p.count_bytes), p.opens,
+	    units_bytes(opens, p.open_bytes), p.queries,
+	    units_bytes(queries, p.query_bytes), units_bytes(fixed, p.fixed_bytes),
+	    p.thread_bytes);
+}
+
+/* Host and port of an http(s) URL; brackets and user information are taken off. */
+static int split_url(const char *url, char *host, size_t len, char *port,
+		     size_t port_len)
+{
+	const char *start = strstr(url, "://") + 3, *at, *end;
+	size_t n = strcspn(start, "/?#");
+
+	at = memrchr(start, '@', n);
+	if (at) {
+		n -= at + 1 - start;
+		start = at + 1;
+	}
+	end = start + n;
+	if (*start == '[') {
+		at = memchr(++start, ']', n - 1);
+		if (!at)
+			return -EINVAL;
+		n = at++ - start;
+	} else {
+		at = memchr(start, ':', n);
+		if (!at)
+			at = end;
+		n = at - start;
+	}
+	snprintf(host, len, "%.*s", (int)n, start);
+	if (at < end && *at == ':')
+		snprintf(port, port_len, "%.*s", (int)(end - at - 1), at + 1);
+	else
+		snprintf(port, port_len, "%s",
+			 strncasecmp(url, "https", 5) ? "80" : "443");
+	return *host ? 0 : -EINVAL;
+}
+
+static int connect_address(const struct addrinfo *a)
+{
+	int fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
+	    err = 0;
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	socklen_t len = sizeof(err);
+
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, a->ai_addr, a->ai_addrlen) && errno != EINPROGRESS)
+		err = errno;
+	else if (poll(&p, 1, TIMEOUT_MS) != 1)
+		err = ETIMEDOUT;
+	else
+		getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len);
+	close(fd);
+	return -err;
+}
+
+static int check_endpoint(const char *url)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list;
+	char host[256], port[16];
+	int err = -EHOSTUNREACH;
+
+	if (split_url(url, host, sizeof(host), port, sizeof(port)))
+		return say(WARN, "collector", "no host in the URL");
+	err = getaddrinfo(host, port, &hints, &list);
+	if (err)
+		return say(WARN, "collector", "%s: %s", host, gai_strerror(err));
+	for (struct addrinfo *a = list; a; a = a->ai_next) {
+		err = connect_address(a);
+		if (!err)
+			break;
+	}
+	freeaddrinfo(list);
+	if (err)
+		return say(WARN, "collector", "%s port %s does not answer: %s", host,
+			   port, strerror(-err));
+	return say(OK, "collector", "%s port %s takes connections", host, port);
+}
+
+static int check_file(const char *path)
+{
+	/* as the agent opens it, but one that is not there is not made */
+	int fd = access(path, F_OK) ? -ENOENT : file_open(path);
+	char dir[4096];
+	char *slash;
+
+	if (fd >= 0) {
+		close(fd);
+		return say(OK, "collector", "none, exports go to the file %s", path);
+	}
+	if (fd == -EOPNOTSUPP)
+		return say(WARN, "collector", "%s: what is there is no file", path);
+	errno = -fd;
+	snprintf(dir, sizeof(dir), "%s", path);
+	slash = strrchr(dir, '/');
+	if (slash)
+		*(slash == dir ? slash + 1 : slash) = '\0';
+	if (access(path, F_OK) && !access(slash ? dir : ".", W_OK))
+		return say(OK, "collector", "none, exports go to the new file %s",
+			   path);
+	return say(WARN, "collector", "the file %s cannot be written: %s", path,
+		   strerror(errno));
+}
+
+static int check_collector(const struct options *o)
+{
+	char cause[512];
+
+	if (!strcmp(o->export, "none"))
+		return say(OK, "collector", "none, nothing is exported");
+	if (!strncmp(o->export, "file:", 5))
+		return check_file(o->export + 5);
+	if (export_check(o, cause, sizeof(cause)))
+		return say(FAIL, "collector", "%s", cause);
+	if (export_to_grpc_port(o))
+		say(WARN, "collector", "%s", EXPORT_GRPC_PORT_TEXT);
+	return check_endpoint(o->export);
+}
+
+static const char *attr_or(const struct frame_series *s, const char *key,
+			   const char *none)
+{
+	const char *value = frame_attr(&s->attrs, key);
+
+	return value && *value ? value : none;
+}
+
+/* Does the probe measure something, and not only help the others? */
+static bool is_measuring(const char *probe)
+{
+	for (size_t i = 0; i < probe_desc_count; i++)
+		if (!strcmp(probe_descs[i].name, probe))
+			return !probe_descs[i].always;
+	return true;
+}
+
+/* Every probe has a line, and everything that an agent lost. FAIL: none is attached. */
+static int say_probes(const struct frame *f, bool from_agent)
+{
+	unsigned int attached = 0;
+	char text[COST_LEN];
+	struct cost cost;
+
+	for (size_t i = 0; i < f->count; i++) {
+		const struct frame_series *s = &f->series[i];
+		const char *probe = attr_or(s, "assay.probe", "agent");
+		const char *state = attr_or(s, "assay.state", "unknown");
+		const char *reason = attr_or(s, "assay.reason", "no reason given");
+
+		if (report_is_workload(s->resource))
+			continue;
+		if (!strcmp(s->name, "assay.lost")) {
+			/* while probes are attached, some first halves are missing */
+			if (from_agent && report_has_events(s))
+				say(WARN, "lost", "%s: %.0f %s", probe, report_value(s),
+				    reason);
+		} else if (strcmp(s->name, "assay.probe.attached")) {
+			continue;
+		} else if (!strcmp(state, "attached")) {
+			cost_get(f, probe, NULL, &cost);
+			if (from_agent)
+				say(OK, "probe", "%s: attached; %s", probe,
+				    cost_text(text, &cost));
+			else
+				say(OK, "probe", "%s: attached", probe);
+			attached += is_measuring(probe);
+		} else {
+			say(strcmp(state, "disabled") ? WARN : OK, "probe",
+			    "%s: %s: %s", probe, state, reason);
+		}
+	}
+	return attached ? 0 : say(FAIL, "probes", "none is attached");
+}
+
+static int check_probes(const struct options *o)
+{
+	enum log_level level = log_get_level();
+	struct source src = { .o = o };
+	struct frame *frame;
+	char cause[512];
+	bool able = doctor_require(cause, sizeof(cause)) == 0;
+	int err;
+
+	log_set_level(LOG_LEVEL_ERROR); /* the lines below say it */
+	err = source_read(&src, able, &frame, cause, sizeof(cause));
+	source_close(&src);
+	log_set_level(level);
+	if (err && !able)
+		return say(FAIL, "probes", "not loaded, for the reasons above");
+	if (err)
+		return say(FAIL, "probes", "%s", cause);
+	say(OK, "agent",
+	    src.from_agent ? "one answers at %s"
+			   : "none answers at %s: probes were loaded for this check",
+	    o->socket);
+	err = say_probes(frame, src.from_agent);
+	frame_free(frame);
+	return err;
+}
+
+static int (*const checks[])(const struct options *o) = {
+	check_kernel, check_lockdown,	 check_host,
+	check_cgroup, check_controllers, check_pressure,
+	check_memory, check_collector,	 check_probes,
+};
+
+static int run_doctor(const struct options *o, int argc, char **argv)
+{
+	int failed = 0;
+
+	for (size_t i = 0; i < COUNT(checks); i++)
+		failed |= checks[i](o);
+	return failed;
+}
+
+const struct cmd cmd_doctor = {
+	.name = "doctor",
+	.help =
+	    "checks what assay needs, a line each; exit status 1 if it lacks something",
+	.mask = CMD_DOCTOR,
+	.run = run_doctor,
+};

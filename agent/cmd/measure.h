@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Measuring, from the probes to the bytes: what the agent does, and what a command does
+ * by itself when no agent runs.
+ */
+#ifndef MEASURE_H
+#define MEASURE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "metric/metric.h"
+
+struct options;
+struct measure;
+struct export_stats;
+struct otlp_batch;
+
+/*
+ * Plans the memory, loads the probes that the options name and attaches them. A probe
+ * that cannot be had is no failure. On failure returns -errno with one line in cause.
+ */
+int measure_open(const struct options *o, struct measure **out, char *cause,
+		 size_t len);
+/* Reads the cells. */
+int measure_update(struct measure *m);
+/* Looks for what is under way, and reads the cells. */
+int measure_collect(struct measure *m);
+/* The same for an export: what is gone by now is in it with its last values. */
+int measure_collect_last(struct measure *m);
+/*
+ * Keeps the number of workloads bounded when exports do not arrive. Call it before
+ * measure_points() while none is under way.
+ */
+void measure_make_room(struct measure *m);
+/*
+ * All points as of the latest collection, of which an export is to be made: it gets a
+ * number. Strings and histograms are borrowed until the next reading. To be freed by
+ * points_fini.
+ */
+int measure_points(struct measure *m, const struct export_stats *stats,
+		   struct points *points);
+/* The same points once more, all as the end of their series. */
+int measure_ends(struct measure *m, const struct export_stats *stats,
+		 struct points *points);
+/* These bytes of an export have arrived; NULL: nobody takes exports. */
+void measure_accepted(struct measure *m, const struct otlp_batch *b);
+/*
+ * Reads the cells now and encodes everything as one OTLP request; free the bytes. stats
+ * may be NULL.
+ */
+int measure_read(struct measure *m, const struct export_stats *stats, uint8_t **bytes,
+		 size_t *len);
+/*
+ * Changes parameters of a probe, or only tells them (tune.h): text, to be freed.
+ * Returns 0 or -errno with one line in cause.
+ */
+int measure_tune(struct measure *m, const char *words, char **text, size_t *text_len,
+		 char *cause, size_t len);
+/* Once in an export interval, after an export: forgets what is over and arrived. */
+void measure_drop(struct measure *m);
+/*
+ * Reads, and frees slots, when so many cgroups come and go that it cannot wait for the
+ * next snapshot. Cheap when that is not so: to be called a few times a second.
+ */
+int measure_relieve(struct measure *m);
+/* How many probes are attached, and how many were asked for. */
+unsigned int measure_attached(const struct measure *m, unsigned int *wanted);
+void measure_close(struct measure *m);
+
+#endif

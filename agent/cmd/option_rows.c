@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+#include "base/util.h"
+#include "bpf/node.h"
+#include "cmd/option_rows.h"
+#include "kernel/probes.h"
+#include "workload/host.h"
+
+#define SECOND 1000ULL /* ms */
+#define MINUTE (60 * SECOND)
+#define HOUR   (60 * MINUTE)
+#define MIB    (1ULL << 20)
+
+#define MEASURES (CMD_AGENT | CMD_REPORT | CMD_PROBES | CMD_DOCTOR)
+#define EXPORTS	 (CMD_AGENT | CMD_DOCTOR)
+#define OTLP(s)                                                          \
+	{                                                                \
+		"OTEL_EXPORTER_OTLP_" s, "OTEL_EXPORTER_OTLP_METRICS_" s \
+	}
+#define FIELD(f) .off = offsetof(struct options, f)
+
+/* In the order of the enums of options.h and log.h. */
+static const char *const compressions[] = { "gzip", "none", NULL };
+static const char *const formats[] = { "table", "json", NULL };
+static const char *const levels[] = { "error", "warn", "info", "debug", NULL };
+
+static int check_export(const char *s)
+{
+	size_t skip;
+
+	if (!strcmp(s, "none"))
+		return 0;
+	if (!strncmp(s, "file:", 5))
+		return s[5] ? 0 : -EINVAL;
+	if (!strncasecmp(s, "http://", 7))
+		skip = 7;
+	else if (!strncasecmp(s, "https://", 8))
+		skip = 8;
+	else
+		return -EINVAL;
+	/* a host, and nothing that could end a line of the request */
+	for (const char *c = s; *c; c++)
+		if (isspace((unsigned char)*c) || iscntrl((unsigned char)*c))
+			return -EINVAL;
+	return strchr("/:?#", s[skip]) ? -EINVAL : 0;
+}
+
+static void allow_export(FILE *f)
+{
+	fputs("http://HOST..., https://HOST..., file:PATH or none", f);
+}
+
+/* Names of probes, with commas between; at least one. */
+static int check_probes(const char *s)
+{
+	do {
+		size_t len = strcspn(s, ","), i = 0;
+
+		while (i < probe_desc_count && (strlen(probe_descs[i].name) != len ||
+						memcmp(probe_descs[i].name, s, len)))
+			i++;
+		if (i == probe_desc_count)
+			return -EINVAL;
+		s += len;
+	} while (*s++);
+	return 0;
+}
+
+static void allow_probes(FILE *f)
+{
+	fputs("names with commas between, of", f);
+	for (size_t i = 0; i < probe_desc_count; i++)
+		fprintf(f, " %s", probe_descs[i].name);
+}
+
+/* What the kernel takes for a name. */
+static int check_label(const char *s)
+{
+	size_t len = 0;
+
+	while (isalnum((unsigned char)s[len]) || s[len] == '_' || s[len] == '.')
+		len++;
+	return len && !s[len] && len < NODE_NAME ? 0 : -EINVAL;
+}
+
+static void allow_label(FILE *f)
+{
+	fprintf(f, "1 to %d letters, digits, _ or .", NODE_NAME - 1);
+}
+
+static int check_word(const char *s)
+{
+	return host_is_word(s) ? 0 : -EINVAL;
+}
+
+static void allow_word(FILE *f)
+{
+	fprintf(f, "1 to %d characters (UTF-8) without spaces", HOST_WORD - 1);
+}
+
+/* The master copy: defaults, limits, environment, flags, --help and the manual. */
+static const struct option_desc rows[] = {
+	{ "socket", "PATH", "/run/assay/assay.sock",
+	  "UNIX socket on which the agent answers the other commands", FIELD(socket),
+	  .mask = CMD_ALL },
+	{ "export", "URL|file:PATH|none", "http://localhost:4318/v1/metrics",
+	  "where metrics go: OTLP over HTTP, a file of length-prefixed batches, or nowhere",
+	  OTLP("ENDPOINT"), FIELD(export), .mask = EXPORTS, .check = check_export,
+	  .allowed = allow_export },
+	{ "export-protocol", "http/protobuf", "http/protobuf",
+	  "protocol of exports over a URL: there is no other", OTLP("PROTOCOL"),
+	  FIELD(export_protocol), .mask = EXPORTS },
+	{ "export-headers", "K=V,...", NULL,
+	  "HTTP headers of every export, percent-encoded", OTLP("HEADERS"),
+	  FIELD(export_headers), .mask = EXPORTS, .type = OPTION_HEADERS },
+	{ "export-interval",
+	  "TIME",
+	  "60s",
+	  "time between two exports",
+	  { "OTEL_METRIC_EXPORT_INTERVAL" },
+	  FIELD(export_interval_ms),
+	  .mask = EXPORTS,
+	  .type = OPTION_DURATION,
+	  .min = 100,
+	  .max = HOUR },
+	{ "export-timeout", "TIME", "10s",
+	  "longest time that one attempt to export takes", OTLP("TIMEOUT"),
+	  FIELD(export_timeout_ms), .mask = EXPORTS, .type = OPTION_DURATION, .min = 1,
+	  .max = 10 * MINUTE },
+	{ "export-compression", "gzip|none", "gzip", "compression of what is exported",
+	  OTLP("COMPRESSION"), compressions, FIELD(export_compression), .mask = EXPORTS,
+	  .type = OPTION_ENUM },
+	{ "export-certificate", "PATH", NULL, "PEM file of the authorities to trust",
+	  OTLP("CERTIFICATE"), FIELD(certificate), .mask = EXPORTS },
+	{ "export-client-certificate", "PATH", NULL, "PEM file of our own certificate",
+	  OTLP("CLIENT_CERTIFICATE"), FIELD(client_certificate), .mask = EXPORTS },
+	{ "export-client-key", "PATH", NULL, "PEM file of our own certificate's key",
+	  OTLP("CLIENT_KEY"), FIELD(client_key), .mask = EXPORTS },
+	{ "resource-attributes",
+	  "K=V,...",
+	  NULL,
+	  "attributes that go on everything exported, percent-encoded",
+	  { "OTEL_RESOURCE_ATTRIBUTES" },
+	  FIELD(resource_attributes),
+	  .mask = MEASURES,
+	  .type = OPTION_ATTRIBUTES },
+	{ "service-name",
+	  "NAME",
+	  "assay",
+	  "service.name of the agent's own metrics",
+	  { "OTEL_SERVICE_NAME" },
+	  FIELD(service_name),
+	  .mask = MEASURES },
+	{ "snapshot-interval", "TIME", "10s",
+	  "time between two readings of the kernel's cells",
+	  FIELD(snapshot_interval_ms), .mask = CMD_AGENT, .type = OPTION_DURATION,
+	  .min = 10, .max = MINUTE },
+	{ "probes", "NAME,...", "sched,syscall,tcp,dns,block,memory", "what to measure",
+	  FIELD(probes), .mask = MEASURES, .check = check_probes,
+	  .allowed = allow_probes },
+	{ "memory", "SIZE", "64MiB", "most kernel memory to use", FIELD(memory),
+	  .mask = MEASURES, .type = OPTION_SIZE, .min = 4 * MIB, .max = 65536 * MIB },
+	{ "slots", "N", "1024",
+	  "most workloads to tell apart at one time; the rest overflow", FIELD(slots),
+	  .mask = MEASURES, .type = OPTION_UINT, .min = 64, .max = 16384,
+	  .pow2 = true },
+	{ "cgroup-root", "PATH", NULL,
+	  "the cgroup v2 tree; found in mountinfo by default", FIELD(cgroup_root),
+	  .mask = MEASURES },
+	{ "host-root", "PATH", NULL,
+	  "where the node's root directory is mounted, for its machine-id",
+	  FIELD(host_root), .mask = MEASURES },
+	{ "host-id", "ID", NULL, "host.id of everything exported; found by default",
+	  FIELD(host_id), .mask = MEASURES, .check = check_word,
+	  .allowed = allow_word },
+	{ "host-name", "NAME", NULL,
+	  "host.name of everything exported; found by default", FIELD(host_name),
+	  .mask = MEASURES, .check = check_word, .allowed = allow_word },
+	{ "node-lock", "NAME|none", "assay",
+	  "of the agents with one NAME on a node one measures, the others wait for its "
+	  "end; none: do not look for others",
+	  FIELD(node_lock), .mask = CMD_AGENT, .check = check_label,
+	  .allowed = allow_label },
+	{ "duration", "TIME", "5s", "how long to measure", FIELD(duration_ms),
+	  .mask = CMD_REPORT, .type = OPTION_DURATION, .min = 10, .max = 24 * HOUR },
+	{ "format", "table|json", "table", "how to print", .choices = formats,
+	  FIELD(format), .mask = CMD_REPORT, .type = OPTION_ENUM },
+	{ "total", NULL, "false", "print all that the agent counted since its start",
+	  FIELD(total), .mask = CMD_REPORT, .type = OPTION_BOOL },
+	{ "log-level", "LEVEL", "info", "error, warn, info or debug", .choices = levels,
+	  FIELD(log_level), .mask = CMD_ALL, .type = OPTION_ENUM },
+};
+
+const struct option_table option_table = { rows, COUNT(rows) };

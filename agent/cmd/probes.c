@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/log.h"
+#include "base/options.h"
+#include "base/units.h"
+#include "base/util.h"
+#include "bpf/cell.h"
+#include "cmd/cmd.h"
+#include "cmd/source.h"
+#include "kernel/probes.h"
+#include "view/cost.h"
+#include "view/report.h"
+
+/* The agent's own series that says how this probe is, or NULL. */
+static const struct frame_series *find_state(const struct frame *f, const char *probe)
+{
+	for (size_t i = 0; i < f->count; i++) {
+		const struct frame_series *s = &f->series[i];
+		const char *name = frame_attr(&s->attrs, "assay.probe");
+
+		if (!strcmp(s->name, "assay.probe.attached") && name &&
+		    !strcmp(name, probe) && !report_is_workload(s->resource))
+			return s;
+	}
+	return NULL;
+}
+
+/* What its programs took since the agent's start, each and together. */
+static void print_cost(const struct frame *f, size_t probe)
+{
+	const char *name = probe_descs[probe].name;
+	char text[COST_LEN];
+	struct cost c;
+
+	cost_get(f, name, NULL, &c);
+	printf("         cost: %s\n", cost_text(text, &c));
+	for (size_t i = 0; i < PROGRAM_COUNT; i++) {
+		cost_get(f, name, programs[i].name, &c);
+		if (programs[i].probe == probe && c.runs > 0)
+			printf("           %-20s %s\n", programs[i].name,
+			       cost_text(text, &c));
+	}
+}
+
+/* What it did not count, by reason. */
+static void print_losses(const struct frame *f, const char *probe)
+{
+	const char *comma = "         lost: ";
+	char n[UNITS_LEN];
+
+	for (size_t i = 0; i < f->count; i++) {
+		const struct frame_series *s = &f->series[i];
+		const char *name = frame_attr(&s->attrs, "assay.probe");
+		const char *reason = frame_attr(&s->attrs, "assay.reason");
+
+		if (strcmp(s->name, "assay.lost") || !name || strcmp(name, probe) ||
+		    !reason || !report_has_events(s))
+			continue;
+		printf("%s%s %s", comma, units_count(n, report_value(s)), reason);
+		comma = ", ";
+	}
+	puts(*comma == ',' ? "" : "         lost: nothing");
+}
+
+static void print_probe(const struct probe_desc *d, const struct frame_series *s)
+{
+	const char *state = s ? frame_attr(&s->attrs, "assay.state") : NULL;
+	const char *reason = s ? frame_attr(&s->attrs, "assay.reason") : NULL;
+
+	printf("%-8s %s", d->name, state ? state : "unknown");
+	if (reason && *reason)
+		printf(": %s", reason);
+	printf("\n         %s\n         hooks: %s\n", d->help, d->hooks);
+}
+
+/* Is it attached, or was it until it was switched off? */
+static bool is_loaded(const struct frame_series *s)
+{
+	const char *state = s ? frame_attr(&s->attrs, "assay.state") : NULL;
+
+	return state && (!strcmp(state, "attached") || !strcmp(state, "off"));
+}
+
+static int run_probes(const struct options *o, int argc, char **argv)
+{
+	struct source src = { .o = o };
+	struct frame *frame;
+	char cause[512];
+	int err;
+
+	err = source_read(&src, true, &frame, cause, sizeof(cause));
+	source_close(&src);
+	if (!err && frame_make_visible(frame)) {
+		snprintf(cause, sizeof(cause), "%s", strerror(ENOMEM));
+		frame_free(frame);
+		err = -ENOMEM;
+	}
+	if (err) {
+		log_errorx("%s", cause);
+		return 1;
+	}
+	printf("%s\n", src.from_agent
+			   ? "As the agent has them:"
+			   : "As this command just loaded them (no agent runs):");
+	for (size_t i = 0; i < probe_desc_count; i++) {
+		const struct frame_series *s = find_state(frame, probe_descs[i].name);
+
+		print_probe(&probe_descs[i], s);
+		/* of probes just loaded both say nothing yet */
+		if (!src.from_agent || !is_loaded(s))
+			continue;
+		print_cost(frame, i);
+		print_losses(frame, probe_descs[i].name);
+	}
+	frame_free(frame);
+	return 0;
+}
+
+const struct cmd cmd_probes = {
+	.name = "probes",
+	.help =
+	    "each probe: what it measures, its hooks, its state, what it costs and lost",
+	.mask = CMD_PROBES,
+	.run = run_probes,
+};

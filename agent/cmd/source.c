@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/options.h"
+#include "cmd/measure.h"
+#include "cmd/source.h"
+#include "sink/client.h"
+
+static bool nobody_there(int err)
+{
+	return err == -ENOENT || err == -ECONNREFUSED;
+}
+
+static int read_bytes(struct source *s, bool alone, uint8_t **bytes, size_t *bytes_len,
+		      char *cause, size_t len)
+{
+	int err;
+
+	if (!s->measure) {
+		err = client_snapshot(s->o->socket, bytes, bytes_len, cause, len);
+		if (!err)
+			s->from_agent = true;
+		if (!nobody_there(err))
+			return err;
+		if (s->from_agent) {
+			snprintf(cause, len, "the agent ended while it was asked");
+			return err;
+		}
+		if (!alone) {
+			snprintf(cause, len, "%.108s: no agent runs", s->o->socket);
+			return err;
+		}
+		err = measure_open(s->o, &s->measure, cause, len);
+		if (err)
+			return err;
+	}
+	err = measure_read(s->measure, NULL, bytes, bytes_len);
+	if (err)
+		snprintf(cause, len, "the counts cannot be read: %s", strerror(-err));
+	return err;
+}
+
+int source_read(struct source *s, bool alone, struct frame **out, char *cause,
+		size_t len)
+{
+	size_t bytes_len;
+	uint8_t *bytes;
+	int err;
+
+	err = read_bytes(s, alone, &bytes, &bytes_len, cause, len);
+	if (err)
+		return err;
+	err = frame_decode(bytes, bytes_len, out);
+	free(bytes);
+	if (err == -EINVAL || err == -EMSGSIZE)
+		snprintf(cause, len, "%.108s: %s", s->o->socket,
+			 err == -EINVAL
+			     ? "the answer is no assay agent's"
+			     : "the answer would take more memory than any agent's");
+	else if (err)
+		snprintf(cause, len, "the counts cannot be decoded: %s",
+			 strerror(-err));
+	return err;
+}
+
+void source_close(struct source *s)
+{
+	measure_close(s->measure);
+	s->measure = NULL;
+}

@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include "base/log.h"
+#include "base/util.h"
+#include "kernel/doctor.h"
+#include "kernel/probe.h"
+#include "kernel/walk.h"
+
+const char *probe_state_name(enum probe_state state)
+{
+	static const char *const names[] = {
+		[PROBE_DISABLED] = "disabled",
+		[PROBE_ATTACHED] = "attached",
+		[PROBE_UNAVAILABLE] = "unavailable",
+		[PROBE_OFF] = "off",
+	};
+
+	return names[state];
+}
+
+/* libbpf's own words (verifier logs too) are for debugging only. */
+static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	if (log_get_level() < LOG_LEVEL_DEBUG || level == LIBBPF_DEBUG)
+		return 0;
+	log_raw(fmt, ap);
+	return 0;
+}
+
+void probe_init(void)
+{
+	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
+	libbpf_set_print(print_libbpf);
+}
+
+/* Runs an iterator once. Only one over files can be made to wait by others. */
+static int run_iter(struct bpf_program *prog)
+{
+	bool files = !strcmp(bpf_program__section_name(prog), "iter/task_file");
+	struct bpf_link *link = bpf_program__attach_iter(prog, NULL);
+	int fd, err;
+
+	if (!link)
+		return -errno;
+	fd = bpf_iter_create(bpf_link__fd(link));
+	if (fd < 0)
+		err = -errno;
+	else
+		err = files ? walk_run(fd) : walk_read(fd);
+	bpf_link__destroy(link);
+	return err;
+}
+
+static int find_self(uint32_t *tgid)
+{
+	struct bpf_object *obj;
+	struct bpf_program *prog;
+	struct bpf_map *bss;
+	uint32_t zero = 0;
+	int err;
+
+	obj = bpf_object__open_mem(self_bpf_o, self_bpf_o_end - self_bpf_o, NULL);
+	if (!obj)
+		return -errno;
+	err = bpf_object__load(obj);
+	if (err)
+		goto out;
+	prog = bpf_object__next_program(obj, NULL);
+	bss = bpf_object__next_map(obj, NULL);
+	err = prog && bss ? run_iter(prog) : -ENOENT;
+	if (!err)
+		err = bpf_map__lookup_elem(bss, &zero, sizeof(zero), tgid,
+					   sizeof(*tgid), 0);
+out:
+	bpf_object__close(obj);
+	return err;
+}
+
+/* The arguments of a tracepoint, from its prototype in BTF; 0: there is none. The first
+ * is the tracepoint's own data. */
+static int find_args(const struct btf *btf, const char *tracepoint,
+		     const struct btf_param **args)
+{
+	const struct btf_type *t;
+	char name[128];
+	int id;
+
+	snprintf(name, sizeof(name), "btf_trace_%s", tracepoint);
+	id = btf__find_by_name_kind(btf, name, BTF_KIND_TYPEDEF);
+	t = id < 0 ? NULL : btf__type_by_id(btf, id);
+	t = t ? btf__type_by_id(btf, t->type) : NULL; /* the pointer */
+	t = t && btf_is_ptr(t) ? btf__type_by_id(btf, t->type)
+			       : NULL; /* the function */
+	if (!t || !btf_is_func_proto(t))
+		return 0;
+	*args = btf_params(t);
+	return btf_vlen(t);
+}
+
+static bool arg_is_pointer(const struct btf *btf, const struct btf_param *arg)
+{
+	return btf_is_ptr(btf__type_by_id(btf, arg->type));
+}
+
+/* The value of an enumerator, whatever its type is called; none: there is no such. */
+static uint32_t find_enumerator(const struct btf *btf, const char *name, uint32_t none)
+{
+	uint32_t count = btf__type_cnt(btf);
+
+	for (uint32_t id = 1; id < count; id++) {
+		const struct btf_type *t = btf__type_by_id(btf, id);
+		const struct btf_enum *e = btf_is_enum(t) ? btf_enum(t) : NULL;
+
+		for (int i = 0; e && i < btf_vlen(t); i++)
+			if (!strcmp(btf__name_by_offset(btf, e[i].name_off), name))
+				return e[i].val;
+	}
+	return none;
+}
+
+/* The masks of request flags: enumerators are the numbers of their bits. */
+static void find_request_flags(const struct btf *btf, uint32_t masks[RQF_COUNT])
+{
+	static const struct {
+		const char *name;
+		uint32_t old;
+	} flags[] = {
+#define REQUEST_FLAG(name, old) { "__RQF_" #name, old },
+		REQUEST_FLAGS(REQUEST_FLAG)
+	};
+
+	for (size_t i = 0; i < COUNT(flags); i++) {
+		uint32_t bit = find_enumerator(btf, flags[i].name, UINT32_MAX);
+
+		masks[i] = bit < 32 ? 1U << bit : flags[i].old;
+	}
+}
+
+/* What differs between kernels and only BTF tells. */
+static int find_forms(struct params *params)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	const struct btf_param *args;
+	int n;
+
+	if (!btf)
+		return -errno;
+	n = find_args(btf, "sched_switch", &args);
+	params->switch_form = SWITCH_NO_STATE;
+	if (n >= 5)
+		params->switch_form = arg_is_pointer(btf, &args[2])
+					  ? SWITCH_STATE_LAST
+					  : SWITCH_STATE_SECOND;
+	params->victim_form = VICTIM_TASK;
+	if (find_args(btf, "mark_victim", &args) >= 2 && !arg_is_pointer(btf, &args[1]))
+		params->victim_form = VICTIM_PID;
+	find_request_flags(btf, params->rqf);
+	btf__free(btf);
+	return n ? 0 : -ENOENT;
+}
+
+int probe_params(const struct cells_plan *plan, struct params *params,
+		 uint32_t *self_tgid)
+{
+	int err;
+
+	probe_init();
+	*params = (struct params){
+		.slots = plan->slots,
+		.cells = { plan->hists, plan->counts },
+		.sched_shards = plan->sched_shards,
+	};
+	err = find_forms(params);
+	return err ? err : find_self(self_tgid);
+}
+
+static int set_params(struct bpf_object *obj, const struct params *params)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map (map, obj) {
+		if (!strstr(bpf_map__name(map), ".rodata.params"))
+			continue;
+		return bpf_map__set_initial_value(map, params, sizeof(*params));
+	}
+	return -ENOENT;
+}
+
+/*
+ * Programs in SEC("?tp_btf/...") are optional: libbpf leaves them out, we take those in
+ * whose tracepoint this kernel has.
+ */
+static int choose_optional(struct bpf_object *obj)
+{
+	const struct btf_param *args;
+	struct bpf_program *prog;
+	struct btf *btf = NULL;
+
+	bpf_object__for_each_program (prog, obj) {
+		const char *tracepoint = strchr(bpf_program__section_name(prog), '/');
+
+		if (bpf_program__autoload(prog) || !tracepoint)
+			continue;
+		if (!btf)
+			btf = btf__load_vmlinux_btf();
+		if (!btf)
+			return -errno;
+		if (find_args(btf, tracepoint + 1, &args))
+			bpf_program__set_autoload(prog, true);
+	}
+	btf__free(btf);
+	return 0;
+}
+
+/* What the user can do with an error of the load. */
+static const char *hint_of(int err)
+{
+	switch (-err) {
+	case ESRCH:
+	case ENOENT:
+		return "this kernel lacks one of its tracepoints";
+	case EPERM:
+		return "not permitted: CAP_BPF and CAP_PERFMON are needed";
+	case EACCES:
+	case EINVAL:
+		return "refused by this kernel's verifier (see --log-level debug)";
+	case ENOMEM:
+		return "no memory";
+	default:
+		return strerror(-err);
+	}
+}
+
+static bool is_walk(const struct bpf_program *prog)
+{
+	const char *end = strrchr(bpf_program__name(prog), '_');
+
+	return end && !strcmp(end, "_walk");
+}
+
+/* Keeps a link: where it belongs, or not at all. */
+static int keep(struct bpf_link *link, struct bpf_link **links, size_t *count,
+		size_t room)
+{
+	if (!link)
+		return -errno;
+	if (*count == room) {
+		bpf_link__destroy(link);
+		return -E2BIG;
+	}
+	links[(*count)++] = link;
+	return 0;
+}
+
+static int attach_one(struct probe *p, struct bpf_program *prog)
+{
+	bool iter = !strncmp(bpf_program__section_name(prog), "iter", 4);
+
+	if (iter && is_walk(prog))
+		return keep(bpf_program__attach_iter(prog, NULL), p->walks,
+			    &p->walk_count, PROBE_WALKS);
+	if (iter) {
+		int err = run_iter(prog);
+
+		if (err != -ETIMEDOUT && err != -EBUSY)
+			return err;
+		p->interrupted++; /* what it did not show is met at its first event */
+		return 0;
+	}
+	if (bpf_program__type(prog) == BPF_PROG_TYPE_RAW_TRACEPOINT)
+		return 0; /* for probe_runnable() */
+	return keep(bpf_program__attach(prog), p->links, &p->link_count, PROBE_LINKS);
+}
+
+static int attach(struct probe *p)
+{
+	struct bpf_program *prog;
+	int err;
+
+	bpf_object__for_each_program (prog, p->obj) {
+		if (!bpf_program__autoload(prog))
+			continue;
+		err = attach_one(p, prog);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int probe_walk(struct probe *p)
+{
+	/* dns off: what waits still has to go, it keeps received packets busy */
+	bool off = p->state == PROBE_OFF && p->desc == &probe_descs[PROBE_DNS];
+	int err = 0;
+
+	if (p->state != PROBE_ATTACHED && !off)
+		return 0;
+	for (size_t i = 0; i < p->walk_count; i++) {
+		int fd = bpf_iter_create(bpf_link__fd(p->walks[i]));
+		int one = fd < 0 ? -errno : walk_run(fd);
+
+		err = err ? err : one;
+	}
+	return err;
+}
+
+/* Leaves out a program whose work is done elsewhere. */
+static int leave_out(struct bpf_object *obj, const char *name)
+{
+	struct bpf_program *prog = bpf_object__find_program_by_name(obj, name);
+
+	return prog ? bpf_program__set_autoload(prog, false) : -ENOENT;
+}
+
+/* Of the programs for sched_switch only the one for this kernel's arguments stays. */
+static int choose_switch(struct bpf_object *obj, enum switch_form form)
+{
+	static const char *const names[] = {
+		[SWITCH_NO_STATE] = "sched_switch_bare",
+		[SWITCH_STATE_LAST] = "sched_switch",
+		[SWITCH_STATE_SECOND] = "sched_switch_second",
+	};
+	int err = 0;
+
+	for (size_t i = 0; i < COUNT(names) && !err; i++)
+		if (i != form)
+			err = leave_out(obj, names[i]);
+	return err;
+}
+
+void probe_open(struct probe *p, const struct probe_desc *desc, const struct cells *c,
+		const struct params *params, bool covered)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = desc->name);
+	const char *what = "open";
+	int err;
+
+	memset(p, 0, sizeof(*p));
+	p->desc = desc;
+	p->obj = bpf_object__open_mem(desc->elf, desc->elf_end - desc->elf, &opts);
+	err = p->obj ? set_params(p->obj, params) : -errno;
+	if (!err)
+		err = choose_optional(p->obj);
+	if (!err)
+		err = cells_reuse(c, p->obj);
+	if (!err && covered)
+		err = leave_out(p->obj, desc->cover.program);
+	if (!err && desc == &probe_descs[PROBE_SCHED])
+		err = choose_switch(p->obj, params->switch_form);
+	if (!err) {
+		what = "load";
+		err = bpf_object__load(p->obj);
+	}
+	if (!err) {
+		what = "attach";
+		err = attach(p);
+	}
+	if (!err) {
+		p->state = PROBE_ATTACHED;
+		return;
+	}
+	probe_close(p);
+	p->desc = desc;
+	p->state = PROBE_UNAVAILABLE;
+	p->locked = err == -EINVAL && doctor_locked_down();
+	snprintf(p->reason, sizeof(p->reason), "cannot %s: %s", what,
+		 p->locked ? PROBE_LOCKED : hint_of(err));
+}
+
+int probe_runnable(const struct probe *p, const char *name)
+{
+	struct bpf_program *prog =
+	    p->obj ? bpf_object__find_program_by_name(p->obj, name) : NULL;
+
+	return prog ? bpf_program__fd(prog) : -1;
+}
+
+uint64_t probe_recursion_misses(const struct probe *p)
+{
+	struct bpf_program *prog;
+	uint64_t sum = 0;
+
+	if (!p->obj)
+		return 0;
+	bpf_object__for_each_program (prog, p->obj) {
+		struct bpf_prog_info info = {};
+		uint32_t len = sizeof(info);
+
+		if (!bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len))
+			sum += info.recursion_misses;
+	}
+	return sum;
+}
+
+void probe_close(struct probe *p)
+{
+	for (size_t i = 0; i < p->link_count; i++)
+		bpf_link__destroy(p->links[i]);
+	for (size_t i = 0; i < p->walk_count; i++)
+		bpf_link__destroy(p->walks[i]);
+	bpf_object__close(p->obj);
+	memset(p, 0, sizeof(*p));
+}

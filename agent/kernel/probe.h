@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Loads one probe: open, parameters, shared maps, verify, attach. Each stands alone:
+ * one that cannot be had is reported, and the others go on. Nothing is pinned; when
+ * the process ends in whatever way, the kernel detaches.
+ */
+#ifndef PROBE_H
+#define PROBE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "kernel/cells.h"
+#include "kernel/probes.h"
+
+#define PROBE_LINKS 12
+#define PROBE_WALKS 2
+
+/* The reason of a probe that lockdown keeps out. */
+#define PROBE_LOCKED "lockdown: confidentiality forbids BPF to read the kernel's memory"
+
+/* Off: attached, but told to do nothing (tune.c). */
+enum probe_state { PROBE_DISABLED, PROBE_ATTACHED, PROBE_UNAVAILABLE, PROBE_OFF };
+
+struct probe {
+	const struct probe_desc *desc;
+	enum probe_state state;
+	char reason[200]; /* why it is not attached */
+	bool locked;	  /* that is lockdown */
+	struct bpf_object *obj;
+	struct bpf_link *links[PROBE_LINKS];
+	size_t link_count;
+	struct bpf_link *walks[PROBE_WALKS]; /* iterators, run at every export */
+	size_t walk_count;
+	unsigned int interrupted; /* iterators of the start that did not end (walk.h) */
+};
+
+/* "attached", "unavailable", "disabled" or "off". */
+const char *probe_state_name(enum probe_state state);
+
+/* Before the first use of libbpf: its words are for debugging only. */
+void probe_init(void);
+
+/*
+ * Fills the parameters that are the same for every probe: our process id in the
+ * initial pid namespace (apart), the arguments of sched_switch, sizes. -errno on
+ * failure.
+ */
+int probe_params(const struct cells_plan *plan, struct params *params,
+		 uint32_t *self_tgid);
+
+/*
+ * Loads and attaches; covered: another attached probe does the work of the program
+ * desc->cover, which is left out. Programs are attached in the order of their file; an
+ * iterator is run once, to its end, at its place; but one named *_walk is kept for
+ * probe_walk(). Afterwards p->state and p->reason tell.
+ */
+void probe_open(struct probe *p, const struct probe_desc *desc, const struct cells *c,
+		const struct params *params, bool covered);
+
+/*
+ * Runs the walks of a probe that is not off, each to its end: they note what is under
+ * way (struct inflight_row) and what only a walk can see. -errno of the first that
+ * failed: -ETIMEDOUT or -EBUSY when one is not at its end (walk.h).
+ */
+int probe_walk(struct probe *p);
+
+/* The descriptor of a program that is not attached but run by the agent
+ * (SEC("raw_tp")); the probe's own. -1: the probe is not loaded. */
+int probe_runnable(const struct probe *p, const char *name);
+
+/* Runs of our programs that the kernel skipped, because they were already running on
+ * that CPU (bpf_prog_info.recursion_misses). */
+uint64_t probe_recursion_misses(const struct probe *p);
+
+void probe_close(struct probe *p);
+
+#endif

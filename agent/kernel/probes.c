@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/util.h"
+#include "bpf/cell.h"
+#include "kernel/probes.h"
+#include "kernel/tune.h"
+
+extern const unsigned char sched_bpf_o[], sched_bpf_o_end[];
+extern const unsigned char syscall_bpf_o[], syscall_bpf_o_end[];
+extern const unsigned char tcp_bpf_o[], tcp_bpf_o_end[];
+extern const unsigned char dns_bpf_o[], dns_bpf_o_end[];
+extern const unsigned char block_bpf_o[], block_bpf_o_end[];
+extern const unsigned char memory_bpf_o[], memory_bpf_o_end[];
+extern const unsigned char cgroup_bpf_o[], cgroup_bpf_o_end[];
+
+const struct probe_desc probe_descs[] = {
+	[PROBE_SCHED] = {
+		.name = "sched",
+		.hooks = "sched_switch, sched_migrate_task, task_newtask, iter/task",
+		.help = "time that tasks wait for a CPU, whom for, context switches, migrations",
+		.tunes = TUNE_SAMPLE | TUNE_INFLIGHT,
+		.elf = sched_bpf_o,
+		.elf_end = sched_bpf_o_end,
+	},
+	[PROBE_SYSCALL] = {
+		.name = "syscall",
+		.hooks = "sys_enter, sys_exit, sched_process_exit, iter/task",
+		.help = "system call durations by class, errors by errno",
+		.tunes = TUNE_SAMPLE | TUNE_INFLIGHT,
+		.elf = syscall_bpf_o,
+		.elf_end = syscall_bpf_o_end,
+	},
+	[PROBE_TCP] = {
+		.name = "tcp",
+		.hooks = "inet_sock_set_state, tcp_destroy_sock, tcp_probe, net_dev_queue, "
+			 "tcp_send_reset, tcp_receive_reset, iter/task_file",
+		.help = "connects, responses, round-trip time, bytes, retransmits, resets",
+		.tunes = TUNE_INFLIGHT,
+		.elf = tcp_bpf_o,
+		.elf_end = tcp_bpf_o_end,
+	},
+	[PROBE_DNS] = {
+		.name = "dns",
+		.hooks = "netif_receive_skb, net_dev_queue (tcp's program, if attached), "
+			 "iter/task",
+		.help = "DNS lookups over UDP: duration, result, timeouts",
+		.tunes = TUNE_INFLIGHT | TUNE_TIMEOUT,
+		.cover = { "dns_packet_out", PROBE_TCP },
+		.elf = dns_bpf_o,
+		.elf_end = dns_bpf_o_end,
+	},
+	[PROBE_BLOCK] = {
+		.name = "block",
+		.hooks = "block_rq_issue, block_rq_complete",
+		.help = "block requests: duration in queue and device, errors",
+		.tunes = TUNE_INFLIGHT,
+		.elf = block_bpf_o,
+		.elf_end = block_bpf_o_end,
+	},
+	[PROBE_MEMORY] = {
+		.name = "memory",
+		.hooks = "mm_vmscan_direct_reclaim_*, mm_vmscan_memcg_reclaim_*, "
+			 "mark_victim",
+		.help = "reclaim stalls, OOM kills",
+		.tunes = TUNE_INFLIGHT,
+		.elf = memory_bpf_o,
+		.elf_end = memory_bpf_o_end,
+	},
+	[PROBE_CGROUP] = {
+		.name = "cgroup",
+		.hooks = "cgroup_mkdir",
+		.help = "names of short-lived workloads",
+		.always = 1,
+		.elf = cgroup_bpf_o,
+		.elf_end = cgroup_bpf_o_end,
+	},
+};
+
+const size_t probe_desc_count = COUNT(probe_descs);
+
+const struct program_desc programs[] = {
+#define PROGRAM_ROW(name, probe) { #name, PROBE_##probe },
+	PROGRAMS(PROGRAM_ROW)
+};
+_Static_assert(COUNT(probe_descs) == PROBE_COUNT, "one row for each enum probe_id");

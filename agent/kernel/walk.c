@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include "base/util.h"
+#include "kernel/walk.h"
+
+#define NUDGE_MS    20
+#define STACK_BYTES (64 * 1024)
+
+static struct {
+	pthread_t thread;
+	bool out;    /* it has not come back from its walk */
+	int back;    /* eventfd: it comes back */
+	int iter_fd; /* of the walk, and what came of it */
+	int result;
+} walker = { .back = -1 };
+
+/* What is done is that a system call of the thread ends. */
+static void on_nudge(int signal_number)
+{
+}
+
+int walk_read(int iter_fd)
+{
+	char buf[64];
+	ssize_t n;
+	int err;
+
+	do {
+		n = read(iter_fd, buf, sizeof(buf));
+	} while (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)));
+	err = n < 0 ? -errno : 0;
+	close(iter_fd);
+	return err;
+}
+
+static void *run(void *arg)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	walker.result = walk_read(walker.iter_fd);
+	eventfd_write(walker.back, 1);
+	return NULL;
+}
+
+static int start(int iter_fd)
+{
+	struct sigaction action = { .sa_handler = on_nudge }; /* no SA_RESTART */
+	pthread_attr_t attr;
+	int err;
+
+	if (walker.back < 0)
+		walker.back = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (walker.back < 0 || sigaction(SIGUSR1, &action, NULL))
+		return -errno;
+	err = -pthread_attr_init(&attr);
+	if (err)
+		return err;
+	walker.iter_fd = iter_fd;
+	pthread_attr_setstacksize(
+	    &attr, STACK_BYTES > PTHREAD_STACK_MIN ? STACK_BYTES : PTHREAD_STACK_MIN);
+	err = -pthread_create(&walker.thread, &attr, run, NULL);
+	pthread_attr_destroy(&attr);
+	walker.out = !err;
+	return err;
+}
+
+/* Waits for the thread, and ends its waits again and again. */
+static int wait_for_it(unsigned int ms)
+{
+	struct pollfd fd = { .fd = walker.back, .events = POLLIN };
+	uint64_t end = now_mono_ns() + ms * 1000000ULL;
+	eventfd_t count;
+
+	while (eventfd_read(walker.back, &count)) {
+		if (poll(&fd, 1, NUDGE_MS) > 0)
+			continue;
+		pthread_kill(walker.thread, SIGUSR1);
+		if (now_mono_ns() >= end)
+			return -ETIMEDOUT;
+	}
+	pthread_join(walker.thread, NULL);
+	walker.out = false;
+	return 0;
+}
+
+int walk_run(int iter_fd)
+{
+	int err = 0;
+
+	if (walker.out && wait_for_it(0))
+		err = -EBUSY;
+	if (!err)
+		err = start(iter_fd);
+	if (err) {
+		close(iter_fd);
+		return err;
+	}
+	err = wait_for_it(WALK_WAIT_MS);
+	return err ? err : walker.result;
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What we export: the metric table, and points in memory.
+ *
+ * One direction: snapshot.c adds cells up into workloads, metrics.c makes points of
+ * them by the table, otlp.c makes bytes of the points. The command line reads those
+ * same bytes back (frame.c), so it shows what the backend gets.
+ */
+#ifndef METRIC_H
+#define METRIC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "bpf/buckets.h"
+
+struct sparse;
+
+#define METRIC_ATTRS 3
+
+enum metric_kind {
+	METRIC_HISTOGRAM, /* exponential histogram of seconds */
+	METRIC_SUM,	  /* monotonic, cumulative */
+	METRIC_UPDOWN,	  /* a sum that goes down too */
+	METRIC_GAUGE,
+};
+
+/* What the outside sees of a metric; rows of the tables in metric_rows.c and self.c. */
+struct metric {
+	const char *name, *unit, *help;
+	enum metric_kind kind;
+	bool real; /* the value is a double, else a uint64_t */
+	const char *attrs[METRIC_ATTRS + 1]; /* keys, NULL at the end */
+};
+
+/* A histogram: cell buckets of buckets.h. The count is the sum of the buckets. */
+struct hist {
+	uint64_t sum_ns;
+	uint64_t buckets[BUCKET_COUNT];
+};
+
+uint64_t hist_count(const struct hist *h);
+
+/* One point. Strings are borrowed; values[i] belongs to metric->attrs[i], NULL: absent.
+ */
+struct point {
+	const struct metric *metric;
+	const char *values[METRIC_ATTRS];
+	uint64_t start_ns; /* boot time; 0 for gauges */
+	bool ended;	   /* the series is over: told once more, without a value */
+	union {
+		const struct sparse *hist; /* of width 8 */
+		uint64_t u;
+		double d;
+	};
+};
+
+/* One attribute of a resource. */
+struct attr {
+	const char *key, *value;
+};
+
+#define RESOURCE_ATTRS 24
+
+/* The points of one resource: a workload, or the agent itself. */
+struct point_group {
+	struct attr attrs[RESOURCE_ATTRS];
+	size_t attr_count;
+	const struct attr *extra; /* more of them, borrowed: those of every group */
+	size_t extra_count;
+	bool overflow;	 /* every point carries otel.metric.overflow = true */
+	uint64_t serial; /* grows from group to group, see struct otlp_batch */
+	struct point *points;
+	size_t count, room;
+	struct sparse **merged; /* histograms of its own, see points_merge() */
+	size_t merged_count, merged_room;
+};
+
+/* All that one export says. */
+struct points {
+	uint64_t time_ns; /* boot time of the reading */
+	int64_t wall_ns;  /* what makes a wall time of a boot time (wall.h) */
+	uint64_t number;  /* of the export; 0: it is none */
+	struct point_group *groups;
+	size_t count, room;
+};
+
+/* A new group; the pointer holds until the next call. NULL: no memory. */
+struct point_group *points_group(struct points *p);
+/* A new point of a group, zeroed but for the metric. NULL: no memory. */
+struct point *points_add(struct point_group *g, const struct metric *m);
+/* Adds an attribute to the resource; no effect when value is NULL or empty. */
+void points_attr(struct point_group *g, const char *key, const char *value);
+/*
+ * Makes one point of those that have the same metric and attributes: two values can
+ * have one name (errnos without a name, devices behind one another), and a backend
+ * takes one of two such points, or refuses both. Sums and histograms add up, of gauges
+ * the largest stays. Call it when all points of a group are there. -ENOMEM.
+ */
+int points_merge(struct point_group *g);
+/* Frees what points_group and points_add made. */
+void points_fini(struct points *p);
+
+#endif

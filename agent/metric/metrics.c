@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include "metric/metrics.h"
+
+/* A point of a row: values in the order of the metric's attributes. */
+static struct point *add(struct point_group *g, const struct metric_row *r,
+			 const struct workload *w, const char *first, const char *last)
+{
+	struct point *p = points_add(g, &r->metric);
+
+	if (!p)
+		return NULL;
+	p->start_ns = w->start_ns;
+	p->values[0] = first ? first : last;
+	p->values[1] = first ? last : NULL;
+	return p;
+}
+
+static const char *value_name(const struct metric_row *r, unsigned int v)
+{
+	return r->values ? r->values[v] : NULL;
+}
+
+static int add_hists(struct point_group *g, const struct metric_row *r,
+		     const struct workload *w)
+{
+	for (unsigned int v = 0; v < r->value_count; v++) {
+		const struct sparse *h = w->hists[snapshot_index(r->signal, v)];
+		struct point *p;
+
+		if (!h || !sparse_count(h))
+			continue;
+		p = add(g, r, w, value_name(r, v), NULL);
+		if (!p)
+			return -ENOMEM;
+		p->hist = h;
+	}
+	return 0;
+}
+
+static int add_lanes(struct point_group *g, const struct metric_row *r,
+		     const struct workload *w)
+{
+	unsigned int values = snapshot_values(r->signal);
+
+	for (unsigned int i = 0; i < values * r->lane_count; i++) {
+		unsigned int v = i / r->lane_count, k = i % r->lane_count;
+		uint64_t n = w->counts[snapshot_index(r->signal, v)][r->lanes[k].lane];
+		struct point *p;
+
+		if (!n)
+			continue;
+		p = add(g, r, w, value_name(r, v), r->lanes[k].value);
+		if (!p)
+			return -ENOMEM;
+		p->u = n;
+	}
+	return 0;
+}
+
+static int add_open_connections(struct point_group *g, const struct metric_row *r,
+				const struct workload *w)
+{
+	for (unsigned int v = 0; v < r->value_count; v++) {
+		const uint64_t *lane = w->counts[snapshot_index(r->signal, v)];
+		uint64_t all = lane[CONN_OPENED] + lane[CONN_EXISTING];
+		struct point *p;
+
+		if (!all)
+			continue;
+		p = add(g, r, w, value_name(r, v), NULL);
+		if (!p)
+			return -ENOMEM;
+		/* the three are read one after the other: a close may seem to come
+		 * first */
+		p->u = all > lane[CONN_CLOSED] ? all - lane[CONN_CLOSED] : 0;
+	}
+	return 0;
+}
+
+/* The value, borrowed from the workload, where its names are kept. */
+static const char *open_value(const struct metric_row *r, struct open_total *t)
+{
+	if (t->attr == OPEN_OTHER)
+		return "_OTHER";
+	return r->open_name(t->attr, t->name, sizeof(t->name));
+}
+
+static int add_opens(struct point_group *g, const struct metric_row *r,
+		     const struct workload *w)
+{
+	for (size_t i = 0; i < w->open_count; i++) {
+		struct open_total *t = &w->opens[i];
+		struct point *p;
+
+		if (t->signal < r->signal || t->signal >= r->signal + r->value_count ||
+		    !(t->hist ? sparse_count(t->hist) : t->value))
+			continue;
+		p = add(g, r, w, value_name(r, t->signal - r->signal),
+			open_value(r, t));
+		if (!p)
+			return -ENOMEM;
+		if (t->hist)
+			p->hist = t->hist;
+		else
+			p->u = t->value;
+	}
+	return 0;
+}
+
+static int add_culprits(struct point_group *g, const struct metric_row *r,
+			const struct workload *w)
+{
+	for (size_t i = 0; i < w->culprit_count; i++) {
+		struct point *p = add(g, r, w, w->culprits[i].name, NULL);
+
+		if (!p)
+			return -ENOMEM;
+		p->d = w->culprits[i].ns * 1e-9;
+		if (w->culprits[i].start_ns)
+			p->start_ns = w->culprits[i].start_ns;
+		p->ended = w->culprits[i].ending.last;
+	}
+	return 0;
+}
+
+static int add_inflight(struct point_group *g, const struct metric_row *r,
+			const struct workload *w)
+{
+	for (unsigned int v = 0; v < r->value_count; v++) {
+		uint64_t age = w->gone ? 0 : w->inflight_ns[v];
+		struct point *p;
+
+		/* once told it is 0, not absent: absent is the same as before */
+		if (!(w->inflight_seen & 1U << v))
+			continue;
+		p = add(g, r, w, value_name(r, v), NULL);
+		if (!p)
+			return -ENOMEM;
+		p->start_ns = 0;		    /* a gauge has none */
+		p->ended = age == INFLIGHT_UNKNOWN; /* no value, for now */
+		p->d = age * 1e-9;
+	}
+	return 0;
+}
+
+static int add_usage(struct point_group *g, const struct metric_row *r,
+		     const struct workload *w)
+{
+	bool now = r->metric.kind != METRIC_SUM;
+
+	for (unsigned int v = 0; v < r->value_count; v++) {
+		uint64_t value = w->usage.value[r->signal + v];
+		uint32_t bit = 1U << (r->signal + v);
+		struct point *p;
+
+		/* 0 of what is now is a fact, a counter of 0 says nothing */
+		if (!((w->usage.has | w->usage_ended) & bit) || (!value && !now))
+			continue;
+		p = add(g, r, w, value_name(r, v), NULL);
+		if (!p)
+			return -ENOMEM;
+		p->ended = !(w->usage.has & bit);
+		if (r->metric.real)
+			p->d = value * 1e-6;
+		else
+			p->u = value;
+	}
+	return 0;
+}
+
+/* Marks or leaves out what has ended, of all points. */
+static void settle_ended(struct point_group *g, const struct workload *w, bool ends)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < g->count; i++) {
+		struct point *p = &g->points[i];
+
+		if (ends)
+			p->ended |= w->ending.last;
+		if (ends || !p->ended)
+			g->points[kept++] = *p;
+	}
+	g->count = kept;
+}
+
+int metrics_add(struct point_group *g, const struct workload *w, bool ends)
+{
+	static int (*const adders[])(struct point_group *, const struct metric_row *,
+				     const struct workload *) = {
+		[FROM_HIST] = add_hists,
+		[FROM_LANE] = add_lanes,
+		[FROM_OPEN] = add_opens,
+		[FROM_OPEN_CONNECTIONS] = add_open_connections,
+		[FROM_CULPRITS] = add_culprits,
+		[FROM_INFLIGHT] = add_inflight,
+		[FROM_USAGE] = add_usage,
+	};
+	int err = 0;
+
+	for (size_t i = 0; i < metric_row_count && !err; i++) {
+		/* they come last: a cgroup where nothing happened, but for our own
+		 * activity, is not told */
+		if (metric_rows[i].source == FROM_USAGE && !g->count)
+			break;
+		err = adders[metric_rows[i].source](g, &metric_rows[i], w);
+	}
+	settle_ended(g, w, ends);
+	return err;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The metric table, and points from workloads by it. A new metric is one row. */
+#ifndef METRICS_H
+#define METRICS_H
+
+#include "metric/metric.h"
+#include "reading/snapshot.h"
+
+enum metric_source {
+	FROM_HIST,	       /* a histogram signal: one point per value */
+	FROM_LANE,	       /* lanes of a counter signal */
+	FROM_OPEN,	       /* counters or histograms with an open attribute */
+	FROM_OPEN_CONNECTIONS, /* opened + existing - closed */
+	FROM_CULPRITS,	       /* whom tasks waited for */
+	FROM_INFLIGHT,	       /* the oldest of what is under way */
+	FROM_USAGE,	       /* files of the cgroup: one point per value */
+};
+
+#define METRIC_LANES 3
+
+/* Where a metric's points come from. */
+struct metric_row {
+	struct metric metric;
+	enum metric_source source;
+	/* enum signal; FROM_OPEN: the first enum open_signal, FROM_USAGE: usage_value
+	 */
+	unsigned int signal;
+	/* attribute value of each value of the signal; NULL: the attribute is absent */
+	const char *const *values;
+	unsigned int value_count;
+	struct {
+		unsigned int lane;
+		const char *value; /* attribute of the lane; it comes last */
+	} lanes[METRIC_LANES];
+	unsigned int lane_count;
+	/* FROM_OPEN: the text of an open value; buf: struct open_total.name */
+	const char *(*open_name)(uint32_t attr, char *buf, size_t len);
+	/* for the reference (docs/metrics.md) */
+	const char *open_text;	 /* what the open values are */
+	const char *signal_name; /* golden signal */
+	const char *source_text; /* the kernel facts it rests on */
+	const char *blind_text;	 /* what it does not see */
+};
+
+extern const struct metric_row metric_rows[];
+extern const size_t metric_row_count;
+
+/*
+ * Adds the points of a workload. ends: it is for an export, where series that have
+ * ended are told as such; else what is kept of the workload are values. -ENOMEM.
+ */
+int metrics_add(struct point_group *g, const struct workload *w, bool ends);
+
+#endif

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Points in memory: growing arrays, nothing more. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "metric/metric.h"
+#include "reading/sparse.h"
+
+/* Makes room for one more element of size bytes; false when there is no memory. */
+static bool grow(void **array, size_t count, size_t *room, size_t size)
+{
+	size_t n = *room ? *room * 2 : 16;
+	void *p;
+
+	if (count < *room)
+		return true;
+	p = reallocarray(*array, n, size);
+	if (!p)
+		return false;
+	*array = p;
+	*room = n;
+	return true;
+}
+
+uint64_t hist_count(const struct hist *h)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < BUCKET_COUNT; i++)
+		n += h->buckets[i];
+	return n;
+}
+
+struct point_group *points_group(struct points *p)
+{
+	if (!grow((void **)&p->groups, p->count, &p->room, sizeof(*p->groups)))
+		return NULL;
+	memset(&p->groups[p->count], 0, sizeof(*p->groups));
+	return &p->groups[p->count++];
+}
+
+struct point *points_add(struct point_group *g, const struct metric *m)
+{
+	struct point *pt;
+
+	if (!grow((void **)&g->points, g->count, &g->room, sizeof(*g->points)))
+		return NULL;
+	pt = &g->points[g->count++];
+	memset(pt, 0, sizeof(*pt));
+	pt->metric = m;
+	return pt;
+}
+
+void points_attr(struct point_group *g, const char *key, const char *value)
+{
+	if (!value || !*value || g->attr_count == RESOURCE_ATTRS)
+		return;
+	g->attrs[g->attr_count++] = (struct attr){ key, value };
+}
+
+static bool same_value(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* Would a backend take both for the same series? */
+static bool is_same(const struct point *a, const struct point *b)
+{
+	if (a->metric != b->metric)
+		return false;
+	for (size_t i = 0; i < METRIC_ATTRS; i++)
+		if (!same_value(a->values[i], b->values[i]))
+			return false;
+	return true;
+}
+
+/* Adds a histogram to a point's, which is a copy of the group's own from then on. */
+static int add_hist(struct point_group *g, struct point *into, const struct sparse *h)
+{
+	struct sparse *sum = NULL;
+	int err;
+
+	if (!grow((void **)&g->merged, g->merged_count, &g->merged_room,
+		  sizeof(*g->merged)))
+		return -ENOMEM;
+	err = sparse_add(&sum, into->hist) ?: sparse_add(&sum, h);
+	if (err) {
+		free(sum);
+		return err;
+	}
+	g->merged[g->merged_count++] = sum;
+	into->hist = sum;
+	return 0;
+}
+
+static int merge(struct point_group *g, struct point *into, const struct point *p)
+{
+	bool gauge = p->metric->kind == METRIC_GAUGE;
+
+	if (p->ended)
+		return 0; /* the other part of the series goes on, or has ended, too */
+	if (into->ended) {
+		*into = *p;
+		return 0;
+	}
+	if (p->start_ns < into->start_ns)
+		into->start_ns = p->start_ns;
+	if (p->metric->kind == METRIC_HISTOGRAM)
+		return add_hist(g, into, p->hist);
+	if (p->metric->real && gauge)
+		into->d = p->d > into->d ? p->d : into->d;
+	else if (p->metric->real)
+		into->d += p->d;
+	else if (gauge)
+		into->u = p->u > into->u ? p->u : into->u;
+	else
+		into->u += p->u;
+	return 0;
+}
+
+int points_merge(struct point_group *g)
+{
+	size_t kept = 0, k;
+	int err = 0;
+
+	for (size_t i = 0; i < g->count && !err; i++) {
+		for (k = 0; k < kept && !is_same(&g->points[k], &g->points[i]); k++)
+			;
+		if (k < kept)
+			err = merge(g, &g->points[k], &g->points[i]);
+		else
+			g->points[kept++] = g->points[i];
+	}
+	g->count = kept;
+	return err;
+}
+
+static void group_fini(struct point_group *g)
+{
+	for (size_t i = 0; i < g->merged_count; i++)
+		free(g->merged[i]);
+	free(g->merged);
+	free(g->points);
+}
+
+void points_fini(struct points *p)
+{
+	for (size_t i = 0; i < p->count; i++)
+		group_fini(&p->groups[i]);
+	free(p->groups);
+	memset(p, 0, sizeof(*p));
+}

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include "base/util.h"
+#include "metric/export_stats.h"
+#include "metric/self.h"
+
+static const struct metric probe_attached = {
+	"assay.probe.attached",
+	"", /* a state: a receiver makes _ratio of the unit 1 */
+	"1: the probe measures; 0: it does not, and why.",
+	METRIC_GAUGE,
+	.attrs = { "assay.probe", "assay.state", "assay.reason" },
+};
+static const struct metric lost = {
+	"assay.lost",
+	"{event}",
+	"Events that were not counted, or not where they belong, by reason.",
+	METRIC_SUM,
+	.attrs = { "assay.probe", "assay.reason" },
+};
+static const struct metric bpf_runs = {
+	"assay.bpf.runs",
+	"{run}",
+	"Runs of a probe's programs.",
+	METRIC_SUM,
+	.attrs = { "assay.probe", "assay.program" },
+};
+static const struct metric bpf_run_time = {
+	"assay.bpf.run.time",
+	"s",
+	"Time in a probe's programs: one of about 1000 runs is timed, net of the clock.",
+	METRIC_SUM,
+	.real = true,
+	.attrs = { "assay.probe", "assay.program" },
+};
+static const struct metric slot_usage = {
+	"assay.slot.usage",
+	"{slot}",
+	"Places for workloads in use.",
+	METRIC_UPDOWN,
+};
+static const struct metric slot_limit = {
+	"assay.slot.limit",
+	"{slot}",
+	"Places for workloads.",
+	METRIC_UPDOWN,
+};
+static const struct metric map_size = {
+	"assay.map.size",
+	"By",
+	"Kernel memory of the shared maps, as planned.",
+	METRIC_UPDOWN,
+};
+static const struct metric cpu_time = {
+	"process.cpu.time", "s",	  "CPU time of the agent.",
+	METRIC_SUM,	    .real = true, .attrs = { "cpu.mode" },
+};
+static const struct metric memory_usage = {
+	"process.memory.usage",
+	"By",
+	"Resident memory of the agent; the mapped cells are in it.",
+	METRIC_UPDOWN,
+};
+static const struct metric exported = {
+	"otel.sdk.exporter.metric_data_point.exported",
+	"{data_point}",
+	"Data points that the exporter is done with; failed ones have an error.type.",
+	METRIC_SUM,
+	.attrs = { "error.type" },
+};
+
+const struct metric *const self_metrics[] = {
+	&probe_attached, &lost,	    &bpf_runs, &bpf_run_time, &slot_usage,
+	&slot_limit,	 &map_size, &cpu_time, &memory_usage, &exported,
+};
+const size_t self_metric_count = COUNT(self_metrics);
+
+const char *loss_name(enum loss why)
+{
+	static const char *const names[] = {
+		[LOSS_SLOTS_FULL] = "slots_full",
+		[LOSS_CELLS_FULL] = "cells_full",
+		[LOSS_OPEN_FULL] = "open_full",
+		[LOSS_ABOVE_RANGE] = "above_range",
+		[LOSS_NO_STORAGE] = "no_storage",
+		[LOSS_DELAYED_DEQUEUE] = "delayed_dequeue",
+		[LOSS_CLOCK_BACKWARDS] = "clock_backwards",
+		[LOSS_UNPAIRED] = "unpaired",
+		[LOSS_UNREADABLE] = "unreadable",
+		[LOSS_NO_STAMP] = "no_stamp",
+		[LOSS_STATE_FULL] = "state_full",
+		[LOSS_SHARE_FULL] = "share_full",
+		[LOSS_WALK_LIMIT] = "walk_limit",
+		[LOSS_UNNAMED] = "unnamed",
+		[LOSS_WALK_INTERRUPTED] = "walk_interrupted",
+	};
+
+	_Static_assert(COUNT(names) == LOSS_COUNT, "one name for each reason");
+	return names[why];
+}
+
+void self_init(struct self *s)
+{
+	s->start_ns = now_boot_ns();
+}
+
+static struct point *add(const struct self *s, struct point_group *g,
+			 const struct metric *m, const char *v0, const char *v1)
+{
+	struct point *p = points_add(g, m);
+
+	if (!p)
+		return NULL;
+	p->start_ns = m->kind == METRIC_GAUGE ? 0 : s->start_ns;
+	p->values[0] = v0;
+	p->values[1] = v1;
+	return p;
+}
+
+static int add_u(const struct self *s, struct point_group *g, const struct metric *m,
+		 const char *v0, const char *v1, uint64_t value)
+{
+	struct point *p = add(s, g, m, v0, v1);
+
+	if (!p)
+		return -ENOMEM;
+	p->u = value;
+	return 0;
+}
+
+static int add_d(const struct self *s, struct point_group *g, const struct metric *m,
+		 const char *v0, const char *v1, double value)
+{
+	struct point *p = add(s, g, m, v0, v1);
+
+	if (!p)
+		return -ENOMEM;
+	p->d = value;
+	return 0;
+}
+
+static bool same_state(const struct self_state *a, const struct self_state *b)
+{
+	return a->state == b->state && !strcmp(a->reason, b->reason);
+}
+
+/*
+ * Export `number` tells a state: where it is not the one told before, that one's series
+ * has ended. Until an export that says so has arrived, what came between never did.
+ */
+static void note_state(struct self *s, size_t i, const struct self_state *now,
+		       uint64_t number)
+{
+	if (s->states[i].told && !same_state(&s->states[i].now, now)) {
+		if (!s->states[i].since)
+			s->states[i].before = s->states[i].now;
+		s->states[i].since = number;
+		if (same_state(&s->states[i].before, now))
+			s->states[i].since = 0;
+	}
+	s->states[i].now = *now;
+	s->states[i].told = true;
+}
+
+void self_accepted(struct self *s, uint64_t number)
+{
+	for (size_t i = 0; i < COUNT(s->states); i++)
+		if (number >= s->states[i].since)
+			s->states[i].since = 0;
+}
+
+/* The reason is borrowed until the points are encoded. */
+static int add_state(const struct self *s, struct point_group *g, size_t i,
+		     enum probe_state state, const char *reason, bool ended)
+{
+	struct point *p =
+	    add(s, g, &probe_attached, probe_descs[i].name, probe_state_name(state));
+
+	if (!p)
+		return -ENOMEM;
+	p->values[2] = reason[0] ? reason : NULL;
+	p->u = state == PROBE_ATTACHED;
+	p->ended = ended;
+	return 0;
+}
+
+static int add_probes(struct self *s, struct point_group *g, const struct self_facts *f)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < probe_desc_count && !err; i++) {
+		const struct probe *p = &f->probes[i];
+		struct self_state now = { .state = p->state };
+
+		snprintf(now.reason, sizeof(now.reason), "%s", p->reason);
+		if (f->number)
+			note_state(s, i, &now, f->number);
+		err = add_state(s, g, i, p->state, p->reason, false);
+		if (!err && f->number && s->states[i].since)
+			err = add_state(s, g, i, s->states[i].before.state,
+					s->states[i].before.reason, true);
+	}
+	return err;
+}
+
+static int add_losses(const struct self *s, struct point_group *g,
+		      const struct self_facts *f)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < probe_desc_count && !err; i++) {
+		const char *name = probe_descs[i].name;
+		uint64_t misses = probe_recursion_misses(&f->probes[i]);
+
+		for (int why = 0; why < LOSS_COUNT && !err; why++) {
+			uint64_t n = f->cells->control->lost[i][why];
+
+			if (n)
+				err = add_u(s, g, &lost, name, loss_name(why), n);
+		}
+		if (misses && !err)
+			err = add_u(s, g, &lost, name, "recursion", misses);
+	}
+	if (f->folded && !err)
+		err = add_u(s, g, &lost, probe_descs[PROBE_CGROUP].name, LOSS_FOLDED,
+			    f->folded);
+	return err;
+}
+
+/* What the programs cost, by their own counting. */
+static int add_runs(struct self *s, struct point_group *g, const struct self_facts *f)
+{
+	struct cells_runs runs[PROGRAM_COUNT];
+	int err = cells_runs(f->cells, runs);
+
+	for (size_t i = 0; i < PROGRAM_COUNT && !err; i++) {
+		const char *probe = probe_descs[programs[i].probe].name;
+
+		if (!runs[i].count)
+			continue;
+		/* a timed run may come out below 0, when the clock is slow for once */
+		if (runs[i].ns > s->run_ns[i])
+			s->run_ns[i] = runs[i].ns;
+		err = add_u(s, g, &bpf_runs, probe, programs[i].name, runs[i].count);
+		if (!err)
+			err = add_d(s, g, &bpf_run_time, probe, programs[i].name,
+				    s->run_ns[i] * 1e-9);
+	}
+	return err;
+}
+
+static uint64_t resident_bytes(void)
+{
+	unsigned long total, resident;
+	char buf[128];
+
+	if (read_file("/proc/self/statm", buf, sizeof(buf)) <= 0 ||
+	    sscanf(buf, "%lu %lu", &total, &resident) != 2)
+		return 0;
+	return (uint64_t)resident * sysconf(_SC_PAGESIZE);
+}
+
+static int add_process(const struct self *s, struct point_group *g)
+{
+	struct rusage ru;
+	int err = 0;
+
+	if (!getrusage(RUSAGE_SELF, &ru)) {
+		err |= add_d(s, g, &cpu_time, "user", NULL,
+			     ru.ru_utime.tv_sec + ru.ru_utime.tv_usec * 1e-6);
+		err |= add_d(s, g, &cpu_time, "system", NULL,
+			     ru.ru_stime.tv_sec + ru.ru_stime.tv_usec * 1e-6);
+	}
+	err |= add_u(s, g, &memory_usage, NULL, NULL, resident_bytes());
+	return err ? -ENOMEM : 0;
+}
+
+static int add_exports(const struct self *s, struct point_group *g,
+		       const struct export_stats *stats)
+{
+	int err = add_u(s, g, &exported, NULL, NULL, stats->exported);
+
+	for (unsigned int i = 0; i < stats->failed_count && !err; i++)
+		err = add_u(s, g, &exported, stats->failed[i].type, NULL,
+			    stats->failed[i].points);
+	return err;
+}
+
+int self_add(struct self *s, struct point_group *g, const struct self_facts *f)
+{
+	int err = add_probes(s, g, f);
+
+	if (!err)
+		err = add_losses(s, g, f);
+	if (!err)
+		err = add_runs(s, g, f);
+	if (!err)
+		err = add_u(s, g, &slot_usage, NULL, NULL, f->slots_used);
+	if (!err)
+		err = add_u(s, g, &slot_limit, NULL, NULL, f->cells->plan.slots);
+	if (!err)
+		err = add_u(s, g, &map_size, NULL, NULL, f->cells->plan.total);
+	if (!err)
+		err = add_process(s, g);
+	if (!err && f->stats)
+		err = add_exports(s, g, f->stats);
+	return err;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The agent's metrics about itself: which probes run, what was lost and why, how full
+ * its memory is, what it costs, what its exports came to.
+ */
+#ifndef SELF_H
+#define SELF_H
+
+#include "kernel/probe.h"
+#include "metric/metric.h"
+
+struct export_stats;
+
+/* The state that was told of a probe: with its reason it names a series. */
+struct self_state {
+	enum probe_state state;
+	char reason[200];
+};
+
+struct self {
+	uint64_t start_ns;	       /* boot time */
+	int64_t run_ns[PROGRAM_COUNT]; /* told so far: a sum never goes down */
+	struct {
+		bool told;
+		struct self_state now;
+		/* the series that ended with it; the first export that says so; 0: none
+		 */
+		struct self_state before;
+		uint64_t since;
+	} states[PROBE_COUNT];
+};
+
+struct self_facts {
+	const struct probe *probes; /* PROBE_COUNT of them */
+	const struct cells *cells;
+	uint32_t slots_used;
+	const struct export_stats *stats; /* NULL: nothing is exported */
+	uint64_t folded;		  /* workloads, see snapshot_folded() */
+	uint64_t number;		  /* of the export; 0: it is none */
+};
+
+void self_init(struct self *s);
+/* Adds all of them to a group. -ENOMEM. */
+int self_add(struct self *s, struct point_group *g, const struct self_facts *f);
+/* The export of this number has arrived. */
+void self_accepted(struct self *s, uint64_t number);
+/* The name of a loss: the value of assay.reason. */
+const char *loss_name(enum loss why);
+
+/* Of the probe cgroup: workloads that ended and were added to the overflow. */
+#define LOSS_FOLDED "folded"
+
+/* The agent's own metrics, for the reference. */
+extern const struct metric *const self_metrics[];
+extern const size_t self_metric_count;
+
+#endif

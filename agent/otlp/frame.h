@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An export read back: what the command line shows is what the backend gets.
+ *
+ * A frame owns everything that is reached from it. Its series are sorted by resource,
+ * then metric name, then attributes, so the series of one workload stand together and
+ * their `resource` pointers are equal.
+ */
+#ifndef FRAME_H
+#define FRAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/arena.h"
+#include "metric/metric.h"
+
+/* Attributes sorted by key; values that are no strings are written out ("true"). */
+struct frame_attrs {
+	struct attr *list;
+	size_t count;
+};
+
+struct frame_series {
+	const struct frame_attrs *resource;
+	const char *name, *unit, *help;
+	enum metric_kind kind;
+	bool real; /* sums and gauges: d, else i */
+	struct frame_attrs attrs;
+	uint64_t start_ns; /* wall clock; 0 for gauges */
+	union {
+		struct hist *hist;
+		int64_t i;
+		double d;
+	};
+};
+
+struct frame {
+	uint64_t time_ns; /* wall clock of the newest point */
+	struct frame_series *series;
+	size_t count;
+	struct arena arena; /* holds all this */
+};
+
+/*
+ * Decodes one ExportMetricsServiceRequest, or several one after the other (which is
+ * the same by protobuf's rules). The frame is the caller's to free. Returns -EINVAL
+ * for bytes that are none of ours (so are names that are no UTF-8, and numbers that are
+ * none), -EMSGSIZE for what takes far more memory than what an agent says, -ENOMEM.
+ */
+int frame_decode(const uint8_t *bytes, size_t len, struct frame **out);
+/* Frees a frame; NULL is fine. */
+void frame_free(struct frame *f);
+/*
+ * Makes all names and texts such as a terminal may see them (text_copy): for what is
+ * printed for people, and nothing else. -ENOMEM.
+ */
+int frame_make_visible(struct frame *f);
+
+/* The value of an attribute, or NULL. */
+const char *frame_attr(const struct frame_attrs *a, const char *key);
+/* Of a resource: assay.workload.kind, .name and process.linux.cgroup; "" if absent. */
+const char *frame_kind(const struct frame_attrs *resource);
+const char *frame_name(const struct frame_attrs *resource);
+const char *frame_cgroup(const struct frame_attrs *resource);
+
+/* The series of this frame with the key of that one (of another frame), or NULL. */
+struct frame_series *frame_find(const struct frame *f, const struct frame_series *key);
+/*
+ * Turns `after` into what happened between the two frames: histograms and sums become
+ * differences; a series that is new, began later or went back counts from zero. Gauges
+ * and up-down sums stay as they are. Times stay too.
+ */
+void frame_subtract(struct frame *after, const struct frame *before);
+
+#endif

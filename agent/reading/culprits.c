@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Who had the CPU while a workload's tasks waited for it: places in the kernel's
+ * blocks, names in the totals. Both are few, and go to whoever matters now.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "reading/snapshot_impl.h"
+
+static const char *name_of(struct snapshot *s, uint32_t key)
+{
+	struct workload *w;
+
+	if (!key)
+		return CULPRIT_OTHER;
+	if (key == CULPRIT_IDLE + 1)
+		return "idle";
+	w = key <= s->cells->plan.slots ? snapshot_owner_of(s, key - 1) : NULL;
+	if (!w)
+		w = s->workloads[SLOT_UNKNOWN];
+	return w->path ? w->path : w->id.name;
+}
+
+/* The total of a culprit. A new one's begins at the reading before this. */
+static struct culprit_total *total_of(struct snapshot *s, struct workload *w,
+				      uint32_t key)
+{
+	struct culprit_total *c = totals_culprit(w, name_of(s, key));
+
+	if (c && !c->start_ns)
+		c->start_ns = s->last_ns > w->start_ns ? s->last_ns : w->start_ns;
+	return c;
+}
+
+int culprits_read(struct snapshot *s, uint32_t n, struct workload *w)
+{
+	const volatile struct sched_block *now = &s->cells->sched_blocks[n];
+	struct block_seen *seen = s->seen_blocks[n];
+
+	for (int i = 0; i <= CULPRITS; i++) {
+		uint32_t key = i < CULPRITS ? now->key[i] : 0;
+		uint64_t ns = now->ns[i], more = ns - seen->ns[i];
+		struct culprit_total *c;
+
+		if (!more)
+			continue;
+		c = total_of(s, w, key);
+		if (!c)
+			return -ENOMEM;
+		c->ns += more;
+		c->ending = (struct ending){ 0 };
+		seen->ns[i] = ns;
+		seen->grown[i] += more;
+	}
+	return 0;
+}
+
+void culprits_free(struct snapshot *s)
+{
+	uint32_t shards = s->cells->plan.sched_shards, slots = s->cells->plan.slots;
+
+	for (uint32_t i = 0; i < slots * shards; i++) {
+		uint32_t *key = s->cells->sched_blocks[i].key;
+
+		for (int k = 0; k < CULPRITS; k++) {
+			uint32_t slot = key[k] - 1;
+
+			if (key[k] && (s->slots[i / shards].freed ||
+				       (slot < slots && s->slots[slot].freed)))
+				key[k] = 0;
+		}
+	}
+}
+
+/* In one block: whose share is below what each place would have of the rest's time. */
+static bool make_room_in(struct sched_block *block, struct block_seen *seen)
+{
+	uint64_t least = seen->grown[CULPRITS] / (CULPRITS + 1);
+	bool some = false;
+
+	for (int k = 0; k < CULPRITS; k++) {
+		if (!block->key[k] || seen->grown[k] >= least)
+			continue;
+		block->key[k] = 0;
+		seen->grown[k] = 0;
+		some = true;
+	}
+	for (int k = 0; k <= CULPRITS; k++)
+		seen->grown[k] /= 2;
+	return some;
+}
+
+bool culprits_make_room(struct snapshot *s)
+{
+	uint32_t blocks = s->cells->plan.slots * s->cells->plan.sched_shards;
+	bool some = false;
+
+	for (uint32_t i = 0; i < blocks; i++)
+		if (s->seen_blocks[i])
+			some |=
+			    make_room_in(&s->cells->sched_blocks[i], s->seen_blocks[i]);
+	return some;
+}
+
+static int by_path(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* A culprit with a path is over when none of the workloads that live has it. */
+static void retire_of(struct workload *w, char **paths, size_t count, uint64_t number)
+{
+	for (size_t i = 0; i < w->culprit_count; i++) {
+		struct culprit_total *c = &w->culprits[i];
+
+		ending_note(&c->ending,
+			    c->name[0] == '/' && !bsearch(&c->name, paths, count,
+							  sizeof(*paths), by_path),
+			    number);
+	}
+}
+
+void culprits_retire(struct snapshot *s, uint64_t number)
+{
+	char **paths = calloc(s->count + 1, sizeof(*paths));
+	size_t count = 0;
+
+	if (!paths)
+		return; /* they stay until the next time */
+	for (size_t i = SLOT_FIRST; i < s->count; i++)
+		if (!s->workloads[i]->gone)
+			paths[count++] = s->workloads[i]->path;
+	qsort(paths, count, sizeof(*paths), by_path);
+	for (size_t i = 0; i < s->count; i++)
+		retire_of(s->workloads[i], paths, count, number);
+	free(paths);
+}
+
+void culprits_drop(struct workload *w)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < w->culprit_count; i++)
+		if (w->culprits[i].ending.over)
+			free(w->culprits[i].name);
+		else
+			w->culprits[kept++] = w->culprits[i];
+	w->culprit_count = kept;
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include "reading/path_index.h"
+#include "reading/snapshot.h"
+
+/* FNV-1a */
+static uint64_t hash(const char *s)
+{
+	uint64_t h = 0xcbf29ce484222325ULL;
+
+	for (; *s; s++)
+		h = (h ^ (unsigned char)*s) * 0x100000001b3ULL;
+	return h;
+}
+
+/* Where the path is, or the free place where it would be. */
+static size_t find_place(const struct path_index *x, const char *path)
+{
+	size_t at = hash(path) & (x->room - 1);
+
+	while (x->places[at] && strcmp(x->places[at]->path, path))
+		at = (at + 1) & (x->room - 1);
+	return at;
+}
+
+struct workload *path_index_find(const struct path_index *x, const char *path)
+{
+	return x->room ? x->places[find_place(x, path)] : NULL;
+}
+
+static int grow(struct path_index *x)
+{
+	struct path_index more = { .room = x->room ? 2 * x->room : 128,
+				   .count = x->count };
+
+	more.places = calloc(more.room, sizeof(*more.places));
+	if (!more.places)
+		return -ENOMEM;
+	for (size_t i = 0; i < x->room; i++)
+		if (x->places[i])
+			more.places[find_place(&more, x->places[i]->path)] =
+			    x->places[i];
+	free(x->places);
+	*x = more;
+	return 0;
+}
+
+int path_index_add(struct path_index *x, struct workload *w)
+{
+	if (2 * (x->count + 1) > x->room && grow(x))
+		return -ENOMEM;
+	x->places[find_place(x, w->path)] = w;
+	x->count++;
+	return 0;
+}
+
+void path_index_clear(struct path_index *x)
+{
+	if (x->room)
+		memset(x->places, 0, x->room * sizeof(*x->places));
+	x->count = 0;
+}
+
+void path_index_fini(struct path_index *x)
+{
+	free(x->places);
+	*x = (struct path_index){ NULL };
+}

@@ -1,0 +1,449 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <bpf/bpf.h>
+#include "base/log.h"
+#include "base/util.h"
+#include "reading/device.h"
+#include "reading/snapshot_impl.h"
+
+const struct signal_desc signal_descs[SIGNAL_COUNT] = {
+#define SIGNAL_DESC(name, pool, values, shards) \
+	[SIGNAL_##name] = { POOL_##pool, SERIES_##name, values, shards },
+	SIGNALS(SIGNAL_DESC)
+};
+
+#define SIGNAL_HISTS(name, pool, values, shards) \
+	+((POOL_##pool == POOL_HIST) ? (values) : 0)
+#define SIGNAL_COUNTS(name, pool, values, shards) \
+	+((POOL_##pool == POOL_COUNT) ? (values) : 0)
+_Static_assert(SIGNALS(SIGNAL_HISTS) <= SNAPSHOT_HISTS, "room for all histograms");
+_Static_assert(SIGNALS(SIGNAL_COUNTS) <= SNAPSHOT_COUNTS, "room for all counters");
+
+unsigned int snapshot_values(enum signal signal)
+{
+	return signal_descs[signal].values;
+}
+
+size_t snapshot_index(enum signal signal, unsigned int v)
+{
+	size_t at = v;
+
+	for (int i = 0; i < (int)signal; i++)
+		if (signal_descs[i].pool == signal_descs[signal].pool)
+			at += signal_descs[i].values;
+	return at;
+}
+
+/* Takes over the id, also when it fails. */
+static struct workload *add_workload(struct snapshot *s, struct workload_id *id,
+				     const char *path)
+{
+	struct workload *w = calloc(1, sizeof(*w));
+
+	if (!w) {
+		workload_id_fini(id);
+		return NULL;
+	}
+	w->id = *id;
+	w->serial = ++s->serial;
+	w->start_ns = s->time_ns;
+	w->path = path ? strdup(path) : NULL;
+	if (s->count == s->room) {
+		size_t room = s->room ? s->room * 2 : 64;
+		struct workload **p = reallocarray(s->workloads, room, sizeof(*p));
+
+		if (!p)
+			goto fail;
+		s->workloads = p;
+		s->room = room;
+	}
+	if (path && (!w->path || path_index_add(&s->paths, w)))
+		goto fail;
+	s->workloads[s->count++] = w;
+	return w;
+fail:
+	totals_free(w);
+	return NULL;
+}
+
+void snapshot_index_paths(struct snapshot *s)
+{
+	path_index_clear(&s->paths);
+	for (size_t i = SLOT_FIRST; i < s->count; i++)
+		path_index_add(&s->paths, s->workloads[i]); /* there was room before */
+}
+
+/*
+ * The workload of a path: two slots (or cgroup ids) of one path are one workload. All
+ * that a new one has happened since the reading before this; but of a cgroup that was
+ * there when we began, the usage since then counts.
+ */
+static struct workload *find_workload(struct snapshot *s, const char *path,
+				      uint64_t cgroup)
+{
+	struct workload *w = path_index_find(&s->paths, path);
+	struct workload_id id;
+
+	if (w) {
+		w->gone = false;
+		return w;
+	}
+	if (workload_identify(path, &id))
+		return NULL;
+	w = add_workload(s, &id, path);
+	if (w)
+		w->start_ns =
+		    cgroups_was_there(s->cgroups, cgroup) ? s->open_ns : s->last_ns;
+	return w;
+}
+
+/* The first workloads stand for the slots with a fixed meaning, in their order. */
+static int add_fixed(struct snapshot *s)
+{
+	static const enum workload_kind kinds[] = {
+		[SLOT_OVERFLOW] = WORKLOAD_OVERFLOW,
+		[SLOT_KERNEL] = WORKLOAD_KERNEL,
+		[SLOT_UNKNOWN] = WORKLOAD_UNKNOWN,
+	};
+
+	for (size_t i = 0; i < COUNT(kinds); i++) {
+		struct workload_id id = { .kind = kinds[i] };
+		struct workload *w;
+
+		id.name = strdup(workload_kind_name(kinds[i]));
+		w = id.name ? add_workload(s, &id, NULL) : NULL;
+		if (!w)
+			return -ENOMEM;
+		s->slots[i] = (struct slot){ .owner = OWNER_RESERVED,
+					     .state = SLOT_LIVE,
+					     .workload = w };
+	}
+	return 0;
+}
+
+int snapshot_open(struct cells *c, struct cgroups *g, struct snapshot **out)
+{
+	struct snapshot *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	s->cells = c;
+	s->cgroups = g;
+	s->open_ns = s->time_ns = now_boot_ns();
+	s->reaped.free = c->plan.slots - SLOT_FIRST;
+	s->slots = calloc(c->plan.slots, sizeof(*s->slots));
+	s->seen_hists = calloc(c->plan.hists, sizeof(*s->seen_hists));
+	s->seen_counts = calloc(c->plan.counts, sizeof(*s->seen_counts));
+	s->seen_blocks =
+	    calloc(c->plan.slots * c->plan.sched_shards, sizeof(*s->seen_blocks));
+	if (!s->slots || !s->seen_hists || !s->seen_counts || !s->seen_blocks ||
+	    add_fixed(s)) {
+		snapshot_close(s);
+		return -ENOMEM;
+	}
+	*out = s;
+	return 0;
+}
+
+/*
+ * Adds what eight buckets of a cell grew by. Each word of the kernel's is read once;
+ * one that changes meanwhile is simply the next reading's. -ENOMEM: so are these.
+ */
+static int add_group(const volatile uint32_t *now, unsigned int group, unsigned int n,
+		     struct sparse **seen, struct sparse **into)
+{
+	static const uint32_t none[SPARSE_GROUP];
+	uint32_t value[SPARSE_GROUP] = { 0 }, *before;
+	uint64_t *sum;
+
+	for (unsigned int i = 0; i < n; i++)
+		value[i] = now[i];
+	before = sparse_find(*seen, group);
+	if (memcmp(value, before ? before : none, sizeof(value)) == 0)
+		return 0;
+	before = sparse_make(seen, group);
+	sum = before ? sparse_make(into, group) : NULL;
+	if (!sum)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < n; i++)
+		sum[i] += (uint32_t)(value[i] - before[i]); /* folds wraps */
+	memcpy(before, value, sizeof(value));
+	return 0;
+}
+
+/* Adds what a cell grew by. */
+static int add_hist(struct snapshot *s, uint32_t n, struct sparse **into)
+{
+	const volatile struct hist_cell *now;
+	struct sparse **seen;
+	uint64_t sum;
+	int err = 0;
+
+	if (!n || n >= s->cells->plan.hists)
+		return 0;
+	now = &s->cells->hists[n];
+	seen = &s->seen_hists[n];
+	if (!*into)
+		*into = sparse_new(sizeof(uint64_t));
+	if (!*seen)
+		*seen = sparse_new(sizeof(uint32_t));
+	if (!*into || !*seen)
+		return -ENOMEM;
+	for (unsigned int g = 0; g < SPARSE_GROUPS; g++) {
+		unsigned int first = g * SPARSE_GROUP, left = BUCKET_COUNT - first;
+
+		err |= add_group(&now->buckets[first], g,
+				 left < SPARSE_GROUP ? left : SPARSE_GROUP, seen, into);
+	}
+	sum = now->sum_ns;
+	(*into)->sum_ns += sum - (*seen)->sum_ns;
+	(*seen)->sum_ns = sum;
+	return err;
+}
+
+static int add_count(struct snapshot *s, uint32_t n, uint64_t lanes[], int lane_count)
+{
+	const volatile struct count_cell *now;
+	struct count_cell *seen;
+
+	if (!n || n >= s->cells->plan.counts)
+		return 0;
+	now = &s->cells->counts[n];
+	if (!s->seen_counts[n])
+		s->seen_counts[n] = calloc(1, sizeof(**s->seen_counts));
+	seen = s->seen_counts[n];
+	if (!seen)
+		return -ENOMEM;
+	for (int i = 0; i < lane_count; i++) {
+		uint64_t value = now->lane[i];
+
+		lanes[i] += value - seen->lane[i];
+		seen->lane[i] = value;
+	}
+	return 0;
+}
+
+static int read_row(struct snapshot *s, uint32_t slot, struct workload *w)
+{
+	const volatile struct series_row *row = &s->cells->rows[slot];
+	int err = 0;
+
+	for (size_t sig = 0; sig < SIGNAL_COUNT; sig++) {
+		const struct signal_desc *d = &signal_descs[sig];
+
+		for (uint32_t i = 0; i < d->values * d->shards; i++) {
+			size_t at = snapshot_index(sig, i / d->shards);
+			uint32_t cell = row->cell[d->first + i];
+
+			if (d->pool == POOL_HIST)
+				err |= add_hist(s, cell, &w->hists[at]);
+			else
+				err |= add_count(s, cell, w->counts[at], LANES);
+		}
+	}
+	return err ? -ENOMEM : 0;
+}
+
+/* Lists the hash of open values anew; only needed when it has changed. */
+static int list_opens(struct snapshot *s)
+{
+	uint32_t gen = __atomic_load_n(&s->cells->control->open_gen, __ATOMIC_ACQUIRE);
+	uint32_t max = s->cells->plan.opens, steps = 0;
+	int fd = s->cells->fds[MAP_OPENS];
+	struct open_key *prev = NULL, key;
+
+	if (gen == s->open_gen)
+		return 0;
+	if (!s->opens)
+		s->opens = calloc(max, sizeof(*s->opens));
+	if (!s->opens)
+		return -ENOMEM;
+	s->open_count = 0;
+	while (s->open_count < max && steps++ < 2 * max &&
+	       bpf_map_get_next_key(fd, prev, &key) == 0) {
+		struct open_cell *o = &s->opens[s->open_count];
+
+		o->key = key;
+		if (bpf_map_lookup_elem(fd, &key, &o->cell) == 0)
+			s->open_count++;
+		prev = &o->key;
+	}
+	s->open_gen = gen;
+	return 0;
+}
+
+static int add_open(struct snapshot *s, struct workload *w, const struct open_cell *o)
+{
+	struct open_total *t = totals_open(w, o->key.signal, o->key.attr);
+
+	if (!t)
+		return -ENOMEM;
+	if (o->key.signal >= OPEN_BLOCK_OPERATION && o->key.attr < DISKS)
+		device_name(s->cells->disk_names[o->key.attr].text, t->name,
+			    sizeof(t->name));
+	if (cells_open_pool(o->key.signal) == POOL_HIST)
+		return add_hist(s, o->cell, &t->hist);
+	return add_count(s, o->cell, &t->value, 1);
+}
+
+struct workload *snapshot_owner_of(struct snapshot *s, uint32_t i)
+{
+	struct slot *slot = &s->slots[i];
+	const char *path;
+	uint64_t owner;
+
+	if (i < SLOT_FIRST || slot->state == SLOT_QUARANTINE)
+		return slot->workload;
+	owner = __atomic_load_n(&s->cells->owners[i], __ATOMIC_ACQUIRE);
+	if (owner < OWNER_FIRST_ID)
+		return NULL;
+	if (slot->state == SLOT_LIVE && slot->owner == owner && slot->workload)
+		return slot->workload;
+	slot->owner = owner;
+	slot->state = SLOT_LIVE;
+	slot->workload = past_of(s, owner);
+	if (slot->workload)
+		return slot->workload;
+	path = cgroups_path(s->cgroups, owner);
+	slot->workload = path ? find_workload(s, path, owner) : NULL;
+	return slot->workload ? slot->workload : s->workloads[SLOT_UNKNOWN];
+}
+
+/* As cells: what was added since we last looked belongs to the owners of now. */
+static int read_block(struct snapshot *s, uint32_t n, struct workload *w)
+{
+	const volatile struct sched_block *now = &s->cells->sched_blocks[n];
+	uint64_t *lanes = w->counts[snapshot_index(SIGNAL_SCHED_COUNT, 0)];
+	struct block_seen *seen = s->seen_blocks[n];
+
+	if (!seen)
+		seen = s->seen_blocks[n] = calloc(1, sizeof(*seen));
+	if (!seen)
+		return -ENOMEM;
+	for (int i = 0; i < SCHED_LANES; i++) {
+		uint64_t value = now->lane[i];
+
+		lanes[i] += value - seen->lane[i];
+		seen->lane[i] = value;
+	}
+	return culprits_read(s, n, w);
+}
+
+static int read_blocks(struct snapshot *s, uint32_t slot, struct workload *w)
+{
+	uint32_t shards = s->cells->plan.sched_shards;
+	int err = 0;
+
+	for (uint32_t i = 0; i < shards; i++)
+		err |= read_block(s, slot * shards + i, w);
+	return err;
+}
+
+void snapshot_clear_inflight(struct snapshot *s)
+{
+	memset(s->cells->inflights, 0,
+	       s->cells->plan.slots * sizeof(*s->cells->inflights));
+}
+
+void snapshot_know_inflight(struct snapshot *s, bool whole)
+{
+	s->inflight_known = whole;
+}
+
+/* What is under way is of this moment: the oldest in all slots of the workload. */
+static void read_inflight(struct snapshot *s, uint32_t slot, struct workload *w)
+{
+	const volatile struct inflight_row *row = &s->cells->inflights[slot];
+
+	for (int i = 0; i < INFLIGHT_COUNT && s->inflight_known; i++)
+		if (row->age[i] > w->inflight_ns[i]) {
+			w->inflight_ns[i] = row->age[i];
+			w->inflight_seen |= 1U << i;
+		}
+}
+
+/* Every age is greater than 0, and none is greater than unknown. */
+static void reset_inflight(struct snapshot *s, struct workload *w)
+{
+	for (int i = 0; i < INFLIGHT_COUNT; i++)
+		w->inflight_ns[i] = s->inflight_known ? 0 : INFLIGHT_UNKNOWN;
+}
+
+int snapshot_read(struct snapshot *s)
+{
+	int err = cells_drain(s->cells, false);
+
+	if (err) /* they stay where they are, and are the next reading's */
+		log_warn(err, "what CPUs have only written down so far");
+	err = 0;
+	for (size_t i = 0; i < s->count; i++)
+		reset_inflight(s, s->workloads[i]);
+
+	s->last_ns = s->time_ns;
+	s->time_ns = now_boot_ns();
+	s->claims = __atomic_load_n(&s->cells->control->claims, __ATOMIC_RELAXED);
+	s->names = __atomic_load_n(&s->cells->names->head, __ATOMIC_RELAXED);
+	cgroups_refresh(s->cgroups);
+	for (uint32_t i = 0; i < s->cells->plan.slots; i++) {
+		struct workload *w = snapshot_owner_of(s, i);
+
+		if (!w)
+			continue;
+		err |= read_row(s, i, w);
+		err |= read_blocks(s, i, w);
+		read_inflight(s, i, w);
+	}
+	err |= list_opens(s);
+	for (size_t i = 0; i < s->open_count; i++) {
+		struct workload *w = snapshot_owner_of(s, s->opens[i].key.slot);
+
+		if (w)
+			err |= add_open(s, w, &s->opens[i]);
+	}
+	return err ? -ENOMEM : 0;
+}
+
+struct workload **snapshot_workloads(struct snapshot *s, size_t *count,
+				     uint64_t *time_ns)
+{
+	*count = s->count;
+	*time_ns = s->time_ns;
+	return s->workloads;
+}
+
+uint32_t snapshot_slots(const struct snapshot *s)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < s->cells->plan.slots; i++)
+		n += s->slots[i].state != SLOT_EMPTY;
+	return n;
+}
+
+void snapshot_close(struct snapshot *s)
+{
+	if (!s)
+		return;
+	for (size_t i = 0; i < s->count; i++)
+		totals_free(s->workloads[i]);
+	free(s->workloads);
+	path_index_fini(&s->paths);
+	if (s->seen_hists)
+		for (uint32_t i = 0; i < s->cells->plan.hists; i++)
+			free(s->seen_hists[i]);
+	if (s->seen_counts)
+		for (uint32_t i = 0; i < s->cells->plan.counts; i++)
+			free(s->seen_counts[i]);
+	if (s->seen_blocks)
+		for (uint32_t i = 0;
+		     i < s->cells->plan.slots * s->cells->plan.sched_shards; i++)
+			free(s->seen_blocks[i]);
+	free(s->seen_blocks);
+	free(s->seen_hists);
+	free(s->seen_counts);
+	free(s->opens);
+	free(s->slots);
+	free(s);
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Adds the kernel's cells up into workloads, in 64 bits.
+ *
+ * Cells are never zeroed, neither by us nor by the kernel: for each we keep what it
+ * was when we last looked, and add the difference to the workload that owns it now.
+ * So the 32-bit buckets may wrap, and a cell may go to another owner, and no event is
+ * lost or counted twice.
+ */
+#ifndef SNAPSHOT_H
+#define SNAPSHOT_H
+
+#include "kernel/cells.h"
+#include "reading/sparse.h"
+#include "workload/usage.h"
+#include "workload/workload.h"
+
+/* Values of all histogram, and of all counter signals: shards are folded. */
+#define SNAPSHOT_HISTS	24
+#define SNAPSHOT_COUNTS 8
+
+struct open_total {
+	uint32_t signal, attr; /* enum open_signal; errno, disk or OPEN_OTHER */
+	uint64_t value;
+	struct sparse *hist;	  /* of the signals from OPEN_HIST on, else NULL */
+	char name[DISK_NAME_LEN]; /* of a disk, as its users know it */
+};
+
+#define CULPRIT_NAMES 32 /* per workload; the rest is _OTHER */
+
+/*
+ * What has ended is kept until the receiver has its last values, and then until it has
+ * been told that they are the last (told.c).
+ */
+struct ending {
+	/* the first export with the last values, or that says so; 0: none yet */
+	uint64_t since;
+	bool last; /* the values arrived: exports say that the series is over */
+	bool over; /* that arrived too: to be dropped */
+	/* an export held it, which may arrive yet; one was accepted */
+	bool sent, arrived;
+};
+
+/* For how long somebody had the CPU that the workload's tasks waited for. */
+struct culprit_total {
+	char *name;	   /* its cgroup path, or the name of a workload without one */
+	uint64_t start_ns; /* boot time; 0: the workload's */
+	uint64_t ns;
+	struct ending ending; /* its cgroup is gone */
+};
+
+struct workload {
+	struct workload_id id;
+	char *path;	   /* cgroup v2 path, NULL when it has none */
+	char *instance;	   /* service.instance.id, made by resource.c */
+	uint64_t start_ns; /* boot time: when its series begin */
+	uint64_t serial;   /* the order in which they came; never 0 */
+	bool gone;	   /* its slots are free again: its values are the last */
+	struct ending ending;
+	struct sparse *hists[SNAPSHOT_HISTS]; /* NULL: no event yet */
+	uint64_t counts[SNAPSHOT_COUNTS][LANES];
+	struct open_total *opens;
+	size_t open_count;
+	struct culprit_total culprits[CULPRIT_NAMES + 1];
+	size_t culprit_count;
+	uint64_t inflight_ns[INFLIGHT_COUNT]; /* 0: nothing under way, or: */
+#define INFLIGHT_UNKNOWN UINT64_MAX
+	uint32_t inflight_seen;		  /* a bit for each that ever was */
+	struct usage usage;		  /* from the files of its cgroup */
+	uint32_t usage_told, usage_ended; /* bits: was in an export; but is no more */
+	uint64_t usage_since;		  /* the first export that says so */
+};
+
+struct snapshot;
+
+/* The cells and cgroups are borrowed. */
+int snapshot_open(struct cells *c, struct cgroups *g, struct snapshot **out);
+/* Reads all cells. -ENOMEM: some differences wait for the next reading. */
+int snapshot_read(struct snapshot *s);
+/* Forgets what was under way: call before the walks that note it anew. */
+void snapshot_clear_inflight(struct snapshot *s);
+/* Call after them: is that all? Else it is unknown until the next walks. */
+void snapshot_know_inflight(struct snapshot *s, bool whole);
+/*
+ * Looks for cgroups that are gone: their slots go into quarantine; those that were in
+ * quarantine at the last call are freed with their cells. Call after snapshot_read().
+ * When there are too many workloads, those that are gone and were never exported are
+ * added to the overflow, and counted. -errno: the kernel side could not be told.
+ */
+int snapshot_reap(struct snapshot *s);
+/*
+ * Have so many cgroups come since the latest reading that the next ones may find no
+ * slot, or lose their names? Then read and reap before it is due.
+ */
+bool snapshot_is_pressed(const struct snapshot *s);
+/* Takes their slots from cgroups that are gone: the next reading is their last. */
+void snapshot_quarantine(struct snapshot *s);
+/* An export is to be made of what is here now. Returns its number: 1, 2, ... */
+uint64_t snapshot_export(struct snapshot *s);
+/*
+ * Of that export the workloads with these serials have arrived. Those that were gone by
+ * then need not be kept for their values any more.
+ */
+void snapshot_accepted(struct snapshot *s, uint64_t number, uint64_t from, uint64_t to);
+/* Nobody takes exports: what is gone has been there for an interval, that has to do. */
+void snapshot_unheard(struct snapshot *s);
+/*
+ * Call before an export of which none is under way: when there are too many workloads,
+ * those that are gone and have never arrived are added to the overflow, and counted.
+ */
+void snapshot_make_room(struct snapshot *s);
+/* Workloads that were added to the overflow after they had a name. */
+uint64_t snapshot_folded(const struct snapshot *s);
+/*
+ * Call after an export: frees those that are over, also as culprits. Culprits that
+ * matter get places.
+ */
+void snapshot_drop(struct snapshot *s);
+/* The workloads, and the boot time of the latest reading. */
+struct workload **snapshot_workloads(struct snapshot *s, size_t *count,
+				     uint64_t *time_ns);
+/* Slots in use now. */
+uint32_t snapshot_slots(const struct snapshot *s);
+void snapshot_close(struct snapshot *s);
+
+/* Where a signal's value v is in hists[] or counts[]. */
+size_t snapshot_index(enum signal signal, unsigned int v);
+/* How many values a signal has. */
+unsigned int snapshot_values(enum signal signal);
+
+#endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of the snapshot share: snapshot.c reads cells, totals.c keeps what a
+ * workload came to, culprits.c whom it waited for, reap.c gives slots back, told.c
+ * knows what has arrived. Nobody else includes this, but for tests.
+ */
+#ifndef SNAPSHOT_IMPL_H
+#define SNAPSHOT_IMPL_H
+
+#include "reading/path_index.h"
+#include "reading/snapshot.h"
+
+/* A fixed signal as the kernel lays it out in a row. */
+struct signal_desc {
+	enum pool pool;
+	uint32_t first, values, shards;
+};
+
+extern const struct signal_desc signal_descs[SIGNAL_COUNT];
+
+enum slot_state { SLOT_EMPTY, SLOT_LIVE, SLOT_QUARANTINE };
+
+struct slot {
+	uint64_t owner;
+	enum slot_state state;
+	bool freed; /* by this reap */
+	struct workload *workload;
+};
+
+struct open_cell {
+	struct open_key key;
+	uint32_t cell;
+};
+
+/* What we know of a block of the scheduler's. */
+struct block_seen {
+	uint64_t lane[SCHED_LANES], ns[CULPRITS + 1]; /* what we added so far */
+	uint64_t grown[CULPRITS + 1]; /* lately: halved at every export */
+};
+
+/* The slots after the latest reap. */
+struct reaped {
+	uint32_t claims; /* control.claims at the reading before it */
+	uint32_t free, quarantined;
+	uint64_t missed;  /* how often a cgroup had found no slot */
+	uint64_t time_ns; /* monotonic clock */
+};
+
+/* A cgroup that is gone, and whose its late events are, see past.c. */
+struct past {
+	uint64_t owner; /* 0: none */
+	struct workload *workload;
+};
+#define PAST 256
+
+struct snapshot {
+	struct cells *cells;
+	struct cgroups *cgroups;
+	struct slot *slots;
+	struct sparse **seen_hists; /* by cell number: what we added so far */
+	struct count_cell **seen_counts;
+	struct block_seen **seen_blocks; /* by number */
+	bool places_freed;		 /* of culprits, and the kernel was not told */
+	bool inflight_known;		 /* the latest walks came to their end */
+	struct open_cell *opens;
+	size_t open_count;
+	uint32_t open_gen;
+	struct workload **workloads;
+	size_t count, room;
+	uint64_t serial;  /* of the newest workload */
+	uint64_t exports; /* number of the newest export */
+	uint64_t folded;
+	struct path_index paths;   /* of the workloads */
+	uint64_t open_ns, last_ns; /* when we began; the reading before this one */
+	uint64_t time_ns;	   /* all are boot times */
+	uint32_t claims; /* control.claims and names.head at the latest reading */
+	uint64_t names;
+	struct reaped reaped;
+	struct past past[PAST];
+	size_t past_count; /* so far: the oldest give way */
+};
+
+#define CULPRIT_OTHER "_OTHER"
+
+/*
+ * Who owns a slot now; NULL: nobody. One that cannot be named counts in `unknown`, and
+ * is asked for again at the next reading; what was counted there stays there.
+ */
+struct workload *snapshot_owner_of(struct snapshot *s, uint32_t slot);
+/*
+ * Adds to the workload's culprits what was added to block n since the latest reading,
+ * under the names of those who have its places now. -ENOMEM: the rest is the next
+ * reading's.
+ */
+int culprits_read(struct snapshot *s, uint32_t n, struct workload *w);
+/*
+ * Frees the places that the slots which are free now have as culprits and as victims.
+ * Their times stay, as cells do: only the difference counts.
+ */
+void culprits_free(struct snapshot *s);
+/*
+ * Frees the places of those who hardly counted lately, in blocks where those without a
+ * place came to more: who begins to matter gets a name. Call it at every export. What
+ * is still added to such a place goes to whoever has it next. Returns whether any is
+ * free now: then programs must be told that what they keep is out of date (free_gen).
+ */
+bool culprits_make_room(struct snapshot *s);
+/* Notes which culprits are no workloads any more: export `number` is about to be made.
+ */
+void culprits_retire(struct snapshot *s, uint64_t number);
+/* Forgets the culprits of a workload that are over. */
+void culprits_drop(struct workload *w);
+
+/* Has ended, or lives; noted when export `number` is about to be made. */
+void ending_note(struct ending *e, bool ended, uint64_t number);
+/* Export `number` arrived; the next one to be made has the number `next`. */
+void ending_accepted(struct ending *e, uint64_t number, uint64_t next);
+/* Keeps the number of workloads bounded while many come and go between two exports. */
+void told_fold(struct snapshot *s);
+
+/* Call when workloads were taken out of the list. */
+void snapshot_index_paths(struct snapshot *s);
+
+/* Notes a cgroup that gives its slot back, if connections of its workload are open. */
+void past_add(struct snapshot *s, uint64_t owner, struct workload *w);
+/*
+ * The workload is about to be freed. What comes late of its cgroups is the overflow's,
+ * if that has its counts (folded), else `unknown`'s, with the connections that may end
+ * there.
+ */
+void past_forget(struct snapshot *s, const struct workload *w, bool folded);
+/* Whose the late events of a cgroup are, alive again; NULL: not noted. */
+struct workload *past_of(struct snapshot *s, uint64_t owner);
+
+/* Frees a workload and all that it holds; NULL is fine. */
+void totals_free(struct workload *w);
+/* The total of an open value, made when it is new. NULL: no memory. */
+struct open_total *totals_open(struct workload *w, uint32_t signal, uint32_t attr);
+/* The entry of a culprit; when there are too many, that of all further ones. */
+struct culprit_total *totals_culprit(struct workload *w, const char *name);
+/* Adds all that w counted to another workload; what finds no memory is missing. */
+void totals_fold(struct workload *into, const struct workload *w);
+
+#endif

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "reading/sparse.h"
+
+/* Where a group stands among those that are kept, in bytes. */
+static size_t offset_of(const struct sparse *s, unsigned int group)
+{
+	uint32_t below = s->groups & ((1U << group) - 1);
+
+	return (size_t)__builtin_popcount(below) * SPARSE_GROUP * s->width;
+}
+
+struct sparse *sparse_new(uint32_t width)
+{
+	struct sparse *s = calloc(1, sizeof(*s));
+
+	if (s)
+		s->width = width;
+	return s;
+}
+
+void *sparse_find(const struct sparse *s, unsigned int group)
+{
+	if (!(s->groups & 1U << group))
+		return NULL;
+	return (char *)s->data + offset_of(s, group);
+}
+
+void *sparse_make(struct sparse **at, unsigned int group)
+{
+	struct sparse *s = *at;
+	size_t one = SPARSE_GROUP * s->width, kept, offset;
+	char *p = sparse_find(s, group);
+
+	if (p)
+		return p;
+	kept = (size_t)__builtin_popcount(s->groups) * one;
+	s = realloc(s, sizeof(*s) + kept + one);
+	if (!s)
+		return NULL;
+	*at = s;
+	offset = offset_of(s, group);
+	p = (char *)s->data + offset;
+	memmove(p + one, p, kept - offset);
+	s->groups |= 1U << group;
+	return memset(p, 0, one);
+}
+
+int sparse_add(struct sparse **into, const struct sparse *h)
+{
+	if (!h)
+		return 0;
+	if (!*into)
+		*into = sparse_new(sizeof(uint64_t));
+	if (!*into)
+		return -ENOMEM;
+	for (unsigned int g = 0; g < SPARSE_GROUPS; g++) {
+		const uint64_t *from = sparse_find(h, g);
+		uint64_t *to = from ? sparse_make(into, g) : NULL;
+
+		if (from && !to)
+			return -ENOMEM;
+		for (int i = 0; to && i < SPARSE_GROUP; i++)
+			to[i] += from[i];
+	}
+	(*into)->sum_ns += h->sum_ns;
+	return 0;
+}
+
+void sparse_expand(const struct sparse *s, uint64_t buckets[BUCKET_COUNT])
+{
+	for (unsigned int g = 0; g < SPARSE_GROUPS; g++) {
+		size_t first = g * SPARSE_GROUP, n = BUCKET_COUNT - first;
+		const uint64_t *from = sparse_find(s, g);
+
+		n = (n < SPARSE_GROUP ? n : SPARSE_GROUP) * sizeof(*buckets);
+		if (from)
+			memcpy(&buckets[first], from, n);
+		else
+			memset(&buckets[first], 0, n);
+	}
+}
+
+uint64_t sparse_count(const struct sparse *s)
+{
+	size_t kept = (size_t)__builtin_popcount(s->groups) * SPARSE_GROUP;
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < kept; i++)
+		n += s->data[i];
+	return n;
+}

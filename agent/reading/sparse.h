@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The buckets of a histogram (bpf/buckets.h) in memory, without those that never
+ * counted: durations of one kind lie in a few octaves. They are kept in groups of eight
+ * (all but the zero bucket's group are as wide as an octave). What a node with hundreds
+ * of workloads takes is mostly this.
+ */
+#ifndef SPARSE_H
+#define SPARSE_H
+
+#include <stdint.h>
+#include "bpf/buckets.h"
+
+#define SPARSE_GROUP  8
+#define SPARSE_GROUPS ((BUCKET_COUNT + SPARSE_GROUP - 1) / SPARSE_GROUP)
+_Static_assert(SPARSE_GROUPS <= 32, "a bit for each group");
+
+struct sparse {
+	uint64_t sum_ns;
+	uint32_t groups; /* a bit for each that is kept */
+	uint32_t width;	 /* bytes of a bucket: 4 or 8 */
+	uint64_t data[]; /* the groups that are kept, in order */
+};
+
+/* A histogram without any bucket; to be freed by free(). NULL: no memory. */
+struct sparse *sparse_new(uint32_t width);
+/* The eight buckets of a group, of the histogram's width; NULL: none counted yet. */
+void *sparse_find(const struct sparse *s, unsigned int group);
+/*
+ * The same, made with zeros when it is not there; *s may move. NULL: no memory, and
+ * nothing has changed.
+ */
+void *sparse_make(struct sparse **s, unsigned int group);
+/*
+ * Adds a histogram to another, both of width 8; *into may move, and is made when it is
+ * NULL. h may be NULL. -ENOMEM: a part may be missing.
+ */
+int sparse_add(struct sparse **into, const struct sparse *h);
+/* All buckets of a histogram whose width is 8. */
+void sparse_expand(const struct sparse *s, uint64_t buckets[BUCKET_COUNT]);
+/* Their sum. */
+uint64_t sparse_count(const struct sparse *s);
+
+#endif

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What has arrived, and what may be forgotten. Nothing that was read is freed before an
+ * export that holds it was accepted; then the receiver is told that its series are over
+ * until that is accepted too. An outage of the receiver costs no count, and a bounded
+ * number of workloads: beyond it they are added to the overflow.
+ */
+#include "reading/snapshot_impl.h"
+
+void ending_note(struct ending *e, bool ended, uint64_t number)
+{
+	if (!ended)
+		*e = (struct ending){ .arrived = e->arrived };
+	else if (!e->since)
+		e->since = number;
+	e->sent = true;
+}
+
+void ending_accepted(struct ending *e, uint64_t number, uint64_t next)
+{
+	e->arrived = true;
+	if (!e->since || number < e->since)
+		return;
+	if (e->last)
+		e->over = true;
+	else
+		e->since = next;
+	e->last = true;
+}
+
+/* What was told of the cgroup's files and is there no more: a limit that was lifted. */
+static void note_usage(struct workload *w, uint64_t number)
+{
+	uint32_t ended = w->usage_told & ~w->usage.has;
+
+	if (ended & ~w->usage_ended)
+		w->usage_since = number;
+	w->usage_ended = ended;
+	w->usage_told |= w->usage.has;
+}
+
+uint64_t snapshot_export(struct snapshot *s)
+{
+	s->exports++;
+	for (size_t i = 0; i < s->count; i++) {
+		struct workload *w = s->workloads[i];
+
+		ending_note(&w->ending, w->gone, s->exports);
+		note_usage(w, s->exports);
+	}
+	culprits_retire(s, s->exports);
+	return s->exports;
+}
+
+void snapshot_accepted(struct snapshot *s, uint64_t number, uint64_t from, uint64_t to)
+{
+	for (size_t i = 0; i < s->count; i++) {
+		struct workload *w = s->workloads[i];
+
+		if (w->serial < from || w->serial > to)
+			continue;
+		ending_accepted(&w->ending, number, s->exports + 1);
+		for (size_t k = 0; k < w->culprit_count; k++)
+			ending_accepted(&w->culprits[k].ending, number, s->exports + 1);
+		if (number >= w->usage_since) {
+			w->usage_told &= ~w->usage_ended;
+			w->usage_ended = 0;
+		}
+	}
+}
+
+/* It was there for a whole interval after it had ended. */
+static void pass(struct ending *e, uint64_t exports)
+{
+	e->over = e->since && e->since < exports;
+}
+
+void snapshot_unheard(struct snapshot *s)
+{
+	for (size_t i = 0; i < s->count; i++) {
+		struct workload *w = s->workloads[i];
+
+		pass(&w->ending, s->exports);
+		for (size_t k = 0; k < w->culprit_count; k++)
+			pass(&w->culprits[k].ending, s->exports);
+	}
+}
+
+/* What becomes of a workload that is gone. */
+enum fate { STAYS, FREED, FOLDED };
+
+/* The oldest first, until no more than `most` are left. */
+static void sort_out(struct snapshot *s, enum fate (*fate)(const struct workload *w),
+		     size_t most)
+{
+	size_t kept = SLOT_FIRST;
+
+	for (size_t i = SLOT_FIRST; i < s->count; i++) {
+		struct workload *w = s->workloads[i];
+		bool enough = kept + s->count - i <= most;
+		enum fate f = w->gone && !enough ? fate(w) : STAYS;
+
+		if (f == STAYS) {
+			s->workloads[kept++] = w;
+			continue;
+		}
+		if (f == FOLDED) {
+			totals_fold(s->workloads[SLOT_OVERFLOW], w);
+			s->folded++;
+		}
+		past_forget(s, w, f == FOLDED);
+		totals_free(w);
+	}
+	s->count = kept;
+	snapshot_index_paths(s);
+}
+
+/* One whose values have arrived may go; one that no export held can be added. */
+static enum fate unless_told(const struct workload *w)
+{
+	if (w->ending.last)
+		return FREED;
+	return w->ending.sent ? STAYS : FOLDED;
+}
+
+/*
+ * One that has arrived once must not be added again. Of those there are no more than
+ * lived when an export was accepted last.
+ */
+static enum fate unless_arrived(const struct workload *w)
+{
+	return w->ending.arrived ? STAYS : FOLDED;
+}
+
+/* More than twice the slots are too many; then room for some is made at once. */
+static void make_room(struct snapshot *s, enum fate (*fate)(const struct workload *w))
+{
+	size_t most = 2 * (size_t)s->cells->plan.slots;
+
+	if (s->count > most)
+		sort_out(s, fate, most - most / 4);
+}
+
+void told_fold(struct snapshot *s)
+{
+	make_room(s, unless_told);
+}
+
+void snapshot_make_room(struct snapshot *s)
+{
+	make_room(s, unless_arrived);
+}
+
+uint64_t snapshot_folded(const struct snapshot *s)
+{
+	return s->folded;
+}
+
+static enum fate unless_over(const struct workload *w)
+{
+	return w->ending.over ? FREED : STAYS;
+}
+
+void snapshot_drop(struct snapshot *s)
+{
+	sort_out(s, unless_over, 0);
+	for (size_t i = 0; i < s->count; i++)
+		culprits_drop(s->workloads[i]);
+	s->places_freed |= culprits_make_room(s);
+}

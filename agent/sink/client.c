@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include "base/util.h"
+#include "sink/client.h"
+
+#define TIMEOUT_NS  5000000000ULL
+#define ANSWER_MAX  (64ULL << 20) /* 16,384 workloads of 4 KiB; a busy one has 3 */
+#define ANSWER_LINE 512		  /* "ok LEN" or "error MESSAGE" is shorter */
+#define REQUEST_MAX 256		  /* as much as the agent reads */
+
+struct answer {
+	char *bytes;
+	size_t len, room;
+};
+
+/* Waits until the socket is ready or the deadline has passed. */
+static int wait_until(int fd, short events, uint64_t deadline)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+	uint64_t now;
+	int n;
+
+	do {
+		now = now_mono_ns();
+		if (now >= deadline)
+			return -ETIMEDOUT;
+		n = poll(&p, 1, (int)((deadline - now) / 1000000 + 1));
+	} while (n == 0 || (n < 0 && errno == EINTR));
+	return n < 0 ? -errno : 0;
+}
+
+static int connect_to(const char *path, uint64_t deadline, int *fdp)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd, err = 0;
+
+	if (strlen(path) >= sizeof(addr.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(addr.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	/* A full backlog of a UNIX socket is EAGAIN, and poll does not wait for it. */
+	while (connect(fd, (struct sockaddr *)&addr, sizeof(addr))) {
+		err = -errno;
+		if (err != -EAGAIN || now_mono_ns() >= deadline)
+			goto fail;
+		usleep(10000);
+	}
+	*fdp = fd;
+	return 0;
+fail:
+	close(fd);
+	return err == -EAGAIN ? -ETIMEDOUT : err;
+}
+
+/* The line and its end. */
+static int send_request(int fd, const char *line, uint64_t deadline)
+{
+	char request[REQUEST_MAX];
+	size_t at = 0, len = snprintf(request, sizeof(request), "%s\n", line);
+
+	if (len >= sizeof(request))
+		return -EMSGSIZE;
+	while (at < len) {
+		int err = wait_until(fd, POLLOUT, deadline);
+		ssize_t n;
+
+		if (err)
+			return err;
+		n = send(fd, request + at, len - at, MSG_NOSIGNAL);
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			return -errno;
+		at += n > 0 ? n : 0;
+	}
+	return 0;
+}
+
+static int make_room(struct answer *a)
+{
+	size_t room = a->room ? 2 * a->room : 65536;
+	char *bytes;
+
+	if (a->len + 1 < a->room)
+		return 0;
+	if (room > ANSWER_MAX)
+		return -EFBIG;
+	bytes = realloc(a->bytes, room);
+	if (!bytes)
+		return -ENOMEM;
+	a->bytes = bytes;
+	a->room = room;
+	return 0;
+}
+
+/* All until the agent closes; a NUL that does not count stands at the end. */
+static int receive(int fd, uint64_t deadline, struct answer *a)
+{
+	while (true) {
+		ssize_t n;
+		int err;
+
+		err = make_room(a);
+		if (!err)
+			err = wait_until(fd, POLLIN, deadline);
+		if (err)
+			return err;
+		n = recv(fd, a->bytes + a->len, a->room - a->len - 1, 0);
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			return -errno;
+		if (n > 0)
+			a->len += n;
+		a->bytes[a->len] = '\0';
+		if (n == 0)
+			return 0;
+	}
+}
+
+/* Takes the first line off; what it announces must be all that follows. */
+static int parse_answer(struct answer *a, char *cause, size_t len)
+{
+	char *end = memchr(a->bytes, '\n', a->len);
+	unsigned long long want;
+	int used = 0;
+
+	if (!end || end - a->bytes > ANSWER_LINE) {
+		snprintf(cause, len, "the answer is no assay agent's");
+		return -EPROTO;
+	}
+	*end++ = '\0';
+	if (!strncmp(a->bytes, "error ", 6)) {
+		snprintf(cause, len, "the agent says: %.200s", a->bytes + 6);
+		return -EREMOTEIO;
+	}
+	if (sscanf(a->bytes, "ok %llu%n", &want, &used) != 1 || a->bytes[used]) {
+		snprintf(cause, len, "the answer is no assay agent's");
+		return -EPROTO;
+	}
+	a->len -= end - a->bytes;
+	if (a->len != want) {
+		snprintf(cause, len, "the answer has %zu bytes of %llu", a->len, want);
+		return -EPROTO;
+	}
+	memmove(a->bytes, end, a->len);
+	return 0;
+}
+
+int client_ask(const char *path, const char *request, uint8_t **bytes,
+	       size_t *bytes_len, char *cause, size_t len)
+{
+	uint64_t deadline = now_mono_ns() + TIMEOUT_NS;
+	struct answer a = { 0 };
+	int fd = -1, err;
+
+	cause[0] = '\0';
+	err = connect_to(path, deadline, &fd);
+	if (!err)
+		err = send_request(fd, request, deadline);
+	if (!err)
+		err = receive(fd, deadline, &a);
+	if (!err)
+		err = parse_answer(&a, cause, len);
+	if (fd >= 0)
+		close(fd);
+	if (err == -EFBIG)
+		snprintf(cause, len,
+			 "%s: more than %llu MiB are no answer of an assay agent", path,
+			 ANSWER_MAX >> 20);
+	if (err) {
+		if (!cause[0])
+			snprintf(cause, len, "%s: %s", path, strerror(-err));
+		free(a.bytes);
+		return err;
+	}
+	*bytes = (uint8_t *)a.bytes;
+	*bytes_len = a.len;
+	return 0;
+}
+
+int client_snapshot(const char *path, uint8_t **bytes, size_t *bytes_len, char *cause,
+		    size_t len)
+{
+	return client_ask(path, "snapshot", bytes, bytes_len, cause, len);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What `assay report` shows: numbers of a frame, as JSON (docs/report.schema.json) and
+ * as a table for a person in an incident (report_table.c).
+ */
+#ifndef REPORT_H
+#define REPORT_H
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/utsname.h>
+#include "otlp/frame.h"
+
+struct report {
+	const struct frame *frame; /* sums are what happened in duration_s */
+	double duration_s;
+	bool from_agent; /* else this command measured by itself */
+};
+
+/*
+ * The percentile in s: the value that so many do not exceed; where exactly so many are
+ * below it, the mean of that value and the next (the median of two is between them). A
+ * value is the geometric middle of its bucket, 0 in the zero bucket. 0: no value.
+ */
+double report_quantile(const struct hist *h, unsigned int percent);
+/* Upper bound of the highest bucket that is not empty, in s. 0: no value. */
+double report_max(const struct hist *h);
+
+/* The histogram of a series, if it is of this metric and one at all; else NULL. */
+const struct hist *report_hist(const struct frame_series *s, const char *name);
+/* The value of a series; of a histogram 0. */
+double report_value(const struct frame_series *s);
+/* The same as a count, whatever a peer made of it: 0 to INT64_MAX. */
+int64_t report_count(const struct frame_series *s);
+/* Did anything happen: a count or a sum above 0; what is no difference never did. */
+bool report_has_events(const struct frame_series *s);
+/*
+ * Is it the age of something that should have ended: not of a call that waits for
+ * somebody, as an idle server's does?
+ */
+bool report_is_stuck(const struct frame_series *s);
+/* The index after the last series of the same resource as series `first`. */
+size_t report_group_end(const struct frame *f, size_t first);
+/* Is the resource a workload, and not the agent itself? */
+bool report_is_workload(const struct frame_attrs *resource);
+
+/* The node's name as exports tell it, or this host's as uname(2) told. */
+const char *report_node(const struct frame *f, const struct utsname *u);
+
+/* Print the whole report. 0 or -errno (-ENOMEM, -EIO). */
+int report_json(const struct report *r, FILE *f);
+int report_table(const struct report *r, FILE *f);
+
+#endif

@@ -1,0 +1,115 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Where things are: includes go down the layers, and what comments name exists."""
+
+import os
+import re
+import subprocess
+import sys
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(TOP, "tests"))
+from tap import check, main, same, test  # noqa: E402
+
+# Lower ones first: a file includes what is in its own folder or in a lower one.
+LAYERS = ("base", "bpf", "kernel", "workload", "reading", "metric", "otlp", "sink",
+          "view", "diagnose", "cmd")
+INCLUDE = re.compile(r'^\s*#\s*include "([^"]+)"', re.M)
+
+
+def files(*patterns):
+    out = subprocess.run(["git", "ls-files", "--cached", "--others",
+                          "--exclude-standard", *patterns], cwd=TOP,
+                         stdout=subprocess.PIPE, text=True, check=True).stdout
+    return [f for f in out.splitlines() if os.path.exists(os.path.join(TOP, f))]
+
+
+def text(name):
+    with open(os.path.join(TOP, name), encoding="utf-8") as f:
+        return f.read()
+
+
+def includes(name):
+    """What a file includes, by its path in the repository; not what is generated."""
+    for at in INCLUDE.findall(text(name)):
+        here = os.path.join(os.path.dirname(name), at)
+        for path in (os.path.join("agent", at), at, here):
+            if os.path.exists(os.path.join(TOP, path)):
+                yield os.path.normpath(path)
+                break
+        else:
+            check(at.startswith("proto/") or at == "syscall_table.h",
+                  f"{name}: no file {at}")
+
+
+def layer(name):
+    parts = name.split("/")
+    if parts[0] == "bpf":
+        return LAYERS.index("bpf")
+    return LAYERS.index(parts[1]) if len(parts) > 2 else len(LAYERS)
+
+
+@test("an include goes to the same or a lower layer")
+def downwards():
+    wrong = [f"{name} includes {other}" for name in files("agent/*.[ch]")
+             for other in includes(name) if layer(other) > layer(name)]
+    wrong += [f"{name} includes {other}" for name in files("agent/*.[ch]", "bpf/*.h")
+              for other in includes(name)
+              if other.endswith(".bpf.h") and not name.endswith(".bpf.h")]
+    same(wrong, [], "includes that go up")
+
+
+def circle(arrows):
+    """A circle among the arrows (a dict of lists), or None."""
+    done, path = set(), []
+
+    def visit(node):
+        if node in path:
+            return path[path.index(node):] + [node]
+        if node in done:
+            return None
+        path.append(node)
+        found = next(filter(None, map(visit, arrows.get(node, []))), None)
+        path.pop()
+        done.add(node)
+        return found
+
+    return next(filter(None, map(visit, arrows)), None)
+
+
+@test("no circle of includes")
+def no_circle():
+    same(circle({"a": ["b"], "b": ["c"], "c": ["b"]}), ["b", "c", "b"], "a circle")
+    arrows = {name: list(includes(name)) for name in files("agent/*.[ch]", "bpf/*.[ch]")}
+    same(circle(arrows), None, "a circle")
+
+
+# Sources of Linux itself, by their paths in its tree.
+LINUX = re.compile(r"(arch|include|net|block|linux|asm|kernel/(sched|cgroup|bpf))/")
+NAME = re.compile(r"(?<![\w/.*<)}-])\w[\w./-]*\.(?:bpf\.)?(?:[chS]|py|sh|md|tbl)\b(?![*/(])")
+
+
+def named(name):
+    """The files that comments, or the whole of a document or script, name."""
+    whole = text(name)
+    if name.endswith((".c", ".h", ".S")):
+        whole = "\n".join(re.findall(r"/\*.*?\*/|//[^\n]*", whole, re.S))
+    return set(NAME.findall(whole))
+
+
+@test("files that comments and documents name exist")
+def names_exist():
+    ours = files()
+    bare = {os.path.basename(f) for f in ours} | {"syscall_table.h"}
+    docs = ("ARCHITECTURE.md", "CONTRIBUTING.md", "README.md", "Makefile", ".ci")
+    wrong = []
+    for name in files("agent", "bpf", "tests/*.[ch]", "tests/*.sh", *docs):
+        for other in sorted(named(name)):
+            places = (other, f"agent/{other}", f"{os.path.dirname(name)}/{other}")
+            if not (other in bare or LINUX.match(other) or "NAME" in other
+                    or any(os.path.normpath(p) in ours for p in places)):
+                wrong.append(f"{name}: {other}")
+    same(wrong, [], "names of no file")
+
+
+main()
