@@ -13,6 +13,7 @@
 #include "kernel/doctor.h"
 #include "kernel/probe.h"
 #include "kernel/tune.h"
+#include "kernel/walk.h"
 #include "metric/metrics.h"
 #include "metric/resource.h"
 #include "metric/self.h"
@@ -419,6 +420,7 @@ int measure_relieve(struct measure *m)
 {
 	int err;
 
+	walk_nudge();
 	sweep_queries(m);
 	if (!snapshot_is_pressed(m->snapshot))
 		return 0;

@@ -39,21 +39,34 @@ void probe_init(void)
 	libbpf_set_print(print_libbpf);
 }
 
-/* Runs an iterator once. Only one over files can be made to wait by others. */
+/* Only an iterator over files can be made to wait by others. */
+static bool is_over_files(const struct bpf_program *prog)
+{
+	return !strcmp(bpf_program__section_name(prog), "iter/task_file");
+}
+
+static int run_walk(const struct probe_walk *w)
+{
+	int fd = bpf_iter_create(bpf_link__fd(w->link));
+
+	if (fd < 0)
+		return -errno;
+	return w->files ? walk_run(fd) : walk_read(fd);
+}
+
+/* Runs an iterator once. */
 static int run_iter(struct bpf_program *prog)
 {
-	bool files = !strcmp(bpf_program__section_name(prog), "iter/task_file");
-	struct bpf_link *link = bpf_program__attach_iter(prog, NULL);
-	int fd, err;
+	struct probe_walk w = {
+		.link = bpf_program__attach_iter(prog, NULL),
+		.files = is_over_files(prog),
+	};
+	int err;
 
-	if (!link)
+	if (!w.link)
 		return -errno;
-	fd = bpf_iter_create(bpf_link__fd(link));
-	if (fd < 0)
-		err = -errno;
-	else
-		err = files ? walk_run(fd) : walk_read(fd);
-	bpf_link__destroy(link);
+	err = run_walk(&w);
+	bpf_link__destroy(w.link);
 	return err;
 }
 
@@ -244,17 +257,29 @@ static bool is_walk(const struct bpf_program *prog)
 	return end && !strcmp(end, "_walk");
 }
 
-/* Keeps a link: where it belongs, or not at all. */
-static int keep(struct bpf_link *link, struct bpf_link **links, size_t *count,
-		size_t room)
+static int keep_link(struct probe *p, struct bpf_link *link)
 {
 	if (!link)
 		return -errno;
-	if (*count == room) {
+	if (p->link_count == PROBE_LINKS) {
 		bpf_link__destroy(link);
 		return -E2BIG;
 	}
-	links[(*count)++] = link;
+	p->links[p->link_count++] = link;
+	return 0;
+}
+
+static int keep_walk(struct probe *p, struct bpf_program *prog)
+{
+	struct probe_walk *w = &p->walks[p->walk_count];
+
+	if (p->walk_count == PROBE_WALKS)
+		return -E2BIG;
+	w->link = bpf_program__attach_iter(prog, NULL);
+	if (!w->link)
+		return -errno;
+	w->files = is_over_files(prog);
+	p->walk_count++;
 	return 0;
 }
 
@@ -263,8 +288,7 @@ static int attach_one(struct probe *p, struct bpf_program *prog)
 	bool iter = !strncmp(bpf_program__section_name(prog), "iter", 4);
 
 	if (iter && is_walk(prog))
-		return keep(bpf_program__attach_iter(prog, NULL), p->walks,
-			    &p->walk_count, PROBE_WALKS);
+		return keep_walk(p, prog);
 	if (iter) {
 		int err = run_iter(prog);
 
@@ -275,7 +299,7 @@ static int attach_one(struct probe *p, struct bpf_program *prog)
 	}
 	if (bpf_program__type(prog) == BPF_PROG_TYPE_RAW_TRACEPOINT)
 		return 0; /* for probe_runnable() */
-	return keep(bpf_program__attach(prog), p->links, &p->link_count, PROBE_LINKS);
+	return keep_link(p, bpf_program__attach(prog));
 }
 
 static int attach(struct probe *p)
@@ -295,15 +319,12 @@ static int attach(struct probe *p)
 
 int probe_walk(struct probe *p)
 {
-	/* dns off: what waits still has to go, it keeps received packets busy */
-	bool off = p->state == PROBE_OFF && p->desc == &probe_descs[PROBE_DNS];
 	int err = 0;
 
-	if (p->state != PROBE_ATTACHED && !off)
+	if (p->state != PROBE_ATTACHED && !(p->state == PROBE_OFF && p->desc->walk_off))
 		return 0;
 	for (size_t i = 0; i < p->walk_count; i++) {
-		int fd = bpf_iter_create(bpf_link__fd(p->walks[i]));
-		int one = fd < 0 ? -errno : walk_run(fd);
+		int one = run_walk(&p->walks[i]);
 
 		err = err ? err : one;
 	}
@@ -403,7 +424,7 @@ void probe_close(struct probe *p)
 	for (size_t i = 0; i < p->link_count; i++)
 		bpf_link__destroy(p->links[i]);
 	for (size_t i = 0; i < p->walk_count; i++)
-		bpf_link__destroy(p->walks[i]);
+		bpf_link__destroy(p->walks[i].link);
 	bpf_object__close(p->obj);
 	memset(p, 0, sizeof(*p));
 }

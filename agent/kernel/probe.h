@@ -21,6 +21,12 @@
 /* Off: attached, but told to do nothing (tune.c). */
 enum probe_state { PROBE_DISABLED, PROBE_ATTACHED, PROBE_UNAVAILABLE, PROBE_OFF };
 
+/* An iterator that is run at every export. */
+struct probe_walk {
+	struct bpf_link *link;
+	bool files; /* it is over files: see walk.h */
+};
+
 struct probe {
 	const struct probe_desc *desc;
 	enum probe_state state;
@@ -29,7 +35,7 @@ struct probe {
 	struct bpf_object *obj;
 	struct bpf_link *links[PROBE_LINKS];
 	size_t link_count;
-	struct bpf_link *walks[PROBE_WALKS]; /* iterators, run at every export */
+	struct probe_walk walks[PROBE_WALKS];
 	size_t walk_count;
 	unsigned int interrupted; /* iterators of the start that did not end (walk.h) */
 };
@@ -58,9 +64,10 @@ void probe_open(struct probe *p, const struct probe_desc *desc, const struct cel
 		const struct params *params, bool covered);
 
 /*
- * Runs the walks of a probe that is not off, each to its end: they note what is under
- * way (struct inflight_row) and what only a walk can see. -errno of the first that
- * failed: -ETIMEDOUT or -EBUSY when one is not at its end (walk.h).
+ * Runs the walks of a probe that is not off (or desc->walk_off), each to its end: they
+ * note what is under way (struct inflight_row) and what only a walk can see. -errno of
+ * the first that failed: -ETIMEDOUT or -EBUSY when one over files is not at its end
+ * (walk.h); others do not wait for that.
  */
 int probe_walk(struct probe *p);
 

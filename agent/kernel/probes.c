@@ -45,6 +45,7 @@ const struct probe_desc probe_descs[] = {
 		.help = "DNS lookups over UDP: duration, result, timeouts",
 		.tunes = TUNE_INFLIGHT | TUNE_TIMEOUT,
 		.cover = { "dns_packet_out", PROBE_TCP },
+		.walk_off = true, /* what waits keeps received packets busy */
 		.elf = dns_bpf_o,
 		.elf_end = dns_bpf_o_end,
 	},
@@ -69,7 +70,7 @@ const struct probe_desc probe_descs[] = {
 		.name = "cgroup",
 		.hooks = "cgroup_mkdir",
 		.help = "names of short-lived workloads",
-		.always = 1,
+		.always = true,
 		.elf = cgroup_bpf_o,
 		.elf_end = cgroup_bpf_o_end,
 	},

@@ -3,6 +3,7 @@
 #ifndef PROBES_H
 #define PROBES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* A program that is left out while the programs of another probe do its work. */
@@ -15,8 +16,9 @@ struct probe_desc {
 	const char *name;
 	const char *hooks; /* for people */
 	const char *help;
-	int always;		  /* on whatever --probes says */
-	unsigned int tunes;	  /* beside enabled: a bit of enum tune_key each */
+	bool always;	    /* on whatever --probes says */
+	bool walk_off;	    /* switched off its walk still runs: it empties a table */
+	unsigned int tunes; /* beside enabled: a bit of enum tune_key each */
 	struct probe_cover cover; /* at most one, so far */
 	const unsigned char *elf, *elf_end;
 };

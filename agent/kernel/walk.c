@@ -93,6 +93,12 @@ static int wait_for_it(unsigned int ms)
 	return 0;
 }
 
+void walk_nudge(void)
+{
+	if (walker.out) /* not joined: the handle is good, also after its end */
+		pthread_kill(walker.thread, SIGUSR1);
+}
+
 int walk_run(int iter_fd)
 {
 	int err = 0;

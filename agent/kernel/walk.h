@@ -22,5 +22,10 @@ int walk_read(int iter_fd);
  * earlier one has not. For one thread.
  */
 int walk_run(int iter_fd);
+/*
+ * Ends the wait of a walk that was given up, if there is one: so that it comes to its
+ * end though nobody asks for another. Call it now and then, from the same thread.
+ */
+void walk_nudge(void);
 
 #endif

@@ -3,15 +3,18 @@
 """Nothing that a user or another machine does keeps the agent from reading, answering
 and ending."""
 
+import ctypes
 import os
 import socket
+import struct
 import sys
 import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from node import BIN, PATIENCE, Agent, Cgroup, scratch, wait_for
+import dnsload
+from node import BIN, PATIENCE, Agent, Cgroup, libc, scratch, wait_for
 from tap import between, check, defer, diag, main, need_root, same, test
 
 need_root()
@@ -19,6 +22,7 @@ need_root()
 LINGER_S = float(os.environ.get("LINGER_S", 12))
 RESOLVE_S = 8  # the first attempt and one or two after a backoff
 SOCKETS, PROCESSES = 1000, 4
+QUERIES = 20
 ANSWER_S = 3  # the load leaves less than a second of a quiet machine to wait for
 END_S = 5
 
@@ -43,6 +47,33 @@ def ask(agent, line):
             pass
     seconds = time.monotonic() - began
     return seconds - min(seconds, run_delay(agent.process.pid) - delay)
+
+
+def ptrace(request, pid, data=0):
+    check(not libc.ptrace(request, pid, None, ctypes.c_void_p(data)),
+          f"ptrace({request:#x}, {pid})")
+
+
+def hold_walk(agent):
+    """Stops the agent's next thread before its first instruction, as a file that takes
+    for ever to close would stop it later: it walks over files. Lets it go at the end."""
+    CONT, DETACH, SEIZE, TRACE_CLONE, WALL = 7, 17, 0x4206, 8, 0x40000000
+    main_thread = agent.pid()
+    ptrace(SEIZE, main_thread, TRACE_CLONE)
+    stopped = set()
+    while len(stopped) < 2:  # the new thread, and the one that made it
+        stopped.add(os.waitpid(-1, WALL)[0])
+    thread = max(stopped - {main_thread})
+    ptrace(DETACH, main_thread)
+    defer(ptrace, DETACH, thread)
+
+
+def ask_nobody(address, count):
+    """Sends DNS queries, each with an id of its own, to where no server is."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        for i in range(count):
+            s.sendto(struct.pack(">6H", i, 0x100, 1, 0, 0, 0) +
+                     b"\5assay\4test\0\0\1\0\1", (address, 53))
 
 
 def ends(agent):
@@ -81,6 +112,22 @@ def _():
         same([p["name"] for p in report["probes"] if p["state"] != "attached"], [],
              "probes that do not measure")
         ends(agent)
+
+
+@test("queries without an answer are given up in time while a walk over files hangs")
+def _():
+    agent = Agent("--export-interval", "500ms", export="none")
+    agent.need("tcp", "dns")
+    agent.tune("dns", "timeout=1s")
+    hold_walk(agent)
+    ask_nobody(f"127.68.{os.getpid() >> 8 & 255}.{os.getpid() & 255}", QUERIES)
+    same(dnsload.waiting(agent), (QUERIES, QUERIES), "waiting queries")
+    # the table is looked through every 5 s
+    wait_for(lambda: dnsload.waiting(agent) == (0, 0), 15, "the sweep of the queries")
+    lost = agent.total().lost()
+    check(lost.get(("tcp", "walk_interrupted"), 0) > 0, f"tcp's walk hung: {lost}")
+    same([k for k in lost if k[1] == "walk_interrupted" and k[0] != "tcp"], [],
+         "walks over no files that waited for it")
 
 
 @test(f"a name server that does not answer: the agent answers within {ANSWER_S} s, and "

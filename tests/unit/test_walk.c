@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* A walk that cannot end by itself; descriptors of other kinds stand for iterators. */
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -25,8 +27,8 @@ static int walk_between(int fd, uint64_t low_ns, uint64_t high_ns)
 	return err;
 }
 
-/* A connection whose reading ends at once, and whose closing takes an hour. */
-static int open_lingering(int *peer)
+/* A connection whose closing takes an hour; its reading ends at once, or never. */
+static int open_lingering(int *peer, bool ends)
 {
 	struct sockaddr_in addr = { .sin_family = AF_INET,
 				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -45,7 +47,8 @@ static int open_lingering(int *peer)
 	assert_true(*peer >= 0);
 	close(listener);
 	assert_true(send(fd, data, sizeof(data), MSG_DONTWAIT) > 0);
-	assert_int_equal(shutdown(*peer, SHUT_WR), 0);
+	if (ends)
+		assert_int_equal(shutdown(*peer, SHUT_WR), 0);
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)),
 			 0);
 	return fd;
@@ -53,7 +56,7 @@ static int open_lingering(int *peer)
 
 static void a_signal_ends_the_wait_of_a_file_that_lingers(void **state)
 {
-	int peer, fd = open_lingering(&peer);
+	int peer, fd = open_lingering(&peer, true);
 
 	assert_int_equal(walk_between(fd, 0, 30 * S), 0);
 	close(peer);
@@ -84,6 +87,33 @@ static void one_that_does_not_end_is_given_up_and_none_starts_beside_it(void **s
 	assert_int_equal(read(stuck[0], &c, 1), -1);
 }
 
+static size_t threads(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	size_t n = 0;
+
+	assert_non_null(dir);
+	for (struct dirent *d; (d = readdir(dir));)
+		n += d->d_name[0] != '.';
+	closedir(dir);
+	return n;
+}
+
+static void what_was_given_up_comes_to_its_end_though_nobody_walks(void **state)
+{
+	int peer, fd = open_lingering(&peer, false);
+
+	assert_int_equal(walk_run(fd), -ETIMEDOUT);   /* its reading does not end */
+	assert_int_equal(shutdown(peer, SHUT_WR), 0); /* now it closes, and lingers */
+	for (int i = 0; threads() > 1; i++) {
+		assert_in_range(i, 0, 3000);
+		usleep(10000);
+		walk_nudge();
+	}
+	close(peer);
+	walk_nudge(); /* its thread is no more */
+}
+
 static void an_error_of_the_reading_is_told(void **state)
 {
 	int fds[2];
@@ -99,6 +129,8 @@ int main(void)
 		cmocka_unit_test(a_signal_ends_the_wait_of_a_file_that_lingers),
 		cmocka_unit_test(
 		    one_that_does_not_end_is_given_up_and_none_starts_beside_it),
+		cmocka_unit_test(
+		    what_was_given_up_comes_to_its_end_though_nobody_walks),
 		cmocka_unit_test(an_error_of_the_reading_is_told),
 	};
 
