@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "cmd/measure.h"
 #include "kernel/cells.h"
 #include "kernel/doctor.h"
+#include "kernel/kernel_btf.h"
 #include "kernel/probe.h"
 #include "kernel/tune.h"
 #include "kernel/walk.h"
@@ -130,7 +130,7 @@ static int open_probes(struct measure *m, const struct options *o, char *cause,
 		return err;
 	}
 	warn_missing(m);
-	malloc_trim(0); /* libbpf read the kernel's BTF: some megabytes */
+	kernel_btf_free();
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 #include <bpf/libbpf.h>
 #include "base/util.h"
 #include "kernel/doctor.h"
+#include "kernel/kernel_btf.h"
 
 #ifndef CAP_PERFMON /* headers before Linux 5.8 */
 #define CAP_PERFMON 38
@@ -35,10 +36,17 @@ static int try_btf(void)
 }
 
 /* The BTF id of what a tracing program attaches to; searched in vmlinux only. */
-static int find_btf_id(const char *name, enum bpf_attach_type type)
+static int find_btf_id(const char *hook, enum bpf_attach_type type)
 {
-	int id = libbpf_find_vmlinux_btf_id(name, type);
+	bool iter = type == BPF_TRACE_ITER;
+	char name[128];
+	int id;
 
+	if (!kernel_btf())
+		return -ENOTSUP;
+	snprintf(name, sizeof(name), "%s%s", iter ? "bpf_iter_" : "btf_trace_", hook);
+	id = btf__find_by_name_kind(kernel_btf(), name,
+				    iter ? BTF_KIND_FUNC : BTF_KIND_TYPEDEF);
 	return id > 0 ? id : -ENOTSUP;
 }
 

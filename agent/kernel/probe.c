@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "kernel/doctor.h"
+#include "kernel/kernel_btf.h"
 #include "kernel/probe.h"
 #include "kernel/walk.h"
 
@@ -95,50 +96,8 @@ out:
 	return err;
 }
 
-/* The arguments of a tracepoint, from its prototype in BTF; 0: there is none. The first
- * is the tracepoint's own data. */
-static int find_args(const struct btf *btf, const char *tracepoint,
-		     const struct btf_param **args)
-{
-	const struct btf_type *t;
-	char name[128];
-	int id;
-
-	snprintf(name, sizeof(name), "btf_trace_%s", tracepoint);
-	id = btf__find_by_name_kind(btf, name, BTF_KIND_TYPEDEF);
-	t = id < 0 ? NULL : btf__type_by_id(btf, id);
-	t = t ? btf__type_by_id(btf, t->type) : NULL; /* the pointer */
-	t = t && btf_is_ptr(t) ? btf__type_by_id(btf, t->type)
-			       : NULL; /* the function */
-	if (!t || !btf_is_func_proto(t))
-		return 0;
-	*args = btf_params(t);
-	return btf_vlen(t);
-}
-
-static bool arg_is_pointer(const struct btf *btf, const struct btf_param *arg)
-{
-	return btf_is_ptr(btf__type_by_id(btf, arg->type));
-}
-
-/* The value of an enumerator, whatever its type is called; none: there is no such. */
-static uint32_t find_enumerator(const struct btf *btf, const char *name, uint32_t none)
-{
-	uint32_t count = btf__type_cnt(btf);
-
-	for (uint32_t id = 1; id < count; id++) {
-		const struct btf_type *t = btf__type_by_id(btf, id);
-		const struct btf_enum *e = btf_is_enum(t) ? btf_enum(t) : NULL;
-
-		for (int i = 0; e && i < btf_vlen(t); i++)
-			if (!strcmp(btf__name_by_offset(btf, e[i].name_off), name))
-				return e[i].val;
-	}
-	return none;
-}
-
 /* The masks of request flags: enumerators are the numbers of their bits. */
-static void find_request_flags(const struct btf *btf, uint32_t masks[RQF_COUNT])
+static void find_request_flags(uint32_t masks[RQF_COUNT])
 {
 	static const struct {
 		const char *name;
@@ -149,7 +108,7 @@ static void find_request_flags(const struct btf *btf, uint32_t masks[RQF_COUNT])
 	};
 
 	for (size_t i = 0; i < COUNT(flags); i++) {
-		uint32_t bit = find_enumerator(btf, flags[i].name, UINT32_MAX);
+		uint32_t bit = kernel_btf_enumerator(flags[i].name, UINT32_MAX);
 
 		masks[i] = bit < 32 ? 1U << bit : flags[i].old;
 	}
@@ -158,23 +117,22 @@ static void find_request_flags(const struct btf *btf, uint32_t masks[RQF_COUNT])
 /* What differs between kernels and only BTF tells. */
 static int find_forms(struct params *params)
 {
-	struct btf *btf = btf__load_vmlinux_btf();
 	const struct btf_param *args;
 	int n;
 
-	if (!btf)
+	if (!kernel_btf())
 		return -errno;
-	n = find_args(btf, "sched_switch", &args);
+	n = kernel_btf_args("sched_switch", &args);
 	params->switch_form = SWITCH_NO_STATE;
 	if (n >= 5)
-		params->switch_form = arg_is_pointer(btf, &args[2])
+		params->switch_form = kernel_btf_is_pointer(&args[2])
 					  ? SWITCH_STATE_LAST
 					  : SWITCH_STATE_SECOND;
 	params->victim_form = VICTIM_TASK;
-	if (find_args(btf, "mark_victim", &args) >= 2 && !arg_is_pointer(btf, &args[1]))
+	if (kernel_btf_args("mark_victim", &args) >= 2 &&
+	    !kernel_btf_is_pointer(&args[1]))
 		params->victim_form = VICTIM_PID;
-	find_request_flags(btf, params->rqf);
-	btf__free(btf);
+	find_request_flags(params->rqf);
 	return n ? 0 : -ENOENT;
 }
 
@@ -209,26 +167,19 @@ static int set_params(struct bpf_object *obj, const struct params *params)
  * Programs in SEC("?tp_btf/...") are optional: libbpf leaves them out, we take those in
  * whose tracepoint this kernel has.
  */
-static int choose_optional(struct bpf_object *obj)
+static void choose_optional(struct bpf_object *obj)
 {
 	const struct btf_param *args;
 	struct bpf_program *prog;
-	struct btf *btf = NULL;
 
 	bpf_object__for_each_program (prog, obj) {
 		const char *tracepoint = strchr(bpf_program__section_name(prog), '/');
 
 		if (bpf_program__autoload(prog) || !tracepoint)
 			continue;
-		if (!btf)
-			btf = btf__load_vmlinux_btf();
-		if (!btf)
-			return -errno;
-		if (find_args(btf, tracepoint + 1, &args))
+		if (kernel_btf_args(tracepoint + 1, &args))
 			bpf_program__set_autoload(prog, true);
 	}
-	btf__free(btf);
-	return 0;
 }
 
 /* What the user can do with an error of the load. */
@@ -366,10 +317,10 @@ void probe_open(struct probe *p, const struct probe_desc *desc, const struct cel
 	p->desc = desc;
 	p->obj = bpf_object__open_mem(desc->elf, desc->elf_end - desc->elf, &opts);
 	err = p->obj ? set_params(p->obj, params) : -errno;
-	if (!err)
-		err = choose_optional(p->obj);
-	if (!err)
+	if (!err) {
+		choose_optional(p->obj);
 		err = cells_reuse(c, p->obj);
+	}
 	if (!err && covered)
 		err = leave_out(p->obj, desc->cover.program);
 	if (!err && desc == &probe_descs[PROBE_SCHED])
