@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# beside: others
 """The commands as a user meets them: exit statuses, errors of one line, help, the
 JSON interface and its schema, what happens without privilege or without an agent."""
 

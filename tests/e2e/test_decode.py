@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# beside: others
 """What the agent exports, read by a decoder that is not ours."""
 
 import os

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# beside: others
 """A real receiver: VictoriaMetrics takes the exports and says what the report says.
 
 ASSAY_E2E_OUTAGE is for how many seconds the receiver is away (default 20).

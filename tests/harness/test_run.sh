@@ -29,7 +29,7 @@ expect()
 	[ "$verdict" = ok ] || printf '%s\n' "status $status" "$out" | sed 's/^/# /'
 }
 
-echo 1..16
+echo 1..18
 
 expect "passed and skipped tests are added up" 0 "1 passed, 0 failed, 1 skipped" "" \
 	"printf '1..2\nok 1 - a\nok 2 - b # SKIP no IPv6\n'"
@@ -65,4 +65,26 @@ if [ $? -eq 1 ] && [ "${out##*$'\n'}" = "0 passed, 1 failed" ]; then
 	echo "ok 16 - a suite that does not exist is a failure"
 else
 	echo "not ok 16 - a suite that does not exist is a failure"
+fi
+
+# Two suites that wait for each other end only if they run at the same time.
+printf '#!/bin/sh\n# beside: others\nread -r x <"%s/fifo"\nprintf "1..1\\nok 1 - a\\n"\n' \
+	"$dir" >"$dir/reader"
+printf '#!/bin/sh\necho word >"%s/fifo"\nprintf "1..1\\nok 1 - b\\n"\n' "$dir" >"$dir/writer"
+chmod +x "$dir/reader" "$dir/writer"
+mkfifo "$dir/fifo"
+out=$("$run" -t 5 "$dir/reader" "$dir/writer" 2>&1)
+if [ $? -eq 0 ] && [ "${out##*$'\n'}" = "2 passed, 0 failed" ]; then
+	echo "ok 17 - a suite that may run beside others does"
+else
+	echo "not ok 17 - a suite that may run beside others does"
+	printf '%s\n' "$out" | sed 's/^/# /'
+fi
+sed -i '/^# beside/d' "$dir/reader"
+out=$("$run" -t 2 "$dir/reader" "$dir/writer" 2>&1)
+if [ $? -eq 1 ] && [ "${out##*$'\n'}" = "0 passed, 2 failed" ]; then
+	echo "ok 18 - others run one after the other"
+else
+	echo "not ok 18 - others run one after the other"
+	printf '%s\n' "$out" | sed 's/^/# /'
 fi

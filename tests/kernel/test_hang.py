@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# beside: others
 """Nothing that a user or another machine does keeps the agent from reading, answering
 and ending."""
 

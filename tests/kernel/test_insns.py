@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# beside: others
 """How many instructions the verifier goes through for each program of a running agent:
 printed, and below a ceiling. The kernel gives up at a million; long before that the
 agent's start takes its time. What a kernel's verifier prunes differs between versions,

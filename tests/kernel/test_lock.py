@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# beside: others
 """One agent per node, whatever containers they are in; and what is at the path of the
 agent's socket: only a dead socket of ours is ever removed."""
 

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# beside: others
 """Names of workloads: whole or none, however long, and of the host's tree alone."""
 
 import os

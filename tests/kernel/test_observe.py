@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# beside: others
 """Observe only: what is loaded can look at the node and cannot change it."""
 
 import glob

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# beside: others
 """The receiver is away: what ends meanwhile arrives later, once; and what is over is told
 to be over."""
 

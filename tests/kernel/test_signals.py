@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# beside: others
 """The agent's files and signals: an export file that is no file, is rotated or may not
 grow, a stderr that nobody reads, no descriptor left."""
 
