@@ -29,7 +29,7 @@ expect()
 	[ "$verdict" = ok ] || printf '%s\n' "status $status" "$out" | sed 's/^/# /'
 }
 
-echo 1..18
+echo 1..19
 
 expect "passed and skipped tests are added up" 0 "1 passed, 0 failed, 1 skipped" "" \
 	"printf '1..2\nok 1 - a\nok 2 - b # SKIP no IPv6\n'"
@@ -86,5 +86,19 @@ if [ $? -eq 1 ] && [ "${out##*$'\n'}" = "0 passed, 2 failed" ]; then
 	echo "ok 18 - others run one after the other"
 else
 	echo "not ok 18 - others run one after the other"
+	printf '%s\n' "$out" | sed 's/^/# /'
+fi
+
+# One that stands nobody runs when all others have ended, wherever it is named.
+printf '#!/bin/sh\n# beside: others\nsleep 1\ntouch "%s/over"\nprintf "1..1\\nok 1 - a\\n"\n' \
+	"$dir" >"$dir/slow"
+printf '#!/bin/sh\n# beside: nobody\n[ -e "%s/over" ] && printf "1..1\\nok 1 - b\\n"\n' \
+	"$dir" >"$dir/alone"
+chmod +x "$dir/slow" "$dir/alone"
+out=$("$run" "$dir/alone" "$dir/slow" 2>&1)
+if [ $? -eq 0 ] && [ "${out##*$'\n'}" = "2 passed, 0 failed" ]; then
+	echo "ok 19 - a suite that stands nobody runs when the others have ended"
+else
+	echo "not ok 19 - a suite that stands nobody runs when the others have ended"
 	printf '%s\n' "$out" | sed 's/^/# /'
 fi

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# beside: nobody
 """The agent's life on the node: what it leaves behind, and that it is not seen."""
 
 import http.server

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# beside: nobody
 """Whom a workload waited for has a name, also when many others came before: places in
 the kernel (bpf/cell.h, CULPRITS) and names in the agent (CULPRIT_NAMES) are few."""
 

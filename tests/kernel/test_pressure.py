@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# beside: nobody
 """What is read from the files of cgroups: CPU time against what the threads were given,
 pressure against the file; and that no cumulative number ever goes down."""
 

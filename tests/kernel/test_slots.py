@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# beside: nobody
 """Cgroups that come and go: nothing is lost, places are used again."""
 
 import os

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# beside: nobody
 """System calls under hard conditions, while the agent reads 100 times a second."""
 
 import os

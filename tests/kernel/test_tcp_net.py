@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# beside: nobody
 """TCP over all kinds of paths, with all kinds of ends, and nothing that stays behind."""
 
 import os

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# beside: nobody
 """Threads that find no place in the probes' tables (bpf/cell.h, THREADS) are measured as
 all others: the node here has more threads than the tables have places. And waits that are
 sampled, and runs of programs that count themselves."""
