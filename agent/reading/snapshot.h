@@ -33,12 +33,12 @@ struct open_total {
  * been told that they are the last (told.c).
  */
 struct ending {
+	uint64_t first; /* the export that held it first, and may arrive yet; 0: none */
 	/* the first export with the last values, or that says so; 0: none yet */
 	uint64_t since;
-	bool last; /* the values arrived: exports say that the series is over */
-	bool over; /* that arrived too: to be dropped */
-	/* an export held it, which may arrive yet; one was accepted */
-	bool sent, arrived;
+	bool last;    /* the values arrived: exports say that the series is over */
+	bool over;    /* that arrived too: to be dropped */
+	bool arrived; /* an export that held it was accepted */
 };
 
 /* For how long somebody had the CPU that the workload's tasks waited for. */

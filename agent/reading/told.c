@@ -10,14 +10,17 @@
 void ending_note(struct ending *e, bool ended, uint64_t number)
 {
 	if (!ended)
-		*e = (struct ending){ .arrived = e->arrived };
+		*e = (struct ending){ .first = e->first, .arrived = e->arrived };
 	else if (!e->since)
 		e->since = number;
-	e->sent = true;
+	if (!e->first)
+		e->first = number;
 }
 
 void ending_accepted(struct ending *e, uint64_t number, uint64_t next)
 {
+	if (!e->first || number < e->first)
+		return; /* it is new since */
 	e->arrived = true;
 	if (!e->since || number < e->since)
 		return;
@@ -120,7 +123,7 @@ static enum fate unless_told(const struct workload *w)
 {
 	if (w->ending.last)
 		return FREED;
-	return w->ending.sent ? STAYS : FOLDED;
+	return w->ending.first ? STAYS : FOLDED;
 }
 
 /*

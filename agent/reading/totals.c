@@ -77,6 +77,7 @@ void totals_fold(struct workload *into, const struct workload *w)
 		if (!c)
 			continue;
 		c->ns += w->culprits[i].ns;
-		c->ending = (struct ending){ .arrived = c->ending.arrived };
+		c->ending = (struct ending){ .first = c->ending.first,
+					     .arrived = c->ending.arrived };
 	}
 }

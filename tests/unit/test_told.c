@@ -75,6 +75,22 @@ static void export(struct snapshot *s, bool arrives)
 	snapshot_drop(s);
 }
 
+/* Workloads /PREFIX0 to 9: 10 and the fixed ones are too many. */
+static void add_ten(struct snapshot *s, const char *prefix, bool gone)
+{
+	char path[32];
+
+	for (int i = 0; i < 10; i++) {
+		snprintf(path, sizeof(path), "/%s%d", prefix, i);
+		add(s, path, 100)->gone = gone;
+	}
+}
+
+static uint64_t overflow(const struct snapshot *s)
+{
+	return s->workloads[SLOT_OVERFLOW]->counts[0][0];
+}
+
 static void values_stay_until_they_arrive_and_then_their_end_does(void **state)
 {
 	struct snapshot *s = &((struct fake *)*state)->s;
@@ -132,6 +148,28 @@ static void a_batch_counts_for_those_that_are_in_it(void **state)
 	assert_true(b->ending.last);
 }
 
+/* The last batch holds the agent's own points, and its serials end at the last. */
+static void a_batch_says_nothing_of_what_came_after_its_export(void **state)
+{
+	struct snapshot *s = &((struct fake *)*state)->s;
+	struct workload *old = add(s, "/old", 1), *w;
+	uint64_t n = snapshot_export(s);
+
+	w = add(s, "/new", 100);
+	for (int i = 0; i < 2; i++) {
+		snapshot_accepted(s, n, old->serial, UINT64_MAX);
+		assert_true(old->ending.arrived);
+		assert_false(w->ending.arrived);
+		snapshot_export(s); /* it holds the new one, and does not arrive */
+	}
+	w->gone = true;
+	add_ten(s, "job", true);
+	snapshot_make_room(s);
+	assert_null(find(s, "/new")); /* the oldest of those that never arrived */
+	assert_true(overflow(s) >= 100);
+	assert_ptr_equal(find(s, "/old"), old);
+}
+
 static void one_that_comes_back_lives(void **state)
 {
 	struct snapshot *s = &((struct fake *)*state)->s;
@@ -163,22 +201,6 @@ static void without_exports_it_stays_for_an_interval(void **state)
 		snapshot_drop(s);
 	}
 	assert_null(find(s, "/a"));
-}
-
-/* Workloads /PREFIX0 to 9: 10 and the fixed ones are too many. */
-static void add_ten(struct snapshot *s, const char *prefix, bool gone)
-{
-	char path[32];
-
-	for (int i = 0; i < 10; i++) {
-		snprintf(path, sizeof(path), "/%s%d", prefix, i);
-		add(s, path, 100)->gone = gone;
-	}
-}
-
-static uint64_t overflow(const struct snapshot *s)
-{
-	return s->workloads[SLOT_OVERFLOW]->counts[0][0];
 }
 
 static void those_that_no_export_held_are_added_to_the_overflow(void **state)
@@ -333,6 +355,7 @@ int main(void)
 		TOLD_TEST(values_stay_until_they_arrive_and_then_their_end_does),
 		TOLD_TEST(an_export_from_before_its_end_says_nothing_of_it),
 		TOLD_TEST(a_batch_counts_for_those_that_are_in_it),
+		TOLD_TEST(a_batch_says_nothing_of_what_came_after_its_export),
 		TOLD_TEST(one_that_comes_back_lives),
 		TOLD_TEST(without_exports_it_stays_for_an_interval),
 		TOLD_TEST(those_that_no_export_held_are_added_to_the_overflow),
