@@ -43,13 +43,12 @@ static void free_slot(struct snapshot *s, uint32_t i)
 	s->slots[i] = (struct slot){ .freed = true };
 }
 
-/* Is this workload without any slot now? */
-static bool is_gone(const struct snapshot *s, const struct workload *w)
+/* Who has another slot than those that were freed is not gone. */
+static void keep_owners(struct snapshot *s)
 {
 	for (uint32_t i = 0; i < s->cells->plan.slots; i++)
-		if (s->slots[i].workload == w)
-			return false;
-	return true;
+		if (s->slots[i].workload)
+			s->slots[i].workload->gone = false;
 }
 
 /*
@@ -119,8 +118,8 @@ static bool reap_slot(struct snapshot *s, uint32_t i)
 	if (w)
 		past_add(s, s->slots[i].owner, w);
 	free_slot(s, i);
-	if (w && is_gone(s, w))
-		w->gone = true;
+	if (w)
+		w->gone = true; /* unless keep_owners() knows better */
 	return true;
 }
 
@@ -169,6 +168,7 @@ int snapshot_reap(struct snapshot *s)
 
 	for (uint32_t i = SLOT_FIRST; i < s->cells->plan.slots; i++)
 		changed |= reap_slot(s, i);
+	keep_owners(s);
 	count_slots(s);
 	if (!changed && !s->places_freed)
 		return 0;
