@@ -234,18 +234,33 @@ static const char *append_path(struct options *o, const char *base)
 	return n < (int)sizeof(o->url) ? o->url : "";
 }
 
-/* Reads one variable; unset and empty are the same. */
-static int set_env(struct options *o, const struct option_desc *d, const char *name,
-		   bool otel, char *cause, size_t len)
+/* The value of a variable; unset and empty are the same: NULL. */
+static const char *variable(const char *name)
 {
-	const char *s = getenv(name), *value = s;
+	const char *s = getenv(name);
 
-	if (!s || !*s)
+	return s && *s ? s : NULL;
+}
+
+/* Reads the variable of an option that counts; the others may hold anything. */
+static int set_env(struct options *o, const struct option_desc *d, char *cause,
+		   size_t len)
+{
+	char own[64];
+	const char *name = own, *s, *value;
+
+	options_variable(d, own, sizeof(own));
+	s = variable(own);
+	for (int i = OPTION_ENV; i-- && !s;)
+		if (d->otel[i]) {
+			name = d->otel[i];
+			s = variable(name);
+		}
+	if (!s)
 		return 0;
-	if (!strcmp(name, base_variable))
-		value = append_path(o, s);
-	if (set(o, d, value, otel))
-		return say_bad(d, name, s, otel, cause, len);
+	value = !strcmp(name, base_variable) ? append_path(o, s) : s;
+	if (set(o, d, value, name != own))
+		return say_bad(d, name, s, name != own, cause, len);
 	return 0;
 }
 
@@ -267,23 +282,12 @@ void options_init(struct options *o, const struct option_table *table)
 
 int options_env(struct options *o, unsigned int mask, char *cause, size_t len)
 {
-	char name[64];
+	int err = 0;
 
-	for (const struct option_desc *d = o->table->rows;
-	     d < o->table->rows + o->table->count; d++) {
-		int err = 0;
-
-		if (!(d->mask & mask))
-			continue;
-		for (int i = 0; i < OPTION_ENV && d->otel[i] && !err; i++)
-			err = set_env(o, d, d->otel[i], true, cause, len);
-		options_variable(d, name, sizeof(name));
-		if (!err)
-			err = set_env(o, d, name, false, cause, len);
-		if (err)
-			return err;
-	}
-	return 0;
+	for (size_t i = 0; i < o->table->count && !err; i++)
+		if (o->table->rows[i].mask & mask)
+			err = set_env(o, &o->table->rows[i], cause, len);
+	return err;
 }
 
 static const struct option_desc *find_option(const struct option_table *table,

@@ -2,7 +2,8 @@
 /*
  * The options: one table (cmd/option_rows.c) gives defaults, limits, the environment,
  * the flags, --help and the manual's list. A later source wins: defaults, OTEL_*
- * (general, then the metrics' own), ASSAY_*, flags. An empty variable is unset.
+ * (general, then the metrics' own), ASSAY_*, flags. An empty variable is unset, and
+ * of an option's variables only the last of these is looked at.
  */
 #ifndef OPTIONS_H
 #define OPTIONS_H

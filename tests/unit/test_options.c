@@ -304,6 +304,32 @@ static void flags_win_over_own_variables_and_those_over_otel(void **state)
 	assert_int_equal(o.export_interval_ms, 3000);
 }
 
+/* What it says is not used: it keeps nobody from starting. */
+static void a_variable_that_another_one_overrides_is_not_looked_at(void **state)
+{
+	struct options o;
+	char cause[512];
+
+	setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "5s", 1);
+	setenv("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "7000", 1);
+	setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "collector", 1);
+	setenv("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://b/m", 1);
+	setenv("OTEL_EXPORTER_OTLP_HEADERS", "no pair", 1);
+	setenv("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "k=v", 1);
+	setenv("OTEL_METRIC_EXPORT_INTERVAL", "1s", 1);
+	setenv("ASSAY_EXPORT_INTERVAL", "2s", 1);
+	options_init(&o, &option_table);
+	assert_int_equal(options_env(&o, CMD_AGENT, cause, sizeof(cause)), 0);
+	assert_int_equal(o.export_timeout_ms, 7000);
+	assert_string_equal(o.export, "http://b/m");
+	assert_string_equal(o.export_headers, "k=v");
+	assert_int_equal(o.export_interval_ms, 2000);
+
+	setenv("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "", 1); /* as if it were unset */
+	assert_int_equal(options_env(&o, CMD_AGENT, cause, sizeof(cause)), -EINVAL);
+	assert_non_null(strstr(cause, "OTEL_EXPORTER_OTLP_TIMEOUT: '5s'"));
+}
+
 static void times_of_otel_are_plain_milliseconds(void **state)
 {
 	struct options o;
@@ -366,6 +392,7 @@ int main(void)
 		TEST(what_is_no_option_comes_first),
 		TEST(the_endpoint_follows_the_rules_of_opentelemetry),
 		TEST(flags_win_over_own_variables_and_those_over_otel),
+		TEST(a_variable_that_another_one_overrides_is_not_looked_at),
 		TEST(times_of_otel_are_plain_milliseconds),
 		TEST(every_option_has_its_own_variable),
 	};
