@@ -12,11 +12,13 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from exports import Exports
-from node import ASSAY, BIN, Agent, Cgroup, Change, Load, cgroup_root, match, scratch
+from node import (ASSAY, BIN, Agent, Cgroup, Change, Load, Numbers, cgroup_root, match,
+                  scratch)
 from tap import Skip, between, check, defer, diag, main, need_root, same, test
 
 need_root()
 
+Numbers.skip_when_full = False
 DURATION = "assay.syscall.duration"
 ERRORS = "assay.syscall.errors"
 CHURN = int(os.environ.get("TEST_CHURN", 2000))  # nightly: 100000
