@@ -328,12 +328,19 @@ enum victim_form { VICTIM_TASK, VICTIM_PID };
 enum request_flag { REQUEST_FLAGS(REQUEST_FLAG_ENUM) RQF_COUNT };
 #undef REQUEST_FLAG_ENUM
 
+/* What self.bpf.c finds out. */
+struct self_found {
+	__u32 tgid;	      /* the agent's, in the initial pid namespace */
+	__u32 delays_dequeue; /* a task may sleep on its queue: see thread_asleep() */
+};
+
 /* Set before load, constant for the verifier. */
 struct params {
 	__u32 slots;	      /* power of two */
 	__u32 cells[POOLS];   /* size of each pool and of its free list */
 	__u32 switch_form;    /* enum switch_form; only the agent looks at it */
 	__u32 sched_shards;   /* blocks of a slot: one for each shard */
+	__u32 delays_dequeue; /* struct self_found; only the agent looks at it */
 	__u32 victim_form;    /* enum victim_form */
 	__u32 rqf[RQF_COUNT]; /* masks of struct request.rq_flags */
 	__u32 dns;	      /* the dns probe was asked for */

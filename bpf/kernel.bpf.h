@@ -429,4 +429,8 @@ extern void *bpf_rdonly_cast(const void *address, __u32 type) __ksym __weak;
 	bpf_core_enum_value_exists(enum bpf_map_type___cgrp, \
 				   BPF_MAP_TYPE_CGRP_STORAGE___cgrp)
 
+/* A task that goes to sleep may stay on its queue for a while: 6.12 and later. */
+#define HAS_DELAYED_DEQUEUE \
+	bpf_core_field_exists(((struct sched_entity *)0)->sched_delayed)
+
 #endif

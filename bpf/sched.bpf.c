@@ -32,13 +32,13 @@
 #define RUNS_TIMED 1021
 #define TASK_DEAD  0x80 /* include/linux/sched.h: the last switch of a task */
 
+/* These follow the tasks also while the probe is off, so that it may be switched on. */
 SEC("tp_btf/task_newtask")
 int sched_newtask(unsigned long long *ctx)
 {
-	return RUN(sched_newtask, thread_born((void *)ctx[0]));
+	return RUN_IF(true, sched_newtask, thread_born((void *)ctx[0]));
 }
 
-/* Follows the tasks also while the probe is off, so that it may be switched on. */
 SEC("tp_btf/sched_migrate_task")
 int sched_migrate(unsigned long long *ctx)
 {
@@ -205,7 +205,7 @@ static __noinline int switch_to(struct sched_ring *ring, struct task_struct *nex
 	if (!t) {
 		lose(LOSS_NO_STORAGE); /* the wait before a migration is missing */
 		t = thread_meet(next);
-		slept = HAS_DELAYED_DEQUEUE && !t && outsider_was_asleep(next);
+		slept = HAS_DELAYED_DEQUEUE && outsider_was_asleep(next);
 		known = !HAS_DELAYED_DEQUEUE || (t ? !next->sched_info.pcount : !slept);
 	}
 	if (!t) {

@@ -22,13 +22,19 @@ struct {
 	__type(value, struct thread);
 } sched_tasks SEC(".maps");
 
-/* Of tasks that have no place at all: struct thread.total of THREAD_ASLEEP. */
+/*
+ * Of tasks that have no place at all: struct thread.total of THREAD_ASLEEP. It goes
+ * when they are seen to run or to end, or get a place.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1024);
 	__type(key, __u64); /* the task's address */
 	__type(value, __u64);
 } sched_asleep SEC(".maps");
+
+/* One found no room there: whoever has no place, and is not noted, may be that. */
+bool sched_asleep_missed;
 
 /* The place in the table that a task shares with others. */
 static __always_inline struct thread *thread_place(struct task_struct *task)
@@ -91,9 +97,6 @@ static __always_inline int thread_born(struct task_struct *task)
  * cgroup, allowed CPUs) leaves last_queued alone. How long it waited after its wake-up
  * nothing tells but a hook on each wake-up.
  */
-#define HAS_DELAYED_DEQUEUE \
-	bpf_core_field_exists(((struct sched_entity *)0)->sched_delayed)
-
 static __always_inline int thread_asleep(struct thread *t, struct task_struct *task)
 {
 	if (t) {
@@ -121,9 +124,19 @@ static __noinline int outsider_asleep(struct task_struct *task)
 	if (!task)
 		return 0;
 	runs = task->sched_info.pcount;
-	if (bpf_map_update_elem(&sched_asleep, &key, &runs, BPF_ANY))
+	if (bpf_map_update_elem(&sched_asleep, &key, &runs, BPF_ANY)) {
+		sched_asleep_missed = true;
 		lose(LOSS_STATE_FULL);
+	}
 	return 0;
+}
+
+static __always_inline void outsider_forget(struct task_struct *task)
+{
+	__u64 key = (__u64)task;
+
+	if (HAS_DELAYED_DEQUEUE)
+		bpf_map_delete_elem(&sched_asleep, &key);
 }
 
 /* The same question as is_asleep(), of a task without a place; answered once. */
@@ -132,10 +145,12 @@ static __noinline int outsider_was_asleep(struct task_struct *task)
 	__u64 key = (__u64)task, *runs = bpf_map_lookup_elem(&sched_asleep, &key);
 	bool asleep;
 
-	if (!runs || !task)
+	if (!task)
 		return false;
+	if (!runs) /* who has never run has not slept */
+		return sched_asleep_missed && task->sched_info.pcount;
 	asleep = *runs == task->sched_info.pcount;
-	bpf_map_delete_elem(&sched_asleep, &key);
+	outsider_forget(task);
 	return asleep;
 }
 
@@ -146,8 +161,11 @@ static __always_inline int note_migration(struct task_struct *task)
 	if (!HAS_DELAYED_DEQUEUE || !task->se.sched_delayed)
 		return 0;
 	t = thread_get(task);
-	if (!t)
+	if (!t) {
 		t = thread_meet(task);
+		if (t)
+			outsider_forget(task);
+	}
 	return t ? thread_asleep(t, task) : outsider_asleep(task);
 }
 
@@ -158,6 +176,8 @@ static __noinline int thread_leave(struct task_struct *task)
 
 	if (t && t->task == (__u64)task)
 		PLACE_GIVE_BACK(t, task);
+	else if (task)
+		outsider_forget(task);
 	return 0;
 }
 

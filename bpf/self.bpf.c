@@ -2,15 +2,18 @@
 /*
  * Who are we? The agent's process id in the initial pid namespace, which getpid()
  * does not tell in a container. An iterator runs in the context of its reader.
+ * And what has to be known of this kernel before the probes are loaded.
  */
 #include "kernel.bpf.h"
+#include "cell.h"
 
-__u32 self_tgid;
+struct self_found self_found;
 
 SEC("iter/task")
 int self_find(struct bpf_iter__task *ctx)
 {
-	self_tgid = bpf_get_current_pid_tgid() >> 32;
+	self_found.tgid = bpf_get_current_pid_tgid() >> 32;
+	self_found.delays_dequeue = HAS_DELAYED_DEQUEUE;
 	return 0;
 }
 

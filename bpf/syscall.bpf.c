@@ -63,6 +63,29 @@ static long replay_one(__u64 i, void *ctx)
 	return 0;
 }
 
+/* Notes in a CPU's ring what the agent has told. Returns whether that is so still. */
+static __always_inline bool note_tunes(struct call_ring *ring)
+{
+	volatile struct tune *tune = &tunes.tune[PROBE_ID];
+	__u64 key = key_now(enabled_now());
+	__u32 log2 = tune->sample_log2;
+
+	ring->ring.key = key;
+	ring->sample_log2 = log2 & 15;
+	barrier();
+	return key == key_now(enabled_now()) && log2 == tune->sample_log2;
+}
+
+/*
+ * The agent's request may interrupt this between looking and noting, and what is noted
+ * then is out of date, for long: so it looks again.
+ */
+static __always_inline void learn(struct call_ring *ring)
+{
+	if (unlikely(!note_tunes(ring)))
+		note_tunes(ring);
+}
+
 /*
  * Replays what a CPU's ring holds, and learns what the agent has told meanwhile. The
  * records are taken before they are looked at: an interrupt that replays too finds
@@ -75,11 +98,10 @@ __noinline int call_replay(__u32 at)
 
 	if (!r.ring)
 		return 0;
-	r.ring->ring.key = key_now(enabled_now());
+	learn(r.ring);
 	for (__u32 i = 0; i < 2; i++)
 		if (!r.ring->untimed[i] || r.ring->untimed[i] > RUNS_TIMED)
 			r.ring->untimed[i] = RUNS_TIMED; /* it begins */
-	r.ring->sample_log2 = tunes.tune[PROBE_ID].sample_log2 & 15;
 	r.from = *(volatile __u32 *)&r.ring->ring.done;
 	head = *(volatile __u32 *)&r.ring->ring.head;
 	if (__sync_val_compare_and_swap(&r.ring->ring.done, r.from, head) != r.from)

@@ -10,6 +10,7 @@ import struct
 
 SYS_BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]
 LOOKUP = 1
+UPDATE = 2
 GET_NEXT_KEY = 4
 PROG_LOAD = 5
 OBJ_GET_INFO_BY_FD = 15
@@ -126,6 +127,18 @@ def keys(fd, key_size):
         found.append(following.raw)
         key.raw = following.raw
         at = ctypes.addressof(key)
+
+
+def fill(pid, table, count):
+    """Fills a hash of a process with keys of 8 bytes that are nobody's, and zeroes."""
+    for kind, i in sorted(held_by(pid)):
+        fd, name = map_open(i)[:2] if kind == "map" else (None, None)
+        for key in range(1, count + 1 if name == table else 0):
+            at, value = ctypes.c_uint64(key), ctypes.c_uint64(0)
+            bpf(UPDATE, struct.pack("IIQQQ", fd, 0, ctypes.addressof(at),
+                                    ctypes.addressof(value), 0))
+        if fd:
+            os.close(fd)
 
 
 def occupied(pid, table, size):

@@ -71,7 +71,7 @@ static int run_iter(struct bpf_program *prog)
 	return err;
 }
 
-static int find_self(uint32_t *tgid)
+static int find_self(struct self_found *found)
 {
 	struct bpf_object *obj;
 	struct bpf_program *prog;
@@ -89,8 +89,8 @@ static int find_self(uint32_t *tgid)
 	bss = bpf_object__next_map(obj, NULL);
 	err = prog && bss ? run_iter(prog) : -ENOENT;
 	if (!err)
-		err = bpf_map__lookup_elem(bss, &zero, sizeof(zero), tgid,
-					   sizeof(*tgid), 0);
+		err = bpf_map__lookup_elem(bss, &zero, sizeof(zero), found,
+					   sizeof(*found), 0);
 out:
 	bpf_object__close(obj);
 	return err;
@@ -139,6 +139,7 @@ static int find_forms(struct params *params)
 int probe_params(const struct cells_plan *plan, struct params *params,
 		 uint32_t *self_tgid)
 {
+	struct self_found found;
 	int err;
 
 	probe_init();
@@ -148,7 +149,13 @@ int probe_params(const struct cells_plan *plan, struct params *params,
 		.sched_shards = plan->sched_shards,
 	};
 	err = find_forms(params);
-	return err ? err : find_self(self_tgid);
+	if (!err)
+		err = find_self(&found);
+	if (err)
+		return err;
+	params->delays_dequeue = found.delays_dequeue;
+	*self_tgid = found.tgid;
+	return 0;
 }
 
 static int set_params(struct bpf_object *obj, const struct params *params)
@@ -290,8 +297,11 @@ static int leave_out(struct bpf_object *obj, const char *name)
 	return prog ? bpf_program__set_autoload(prog, false) : -ENOENT;
 }
 
-/* Of the programs for sched_switch only the one for this kernel's arguments stays. */
-static int choose_switch(struct bpf_object *obj, enum switch_form form)
+/*
+ * Of the programs for sched_switch only the one for this kernel's arguments stays, and
+ * migrations are looked at where they may be those of a task that sleeps.
+ */
+static int choose_sched(struct bpf_object *obj, const struct params *params)
 {
 	static const char *const names[] = {
 		[SWITCH_NO_STATE] = "sched_switch_bare",
@@ -301,8 +311,10 @@ static int choose_switch(struct bpf_object *obj, enum switch_form form)
 	int err = 0;
 
 	for (size_t i = 0; i < COUNT(names) && !err; i++)
-		if (i != form)
+		if (i != params->switch_form)
 			err = leave_out(obj, names[i]);
+	if (!err && !params->delays_dequeue)
+		err = leave_out(obj, "sched_migrate");
 	return err;
 }
 
@@ -324,7 +336,7 @@ void probe_open(struct probe *p, const struct probe_desc *desc, const struct cel
 	if (!err && covered)
 		err = leave_out(p->obj, desc->cover.program);
 	if (!err && desc == &probe_descs[PROBE_SCHED])
-		err = choose_switch(p->obj, params->switch_form);
+		err = choose_sched(p->obj, params);
 	if (!err) {
 		what = "load";
 		err = bpf_object__load(p->obj);

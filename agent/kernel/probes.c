@@ -15,7 +15,8 @@ extern const unsigned char cgroup_bpf_o[], cgroup_bpf_o_end[];
 const struct probe_desc probe_descs[] = {
 	[PROBE_SCHED] = {
 		.name = "sched",
-		.hooks = "sched_switch, sched_migrate_task, task_newtask, iter/task",
+		.hooks = "sched_switch, task_newtask, iter/task, sched_migrate_task "
+			 "(where dequeues are delayed)",
 		.help = "time that tasks wait for a CPU, whom for, context switches, migrations",
 		.tunes = TUNE_SAMPLE | TUNE_INFLIGHT,
 		.elf = sched_bpf_o,

@@ -14,7 +14,8 @@ sys.dont_write_bytecode = True
 os.environ.setdefault("TEST_PATIENCE", "100")
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from node import Agent, Cgroup, Change, Load, crowd, defined
+import bpf
+from node import Agent, Cgroup, Change, Load, crowd, defined, wait_for
 from tap import Skip, between, check, diag, main, need_root, same, test
 from waits import Waits, since
 
@@ -227,15 +228,59 @@ def _():
     in_a_crowd(*six_of("crowded"), agent)
 
 
-@test("and for those that are outside the agent's PID namespace, too: they have none")
-def _():
-    cgroup, loads = six_of("outside")
+def outsiders(name):
+    """Loads outside the PID namespace of an agent, which has no place for them."""
+    cgroup, loads = six_of(name)
     inside = Agent("--probes", "sched", prefix=("unshare", "--pid", "--fork",
                                                 "--kill-child", "--mount-proc"))
     take_all_places()
     for load in loads:
         load.ask("round", 1)  # this is where they are met
-    in_a_crowd(cgroup, loads, inside)
+    return cgroup, loads, inside
+
+
+@test("and for those that are outside the agent's PID namespace, too: they have none")
+def _():
+    in_a_crowd(*outsiders("outside"))
+
+
+@test("what is noted of one of those goes with it, also while the probe is off")
+def _():
+    cgroup, loads, inside = outsiders("gone")
+    inside.tune("sched", "enabled=false")
+
+    def turn():
+        moves = truth.of(cgroup)["moves"]
+        loads[-1].ask("still")
+        return truth.of(cgroup)["moves"] - moves
+    while loads:
+        if DELAYS and turn():
+            check(bpf.hashes(inside.pid())["sched_asleep"], "nothing is noted of it")
+        loads.pop().close()
+        wait_for(lambda: not bpf.hashes(inside.pid()).get("sched_asleep"), 20,
+                 "what is noted of the dead to be forgotten")
+
+
+@test("with no room to note it, none of their sleeps is a wait: all are counted as lost")
+def _():
+    cgroup, loads, inside = outsiders("full")
+    bpf.fill(inside.pid(), "sched_asleep", 1024)
+
+    def turn():
+        before = Moment(cgroup, inside)
+        for load in loads:
+            load.ask("round", SLEEP_MS)
+        after = Moment(cgroup, inside)
+        t = since(before.truth, after.truth)
+        waited = after.waited() - before.waited()
+        lost = after.lost - before.lost
+        diag(f"truth {t}; ours {waited:.6f} s, lost {lost}")
+        if not after.truth["unseen"]:
+            check(waited <= (t["clear_ns"] + t["half_ns"]) / 1e9 + ELSEWHERE_S,
+                  f"waits {waited} s")
+        check(lost >= t["moved"], f"{lost} are lost, {t['moved']} were moved asleep")
+        return t["moved"]
+    some_are_met(3, turn)
 
 
 @test(f"waits under {MILLISECONDS / 1000:g} s of load that is balanced are true")
@@ -246,6 +291,15 @@ def _():
     moves = load.ask("run", MILLISECONDS)["moves"]
     found = agree(before, Moment(cgroup))
     diag(f"{moves} moves, {found} of them of a delayed dequeue")
+
+
+@test("migrations are looked at on a kernel that delays dequeues, and on no other")
+def _():
+    names = {bpf.prog_info(i)["name"] for kind, i in bpf.held_by(agent.pid())
+             if kind == "prog"}
+    check(names & {"sched_switch", "sched_switch_se", "sched_switch_ba"},
+          f"what the agent holds: {names}")
+    same("sched_migrate" in names, DELAYS, "its program is attached")
 
 
 main(setup)
