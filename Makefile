@@ -23,12 +23,12 @@ ARCH     := $(subst x86_64,x86,$(subst aarch64,arm64,$(shell uname -m)))
 MULTI    := $(shell $(CC) -print-multiarch 2>/dev/null)
 LIBS     := -lbpf -lcurl -lssl -lcrypto -lprotobuf-c -ljansson -lelf -lz
 CFLAGS   ?= -O2 -g
-BASE     := -std=gnu11 -D_GNU_SOURCE -DASSAY_VERSION='"$(VERSION)"' -I. -Iagent -Ibpf -I$(BUILD) \
+BASE     := -std=gnu11 -D_GNU_SOURCE -DASSAY_VERSION='"$(VERSION)"' -I. -Iagent -I$(BUILD) \
 	-Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wshadow \
 	-Wstrict-prototypes -Wmissing-prototypes -Wvla -fno-common -MMD -MP
 ALL_CFLAGS = $(BASE) $(CFLAGS)
 BPF_CFLAGS := -O2 -g -Wall -Werror -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) \
-	-Ibpf -I$(BUILD) -I/usr/include/$(MULTI) -MMD -MP
+	-iquote bpf -I$(BUILD) -I/usr/include/$(MULTI) -MMD -MP
 
 PROBES  := $(patsubst bpf/%.bpf.c,%,$(wildcard bpf/*.bpf.c))
 OBJECTS := $(PROBES:%=$(BUILD)/%.bpf.o)

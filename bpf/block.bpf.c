@@ -17,6 +17,8 @@
  */
 #define PROBE_ID PROBE_BLOCK
 #include "cell.bpf.h"
+#include "inflight.bpf.h"
+#include "open.bpf.h"
 
 #define QUEUES		256 /* power of two */
 #define QUEUE_PROBES	16  /* places looked at before a queue is left out */

@@ -10,6 +10,7 @@
  */
 #define PROBE_ID PROBE_DNS
 #include "dns.bpf.h"
+#include "inflight.bpf.h"
 
 #define VLAN	      bpf_htons(0x8100) /* ETH_P_8021Q */
 #define VLAN_OUTER    bpf_htons(0x88a8) /* ETH_P_8021AD */

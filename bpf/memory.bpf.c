@@ -11,6 +11,7 @@
  */
 #define PROBE_ID PROBE_MEMORY
 #include "cell.bpf.h"
+#include "inflight.bpf.h"
 
 struct reclaim {
 	__u64 start;   /* ns, 0: not in reclaim */

@@ -26,6 +26,7 @@
  */
 #define PROBE_ID PROBE_SCHED
 #include "cell.bpf.h"
+#include "inflight.bpf.h"
 #include "sched_replay.bpf.h"
 #include "sched_thread.bpf.h"
 
@@ -181,13 +182,51 @@ static __always_inline bool find_base(const struct thread *t, struct task_struct
 	return true;
 }
 
+/* What a task had waited in all when it was switched to; a stamp of 0 happens. */
+static __always_inline __u64 total_wait(struct task_struct *next, __u64 now)
+{
+	__u64 total = next->sched_info.run_delay, queued = next->sched_info.last_queued;
+
+	if (queued)
+		total += now - queued;
+	return total;
+}
+
+/*
+ * The entry of a task that has none yet, NULL: another has it. known: whether it is
+ * known when its wait began; slept: it did meanwhile.
+ */
+static __always_inline struct thread *meet_outsider(struct task_struct *next,
+						    bool *known, bool *slept)
+{
+	struct thread *t;
+
+	lose(LOSS_NO_STORAGE); /* the wait before a migration is missing */
+	t = thread_meet(next);
+	*slept = HAS_DELAYED_DEQUEUE && outsider_was_asleep(next);
+	*known = !HAS_DELAYED_DEQUEUE || (t ? !next->sched_info.pcount : !*slept);
+	return t;
+}
+
+/* What of a task's records depends on its cgroup and the ring's key, if that changed.
+ */
+static __always_inline void thread_renew(struct thread *t, struct cpu_state *cpu,
+					 struct task_struct *task, __u64 key)
+{
+	if (t->key == key && t->set == (__u64)task->cgroups)
+		return;
+	t->word = thread_word(cpu, task);
+	t->set = (__u64)task->cgroups;
+	t->key = key;
+}
+
 /* Writes the record of a switch to a task, with all that seldom happens. */
 static __noinline int switch_to(struct sched_ring *ring, struct task_struct *next,
 				struct thread *t, __u64 how)
 {
 	__u32 here = bpf_get_smp_processor_id(), moves, moved = 0;
 	struct cpu_state *cpu = bpf_map_lookup_elem(&cpus, &here);
-	__u64 queued, total, wait, base, throttled = 0, now, clock, word;
+	__u64 total, wait, base, throttled = 0, now, clock, word;
 	struct cfs_rq *cfs;
 	bool met, known = true, slept = false;
 
@@ -197,17 +236,10 @@ static __noinline int switch_to(struct sched_ring *ring, struct task_struct *nex
 	now = cfs->rq->clock;
 	clock = throttled_ns(cfs);
 	moves = next->se.nr_migrations;
-	queued = next->sched_info.last_queued;
 	base = next->sched_info.run_delay;
-	total = base;
-	if (queued) /* 0 happens: no pending part, not a time stamp */
-		total += now - queued;
-	if (!t) {
-		lose(LOSS_NO_STORAGE); /* the wait before a migration is missing */
-		t = thread_meet(next);
-		slept = HAS_DELAYED_DEQUEUE && outsider_was_asleep(next);
-		known = !HAS_DELAYED_DEQUEUE || (t ? !next->sched_info.pcount : !slept);
-	}
+	total = total_wait(next, now);
+	if (!t)
+		t = meet_outsider(next, &known, &slept);
 	if (!t) {
 		word = thread_word(cpu, next);
 		wait = total - base;
@@ -218,11 +250,7 @@ static __noinline int switch_to(struct sched_ring *ring, struct task_struct *nex
 		slept = was_asleep(t) && (met || !known);
 		if (!met)
 			t->moves = next->sched_info.pcount ? moves : 0;
-		if (t->key != ring->ring.key || t->set != (__u64)next->cgroups) {
-			t->word = thread_word(cpu, next);
-			t->set = (__u64)next->cgroups;
-			t->key = ring->ring.key;
-		}
+		thread_renew(t, cpu, next, ring->ring.key);
 		word = t->word;
 		wait = total - base;
 		if (clock && known && (__s64)wait > 0)
@@ -280,7 +308,7 @@ static __always_inline void on_switch(struct sched_ring *ring, struct task_struc
 				      struct task_struct *next, __u64 how)
 {
 	struct cfs_rq *cfs = next->se.cfs_rq;
-	__u64 now = cfs->rq->clock, queued, total, wait;
+	__u64 now = cfs->rq->clock, total, wait;
 	__u32 moves, moved;
 	struct thread *t;
 
@@ -296,10 +324,7 @@ static __always_inline void on_switch(struct sched_ring *ring, struct task_struc
 	if (unlikely(!t || t->key != ring->ring.key || t->set != (__u64)next->cgroups ||
 		     throttled_ns(cfs)))
 		goto seldom;
-	total = next->sched_info.run_delay;
-	queued = next->sched_info.last_queued;
-	if (queued)
-		total += now - queued;
+	total = total_wait(next, now);
 	wait = total - t->total;
 	moves = next->se.nr_migrations;
 	moved = moves - t->moves;

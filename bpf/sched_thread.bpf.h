@@ -7,6 +7,7 @@
 #define SCHED_THREAD_BPF_H
 
 #include "cell.bpf.h"
+#include "entry.bpf.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

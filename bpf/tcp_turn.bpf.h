@@ -13,7 +13,7 @@
 #ifndef TCP_TURN_BPF_H
 #define TCP_TURN_BPF_H
 
-#include "tcp.bpf.h"
+#include "tcp_owner.bpf.h"
 
 #define LONG_PAUSE_NS 1000000000ULL
 

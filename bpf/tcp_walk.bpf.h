@@ -10,7 +10,8 @@
 #ifndef TCP_WALK_BPF_H
 #define TCP_WALK_BPF_H
 
-#include "tcp.bpf.h"
+#include "inflight.bpf.h"
+#include "tcp_conn.bpf.h"
 
 /* The TCP or MPTCP socket of a descriptor, of any network namespace, or NULL. */
 static __always_inline struct sock *file_sock(struct bpf_iter__task_file *ctx)

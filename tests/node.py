@@ -8,6 +8,7 @@ does nothing, and no clock is involved.
 """
 
 import ctypes
+import glob
 import json
 import os
 import re
@@ -137,10 +138,14 @@ class Cgroup:
         diag(f"{self.dir} could not be removed")
 
 
-def defined(name, path):
-    """A number that the code defines, by its name and file."""
-    with open(f"{TOP}/{path}") as f:
-        return int(re.search(rf"define {name}\s+(\d+)", f.read()).group(1))
+def defined(name):
+    """A number that a header of the code defines, by its name."""
+    for path in glob.glob(f"{TOP}/bpf/*.h") + glob.glob(f"{TOP}/agent/*/*.h"):
+        with open(path, encoding="utf-8") as f:
+            found = re.search(rf"define {name}\s+(\d+)", f.read())
+        if found:
+            return int(found.group(1))
+    raise KeyError(name)
 
 
 def cgroups():

@@ -185,7 +185,8 @@ static void settle_ended(struct point_group *g, const struct workload *w, bool e
 	g->count = kept;
 }
 
-int metrics_add(struct point_group *g, const struct workload *w, bool ends)
+static int add_row(struct point_group *g, const struct metric_row *r,
+		   const struct workload *w)
 {
 	static int (*const adders[])(struct point_group *, const struct metric_row *,
 				     const struct workload *) = {
@@ -197,15 +198,21 @@ int metrics_add(struct point_group *g, const struct workload *w, bool ends)
 		[FROM_INFLIGHT] = add_inflight,
 		[FROM_USAGE] = add_usage,
 	};
+
+	/* they come last: a cgroup where nothing happened, but for our own activity, is
+	 * not told */
+	if (r->source == FROM_USAGE && !g->count)
+		return 0;
+	return adders[r->source](g, r, w);
+}
+
+int metrics_add(struct point_group *g, const struct workload *w, bool ends)
+{
 	int err = 0;
 
-	for (size_t i = 0; i < metric_row_count && !err; i++) {
-		/* they come last: a cgroup where nothing happened, but for our own
-		 * activity, is not told */
-		if (metric_rows[i].source == FROM_USAGE && !g->count)
-			break;
-		err = adders[metric_rows[i].source](g, &metric_rows[i], w);
-	}
+	for (size_t i = 0; i < metric_table_count; i++)
+		for (size_t k = 0; k < metric_tables[i]->count && !err; k++)
+			err = add_row(g, &metric_tables[i]->rows[k], w);
 	settle_ended(g, w, ends);
 	return err;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The metric table, and points from workloads by it. A new metric is one row. */
+/*
+ * The metric tables, and points from workloads by them. A new metric is one row of
+ * NAME_rows.c.
+ */
 #ifndef METRICS_H
 #define METRICS_H
 
@@ -42,8 +45,20 @@ struct metric_row {
 	const char *blind_text;	 /* what it does not see */
 };
 
-extern const struct metric_row metric_rows[];
-extern const size_t metric_row_count;
+#define VALUES(names) .values = (names), .value_count = COUNT(names)
+
+/* The rows of one subject, in NAME_rows.c. */
+struct metric_table {
+	const struct metric_row *rows;
+	size_t count;
+};
+
+extern const struct metric_table sched_rows, syscall_rows, tcp_rows, dns_rows,
+    block_rows, memory_rows, inflight_rows, cgroup_rows;
+
+/* All of them; those that read the files of a cgroup come last. */
+extern const struct metric_table *const metric_tables[];
+extern const size_t metric_table_count;
 
 /*
  * Adds the points of a workload. ends: it is for an export, where series that have

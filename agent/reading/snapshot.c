@@ -8,121 +8,6 @@
 #include "reading/device.h"
 #include "reading/snapshot_impl.h"
 
-const struct signal_desc signal_descs[SIGNAL_COUNT] = {
-#define SIGNAL_DESC(name, pool, values, shards) \
-	[SIGNAL_##name] = { POOL_##pool, SERIES_##name, values, shards },
-	SIGNALS(SIGNAL_DESC)
-};
-
-#define SIGNAL_HISTS(name, pool, values, shards) \
-	+((POOL_##pool == POOL_HIST) ? (values) : 0)
-#define SIGNAL_COUNTS(name, pool, values, shards) \
-	+((POOL_##pool == POOL_COUNT) ? (values) : 0)
-_Static_assert(SIGNALS(SIGNAL_HISTS) <= SNAPSHOT_HISTS, "room for all histograms");
-_Static_assert(SIGNALS(SIGNAL_COUNTS) <= SNAPSHOT_COUNTS, "room for all counters");
-
-unsigned int snapshot_values(enum signal signal)
-{
-	return signal_descs[signal].values;
-}
-
-size_t snapshot_index(enum signal signal, unsigned int v)
-{
-	size_t at = v;
-
-	for (int i = 0; i < (int)signal; i++)
-		if (signal_descs[i].pool == signal_descs[signal].pool)
-			at += signal_descs[i].values;
-	return at;
-}
-
-/* Takes over the id, also when it fails. */
-static struct workload *add_workload(struct snapshot *s, struct workload_id *id,
-				     const char *path)
-{
-	struct workload *w = calloc(1, sizeof(*w));
-
-	if (!w) {
-		workload_id_fini(id);
-		return NULL;
-	}
-	w->id = *id;
-	w->serial = ++s->serial;
-	w->start_ns = s->time_ns;
-	w->path = path ? strdup(path) : NULL;
-	if (s->count == s->room) {
-		size_t room = s->room ? s->room * 2 : 64;
-		struct workload **p = reallocarray(s->workloads, room, sizeof(*p));
-
-		if (!p)
-			goto fail;
-		s->workloads = p;
-		s->room = room;
-	}
-	if (path && (!w->path || path_index_add(&s->paths, w)))
-		goto fail;
-	s->workloads[s->count++] = w;
-	return w;
-fail:
-	totals_free(w);
-	return NULL;
-}
-
-void snapshot_index_paths(struct snapshot *s)
-{
-	path_index_clear(&s->paths);
-	for (size_t i = SLOT_FIRST; i < s->count; i++)
-		path_index_add(&s->paths, s->workloads[i]); /* there was room before */
-}
-
-/*
- * The workload of a path: two slots (or cgroup ids) of one path are one workload. All
- * that a new one has happened since the reading before this; but of a cgroup that was
- * there when we began, the usage since then counts.
- */
-static struct workload *find_workload(struct snapshot *s, const char *path,
-				      uint64_t cgroup)
-{
-	struct workload *w = path_index_find(&s->paths, path);
-	struct workload_id id;
-
-	if (w) {
-		w->gone = false;
-		return w;
-	}
-	if (workload_identify(path, &id))
-		return NULL;
-	w = add_workload(s, &id, path);
-	if (w)
-		w->start_ns =
-		    cgroups_was_there(s->cgroups, cgroup) ? s->open_ns : s->last_ns;
-	return w;
-}
-
-/* The first workloads stand for the slots with a fixed meaning, in their order. */
-static int add_fixed(struct snapshot *s)
-{
-	static const enum workload_kind kinds[] = {
-		[SLOT_OVERFLOW] = WORKLOAD_OVERFLOW,
-		[SLOT_KERNEL] = WORKLOAD_KERNEL,
-		[SLOT_UNKNOWN] = WORKLOAD_UNKNOWN,
-	};
-
-	for (size_t i = 0; i < COUNT(kinds); i++) {
-		struct workload_id id = { .kind = kinds[i] };
-		struct workload *w;
-
-		id.name = strdup(workload_kind_name(kinds[i]));
-		w = id.name ? add_workload(s, &id, NULL) : NULL;
-		if (!w)
-			return -ENOMEM;
-		s->slots[i] = (struct slot){ .owner = OWNER_RESERVED,
-					     .state = SLOT_LIVE,
-					     .workload = w };
-	}
-	return 0;
-}
-
 int snapshot_open(struct cells *c, struct cgroups *g, struct snapshot **out)
 {
 	struct snapshot *s = calloc(1, sizeof(*s));
@@ -139,7 +24,7 @@ int snapshot_open(struct cells *c, struct cgroups *g, struct snapshot **out)
 	s->seen_blocks =
 	    calloc(c->plan.slots * c->plan.sched_shards, sizeof(*s->seen_blocks));
 	if (!s->slots || !s->seen_hists || !s->seen_counts || !s->seen_blocks ||
-	    add_fixed(s)) {
+	    owners_open(s)) {
 		snapshot_close(s);
 		return -ENOMEM;
 	}
@@ -288,29 +173,6 @@ static int add_open(struct snapshot *s, struct workload *w, const struct open_ce
 	return add_count(s, o->cell, &t->value, 1);
 }
 
-struct workload *snapshot_owner_of(struct snapshot *s, uint32_t i)
-{
-	struct slot *slot = &s->slots[i];
-	const char *path;
-	uint64_t owner;
-
-	if (i < SLOT_FIRST || slot->state == SLOT_QUARANTINE)
-		return slot->workload;
-	owner = __atomic_load_n(&s->cells->owners[i], __ATOMIC_ACQUIRE);
-	if (owner < OWNER_FIRST_ID)
-		return NULL;
-	if (slot->state == SLOT_LIVE && slot->owner == owner && slot->workload)
-		return slot->workload;
-	slot->owner = owner;
-	slot->state = SLOT_LIVE;
-	slot->workload = past_of(s, owner);
-	if (slot->workload)
-		return slot->workload;
-	path = cgroups_path(s->cgroups, owner);
-	slot->workload = path ? find_workload(s, path, owner) : NULL;
-	return slot->workload ? slot->workload : s->workloads[SLOT_UNKNOWN];
-}
-
 /* As cells: what was added since we last looked belongs to the owners of now. */
 static int read_block(struct snapshot *s, uint32_t n, struct workload *w)
 {
@@ -387,7 +249,7 @@ int snapshot_read(struct snapshot *s)
 	s->names = __atomic_load_n(&s->cells->names->head, __ATOMIC_RELAXED);
 	cgroups_refresh(s->cgroups);
 	for (uint32_t i = 0; i < s->cells->plan.slots; i++) {
-		struct workload *w = snapshot_owner_of(s, i);
+		struct workload *w = owners_find(s, i);
 
 		if (!w)
 			continue;
@@ -397,7 +259,7 @@ int snapshot_read(struct snapshot *s)
 	}
 	err |= list_opens(s);
 	for (size_t i = 0; i < s->open_count; i++) {
-		struct workload *w = snapshot_owner_of(s, s->opens[i].key.slot);
+		struct workload *w = owners_find(s, s->opens[i].key.slot);
 
 		if (w)
 			err |= add_open(s, w, &s->opens[i]);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the files of the snapshot share: snapshot.c reads cells, totals.c keeps what a
- * workload came to, culprits.c whom it waited for, reap.c gives slots back, told.c
- * knows what has arrived. Nobody else includes this, but for tests.
+ * What the files of the snapshot share: snapshot.c reads cells, owners.c knows whose a
+ * slot is, totals.c keeps what a workload came to, culprits.c whom it waited for,
+ * past.c who is gone, reap.c gives slots back, told.c knows what has arrived. Nobody
+ * else includes this, but for tests.
  */
 #ifndef SNAPSHOT_IMPL_H
 #define SNAPSHOT_IMPL_H
@@ -82,11 +83,15 @@ struct snapshot {
 
 #define CULPRIT_OTHER "_OTHER"
 
+/* Makes the first workloads: of the slots with a fixed meaning, in their order. */
+int owners_open(struct snapshot *s);
+/* Call when workloads were taken out of the list. */
+void owners_index_paths(struct snapshot *s);
 /*
  * Who owns a slot now; NULL: nobody. One that cannot be named counts in `unknown`, and
  * is asked for again at the next reading; what was counted there stays there.
  */
-struct workload *snapshot_owner_of(struct snapshot *s, uint32_t slot);
+struct workload *owners_find(struct snapshot *s, uint32_t slot);
 /*
  * Adds to the workload's culprits what was added to block n since the latest reading,
  * under the names of those who have its places now. -ENOMEM: the rest is the next
@@ -117,9 +122,6 @@ void ending_note(struct ending *e, bool ended, uint64_t number);
 void ending_accepted(struct ending *e, uint64_t number, uint64_t next);
 /* Keeps the number of workloads bounded while many come and go between two exports. */
 void told_fold(struct snapshot *s);
-
-/* Call when workloads were taken out of the list. */
-void snapshot_index_paths(struct snapshot *s);
 
 /* Notes a cgroup that gives its slot back, if connections of its workload are open. */
 void past_add(struct snapshot *s, uint64_t owner, struct workload *w);

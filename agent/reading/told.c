@@ -7,30 +7,6 @@
  */
 #include "reading/snapshot_impl.h"
 
-void ending_note(struct ending *e, bool ended, uint64_t number)
-{
-	if (!ended)
-		*e = (struct ending){ .first = e->first, .arrived = e->arrived };
-	else if (!e->since)
-		e->since = number;
-	if (!e->first)
-		e->first = number;
-}
-
-void ending_accepted(struct ending *e, uint64_t number, uint64_t next)
-{
-	if (!e->first || number < e->first)
-		return; /* it is new since */
-	e->arrived = true;
-	if (!e->since || number < e->since)
-		return;
-	if (e->last)
-		e->over = true;
-	else
-		e->since = next;
-	e->last = true;
-}
-
 /* What was told of the cgroup's files and is there no more: a limit that was lifted. */
 static void note_usage(struct workload *w, uint64_t number)
 {
@@ -115,7 +91,7 @@ static void sort_out(struct snapshot *s, enum fate (*fate)(const struct workload
 		totals_free(w);
 	}
 	s->count = kept;
-	snapshot_index_paths(s);
+	owners_index_paths(s);
 }
 
 /* One whose values have arrived may go; one that no export held can be added. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What `assay report` shows: numbers of a frame, as JSON (docs/report.schema.json) and
- * as a table for a person in an incident (report_table.c).
+ * What `assay report` shows: numbers of a frame, as JSON (report_json.c, whose form is
+ * in docs/report.schema.json) and as a table for a person in an incident
+ * (report_table.c).
  */
 #ifndef REPORT_H
 #define REPORT_H
@@ -34,6 +35,11 @@ double report_value(const struct frame_series *s);
 int64_t report_count(const struct frame_series *s);
 /* Did anything happen: a count or a sum above 0; what is no difference never did. */
 bool report_has_events(const struct frame_series *s);
+/*
+ * Is a class of system calls one whose calls do work? In others a call mostly waits for
+ * somebody: that is no latency of the node.
+ */
+bool report_is_headline(const char *class);
 /*
  * Is it the age of something that should have ended: not of a call that waits for
  * somebody, as an idle server's does?

@@ -65,26 +65,6 @@ static const struct view views[] = {
 	{ "assay.pressure.full.time", "", SHOW_SATURATION, true },
 };
 
-/* In other classes a call mostly waits for somebody: that is no latency of the node. */
-static const char *const headline_classes[] = { "file", "memory", "process" };
-
-static bool is_headline(const char *class)
-{
-	for (size_t i = 0; i < COUNT(headline_classes); i++)
-		if (!strcmp(class, headline_classes[i]))
-			return true;
-	return false;
-}
-
-bool report_is_stuck(const struct frame_series *s)
-{
-	const char *operation = frame_attr(&s->attrs, "assay.operation");
-
-	if (strcmp(s->name, "assay.inflight.age") || !operation || report_value(s) <= 0)
-		return false;
-	return strncmp(operation, "syscall.", 8) || is_headline(operation + 8);
-}
-
 static bool ends_with(const char *s, const char *end)
 {
 	size_t len = strlen(s), end_len = strlen(end);
@@ -113,7 +93,7 @@ static enum report_signal place(const struct frame_series *s, enum report_signal
 
 	if (signal == SHOW_INFLIGHT && !report_is_stuck(s))
 		return SHOW_INFLIGHT_WAITS;
-	if (signal == SHOW_LATENCY && class && !is_headline(class))
+	if (signal == SHOW_LATENCY && class && !report_is_headline(class))
 		return SHOW_WAITS;
 	return signal;
 }

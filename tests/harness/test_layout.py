@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Where things are: includes go down the layers, and what comments name exists."""
+"""Where things are: includes go down the layers, no file needs one that needs it, files
+and functions are short, and the files that comments name exist."""
 
+import ast
 import os
 import re
 import subprocess
@@ -82,6 +84,65 @@ def no_circle():
     same(circle({"a": ["b"], "b": ["c"], "c": ["b"]}), ["b", "c", "b"], "a circle")
     arrows = {name: list(includes(name)) for name in files("agent/*.[ch]", "bpf/*.[ch]")}
     same(circle(arrows), None, "a circle")
+
+
+def symbols(obj):
+    """Which names an object defines for others, and which it needs."""
+    out = subprocess.run(["nm", "-P", os.path.join(TOP, obj)], stdout=subprocess.PIPE,
+                         text=True, check=True).stdout
+    kinds = [line.split()[:2] for line in out.splitlines()]
+    return ({name for name, kind in kinds if kind in "TDBRV"},
+            {name for name, kind in kinds if kind == "U"})
+
+
+@test("no circle of files that call each other, and no call to a higher layer")
+def no_circle_of_calls():
+    subprocess.run(["make", "-s", "all"], cwd=TOP, check=True, stdout=subprocess.DEVNULL)
+    found = {name: symbols(f"build/{name[:-2]}.o") for name in files("agent/*.c")}
+    home = {symbol: name for name, (defined, _) in found.items() for symbol in defined}
+    arrows = {name: sorted({home[s] for s in needed if s in home} - {name})
+              for name, (_, needed) in found.items()}
+    check(len(home) > 100, "the objects say nothing")
+    same(circle(arrows), None, "a circle")
+    same([f"{a} needs {b}" for a in arrows for b in arrows[a] if layer(b) > layer(a)],
+         [], "calls that go up")
+
+
+FILE_MOST, FUNCTION_MOST = 500, 60
+
+
+def functions(name, whole):
+    """The functions of a file, by where they begin, and how many lines they have."""
+    if "#!/usr/bin/python3" in whole or name.endswith(".py"):
+        for node in ast.walk(ast.parse(whole)):
+            if isinstance(node, ast.FunctionDef):
+                yield node.lineno, node.end_lineno - node.lineno + 1
+        return
+    began = None
+    for at, line in enumerate(whole.splitlines(), 1):
+        if line == "{":
+            began = at
+        elif line.startswith("}") and began:
+            yield began, at - began + 1
+            began = None
+
+
+@test(f"no file has over {FILE_MOST} lines, no function over {FUNCTION_MOST}")
+def short():
+    same(list(functions("a.c", "int f(void)\n{\n\n\n}\n")), [(2, 4)], "a function")
+    wrong, count = [], 0
+    for name in files("agent", "bpf", "tests", ".ci", "docs/*.sh"):
+        if "/corpus/" in name:
+            continue
+        whole = text(name)
+        if whole.count("\n") > FILE_MOST:
+            wrong.append(f"{name}: {whole.count(chr(10))} lines")
+        for line, lines in functions(name, whole):
+            count += 1
+            if lines > FUNCTION_MOST:
+                wrong.append(f"{name}:{line}: a function of {lines} lines")
+    check(count > 1000, f"only {count} functions found")
+    same(wrong, [], "what is too long")
 
 
 # Sources of Linux itself, by their paths in its tree.

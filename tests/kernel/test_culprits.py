@@ -97,7 +97,7 @@ def is_named(victim, name):
 def _():
     victim = Victim("crowded")
     crowd = [Load(Cgroup(f"crowd{i}"), "spin", 1, CPU)
-             for i in range(defined("CULPRITS", "bpf/cell.h") + 5)]
+             for i in range(defined("CULPRITS") + 5)]
     for _ in range(10):  # where others have the CPU, too, not all of them are met
         _, blamed = victim.beside(crowd, 60)
         if blamed.get("_OTHER"):
@@ -110,7 +110,7 @@ def _():
 @test("who comes after many that are gone is named, and those are told no more")
 def _():
     victim, gone = Victim("old"), []
-    for i in range(defined("CULPRIT_NAMES", "agent/reading/snapshot.h") + 5):
+    for i in range(defined("CULPRIT_NAMES") + 5):
         cgroup = Cgroup(f"gone{i}")
         victim.beside([Load(cgroup, "spin", 1, CPU)], 60)
         gone.append(cgroup.path)
@@ -126,7 +126,7 @@ def _():
     group = Cgroup("steady-culprit")
     steady = Load(group, "spin", 1, CPU)
     crowd = [Load(Cgroup(f"other{i}"), "spin", 1, CPU)
-             for i in range(defined("CULPRITS", "bpf/cell.h") + 5)]
+             for i in range(defined("CULPRITS") + 5)]
     victim.beside([*crowd, steady], 30)
     victim.beside([steady], 1500 * EXPORT_S)
     for _ in range(2):

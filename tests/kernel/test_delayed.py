@@ -214,7 +214,7 @@ def in_a_crowd(cgroup, loads, of):
 def take_all_places():
     if IN_GUEST:
         raise Skip("too many threads for a guest")
-    crowd(1 << defined("THREADS_LOG2", "bpf/cell.h"))
+    crowd(1 << defined("THREADS_LOG2"))
 
 
 def six_of(name):

@@ -35,7 +35,7 @@ def setup():
 
 def places():
     """How many places the table of connections has."""
-    return 1 << defined("CONNS_LOG2", "bpf/cell.h")
+    return 1 << defined("CONNS_LOG2")
 
 
 def occupied():

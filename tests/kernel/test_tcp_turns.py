@@ -404,7 +404,7 @@ def _():
     same(p.ask(), "sent", "the client")
     p.close()  # what it has sent is not acknowledged: the kernel goes on
     os.rmdir(group.dir)
-    for i in range(defined("NAME_RING", "bpf/cell.h") + 50):  # names are forgotten
+    for i in range(defined("NAME_RING") + 50):  # names are forgotten
         os.mkdir(f"{group.dir}-{i}")
         os.rmdir(f"{group.dir}-{i}")
     os.mkdir(group.dir)

@@ -30,7 +30,7 @@ agent = None
 
 def places():
     """How many places a table has."""
-    return 1 << defined("THREADS_LOG2", "bpf/cell.h")
+    return 1 << defined("THREADS_LOG2")
 
 
 def occupied():

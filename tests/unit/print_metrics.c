@@ -51,7 +51,7 @@ static void print_self(const struct metric *m)
 
 static const char intro[] =
     "# Metrics\n\n"
-    "Made from the table in agent/metric/metric_rows.c by `make docs/metrics.md`; do not edit.\n\n"
+    "Made from the tables agent/metric/NAME_rows.c by `make docs/metrics.md`; do not edit.\n\n"
     "Every workload is a resource of its own: `service.name`, `service.instance.id`\n"
     "(`<host.id>:<cgroup path>`), `assay.workload.kind`, `assay.workload.name`,\n"
     "`process.linux.cgroup`, `container.id` where there is one, `host.name`, `host.id`.\n"
@@ -193,8 +193,9 @@ static void print_losses(void)
 int main(void)
 {
 	printf("%s", intro);
-	for (size_t i = 0; i < metric_row_count; i++)
-		print_row(&metric_rows[i]);
+	for (size_t i = 0; i < metric_table_count; i++)
+		for (size_t k = 0; k < metric_tables[i]->count; k++)
+			print_row(&metric_tables[i]->rows[k]);
 	printf("%s%s", turns, limits);
 	printf("## The agent itself\n\nResource: `service.name` = assay, "
 	       "`service.instance.id` = host id.\n\n");

@@ -3,11 +3,11 @@
  * What the syscall probe sees for the TCP probe: connections that are accepted. Only
  * there are the task and the connection known together. Only for syscall.bpf.c.
  */
-#ifndef ACCEPT_BPF_H
-#define ACCEPT_BPF_H
+#ifndef SYSCALL_ACCEPT_BPF_H
+#define SYSCALL_ACCEPT_BPF_H
 
-#include "cell.bpf.h"
 #include "accepts.bpf.h"
+#include "cell.bpf.h"
 
 #define S_IFMT	 0170000
 #define S_IFSOCK 0140000

@@ -3,11 +3,12 @@
  * What is kept of each thread's system calls, and what the table says of a call: its
  * class, and what is special about it. Only for syscall.bpf.c.
  */
-#ifndef CALLS_BPF_H
-#define CALLS_BPF_H
+#ifndef SYSCALL_CALL_BPF_H
+#define SYSCALL_CALL_BPF_H
 
 #include "cell.bpf.h"
-#include "accept.bpf.h"
+#include "entry.bpf.h"
+#include "syscall_accept.bpf.h"
 
 #define CALLS_MAX	 512
 #define CALL_CLASS(info) ((info) & (CALL_CLASSES - 1))

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What is under way, of all probes. */
+#include "base/util.h"
+#include "metric/metrics.h"
+
+static const char *const inflight_names[] = {
+	"syscall.file",	   "syscall.socket",
+	"syscall.pipe",	   "syscall.memory",
+	"syscall.process", "syscall.sync",
+	"syscall.wait",	   "syscall.other",
+	"sched.wait",	   "tcp.connect",
+	"tcp.server",	   "tcp.client",
+	"block",	   "dns",
+	"memory.reclaim",
+};
+
+_Static_assert(COUNT(inflight_names) == INFLIGHT_COUNT, "one for each operation");
+
+static const struct metric_row rows[] = {
+	{
+	    .metric = { "assay.inflight.age",
+			"s",
+			"Age of the oldest operation that has not finished.",
+			METRIC_GAUGE,
+			true,
+			{ "assay.operation" } },
+	    .source = FROM_INFLIGHT,
+	    VALUES(inflight_names),
+	    .signal_name = "all",
+	    .source_text =
+		"A walk over tasks, sockets and block requests at every export. Of "
+		"tasks that wait for a CPU, those that can run.",
+	    .blind_text =
+		"What is younger than 10 ms is 0, once there was something older, "
+		"and absent before. An operation that began before "
+		"the agent is as old as the agent at least. A request over TCP is "
+		"as old as its sender's latest bytes (of a server's request in "
+		"several segments: the latest but one). Descriptors after the "
+		"first 262144 are left out (`walk_limit`). Nothing is "
+		"told while a file that a walk shows takes longer than a second "
+		"to close (`walk_interrupted`).",
+	},
+};
+
+const struct metric_table inflight_rows = { rows, COUNT(rows) };

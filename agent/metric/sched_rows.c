@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Waiting for a CPU, switches, migrations. */
+#include "base/util.h"
+#include "metric/metrics.h"
+
+static const char *const wait_causes[] = { "contention", "throttled" };
+
+static const struct metric_row rows[] = {
+	{
+	    .metric = { "assay.sched.wait.duration", "s",
+			"Time that tasks were ready to run and waited for a CPU.",
+			METRIC_HISTOGRAM, .attrs = { "assay.sched.wait.cause" } },
+	    .source = FROM_HIST,
+	    .signal = SIGNAL_SCHED_WAIT,
+	    VALUES(wait_causes),
+	    .signal_name = "saturation",
+	    .source_text =
+		"sched_switch; task_struct.sched_info.run_delay and last_queued, the "
+		"run queue's clock. `throttled`: the part of a wait in which the "
+		"task's cgroup, or one above it, was out of CPU quota. Before Linux "
+		"6.12 the sum equals run_delay of /proc/PID/schedstat. Since then it "
+		"does not: a task that goes to sleep may stay on its queue for a "
+		"while (delayed dequeue), and when it is moved to another CPU "
+		"meanwhile, the kernel takes its sleep for a wait, up to when it "
+		"runs again.",
+	    .blind_text =
+		"A wait that is not over is not in it. Waits behind such a sleep are "
+		"left out, as nothing tells when they began: they are counted as "
+		"`delayed_dequeue` in `assay.lost`. Who is preempted on the way to "
+		"sleep waits without a time stamp of the kernel's, so 0 s.",
+	},
+	{
+	    .metric = { "assay.sched.context_switches", "{context_switch}",
+			"Times that tasks were switched out.", METRIC_SUM,
+			.attrs = { "process.context_switch.type" } },
+	    .source = FROM_LANE,
+	    .signal = SIGNAL_SCHED_COUNT,
+	    .lanes = { { SCHED_VOLUNTARY, "voluntary" },
+		       { SCHED_INVOLUNTARY, "involuntary" } },
+	    .lane_count = 2,
+	    .signal_name = "traffic",
+	    .source_text = "sched_switch: preempt and prev_state, as the kernel counts "
+			   "nvcsw and nivcsw.",
+	    .blind_text = "None known.",
+	},
+	{
+	    .metric = { "assay.sched.migrations", "{migration}",
+			"Moves of tasks to another CPU.", METRIC_SUM },
+	    .source = FROM_LANE,
+	    .signal = SIGNAL_SCHED_COUNT,
+	    .lanes = { { SCHED_MIGRATIONS } },
+	    .lane_count = 1,
+	    .signal_name = "traffic",
+	    .source_text = "Differences of task_struct.se.nr_migrations at "
+			   "sched_switch.",
+	    .blind_text = "Counted when the task runs next.",
+	},
+	{
+	    .metric = { "assay.sched.wait.culprit.time",
+			"s",
+			"Time that tasks waited for a CPU, by who had it meanwhile: the "
+			"culprit's cgroup path, `idle`, `kernel`, `unknown`.",
+			METRIC_SUM,
+			true,
+			{ "assay.sched.culprit" } },
+	    .source = FROM_CULPRITS,
+	    .signal_name = "saturation",
+	    .source_text =
+		"A grid of 2^20 ns for each CPU of who ran; one point of it, "
+		"chosen evenly, for each wait. The sum over the culprits is "
+		"the sum of the waits of cause `contention`.",
+	    .blind_text = "Right on average, not for one wait: 2 to 4 % of the time is "
+			  "put on the wrong workload. At most 15 culprits have a "
+			  "place at a time and 32 a name, the rest is `_OTHER`: at "
+			  "each export those who hardly count lose their place to "
+			  "those who do, so a new one that matters has a name one "
+			  "export later. A culprit whose cgroup is gone is told until "
+			  "that has arrived, then no more: its time is in no sum from "
+			  "then on.",
+	    .open_text = "a cgroup path, `idle`, `kernel`, `unknown`, `overflow`, "
+			 "`_OTHER`",
+	},
+};
+
+const struct metric_table sched_rows = { rows, COUNT(rows) };

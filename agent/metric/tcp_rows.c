@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+/* TCP connections. */
+#include "base/util.h"
+#include "metric/errno_name.h"
+#include "metric/metrics.h"
+
+static const char *const tcp_roles[] = { "server", "client" };
+
+static const char *name_connect_error(uint32_t err, char *buf, size_t len)
+{
+	return err == CONNECT_ABORTED ? "aborted" : errno_name(err, buf, len);
+}
+
+static const struct metric_row rows[] = {
+	{
+	    .metric = { "assay.tcp.response.duration", "s",
+			"Server: from the first byte of a request to the first byte of "
+			"the answer. Client: the reverse.",
+			METRIC_HISTOGRAM, .attrs = { "assay.tcp.role" } },
+	    .source = FROM_HIST,
+	    .signal = SIGNAL_TCP_RESPONSE,
+	    VALUES(tcp_roles),
+	    .signal_name = "latency, traffic (its count)",
+	    .source_text =
+		"tcp_probe: payload beyond rcv_nxt; net_dev_queue: bytes_sent "
+		"less bytes_retrans has grown.",
+	    .blind_text =
+		"Pipelining, multiplexing and ends that talk at will (WebSocket) give "
+		"the length of a turn; a TLS 1.3 connection has two turns of its own "
+		"(hello; finished and tickets); a client that half-closed; kTLS "
+		"offload; sockmap.",
+	},
+	{
+	    .metric = { "assay.tcp.response.errors", "{error}",
+			"Requests that got no answer before the connection ended.",
+			METRIC_SUM, .attrs = { "assay.tcp.role", "error.type" } },
+	    .source = FROM_LANE,
+	    .signal = SIGNAL_TCP_CONN,
+	    VALUES(tcp_roles),
+	    .lanes = { { CONN_UNANSWERED_RESET, "reset" },
+		       { CONN_UNANSWERED_CLOSE, "closed" } },
+	    .lane_count = 2,
+	    .signal_name = "errors",
+	    .source_text = "A turn that is open when the socket is reset or closed.",
+	    .blind_text =
+		"A one-way protocol counts one for a connection that closes "
+		"within a second of its first bytes. What is left of a request "
+		"whose answer came early is none when it is 4 KiB or more.",
+	},
+	{
+	    .metric = { "assay.tcp.connect.duration", "s",
+			"Duration of successful connects, SYN_SENT to ESTABLISHED.",
+			METRIC_HISTOGRAM },
+	    .source = FROM_HIST,
+	    .signal = SIGNAL_TCP_CONNECT,
+	    .value_count = 1,
+	    .signal_name = "latency",
+	    .source_text = "inet_sock_set_state; the owner is noted at SYN_SENT.",
+	    .blind_text = "TCP Fast Open shows the time to the SYN-ACK.",
+	},
+	{
+	    .metric = { "assay.tcp.connect.errors", "{error}",
+			"Connects that failed, by errno; `aborted`: the application gave "
+			"up.",
+			METRIC_SUM, .attrs = { "error.type" } },
+	    .source = FROM_OPEN,
+	    .signal = OPEN_CONNECT_ERROR,
+	    .value_count = 1,
+	    .open_name = name_connect_error,
+	    .open_text = "an errno name, `_OTHER`, `aborted`",
+	    .signal_name = "errors",
+	    .source_text = "sk_err at SYN_SENT to CLOSE.",
+	    .blind_text =
+		"Failures before a SYN is sent (ENETUNREACH, EPERM): see the "
+		"errors of the system call. Do not add the two. An application "
+		"that gives up on an ICMP error while the kernel still tries is "
+		"`aborted`.",
+	},
+	{
+	    .metric = { "assay.tcp.rtt", "s",
+			"Smoothed round-trip time, at most one sample a second and "
+			"connection, and one at its end.",
+			METRIC_HISTOGRAM },
+	    .source = FROM_HIST,
+	    .signal = SIGNAL_TCP_RTT,
+	    .value_count = 1,
+	    .signal_name = "latency",
+	    .source_text = "tcp_sock.srtt_us.",
+	    .blind_text = "Connections without a sample of their own.",
+	},
+	{
+	    .metric = { "assay.tcp.io", "By", "Payload bytes received and sent.",
+			METRIC_SUM, .attrs = { "network.io.direction" } },
+	    .source = FROM_LANE,
+	    .signal = SIGNAL_TCP_COUNT,
+	    .lanes = { { TCP_RX_BYTES, "receive" }, { TCP_TX_BYTES, "transmit" } },
+	    .lane_count = 2,
+	    .signal_name = "traffic",
+	    .source_text = "Differences of tcp_sock.bytes_received and bytes_sent less "
+			   "bytes_retrans.",
+	    .blind_text =
+		"Where the agent does not see the descriptor (no hostPID), up "
+		"to a second late, and at the end when it is half-closed.",
+	},
+	{
+	    .metric = { "assay.tcp.connections", "{connection}",
+			"Connections that became established.", METRIC_SUM,
+			.attrs = { "assay.tcp.role" } },
+	    .source = FROM_LANE,
+	    .signal = SIGNAL_TCP_CONN,
+	    VALUES(tcp_roles),
+	    .lanes = { { CONN_OPENED } },
+	    .lane_count = 1,
+	    .signal_name = "traffic",
+	    .source_text = "inet_sock_set_state: from SYN_SENT is a client, from "
+			   "anything else a server.",
+	    .blind_text =
+		"Counts for the cgroup that made the listener, when another "
+		"accepts: assay.tcp.accepts has those. Of MPTCP each path is a "
+		"connection.",
+	},
+	{
+	    .metric = { "assay.tcp.connection.count", "{connection}",
+			"Connections that are open now.", METRIC_UPDOWN,
+			.attrs = { "assay.tcp.role" } },
+	    .source = FROM_OPEN_CONNECTIONS,
+	    .signal = SIGNAL_TCP_CONN,
+	    VALUES(tcp_roles),
+	    .signal_name = "traffic",
+	    .source_text = "Opened, and there before the agent, less closed.",
+	    .blind_text =
+		"A connection in an accept queue when the agent starts counts "
+		"from its first packet.",
+	},
+	{
+	    .metric = { "assay.tcp.retransmits", "{segment}",
+			"Segments that were sent again.", METRIC_SUM },
+	    .source = FROM_LANE,
+	    .signal = SIGNAL_TCP_COUNT,
+	    .lanes = { { TCP_RETRANSMITS } },
+	    .lane_count = 1,
+	    .signal_name = "errors",
+	    .source_text = "Differences of tcp_sock.total_retrans.",
+	    .blind_text = "SYN-ACKs that were sent again.",
+	},
+	{
+	    .metric = { "assay.tcp.resets", "{reset}", "Resets received and sent.",
+			METRIC_SUM, .attrs = { "network.io.direction" } },
+	    .source = FROM_LANE,
+	    .signal = SIGNAL_TCP_COUNT,
+	    .lanes = { { TCP_RESETS_RX, "receive" }, { TCP_RESETS_TX, "transmit" } },
+	    .lane_count = 2,
+	    .signal_name = "errors",
+	    .source_text =
+		"tcp_receive_reset, tcp_send_reset. The kernel's answer for a "
+		"closed port is the workload `kernel`'s.",
+	    .blind_text = "None known.",
+	},
+	{
+	    .metric = { "assay.tcp.connect.retransmits", "{segment}",
+			"SYNs of connects that were sent again; they are in "
+			"assay.tcp.retransmits too.",
+			METRIC_SUM },
+	    .source = FROM_LANE,
+	    .signal = SIGNAL_TCP_COUNT,
+	    .lanes = { { TCP_SYN_RETRANSMITS } },
+	    .lane_count = 1,
+	    .signal_name = "errors",
+	    .source_text = "tcp_sock.total_retrans when the connect has ended.",
+	    .blind_text = "Known when the connect has ended.",
+	},
+	{
+	    .metric = { "assay.tcp.accept.wait.duration", "s",
+			"Time that established connections waited to be accepted.",
+			METRIC_HISTOGRAM },
+	    .source = FROM_HIST,
+	    .signal = SIGNAL_TCP_ACCEPT,
+	    .value_count = 1,
+	    .signal_name = "saturation",
+	    .source_text = "tcp_sock.rcvq_space.time, read at the exit of accept.",
+	    .blind_text = "accept by io_uring or by 32-bit socketcall: compare "
+			  "assay.tcp.accepts with the server's assay.tcp.connections. "
+			  "Needs the probe syscall.",
+	},
+	{
+	    .metric = { "assay.tcp.accepts", "{connection}",
+			"Connections that accept calls returned.", METRIC_SUM },
+	    .source = FROM_LANE,
+	    .signal = SIGNAL_TCP_COUNT,
+	    .lanes = { { TCP_ACCEPTED } },
+	    .lane_count = 1,
+	    .signal_name = "traffic",
+	    .source_text = "The exit of accept and accept4.",
+	    .blind_text = "accept by io_uring or by 32-bit socketcall. Needs the probe "
+			  "syscall.",
+	},
+	{
+	    .metric = { "assay.tcp.accept.overflows", "{overflow}",
+			"Connections that were dropped because an accept queue was full.",
+			METRIC_SUM },
+	    .source = FROM_LANE,
+	    .signal = SIGNAL_TCP_COUNT,
+	    .lanes = { { TCP_ACCEPT_OVERFLOWS } },
+	    .lane_count = 1,
+	    .signal_name = "saturation",
+	    .source_text = "Differences of the listener's sk_drops, read at every "
+			   "export; nstat counts them as TcpExtListenDrops.",
+	    .blind_text =
+		"Other SYNs that a listener drops are in it. Of processes that "
+		"hold one listener, the latest one's workload has all of it.",
+	},
+};
+
+const struct metric_table tcp_rows = { rows, COUNT(rows) };

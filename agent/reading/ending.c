@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reading/snapshot_impl.h"
+
+void ending_note(struct ending *e, bool ended, uint64_t number)
+{
+	if (!ended)
+		*e = (struct ending){ .first = e->first, .arrived = e->arrived };
+	else if (!e->since)
+		e->since = number;
+	if (!e->first)
+		e->first = number;
+}
+
+void ending_accepted(struct ending *e, uint64_t number, uint64_t next)
+{
+	if (!e->first || number < e->first)
+		return; /* it is new since */
+	e->arrived = true;
+	if (!e->since || number < e->since)
+		return;
+	if (e->last)
+		e->over = true;
+	else
+		e->since = next;
+	e->last = true;
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Which workload a slot counts for: by its owner's path, or by who that was. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/util.h"
+#include "reading/snapshot_impl.h"
+
+/* Takes over the id, also when it fails. */
+static struct workload *add_workload(struct snapshot *s, struct workload_id *id,
+				     const char *path)
+{
+	struct workload *w = calloc(1, sizeof(*w));
+
+	if (!w) {
+		workload_id_fini(id);
+		return NULL;
+	}
+	w->id = *id;
+	w->serial = ++s->serial;
+	w->start_ns = s->time_ns;
+	w->path = path ? strdup(path) : NULL;
+	if (s->count == s->room) {
+		size_t room = s->room ? s->room * 2 : 64;
+		struct workload **p = reallocarray(s->workloads, room, sizeof(*p));
+
+		if (!p)
+			goto fail;
+		s->workloads = p;
+		s->room = room;
+	}
+	if (path && (!w->path || path_index_add(&s->paths, w)))
+		goto fail;
+	s->workloads[s->count++] = w;
+	return w;
+fail:
+	totals_free(w);
+	return NULL;
+}
+
+void owners_index_paths(struct snapshot *s)
+{
+	path_index_clear(&s->paths);
+	for (size_t i = SLOT_FIRST; i < s->count; i++)
+		path_index_add(&s->paths, s->workloads[i]); /* there was room before */
+}
+
+/*
+ * The workload of a path: two slots (or cgroup ids) of one path are one workload. All
+ * that a new one has happened since the reading before this; but of a cgroup that was
+ * there when we began, the usage since then counts.
+ */
+static struct workload *find_workload(struct snapshot *s, const char *path,
+				      uint64_t cgroup)
+{
+	struct workload *w = path_index_find(&s->paths, path);
+	struct workload_id id;
+
+	if (w) {
+		w->gone = false;
+		return w;
+	}
+	if (workload_identify(path, &id))
+		return NULL;
+	w = add_workload(s, &id, path);
+	if (w)
+		w->start_ns =
+		    cgroups_was_there(s->cgroups, cgroup) ? s->open_ns : s->last_ns;
+	return w;
+}
+
+int owners_open(struct snapshot *s)
+{
+	static const enum workload_kind kinds[] = {
+		[SLOT_OVERFLOW] = WORKLOAD_OVERFLOW,
+		[SLOT_KERNEL] = WORKLOAD_KERNEL,
+		[SLOT_UNKNOWN] = WORKLOAD_UNKNOWN,
+	};
+
+	for (size_t i = 0; i < COUNT(kinds); i++) {
+		struct workload_id id = { .kind = kinds[i] };
+		struct workload *w;
+
+		id.name = strdup(workload_kind_name(kinds[i]));
+		w = id.name ? add_workload(s, &id, NULL) : NULL;
+		if (!w)
+			return -ENOMEM;
+		s->slots[i] = (struct slot){ .owner = OWNER_RESERVED,
+					     .state = SLOT_LIVE,
+					     .workload = w };
+	}
+	return 0;
+}
+
+struct workload *owners_find(struct snapshot *s, uint32_t i)
+{
+	struct slot *slot = &s->slots[i];
+	const char *path;
+	uint64_t owner;
+
+	if (i < SLOT_FIRST || slot->state == SLOT_QUARANTINE)
+		return slot->workload;
+	owner = __atomic_load_n(&s->cells->owners[i], __ATOMIC_ACQUIRE);
+	if (owner < OWNER_FIRST_ID)
+		return NULL;
+	if (slot->state == SLOT_LIVE && slot->owner == owner && slot->workload)
+		return slot->workload;
+	slot->owner = owner;
+	slot->state = SLOT_LIVE;
+	slot->workload = past_of(s, owner);
+	if (slot->workload)
+		return slot->workload;
+	path = cgroups_path(s->cgroups, owner);
+	slot->workload = path ? find_workload(s, path, owner) : NULL;
+	return slot->workload ? slot->workload : s->workloads[SLOT_UNKNOWN];
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <jansson.h>
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+#include "view/report.h"
+
+#define SCHEMA 1
+
+static json_t *node_json(const struct frame *f)
+{
+	struct utsname u;
+
+	uname(&u);
+	return json_pack("{s:s, s:s, s:i}", "name", report_node(f, &u), "kernel",
+			 u.release, "cpus", (int)sysconf(_SC_NPROCESSORS_ONLN));
+}
+
+/* The string, or null. */
+static json_t *string_json(const char *s)
+{
+	return s && *s ? json_string(s) : json_null();
+}
+
+static bool is_own(const struct frame_series *s, const char *name)
+{
+	return !strcmp(s->name, name) && !report_is_workload(s->resource);
+}
+
+static json_t *probes_json(const struct frame *f)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < f->count; i++) {
+		const struct frame_series *s = &f->series[i];
+
+		if (!is_own(s, "assay.probe.attached"))
+			continue;
+		json_array_append_new(
+		    list,
+		    json_pack(
+			"{s:o, s:o, s:o}", "name",
+			string_json(frame_attr(&s->attrs, "assay.probe")), "state",
+			string_json(frame_attr(&s->attrs, "assay.state")), "reason",
+			string_json(frame_attr(&s->attrs, "assay.reason"))));
+	}
+	return list;
+}
+
+static json_t *lost_json(const struct frame *f)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < f->count; i++) {
+		const struct frame_series *s = &f->series[i];
+
+		if (!is_own(s, "assay.lost") || !report_has_events(s))
+			continue;
+		json_array_append_new(
+		    list, json_pack("{s:o, s:o, s:I}", "probe",
+				    string_json(frame_attr(&s->attrs, "assay.probe")),
+				    "reason",
+				    string_json(frame_attr(&s->attrs, "assay.reason")),
+				    "count", (json_int_t)report_count(s)));
+	}
+	return list;
+}
+
+static int add_hist(json_t *m, const struct hist *h)
+{
+	uint64_t count = hist_count(h);
+
+	if (!count)
+		return json_object_update_new(
+		    m, json_pack("{s:s, s:i, s:f, s:n, s:n, s:n, s:n}", "type",
+				 "histogram", "count", 0, "sum", 0.0, "p50", "p90",
+				 "p99", "max"));
+	return json_object_update_new(
+	    m, json_pack("{s:s, s:I, s:f, s:f, s:f, s:f, s:f}", "type", "histogram",
+			 "count", (json_int_t)count, "sum", h->sum_ns * 1e-9, "p50",
+			 report_quantile(h, 50), "p90", report_quantile(h, 90), "p99",
+			 report_quantile(h, 99), "max", report_max(h)));
+}
+
+static int add_value(json_t *m, const struct frame_series *s)
+{
+	json_t *value = s->real ? json_real(s->d) : json_integer(s->i);
+
+	return json_object_update_new(
+	    m, json_pack("{s:s, s:o}", "type", s->kind == METRIC_SUM ? "sum" : "gauge",
+			 "value", value));
+}
+
+static json_t *metric_json(const struct frame_series *s)
+{
+	json_t *attributes = json_object(), *m;
+	int err = 0;
+
+	for (size_t i = 0; i < s->attrs.count; i++)
+		err |= json_object_set_new(attributes, s->attrs.list[i].key,
+					   json_string(s->attrs.list[i].value));
+	m = json_pack("{s:s, s:s, s:o}", "name", s->name, "unit", s->unit, "attributes",
+		      attributes);
+	if (!m)
+		return NULL;
+	err |= s->kind == METRIC_HISTOGRAM ? add_hist(m, s->hist) : add_value(m, s);
+	if (err) {
+		json_decref(m);
+		return NULL;
+	}
+	return m;
+}
+
+/* One workload; *out is NULL when nothing happened there. */
+static int workload_json(const struct frame *f, size_t i, size_t end, json_t **out)
+{
+	const struct frame_attrs *resource = f->series[i].resource;
+	json_t *metrics = json_array();
+	bool events = false;
+
+	*out = NULL;
+	for (; i < end; i++) {
+		const struct frame_series *s = &f->series[i];
+
+		/* what is now (connections open) counts where it is not 0 */
+		if (!report_has_events(s) &&
+		    (s->kind == METRIC_HISTOGRAM || report_value(s) == 0))
+			continue;
+		events |= report_has_events(s) || report_is_stuck(s);
+		if (json_array_append_new(metrics, metric_json(s)))
+			goto fail;
+	}
+	if (!events) {
+		json_decref(metrics);
+		return 0;
+	}
+	*out = json_pack("{s:s, s:s, s:s, s:o}", "kind", frame_kind(resource), "name",
+			 frame_name(resource), "cgroup", frame_cgroup(resource),
+			 "metrics", metrics);
+	return *out ? 0 : -ENOMEM;
+fail:
+	json_decref(metrics);
+	return -ENOMEM;
+}
+
+static json_t *workloads_json(const struct frame *f)
+{
+	json_t *list = json_array(), *w;
+	size_t end;
+
+	for (size_t i = 0; i < f->count; i = end) {
+		end = report_group_end(f, i);
+		if (!report_is_workload(f->series[i].resource))
+			continue;
+		if (workload_json(f, i, end, &w) ||
+		    (w && json_array_append_new(list, w))) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
+int report_json(const struct report *r, FILE *f)
+{
+	json_t *top;
+	int err;
+
+	/* jansson takes a NULL member as a failure of the whole */
+	top = json_pack("{s:i, s:o, s:f, s:o, s:o, s:o}", "schema", SCHEMA, "node",
+			node_json(r->frame), "duration_s", r->duration_s, "probes",
+			probes_json(r->frame), "lost", lost_json(r->frame), "workloads",
+			workloads_json(r->frame));
+	if (!top)
+		return -ENOMEM;
+	err = json_dumpf(top, f, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
+	json_decref(top);
+	if (err || fputc('\n', f) == EOF || fflush(f))
+		return -EIO;
+	return 0;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the memory probe shares with the agent. */
+#ifndef MEMORY_H
+#define MEMORY_H
+
+#include <linux/types.h>
+
+enum memory_lane { MEMORY_OOM_KILLS };
+
+/* The first argument of mark_victim: struct task_struct *, or int pid (before 6.10). */
+enum victim_form { VICTIM_TASK, VICTIM_PID };
+
+#endif

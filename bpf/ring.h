@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What probes whose programs only write down what happened have in common: rings of
+ * records, runs that are counted, the table of threads.
+ */
+#ifndef RING_H
+#define RING_H
+
+#include <linux/types.h>
+
+/*
+ * The hottest programs only write down what happened, on each CPU into a ring. What it
+ * means is worked out later, for many records at once: when the ring is full, and when
+ * the agent asks for it before it reads (cells_drain). So a program touches its ring,
+ * the task's own place and no other memory of ours: what costs most there is what is
+ * not in a cache and not in the TLB.
+ */
+#define RING_SIZE 32
+struct ring {
+	__u64 align; /* as in struct cpu_state */
+	/* tune.enabled above tunes.free_gen, as of the latest replay: what was noted of
+	 * a task under another one is out of date */
+	__u64 key;
+	__u32 head; /* records so far */
+	__u32 done; /* of them replayed */
+};
+
+/* How often a program ran, and how long by the runs that were timed. */
+struct runs {
+	__u64 count;
+	__s64 ns; /* for all runs, by those that were timed; net of the clock */
+};
+
+/*
+ * What the hottest hooks keep of a thread is in a table by the task's address, first
+ * come first served; in the task's storage for who finds its place taken.
+ */
+#define THREADS_LOG2 13
+#define THREADS	     (1 << THREADS_LOG2)
+
+#endif
