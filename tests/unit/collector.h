@@ -250,4 +250,11 @@ static inline struct export *open_url(const char *url)
 	return e;
 }
 
+static inline void assert_body(const struct server *s, unsigned int i, const char *want)
+{
+	assert_true(i < s->seen->count);
+	assert_int_equal(s->seen->requests[i].body_len, strlen(want));
+	assert_memory_equal(s->seen->requests[i].body, want, strlen(want));
+}
+
 #endif
