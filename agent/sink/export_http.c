@@ -13,6 +13,7 @@
 #include "sink/export_http.h"
 
 #define RESPONSE_LIMIT	  (4 * 1024 * 1024)
+#define MESSAGE_LIMIT	  (1024 * 1024) /* memory to understand it */
 #define CONNECTION_S	  300L /* then a new one: new names, other collectors */
 #define DEFAULT_TIMEOUT	  10000
 #define RETRY_AFTER_MAX_S 3600
@@ -298,13 +299,32 @@ static bool is_protobuf(CURL *c)
 	return !type || strcasestr(type, "protobuf");
 }
 
+/*
+ * Memory for the fields of an answer, at most MESSAGE_LIMIT in all: two bytes of it may
+ * be a field that takes twenty times as much.
+ */
+static void *take(void *left, size_t size)
+{
+	if (size > *(size_t *)left)
+		return NULL;
+	*(size_t *)left -= size;
+	return malloc(size);
+}
+
+static void give(void *left, void *memory)
+{
+	free(memory);
+}
+
 /* What a 2xx answer says about rejected points; no body is also a success. */
 static void read_success(struct http *h, struct http_result *r)
 {
+	size_t left = MESSAGE_LIMIT;
+	ProtobufCAllocator memory = { take, give, &left };
 	struct pb_response *m = NULL;
 
 	if (h->response_len && is_protobuf(h->easy))
-		m = pb_response_unpack(NULL, h->response_len, h->response);
+		m = pb_response_unpack(&memory, h->response_len, h->response);
 	if (m && m->partial_success) {
 		const char *text = m->partial_success->error_message;
 
@@ -315,12 +335,14 @@ static void read_success(struct http *h, struct http_result *r)
 			set_text(r->text, sizeof(r->text), text, strlen(text));
 	}
 	if (m)
-		pb_response_free(m, NULL);
+		pb_response_free(m, &memory);
 }
 
 /* "HTTP 503: what the body says" */
 static void read_failure(struct http *h, long code, struct http_result *r)
 {
+	size_t left = MESSAGE_LIMIT;
+	ProtobufCAllocator memory = { take, give, &left };
 	Google__Rpc__Status *m = NULL;
 	const char *text = (const char *)h->response;
 	size_t len = h->response_len;
@@ -328,7 +350,7 @@ static void read_failure(struct http *h, long code, struct http_result *r)
 
 	snprintf(r->type, sizeof(r->type), "%ld", code);
 	if (len && is_protobuf(h->easy)) {
-		m = google__rpc__status__unpack(NULL, len, h->response);
+		m = google__rpc__status__unpack(&memory, len, h->response);
 		text = m ? m->message : NULL;
 		len = m ? strlen(m->message) : 0;
 	}
@@ -337,7 +359,7 @@ static void read_failure(struct http *h, long code, struct http_result *r)
 		set_text(r->text + n, sizeof(r->text) - n, text, len);
 	}
 	if (m)
-		google__rpc__status__free_unpacked(m, NULL);
+		google__rpc__status__free_unpacked(m, &memory);
 }
 
 static void read_status(struct http *h, long code, struct http_result *r)

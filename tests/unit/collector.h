@@ -30,7 +30,7 @@
 #define HEAD_ROOM  2048
 #define TEST_LIMIT 10000 /* ms; nothing here takes as long */
 
-enum action { ANSWER, RESET, CLOSE, HANG, FLOOD, RAW };
+enum action { ANSWER, RESET, CLOSE, HANG, FLOOD, RAW, ENDLESS };
 
 /* One step of the script: what a request is answered with. */
 struct step {
@@ -119,18 +119,37 @@ static inline void flood(int fd)
 			return;
 }
 
+/* A success whose headers or body never end: the step's body again and again. */
+static inline void endless(int fd, const struct step *s)
+{
+	static const char head[] = "HTTP/1.1 200 OK\r\n";
+	int n = write(fd, head, sizeof(head) - 1);
+
+	signal(SIGPIPE, SIG_IGN);
+	if (s->headers)
+		n = write(fd, s->headers, strlen(s->headers));
+	while (n > 0) {
+		n = write(fd, s->body, s->body_len);
+		sleep_ms(s->delay_ms);
+	}
+}
+
 /* Plays a step on a connection; false when it does not survive it. */
 static inline bool play(int fd, const struct step *s)
 {
 	struct linger abort = { 1, 0 };
 
-	sleep_ms(s->delay_ms);
+	if (s->action != ENDLESS)
+		sleep_ms(s->delay_ms);
 	switch (s->action) {
 	case ANSWER:
 		answer(fd, s);
 		return true;
 	case FLOOD:
 		flood(fd);
+		return false;
+	case ENDLESS:
+		endless(fd, s);
 		return false;
 	case RAW:
 		if (write(fd, s->body, s->body_len) < 0)
