@@ -47,7 +47,7 @@ struct point {
 	const struct metric *metric;
 	const char *values[METRIC_ATTRS];
 	uint64_t start_ns; /* boot time; 0 for gauges */
-	bool ended;	   /* the series is over: told once more, without a value */
+	bool ended;	   /* the series is over: reported once more, without a value */
 	union {
 		const struct sparse *hist; /* of width 8 */
 		uint64_t u;

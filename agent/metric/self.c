@@ -149,13 +149,14 @@ static bool same_state(const struct self_state *a, const struct self_state *b)
 }
 
 /*
- * Export `number` tells a state: where it is not the one told before, that one's series
- * has ended. Until an export that says so has arrived, what came between never did.
+ * Export `number` reports a state: where it is not the one reported before, that one's
+ * series has ended. Until an export that says so has arrived, what came between never
+ * did.
  */
 static void note_state(struct self *s, size_t i, const struct self_state *now,
 		       uint64_t number)
 {
-	if (s->states[i].told && !same_state(&s->states[i].now, now)) {
+	if (s->states[i].reported && !same_state(&s->states[i].now, now)) {
 		if (!s->states[i].since)
 			s->states[i].before = s->states[i].now;
 		s->states[i].since = number;
@@ -163,7 +164,7 @@ static void note_state(struct self *s, size_t i, const struct self_state *now,
 			s->states[i].since = 0;
 	}
 	s->states[i].now = *now;
-	s->states[i].told = true;
+	s->states[i].reported = true;
 }
 
 void self_accepted(struct self *s, uint64_t number)

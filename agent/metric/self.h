@@ -11,7 +11,7 @@
 
 struct export_stats;
 
-/* The state that was told of a probe: with its reason it names a series. */
+/* The state that was reported of a probe: with its reason it names a series. */
 struct self_state {
 	enum probe_state state;
 	char reason[200];
@@ -19,9 +19,9 @@ struct self_state {
 
 struct self {
 	uint64_t start_ns;	       /* boot time */
-	int64_t run_ns[PROGRAM_COUNT]; /* told so far: a sum never goes down */
+	int64_t run_ns[PROGRAM_COUNT]; /* reported so far: a sum never goes down */
 	struct {
-		bool told;
+		bool reported;
 		struct self_state now;
 		/* the series that ended with it; the first export that says so; 0: none
 		 */

@@ -16,19 +16,19 @@ static uint64_t hash(const char *s)
 	return h;
 }
 
-/* Where the path is, or the free place where it would be. */
-static size_t find_place(const struct path_index *x, const char *path)
+/* Where the path is, or the free entry where it would be. */
+static size_t find_entry(const struct path_index *x, const char *path)
 {
 	size_t at = hash(path) & (x->room - 1);
 
-	while (x->places[at] && strcmp(x->places[at]->path, path))
+	while (x->entries[at] && strcmp(x->entries[at]->path, path))
 		at = (at + 1) & (x->room - 1);
 	return at;
 }
 
 struct workload *path_index_find(const struct path_index *x, const char *path)
 {
-	return x->room ? x->places[find_place(x, path)] : NULL;
+	return x->room ? x->entries[find_entry(x, path)] : NULL;
 }
 
 static int grow(struct path_index *x)
@@ -36,14 +36,14 @@ static int grow(struct path_index *x)
 	struct path_index more = { .room = x->room ? 2 * x->room : 128,
 				   .count = x->count };
 
-	more.places = calloc(more.room, sizeof(*more.places));
-	if (!more.places)
+	more.entries = calloc(more.room, sizeof(*more.entries));
+	if (!more.entries)
 		return -ENOMEM;
 	for (size_t i = 0; i < x->room; i++)
-		if (x->places[i])
-			more.places[find_place(&more, x->places[i]->path)] =
-			    x->places[i];
-	free(x->places);
+		if (x->entries[i])
+			more.entries[find_entry(&more, x->entries[i]->path)] =
+			    x->entries[i];
+	free(x->entries);
 	*x = more;
 	return 0;
 }
@@ -52,7 +52,7 @@ int path_index_add(struct path_index *x, struct workload *w)
 {
 	if (2 * (x->count + 1) > x->room && grow(x))
 		return -ENOMEM;
-	x->places[find_place(x, w->path)] = w;
+	x->entries[find_entry(x, w->path)] = w;
 	x->count++;
 	return 0;
 }
@@ -60,12 +60,12 @@ int path_index_add(struct path_index *x, struct workload *w)
 void path_index_clear(struct path_index *x)
 {
 	if (x->room)
-		memset(x->places, 0, x->room * sizeof(*x->places));
+		memset(x->entries, 0, x->room * sizeof(*x->entries));
 	x->count = 0;
 }
 
 void path_index_fini(struct path_index *x)
 {
-	free(x->places);
+	free(x->entries);
 	*x = (struct path_index){ NULL };
 }

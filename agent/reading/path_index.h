@@ -8,8 +8,8 @@
 struct workload;
 
 struct path_index {
-	struct workload **places; /* NULL: free */
-	size_t count, room;	  /* room: 0 or a power of two */
+	struct workload **entries; /* NULL: free */
+	size_t count, room;	   /* room: 0 or a power of two */
 };
 
 /* The workload of a path, or NULL. */

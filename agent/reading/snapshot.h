@@ -30,7 +30,7 @@ struct open_total {
 
 /*
  * What has ended is kept until the receiver has its last values, and then until it has
- * been told that they are the last (told.c).
+ * got the report that they are the last (delivery.c).
  */
 struct ending {
 	uint64_t first; /* the export that held it first, and may arrive yet; 0: none */
@@ -67,7 +67,7 @@ struct workload {
 #define INFLIGHT_UNKNOWN UINT64_MAX
 	uint32_t inflight_seen;		  /* a bit for each that ever was */
 	struct usage usage;		  /* from the files of its cgroup */
-	uint32_t usage_told, usage_ended; /* bits: was in an export; but is no more */
+	uint32_t usage_sent, usage_ended; /* bits: was in an export; but is no more */
 	uint64_t usage_since;		  /* the first export that says so */
 };
 
@@ -85,7 +85,7 @@ void snapshot_know_inflight(struct snapshot *s, bool whole);
  * Looks for cgroups that are gone: their slots go into quarantine; those that were in
  * quarantine at the last call are freed with their cells. Call after snapshot_read().
  * When there are too many workloads, those that are gone and were never exported are
- * added to the overflow, and counted. -errno: the kernel side could not be told.
+ * added to the overflow, and counted. -errno: the kernel side could not be notified.
  */
 int snapshot_reap(struct snapshot *s);
 /*

@@ -2,8 +2,8 @@
 /*
  * What the files of the snapshot share: snapshot.c reads cells, owners.c knows whose a
  * slot is, totals.c keeps what a workload came to, culprits.c whom it waited for,
- * past.c who is gone, reap.c gives slots back, told.c knows what has arrived. Nobody
- * else includes this, but for tests.
+ * past.c who is gone, reap.c gives slots back, delivery.c knows what has arrived.
+ * Nobody else includes this, but for tests.
  */
 #ifndef SNAPSHOT_IMPL_H
 #define SNAPSHOT_IMPL_H

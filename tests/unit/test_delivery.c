@@ -366,5 +366,5 @@ int main(void)
 		TOLD_TEST(an_age_goes_on_as_0_and_a_limit_that_is_lifted_ends),
 	};
 
-	return cmocka_run_group_tests_name("told", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("delivery", tests, NULL, NULL);
 }

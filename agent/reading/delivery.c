@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What has arrived, and what may be forgotten. Nothing that was read is freed before an
- * export that holds it was accepted; then the receiver is told that its series are over
+ * export that holds it was accepted; then exports report that its series are over
  * until that is accepted too. An outage of the receiver costs no count, and a bounded
  * number of workloads: beyond it they are added to the overflow.
  */
 #include "reading/snapshot_impl.h"
 
-/* What was told of the cgroup's files and is there no more: a limit that was lifted. */
+/* What was reported of the cgroup's files and is there no more: a limit that was
+ * lifted. */
 static void note_usage(struct workload *w, uint64_t number)
 {
-	uint32_t ended = w->usage_told & ~w->usage.has;
+	uint32_t ended = w->usage_sent & ~w->usage.has;
 
 	if (ended & ~w->usage_ended)
 		w->usage_since = number;
 	w->usage_ended = ended;
-	w->usage_told |= w->usage.has;
+	w->usage_sent |= w->usage.has;
 }
 
 uint64_t snapshot_export(struct snapshot *s)
@@ -42,7 +43,7 @@ void snapshot_accepted(struct snapshot *s, uint64_t number, uint64_t from, uint6
 		for (size_t k = 0; k < w->culprit_count; k++)
 			ending_accepted(&w->culprits[k].ending, number, s->exports + 1);
 		if (number >= w->usage_since) {
-			w->usage_told &= ~w->usage_ended;
+			w->usage_sent &= ~w->usage_ended;
 			w->usage_ended = 0;
 		}
 	}
@@ -95,7 +96,7 @@ static void sort_out(struct snapshot *s, enum fate (*fate)(const struct workload
 }
 
 /* One whose values have arrived may go; one that no export held can be added. */
-static enum fate unless_told(const struct workload *w)
+static enum fate unless_sent(const struct workload *w)
 {
 	if (w->ending.last)
 		return FREED;
@@ -122,7 +123,7 @@ static void make_room(struct snapshot *s, enum fate (*fate)(const struct workloa
 
 void told_fold(struct snapshot *s)
 {
-	make_room(s, unless_told);
+	make_room(s, unless_sent);
 }
 
 void snapshot_make_room(struct snapshot *s)
