@@ -119,6 +119,7 @@ static void a_terminal_sees_what_is_visible(void **state)
 		{ "\xe2\x80\xaegnp.exe", "\\u202egnp.exe", 13 },
 		{ "\xe2\x81\xa6i", "\\u2066i", 7 },
 		{ "a\xe2\x80\x8b", "a\\u200b", 7 },
+		{ "a\xd8\x82", "a\\u0602", 7 },
 		{ "\xef\xbb\xbf", "\\ufeff", 6 },
 		{ "\xf3\xa0\x81\x81", "\\U000e0041", 10 }, /* a tag */
 		{ "\xff\xc3", "\\xff\\xc3", 8 },
