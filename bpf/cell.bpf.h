@@ -44,6 +44,37 @@ static __always_inline void cell_spare(struct cpu_state *cpu, __u32 pool, __u32 
 			return;
 }
 
+/* How many cells of a pool the share has that a slot is of; NULL: it is of none. */
+static __always_inline __u32 *share_cells(const struct series_row *row, __u32 pool)
+{
+	__u32 zero = 0, share = row->share & (SHARES - 1);
+	struct delegates *d = share ? bpf_map_lookup_elem(&delegates, &zero) : NULL;
+
+	return d ? &d->cells[pool & 1][share] : NULL;
+}
+
+/* Takes a cell for a slot, unless its share is used up. */
+static __always_inline __u32 cell_take_for(const struct series_row *row,
+					   struct cpu_state *cpu, __u32 pool)
+{
+	__u32 *used = share_cells(row, pool);
+
+	if (used && *used >= params.cells[pool & 1] / SHARE_PART)
+		return 0;
+	return cell_take(cpu, pool);
+}
+
+/* It has that cell now. Noted in its row, too: so much it gives back in the end. */
+static __always_inline void cell_taken(struct series_row *row, __u32 pool)
+{
+	__u32 *used = share_cells(row, pool);
+
+	if (!used)
+		return;
+	__sync_fetch_and_add(&row->own[pool & 1], 1);
+	__sync_fetch_and_add(used, 1);
+}
+
 /*
  * Gives a series its cell on first use. With an empty pool it is the overflow slot's,
  * which the agent made beforehand: whoever keeps that looks again when slots have
@@ -57,7 +88,7 @@ __noinline __u32 cell_claim(__u32 slot, __u32 series, __u32 pool)
 
 	if (!cpu || !row || series >= SERIES_COUNT)
 		return 0;
-	n = cell_take(cpu, pool & 1);
+	n = cell_take_for(row, cpu, pool & 1);
 	barrier_var(series); /* spilled by now: the verifier forgot its bound */
 	if (series >= SERIES_COUNT)
 		return 0;
@@ -67,8 +98,10 @@ __noinline __u32 cell_claim(__u32 slot, __u32 series, __u32 pool)
 		return row ? row->cell[series] : 0;
 	}
 	seen = __sync_val_compare_and_swap(&row->cell[series], 0, n);
-	if (!seen)
+	if (!seen) {
+		cell_taken(row, pool);
 		return n;
+	}
 	cell_spare(cpu, pool, n);
 	return seen;
 }

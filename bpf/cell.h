@@ -111,7 +111,8 @@ struct inflight_row {
 struct series_row {
 	__u32 cell[SERIES_COUNT];
 	__u32 open_used[OPEN_COUNT]; /* values taken, see OPEN_MAX */
-	__u32 share; /* that the slot is of, see delegates.h; 0: of none */
+	__u32 share;  /* that the slot is of, see delegates.h; 0: of none */
+	__u32 own[2]; /* cells of each pool that it has of its share */
 } __attribute__((aligned(8)));
 
 struct hist_cell {
@@ -135,9 +136,9 @@ struct open_key {
 
 /* What can go wrong in the kernel; each is counted per probe. Names: self.c. */
 enum loss {
-	LOSS_SLOTS_FULL,      /* new cgroups counted in overflow: no slot, no share */
-	LOSS_CELLS_FULL,      /* series counted in overflow for a while: no cell */
-	LOSS_OPEN_FULL,	      /* open values counted as overflow's _OTHER: no place */
+	LOSS_SLOTS_FULL, /* new cgroups counted in overflow: no slot, no share */
+	LOSS_CELLS_FULL, /* series counted in overflow for a while: no cell, no share */
+	LOSS_OPEN_FULL,	 /* open values counted as overflow's _OTHER: no place */
 	LOSS_ABOVE_RANGE,     /* durations over 128 s, counted in the last bucket */
 	LOSS_NO_STORAGE,      /* the task or socket has no storage: see each probe */
 	LOSS_DELAYED_DEQUEUE, /* waits not counted: the kernel took sleep for them */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * A user to whom a cgroup was delegated can make as many below it as he likes. All
- * those together get at most a share of the slots, SHARE_PART of them; the rest is
- * counted in the overflow. What root makes in root's cgroups has no such bound.
+ * those together get at most a share of the slots, SHARE_PART of them, and of the cells
+ * of each pool; the rest is counted in the overflow. What root makes in root's cgroups
+ * has no such bound.
  *
  * Which share a cgroup belongs to is noted when it is made (and for those that were
  * there before the agent, at its start), in a table by its id: a claim knows no more
@@ -21,6 +22,7 @@
 struct delegates {
 	__u8 share[1 << DELEGATES_LOG2]; /* by delegate_index(); 0: root's own */
 	__u32 used[SHARES];		 /* slots that each share has now */
+	__u32 cells[2][SHARES];		 /* cells of both pools */
 };
 
 static inline __attribute__((always_inline)) __u32 delegate_index(__u64 id)

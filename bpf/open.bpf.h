@@ -38,7 +38,7 @@ __noinline __u32 open_claim(__u32 slot, __u32 signal, __u32 attr)
 		if (cell)
 			return *cell;
 	}
-	n = cell_take(cpu, pool);
+	n = cell_take_for(row, cpu, pool);
 	if (!n || bpf_map_update_elem(&opens, &key, &n, BPF_NOEXIST)) {
 		if (n)
 			cell_spare(cpu, pool, n);
@@ -47,6 +47,7 @@ __noinline __u32 open_claim(__u32 slot, __u32 signal, __u32 attr)
 		cell = bpf_map_lookup_elem(&opens, &key); /* lost a race, or full */
 		return cell ? *cell : 0;
 	}
+	cell_taken(row, pool);
 	__sync_fetch_and_add(&control.open_gen, 1);
 	return n;
 }

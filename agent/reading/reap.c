@@ -12,6 +12,20 @@
 #define GRACE_US 20000
 #define FULL_NS	 1000000000ULL /* a node that is full is looked through that often */
 
+/* What a slot had of its share is free. */
+static void give_share_back(struct delegates *d, struct series_row *row)
+{
+	if (!row->share)
+		return;
+	__atomic_fetch_sub(&d->used[row->share], 1, __ATOMIC_RELAXED);
+	for (int pool = 0; pool < POOLS; pool++) {
+		__atomic_fetch_sub(&d->cells[pool][row->share], row->own[pool],
+				   __ATOMIC_RELAXED);
+		row->own[pool] = 0;
+	}
+	row->share = 0;
+}
+
 /* Gives a slot's cells back. The caller has read them for the last time. */
 static void free_slot(struct snapshot *s, uint32_t i)
 {
@@ -36,10 +50,7 @@ static void free_slot(struct snapshot *s, uint32_t i)
 		s->open_gen = 0; /* list them anew */
 	}
 	memset(row->open_used, 0, sizeof(row->open_used));
-	if (row->share)
-		__atomic_fetch_sub(&s->cells->delegates->used[row->share], 1,
-				   __ATOMIC_RELAXED);
-	row->share = 0;
+	give_share_back(s->cells->delegates, row);
 	s->slots[i] = (struct slot){ .freed = true };
 }
 

@@ -183,6 +183,30 @@ def _():
          [True] * 64, "others that have a workload of their own")
 
 
+@test("nor more than a quarter of the cells: the rest of its series are in the overflow")
+def _():
+    # the least has 256 of each kind; this has few histograms, and all the rest
+    cells = 512
+    more = (cells - 256) * 904 + 16384 * 72 + 8192 * (84 + 120)
+    agent = Agent("--probes", "syscall", "--slots", "1024", "--export-interval", "1h",
+                  "--memory", f"{int(least_memory()[:-3]) + more // 1024}KiB")
+    base = Cgroup("delegated")
+    os.chown(base.dir, 65534, 65534)
+    answer = load(base).ask("fill", 200)
+    numbers = agent.total()
+    named = {path for path in numbers.workloads if (path or "").startswith(base.path + "/c")}
+    series = sum(len(numbers.points(path, DURATION)) for path in named)
+    calls = sum(numbers.value(path, DURATION, class_="memory") for path in named)
+    calls += sum(m["count"] for w in numbers.report["workloads"] for m in w["metrics"]
+                 if w["kind"] == "overflow" and m["name"] == DURATION and
+                 match(m["attributes"], "class", "memory"))
+    diag(f"{len(named)} of 200 have {series} series; lost {numbers.lost()}")
+    check(calls >= answer["calls"], f"{calls} of {answer['calls']} calls")
+    # each of them has a cell or more; two CPUs may take the last one at once
+    between(series, cells // 16, cells // 4 + 2, "series of the subtree")
+    check(numbers.lost().get(("syscall", "cells_full"), 0) > 0, "nothing was refused")
+
+
 def pools(agent):
     """Where the cells of an agent's pools are (tests/kernel/cells.c)."""
     out = subprocess.run([f"{BIN}/cells", str(agent.pid())], text=True,

@@ -152,7 +152,7 @@ static const char *const losses[] = {
 	    "new cgroups that count in `overflow`: all slots are taken, or "
 	    "the share of a delegated subtree (below) is",
 	[LOSS_CELLS_FULL] =
-	    "series that count in `overflow` for a while: no cell is left",
+	    "series that count in `overflow` for a while: no cell is left, or the share of a delegated subtree has none",
 	[LOSS_OPEN_FULL] = "errnos or disks that count as `_OTHER`: no place is left",
 	[LOSS_ABOVE_RANGE] = "durations over 128 s, in the last bucket",
 	[LOSS_NO_STORAGE] = "events of a task or socket of which nothing could be kept",
