@@ -231,7 +231,8 @@ struct control {
 	X(memory_memcg_begin, MEMORY) \
 	X(memory_memcg_end, MEMORY)   \
 	X(memory_victim, MEMORY)      \
-	X(cgroup_mkdir, CGROUP)
+	X(cgroup_mkdir, CGROUP)       \
+	X(cgroup_rmdir, CGROUP)
 
 #define PROGRAM_ENUM(name, probe) PROGRAM_##name,
 enum program { PROGRAMS(PROGRAM_ENUM) PROGRAM_COUNT };

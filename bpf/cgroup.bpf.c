@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Names of new cgroups, so that one that is gone before the agent looks has a name; and
- * whether they are delegated (delegates.h), before they claim a slot.
+ * whether they are delegated (delegates.h), before they claim a slot. Ids of those that
+ * are removed, so that the agent need not look for each.
  *
- * Hook: cgroup_mkdir, rare. The names go into a mapped ring of the latest ones; what
- * it no longer holds, and what was there before, is found by walking the tree.
+ * Hooks: cgroup_mkdir, cgroup_rmdir, rare. What they tell goes into mapped rings of the
+ * latest; what was there before, and what a ring lost, is found by walking the tree.
+ * (cgroup_rename is of v1 only: v2 refuses to rename a cgroup.)
  */
 #define PROBE_ID PROBE_CGROUP
 #include "cell.bpf.h"
@@ -78,4 +80,27 @@ SEC("tp_btf/cgroup_mkdir")
 int cgroup_mkdir(unsigned long long *ctx)
 {
 	return RUN(cgroup_mkdir, on_mkdir(ctx));
+}
+
+/* Arguments as of cgroup_mkdir. */
+static __always_inline int on_rmdir(unsigned long long *ctx)
+{
+	struct cgroup *cgrp = (void *)ctx[0];
+	struct cgroup_names *names;
+	__u32 zero = 0;
+
+	if (cgrp->root->hierarchy_id != 0)
+		return 0;
+	names = bpf_map_lookup_elem(&cgroup_ring, &zero);
+	if (!names)
+		return 0;
+	names->gone[names->gone_head & (GONE_RING - 1)] = cgrp->kn->id;
+	__sync_fetch_and_add(&names->gone_head, 1); /* after the id */
+	return 0;
+}
+
+SEC("tp_btf/cgroup_rmdir")
+int cgroup_rmdir(unsigned long long *ctx)
+{
+	return RUN(cgroup_rmdir, on_rmdir(ctx));
 }

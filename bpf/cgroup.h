@@ -5,8 +5,13 @@
 
 #include <linux/types.h>
 
-/* The latest cgroups made: a ring that names what is gone before the agent looks. */
+/*
+ * The latest cgroups made and removed. Both events come with the kernel's cgroup_mutex
+ * held, so there is one writer, and the order is the true one: event n (from 0 on) of
+ * the names is complete when seq of its entry is 2 * (n / NAME_RING + 1).
+ */
 #define NAME_RING    512
+#define GONE_RING    4096
 #define NAME_MAX_LEN 256 /* NAME_MAX of the kernel, and the 0 behind it */
 struct cgroup_name {
 	__u64 id;
@@ -17,8 +22,10 @@ struct cgroup_name {
 	char path[NAME_MAX_LEN];
 };
 struct cgroup_names {
-	__u64 head;
+	__u64 head; /* events so far */
 	struct cgroup_name ring[NAME_RING];
+	__u64 gone_head;       /* of those that were removed */
+	__u64 gone[GONE_RING]; /* their ids */
 };
 
 #endif

@@ -38,6 +38,7 @@ struct measure {
 	struct tuner tuner;
 	unsigned int wanted;
 	uint64_t next_sweep_ns;
+	uint64_t missed_events; /* runs of the programs that tell of cgroups */
 };
 
 /* Is name in a list with commas between? */
@@ -130,6 +131,7 @@ static int open_probes(struct measure *m, const struct options *o, char *cause,
 		return err;
 	}
 	warn_missing(m);
+	cgroups_events(m->cgroups, m->probes[PROBE_CGROUP].state == PROBE_ATTACHED);
 	kernel_btf_free();
 	return 0;
 }
@@ -274,10 +276,22 @@ int measure_collect(struct measure *m)
 	return err;
 }
 
+/* The kernel skips a program that would interrupt itself. */
+static void find_missed_events(struct measure *m)
+{
+	struct probe *p = &m->probes[PROBE_CGROUP];
+	uint64_t missed = probe_recursion_misses(p);
+
+	if (missed != m->missed_events)
+		cgroups_events(m->cgroups, p->state == PROBE_ATTACHED);
+	m->missed_events = missed;
+}
+
 int measure_collect_last(struct measure *m)
 {
 	int err;
 
+	find_missed_events(m);
 	snapshot_quarantine(m->snapshot);
 	err = measure_collect(m);
 	if (err) /* what was not read would be the next owner's of its cell */
@@ -421,6 +435,7 @@ int measure_relieve(struct measure *m)
 	int err;
 
 	walk_nudge();
+	cgroups_listen(m->cgroups);
 	sweep_queries(m);
 	if (!snapshot_is_pressed(m->snapshot))
 		return 0;

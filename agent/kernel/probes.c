@@ -69,7 +69,7 @@ const struct probe_desc probe_descs[] = {
 	},
 	[PROBE_CGROUP] = {
 		.name = "cgroup",
-		.hooks = "cgroup_mkdir",
+		.hooks = "cgroup_mkdir, cgroup_rmdir",
 		.help = "names of short-lived workloads",
 		.always = true,
 		.elf = cgroup_bpf_o,

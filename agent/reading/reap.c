@@ -10,7 +10,9 @@
 #include "reading/snapshot_impl.h"
 
 #define GRACE_US 20000
-#define FULL_NS	 1000000000ULL /* a node that is full is looked through that often */
+/* So many cgroups, with their names, may come between two readings. */
+#define NAMES_MAX 8192
+#define FULL_NS	  1000000000ULL /* a node that is full is looked through that often */
 
 /* What a slot had of its share is free. */
 static void give_share_back(struct delegates *d, struct series_row *row)
@@ -138,6 +140,7 @@ void snapshot_quarantine(struct snapshot *s)
 {
 	bool some = false;
 
+	cgroups_refresh(s->cgroups);
 	for (uint32_t i = SLOT_FIRST; i < s->cells->plan.slots; i++)
 		some |= leave_slot(s, i);
 	if (!some)
@@ -206,7 +209,7 @@ bool snapshot_is_pressed(const struct snapshot *s)
 	uint32_t slots = s->cells->plan.slots, claimed = claims - s->reaped.claims;
 	uint32_t left = s->reaped.free > claimed ? s->reaped.free - claimed : 0;
 
-	if (claimed > slots / 8 || names - s->names > NAME_RING / 4)
+	if (claimed > slots / 8 || names - s->names > NAMES_MAX)
 		return true;
 	/* only a reap makes slots free: what a reading saw is still in its slots */
 	if (left < slots / 8 && (claimed > left || s->reaped.quarantined))

@@ -1,177 +1,162 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/log.h"
 #include "base/util.h"
+#include "workload/cgroup_tree.h"
 #include "workload/workload.h"
 
 #define HOST_ROOT_ID 1
-
-struct entry {
-	uint64_t id;
-	char *path; /* owned */
-	uid_t owner;
-	bool inner; /* it has cgroups below, or may have */
-};
-
-/* Where in the kernel's ring a new cgroup's name is, by id. */
-struct ring_index {
-	uint64_t head; /* the ring's when it was made */
-	struct {
-		uint64_t id; /* 0: free */
-		uint32_t at;
-	} places[2 * NAME_RING];
-};
+/* Events tell all; a walk finds out, should one of them ever have been lost. */
+#define RECONCILE_NS 600000000000ULL
+#define MISS_NS	     10000000000ULL /* between walks for ids of which no event told */
+#define LOST_NS	     1000000000ULL  /* between walks for events that were lost */
 
 struct cgroups {
 	char *root_path;
 	int root; /* its directory */
-	dev_t dev;
 	uint64_t root_id;
 	const struct cgroup_names *names;
 	struct delegates *delegates;
-	struct ring_index ring;
-	struct entry *tree; /* the latest walk, from the root on */
-	size_t count, room;
-	uint32_t *by_id; /* places in tree + 1, 0: free; by a hash of the id */
-	size_t by_id_room;
-	bool walked;
+	struct cgroup_tree tree;
+	bool events; /* the programs that tell are attached */
+	bool exact;  /* the tree is what the kernel has, but for events not yet read */
+	uint64_t names_read, gone_read; /* events so far */
+	uint64_t walk_ns;		/* when it was walked last */
+	uint64_t walks;
+	bool walked;	 /* since the latest cgroups_refresh() */
 	uint64_t *first; /* ids of the first walk, sorted */
 	size_t first_count;
-	char found[PATH_MAX]; /* the answer out of the ring */
 };
 
-/* The first place to look at for an id among a power of two of them. */
-static size_t place_of(uint64_t id, size_t room)
+static bool is_whole(const struct cgroups *g)
 {
-	return (id * 0x9e3779b97f4a7c15ULL >> 32) & (room - 1);
+	return g->root_id == HOST_ROOT_ID;
 }
 
-static void forget_tree(struct cgroups *g)
+/* Copies event n; 1: not yet complete, -ESTALE: a later one has its place. */
+static int read_name(const struct cgroups *g, uint64_t n, struct cgroup_name *out)
 {
-	for (size_t i = 0; i < g->count; i++)
-		free(g->tree[i].path);
-	g->count = 0;
-}
+	const struct cgroup_name *from = &g->names->ring[n % NAME_RING];
+	uint64_t want = 2 * (n / NAME_RING + 1);
+	uint64_t seq = __atomic_load_n(&from->seq, __ATOMIC_ACQUIRE);
 
-/* path is "/", or the parent's and a name. What would be too long is left out. */
-static int add_entry(struct cgroups *g, const char *parent, const char *name,
-		     const struct stat *st)
-{
-	struct entry *e;
-
-	if (strlen(parent) + 1 + strlen(name) >= PATH_MAX)
-		return 0;
-	if (g->count == g->room) {
-		size_t room = g->room ? g->room * 2 : 256;
-		struct entry *p = reallocarray(g->tree, room, sizeof(*p));
-
-		if (!p)
-			return -ENOMEM;
-		g->tree = p;
-		g->room = room;
-	}
-	e = &g->tree[g->count];
-	e->id = st->st_ino;
-	e->owner = st->st_uid;
-	/* a directory's links are those from its subdirectories, and two */
-	e->inner = st->st_nlink != 2;
-	if (asprintf(&e->path, "%s/%s", parent[1] ? parent : "", name) < 0)
-		return -ENOMEM;
-	g->count++;
+	if (seq < want)
+		return 1;
+	memcpy(out, from, sizeof(*out));
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	out->path[sizeof(out->path) - 1] = '\0';
+	if (seq > want || __atomic_load_n(&from->seq, __ATOMIC_RELAXED) != want)
+		return -ESTALE;
 	return 0;
-}
-
-static bool is_directory(int type)
-{
-	return type == DT_DIR || type == DT_UNKNOWN;
-}
-
-/* For those that no program has seen being made. */
-static void note_delegate(struct cgroups *g, size_t above, const struct stat *st)
-{
-	if (g->delegates)
-		delegates_note(g->delegates, st->st_ino, st->st_uid, g->tree[above].id,
-			       g->tree[above].owner);
 }
 
 /*
- * Adds the cgroups directly below the i-th one. A cgroup's id is its directory's inode
- * number (fs/kernfs, 64-bit).
+ * A new cgroup: its path is whole, or a name below the parent's. In a cgroup namespace
+ * the kernel's whole paths are not those of the tree that we see, and who has no known
+ * parent is outside of it.
  */
-static int read_below(struct cgroups *g, size_t i)
+static int add_named(struct cgroups *g, const struct cgroup_name *n)
 {
-	const char *path = g->tree[i].path;
-	int fd = openat(g->root, path[1] ? path + 1 : ".",
-			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *d;
-	struct stat st;
+	const char *base = strrchr(n->path, '/');
+
+	if (cgroup_tree_find(&g->tree, n->id)) /* a walk was faster */
+		return 0;
+	if (n->path[0] == '/' && is_whole(g))
+		return cgroup_tree_add(&g->tree, n->id, n->path);
+	return cgroup_tree_add_below(&g->tree, n->id, n->parent,
+				     base ? base + 1 : n->path);
+}
+
+static int read_names(struct cgroups *g)
+{
+	uint64_t head = __atomic_load_n(&g->names->head, __ATOMIC_ACQUIRE);
+	struct cgroup_name n;
 	int err = 0;
 
-	if (!dir) {
-		if (fd >= 0)
-			close(fd);
-		return 0; /* it is gone */
+	if (head - g->names_read > NAME_RING) {
+		g->exact = false;
+		g->names_read = head - NAME_RING;
 	}
-	while (!err && (d = readdir(dir)))
-		if (is_directory(d->d_type) && strcmp(d->d_name, ".") &&
-		    strcmp(d->d_name, "..") &&
-		    !fstatat(fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW) &&
-		    S_ISDIR(st.st_mode) && st.st_dev == g->dev) {
-			err = add_entry(g, g->tree[i].path, d->d_name, &st);
-			note_delegate(g, i, &st);
-		}
-	closedir(dir);
+	for (; g->names_read < head && !err; g->names_read++) {
+		int got = read_name(g, g->names_read, &n);
+
+		if (got > 0)
+			break;
+		if (got < 0)
+			g->exact = false;
+		else
+			err = add_named(g, &n);
+	}
 	return err;
 }
 
-static int index_tree(struct cgroups *g)
+/* Whose removal was told, up to the event `head`. */
+static void read_gone(struct cgroups *g, uint64_t head)
 {
-	size_t room = 512;
-
-	while (room < 2 * g->count)
-		room *= 2;
-	if (room > g->by_id_room) {
-		free(g->by_id);
-		g->by_id_room = 0;
-		g->by_id = malloc(room * sizeof(*g->by_id));
-		if (!g->by_id)
-			return -ENOMEM;
-		g->by_id_room = room;
+	if (head - g->gone_read > GONE_RING) {
+		g->exact = false;
+		g->gone_read = head - GONE_RING;
 	}
-	memset(g->by_id, 0, g->by_id_room * sizeof(*g->by_id));
-	for (size_t i = 0; i < g->count; i++) {
-		size_t at = place_of(g->tree[i].id, g->by_id_room);
+	for (; g->gone_read < head; g->gone_read++) {
+		const __u64 *from = &g->names->gone[g->gone_read % GONE_RING];
+		uint64_t id = __atomic_load_n(from, __ATOMIC_ACQUIRE);
+		struct cgroup_entry *e;
 
-		while (g->by_id[at])
-			at = (at + 1) & (g->by_id_room - 1);
-		g->by_id[at] = i + 1;
+		/* its place may be written before the number grows */
+		if (__atomic_load_n(&g->names->gone_head, __ATOMIC_RELAXED) -
+			g->gone_read >=
+		    GONE_RING) {
+			g->exact = false;
+			continue;
+		}
+		e = cgroup_tree_find(&g->tree, id);
+		if (e)
+			cgroup_tree_remove(&g->tree, e);
 	}
-	return 0;
 }
 
-/* Level by level: no more than one directory is open, however deep the tree is. */
-static int walk(struct cgroups *g)
+/* Whoever was removed was made before: so removals are looked at first, and read last.
+ */
+static int read_events(struct cgroups *g)
 {
-	struct stat st;
+	uint64_t gone;
 	int err;
 
-	forget_tree(g);
+	if (!g->names)
+		return 0;
+	gone = __atomic_load_n(&g->names->gone_head, __ATOMIC_ACQUIRE);
+	err = read_names(g);
+	if (!err)
+		read_gone(g, gone);
+	return err;
+}
+
+/* Makes the tree what it is now. What events told meanwhile is read next. */
+static int walk(struct cgroups *g)
+{
+	struct cgroup_tree now = { 0 };
+	int err;
+
 	g->walked = true;
-	if (fstat(g->root, &st))
-		return -errno;
-	err = add_entry(g, "/", "", &st);
-	for (size_t i = 0; i < g->count && !err; i++)
-		if (g->tree[i].inner)
-			err = read_below(g, i);
-	return index_tree(g) ?: err;
+	g->walks++;
+	g->walk_ns = now_mono_ns();
+	g->exact = g->events; /* no longer, if an event is lost from here on */
+	err = cgroup_tree_read(&now, g->root, g->delegates);
+	if (!err)
+		err = cgroup_tree_inherit(&now, &g->tree);
+	if (err) {
+		g->exact = false;
+		cgroup_tree_fini(&now);
+		return err;
+	}
+	g->tree = now;
+	return read_events(g);
 }
 
 static int compare_ids(const void *a, const void *b)
@@ -188,13 +173,13 @@ static int remember(struct cgroups *g)
 
 	if (err)
 		return err;
-	g->first = calloc(g->count + 1, sizeof(*g->first));
+	g->first = calloc(g->tree.count + 1, sizeof(*g->first));
 	if (!g->first)
 		return -ENOMEM;
-	for (size_t i = 0; i < g->count; i++)
-		g->first[i] = g->tree[i].id;
-	g->first_count = g->count;
-	qsort(g->first, g->count, sizeof(*g->first), compare_ids);
+	for (size_t i = 0; i < g->tree.count; i++)
+		g->first[i] = g->tree.entries[i].id;
+	g->first_count = g->tree.count;
+	qsort(g->first, g->tree.count, sizeof(*g->first), compare_ids);
 	return 0;
 }
 
@@ -217,7 +202,6 @@ int cgroups_open(const char *root, const struct cells *c, struct cgroups **out)
 	else
 		err = 0;
 	if (!err) {
-		g->dev = st.st_dev;
 		g->root_id = st.st_ino;
 		err = remember(g);
 	}
@@ -229,129 +213,75 @@ int cgroups_open(const char *root, const struct cells *c, struct cgroups **out)
 	return 0;
 }
 
-static bool is_whole(const struct cgroups *g)
+void cgroups_events(struct cgroups *g, bool attached)
 {
-	return g->root_id == HOST_ROOT_ID;
+	g->events = attached;
+	g->exact = false;
+	g->walk_ns = 0;
 }
 
-static const char *find_entry(const struct cgroups *g, uint64_t id)
+/* May the tree be walked for an id that nobody told of? */
+static bool may_walk(const struct cgroups *g)
 {
-	if (!g->by_id_room)
-		return NULL;
-	for (size_t at = place_of(id, g->by_id_room); g->by_id[at];
-	     at = (at + 1) & (g->by_id_room - 1)) {
-		const struct entry *e = &g->tree[g->by_id[at] - 1];
-
-		if (e->id == id)
-			return e->path;
-	}
-	return NULL;
-}
-
-/* Lists what the ring holds, if it is not what it was. */
-static void index_ring(struct cgroups *g)
-{
-	uint64_t head = __atomic_load_n(&g->names->head, __ATOMIC_ACQUIRE);
-	const size_t room = COUNT(g->ring.places);
-
-	if (head == g->ring.head)
-		return;
-	memset(g->ring.places, 0, sizeof(g->ring.places));
-	g->ring.head = head;
-	for (uint32_t i = 0; i < NAME_RING; i++) {
-		const struct cgroup_name *n = &g->names->ring[i];
-		uint64_t id = __atomic_load_n(&n->id, __ATOMIC_RELAXED);
-		size_t at = place_of(id, room);
-
-		if (__atomic_load_n(&n->seq, __ATOMIC_ACQUIRE) & 1)
-			g->ring.head = head - 1; /* being written: look again */
-		if (!id)
-			continue;
-		while (g->ring.places[at].id)
-			at = (at + 1) & (room - 1);
-		g->ring.places[at].id = id;
-		g->ring.places[at].at = i;
-	}
-}
-
-/* Copies an entry of the ring that the kernel may be writing: seq is odd meanwhile. */
-static bool find_name(const struct cgroups *g, uint64_t id, struct cgroup_name *out)
-{
-	const size_t room = COUNT(g->ring.places);
-	const struct cgroup_name *n;
-	size_t at = place_of(id, room);
-	uint64_t seq;
-
-	while (g->ring.places[at].id && g->ring.places[at].id != id)
-		at = (at + 1) & (room - 1);
-	if (!g->ring.places[at].id)
+	if (g->walked)
 		return false;
-	n = &g->names->ring[g->ring.places[at].at];
-	seq = __atomic_load_n(&n->seq, __ATOMIC_ACQUIRE);
-	memcpy(out, n, sizeof(*out));
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	out->path[sizeof(out->path) - 1] = '\0';
-	return !(seq & 1) && n->seq == seq && out->id == id && out->path[0];
+	return !g->exact || now_mono_ns() - g->walk_ns > MISS_NS;
 }
 
-/* The beginning of a path, before *at in found; false: it is too long. */
-static bool prepend(struct cgroups *g, char **at, const char *s, size_t len)
+/* Notes that a walk did not find it: in the host's tree it is gone, then. */
+static struct cgroup_entry *note_missing(struct cgroups *g, uint64_t id)
 {
-	if ((size_t)(*at - g->found) < len)
-		return false;
-	*at -= len;
-	memcpy(*at, s, len);
-	return true;
-}
+	struct cgroup_entry *e;
 
-/*
- * The path out of the ring: whole, or a name below the parent's path, and so on. In a
- * cgroup namespace the kernel's whole paths are not those of the tree that we see.
- */
-static const char *compose(struct cgroups *g, uint64_t id)
-{
-	char *at = g->found + sizeof(g->found) - 1;
-	struct cgroup_name n;
-	const char *above, *base;
-
-	if (!g->names)
+	if (cgroup_tree_add(&g->tree, id, NULL))
 		return NULL;
-	index_ring(g);
-	*at = '\0';
-	for (;;) {
-		above = find_entry(g, id);
-		if (above)
-			return prepend(g, &at, above, above[1] ? strlen(above) : 0)
-				   ? at
-				   : NULL;
-		if (!find_name(g, id, &n))
-			return NULL;
-		if (n.path[0] == '/' && is_whole(g))
-			return prepend(g, &at, n.path, strlen(n.path)) ? at : NULL;
-		base = strrchr(n.path, '/');
-		base = base ? base + 1 : n.path;
-		if (!prepend(g, &at, base, strlen(base)) || !prepend(g, &at, "/", 1))
-			return NULL;
-		id = n.parent;
-	}
+	e = cgroup_tree_find(&g->tree, id);
+	if (is_whole(g))
+		cgroup_tree_remove(&g->tree, e);
+	return e;
 }
 
 const char *cgroups_path(struct cgroups *g, uint64_t id)
 {
-	const char *path;
+	const struct cgroup_entry *e;
+	int err = 0;
 
 	if (id == OWNER_ROOT)
 		return is_whole(g) ? "/" : NULL;
-	path = find_entry(g, id) ?: compose(g, id);
-	if (path || g->walked)
-		return path;
-	walk(g);
-	return find_entry(g, id) ?: compose(g, id);
+	e = cgroup_tree_find(&g->tree, id);
+	if (!e) {
+		err = read_events(g);
+		e = cgroup_tree_find(&g->tree, id);
+	}
+	if (!e && !err && may_walk(g)) {
+		err = walk(g);
+		e = cgroup_tree_find(&g->tree, id);
+		if (!e && !err)
+			e = note_missing(g, id);
+	}
+	return e ? e->path : NULL;
+}
+
+void cgroups_listen(struct cgroups *g)
+{
+	int err = read_events(g);
+
+	if (err)
+		log_warn(err, "names of new cgroups");
 }
 
 void cgroups_refresh(struct cgroups *g)
 {
+	uint64_t age = now_mono_ns() - g->walk_ns;
+	int err = cgroup_tree_turn(&g->tree);
+
 	g->walked = false;
+	if (!err)
+		err = read_events(g);
+	if (!err && g->events && age > (g->exact ? RECONCILE_NS : LOST_NS))
+		err = walk(g);
+	if (err)
+		log_warn(err, "the tree of cgroups");
 }
 
 bool cgroups_was_there(const struct cgroups *g, uint64_t id)
@@ -375,14 +305,27 @@ const char *cgroups_root(const struct cgroups *g)
 	return g->root_path;
 }
 
+uint64_t cgroups_walks(const struct cgroups *g)
+{
+	return g->walks;
+}
+
+size_t cgroups_known(const struct cgroups *g)
+{
+	return g->tree.count;
+}
+
 bool cgroups_exists(const struct cgroups *g, const char *path, uint64_t id)
 {
+	const struct cgroup_entry *e = cgroup_tree_find(&g->tree, id);
 	struct stat st;
 
 	if (id == OWNER_ROOT)
 		return true;
-	if (!path)
-		return !is_whole(g) || !g->walked || find_entry(g, id);
+	if (e && e->gone_turn)
+		return false;
+	if (!path || (e && g->exact))
+		return true;
 	return fstatat(g->root, path[1] ? path + 1 : ".", &st, 0) == 0 &&
 	       st.st_ino == id;
 }
@@ -391,9 +334,7 @@ void cgroups_close(struct cgroups *g)
 {
 	if (!g)
 		return;
-	forget_tree(g);
-	free(g->tree);
-	free(g->by_id);
+	cgroup_tree_fini(&g->tree);
 	free(g->first);
 	free(g->root_path);
 	if (g->root >= 0)

@@ -44,7 +44,7 @@ static void drop(const char *path)
 	assert_int_equal(rmdir(full), 0);
 }
 
-/* What the kernel side writes of a new cgroup. */
+/* What the kernel side writes of a new cgroup, */
 static void tell(uint64_t id, uint64_t parent, const char *path)
 {
 	struct cgroup_name *n = &with.names.ring[with.names.head++ % NAME_RING];
@@ -53,6 +53,12 @@ static void tell(uint64_t id, uint64_t parent, const char *path)
 	n->id = id;
 	n->parent = parent;
 	snprintf(n->path, sizeof(n->path), "%s", path);
+}
+
+/* and of one that was removed. */
+static void tell_gone(uint64_t id)
+{
+	with.names.gone[with.names.gone_head++ % GONE_RING] = id;
 }
 
 static int begin(void **state)
@@ -96,7 +102,8 @@ static void the_tree_is_walked_once_for_a_miss(void **state)
 	drop("/a/b");
 	cgroups_refresh(with.cgroups);
 	assert_string_equal(path_of(c), "/a/c");
-	assert_null(path_of(b));
+	assert_string_equal(path_of(b), "/a/b"); /* its last events may come yet */
+	assert_false(cgroups_exists(with.cgroups, "/a/b", b));
 	assert_true(cgroups_was_there(with.cgroups, a));
 	assert_false(cgroups_was_there(with.cgroups, b));
 	drop("/a/c");
@@ -162,14 +169,129 @@ static void an_entry_that_is_being_written_is_read_later(void **state)
 
 	open_cgroups();
 	tell(~1ULL, root, "a");
-	with.names.ring[0].seq++;
+	with.names.ring[0].seq = 1;
 	assert_null(path_of(~1ULL));
-	with.names.ring[0].seq++;
+	with.names.ring[0].seq = 2;
 	assert_string_equal(path_of(~1ULL), "/a");
 	for (int i = 0; i < NAME_RING; i++)
 		tell(1000 + i, root, "later");
-	assert_null(path_of(~1ULL)); /* written over */
 	assert_string_equal(path_of(1000 + NAME_RING - 1), "/later");
+	assert_string_equal(path_of(~1ULL), "/a"); /* written over, but read before */
+}
+
+/* An agent whose programs are attached, after its first reading. */
+static void open_with_events(void)
+{
+	open_cgroups();
+	cgroups_events(with.cgroups, true);
+	cgroups_refresh(with.cgroups);
+	assert_int_equal(cgroups_walks(with.cgroups), 2);
+}
+
+static void with_events_the_tree_is_not_walked_again(void **state)
+{
+	uint64_t a = make("/a"), b, root = make("");
+
+	open_with_events();
+	b = make("/a/b");
+	tell(b, a, "b");
+	assert_string_equal(path_of(b), "/a/b");
+	assert_true(cgroups_exists(with.cgroups, "/a/b", b));
+	drop("/a/b");
+	assert_true(cgroups_exists(with.cgroups, "/a/b", b)); /* nobody told yet */
+	tell_gone(b);
+	for (int i = 0; i < 5; i++) {
+		cgroups_refresh(with.cgroups);
+		assert_false(cgroups_exists(with.cgroups, "/a/b", b));
+		assert_true(cgroups_exists(with.cgroups, "/a", a));
+		assert_string_equal(path_of(b), "/a/b");
+		assert_null(path_of(~7ULL));
+	}
+	tell(~9ULL, root, "late"); /* made and removed between two readings */
+	tell_gone(~9ULL);
+	cgroups_refresh(with.cgroups);
+	assert_string_equal(path_of(~9ULL), "/late");
+	assert_false(cgroups_exists(with.cgroups, "/late", ~9ULL));
+	assert_int_equal(cgroups_walks(with.cgroups), 2);
+	drop("/a");
+}
+
+static void who_is_not_found_is_searched_for_once(void **state)
+{
+	open_cgroups();
+	for (int i = 0; i < 5; i++) {
+		cgroups_refresh(with.cgroups);
+		assert_null(path_of(~1ULL));
+		assert_null(
+		    path_of(~2ULL)); /* the same walk is for both, or the next */
+	}
+	assert_true(cgroups_walks(with.cgroups) <= 1 + 2);
+	tell(~3ULL, ~7ULL, "outside");
+	for (int i = 0; i < 5; i++) {
+		cgroups_refresh(with.cgroups);
+		assert_null(path_of(~3ULL)); /* known to be in no tree of ours */
+		assert_true(cgroups_exists(with.cgroups, NULL, ~3ULL));
+	}
+	assert_true(cgroups_walks(with.cgroups) <= 1 + 2);
+	tell_gone(~3ULL);
+	cgroups_refresh(with.cgroups);
+	assert_false(cgroups_exists(with.cgroups, NULL, ~3ULL));
+}
+
+static void names_that_were_lost_are_found_by_a_walk(void **state)
+{
+	uint64_t a = make("/a"), b, root = make("");
+
+	open_with_events();
+	b = make("/a/b");
+	tell(b, a, "b");
+	for (int i = 0; i < NAME_RING; i++)
+		tell(1ULL << 60 | i, root, "more");
+	cgroups_refresh(with.cgroups);
+	assert_string_equal(path_of(b), "/a/b");
+	assert_int_equal(cgroups_walks(with.cgroups), 3);
+	assert_string_equal(path_of(1ULL << 60 | 1), "/more");
+	drop("/a/b");
+	drop("/a");
+}
+
+static void removals_that_were_lost_are_found_out(void **state)
+{
+	uint64_t a = make("/a"), b = make("/b");
+
+	open_with_events();
+	drop("/a");
+	tell_gone(a);
+	for (int i = 0; i <= GONE_RING; i++)
+		tell_gone(~(uint64_t)i);
+	cgroups_refresh(with.cgroups);
+	assert_false(cgroups_exists(with.cgroups, "/a", a)); /* its directory says so */
+	assert_true(cgroups_exists(with.cgroups, "/b", b));
+	cgroups_events(with.cgroups, true); /* as after a second */
+	cgroups_refresh(with.cgroups);
+	assert_int_equal(cgroups_walks(with.cgroups), 3);
+	assert_false(cgroups_exists(with.cgroups, "/a", a));
+	drop("/b");
+}
+
+static void many_that_came_and_went_take_no_more_room(void **state)
+{
+	uint64_t root = make(""), id = 1ULL << 60;
+	char name[32];
+
+	open_with_events();
+	for (int turn = 0; turn < 100; turn++) {
+		for (int i = 0; i < 500; i++) {
+			snprintf(name, sizeof(name), "c%lu", (unsigned long)++id);
+			tell(id, root, name);
+			tell_gone(id);
+		}
+		cgroups_refresh(with.cgroups);
+		assert_string_equal(path_of(id) + 1, name);
+		assert_non_null(path_of(id - 499));
+	}
+	assert_true(cgroups_known(with.cgroups) < 3 * 1024);
+	assert_int_equal(cgroups_walks(with.cgroups), 2);
 }
 
 static void a_workload_is_found_by_its_path_among_many(void **state)
@@ -204,6 +326,11 @@ int main(void)
 		TEST(a_path_of_4095_bytes_is_whole_and_a_longer_one_is_none),
 		TEST(what_has_no_known_parent_has_no_name),
 		TEST(an_entry_that_is_being_written_is_read_later),
+		TEST(with_events_the_tree_is_not_walked_again),
+		TEST(who_is_not_found_is_searched_for_once),
+		TEST(names_that_were_lost_are_found_by_a_walk),
+		TEST(removals_that_were_lost_are_found_out),
+		TEST(many_that_came_and_went_take_no_more_room),
 		cmocka_unit_test(a_workload_is_found_by_its_path_among_many),
 	};
 
