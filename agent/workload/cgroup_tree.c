@@ -62,9 +62,26 @@ static int make_room(struct cgroup_tree *t)
 	return 2 * (t->count + 1) > t->by_id_room ? index_all(t) : 0;
 }
 
+/* One that is known gets a path, if it has none; takes the path over. */
+static void add_path(struct cgroup_tree *t, struct cgroup_entry *known, char *path)
+{
+	if (known->path || !path) {
+		free(path);
+		return;
+	}
+	known->path = path;
+	t->nameless--;
+}
+
 /* Takes the path over. */
 static int add(struct cgroup_tree *t, struct cgroup_entry e)
 {
+	struct cgroup_entry *known = cgroup_tree_find(t, e.id);
+
+	if (known) {
+		add_path(t, known, e.path);
+		return 0;
+	}
 	if (make_room(t)) {
 		free(e.path);
 		return -ENOMEM;

@@ -12,9 +12,11 @@ struct delegates;
 
 struct cgroup_entry {
 	uint64_t id;
-	char *path;	    /* owned; NULL: it has none in this tree */
-	uid_t owner;	    /* of those that read() found */
-	bool inner;	    /* the same: it has cgroups below, or may have */
+	char *path;  /* owned; NULL: it has none in this tree */
+	uid_t owner; /* of those that read() found */
+	bool inner;  /* the same: it has cgroups below, or may have */
+	uint64_t
+	    asked; /* without a path: walks so far when it was asked for; 0: never */
 	uint64_t gone_turn; /* 0: it is there; else since which cgroup_tree_turn() */
 };
 
@@ -36,7 +38,10 @@ struct cgroup_tree {
  * or -errno.
  */
 int cgroup_tree_read(struct cgroup_tree *t, int root, struct delegates *delegates);
-/* Adds one by its path, which is copied; NULL: none. -ENOMEM. */
+/*
+ * Adds one by its path, which is copied; NULL: none. One that is known already gets the
+ * path if it has none. -ENOMEM.
+ */
 int cgroup_tree_add(struct cgroup_tree *t, uint64_t id, const char *path);
 /* The same with its path below another one's, or none if that has none. -ENOMEM. */
 int cgroup_tree_add_below(struct cgroup_tree *t, uint64_t id, uint64_t parent,

@@ -65,8 +65,6 @@ static int add_named(struct cgroups *g, const struct cgroup_name *n)
 {
 	const char *base = strrchr(n->path, '/');
 
-	if (cgroup_tree_find(&g->tree, n->id)) /* a walk was faster */
-		return 0;
 	if (n->path[0] == '/' && is_whole(g))
 		return cgroup_tree_add(&g->tree, n->id, n->path);
 	return cgroup_tree_add_below(&g->tree, n->id, n->parent,
@@ -150,13 +148,13 @@ static int walk(struct cgroups *g)
 	err = cgroup_tree_read(&now, g->root, g->delegates);
 	if (!err)
 		err = cgroup_tree_inherit(&now, &g->tree);
-	if (err) {
-		g->exact = false;
-		cgroup_tree_fini(&now);
-		return err;
+	if (!err) {
+		g->tree = now;
+		return read_events(g);
 	}
-	g->tree = now;
-	return read_events(g);
+	g->exact = false;
+	cgroup_tree_fini(&now);
+	return err;
 }
 
 static int compare_ids(const void *a, const void *b)
@@ -228,37 +226,39 @@ static bool may_walk(const struct cgroups *g)
 	return !g->exact || now_mono_ns() - g->walk_ns > MISS_NS;
 }
 
-/* Notes that a walk did not find it: in the host's tree it is gone, then. */
-static struct cgroup_entry *note_missing(struct cgroups *g, uint64_t id)
+/* An id that nobody told of: it is searched for in one walk that begins after this. */
+static struct cgroup_entry *note_asked(struct cgroups *g, uint64_t id)
 {
 	struct cgroup_entry *e;
 
 	if (cgroup_tree_add(&g->tree, id, NULL))
 		return NULL;
 	e = cgroup_tree_find(&g->tree, id);
-	if (is_whole(g))
-		cgroup_tree_remove(&g->tree, e);
+	e->asked = g->walks;
 	return e;
+}
+
+/* It has no name so far: is it still to be searched for? */
+static bool is_open(const struct cgroups *g, const struct cgroup_entry *e)
+{
+	return e && !e->path && e->asked == g->walks;
 }
 
 const char *cgroups_path(struct cgroups *g, uint64_t id)
 {
-	const struct cgroup_entry *e;
-	int err = 0;
+	struct cgroup_entry *e;
 
 	if (id == OWNER_ROOT)
 		return is_whole(g) ? "/" : NULL;
 	e = cgroup_tree_find(&g->tree, id);
-	if (!e) {
-		err = read_events(g);
+	if ((!e || is_open(g, e)) && !read_events(g))
+		e = cgroup_tree_find(&g->tree, id) ?: note_asked(g, id);
+	if (is_open(g, e) && may_walk(g)) {
+		walk(g);
 		e = cgroup_tree_find(&g->tree, id);
 	}
-	if (!e && !err && may_walk(g)) {
-		err = walk(g);
-		e = cgroup_tree_find(&g->tree, id);
-		if (!e && !err)
-			e = note_missing(g, id);
-	}
+	if (e && !e->path && e->asked && !is_open(g, e) && is_whole(g))
+		cgroup_tree_remove(&g->tree, e); /* the host's tree has no such one */
 	return e ? e->path : NULL;
 }
 
