@@ -22,7 +22,10 @@
 #include "workload/cgroup_root.h"
 #include "workload/usage.h"
 
-#define SELF_SERIAL UINT64_MAX	  /* behind all workloads */
+#define SELF_SERIAL UINT64_MAX /* behind all workloads */
+/* Cgroups whose memory.stat an export reads: so many, or one of so many. */
+#define FAULTS_READ 64
+#define FAULTS_PART 16
 #define SWEEP_NS    5000000000ULL /* between two looks at the DNS queries that wait */
 
 struct measure {
@@ -38,6 +41,7 @@ struct measure {
 	struct tuner tuner;
 	unsigned int wanted;
 	uint64_t next_sweep_ns;
+	size_t next_faults;	/* of the workloads, whose memory.stat is read next */
 	uint64_t missed_events; /* runs of the programs that tell of cgroups */
 };
 
@@ -198,7 +202,7 @@ int measure_open(const struct options *o, struct measure **out, char *cause, siz
 		goto fail;
 	err = snapshot_open(&m->cells, m->cgroups, &m->snapshot);
 	if (!err)
-		err = usage_open(m->cgroups, &m->usage);
+		err = usage_open(m->cgroups, o->slots, &m->usage);
 	if (err) {
 		snprintf(cause, len, "%s", strerror(-err));
 		goto fail;
@@ -227,8 +231,15 @@ int measure_update(struct measure *m)
 	return snapshot_read(m->snapshot);
 }
 
+static struct usage *find_usage(void *arg, const char *path)
+{
+	struct workload *w = snapshot_find(arg, path);
+
+	return w && !w->gone ? &w->usage : NULL;
+}
+
 /* Of each workload that is there: a few small files. */
-static void read_usage(struct measure *m)
+static void read_files(struct measure *m)
 {
 	struct workload **workloads;
 	uint64_t time_ns;
@@ -238,6 +249,43 @@ static void read_usage(struct measure *m)
 	for (size_t i = 0; i < count; i++)
 		if (workloads[i]->path && !workloads[i]->gone)
 			usage_read(m->usage, workloads[i]->path, &workloads[i]->usage);
+}
+
+/*
+ * Major faults are in memory.stat only, whose reading costs more than all else of a
+ * cgroup: each export reads a few, in turn.
+ */
+static void read_faults(struct measure *m, struct workload **workloads, size_t count)
+{
+	size_t left =
+	    FAULTS_READ > count / FAULTS_PART ? FAULTS_READ : count / FAULTS_PART;
+
+	for (size_t i = 0; i < count && left; i++) {
+		struct workload *w = workloads[m->next_faults++ % count];
+
+		if (w->path && !w->gone)
+			left -= usage_read_faults(m->usage, w->path, &w->usage);
+	}
+	m->next_faults %= count ?: 1;
+}
+
+/* For an export: all in one pass, where the kernel has an iterator over cgroups. */
+static void read_usage(struct measure *m)
+{
+	struct workload **workloads;
+	uint64_t time_ns;
+	size_t count;
+
+	if (!usage_pass(m->usage, find_usage, m->snapshot)) {
+		read_files(m);
+		return;
+	}
+	workloads = snapshot_workloads(m->snapshot, &count, &time_ns);
+	for (size_t i = 0; i < count; i++)
+		if (workloads[i]->path && !workloads[i]->gone &&
+		    !usage_passed(m->usage, workloads[i]->path, &workloads[i]->usage))
+			usage_read(m->usage, workloads[i]->path, &workloads[i]->usage);
+	read_faults(m, workloads, count);
 }
 
 /* The walks of a probe; false: one is not at its end, which is a loss, or has failed.
@@ -266,13 +314,14 @@ static void walk_all(struct measure *m)
 	snapshot_know_inflight(m->snapshot, whole);
 }
 
+/* Of this moment: all files are read. */
 int measure_collect(struct measure *m)
 {
 	int err;
 
 	walk_all(m);
 	err = measure_update(m);
-	read_usage(m);
+	read_files(m);
 	return err;
 }
 
@@ -287,13 +336,18 @@ static void find_missed_events(struct measure *m)
 	m->missed_events = missed;
 }
 
-int measure_collect_last(struct measure *m)
+int measure_collect_last(struct measure *m, bool files)
 {
 	int err;
 
 	find_missed_events(m);
 	snapshot_quarantine(m->snapshot);
-	err = measure_collect(m);
+	walk_all(m);
+	err = measure_update(m);
+	if (files)
+		read_files(m);
+	else
+		read_usage(m);
 	if (err) /* what was not read would be the next owner's of its cell */
 		return err;
 	err = snapshot_reap(m->snapshot);

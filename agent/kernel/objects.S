@@ -20,5 +20,6 @@
 	object cgroup
 	object self
 	object node
+	object usage
 
 	.section .note.GNU-stack, "", %progbits
