@@ -19,13 +19,11 @@
 #include "metric/self.h"
 #include "otlp/otlp.h"
 #include "reading/snapshot.h"
+#include "reading/workload_usage.h"
 #include "workload/cgroup_root.h"
 #include "workload/usage.h"
 
-#define SELF_SERIAL UINT64_MAX /* behind all workloads */
-/* Cgroups whose memory.stat an export reads: so many, or one of so many. */
-#define FAULTS_READ 64
-#define FAULTS_PART 16
+#define SELF_SERIAL UINT64_MAX	  /* behind all workloads */
 #define SWEEP_NS    5000000000ULL /* between two looks at the DNS queries that wait */
 
 struct measure {
@@ -231,63 +229,6 @@ int measure_update(struct measure *m)
 	return snapshot_read(m->snapshot);
 }
 
-static struct usage *find_usage(void *arg, const char *path)
-{
-	struct workload *w = snapshot_find(arg, path);
-
-	return w && !w->gone ? &w->usage : NULL;
-}
-
-/* Of each workload that is there: a few small files. */
-static void read_files(struct measure *m)
-{
-	struct workload **workloads;
-	uint64_t time_ns;
-	size_t count;
-
-	workloads = snapshot_workloads(m->snapshot, &count, &time_ns);
-	for (size_t i = 0; i < count; i++)
-		if (workloads[i]->path && !workloads[i]->gone)
-			usage_read(m->usage, workloads[i]->path, &workloads[i]->usage);
-}
-
-/*
- * Major faults are in memory.stat only, whose reading costs more than all else of a
- * cgroup: each export reads a few, in turn.
- */
-static void read_faults(struct measure *m, struct workload **workloads, size_t count)
-{
-	size_t left =
-	    FAULTS_READ > count / FAULTS_PART ? FAULTS_READ : count / FAULTS_PART;
-
-	for (size_t i = 0; i < count && left; i++) {
-		struct workload *w = workloads[m->next_faults++ % count];
-
-		if (w->path && !w->gone)
-			left -= usage_read_faults(m->usage, w->path, &w->usage);
-	}
-	m->next_faults %= count ?: 1;
-}
-
-/* For an export: all in one pass, where the kernel has an iterator over cgroups. */
-static void read_usage(struct measure *m)
-{
-	struct workload **workloads;
-	uint64_t time_ns;
-	size_t count;
-
-	if (!usage_pass(m->usage, find_usage, m->snapshot)) {
-		read_files(m);
-		return;
-	}
-	workloads = snapshot_workloads(m->snapshot, &count, &time_ns);
-	for (size_t i = 0; i < count; i++)
-		if (workloads[i]->path && !workloads[i]->gone &&
-		    !usage_passed(m->usage, workloads[i]->path, &workloads[i]->usage))
-			usage_read(m->usage, workloads[i]->path, &workloads[i]->usage);
-	read_faults(m, workloads, count);
-}
-
 /* The walks of a probe; false: one is not at its end, which is a loss, or has failed.
  */
 static bool walk_one(struct measure *m, size_t probe)
@@ -321,7 +262,7 @@ int measure_collect(struct measure *m)
 
 	walk_all(m);
 	err = measure_update(m);
-	read_files(m);
+	workload_usage_files(m->snapshot, m->usage);
 	return err;
 }
 
@@ -345,9 +286,9 @@ int measure_collect_last(struct measure *m, bool files)
 	walk_all(m);
 	err = measure_update(m);
 	if (files)
-		read_files(m);
+		workload_usage_files(m->snapshot, m->usage);
 	else
-		read_usage(m);
+		workload_usage_pass(m->snapshot, m->usage, &m->next_faults);
 	if (err) /* what was not read would be the next owner's of its cell */
 		return err;
 	err = snapshot_reap(m->snapshot);

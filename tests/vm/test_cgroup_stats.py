@@ -39,7 +39,7 @@ def iterates(pid):
     """Has the process a link of an iterator over cgroups?"""
     for fd in os.listdir(f"/proc/{pid}/fdinfo"):
         with open(f"/proc/{pid}/fdinfo/{fd}") as f:
-            if "cgroup_id:" in f.read():
+            if "cgroup_path:" in f.read():
                 return True
     return False
 
