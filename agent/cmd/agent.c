@@ -247,8 +247,6 @@ static int send_points(struct agent *a,
 		err = export_send(a->export, &batches);
 	else
 		measure_accepted(a->measure, NULL);
-	if (err)
-		log_warn(err, "export");
 	otlp_batches_free(&batches);
 	measure_drop(a->measure);
 	return err;

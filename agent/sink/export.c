@@ -194,6 +194,27 @@ static void supersede(struct export *e, struct otlp_batches *newer)
 	e->done = 0;
 }
 
+/* Once after failures that were logged. */
+static void log_success(struct export *e)
+{
+	if (e->failing)
+		log_info("export: works again");
+	e->failing = false;
+}
+
+static void file_written(struct export *e, int err)
+{
+	char line[400];
+
+	snprintf(e->stats.status, sizeof(e->stats.status), "%s",
+		 err ? strerror(-err) : "written");
+	snprintf(line, sizeof(line), "%.300s: %s", e->path, strerror(-err));
+	if (err)
+		log_failure(e, line);
+	else
+		log_success(e);
+}
+
 static int write_file(struct export *e, struct otlp_batches *b)
 {
 	int err = 0;
@@ -216,8 +237,7 @@ static int write_file(struct export *e, struct otlp_batches *b)
 		tell_accepted(e, batch);
 	}
 	otlp_batches_free(b);
-	snprintf(e->stats.status, sizeof(e->stats.status), "%s",
-		 err ? strerror(-err) : "written");
+	file_written(e, err);
 	return err;
 }
 
@@ -305,9 +325,8 @@ static void accepted(struct export *e, const struct http_result *r)
 			 "the collector rejected %llu of %zu points: %s",
 			 (unsigned long long)rejected, e->flying.points, r->text);
 		log_failure(e, line);
-	} else if (e->failing) {
-		log_info("export: works again");
-		e->failing = false;
+	} else {
+		log_success(e);
 	}
 	drop_flying(e);
 }

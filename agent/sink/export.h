@@ -45,7 +45,7 @@ int export_open(const struct export_opts *o, struct export **out);
 int export_reopen(struct export *e);
 /*
  * Hands over a snapshot and empties *b, whatever comes of it. A file is written at
- * once, and its error returned; a URL is served by export_poll.
+ * once, and its error returned (and logged); a URL is served by export_poll.
  */
 int export_send(struct export *e, struct otlp_batches *b);
 /*

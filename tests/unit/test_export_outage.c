@@ -2,6 +2,7 @@
 /* The exporter when the collector is away for long, and at the end. */
 #include <errno.h>
 #include <sys/resource.h>
+#include <unistd.h>
 #include "collector.h"
 #include "fake_snapshot.h"
 
@@ -50,6 +51,48 @@ static void ten_thousand_failures_are_few_lines_and_no_memory(void **state)
 	assert_in_range(lines_of(fd), 1, 2);
 	assert_in_range(late.ru_maxrss - early.ru_maxrss, 0, RSS_ROOM_KIB);
 	close(fd);
+	export_close(e);
+}
+
+/* The file is as long as a file may be, as on a full disk. */
+static void a_full_disk_is_few_lines_too(void **state)
+{
+	char path[] = "/tmp/assay-test-XXXXXX", name[] = "/tmp/assay-test-XXXXXX";
+	struct export_opts o = { .file = path };
+	int out = mkstemp(path), saved = dup(STDERR_FILENO), fd = mkstemp(name);
+	struct rlimit old, small;
+	struct otlp_batches b;
+	struct export *e;
+	char text[4096] = "";
+
+	assert_int_equal(export_open(&o, &e), 0);
+	unlink(name);
+	dup2(fd, STDERR_FILENO);
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &old);
+	small = (struct rlimit){ 1 << 20, old.rlim_max };
+	setrlimit(RLIMIT_FSIZE, &small);
+	assert_int_equal(ftruncate(out, 1 << 20), 0);
+	for (int i = 0; i < 1000; i++) {
+		b = snapshot("a", 2);
+		assert_int_equal(export_send(e, &b), -EFBIG);
+	}
+	assert_int_equal(ftruncate(out, 0), 0);
+	send_snapshot(e, "b", 1);
+	send_snapshot(e, "c", 1);
+	setrlimit(RLIMIT_FSIZE, &old);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	assert_int_equal(failed_points(e, "write"), 20000);
+	assert_int_equal(export_stats(e)->exported, 20);
+	assert_true(pread(fd, text, sizeof(text) - 1, 0) > 0);
+	assert_int_equal(lines_of(fd), 2);
+	assert_non_null(strstr(text, strerror(EFBIG)));
+	assert_non_null(strstr(text, path));
+	assert_non_null(strstr(text, "export: works again"));
+	close(fd);
+	close(out);
+	unlink(path);
 	export_close(e);
 }
 
@@ -187,6 +230,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ten_thousand_failures_are_few_lines_and_no_memory),
+		cmocka_unit_test(a_full_disk_is_few_lines_too),
 		cmocka_unit_test(an_outage_takes_no_memory),
 		cmocka_unit_test(no_answer_takes_long_or_much),
 		cmocka_unit_test(flush_sends_what_it_can_and_ends_in_time),
