@@ -414,8 +414,10 @@ static void read_result(struct http *h, CURLcode result, struct http_result *r)
 			snprintf(r->type, sizeof(r->type), "%s", retryable[i].type);
 		}
 	}
-	snprintf(r->text, sizeof(r->text), "%.200s",
-		 h->error[0] ? h->error : curl_easy_strerror(result));
+	snprintf(r->text, sizeof(r->text), "%.200s%s",
+		 h->error[0] ? h->error : curl_easy_strerror(result),
+		 result == CURLE_PEER_FAILED_VERIFICATION ? ": see --export-certificate"
+							  : "");
 }
 
 /* The request in flight cannot go on; a later one may. */

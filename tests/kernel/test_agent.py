@@ -6,6 +6,8 @@
 import http.server
 import os
 import signal
+import ssl
+import subprocess
 import sys
 import threading
 import time
@@ -14,7 +16,8 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import bpf
-from node import Agent, Cgroup, Change, Load, no_agent, report, wait_for
+from node import (PATIENCE, Agent, Cgroup, Change, Load, no_agent, report, scratch,
+                  wait_for)
 from tap import between, check, defer, diag, main, near, need_root, same, test
 
 need_root()
@@ -174,6 +177,42 @@ def _():
                   export=f"http://127.0.0.1:{server.server_port}/v1/metrics")
     wait_for(lambda: Collector.taken >= 3, 15, "three exports")
     same(agent.total().workloads.get(cgroup.path, []), [], "metrics of the agent")
+
+
+def certificate(directory, name):
+    """One that signed itself, for 127.0.0.1; returns its PEM file, with the key."""
+    key, pem = f"{directory}/{name}.key", f"{directory}/{name}.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}", "-addext",
+                    "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", pem],
+                   check=True, capture_output=True)
+    return pem, key
+
+
+@test("a collector that another authority vouches for: the log names the option to set")
+def _():
+    directory = scratch()
+    pem, key = certificate(directory, "collector")
+    other, _ = certificate(directory, "other")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(pem, key)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Collector)
+    server.handle_error = lambda *_: None  # hands are not shaken
+    server.socket = tls.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    defer(server.server_close)
+    defer(server.shutdown)
+    taken = Collector.taken
+    for authority, said in ((other, True), (pem, False)):
+        agent = Agent("--probes", "memory", "--export-interval", "100ms",
+                      "--export-certificate", authority,
+                      export=f"https://127.0.0.1:{server.server_port}/v1/metrics")
+        wait_for(lambda: "certificate problem" in agent.said() or Collector.taken > taken,
+                 PATIENCE, "an export to fail or to arrive")
+        time.sleep(0.5)  # some more of them
+        agent.stop()
+        same("see --export-certificate" in agent.said(), said, agent.said())
+        same(Collector.taken > taken, not said, "whether something arrived")
 
 
 @test("nor is the activity of a `report` that measures by itself")
