@@ -252,9 +252,9 @@ static int send_points(struct agent *a,
 	return err;
 }
 
-static int export_now(struct agent *a, bool last)
+static int export_now(struct agent *a)
 {
-	int err = measure_collect_last(a->measure, last);
+	int err = measure_collect_last(a->measure);
 
 	if (err)
 		log_warn(err, "reading the cells");
@@ -275,7 +275,7 @@ static void export_last(struct agent *a)
 {
 	uint64_t end = now_mono_ns() + FLUSH_MS * 1000000ULL;
 
-	if (export_now(a, true) || !a->export || export_flush(a->export, ms_until(end)))
+	if (export_now(a) || !a->export || export_flush(a->export, ms_until(end)))
 		return;
 	if (ms_until(end) && !send_points(a, measure_ends))
 		export_flush(a->export, ms_until(end));
@@ -293,7 +293,7 @@ static int run_due(struct agent *a)
 	int err;
 
 	if (now >= a->next_export_ns) {
-		export_now(a, false);
+		export_now(a);
 		a->next_export_ns = now + ms_to_ns(a->o->export_interval_ms);
 		a->next_snapshot_ns = now + ms_to_ns(a->o->snapshot_interval_ms);
 	} else if (now >= a->next_snapshot_ns) {

@@ -19,7 +19,6 @@
 #include "metric/self.h"
 #include "otlp/otlp.h"
 #include "reading/snapshot.h"
-#include "reading/workload_usage.h"
 #include "workload/cgroup_root.h"
 #include "workload/usage.h"
 
@@ -39,7 +38,6 @@ struct measure {
 	struct tuner tuner;
 	unsigned int wanted;
 	uint64_t next_sweep_ns;
-	size_t next_faults;	/* of the workloads, whose memory.stat is read next */
 	uint64_t missed_events; /* runs of the programs that tell of cgroups */
 };
 
@@ -200,7 +198,7 @@ int measure_open(const struct options *o, struct measure **out, char *cause, siz
 		goto fail;
 	err = snapshot_open(&m->cells, m->cgroups, &m->snapshot);
 	if (!err)
-		err = usage_open(m->cgroups, o->slots, &m->usage);
+		err = usage_open(m->cgroups, &m->usage);
 	if (err) {
 		snprintf(cause, len, "%s", strerror(-err));
 		goto fail;
@@ -229,6 +227,19 @@ int measure_update(struct measure *m)
 	return snapshot_read(m->snapshot);
 }
 
+/* Of each workload that is there: a few small files. */
+static void read_usage(struct measure *m)
+{
+	struct workload **workloads;
+	uint64_t time_ns;
+	size_t count;
+
+	workloads = snapshot_workloads(m->snapshot, &count, &time_ns);
+	for (size_t i = 0; i < count; i++)
+		if (workloads[i]->path && !workloads[i]->gone)
+			usage_read(m->usage, workloads[i]->path, &workloads[i]->usage);
+}
+
 /* The walks of a probe; false: one is not at its end, which is a loss, or has failed.
  */
 static bool walk_one(struct measure *m, size_t probe)
@@ -255,14 +266,13 @@ static void walk_all(struct measure *m)
 	snapshot_know_inflight(m->snapshot, whole);
 }
 
-/* Of this moment: all files are read. */
 int measure_collect(struct measure *m)
 {
 	int err;
 
 	walk_all(m);
 	err = measure_update(m);
-	workload_usage_files(m->snapshot, m->usage);
+	read_usage(m);
 	return err;
 }
 
@@ -277,18 +287,13 @@ static void find_missed_events(struct measure *m)
 	m->missed_events = missed;
 }
 
-int measure_collect_last(struct measure *m, bool files)
+int measure_collect_last(struct measure *m)
 {
 	int err;
 
 	find_missed_events(m);
 	snapshot_quarantine(m->snapshot);
-	walk_all(m);
-	err = measure_update(m);
-	if (files)
-		workload_usage_files(m->snapshot, m->usage);
-	else
-		workload_usage_pass(m->snapshot, m->usage, &m->next_faults);
+	err = measure_collect(m);
 	if (err) /* what was not read would be the next owner's of its cell */
 		return err;
 	err = snapshot_reap(m->snapshot);

@@ -6,7 +6,6 @@
 #ifndef MEASURE_H
 #define MEASURE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "metric/metric.h"
@@ -26,12 +25,8 @@ int measure_open(const struct options *o, struct measure **out, char *cause,
 int measure_update(struct measure *m);
 /* Looks for what is under way, and reads the cells. */
 int measure_collect(struct measure *m);
-/*
- * The same for an export: what is gone by now is in it with its last values. Usage
- * comes from the kernel's iterator over cgroups, if there is one and files is false:
- * that is cheap, but pressure may be 2 s old, and major faults some exports.
- */
-int measure_collect_last(struct measure *m, bool files);
+/* The same for an export: what is gone by now is in it with its last values. */
+int measure_collect_last(struct measure *m);
 /*
  * Keeps the number of workloads bounded when exports do not arrive. Call it before
  * measure_points() while none is under way.

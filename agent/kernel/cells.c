@@ -8,7 +8,6 @@
 #include <bpf/libbpf.h>
 #include "base/options.h"
 #include "base/util.h"
-#include "bpf/usage.h"
 #include "kernel/cells.h"
 
 #define MIN_CELLS     256 /* the overflow slot's own, and some */
@@ -102,7 +101,6 @@ static void sum_up(struct cells_plan *p)
 {
 	p->slot_bytes = p->slots * (step_of(MAP_OWNERS) + step_of(MAP_ROWS) +
 				    step_of(MAP_INFLIGHTS) + step_of(MAP_DNS_SHARES) +
-				    sizeof(struct usage_row) +
 				    p->sched_shards * step_of(MAP_SCHED_BLOCKS));
 	p->hist_bytes = p->hists * (step_of(MAP_HISTS) + step_of(MAP_FREE_HISTS));
 	p->count_bytes = p->counts * (step_of(MAP_COUNTS) + step_of(MAP_FREE_COUNTS));

@@ -20,6 +20,5 @@
 	object cgroup
 	object self
 	object node
-	object usage
 
 	.section .note.GNU-stack, "", %progbits

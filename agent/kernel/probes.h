@@ -39,7 +39,5 @@ extern const struct program_desc programs[];
 extern const unsigned char self_bpf_o[], self_bpf_o_end[];
 /* The object that finds the marks of agents (node_lock.c). */
 extern const unsigned char node_bpf_o[], node_bpf_o_end[];
-/* The iterator over cgroups (cgroup_stats.c). */
-extern const unsigned char usage_bpf_o[], usage_bpf_o_end[];
 
 #endif

@@ -84,9 +84,7 @@ static const struct metric_row rows[] = {
 	    .value_count = 1,
 	    .signal_name = "saturation",
 	    .source_text = "memory.stat: pgmajfault; needs the controller memory.",
-	    .blind_text = USAGE_BLIND
-	    " Exports read it for 64 workloads, or a sixteenth of them, in turn; the "
-	    "last one and commands for all.",
+	    .blind_text = USAGE_BLIND,
 	},
 	{
 	    .metric = { "assay.pressure.some.time", "s",
@@ -99,9 +97,8 @@ static const struct metric_row rows[] = {
 	    .signal_name = "saturation",
 	    .source_text = "cpu.pressure, memory.pressure, io.pressure: total of the "
 			   "line some.",
-	    .blind_text = "Kernels with PSI off. The latest 2 s may be in the next "
-			  "export only. The time of assay.pressure.full.time is in "
-			  "it: do not add the two.",
+	    .blind_text = "Kernels with PSI off. The time of assay.pressure.full.time "
+			  "is in it: do not add the two.",
 	},
 	{
 	    .metric = { "assay.pressure.full.time", "s",
@@ -113,8 +110,7 @@ static const struct metric_row rows[] = {
 	    VALUES(resources),
 	    .signal_name = "saturation",
 	    .source_text = "The same files: total of the line full.",
-	    .blind_text = "Kernels with PSI off. The latest 2 s may be in the next "
-			  "export only.",
+	    .blind_text = "Kernels with PSI off.",
 	},
 };
 

@@ -275,11 +275,6 @@ struct workload **snapshot_workloads(struct snapshot *s, size_t *count,
 	return s->workloads;
 }
 
-struct workload *snapshot_find(const struct snapshot *s, const char *path)
-{
-	return path_index_find(&s->paths, path);
-}
-
 uint32_t snapshot_slots(const struct snapshot *s)
 {
 	uint32_t n = 0;

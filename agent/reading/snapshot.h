@@ -119,8 +119,6 @@ void snapshot_drop(struct snapshot *s);
 /* The workloads, and the boot time of the latest reading. */
 struct workload **snapshot_workloads(struct snapshot *s, size_t *count,
 				     uint64_t *time_ns);
-/* The workload of a cgroup's path, or NULL. */
-struct workload *snapshot_find(const struct snapshot *s, const char *path);
 /* Slots in use now. */
 uint32_t snapshot_slots(const struct snapshot *s);
 void snapshot_close(struct snapshot *s);

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "base/log.h"
 #include "base/util.h"
-#include "kernel/cgroup_stats.h"
 #include "workload/usage.h"
 #include "workload/workload.h"
 
@@ -30,11 +27,6 @@ struct usage_reader {
 	int root;
 	struct first *first; /* sorted by id, as cgroups_first() */
 	size_t count;
-	struct cgroup_stats *stats; /* NULL: by files only */
-	uint64_t pass;		    /* number of the latest */
-	uint32_t rows;
-	bool partial; /* it had no room for all of them */
-	long page;
 };
 
 /* What may be one word of a file "KEY VALUE" in each line. */
@@ -172,46 +164,15 @@ static struct first *find_first(const struct usage_reader *r, uint64_t id)
 	return bsearch(&key, r->first, r->count, sizeof(key), compare_first);
 }
 
-/* Reads a cgroup as it is when we begin. */
-static int read_first(struct usage_reader *r, size_t i)
-{
-	const char *path = cgroups_path(r->cgroups, cgroups_first(r->cgroups, i));
-	uint64_t id;
-	int dir;
-
-	r->first[i].id = cgroups_first(r->cgroups, i);
-	dir = path && i < FIRST_READ ? open_dir(r, path, &id) : -1;
-	if (dir < 0)
-		return 0;
-	r->first[i].reading = calloc(1, sizeof(*r->first[i].reading));
-	if (r->first[i].reading)
-		usage_read_dir(dir, r->first[i].reading);
-	close(dir);
-	return r->first[i].reading ? 0 : -ENOMEM;
-}
-
-static void open_stats(struct usage_reader *r, uint32_t rows)
-{
-	int root = open(cgroups_root(r->cgroups), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int err = root < 0 ? -errno : cgroup_stats_open(root, rows, &r->stats);
-
-	if (err)
-		log_debug("no iterator over cgroups (%s): their files are read",
-			  strerror(-err));
-	if (root >= 0)
-		close(root);
-}
-
-int usage_open(struct cgroups *g, uint32_t rows, struct usage_reader **out)
+int usage_open(struct cgroups *g, struct usage_reader **out)
 {
 	struct usage_reader *r = calloc(1, sizeof(*r));
-	int err = -ENOMEM;
+	uint64_t id;
+	int err = -ENOMEM, dir;
 
 	if (!r)
 		return -ENOMEM;
 	r->cgroups = g;
-	r->rows = rows;
-	r->page = sysconf(_SC_PAGESIZE);
 	r->root = open(cgroups_root(g), O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (r->root < 0) {
 		err = -errno;
@@ -221,11 +182,20 @@ int usage_open(struct cgroups *g, uint32_t rows, struct usage_reader **out)
 	r->first = calloc(r->count + 1, sizeof(*r->first));
 	if (!r->first)
 		goto fail;
-	for (size_t i = 0; i < r->count; i++)
-		if (read_first(r, i))
+	for (size_t i = 0; i < r->count; i++) {
+		const char *path = cgroups_path(g, cgroups_first(g, i));
+
+		r->first[i].id = cgroups_first(g, i);
+		dir = path && i < FIRST_READ ? open_dir(r, path, &id) : -1;
+		if (dir < 0)
+			continue;
+		r->first[i].reading = calloc(1, sizeof(*r->first[i].reading));
+		if (r->first[i].reading)
+			usage_read_dir(dir, r->first[i].reading);
+		close(dir);
+		if (!r->first[i].reading)
 			goto fail;
-	if (rows)
-		open_stats(r, rows);
+	}
 	*out = r;
 	return 0;
 fail:
@@ -252,172 +222,31 @@ static void begin(struct usage_reader *r, struct usage *u, uint64_t id,
 	}
 }
 
-/* Moves the counters on. One that vanished, or whose controller was taken away, stays.
- */
-static void count(struct usage *u, const struct usage_reading *now)
-{
-	for (int v = 0; v < USAGE_COUNTERS; v++) {
-		uint64_t value = u->before[v] + now->value[v] - u->base[v];
-
-		if (!(now->has & 1U << v) || now->value[v] < u->base[v])
-			continue;
-		if (value > u->value[v])
-			u->value[v] = value;
-	}
-	u->has |= now->has;
-}
-
-/* What is now, and not cumulative, is no more. */
-static void forget_now(struct usage *u)
-{
-	u->has &= (1U << USAGE_COUNTERS) - 1;
-}
-
-static void take(struct usage_reader *r, struct usage *u, uint64_t id,
-		 const struct usage_reading *now)
-{
-	forget_now(u);
-	if (id != u->id)
-		begin(r, u, id, now);
-	u->value[USAGE_MEMORY] = now->value[USAGE_MEMORY];
-	u->value[USAGE_MEMORY_LIMIT] = now->value[USAGE_MEMORY_LIMIT];
-	count(u, now);
-}
-
 void usage_read(struct usage_reader *r, const char *path, struct usage *u)
 {
 	struct usage_reading now;
 	uint64_t id;
 	int dir = open_dir(r, path, &id);
 
-	if (dir < 0) {
-		forget_now(u);
+	u->has &= (1U << USAGE_COUNTERS) - 1;
+	if (dir < 0)
 		return;
-	}
 	usage_read_dir(dir, &now);
 	close(dir);
-	take(r, u, id, &now);
-	u->faults_time = u->value[USAGE_CPU_TIME];
-}
+	if (id != u->id)
+		begin(r, u, id, &now);
+	for (int v = 0; v < USAGE_COUNTERS; v++) {
+		uint64_t value = u->before[v] + now.value[v] - u->base[v];
 
-/* The iterator's row as the files would say it. */
-static void read_row(const struct usage_reader *r, const struct usage_row *row,
-		     struct usage_reading *now)
-{
-	static const enum usage_resource pressed[] = { USAGE_IO, USAGE_MEM, USAGE_CPU };
-
-	memset(now, 0, sizeof(*now));
-	set(now, USAGE_CPU_TIME, row->cpu_ns / 1000);
-	if (row->has & USAGE_ROW_QUOTA) {
-		set(now, USAGE_PERIODS_THROTTLED, row->periods_throttled);
-		set(now, USAGE_PERIODS_FREE,
-		    row->periods > row->periods_throttled
-			? row->periods - row->periods_throttled
-			: 0);
-		set(now, USAGE_THROTTLED_TIME, row->throttled_ns / 1000);
+		/* a file that vanished under our hands, a controller taken away */
+		if (!(now.has & 1U << v) || now.value[v] < u->base[v])
+			continue;
+		if (value > u->value[v])
+			u->value[v] = value;
 	}
-	if (row->has & USAGE_ROW_MEMORY) {
-		set(now, USAGE_MEMORY, row->memory * r->page);
-		if (row->memory_max < (uint64_t)INT64_MAX / r->page)
-			set(now, USAGE_MEMORY_LIMIT, row->memory_max * r->page);
-	}
-	for (int i = 0; i < USAGE_PRESSURES && row->has & USAGE_ROW_PRESSURE; i++)
-		set(now, (i % 2 ? USAGE_FULL : USAGE_SOME) + pressed[i / 2],
-		    row->pressure_ns[i] / 1000);
-}
-
-/*
- * Of a cgroup that was there before us, and that nobody has read, all values must be
- * known when counting begins.
- */
-static bool needs_files(const struct usage_reader *r, const struct usage *u,
-			uint64_t id)
-{
-	const struct first *first = id == u->id ? NULL : find_first(r, id);
-
-	return first && !first->reading;
-}
-
-static void take_row(struct usage_reader *r, const struct usage_row *row,
-		     usage_find_fn *find, void *arg)
-{
-	const char *path = cgroups_path(r->cgroups, row->id);
-	struct usage *u = path ? find(arg, path) : NULL;
-	struct usage_reading now;
-
-	if (!u || !path[1]) /* the root's are elsewhere: its files tell */
-		return;
-	u->pass = r->pass;
-	if (needs_files(r, u, row->id)) {
-		usage_read(r, path, u);
-		return;
-	}
-	read_row(r, row, &now);
-	take(r, u, row->id, &now);
-}
-
-/* A cgroup's CPU times are as of the latest flush: one of each topmost cgroup. */
-static void flush_one(void *arg, const char *path)
-{
-	struct usage_reader *r = arg;
-	char name[NAME_MAX + sizeof("/cpu.stat")], buf[FILE_MAX];
-
-	if (path[1] && !strchr(path + 1, '/') &&
-	    snprintf(name, sizeof(name), "%s/cpu.stat", path + 1) < (int)sizeof(name))
-		read_at(r->root, name, buf, sizeof(buf));
-}
-
-bool usage_pass(struct usage_reader *r, usage_find_fn *find, void *arg)
-{
-	const struct usage_row *rows;
-	size_t n;
-	int err;
-
-	if (!r->stats)
-		return false;
-	cgroups_each(r->cgroups, flush_one, r);
-	err = cgroup_stats_read(r->stats);
-	if (err) {
-		log_warn(err, "the iterator over cgroups");
-		return false;
-	}
-	r->pass++;
-	rows = cgroup_stats_rows(r->stats, &n);
-	r->partial = n == r->rows;
-	for (size_t i = 0; i < n; i++)
-		take_row(r, &rows[i], find, arg);
-	return true;
-}
-
-bool usage_passed(const struct usage_reader *r, const char *path, struct usage *u)
-{
-	if (u->pass == r->pass)
-		return true;
-	if (!path[1] || r->partial)
-		return false;
-	forget_now(u); /* the pass has seen all: it is gone */
-	return true;
-}
-
-bool usage_read_faults(struct usage_reader *r, const char *path, struct usage *u)
-{
-	struct usage_reading now = { .has = 0 };
-	uint64_t id;
-	int dir;
-
-	if (!(u->has & 1U << USAGE_MEMORY) || !path[1] || u->pass != r->pass ||
-	    u->faults_time == u->value[USAGE_CPU_TIME])
-		return false;
-	dir = open_dir(r, path, &id);
-	if (dir < 0)
-		return true;
-	if (id == u->id) {
-		read_keys(dir, "memory.stat", memory_keys, COUNT(memory_keys), &now);
-		count(u, &now);
-		u->faults_time = u->value[USAGE_CPU_TIME];
-	}
-	close(dir);
-	return true;
+	u->value[USAGE_MEMORY] = now.value[USAGE_MEMORY];
+	u->value[USAGE_MEMORY_LIMIT] = now.value[USAGE_MEMORY_LIMIT];
+	u->has |= now.has;
 }
 
 void usage_close(struct usage_reader *r)
@@ -427,7 +256,6 @@ void usage_close(struct usage_reader *r)
 	for (size_t i = 0; r->first && i < r->count; i++)
 		free(r->first[i].reading);
 	free(r->first);
-	cgroup_stats_close(r->stats);
 	if (r->root >= 0)
 		close(r->root);
 	free(r);

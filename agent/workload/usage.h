@@ -41,40 +41,21 @@ struct usage {
 	uint64_t base[USAGE_COUNTERS];	 /* what its counters were when we began */
 	uint64_t before[USAGE_COUNTERS]; /* of earlier cgroups of this path */
 	uint64_t value[USAGE_COUNT];
-	uint32_t has;	      /* a bit for each value that may be told */
-	uint64_t pass;	      /* the latest usage_pass() that had it; 0: none */
-	uint64_t faults_time; /* USAGE_CPU_TIME when memory.stat was read last */
+	uint32_t has; /* a bit for each value that may be told */
 };
 
 struct usage_reader;
 
 /*
  * Reads all cgroups that are there: counting begins now. The cgroups are borrowed.
- * rows: for so many cgroups the kernel's iterator over them is used where there is one.
  * -ENOMEM, or -errno when the tree cannot be opened.
  */
-int usage_open(struct cgroups *g, uint32_t rows, struct usage_reader **out);
+int usage_open(struct cgroups *g, struct usage_reader **out);
 /*
  * Reads the files of the cgroup at path and moves the workload's values on. Counters
  * never go down. When the cgroup is gone they stay, and what was now is no more.
  */
 void usage_read(struct usage_reader *r, const char *path, struct usage *u);
-
-/* Whose usage a path's is; NULL: nobody's who is told of. */
-typedef struct usage *usage_find_fn(void *arg, const char *path);
-/*
- * The same for all cgroups at once, without their files: by one pass of the kernel's
- * iterator. Pressure is up to 2 s old then. Major faults are in no place that it can
- * read: see usage_read_faults(). false: there is no such iterator, or it failed.
- */
-bool usage_pass(struct usage_reader *r, usage_find_fn *find, void *arg);
-/* Did the latest pass tell of it? If not, and this is false, its files tell. */
-bool usage_passed(const struct usage_reader *r, const char *path, struct usage *u);
-/*
- * Reads major faults, if the cgroup had any CPU time since they were read (without it
- * none can have happened). Returns whether it read.
- */
-bool usage_read_faults(struct usage_reader *r, const char *path, struct usage *u);
 void usage_close(struct usage_reader *r);
 
 /* Reads the files of one cgroup; dir: a descriptor of its directory. */

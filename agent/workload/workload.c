@@ -305,14 +305,6 @@ const char *cgroups_root(const struct cgroups *g)
 	return g->root_path;
 }
 
-void cgroups_each(const struct cgroups *g, void (*fn)(void *arg, const char *path),
-		  void *arg)
-{
-	for (size_t i = 0; i < g->tree.count; i++)
-		if (g->tree.entries[i].path && !g->tree.entries[i].gone_turn)
-			fn(arg, g->tree.entries[i].path);
-}
-
 uint64_t cgroups_walks(const struct cgroups *g)
 {
 	return g->walks;

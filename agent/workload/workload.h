@@ -51,9 +51,6 @@ bool cgroups_was_there(const struct cgroups *g, uint64_t id);
 /* How many there were, and one of them, in the order of their ids. */
 size_t cgroups_first_count(const struct cgroups *g);
 uint64_t cgroups_first(const struct cgroups *g, size_t i);
-/* Calls back for the path of each cgroup that is there, in no order. */
-void cgroups_each(const struct cgroups *g, void (*fn)(void *arg, const char *path),
-		  void *arg);
 /* Where the tree is mounted. */
 const char *cgroups_root(const struct cgroups *g);
 /*

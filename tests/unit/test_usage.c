@@ -64,7 +64,7 @@ static void start(struct tree *t)
 	usage_close(t->reader);
 	cgroups_close(t->cgroups);
 	assert_int_equal(cgroups_open(t->root, &t->cells, &t->cgroups), 0);
-	assert_int_equal(usage_open(t->cgroups, 0, &t->reader), 0);
+	assert_int_equal(usage_open(t->cgroups, &t->reader), 0);
 }
 
 static int open_tree(void **state)
