@@ -132,7 +132,7 @@ def _():
 
 @test("more than the rings hold: one walk finds those that are there, no name is wrong")
 def _():
-    ring = defined("NAME_RING", "bpf/cell.h")
+    ring = defined("NAME_RING")
     base = Cgroup("lost")
     agent = Agent(*OPTIONS, "--slots", "4096")
     watch = Watch(base.dir)
