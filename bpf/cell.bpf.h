@@ -134,10 +134,11 @@ static __always_inline __u32 cell_of(__u32 slot, __u32 series, __u32 pool)
 	} while (0)
 
 /*
- * Adds a duration to histogram cell n, 2^log2 times. alone: see ADD; only the
- * scheduler's hooks can say so.
+ * Adds a duration to histogram cell n, 2^log2 times, for a probe. alone: see ADD; only
+ * the replays of rings can say so.
  */
-static __always_inline void hist_put_many(__u32 n, __u64 ns, __u32 log2, bool alone)
+static __always_inline void hist_put_for(enum probe_id probe, __u32 n, __u64 ns,
+					 __u32 log2, bool alone)
 {
 	struct hist_cell *h = bpf_map_lookup_elem(&hists, &n);
 	__u32 bucket = bucket_of(ns), by = 1 << log2;
@@ -150,12 +151,12 @@ static __always_inline void hist_put_many(__u32 n, __u64 ns, __u32 log2, bool al
 	if (bucket < BUCKET_COUNT)
 		ADD(h->buckets[bucket], by, alone);
 	if (ns > BUCKET_MAX_NS)
-		lose(LOSS_ABOVE_RANGE);
+		lose_for(probe, LOSS_ABOVE_RANGE);
 }
 
 static __always_inline void hist_put(__u32 n, __u64 ns, bool alone)
 {
-	hist_put_many(n, ns, 0, alone);
+	hist_put_for(PROBE_ID, n, ns, 0, alone);
 }
 
 /* Adds to one counter of counter cell n. lane is below LANES. */

@@ -183,7 +183,7 @@ struct tune {
 
 /*
  * What every event reads, and only the agent writes: it hands over all of it at once,
- * see cells_tell().
+ * see rings_publish().
  */
 struct tunes {
 	__u64 align; /* as in struct cpu_state: what the hottest need is one line */

@@ -59,12 +59,6 @@ static __always_inline struct cpu_state *cpu_get(void)
 	return bpf_map_lookup_elem(&cpus, &here);
 }
 
-/* What a ring's key is now. */
-static __always_inline __u64 key_now(__u32 enabled)
-{
-	return (__u64)enabled << 32 | tunes.free_gen;
-}
-
 /* Counts a loss of a probe that this program works for too. */
 static __always_inline void lose_for(enum probe_id probe, enum loss why)
 {

@@ -11,19 +11,22 @@
 /*
  * The hottest programs only write down what happened, on each CPU into a ring. What it
  * means is worked out later, for many records at once: when the ring is full, and when
- * the agent asks for it before it reads (cells_drain). So a program touches its ring,
+ * the agent asks for it before it reads (rings_drain). So a program touches its ring,
  * the task's own place and no other memory of ours: what costs most there is what is
  * not in a cache and not in the TLB.
  */
 #define RING_SIZE 32
 struct ring {
 	__u64 align; /* as in struct cpu_state */
-	/* tune.enabled above tunes.free_gen, as of the latest replay: what was noted of
-	 * a task under another one is out of date */
+	/* tune.enabled above tunes.free_gen, as the agent has published them
+	 * (rings_publish): what was noted of a task under another one is out of date */
 	__u64 key;
 	__u32 head; /* records so far */
 	__u32 done; /* of them replayed */
 };
+
+#define RUNS_TIMED 1021 /* one in so many: a prime, so that replays have their share \
+			 */
 
 /* How often a program ran, and how long by the runs that were timed. */
 struct runs {

@@ -30,8 +30,7 @@
 #include "sched_replay.bpf.h"
 #include "sched_thread.bpf.h"
 
-#define RUNS_TIMED 1021
-#define TASK_DEAD  0x80 /* include/linux/sched.h: the last switch of a task */
+#define TASK_DEAD 0x80 /* include/linux/sched.h: the last switch of a task */
 
 /* These follow the tasks also while the probe is off, so that it may be switched on. */
 SEC("tp_btf/task_newtask")
@@ -123,7 +122,7 @@ __noinline int record_throttled(__u32 at, __u32 slot, __u64 ns)
 	if (!n)
 		n = sched_cell(slot, SERIES_SCHED_WAIT + WAIT_THROTTLED * SHARDS_MAX,
 			       cpu->shard, &e->throttled);
-	hist_put_many(n, ns, sample_log2(), tunes.own_shards);
+	hist_put_for(PROBE_SCHED, n, ns, sample_log2(), tunes.own_shards);
 	return 0;
 }
 
@@ -211,10 +210,13 @@ static __always_inline struct thread *meet_outsider(struct task_struct *next,
 /* What of a task's records depends on its cgroup and the ring's key, if that changed.
  */
 static __always_inline void thread_renew(struct thread *t, struct cpu_state *cpu,
-					 struct task_struct *task, __u64 key)
+					 struct task_struct *task, struct ring *ring)
 {
+	__u64 key = ring->key;
+
 	if (t->key == key && t->set == (__u64)task->cgroups)
 		return;
+	key = ring_key(ring);
 	t->word = thread_word(cpu, task);
 	t->set = (__u64)task->cgroups;
 	t->key = key;
@@ -250,7 +252,7 @@ static __noinline int switch_to(struct sched_ring *ring, struct task_struct *nex
 		slept = was_asleep(t) && (met || !known);
 		if (!met)
 			t->moves = next->sched_info.pcount ? moves : 0;
-		thread_renew(t, cpu, next, ring->ring.key);
+		thread_renew(t, cpu, next, &ring->ring);
 		word = t->word;
 		wait = total - base;
 		if (clock && known && (__s64)wait > 0)
@@ -284,7 +286,9 @@ static __noinline int switch_to(struct sched_ring *ring, struct task_struct *nex
 	return 0;
 }
 
-/* Who runs is not who came last: we have just begun, or were off. 0: we still are. */
+/* Who runs is not who came last: we have just begun, or were off. 0: we still are. The
+ * agent that switches us off forgets who runs, unless a switch here undoes that: then
+ * it is found out at the next one. */
 static __noinline int look_anew(struct sched_ring *ring, struct task_struct *prev)
 {
 	__u32 here = bpf_get_smp_processor_id();
@@ -293,9 +297,7 @@ static __noinline int look_anew(struct sched_ring *ring, struct task_struct *pre
 	if (!cpu || !ring || !prev)
 		return 0;
 	sched_replay(here);
-	if (!ring->untimed || ring->untimed > RUNS_TIMED)
-		ring->untimed = RUNS_TIMED;
-	if (!enabled_now()) {
+	if (!(ring->ring.key >> 32)) {
 		cpu->runs[PROGRAM_sched_switch].count++;
 		return 0;
 	}
@@ -340,6 +342,10 @@ static __always_inline void on_switch(struct sched_ring *ring, struct task_struc
 	replay_full(ring);
 	return;
 seldom:
+	if (unlikely(!(ring->ring.key >> 32))) {
+		ring->task = 0;
+		return;
+	}
 	switch_to(ring, next, t, how);
 	replay_full(ring);
 }
@@ -410,14 +416,6 @@ int sched_switch_bare(unsigned long long *ctx)
 	struct task_struct *prev = (void *)ctx[1];
 
 	return run_switch(prev, (void *)ctx[2], ctx[0], prev->__state);
-}
-
-/* The agent runs this on each CPU before it reads (cells_drain), and after it has told
- * the probes something. The argument is the CPU's number. */
-SEC("raw_tp")
-int sched_drain(unsigned long long *ctx)
-{
-	return sched_replay(ctx[0]);
 }
 
 /*

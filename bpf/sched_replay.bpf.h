@@ -12,6 +12,7 @@
 #define SCHED_REPLAY_BPF_H
 
 #include "cell.bpf.h"
+#include "ring.bpf.h"
 
 SHARED_ARRAY(sched_blocks, struct sched_block);
 
@@ -159,7 +160,7 @@ static __always_inline bool is_sampled(__u64 now, __u32 log2)
 
 static __always_inline __u32 sample_log2(void)
 {
-	return tunes.tune[PROBE_ID].sample_log2 & 15;
+	return tunes.tune[PROBE_SCHED].sample_log2 & 15;
 }
 
 static __always_inline void record_wait(struct cpu_state *cpu, struct sched_slot *e,
@@ -173,7 +174,7 @@ static __always_inline void record_wait(struct cpu_state *cpu, struct sched_slot
 		n = sched_cell(e->slot,
 			       SERIES_SCHED_WAIT + WAIT_CONTENTION * SHARDS_MAX,
 			       cpu->shard, &e->waits);
-	hist_put_many(n, wait, log2, tunes.own_shards);
+	hist_put_for(PROBE_SCHED, n, wait, log2, tunes.own_shards);
 	if (wait)
 		blame(e, pick_culprit(cpu, now, wait, before), wait << log2);
 }
@@ -186,7 +187,8 @@ static __always_inline void count_switches(struct sched_slot *e, __u32 lane, __u
 		ADD(block->lane[lane], by, tunes.own_shards);
 }
 
-struct replay {
+/* The switches that are being replayed. */
+struct switches {
 	struct cpu_state *cpu;
 	struct sched_ring *ring;
 	__u32 at; /* the CPU's number */
@@ -194,9 +196,9 @@ struct replay {
 };
 
 /* One record: who left, and who came. */
-static long replay_one(__u64 i, void *ctx)
+static long replay_switch(__u64 i, void *ctx)
 {
-	struct replay *r = ctx;
+	struct switches *r = ctx;
 	struct cpu_state *cpu = r->cpu;
 	struct sched_ring *ring = r->ring;
 	struct sched_record *rec = &ring->records[(r->from + i) & (RING_SIZE - 1)];
@@ -228,10 +230,10 @@ static long replay_one(__u64 i, void *ctx)
 	return 0;
 }
 
-/* Replays what a CPU's ring holds, and learns what the agent has told meanwhile. */
+/* Replays what a CPU's ring holds. */
 __noinline int sched_replay(__u32 at)
 {
-	struct replay r = {
+	struct switches r = {
 		.at = at,
 		.cpu = bpf_map_lookup_elem(&cpus, &at),
 		.ring = bpf_map_lookup_elem(&sched_rings, &at),
@@ -243,11 +245,8 @@ __noinline int sched_replay(__u32 at)
 	r.from = r.ring->ring.done;
 	count = r.ring->ring.head - r.from;
 	r.ring->ring.done = r.ring->ring.head;
-	bpf_loop(count < RING_SIZE ? count : RING_SIZE, replay_one, &r, 0);
+	bpf_loop(count < RING_SIZE ? count : RING_SIZE, replay_switch, &r, 0);
 	r.cpu->runs[PROGRAM_sched_switch].count += count;
-	r.ring->ring.key = key_now(enabled_now());
-	if (!enabled_now())
-		r.ring->task = 0;
 	return 0;
 }
 

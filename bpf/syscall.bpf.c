@@ -22,7 +22,7 @@
 #include "inflight.bpf.h"
 #include "open.bpf.h"
 #include "syscall_call.bpf.h"
-#include "syscall_replay.bpf.h"
+#include "syscall_record.bpf.h"
 
 #define EINTR		      4
 #define EAGAIN		      11
@@ -67,7 +67,7 @@ static __always_inline void record(struct call_ring *ring, struct call *call,
 	}
 	n = call_cell(call, task, class, ring->ring.key);
 	if (!n)
-		n = call_cell_claim(call, task, class, ring->ring.key);
+		n = call_cell_claim(call, task, class, ring_key(&ring->ring));
 	write_record(ring, ns, n, CALL_LOG2(info));
 	if (cpu && has_failed(info, ret))
 		call_error(slot_of_task(cpu, task), class, -ret, CALL_LOG2(info));
@@ -328,13 +328,6 @@ SEC("tp_btf/sched_process_exit")
 int syscall_leave(unsigned long long *ctx)
 {
 	return RUN_IF(1, syscall_leave, leave((void *)ctx[0]));
-}
-
-/* The agent runs this on each CPU, as sched_drain. */
-SEC("raw_tp")
-int syscall_drain(unsigned long long *ctx)
-{
-	return call_replay(ctx[0]);
 }
 
 /*

@@ -12,6 +12,7 @@
 #include "kernel/doctor.h"
 #include "kernel/kernel_btf.h"
 #include "kernel/probe.h"
+#include "kernel/rings.h"
 #include "kernel/tune.h"
 #include "kernel/walk.h"
 #include "metric/metrics.h"
@@ -98,15 +99,11 @@ static int open_probe(struct measure *m, size_t i, const struct options *o,
 		return 0;
 	m->wanted++;
 	m->cells.tunes.tune[i].enabled = !d->cover.program;
-	cells_tell(&m->cells);
+	rings_publish(&m->cells);
 	probe_open(p, d, &m->cells, params, covered);
 	lose_walks(m, i, p->interrupted);
 	m->cells.tunes.tune[i].enabled = p->state == PROBE_ATTACHED;
-	if (i == PROBE_SCHED)
-		m->cells.drain_fds[DRAIN_SCHED] = probe_runnable(p, "sched_drain");
-	if (i == PROBE_SYSCALL)
-		m->cells.drain_fds[DRAIN_CALLS] = probe_runnable(p, "syscall_drain");
-	return cells_tell(&m->cells);
+	return rings_publish(&m->cells);
 }
 
 static int open_probes(struct measure *m, const struct options *o, char *cause,
@@ -123,6 +120,7 @@ static int open_probes(struct measure *m, const struct options *o, char *cause,
 	}
 	params.dns = in_list(o->probes, probe_descs[PROBE_DNS].name);
 	params.queries = m->cells.plan.queries;
+	rings_open(&m->cells, &params); /* the probes that need it say why not */
 	for (size_t i = 0; i < probe_desc_count && !err; i++)
 		err = open_probe(m, i, o, &params);
 	if (err) {
@@ -455,7 +453,7 @@ int measure_tune(struct measure *m, const char *words, char **text, size_t *text
 				 len);
 	if (err)
 		return err;
-	err = cells_tell(&m->cells);
+	err = rings_publish(&m->cells);
 	if (err) {
 		snprintf(cause, len, "the probes cannot be told: %s", strerror(-err));
 		return err;
@@ -491,6 +489,7 @@ void measure_close(struct measure *m)
 	snapshot_close(m->snapshot);
 	usage_close(m->usage);
 	cgroups_close(m->cgroups);
+	rings_close(&m->cells);
 	cells_close(&m->cells);
 	resource_fini(&m->resource);
 	free(m);

@@ -218,66 +218,6 @@ enum pool cells_open_pool(uint32_t signal)
 	return signal >= OPEN_HIST ? POOL_HIST : POOL_COUNT;
 }
 
-/*
- * Replays what one CPU wrote down: there, in an interrupt. A CPU that is offline writes
- * nothing, so that it can be done from here.
- */
-static int drain_cpu(int fd, uint32_t cpu)
-{
-	uint64_t args[1] = { cpu };
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = args,
-		    .ctx_size_in = sizeof(args), .cpu = cpu,
-		    .flags = BPF_F_TEST_RUN_ON_CPU);
-	int err = bpf_prog_test_run_opts(fd, &opts);
-
-	if (err != -ENXIO)
-		return err;
-	opts.cpu = 0;
-	opts.flags = 0;
-	return bpf_prog_test_run_opts(fd, &opts);
-}
-
-/* One kind of rings. */
-static int drain(const struct cells *c, enum drain d, bool all)
-{
-	static const enum cells_map rings[DRAINS] = {
-		[DRAIN_SCHED] = MAP_SCHED_RINGS,
-		[DRAIN_CALLS] = MAP_CALL_RINGS,
-	};
-	union {
-		struct ring ring; /* the first of both */
-		struct sched_ring switches;
-		struct call_ring calls;
-	} r;
-	int err = 0, one;
-
-	for (uint32_t i = 0; i < c->plan.cpus; i++) {
-		one = bpf_map_lookup_elem(c->fds[rings[d]], &i, &r);
-		if (!one && (all || r.ring.head != r.ring.done))
-			one = drain_cpu(c->drain_fds[d], i);
-		err = err ? err : one;
-	}
-	return err;
-}
-
-int cells_drain(const struct cells *c, bool all)
-{
-	int err = 0;
-
-	for (int d = 0; d < DRAINS && !err; d++)
-		if (c->drain_fds[d] >= 0)
-			err = drain(c, d, all);
-	return err;
-}
-
-int cells_tell(struct cells *c)
-{
-	uint32_t zero = 0;
-	int err = bpf_map_update_elem(c->fds[MAP_TUNES], &zero, &c->tunes, BPF_ANY);
-
-	return err ? err : cells_drain(c, true);
-}
-
 /* What a user has not changed: everything measured, nothing sampled. */
 static void set_tunes(struct tunes *tunes)
 {
@@ -331,8 +271,6 @@ int cells_open(const struct cells_plan *plan, struct cells *c)
 
 	memset(c, 0, sizeof(*c));
 	c->plan = *plan;
-	for (int d = 0; d < DRAINS; d++)
-		c->drain_fds[d] = -1;
 	for (int m = 0; m < MAP_COUNT_; m++)
 		c->fds[m] = -1;
 	for (int m = 0; m < MAP_COUNT_; m++) {
@@ -356,9 +294,7 @@ int cells_open(const struct cells_plan *plan, struct cells *c)
 	c->sched_blocks = c->mem[MAP_SCHED_BLOCKS];
 	set_tunes(&c->tunes);
 	c->tunes.own_shards = plan->cpus <= SHARDS_MAX;
-	err = cells_tell(c);
-	if (!err)
-		err = set_shards(c);
+	err = set_shards(c);
 	if (!err)
 		err = make_overflow(c);
 	if (!err)

@@ -62,13 +62,11 @@ enum cells_map {
 	MAP_COUNT_,
 };
 
-/* Rings of records that are to be replayed: one kind, one map, one program. */
-enum drain { DRAIN_SCHED, DRAIN_CALLS, DRAINS };
-
 struct cells {
 	struct cells_plan plan;
 	int fds[MAP_COUNT_];
-	int drain_fds[DRAINS]; /* the programs that replay, -1: not loaded */
+	struct rings *rings; /* rings.c; NULL: not loaded, for this reason (-errno) */
+	int rings_error;
 	void *mem[MAP_COUNT_]; /* NULL where it is not mapped */
 	size_t mem_len[MAP_COUNT_];
 	/* the same memory, by name */
@@ -81,7 +79,7 @@ struct cells {
 	struct control *control;
 	struct inflight_row *inflights; /* by slot */
 	struct sched_block *sched_blocks;
-	struct tunes tunes; /* as we want them, see cells_tell() */
+	struct tunes tunes; /* as we want them, see rings_publish() */
 	struct cgroup_names *names;
 	struct disk_name *disk_names; /* DISKS of them */
 	struct delegates *delegates;
@@ -91,15 +89,6 @@ struct cells {
 int cells_open(const struct cells_plan *plan, struct cells *c);
 /* Makes an opened, not yet loaded object use these maps. */
 int cells_reuse(const struct cells *c, struct bpf_object *obj);
-/* Tells the kernel side what is in c->tunes; all CPUs know on return. -errno on
- * failure. */
-int cells_tell(struct cells *c);
-/*
- * Has every CPU replay what it only wrote down so far (struct ring), so that the cells
- * hold all that has happened. An interrupt on each CPU that has some; with all on every
- * CPU, for what cells_tell() told. -errno on failure.
- */
-int cells_drain(const struct cells *c, bool all);
 /* The pool that the cells of an open signal come from. */
 enum pool cells_open_pool(uint32_t signal);
 /* Gives cells back to the kernel's free list. */

@@ -20,5 +20,6 @@
 	object cgroup
 	object self
 	object node
+	object rings
 
 	.section .note.GNU-stack, "", %progbits

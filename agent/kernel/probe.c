@@ -158,7 +158,7 @@ int probe_params(const struct cells_plan *plan, struct params *params,
 	return 0;
 }
 
-static int set_params(struct bpf_object *obj, const struct params *params)
+int probe_set_params(struct bpf_object *obj, const struct params *params)
 {
 	struct bpf_map *map;
 
@@ -255,8 +255,6 @@ static int attach_one(struct probe *p, struct bpf_program *prog)
 		p->interrupted++; /* what it did not show is met at its first event */
 		return 0;
 	}
-	if (bpf_program__type(prog) == BPF_PROG_TYPE_RAW_TRACEPOINT)
-		return 0; /* for probe_runnable() */
 	return keep_link(p, bpf_program__attach(prog));
 }
 
@@ -328,7 +326,7 @@ void probe_open(struct probe *p, const struct probe_desc *desc, const struct cel
 	memset(p, 0, sizeof(*p));
 	p->desc = desc;
 	p->obj = bpf_object__open_mem(desc->elf, desc->elf_end - desc->elf, &opts);
-	err = p->obj ? set_params(p->obj, params) : -errno;
+	err = p->obj ? probe_set_params(p->obj, params) : -errno;
 	if (!err) {
 		choose_optional(p->obj);
 		err = cells_reuse(c, p->obj);
@@ -339,7 +337,8 @@ void probe_open(struct probe *p, const struct probe_desc *desc, const struct cel
 		err = choose_sched(p->obj, params);
 	if (!err) {
 		what = "load";
-		err = bpf_object__load(p->obj);
+		err = desc->rings && !c->rings ? c->rings_error
+					       : bpf_object__load(p->obj);
 	}
 	if (!err) {
 		what = "attach";
@@ -355,14 +354,6 @@ void probe_open(struct probe *p, const struct probe_desc *desc, const struct cel
 	p->locked = err == -EINVAL && doctor_locked_down();
 	snprintf(p->reason, sizeof(p->reason), "cannot %s: %s", what,
 		 p->locked ? PROBE_LOCKED : hint_of(err));
-}
-
-int probe_runnable(const struct probe *p, const char *name)
-{
-	struct bpf_program *prog =
-	    p->obj ? bpf_object__find_program_by_name(p->obj, name) : NULL;
-
-	return prog ? bpf_program__fd(prog) : -1;
 }
 
 uint64_t probe_recursion_misses(const struct probe *p)

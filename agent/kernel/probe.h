@@ -54,6 +54,9 @@ void probe_init(void);
 int probe_params(const struct cells_plan *plan, struct params *params,
 		 uint32_t *self_tgid);
 
+/* Gives the parameters to an object that is not loaded yet. -ENOENT: it has none. */
+int probe_set_params(struct bpf_object *obj, const struct params *params);
+
 /*
  * Loads and attaches; covered: another attached probe does the work of the program
  * desc->cover, which is left out. Programs are attached in the order of their file; an
@@ -70,10 +73,6 @@ void probe_open(struct probe *p, const struct probe_desc *desc, const struct cel
  * (walk.h); others do not wait for that.
  */
 int probe_walk(struct probe *p);
-
-/* The descriptor of a program that is not attached but run by the agent
- * (SEC("raw_tp")); the probe's own. -1: the probe is not loaded. */
-int probe_runnable(const struct probe *p, const char *name);
 
 /* Runs of our programs that the kernel skipped, because they were already running on
  * that CPU (bpf_prog_info.recursion_misses). */

@@ -18,6 +18,7 @@ struct probe_desc {
 	const char *help;
 	bool always;	    /* on whatever --probes says */
 	bool walk_off;	    /* switched off its walk still runs: it empties a table */
+	bool rings;	    /* its programs write records, which rings.c has replayed */
 	unsigned int tunes; /* beside enabled: a bit of enum tune_key each */
 	struct probe_cover cover; /* at most one, so far */
 	const unsigned char *elf, *elf_end;
@@ -37,6 +38,8 @@ extern const struct program_desc programs[];
 
 /* The object that tells our process id in the initial pid namespace. */
 extern const unsigned char self_bpf_o[], self_bpf_o_end[];
+/* What the agent runs on the rings of all CPUs (rings.c). */
+extern const unsigned char rings_bpf_o[], rings_bpf_o_end[];
 /* The object that finds the marks of agents (node_lock.c). */
 extern const unsigned char node_bpf_o[], node_bpf_o_end[];
 

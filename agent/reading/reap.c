@@ -2,14 +2,11 @@
 /* Slots of cgroups that are gone: taken, read once more, and given back. */
 #include <errno.h>
 #include <string.h>
-#include <linux/membarrier.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 #include <bpf/bpf.h>
 #include "base/util.h"
+#include "kernel/rings.h"
 #include "reading/snapshot_impl.h"
 
-#define GRACE_US 20000
 /* So many cgroups, with their names, may come between two readings. */
 #define NAMES_MAX 8192
 #define FULL_NS	  1000000000ULL /* a node that is full is looked through that often */
@@ -76,18 +73,6 @@ static void quarantine(struct snapshot *s, uint32_t i)
 }
 
 /*
- * Waits until no program runs any more that saw a slot before it went into quarantine,
- * so that the next reading sees all of its events: membarrier(2) waits for a grace
- * period of RCU, in which tracing programs run. Where the kernel does not have it
- * (nohz_full), a time has to do in which no program of ours is still running.
- */
-static void wait_for_programs(void)
-{
-	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
-		usleep(GRACE_US);
-}
-
-/*
  * Of a cgroup that never got a name we may not know whether it is there: it has its
  * slot until others may need it.
  */
@@ -128,12 +113,31 @@ static bool reap_slot(struct snapshot *s, uint32_t i)
 
 	if (s->slots[i].state != SLOT_QUARANTINE)
 		return leave_slot(s, i);
+	if (s->behind)
+		return false; /* there may be records of it */
 	if (w)
 		past_add(s, s->slots[i].owner, w);
 	free_slot(s, i);
 	if (w)
 		w->gone = true; /* unless keep_owners() knows better */
 	return true;
+}
+
+/*
+ * What programs keep of slots is out of date. On return nobody writes a record of a
+ * slot that is in quarantine: a program that saw it before is at its end. Only memory
+ * is written: no CPU is interrupted.
+ */
+int reap_publish(struct snapshot *s)
+{
+	int err;
+
+	s->cells->tunes.free_gen++;
+	err = rings_publish(s->cells);
+	s->unpublished = err != 0;
+	if (!err)
+		rings_wait(s->cells);
+	return err;
 }
 
 void snapshot_quarantine(struct snapshot *s)
@@ -143,11 +147,8 @@ void snapshot_quarantine(struct snapshot *s)
 	cgroups_refresh(s->cgroups);
 	for (uint32_t i = SLOT_FIRST; i < s->cells->plan.slots; i++)
 		some |= leave_slot(s, i);
-	if (!some)
-		return;
-	s->cells->tunes.free_gen++; /* what programs keep of slots is out of date */
-	if (!cells_tell(s->cells))
-		wait_for_programs();
+	if (some)
+		reap_publish(s); /* if it fails, the next reading sees to it */
 }
 
 /* How often a cgroup found no slot. */
@@ -195,10 +196,8 @@ int snapshot_reap(struct snapshot *s)
 					 __ATOMIC_RELEASE);
 		s->slots[i].freed = false;
 	}
-	s->cells->tunes.free_gen++; /* what programs keep of slots is out of date */
-	err = cells_tell(s->cells);
+	err = reap_publish(s);
 	told_fold(s);
-	wait_for_programs();
 	return err;
 }
 

@@ -5,6 +5,7 @@
 #include <bpf/bpf.h>
 #include "base/log.h"
 #include "base/util.h"
+#include "kernel/rings.h"
 #include "reading/device.h"
 #include "reading/snapshot_impl.h"
 
@@ -233,13 +234,23 @@ static void reset_inflight(struct snapshot *s, struct workload *w)
 		w->inflight_ns[i] = s->inflight_known ? 0 : INFLIGHT_UNKNOWN;
 }
 
-int snapshot_read(struct snapshot *s)
+/* Has all records of before this moment in the cells. */
+static void catch_up(struct snapshot *s)
 {
-	int err = cells_drain(s->cells, false);
+	int err = s->unpublished ? reap_publish(s) : 0;
 
+	if (!err)
+		err = rings_drain(s->cells);
 	if (err) /* they stay where they are, and are the next reading's */
 		log_warn(err, "what CPUs have only written down so far");
-	err = 0;
+	s->behind = err != 0;
+}
+
+int snapshot_read(struct snapshot *s)
+{
+	int err = 0;
+
+	catch_up(s);
 	for (size_t i = 0; i < s->count; i++)
 		reset_inflight(s, s->workloads[i]);
 

@@ -62,7 +62,9 @@ struct snapshot {
 	struct count_cell **seen_counts;
 	struct block_seen **seen_blocks; /* by number */
 	bool places_freed;		 /* of culprits, and the kernel was not told */
-	bool inflight_known;		 /* the latest walks came to their end */
+	bool unpublished; /* the rings do not know yet that slots changed hands */
+	bool behind;	  /* the latest reading lacks records: no slot may be freed */
+	bool inflight_known; /* the latest walks came to their end */
 	struct open_cell *opens;
 	size_t open_count;
 	uint32_t open_gen;
@@ -133,6 +135,10 @@ void past_add(struct snapshot *s, uint64_t owner, struct workload *w);
 void past_forget(struct snapshot *s, const struct workload *w, bool folded);
 /* Whose the late events of a cgroup are, alive again; NULL: not noted. */
 struct workload *past_of(struct snapshot *s, uint64_t owner);
+
+/* Tells the kernel that slots changed hands, and waits until no program goes by what
+ * was before. -errno on failure: the next reading tries again. */
+int reap_publish(struct snapshot *s);
 
 /* Frees a workload and all that it holds; NULL is fine. */
 void totals_free(struct workload *w);

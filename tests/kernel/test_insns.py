@@ -27,9 +27,7 @@ DEFAULT = 28000
 CEILINGS = {
     "block_complete": 54000,
     "dns_packet_in": 28000,
-    "sched_drain": 60000,
     "sched_switch": 88000,
-    "syscall_drain": 20000,
     "syscall_exit": 170000,
     "tcp_gone": 90000,
     "tcp_packet_out": 50000,

@@ -41,7 +41,7 @@ LOADED = re.compile(r"(__)?(htab|htab_lru|array|htab_percpu|percpu_array)"
                     r"bpf_(%s)(_recur|_tracing|_norecur|_nolock|_btf|_raw)*" %
                     "|".join(ALLOWED.values()))
 
-RUN_BY_AGENT = {"sched_drain", "syscall_drain"}
+RUN_BY_AGENT = {"rings_publish", "rings_next", "rings_drain"}
 
 agent = None
 

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * What the agent runs on the rings of all CPUs (agent/kernel/rings.c); nothing here is
+ * attached. Only a replay has to be on the ring's CPU, in an interrupt. What is
+ * published is written from wherever the agent is: a ring's key is one word, with this
+ * one writer. So no CPU is interrupted that has nothing to tell.
+ */
+/* Cells are claimed for switches only: a record of a call brings its own. */
+#define PROBE_ID PROBE_SCHED
+#include "cell.bpf.h"
+#include "ring.bpf.h"
+#include "sched_replay.bpf.h"
+#include "syscall_replay.bpf.h"
+
+static long publish_one(__u64 i, void *ctx)
+{
+	__u32 at = i;
+	struct sched_ring *switches = bpf_map_lookup_elem(&sched_rings, &at);
+	struct call_ring *calls = bpf_map_lookup_elem(&call_rings, &at);
+
+	if (!switches || !calls)
+		return 1;
+	ring_publish(&switches->ring, PROBE_SCHED);
+	if (!enabled_of(PROBE_SCHED))
+		*(volatile __u64 *)&switches->task = 0; /* see look_anew() */
+	calls->sample_log2 = tunes.tune[PROBE_SYSCALL].sample_log2 & 15;
+	ring_publish(&calls->ring, PROBE_SYSCALL);
+	return 0;
+}
+
+/* Has all rings know what is in `tunes`; on any CPU. Argument: how many there are. */
+SEC("raw_tp")
+int rings_publish(unsigned long long *ctx)
+{
+	bpf_loop(ctx[0], publish_one, 0, 0);
+	return 0;
+}
+
+static long look_at_one(__u64 i, void *ctx)
+{
+	__u32 *at = ctx, here = *at;
+	struct sched_ring *switches = bpf_map_lookup_elem(&sched_rings, &here);
+	struct call_ring *calls = bpf_map_lookup_elem(&call_rings, &here);
+
+	if (!switches || !calls || ring_has_some(&switches->ring) ||
+	    ring_has_some(&calls->ring))
+		return 1;
+	*at = here + 1;
+	return 0;
+}
+
+/* The first CPU whose rings hold records; on any CPU. Arguments: where to begin, and
+ * how many CPUs there are, which is the result when none has. */
+SEC("raw_tp")
+int rings_next(unsigned long long *ctx)
+{
+	__u32 at = ctx[0], count = ctx[1];
+
+	if (at < count)
+		bpf_loop(count - at, look_at_one, &at, 0);
+	return at;
+}
+
+/* Replays both rings of a CPU, there. Argument: its number. */
+SEC("raw_tp")
+int rings_drain(unsigned long long *ctx)
+{
+	sched_replay(ctx[0]);
+	return call_replay(ctx[0]);
+}
