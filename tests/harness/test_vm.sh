@@ -65,9 +65,10 @@ expect()
 refused() { [ $status = 126 ] && [ "$(wc -l <<<"$out")" = 1 ] && [[ $out == *"$1"* ]]; }
 argument() { grep -qx -- "$1" "$dir/arguments"; }
 
-echo 1..10
+echo 1..12
 vm
-expect "the guest's exit status is ours" '[ $status = 7 ] && [ -z "$out" ]'
+expect "the guest's exit status is ours" \
+	'[ $status = 7 ] && [ -z "$out" ] && argument 2'
 expect "a plain guest has no drive and no modules of ours" \
 	'! argument ".*nvme,.*" && [ "$(cat "$dir/guest/vm/drives")" = 0 ] &&
 	 [ -z "$(ls "$dir/guest/modules")" ]'
@@ -94,5 +95,9 @@ vm ASSAY_VM_APPEND="lockdown=integrity quiet" ASSAY_VM_MEMORY=1000
 expect "the command line and the memory" \
 	'argument "console=ttyS0 .* lockdown=integrity quiet" && argument 1000 &&
 	 argument ".*,size=1000M,.*"'
+vm ASSAY_VM_CPUS=16
+expect "more CPUs" '[ $status = 7 ] && argument 16 && ! argument 2'
+vm ASSAY_VM_CPUS=0
+expect "a number of CPUs that is none is refused" 'refused ASSAY_VM_CPUS'
 vm ASSAY_VM_MEMORY=much
 expect "a memory that is no number is refused" 'refused ASSAY_VM_MEMORY'
