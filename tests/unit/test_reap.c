@@ -22,7 +22,6 @@ static void open_fake(struct fake *f, uint32_t slots)
 	memset(f, 0, sizeof(*f));
 	f->cells.plan.slots = slots;
 	memset(f->cells.fds, -1, sizeof(f->cells.fds));
-	memset(f->cells.drain_fds, -1, sizeof(f->cells.drain_fds));
 	f->cells.control = &f->control;
 	f->cells.owners = calloc(slots, sizeof(*f->cells.owners));
 	f->cells.rows = calloc(slots, sizeof(*f->cells.rows));
@@ -72,6 +71,24 @@ static void a_workload_is_gone_with_the_last_of_its_slots(void **state)
 	}
 }
 
+static void no_slot_is_freed_while_records_of_it_may_be_left(void **state)
+{
+	struct fake f;
+
+	open_fake(&f, 8);
+	f.s.behind = true;
+	snapshot_reap(&f.s);
+	assert_int_equal(f.cells.owners[SLOT_FIRST], OWNER_RESERVED);
+	assert_int_equal(f.s.slots[SLOT_FIRST].state, SLOT_QUARANTINE);
+	assert_false(f.s.slots[SLOT_FIRST].workload->gone);
+	f.s.behind = false;
+	snapshot_reap(&f.s);
+	assert_int_equal(f.cells.owners[SLOT_FIRST], OWNER_FREE);
+	assert_int_equal(f.s.slots[SLOT_FIRST].state, SLOT_EMPTY);
+	assert_true(f.s.unpublished); /* there is no kernel's side here */
+	close_fake(&f);
+}
+
 /* CPU time in ns for as many slots, all of them freed at once. */
 static uint64_t reap_ns(uint32_t slots)
 {
@@ -110,6 +127,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_workload_is_gone_with_the_last_of_its_slots),
+		cmocka_unit_test(no_slot_is_freed_while_records_of_it_may_be_left),
 		cmocka_unit_test(eight_times_the_slots_take_no_sixty_times_as_long),
 	};
 
