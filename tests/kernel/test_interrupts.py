@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whom the agent interrupts: at a reading the CPUs that have something to tell, once
 each; for slots that change hands nobody. The truth is the kernel's: its events of one CPU
-calling another (csd_queue_cpu, of the agent only), held against /proc/interrupts; where
-there is no such event (before 6.4), /proc/interrupts alone."""
-# vm: kernels=6.1,7.x
+that calls another (6.4 and later), of the agent only, held against /proc/interrupts."""
+# vm: kernels=6.12,7.x
 
 import os
 import re
@@ -72,13 +71,9 @@ def function_calls():
     raise Skip("/proc/interrupts has no line of function calls")
 
 
-def has_events():
-    return os.path.isdir(TRACING + "/events/csd/csd_queue_cpu")
-
-
 # When memory is given back, also on the CPU where the agent was started: the line TLB.
 FLUSHES = "flush_tlb"
-NOISE = 2 if has_events() else 6  # in /proc/interrupts are others' too
+NOISE = 2
 
 
 class Interrupts:
@@ -86,15 +81,12 @@ class Interrupts:
 
     def __init__(self, agent):
         self.threads = {int(t) for t in os.listdir(f"/proc/{agent.pid()}/task")}
-        self.trace = Trace("csd/csd_queue_cpu") if has_events() else None
+        self.trace = Trace("csd/csd_queue_cpu")
         self.before = function_calls()[THERE]
 
     def result(self):
-        """When the agent interrupted it; numbers only where the kernel has no events."""
+        """When the agent interrupted it."""
         all_ = function_calls()[THERE] - self.before
-        if not self.trace:
-            diag(f"/proc/interrupts: {all_}")
-            return [None] * all_
         calls = [(when, pid, re.search(r"func=(\S+)", text)[1])
                  for when, pid, _, _, text in self.trace.read()
                  if re.search(rf"\bcpu={THERE}\b", text)]
@@ -172,8 +164,6 @@ def _():
 
 @test("slots that change hands interrupt nobody: who is interrupted has something to tell")
 def _():
-    if not has_events():
-        raise Skip("this kernel does not say who interrupts")
     same(violations([1, 3, 5, 6, 9], [2, 4, 7, 8]), 1, "of these")
     agent, load = pinned("--slots", "64"), churner()
     there = Trace("sched/sched_switch", "raw_syscalls/sys_exit", cpu=THERE)
