@@ -3,7 +3,8 @@
 """Whom the agent interrupts: at a reading the CPUs that have something to tell, once
 each; for slots that change hands nobody. The truth is the kernel's: its events of one CPU
 that calls another (6.4 and later), of the agent only, held against /proc/interrupts."""
-# vm: kernels=6.12,7.x
+# beside: nobody
+# vm: kernels=6.12
 
 import os
 import re
