@@ -25,8 +25,8 @@ struct ring {
 	__u32 done; /* of them replayed */
 };
 
-#define RUNS_TIMED 1021 /* one in so many: a prime, so that replays have their share \
-			 */
+/* One run in so many is timed: a prime, so that replays have their share. */
+#define RUNS_TIMED 1021
 
 /* How often a program ran, and how long by the runs that were timed. */
 struct runs {
