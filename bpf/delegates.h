@@ -37,12 +37,14 @@ static inline __attribute__((always_inline)) __u32 delegate_index(__u64 id)
 static inline __attribute__((always_inline)) void
 delegates_note(struct delegates *d, __u64 id, __u32 uid, __u64 parent, __u32 parent_uid)
 {
+	__u64 top =
+	    parent_uid ? parent : id; /* also one that changed its owner since */
 	__u8 share = 0;
 
 	if (uid || parent_uid) {
 		share = d->share[delegate_index(parent)];
 		if (!share)
-			share = 1 + delegate_index(parent) % (SHARES - 1);
+			share = 1 + delegate_index(top) % (SHARES - 1);
 	}
 	d->share[delegate_index(id)] = share;
 }

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include "bpf/delegates.h"
 #include "reading/path_index.h"
 #include "reading/snapshot.h"
 #include "workload/workload.h"
@@ -318,6 +319,28 @@ static void a_workload_is_found_by_its_path_among_many(void **state)
 
 #define TEST(t) cmocka_unit_test_setup_teardown(t, begin, end)
 
+static __u8 noted(struct delegates *d, uint64_t id, uint32_t uid, uint64_t parent,
+		  uint32_t parent_uid)
+{
+	delegates_note(d, id, uid, parent, parent_uid);
+	return d->share[delegate_index(id)];
+}
+
+/* A manager makes a cgroup, then changes its owner: no event says so. */
+static void a_subtree_has_one_share_whenever_its_owner_is_seen(void **state)
+{
+	struct delegates *d = calloc(1, sizeof(*d));
+	__u8 share;
+
+	assert_int_equal(noted(d, 100, 0, 1, 0), 0);
+	share = noted(d, 101, 0, 100, 1000);
+	assert_int_not_equal(share, 0);
+	assert_int_equal(noted(d, 100, 1000, 1, 0), share); /* by a walk */
+	assert_int_equal(noted(d, 102, 1000, 100, 1000), share);
+	assert_int_equal(noted(d, 103, 0, 101, 0), 0); /* root's in root's */
+	free(d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -331,6 +354,7 @@ int main(void)
 		TEST(names_that_were_lost_are_found_by_a_walk),
 		TEST(removals_that_were_lost_are_found_out),
 		TEST(many_that_came_and_went_take_no_more_room),
+		cmocka_unit_test(a_subtree_has_one_share_whenever_its_owner_is_seen),
 		cmocka_unit_test(a_workload_is_found_by_its_path_among_many),
 	};
 
