@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# beside: nobody
 """Block requests on the live kernel, on loop devices of our own: against
 /proc/diskstats, what fio did, and what the calls themselves returned."""
 
@@ -187,12 +188,13 @@ class Numbers:
 
     def time(self, direction):
         """The sum of the durations is the kernel's, which is cut to ms, and ends
-        later: when the request is accounted for. In between it wakes who waits, which
-        takes 5 us on some machines."""
+        later: when the request is accounted for. In between it wakes who waits, and
+        whatever else hangs on that tracepoint runs: 5 us on some machines, 25 on busy
+        ones."""
         ms, count = self.kernel[direction + "_ms"], self.kernel[direction]
         ours = self.seconds(OPERATION, direction)
         diag(f"{direction}: {ours * 1e3:.3f} ms, diskstats {ms} ms")
-        between(ours * 1e3, ms * 0.95 - count * 0.010 - 1, ms + 1,
+        between(ours * 1e3, ms * 0.95 - count * 0.030 - 1, ms + 1,
                 f"ms in requests, {direction}")
         between(self.seconds(DEVICE, direction), 0, ours, "s of them in the device")
 

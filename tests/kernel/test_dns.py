@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# beside: nobody
 """DNS lookups on the live kernel: against the log of a scripted resolver and what the
 clients themselves saw, on the loopback of a network namespace of the suite's own."""
 
