@@ -73,8 +73,9 @@ def function_calls():
 
 
 # Not for our programs: memory that is given back, also on the CPU where the agent was
-# started (the line TLB), and a thread that is woken there (of RCU, for a grace period).
-OTHERS = "flush_tlb", "sched_ttwu_pending"
+# started (the line TLB), a thread that is woken there (of RCU, for a grace period), and
+# the scheduler's own kicks of idle CPUs.
+OTHERS = "flush_tlb", "sched_ttwu_pending", "nohz_csd_func"
 NOISE = 2
 
 
