@@ -4,7 +4,7 @@
 each; for slots that change hands nobody. The truth is the kernel's: its events of one CPU
 that calls another (6.4 and later), of the agent only, held against /proc/interrupts."""
 # beside: nobody
-# vm: kernels=6.12
+# vm: kernels=6.12 ci=none
 
 import os
 import re
