@@ -98,6 +98,8 @@ static int open_probe(struct measure *m, size_t i, const struct options *o,
 	if (!d->always && !in_list(o->probes, d->name))
 		return 0;
 	m->wanted++;
+	if (d->rings && !m->cells.rings && !m->cells.rings_error)
+		rings_open(&m->cells, params); /* the probes that need it say why not */
 	m->cells.tunes.tune[i].enabled = !d->cover.program;
 	rings_publish(&m->cells);
 	probe_open(p, d, &m->cells, params, covered);
@@ -120,7 +122,6 @@ static int open_probes(struct measure *m, const struct options *o, char *cause,
 	}
 	params.dns = in_list(o->probes, probe_descs[PROBE_DNS].name);
 	params.queries = m->cells.plan.queries;
-	rings_open(&m->cells, &params); /* the probes that need it say why not */
 	for (size_t i = 0; i < probe_desc_count && !err; i++)
 		err = open_probe(m, i, o, &params);
 	if (err) {
