@@ -10,15 +10,13 @@ unset V
 export TAP_DIR=$dir/tap
 number=0
 
-# expect NAME STATUS SUMMARY TEXT SUITE: runs a suite (the text of a shell script) and
-# compares the exit status, the last line, and a text that must be shown.
-expect()
+# runs NAME STATUS SUMMARY TEXT ARGUMENT...: tests/run with these arguments; compares the
+# exit status, the last line, and a text that must be shown.
+runs()
 {
 	local out status verdict=ok
 
-	printf '#!/bin/sh\n%s\n' "$5" >"$dir/suite"
-	chmod +x "$dir/suite"
-	out=$("$run" -t 2 "$dir/suite" 2>&1)
+	out=$("$run" "${@:5}" 2>&1)
 	status=$?
 	if [ $status -ne "$2" ] || [ "${out##*$'\n'}" != "$3" ] ||
 		[[ $out != *"$4"* ]]; then
@@ -27,6 +25,14 @@ expect()
 	number=$((number + 1))
 	echo "$verdict $number - $1"
 	[ "$verdict" = ok ] || printf '%s\n' "status $status" "$out" | sed 's/^/# /'
+}
+
+# expect NAME STATUS SUMMARY TEXT SUITE: the same of a suite, the text of a shell script.
+expect()
+{
+	printf '#!/bin/sh\n%s\n' "$5" >"$dir/suite"
+	chmod +x "$dir/suite"
+	runs "$1" "$2" "$3" "$4" -t 2 "$dir/suite"
 }
 
 echo 1..19
@@ -60,12 +66,8 @@ expect "cmocka's way to skip is no failure" 0 "1 passed, 0 failed, 1 skipped" ""
 expect "cmocka's group whose set-up failed is one failure" 1 "0 passed, 1 failed" \
 	"GROUP SETUP" "printf '1..6\nnot ok 0 - g [  FAILED  ] GROUP SETUP\n'; exit 1"
 
-out=$("$run" "$dir/missing" 2>&1)
-if [ $? -eq 1 ] && [ "${out##*$'\n'}" = "0 passed, 1 failed" ]; then
-	echo "ok 16 - a suite that does not exist is a failure"
-else
-	echo "not ok 16 - a suite that does not exist is a failure"
-fi
+runs "a suite that does not exist is a failure" 1 "0 passed, 1 failed" "" \
+	"$dir/missing"
 
 # Two suites that wait for each other end only if they run at the same time.
 printf '#!/bin/sh\n# beside: others\nread -r x <"%s/fifo"\nprintf "1..1\\nok 1 - a\\n"\n' \
@@ -73,21 +75,11 @@ printf '#!/bin/sh\n# beside: others\nread -r x <"%s/fifo"\nprintf "1..1\\nok 1 -
 printf '#!/bin/sh\necho word >"%s/fifo"\nprintf "1..1\\nok 1 - b\\n"\n' "$dir" >"$dir/writer"
 chmod +x "$dir/reader" "$dir/writer"
 mkfifo "$dir/fifo"
-out=$("$run" -t 5 "$dir/reader" "$dir/writer" 2>&1)
-if [ $? -eq 0 ] && [ "${out##*$'\n'}" = "2 passed, 0 failed" ]; then
-	echo "ok 17 - a suite that may run beside others does"
-else
-	echo "not ok 17 - a suite that may run beside others does"
-	printf '%s\n' "$out" | sed 's/^/# /'
-fi
+runs "a suite that may run beside others does" 0 "2 passed, 0 failed" "" \
+	-t 5 "$dir/reader" "$dir/writer"
 sed -i '/^# beside/d' "$dir/reader"
-out=$("$run" -t 2 "$dir/reader" "$dir/writer" 2>&1)
-if [ $? -eq 1 ] && [ "${out##*$'\n'}" = "0 passed, 2 failed" ]; then
-	echo "ok 18 - others run one after the other"
-else
-	echo "not ok 18 - others run one after the other"
-	printf '%s\n' "$out" | sed 's/^/# /'
-fi
+runs "others run one after the other" 1 "0 passed, 2 failed" "" \
+	-t 2 "$dir/reader" "$dir/writer"
 
 # One that stands nobody runs when all others have ended, wherever it is named.
 printf '#!/bin/sh\n# beside: others\nsleep 1\ntouch "%s/over"\nprintf "1..1\\nok 1 - a\\n"\n' \
@@ -95,10 +87,5 @@ printf '#!/bin/sh\n# beside: others\nsleep 1\ntouch "%s/over"\nprintf "1..1\\nok
 printf '#!/bin/sh\n# beside: nobody\n[ -e "%s/over" ] && printf "1..1\\nok 1 - b\\n"\n' \
 	"$dir" >"$dir/alone"
 chmod +x "$dir/slow" "$dir/alone"
-out=$("$run" "$dir/alone" "$dir/slow" 2>&1)
-if [ $? -eq 0 ] && [ "${out##*$'\n'}" = "2 passed, 0 failed" ]; then
-	echo "ok 19 - a suite that stands nobody runs when the others have ended"
-else
-	echo "not ok 19 - a suite that stands nobody runs when the others have ended"
-	printf '%s\n' "$out" | sed 's/^/# /'
-fi
+runs "a suite that stands nobody runs when the others have ended" 0 "2 passed, 0 failed" "" \
+	"$dir/alone" "$dir/slow"
