@@ -215,12 +215,14 @@ static int open_all(struct agent *a, char *cause, size_t len)
 		return err;
 	err = api_check(a->o->socket, cause, len);
 	if (!err)
+		err = measure_open(a->o, &a->measure, cause, len);
+	if (!err) /* with all loaded: the next agent takes over at once */
 		err = take_node(a, cause, len);
 	if (!err)
 		err = api_open(a->o->socket, &ops, &a->api, cause, len);
-	if (err)
-		return err;
-	return measure_open(a->o, &a->measure, cause, len);
+	if (!err)
+		err = measure_begin(a->measure, cause, len);
+	return err;
 }
 
 /*

@@ -4,221 +4,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/log.h"
-#include "base/options.h"
 #include "base/util.h"
-#include "base/wall.h"
 #include "cmd/measure.h"
-#include "kernel/cells.h"
-#include "kernel/doctor.h"
-#include "kernel/kernel_btf.h"
-#include "kernel/probe.h"
+#include "cmd/measure_impl.h"
 #include "kernel/rings.h"
-#include "kernel/tune.h"
 #include "kernel/walk.h"
 #include "metric/metrics.h"
-#include "metric/resource.h"
-#include "metric/self.h"
 #include "otlp/otlp.h"
-#include "reading/snapshot.h"
-#include "workload/cgroup_root.h"
-#include "workload/usage.h"
 
 #define SELF_SERIAL UINT64_MAX	  /* behind all workloads */
 #define SWEEP_NS    5000000000ULL /* between two looks at the DNS queries that wait */
 
-struct measure {
-	struct cells cells;
-	struct cgroups *cgroups;
-	struct snapshot *snapshot;
-	struct usage_reader *usage;
-	struct resource resource;
-	struct self self;
-	struct wall wall;
-	int64_t first_wall_ns;
-	struct probe probes[PROBE_COUNT];
-	struct tuner tuner;
-	unsigned int wanted;
-	uint64_t next_sweep_ns;
-	uint64_t missed_events; /* runs of the programs that tell of cgroups */
-};
-
-/* Is name in a list with commas between? */
-static int in_list(const char *list, const char *name)
-{
-	size_t n = strlen(name);
-
-	for (; list && *list; list = strchr(list, ',') ? strchr(list, ',') + 1 : NULL)
-		if (strncmp(list, name, n) == 0 && (list[n] == ',' || !list[n]))
-			return 1;
-	return 0;
-}
-
-/* Says which probes are missing, and why: lockdown takes several at once. */
-static void warn_missing(const struct measure *m)
-{
-	char locked[256] = "";
-	size_t len = 0;
-
-	/* all names together are far shorter than the buffer */
-	for (size_t i = 0; i < PROBE_COUNT; i++) {
-		const struct probe *p = &m->probes[i];
-
-		if (p->state != PROBE_UNAVAILABLE)
-			continue;
-		if (p->locked)
-			len += snprintf(locked + len, sizeof(locked) - len, " %s",
-					p->desc->name);
-		else
-			log_warnx("probe %s: %s; going on without it", p->desc->name,
-				  p->reason);
-	}
-	if (locked[0])
-		log_warnx(PROBE_LOCKED "; going on without:%s", locked);
-}
-
-static void lose_walks(struct measure *m, size_t probe, unsigned int n)
+void measure_lose_walks(struct measure *m, size_t probe, unsigned int n)
 {
 	__atomic_fetch_add(&m->cells.control->lost[probe][LOSS_WALK_INTERRUPTED], n,
 			   __ATOMIC_RELAXED);
-}
-
-/*
- * Opens a probe, if it is wanted. One whose work another probe does in part is switched
- * on when all of it is attached: else queries would be seen, and their answers not.
- */
-static int open_probe(struct measure *m, size_t i, const struct options *o,
-		      const struct params *params)
-{
-	const struct probe_desc *d = &probe_descs[i];
-	struct probe *p = &m->probes[i];
-	bool covered =
-	    d->cover.program && m->probes[d->cover.by].state == PROBE_ATTACHED;
-
-	p->desc = d;
-	if (!d->always && !in_list(o->probes, d->name))
-		return 0;
-	m->wanted++;
-	if (d->rings && !m->cells.rings && !m->cells.rings_error)
-		rings_open(&m->cells, params); /* the probes that need it say why not */
-	m->cells.tunes.tune[i].enabled = !d->cover.program;
-	rings_publish(&m->cells);
-	probe_open(p, d, &m->cells, params, covered);
-	lose_walks(m, i, p->interrupted);
-	m->cells.tunes.tune[i].enabled = p->state == PROBE_ATTACHED;
-	return rings_publish(&m->cells);
-}
-
-static int open_probes(struct measure *m, const struct options *o, char *cause,
-		       size_t len)
-{
-	struct params params;
-	int err = probe_params(&m->cells.plan, &params, &m->cells.tunes.self_tgid);
-
-	if (err) {
-		snprintf(cause, len,
-			 "cannot run the first BPF program: %s (try: assay doctor)",
-			 strerror(-err));
-		return err;
-	}
-	params.dns = in_list(o->probes, probe_descs[PROBE_DNS].name);
-	params.queries = m->cells.plan.queries;
-	for (size_t i = 0; i < probe_desc_count && !err; i++)
-		err = open_probe(m, i, o, &params);
-	if (err) {
-		snprintf(cause, len, "cannot tell the probes to begin: %s",
-			 strerror(-err));
-		return err;
-	}
-	warn_missing(m);
-	cgroups_events(m->cgroups, m->probes[PROBE_CGROUP].state == PROBE_ATTACHED);
-	kernel_btf_free();
-	return 0;
-}
-
-static int open_cells(struct measure *m, const struct options *o, char *cause,
-		      size_t len)
-{
-	struct cells_plan plan;
-	int err = cells_plan(o, &plan);
-
-	if (err == -ENOSPC) {
-		snprintf(
-		    cause, len,
-		    "--memory %zu bytes are too few for --slots %u: the least is %zu",
-		    plan.limit, plan.slots, plan.total);
-		return err;
-	}
-	if (!err)
-		err = cells_open(&plan, &m->cells);
-	if (err)
-		snprintf(cause, len, "cannot create the maps (%zu KiB): %s",
-			 plan.total / 1024, strerror(-err));
-	return err;
-}
-
-static int open_cgroups(struct measure *m, const struct options *o, char *cause,
-			size_t len)
-{
-	struct cgroup_root root;
-	int err = cgroup_root_find(o->cgroup_root, &root, cause, len);
-
-	if (err)
-		return err;
-	if (!root.whole)
-		log_warnx("%s is the cgroup tree of a container: what is not below it "
-			  "counts as unknown (mount the host's, see --cgroup-root)",
-			  root.path);
-	err = cgroups_open(root.path, &m->cells, &m->cgroups);
-	if (err)
-		snprintf(cause, len, "the cgroup tree at %s cannot be read: %s",
-			 root.path, strerror(-err));
-	return err;
-}
-
-int measure_open(const struct options *o, struct measure **out, char *cause, size_t len)
-{
-	struct measure *m;
-	int err = doctor_require(cause, len);
-
-	if (err)
-		return err;
-	m = calloc(1, sizeof(*m));
-	if (!m) {
-		snprintf(cause, len, "no memory");
-		return -ENOMEM;
-	}
-	err = open_cells(m, o, cause, len);
-	if (err) {
-		free(m);
-		return err;
-	}
-	err = open_cgroups(m, o, cause, len);
-	if (err)
-		goto fail;
-	err = snapshot_open(&m->cells, m->cgroups, &m->snapshot);
-	if (!err)
-		err = usage_open(m->cgroups, &m->usage);
-	if (err) {
-		snprintf(cause, len, "%s", strerror(-err));
-		goto fail;
-	}
-	err = resource_init(&m->resource, o, cause, len);
-	if (err)
-		goto fail;
-	if (m->resource.host.fleeting)
-		log_warnx("host.id is the boot id, another one after each boot of the "
-			  "node: see --host-root and --host-id");
-	err = open_probes(m, o, cause, len);
-	if (err)
-		goto fail;
-	self_init(&m->self);
-	wall_measure(&m->wall);
-	m->first_wall_ns = m->wall.offset_ns;
-	*out = m;
-	return 0;
-fail:
-	measure_close(m);
-	return err;
 }
 
 int measure_update(struct measure *m)
@@ -247,7 +47,7 @@ static bool walk_one(struct measure *m, size_t probe)
 
 	if (!err)
 		return true;
-	lose_walks(m, probe, 1);
+	measure_lose_walks(m, probe, 1);
 	if (err != -ETIMEDOUT && err != -EBUSY)
 		log_warn(err, "probe %s: its walk", probe_descs[probe].name);
 	return false;
@@ -479,19 +279,4 @@ unsigned int measure_attached(const struct measure *m, unsigned int *wanted)
 		n += m->probes[i].state == PROBE_ATTACHED;
 	*wanted = m->wanted;
 	return n;
-}
-
-void measure_close(struct measure *m)
-{
-	if (!m)
-		return;
-	for (size_t i = 0; i < PROBE_COUNT; i++)
-		probe_close(&m->probes[i]);
-	snapshot_close(m->snapshot);
-	usage_close(m->usage);
-	cgroups_close(m->cgroups);
-	rings_close(&m->cells);
-	cells_close(&m->cells);
-	resource_fini(&m->resource);
-	free(m);
 }

@@ -16,12 +16,18 @@ struct export_stats;
 struct otlp_batch;
 
 /*
- * Plans the memory, loads the probes that the options name and attaches them. A probe
- * that cannot be had is no failure. On failure returns -errno with one line in cause.
+ * Plans the memory, and loads the probes that the options name: nothing is measured
+ * yet. A probe that cannot be had is no failure. On failure returns -errno with one
+ * line in cause.
  */
 int measure_open(const struct options *o, struct measure **out, char *cause,
 		 size_t len);
-/* Reads the cells. */
+/*
+ * Begins to measure, once: reads the cgroup tree and attaches what is loaded. The same
+ * returns; after a failure only measure_close() is left.
+ */
+int measure_begin(struct measure *m, char *cause, size_t len);
+/* Reads the cells. This and all that follows: after measure_begin(). */
 int measure_update(struct measure *m);
 /* Looks for what is under way, and reads the cells. */
 int measure_collect(struct measure *m);

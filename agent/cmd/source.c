@@ -33,6 +33,8 @@ static int read_bytes(struct source *s, bool alone, uint8_t **bytes, size_t *byt
 			return err;
 		}
 		err = measure_open(s->o, &s->measure, cause, len);
+		if (!err)
+			err = measure_begin(s->measure, cause, len);
 		if (err)
 			return err;
 	}

@@ -16,9 +16,8 @@
 const char *probe_state_name(enum probe_state state)
 {
 	static const char *const names[] = {
-		[PROBE_DISABLED] = "disabled",
-		[PROBE_ATTACHED] = "attached",
-		[PROBE_UNAVAILABLE] = "unavailable",
+		[PROBE_DISABLED] = "disabled", [PROBE_LOADED] = "loaded",
+		[PROBE_ATTACHED] = "attached", [PROBE_UNAVAILABLE] = "unavailable",
 		[PROBE_OFF] = "off",
 	};
 
@@ -316,7 +315,20 @@ static int choose_sched(struct bpf_object *obj, const struct params *params)
 	return err;
 }
 
-void probe_open(struct probe *p, const struct probe_desc *desc, const struct cells *c,
+/* The probe cannot be had: its programs go, the reason stays. */
+static void give_up(struct probe *p, const char *what, int err)
+{
+	const struct probe_desc *desc = p->desc;
+
+	probe_close(p);
+	p->desc = desc;
+	p->state = PROBE_UNAVAILABLE;
+	p->locked = err == -EINVAL && doctor_locked_down();
+	snprintf(p->reason, sizeof(p->reason), "cannot %s: %s", what,
+		 p->locked ? PROBE_LOCKED : hint_of(err));
+}
+
+void probe_load(struct probe *p, const struct probe_desc *desc, const struct cells *c,
 		const struct params *params, bool covered)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = desc->name);
@@ -325,6 +337,7 @@ void probe_open(struct probe *p, const struct probe_desc *desc, const struct cel
 
 	memset(p, 0, sizeof(*p));
 	p->desc = desc;
+	p->covered = covered;
 	p->obj = bpf_object__open_mem(desc->elf, desc->elf_end - desc->elf, &opts);
 	err = p->obj ? probe_set_params(p->obj, params) : -errno;
 	if (!err) {
@@ -340,20 +353,20 @@ void probe_open(struct probe *p, const struct probe_desc *desc, const struct cel
 		err = desc->rings && !c->rings ? c->rings_error
 					       : bpf_object__load(p->obj);
 	}
-	if (!err) {
-		what = "attach";
-		err = attach(p);
-	}
-	if (!err) {
+	if (err)
+		give_up(p, what, err);
+	else
+		p->state = PROBE_LOADED;
+}
+
+void probe_attach(struct probe *p)
+{
+	int err = attach(p);
+
+	if (err)
+		give_up(p, "attach", err);
+	else
 		p->state = PROBE_ATTACHED;
-		return;
-	}
-	probe_close(p);
-	p->desc = desc;
-	p->state = PROBE_UNAVAILABLE;
-	p->locked = err == -EINVAL && doctor_locked_down();
-	snprintf(p->reason, sizeof(p->reason), "cannot %s: %s", what,
-		 p->locked ? PROBE_LOCKED : hint_of(err));
 }
 
 uint64_t probe_recursion_misses(const struct probe *p)

@@ -19,7 +19,13 @@
 #define PROBE_LOCKED "lockdown: confidentiality forbids BPF to read the kernel's memory"
 
 /* Off: attached, but told to do nothing (tune.c). */
-enum probe_state { PROBE_DISABLED, PROBE_ATTACHED, PROBE_UNAVAILABLE, PROBE_OFF };
+enum probe_state {
+	PROBE_DISABLED,
+	PROBE_LOADED, /* not attached yet */
+	PROBE_ATTACHED,
+	PROBE_UNAVAILABLE,
+	PROBE_OFF,
+};
 
 /* An iterator that is run at every export. */
 struct probe_walk {
@@ -32,6 +38,7 @@ struct probe {
 	enum probe_state state;
 	char reason[200]; /* why it is not attached */
 	bool locked;	  /* that is lockdown */
+	bool covered;	  /* another probe does the work of desc->cover.program */
 	struct bpf_object *obj;
 	struct bpf_link *links[PROBE_LINKS];
 	size_t link_count;
@@ -40,7 +47,7 @@ struct probe {
 	unsigned int interrupted; /* iterators of the start that did not end (walk.h) */
 };
 
-/* "attached", "unavailable", "disabled" or "off". */
+/* "loaded", "attached", "unavailable", "disabled" or "off". */
 const char *probe_state_name(enum probe_state state);
 
 /* Before the first use of libbpf: its words are for debugging only. */
@@ -58,13 +65,18 @@ int probe_params(const struct cells_plan *plan, struct params *params,
 int probe_set_params(struct bpf_object *obj, const struct params *params);
 
 /*
- * Loads and attaches; covered: another attached probe does the work of the program
- * desc->cover, which is left out. Programs are attached in the order of their file; an
- * iterator is run once, to its end, at its place; but one named *_walk is kept for
- * probe_walk(). Afterwards p->state and p->reason tell.
+ * Loads; covered: another probe does the work of the program desc->cover, which is left
+ * out. Afterwards p->state (loaded or unavailable) and p->reason tell.
  */
-void probe_open(struct probe *p, const struct probe_desc *desc, const struct cells *c,
+void probe_load(struct probe *p, const struct probe_desc *desc, const struct cells *c,
 		const struct params *params, bool covered);
+
+/*
+ * Attaches what is loaded. Programs are attached in the order of their file; an
+ * iterator is run once, to its end, at its place; but one named *_walk is kept for
+ * probe_walk(). Afterwards p->state (attached or unavailable) and p->reason tell.
+ */
+void probe_attach(struct probe *p);
 
 /*
  * Runs the walks of a probe that is not off (or desc->walk_off), each to its end: they

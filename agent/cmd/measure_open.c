@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Measuring begins in two steps: all that takes long first, so that an agent which
+ * waits for its node has it done when its turn comes.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/log.h"
+#include "base/options.h"
+#include "cmd/measure.h"
+#include "cmd/measure_impl.h"
+#include "kernel/doctor.h"
+#include "kernel/kernel_btf.h"
+#include "kernel/rings.h"
+
+/* Is name in a list with commas between? */
+static int in_list(const char *list, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (; list && *list; list = strchr(list, ',') ? strchr(list, ',') + 1 : NULL)
+		if (strncmp(list, name, n) == 0 && (list[n] == ',' || !list[n]))
+			return 1;
+	return 0;
+}
+
+/* Says which probes are missing, and why: lockdown takes several at once. */
+static void warn_missing(const struct measure *m)
+{
+	char locked[256] = "";
+	size_t len = 0;
+
+	/* all names together are far shorter than the buffer */
+	for (size_t i = 0; i < PROBE_COUNT; i++) {
+		const struct probe *p = &m->probes[i];
+
+		if (p->state != PROBE_UNAVAILABLE)
+			continue;
+		if (p->locked)
+			len += snprintf(locked + len, sizeof(locked) - len, " %s",
+					p->desc->name);
+		else
+			log_warnx("probe %s: %s; going on without it", p->desc->name,
+				  p->reason);
+	}
+	if (locked[0])
+		log_warnx(PROBE_LOCKED "; going on without:%s", locked);
+}
+
+/* Loads a probe, if it is wanted. */
+static void load_probe(struct measure *m, size_t i, const struct options *o)
+{
+	const struct probe_desc *d = &probe_descs[i];
+	struct probe *p = &m->probes[i];
+	bool covered = d->cover.program && m->probes[d->cover.by].state == PROBE_LOADED;
+
+	p->desc = d;
+	if (!d->always && !in_list(o->probes, d->name))
+		return;
+	m->wanted++;
+	if (d->rings && !m->cells.rings && !m->cells.rings_error)
+		rings_open(&m->cells,
+			   &m->params); /* the probes that need it say why not */
+	probe_load(p, d, &m->cells, &m->params, covered);
+}
+
+static int load_probes(struct measure *m, const struct options *o, char *cause,
+		       size_t len)
+{
+	struct params *params = &m->params;
+	int err = probe_params(&m->cells.plan, params, &m->cells.tunes.self_tgid);
+
+	if (err) {
+		snprintf(cause, len,
+			 "cannot run the first BPF program: %s (try: assay doctor)",
+			 strerror(-err));
+		return err;
+	}
+	params->dns = in_list(o->probes, probe_descs[PROBE_DNS].name);
+	params->queries = m->cells.plan.queries;
+	for (size_t i = 0; i < probe_desc_count; i++)
+		load_probe(m, i, o);
+	kernel_btf_free();
+	return 0;
+}
+
+/*
+ * Attaches a probe that is loaded. One whose work another probe does in part is
+ * switched on when all of it is attached: else queries would be seen, and their answers
+ * not. When that other one cannot be attached, this one is loaded anew, whole.
+ */
+static int attach_probe(struct measure *m, size_t i)
+{
+	const struct probe_desc *d = &probe_descs[i];
+	struct probe *p = &m->probes[i];
+	int err;
+
+	if (p->state == PROBE_LOADED && p->covered &&
+	    m->probes[d->cover.by].state != PROBE_ATTACHED) {
+		probe_close(p);
+		probe_load(p, d, &m->cells, &m->params, false);
+	}
+	if (p->state != PROBE_LOADED)
+		return 0;
+	m->cells.tunes.tune[i].enabled = !d->cover.program;
+	err = rings_publish(&m->cells);
+	if (err)
+		return err;
+	probe_attach(p);
+	measure_lose_walks(m, i, p->interrupted);
+	m->cells.tunes.tune[i].enabled = p->state == PROBE_ATTACHED;
+	return rings_publish(&m->cells);
+}
+
+static int attach_probes(struct measure *m, char *cause, size_t len)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < probe_desc_count && !err; i++)
+		err = attach_probe(m, i);
+	if (err) {
+		snprintf(cause, len, "cannot tell the probes to begin: %s",
+			 strerror(-err));
+		return err;
+	}
+	warn_missing(m);
+	cgroups_events(m->cgroups, m->probes[PROBE_CGROUP].state == PROBE_ATTACHED);
+	kernel_btf_free();
+	return 0;
+}
+
+static int open_cells(struct measure *m, const struct options *o, char *cause,
+		      size_t len)
+{
+	struct cells_plan plan;
+	int err = cells_plan(o, &plan);
+
+	if (err == -ENOSPC) {
+		snprintf(
+		    cause, len,
+		    "--memory %zu bytes are too few for --slots %u: the least is %zu",
+		    plan.limit, plan.slots, plan.total);
+		return err;
+	}
+	if (!err)
+		err = cells_open(&plan, &m->cells);
+	if (err)
+		snprintf(cause, len, "cannot create the maps (%zu KiB): %s",
+			 plan.total / 1024, strerror(-err));
+	return err;
+}
+
+static int find_cgroups(struct measure *m, const struct options *o, char *cause,
+			size_t len)
+{
+	int err = cgroup_root_find(o->cgroup_root, &m->root, cause, len);
+
+	if (!err && !m->root.whole)
+		log_warnx("%s is the cgroup tree of a container: what is not below it "
+			  "counts as unknown (mount the host's, see --cgroup-root)",
+			  m->root.path);
+	return err;
+}
+
+static int find_resource(struct measure *m, const struct options *o, char *cause,
+			 size_t len)
+{
+	int err = resource_init(&m->resource, o, cause, len);
+
+	if (!err && m->resource.host.fleeting)
+		log_warnx("host.id is the boot id, another one after each boot of the "
+			  "node: see --host-root and --host-id");
+	return err;
+}
+
+int measure_open(const struct options *o, struct measure **out, char *cause, size_t len)
+{
+	struct measure *m;
+	int err = doctor_require(cause, len);
+
+	if (err)
+		return err;
+	m = calloc(1, sizeof(*m));
+	if (!m) {
+		snprintf(cause, len, "no memory");
+		return -ENOMEM;
+	}
+	err = open_cells(m, o, cause, len);
+	if (err) {
+		free(m);
+		return err;
+	}
+	err = find_cgroups(m, o, cause, len);
+	if (!err)
+		err = find_resource(m, o, cause, len);
+	if (!err)
+		err = load_probes(m, o, cause, len);
+	if (err)
+		measure_close(m);
+	else
+		*out = m;
+	return err;
+}
+
+int measure_begin(struct measure *m, char *cause, size_t len)
+{
+	int err = cgroups_open(m->root.path, &m->cells, &m->cgroups);
+
+	if (err) {
+		snprintf(cause, len, "the cgroup tree at %s cannot be read: %s",
+			 m->root.path, strerror(-err));
+		return err;
+	}
+	err = snapshot_open(&m->cells, m->cgroups, &m->snapshot);
+	if (!err)
+		err = usage_open(m->cgroups, &m->usage);
+	if (err) {
+		snprintf(cause, len, "%s", strerror(-err));
+		return err;
+	}
+	err = attach_probes(m, cause, len);
+	if (err)
+		return err;
+	self_init(&m->self);
+	wall_measure(&m->wall);
+	m->first_wall_ns = m->wall.offset_ns;
+	return 0;
+}
+
+void measure_close(struct measure *m)
+{
+	if (!m)
+		return;
+	for (size_t i = 0; i < PROBE_COUNT; i++)
+		probe_close(&m->probes[i]);
+	snapshot_close(m->snapshot);
+	usage_close(m->usage);
+	cgroups_close(m->cgroups);
+	rings_close(&m->cells);
+	cells_close(&m->cells);
+	resource_fini(&m->resource);
+	free(m);
+}
