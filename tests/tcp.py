@@ -6,9 +6,10 @@ import math
 import os
 import socket
 import subprocess
+import sys
 
 from node import Agent, Cgroup, Change, Load
-from tap import Skip, between, check, defer, same
+from tap import Failed, Skip, between, check, defer, same
 
 OPENED = "assay.tcp.connections"
 OPEN = "assay.tcp.connection.count"
@@ -129,6 +130,64 @@ class Steps:
         self.server.tell("answer", requests)
         self.client.ask("ask", requests)
         self.server.reply()
+
+
+class Script:
+    """A Python program in a cgroup of its own, which says a line when it has done what
+    the latest line told it."""
+
+    def __init__(self, cgroup, code, *args, netns=None):
+        prefix = ["ip", "netns", "exec", netns] if netns else []
+        self.process = cgroup.start([*prefix, sys.executable, "-c", code,
+                                     *map(str, args)],
+                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                    text=True)
+        defer(self.close)
+
+    def reply(self):
+        line = self.process.stdout.readline().strip()
+        if not line:
+            raise Failed(f"a script ended, status {self.process.wait()}")
+        return line
+
+    def tell(self, word):
+        self.process.stdin.write(f"{word}\n")
+        self.process.stdin.flush()
+
+    def ask(self, word=""):
+        self.tell(word)
+        return self.reply()
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+class Ends:
+    """A server and a client that are scripts, in cgroups of their own."""
+
+    def __init__(self, name, server, client, *args, netns=(None, None)):
+        self.port = free_port()
+        self.groups = Cgroup(name + "-server"), Cgroup(name + "-client")
+        self.server = Script(self.groups[0], server, self.port, *args, netns=netns[0])
+        same(self.server.reply(), "ready", "the server")
+        self.client = Script(self.groups[1], client, self.port, *args, netns=netns[1])
+
+    def responses(self, change, n):
+        same([change.by(g, RESPONSE, "role") for g in self.groups],
+             [{"server": n}, {"client": n}], "responses by role")
+
+    def unanswered(self, change, want=({}, {})):
+        same(tuple(change.by(g, UNANSWERED, "type") for g in self.groups), want,
+             "unanswered requests of the server, of the client")
+
+    def ages(self, numbers):
+        """Seconds in flight over TCP, of the server and of the client."""
+        return [sum(v for k, v in numbers.by(g, INFLIGHT, "operation").items()
+                    if k.startswith("tcp")) for g in self.groups]
 
 
 class Switch:

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Round-trip times over a path whose delay we make ourselves, so that they are known:
-two network namespaces with a tun device each, and packets that wait 25 ms in between."""
+"""Round-trip times and losses over a path that we make ourselves, so that they are
+known: two network namespaces with a tun device each, and packets that wait 25 ms in
+between."""
 
 import collections
 import ctypes
@@ -20,7 +21,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import tcp
 from node import Change
 from tap import Skip, check, defer, diag, main, near, need_root, same, test
-from tcp import CONNECT, RTT, Steps, total
+from tcp import CONNECT, RESPONSE, RTT, Ends, Steps, total
 
 need_root()
 
@@ -51,6 +52,8 @@ class Path(threading.Thread):
         super().__init__(daemon=True)
         self.ready = threading.Event()
         self.late = []  # how much later than that, s
+        self.lose = None  # the first packet that holds these bytes is lost
+        self.seen = 0  # packets that hold them
         self.error = None
         self.over = False
 
@@ -72,14 +75,21 @@ class Path(threading.Thread):
         if not self.error:
             self.carry()
 
+    def is_lost(self, packet):
+        if not self.lose or self.lose not in packet:
+            return False
+        self.seen += 1
+        return self.seen == 1
+
     def carry(self):
         waiting = collections.deque()  # (when due, to which descriptor, packet)
         while not self.over:
             patience = waiting[0][0] - time.monotonic() if waiting else 0.1
             came, _, _ = select.select(self.fds, [], [], max(patience, 0))
             for fd in came:
-                to = self.fds[1 - self.fds.index(fd)]
-                waiting.append((time.monotonic() + DELAY, to, os.read(fd, 65536)))
+                to, packet = self.fds[1 - self.fds.index(fd)], os.read(fd, 65536)
+                if not self.is_lost(packet):
+                    waiting.append((time.monotonic() + DELAY, to, packet))
             while waiting and waiting[0][0] <= time.monotonic():
                 due, to, packet = waiting.popleft()
                 self.late.append(time.monotonic() - due)
@@ -147,6 +157,51 @@ def _():
     near(mean, 0.05, 0.1, "mean and the delay, s")
     connects = after.points(client, CONNECT)
     near(connects[0]["p50"], 0.05, 0.1, "median of connects and the delay, s")
+
+
+SERVER = """
+import socket, sys, time
+s = socket.create_server((sys.argv[2], int(sys.argv[1])))
+print("ready", flush=True)
+c, _ = s.accept()
+c.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+c.recv(100)
+c.sendall(b"head")
+c.sendall(b"lost tail")
+c.recv(100)
+began = time.monotonic()
+time.sleep(2)
+took = time.monotonic() - began
+c.sendall(b"end")
+print(took, flush=True)
+c.recv(100)
+"""
+CLIENT = """
+import socket, sys
+c = socket.create_connection((sys.argv[2], int(sys.argv[1])))
+sys.stdin.readline()
+c.sendall(b"one")
+assert c.recv(4) == b"head"
+c.sendall(b"two")
+while not c.recv(100).endswith(b"end"): pass
+print("done", flush=True)
+sys.stdin.readline()
+"""
+
+
+@test("what of the last answer is sent again does not answer the next request")
+def _():
+    path.lose = b"lost tail"
+    ends = Ends("again", SERVER, CLIENT, ADDRESSES[0], netns=NAMES)
+    before = total()
+    same(ends.client.ask(), "done", "the client")
+    took = float(ends.server.reply())
+    change = Change(before, total())
+    if path.seen < 2:
+        raise Skip("the machine was busy: nothing was sent again before the answer")
+    same(change.value(ends.groups[0], RESPONSE), 2, "the server's responses")
+    seconds = change.seconds(ends.groups[0], RESPONSE)
+    check(seconds >= took, f"{seconds} s, of which the application waited {took}")
 
 
 main(setup)

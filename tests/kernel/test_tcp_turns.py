@@ -4,7 +4,6 @@
 pipelining, both ends talking at will; and connections that change hands."""
 
 import os
-import subprocess
 import sys
 import time
 
@@ -14,69 +13,11 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import tcp
 from node import Cgroup, Change, defined, wait_for
-from tap import Failed, between, check, defer, diag, main, need_root, same, test
-from tcp import (ACCEPTS, INFLIGHT, IO, OPEN, OPENED, RESPONSE, UNANSWERED, Steps,
-                 Wire, free_port, ip, total)
+from tap import between, check, defer, diag, main, need_root, same, test
+from tcp import (ACCEPTS, INFLIGHT, IO, OPEN, OPENED, RESPONSE, UNANSWERED, Ends,
+                 Script, Steps, Wire, ip, total)
 
 need_root()
-
-
-class Script:
-    """A Python program in a cgroup of its own, which says a line when it has done what
-    the latest line told it."""
-
-    def __init__(self, cgroup, code, *args, netns=None):
-        prefix = ["ip", "netns", "exec", netns] if netns else []
-        self.process = cgroup.start([*prefix, sys.executable, "-c", code,
-                                     *map(str, args)],
-                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                    text=True)
-        defer(self.close)
-
-    def reply(self):
-        line = self.process.stdout.readline().strip()
-        if not line:
-            raise Failed(f"a script ended, status {self.process.wait()}")
-        return line
-
-    def tell(self, word):
-        self.process.stdin.write(f"{word}\n")
-        self.process.stdin.flush()
-
-    def ask(self, word=""):
-        self.tell(word)
-        return self.reply()
-
-    def close(self):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        self.process.stdin.close()
-        self.process.stdout.close()
-
-
-class Ends:
-    """A server and a client that are scripts, in cgroups of their own."""
-
-    def __init__(self, name, server, client, *args):
-        self.port = free_port()
-        self.groups = Cgroup(name + "-server"), Cgroup(name + "-client")
-        self.server = Script(self.groups[0], server, self.port, *args)
-        same(self.server.reply(), "ready", "the server")
-        self.client = Script(self.groups[1], client, self.port, *args)
-
-    def responses(self, change, n):
-        same([change.by(g, RESPONSE, "role") for g in self.groups],
-             [{"server": n}, {"client": n}], "responses by role")
-
-    def unanswered(self, change, want=({}, {})):
-        same(tuple(change.by(g, UNANSWERED, "type") for g in self.groups), want,
-             "unanswered requests of the server, of the client")
-
-    def ages(self, numbers):
-        """Seconds in flight over TCP, of the server and of the client."""
-        return [sum(v for k, v in numbers.by(g, INFLIGHT, "operation").items()
-                    if k.startswith("tcp")) for g in self.groups]
 
 
 # Refuses a body by its announced length, and does not read it before it has answered.
