@@ -148,30 +148,39 @@ static bool same_state(const struct self_state *a, const struct self_state *b)
 	return a->state == b->state && !strcmp(a->reason, b->reason);
 }
 
+static void forget_ended(struct self_probe *p, size_t i)
+{
+	memmove(&p->ended[i], &p->ended[i + 1],
+		(--p->ended_count - i) * sizeof(p->ended[0]));
+}
+
 /*
  * Export `number` reports a state: where it is not the one reported before, that one's
- * series has ended. Until an export that says so has arrived, what came between never
- * did.
+ * series has ended, until an export that says so has arrived. Also when none with the
+ * state itself has so far: one that is on its way may.
  */
-static void note_state(struct self *s, size_t i, const struct self_state *now,
+static void note_state(struct self_probe *p, const struct self_state *now,
 		       uint64_t number)
 {
-	if (s->states[i].reported && !same_state(&s->states[i].now, now)) {
-		if (!s->states[i].since)
-			s->states[i].before = s->states[i].now;
-		s->states[i].since = number;
-		if (same_state(&s->states[i].before, now))
-			s->states[i].since = 0;
+	if (p->reported && !same_state(&p->now, now)) {
+		if (p->ended_count == SELF_ENDED)
+			forget_ended(p, 0);
+		p->ended[p->ended_count].state = p->now;
+		p->ended[p->ended_count++].since = number;
 	}
-	s->states[i].now = *now;
-	s->states[i].reported = true;
+	for (size_t i = p->ended_count; i-- > 0;)
+		if (same_state(&p->ended[i].state, now))
+			forget_ended(p, i);
+	p->now = *now;
+	p->reported = true;
 }
 
 void self_accepted(struct self *s, uint64_t number)
 {
-	for (size_t i = 0; i < COUNT(s->states); i++)
-		if (number >= s->states[i].since)
-			s->states[i].since = 0;
+	for (size_t i = 0; i < COUNT(s->probes); i++)
+		for (size_t k = s->probes[i].ended_count; k-- > 0;)
+			if (number >= s->probes[i].ended[k].since)
+				forget_ended(&s->probes[i], k);
 }
 
 /* The reason is borrowed until the points are encoded. */
@@ -189,6 +198,17 @@ static int add_state(const struct self *s, struct point_group *g, size_t i,
 	return 0;
 }
 
+static int add_ended(const struct self *s, struct point_group *g, size_t i)
+{
+	const struct self_probe *p = &s->probes[i];
+	int err = 0;
+
+	for (size_t k = 0; k < p->ended_count && !err; k++)
+		err = add_state(s, g, i, p->ended[k].state.state,
+				p->ended[k].state.reason, true);
+	return err;
+}
+
 static int add_probes(struct self *s, struct point_group *g, const struct self_facts *f)
 {
 	int err = 0;
@@ -199,11 +219,10 @@ static int add_probes(struct self *s, struct point_group *g, const struct self_f
 
 		snprintf(now.reason, sizeof(now.reason), "%s", p->reason);
 		if (f->number)
-			note_state(s, i, &now, f->number);
+			note_state(&s->probes[i], &now, f->number);
 		err = add_state(s, g, i, p->state, p->reason, false);
-		if (!err && f->number && s->states[i].since)
-			err = add_state(s, g, i, s->states[i].before.state,
-					s->states[i].before.reason, true);
+		if (!err && f->number)
+			err = add_ended(s, g, i);
 	}
 	return err;
 }

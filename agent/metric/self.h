@@ -17,17 +17,25 @@ struct self_state {
 	char reason[200];
 };
 
+#define SELF_ENDED 3 /* a probe has no more states but the one it is in */
+
+/* What exports have said of a probe. */
+struct self_probe {
+	bool reported;
+	struct self_state now;
+	/* series that have ended, the oldest first, and the first export that says so
+	 */
+	struct {
+		struct self_state state;
+		uint64_t since;
+	} ended[SELF_ENDED];
+	size_t ended_count;
+};
+
 struct self {
 	uint64_t start_ns;	       /* boot time */
 	int64_t run_ns[PROGRAM_COUNT]; /* reported so far: a sum never goes down */
-	struct {
-		bool reported;
-		struct self_state now;
-		/* the series that ended with it; the first export that says so; 0: none
-		 */
-		struct self_state before;
-		uint64_t since;
-	} states[PROBE_COUNT];
+	struct self_probe probes[PROBE_COUNT];
 };
 
 struct self_facts {

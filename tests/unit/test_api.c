@@ -526,6 +526,7 @@ static void only_its_own_socket_is_removed(void **state)
 static void the_lock_of_the_directory_is_waited_for_a_second(void **state)
 {
 	char dir[64], want[256], other[80];
+	uint64_t before;
 	int fd;
 
 	snprintf(dir, sizeof(dir), "%s/run", with.dir);
@@ -535,7 +536,9 @@ static void the_lock_of_the_directory_is_waited_for_a_second(void **state)
 	fake_step_ns = FAKE_SECOND / 4;
 	snprintf(want, sizeof(want),
 		 "cannot listen at %s: %s: locked by another process", other, dir);
+	before = fake_now_ns;
 	assert_string_equal(cannot_open(other, -EWOULDBLOCK), want);
+	assert_in_range(fake_now_ns - before, FAKE_SECOND, 2 * FAKE_SECOND);
 	close(fd);
 	assert_int_equal(access(other, F_OK), -1);
 }

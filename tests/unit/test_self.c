@@ -1,0 +1,578 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The agent's metrics about itself: each of them, by numbers that the test knows. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include <bpf/libbpf.h>
+#include "base/util.h"
+#include "fake_clock.h"
+#include "fake_maps.h"
+#include "metric/export_stats.h"
+#include "metric/self.h"
+
+#define CPUS 2
+
+/* An agent's state, and what it says of itself. */
+static struct {
+	struct cells cells;
+	struct control control;
+	struct probe probes[PROBE_COUNT];
+	struct export_stats stats;
+	struct self self;
+	struct self_facts facts;
+	struct points points;
+	struct point_group *group;
+	uint64_t misses; /* of each program */
+} with;
+
+/* What the kernel knows of a program. */
+int bpf_obj_get_info_by_fd(int fd, void *info, __u32 *len)
+{
+	assert_int_equal(*len, sizeof(struct bpf_prog_info));
+	((struct bpf_prog_info *)info)->recursion_misses = with.misses;
+	return 0;
+}
+
+static int begin(void **state)
+{
+	static const struct cpu_state cpu;
+	static const struct call_ring calls;
+	static const struct dns_gate gate;
+	struct cells *c = &with.cells;
+
+	memset(&with, 0, sizeof(with));
+	c->plan = (struct cells_plan){ .cpus = CPUS, .slots = 1024, .total = 5000000 };
+	c->control = &with.control;
+	c->fds[MAP_CPUS] = fake_map_make(MAP_CPUS, sizeof(uint32_t), sizeof(cpu));
+	c->fds[MAP_CALL_RINGS] =
+	    fake_map_make(MAP_CALL_RINGS, sizeof(uint32_t), sizeof(calls));
+	c->fds[MAP_DNS_GATES] =
+	    fake_map_make(MAP_DNS_GATES, sizeof(uint32_t), sizeof(gate));
+	for (uint32_t i = 0; i <= CPUS; i++) {
+		if (i < CPUS) {
+			bpf_map_update_elem(c->fds[MAP_CPUS], &i, &cpu, 0);
+			bpf_map_update_elem(c->fds[MAP_CALL_RINGS], &i, &calls, 0);
+		}
+		bpf_map_update_elem(c->fds[MAP_DNS_GATES], &i, &gate, 0);
+	}
+	for (int i = 0; i < PROBE_COUNT; i++)
+		with.probes[i] =
+		    (struct probe){ .desc = &probe_descs[i], .state = PROBE_ATTACHED };
+	with.facts = (struct self_facts){ .probes = with.probes,
+					  .cells = c,
+					  .slots_used = 17,
+					  .stats = &with.stats };
+	self_init(&with.self);
+	fake_now_ns += FAKE_SECOND;
+	return 0;
+}
+
+static int end(void **state)
+{
+	points_fini(&with.points);
+	for (int m = 0; m < MAP_COUNT_; m++)
+		fake_map_make(m, 0, 0);
+	return 0;
+}
+
+/* Takes all points anew. Number: of the export, 0: somebody asks at the socket. */
+static void look(uint64_t number)
+{
+	size_t count;
+
+	points_fini(&with.points);
+	with.points = (struct points){ .number = number };
+	with.facts.number = number;
+	with.group = points_group(&with.points);
+	assert_int_equal(self_add(&with.self, with.group, &with.facts), 0);
+	count = with.group->count;
+	assert_int_equal(points_merge(with.group), 0);
+	assert_int_equal(with.group->count, count); /* no two have the same name */
+}
+
+static bool same_value(const char *has, const char *want)
+{
+	return has && want ? !strcmp(has, want) : has == want;
+}
+
+/* The point of a metric with these attributes, or NULL. */
+static const struct point *find(const char *metric, const char *a, const char *b,
+				const char *c)
+{
+	for (size_t i = 0; i < with.group->count; i++) {
+		const struct point *p = &with.group->points[i];
+
+		if (!strcmp(p->metric->name, metric) && same_value(p->values[0], a) &&
+		    same_value(p->values[1], b) && same_value(p->values[2], c))
+			return p;
+	}
+	return NULL;
+}
+
+static uint64_t value_of(const char *metric, const char *a, const char *b)
+{
+	const struct point *p = find(metric, a, b, NULL);
+
+	if (!p)
+		fail_msg("no %s {%s, %s}", metric, a ? a : "", b ? b : "");
+	assert_false(p->metric->real || p->ended);
+	assert_int_equal(p->start_ns, with.self.start_ns);
+	return p->u;
+}
+
+static size_t points_of(const char *metric)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < with.group->count; i++)
+		n += !strcmp(with.group->points[i].metric->name, metric);
+	return n;
+}
+
+/* What receivers were promised: names, units, kinds, attributes. */
+static void metrics_are_what_they_were(void **state)
+{
+	static const struct metric promised[] = {
+		{ "assay.probe.attached",
+		  "",
+		  NULL,
+		  METRIC_GAUGE,
+		  false,
+		  { "assay.probe", "assay.state", "assay.reason" } },
+		{ "assay.lost",
+		  "{event}",
+		  NULL,
+		  METRIC_SUM,
+		  false,
+		  { "assay.probe", "assay.reason" } },
+		{ "assay.bpf.runs",
+		  "{run}",
+		  NULL,
+		  METRIC_SUM,
+		  false,
+		  { "assay.probe", "assay.program" } },
+		{ "assay.bpf.run.time",
+		  "s",
+		  NULL,
+		  METRIC_SUM,
+		  true,
+		  { "assay.probe", "assay.program" } },
+		{ "assay.slot.usage", "{slot}", NULL, METRIC_UPDOWN },
+		{ "assay.slot.limit", "{slot}", NULL, METRIC_UPDOWN },
+		{ "assay.map.size", "By", NULL, METRIC_UPDOWN },
+		{ "process.cpu.time", "s", NULL, METRIC_SUM, true, { "cpu.mode" } },
+		{ "process.memory.usage", "By", NULL, METRIC_UPDOWN },
+		{ "otel.sdk.exporter.metric_data_point.exported",
+		  "{data_point}",
+		  NULL,
+		  METRIC_SUM,
+		  false,
+		  { "error.type" } },
+	};
+
+	for (size_t i = 0; i < COUNT(promised); i++) {
+		const struct metric *m = NULL;
+
+		for (size_t k = 0; k < self_metric_count; k++)
+			if (!strcmp(self_metrics[k]->name, promised[i].name))
+				m = self_metrics[k];
+		if (!m)
+			fail_msg("%s is gone", promised[i].name);
+		assert_string_equal(m->unit, promised[i].unit);
+		assert_int_equal(m->kind, promised[i].kind);
+		assert_int_equal(m->real, promised[i].real);
+		for (int a = 0; a <= METRIC_ATTRS; a++)
+			assert_true(same_value(m->attrs[a], promised[i].attrs[a]));
+		assert_true(m->help[0] && m->help[strlen(m->help) - 1] == '.');
+	}
+}
+
+/* Every metric that is listed has points, and no others are. */
+static void all_that_is_listed_is_reported(void **state)
+{
+	uint32_t cpu = 0;
+	struct cpu_state seen = { .runs[PROGRAM_tcp_state] = { .count = 1, .ns = 1 } };
+	size_t all = 0;
+
+	bpf_map_update_elem(with.cells.fds[MAP_CPUS], &cpu, &seen, 0);
+	with.control.lost[PROBE_TCP][LOSS_UNREADABLE] = 1;
+	look(1);
+	for (size_t i = 0; i < self_metric_count; i++) {
+		if (!points_of(self_metrics[i]->name))
+			fail_msg("no point of %s", self_metrics[i]->name);
+		all += points_of(self_metrics[i]->name);
+	}
+	assert_int_equal(all, with.group->count);
+}
+
+#define ATTACHED "assay.probe.attached"
+
+static void a_probe_says_its_state_and_why(void **state)
+{
+	const char *why = "kernel 5.10: no tp_btf";
+	const struct point *p;
+
+	with.probes[PROBE_DNS].state = PROBE_UNAVAILABLE;
+	snprintf(with.probes[PROBE_DNS].reason, sizeof(with.probes[0].reason), "%s",
+		 why);
+	with.probes[PROBE_TCP].state = PROBE_DISABLED;
+	with.probes[PROBE_BLOCK].state = PROBE_OFF;
+	strcpy(with.probes[PROBE_BLOCK].reason, "switched off");
+	for (uint64_t number = 0; number < 3; number++) {
+		look(number);
+		assert_int_equal(points_of(ATTACHED), PROBE_COUNT);
+		p = find(ATTACHED, "sched", "attached", NULL);
+		assert_true(p && p->u == 1 && !p->start_ns && !p->ended);
+		p = find(ATTACHED, "dns", "unavailable", why);
+		assert_true(p && p->u == 0 && !p->start_ns && !p->ended);
+		p = find(ATTACHED, "tcp", "disabled", NULL);
+		assert_true(p && p->u == 0 && !p->ended);
+		p = find(ATTACHED, "block", "off", "switched off");
+		assert_true(p && p->u == 0 && !p->ended);
+	}
+}
+
+static void set_off(bool off)
+{
+	struct probe *p = &with.probes[PROBE_TCP];
+
+	p->state = off ? PROBE_OFF : PROBE_ATTACHED;
+	snprintf(p->reason, sizeof(p->reason), "%s", off ? "by tune" : "");
+}
+
+static const struct point *when_attached(void)
+{
+	return find(ATTACHED, "tcp", "attached", NULL);
+}
+
+static const struct point *when_off(void)
+{
+	return find(ATTACHED, "tcp", "off", "by tune");
+}
+
+static void the_state_before_ends_until_that_has_arrived(void **state)
+{
+	look(1);
+	self_accepted(&with.self, 1);
+	set_off(true);
+	look(0); /* who asks at the socket gets what is now */
+	assert_null(when_attached());
+	for (uint64_t number = 2; number < 5; number++) {
+		look(number);
+		assert_int_equal(points_of(ATTACHED), PROBE_COUNT + 1);
+		assert_true(when_off() && !when_off()->ended);
+		assert_true(when_attached() && when_attached()->ended);
+		self_accepted(&with.self, 1); /* says nothing of what came later */
+	}
+	look(0);
+	assert_null(when_attached());
+	self_accepted(&with.self, 4);
+	look(5);
+	assert_int_equal(points_of(ATTACHED), PROBE_COUNT);
+	assert_true(when_off() && !when_off()->ended);
+}
+
+static void a_state_that_is_back_has_not_ended(void **state)
+{
+	look(1);
+	self_accepted(&with.self, 1);
+	set_off(true);
+	look(2);
+	set_off(false);
+	look(3);
+	assert_true(when_attached() && when_attached()->u == 1);
+	assert_false(when_attached()->ended);
+	self_accepted(&with.self, 3);
+	look(4);
+	assert_int_equal(points_of(ATTACHED), PROBE_COUNT);
+	assert_false(when_attached()->ended);
+}
+
+/* A request in flight comes to its end, also when a newer export was made meanwhile. */
+static void a_state_that_may_have_arrived_ends(void **state)
+{
+	look(1);
+	self_accepted(&with.self, 1);
+	set_off(true);
+	look(2); /* in flight */
+	set_off(false);
+	look(3);
+	self_accepted(&with.self, 2); /* the receiver has "off" as the newest state */
+	look(4);
+	assert_true(when_attached() && !when_attached()->ended);
+	assert_true(when_off() && when_off()->ended);
+	self_accepted(&with.self, 4);
+	look(5);
+	assert_null(when_off());
+	assert_false(when_attached()->ended);
+}
+
+/* More than any probe has. */
+static void of_many_states_the_latest_end(void **state)
+{
+	struct probe *p = &with.probes[PROBE_TCP];
+	size_t ended = 0;
+
+	for (uint64_t number = 1; number < 10; number++) {
+		snprintf(p->reason, sizeof(p->reason), "%d", (int)number);
+		look(number);
+		assert_false(find(ATTACHED, "tcp", "attached", p->reason)->ended);
+	}
+	for (size_t i = 0; i < with.group->count; i++)
+		ended += with.group->points[i].ended;
+	assert_int_equal(ended, SELF_ENDED);
+	assert_true(find(ATTACHED, "tcp", "attached", "8")->ended);
+	assert_true(find(ATTACHED, "tcp", "attached", "6")->ended);
+	self_accepted(&with.self, 8); /* ends all but the one before this */
+	look(10);
+	assert_null(find(ATTACHED, "tcp", "attached", "7"));
+	assert_true(find(ATTACHED, "tcp", "attached", "8")->ended);
+}
+
+static void every_loss_has_a_name_of_its_own(void **state)
+{
+	for (int i = 0; i < LOSS_COUNT; i++) {
+		const char *name = loss_name(i);
+
+		assert_non_null(name);
+		assert_int_equal(strspn(name, "abcdefghijklmnopqrstuvwxyz_"),
+				 strlen(name));
+		for (int k = 0; k < i; k++)
+			assert_string_not_equal(name, loss_name(k));
+		assert_string_not_equal(name, LOSS_FOLDED);
+		assert_string_not_equal(name, "recursion");
+	}
+}
+
+static void losses_are_counted_by_probe_and_reason(void **state)
+{
+	look(1);
+	assert_int_equal(points_of("assay.lost"), 0);
+	for (int i = 0; i < PROBE_COUNT; i++)
+		for (int why = 0; why < LOSS_COUNT; why++)
+			with.control.lost[i][why] = 1 + 100 * i + why;
+	with.facts.folded = 9;
+	look(2);
+	assert_int_equal(points_of("assay.lost"), PROBE_COUNT * LOSS_COUNT + 1);
+	for (int i = 0; i < PROBE_COUNT; i++)
+		for (int why = 0; why < LOSS_COUNT; why++)
+			assert_int_equal(
+			    value_of("assay.lost", probe_descs[i].name, loss_name(why)),
+			    1 + 100 * i + why);
+	assert_int_equal(value_of("assay.lost", "cgroup", "folded"), 9);
+}
+
+/* Runs that the kernel skipped, of every program of the probe. */
+static void skipped_runs_are_lost_events(void **state)
+{
+	struct probe *p = &with.probes[PROBE_MEMORY];
+	struct bpf_program *prog;
+	uint64_t programs_of = 0;
+
+	libbpf_set_print(NULL);
+	p->obj =
+	    bpf_object__open_mem(p->desc->elf, p->desc->elf_end - p->desc->elf, NULL);
+	assert_non_null(p->obj);
+	bpf_object__for_each_program (prog, p->obj)
+		programs_of++;
+	assert_true(programs_of > 1);
+	look(1);
+	assert_int_equal(points_of("assay.lost"), 0);
+	with.misses = 7;
+	look(2);
+	assert_int_equal(value_of("assay.lost", "memory", "recursion"),
+			 7 * programs_of);
+	assert_int_equal(points_of("assay.lost"), 1);
+	bpf_object__close(p->obj);
+	p->obj = NULL;
+}
+
+static double seconds_of(const char *metric, const char *a, const char *b)
+{
+	const struct point *p = find(metric, a, b, NULL);
+
+	if (!p)
+		fail_msg("no %s {%s, %s}", metric, a, b ? b : "");
+	assert_true(p->metric->real);
+	return p->d;
+}
+
+static void set_runs(uint32_t cpu, enum program program, uint64_t count, int64_t ns)
+{
+	struct cpu_state state;
+
+	bpf_map_lookup_elem(with.cells.fds[MAP_CPUS], &cpu, &state);
+	state.runs[program] = (struct runs){ count, ns };
+	bpf_map_update_elem(with.cells.fds[MAP_CPUS], &cpu, &state, 0);
+}
+
+static void runs_of_all_cpus_add_up(void **state)
+{
+	look(1);
+	assert_int_equal(points_of("assay.bpf.runs"), 0); /* nothing has run yet */
+	for (int i = 0; i < PROGRAM_COUNT; i++) {
+		set_runs(0, i, 1000 + i, 1000000000 + i);
+		set_runs(1, i, 20000, 500000000);
+	}
+	look(2);
+	assert_int_equal(points_of("assay.bpf.runs"), PROGRAM_COUNT);
+	assert_int_equal(points_of("assay.bpf.run.time"), PROGRAM_COUNT);
+	for (int i = 0; i < PROGRAM_COUNT; i++) {
+		const char *probe = probe_descs[programs[i].probe].name;
+
+		assert_int_equal(value_of("assay.bpf.runs", probe, programs[i].name),
+				 21000 + i);
+		assert_true(seconds_of("assay.bpf.run.time", probe, programs[i].name) ==
+			    (1500000000 + i) * 1e-9);
+	}
+}
+
+/* Those that have their numbers in a ring or at a gate count as the others do. */
+static void runs_that_are_counted_elsewhere_are_in_it(void **state)
+{
+	uint32_t cpu = 1, gate_at = cpu + 1;
+	struct call_ring calls = { .runs = { { 5, 5000 }, { 6, 6000 } } };
+	struct dns_gate gate = { .runs = { 7, 7000 } };
+
+	bpf_map_update_elem(with.cells.fds[MAP_CALL_RINGS], &cpu, &calls, 0);
+	bpf_map_update_elem(with.cells.fds[MAP_DNS_GATES], &gate_at, &gate, 0);
+	set_runs(0, PROGRAM_syscall_exit, 100, 0);
+	look(1);
+	assert_int_equal(value_of("assay.bpf.runs", "syscall", "syscall_enter"), 5);
+	assert_int_equal(value_of("assay.bpf.runs", "syscall", "syscall_exit"), 106);
+	assert_int_equal(value_of("assay.bpf.runs", "dns", "dns_packet_in"), 7);
+	assert_true(seconds_of("assay.bpf.run.time", "dns", "dns_packet_in") ==
+		    7000 * 1e-9);
+}
+
+/* Timed runs are net of the clock's own time: one may come out below 0. */
+static void a_time_that_shrinks_is_reported_as_it_was(void **state)
+{
+	static const struct {
+		int64_t ns;
+		double reported;
+	} readings[] = {
+		{ -50, 0 },
+		{ 2000, 2000 * 1e-9 },
+		{ 1900, 2000 * 1e-9 },
+		{ 2100, 2100 * 1e-9 },
+	};
+
+	for (size_t i = 0; i < COUNT(readings); i++) {
+		set_runs(0, PROGRAM_block_issue, i + 1, readings[i].ns);
+		look(i + 1);
+		assert_true(seconds_of("assay.bpf.run.time", "block", "block_issue") ==
+			    readings[i].reported);
+	}
+}
+
+static void sizes_are_those_of_the_plan(void **state)
+{
+	look(1);
+	assert_int_equal(value_of("assay.slot.usage", NULL, NULL), 17);
+	assert_int_equal(value_of("assay.slot.limit", NULL, NULL), 1024);
+	assert_int_equal(value_of("assay.map.size", NULL, NULL), 5000000);
+}
+
+static double used_cpu(bool user)
+{
+	struct rusage ru;
+
+	getrusage(RUSAGE_SELF, &ru);
+	return user ? ru.ru_utime.tv_sec + ru.ru_utime.tv_usec * 1e-6
+		    : ru.ru_stime.tv_sec + ru.ru_stime.tv_usec * 1e-6;
+}
+
+/* VmRSS of /proc/self/status, in kB there: another file than the agent reads. */
+static uint64_t resident(void)
+{
+	char line[128];
+	unsigned long kb = 0;
+	FILE *f = fopen("/proc/self/status", "r");
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f) && sscanf(line, "VmRSS: %lu kB", &kb) != 1)
+		;
+	fclose(f);
+	assert_true(kb > 0);
+	return kb * 1024;
+}
+
+static void the_process_is_measured_as_the_kernel_does(void **state)
+{
+	const size_t ours = 32 << 20;
+	double user = used_cpu(true), system = used_cpu(false);
+	uint64_t before, after;
+	void *memory;
+
+	look(1);
+	assert_true(seconds_of("process.cpu.time", "user", NULL) >= user);
+	assert_true(seconds_of("process.cpu.time", "user", NULL) <= used_cpu(true));
+	assert_true(seconds_of("process.cpu.time", "system", NULL) >= system);
+	assert_true(seconds_of("process.cpu.time", "system", NULL) <= used_cpu(false));
+	before = value_of("process.memory.usage", NULL, NULL);
+	memory = mmap(NULL, ours, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	assert_ptr_not_equal(memory, MAP_FAILED);
+	look(2);
+	after = value_of("process.memory.usage", NULL, NULL);
+	/* the kernel may be a few pages a CPU behind with its own counting */
+	assert_in_range(after - before, ours - (2 << 20), ours + (2 << 20));
+	assert_in_range(after, resident() - (2 << 20), resident() + (2 << 20));
+	munmap(memory, ours);
+}
+
+#define EXPORTED "otel.sdk.exporter.metric_data_point.exported"
+
+static void exports_are_counted_by_what_became_of_them(void **state)
+{
+	look(1);
+	assert_int_equal(value_of(EXPORTED, NULL, NULL), 0);
+	assert_int_equal(points_of(EXPORTED), 1);
+	with.stats =
+	    (struct export_stats){ .exported = 1234,
+				   .failed = { { "503", 7 }, { "timeout", 8 } },
+				   .failed_count = 2 };
+	look(2);
+	assert_int_equal(value_of(EXPORTED, NULL, NULL), 1234);
+	assert_int_equal(value_of(EXPORTED, "503", NULL), 7);
+	assert_int_equal(value_of(EXPORTED, "timeout", NULL), 8);
+	assert_int_equal(points_of(EXPORTED), 3);
+	with.facts.stats = NULL; /* no exporter: nothing to say of it */
+	look(3);
+	assert_int_equal(points_of(EXPORTED), 0);
+}
+
+#define SELF_TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		SELF_TEST(metrics_are_what_they_were),
+		SELF_TEST(all_that_is_listed_is_reported),
+		SELF_TEST(a_probe_says_its_state_and_why),
+		SELF_TEST(the_state_before_ends_until_that_has_arrived),
+		SELF_TEST(a_state_that_is_back_has_not_ended),
+		SELF_TEST(a_state_that_may_have_arrived_ends),
+		SELF_TEST(of_many_states_the_latest_end),
+		SELF_TEST(every_loss_has_a_name_of_its_own),
+		SELF_TEST(losses_are_counted_by_probe_and_reason),
+		SELF_TEST(skipped_runs_are_lost_events),
+		SELF_TEST(runs_of_all_cpus_add_up),
+		SELF_TEST(runs_that_are_counted_elsewhere_are_in_it),
+		SELF_TEST(a_time_that_shrinks_is_reported_as_it_was),
+		SELF_TEST(sizes_are_those_of_the_plan),
+		SELF_TEST(the_process_is_measured_as_the_kernel_does),
+		SELF_TEST(exports_are_counted_by_what_became_of_them),
+	};
+
+	return cmocka_run_group_tests_name("self", tests, NULL, NULL);
+}
