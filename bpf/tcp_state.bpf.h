@@ -108,7 +108,7 @@ static __noinline int conn_open(struct sock *sk, int from)
 	c->cell = 0;
 	c->next_us = tp->tcp_mstamp + SAMPLE_US;
 	c->sent = tp->bytes_sent - tp->bytes_retrans;
-	c->held_walk = tcp_walks;
+	c->held_walk = 0; /* the first walk that sees it says when that was */
 	c->flags = IS_COUNTED;
 	tcp_count(e, CELL_CONN + (c->role & 1), CONN_OPENED, 1);
 	return 0;

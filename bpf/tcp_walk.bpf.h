@@ -110,7 +110,7 @@ static __noinline int walk_holder(struct tcp_conn *c, struct task_struct *task)
 {
 	__u64 owner = task_owner(task), before = tcp_walks - 1;
 
-	if (owner == c->owner) {
+	if (owner == c->owner || !c->held_walk) {
 		c->held_walk = tcp_walks;
 	} else if (c->flags & IS_COUNTED && tcp_walk_cut < before &&
 		   (__s32)(c->held_walk - (__u32)before) < 0) {
