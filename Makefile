@@ -115,7 +115,7 @@ DEB_BUILD := clang llvm libbpf-dev libelf-dev zlib1g-dev libprotobuf-c-dev \
 	libcmocka-dev libssl-dev linux-libc-dev
 DEB_TEST := python3-minimal python3-jsonschema python3-protobuf libprotobuf-dev bpftool \
 	iproute2 util-linux procps nginx-light wrk openssl jq linux-perf stress-ng iperf3 \
-	libbpf-tools bpftrace clang-format clang-tidy cppcheck libclang-rt-14-dev \
+	libbpf-tools bpftrace clang-format clang-tidy cppcheck pyflakes3 libclang-rt-14-dev \
 	busybox-static fio mount nftables qemu-system-common zstd xz-utils cpio e2fsprogs binutils \
 	mandoc redis-server redis-tools
 DEB_ALL := $(DEB_BUILD) $(DEB_TEST)
@@ -168,6 +168,8 @@ C_FILES = $(wildcard agent/*.[ch] agent/*/*.[ch] bpf/*.[ch] tests/*/*.[ch])
 fmt:
 	$(Q)clang-format -i $(C_FILES)
 
+PY_FILES = $(wildcard tests/*.py tests/*/*.py) tests/vm/matrix tests/bench/bench
+
 # No difference to the format, no warning.
 lint:
 	$(Q)clang-format --dry-run -Werror $(C_FILES)
@@ -176,6 +178,7 @@ lint:
 		--enable=warning,portability,performance --suppress=missingInclude \
 		--suppress=comparePointers --suppress=preprocessorErrorDirective \
 		-I. -Iagent -I$(BUILD) agent
+	$(Q)pyflakes3 $(PY_FILES)
 
 clean:
 	rm -rf $(BUILD)

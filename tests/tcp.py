@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 from node import Agent, Cgroup, Change, Load
-from tap import Failed, Skip, between, check, defer, same
+from tap import Failed, Skip, between, defer, same
 
 OPENED = "assay.tcp.connections"
 OPEN = "assay.tcp.connection.count"

@@ -6,7 +6,6 @@ the kernel (bpf/cell.h, CULPRITS) and names in the agent (CULPRIT_NAMES) are few
 
 import os
 import sys
-import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

@@ -6,7 +6,6 @@ from the moments of waking, by a program of the test's own: wakes.bpf.c."""
 # vm: kernels=6.1,6.12,7.x ci=6.12 timeout=1500
 
 import os
-import subprocess
 import sys
 import time
 
@@ -15,7 +14,7 @@ os.environ.setdefault("TEST_PATIENCE", "100")
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import bpf
-from node import Agent, Cgroup, Change, Load, crowd, defined, wait_for
+from node import Agent, Cgroup, Load, crowd, defined, wait_for
 from tap import Skip, between, check, diag, main, need_root, same, test
 from waits import Waits, since
 

@@ -58,7 +58,7 @@ def ptrace(request, pid, data=0):
 def hold_walk(agent):
     """Stops the agent's next thread before its first instruction, as a file that takes
     for ever to close would stop it later: it walks over files. Lets it go at the end."""
-    CONT, DETACH, SEIZE, TRACE_CLONE, WALL = 7, 17, 0x4206, 8, 0x40000000
+    DETACH, SEIZE, TRACE_CLONE, WALL = 17, 0x4206, 8, 0x40000000
     main_thread = agent.pid()
     ptrace(SEIZE, main_thread, TRACE_CLONE)
     stopped = set()

@@ -17,7 +17,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import bpf
 from node import Agent
-from tap import Skip, check, diag, main, need_root, same, test
+from tap import check, diag, main, need_root, same, test
 
 need_root()
 

@@ -12,7 +12,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from exports import Exports
-from node import ASSAY, Agent, Cgroup, Change, Load, cgroup_root, scratch, start
+from node import ASSAY, Agent, Cgroup, Change, Load, cgroup_root, scratch
 from tap import check, defer, diag, main, need_root, same, test
 
 need_root()

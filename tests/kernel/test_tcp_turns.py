@@ -4,6 +4,7 @@
 pipelining, both ends talking at will; and connections that change hands."""
 
 import os
+import subprocess
 import sys
 import time
 
@@ -13,8 +14,8 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import tcp
 from node import Cgroup, Change, defined, wait_for
-from tap import between, check, defer, diag, main, need_root, same, test
-from tcp import (ACCEPTS, INFLIGHT, IO, OPEN, OPENED, RESPONSE, UNANSWERED, Ends,
+from tap import between, check, diag, main, need_root, same, test
+from tcp import (ACCEPTS, IO, OPEN, OPENED, RESPONSE, UNANSWERED, Ends,
                  Script, Steps, Wire, ip, total)
 
 need_root()

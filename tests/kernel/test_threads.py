@@ -6,9 +6,7 @@ all others: the node here has more threads than the tables have places. And wait
 sampled, and runs of programs that count themselves."""
 
 import os
-import subprocess
 import sys
-import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
