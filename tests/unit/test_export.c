@@ -293,7 +293,7 @@ static void an_endless_answer_is_cut(void **state)
 
 	server_bind(&s);
 	server_start(&s, steps, COUNT(steps));
-	e = open_url(s.url);
+	e = open_url_for(s.url, TEST_LIMIT); /* megabytes, on a busy machine */
 	send_snapshot(e, "a", 1);
 	run_until(e, &s, 0);
 	assert_int_equal(failed_points(e, "response_too_large"), 10);
