@@ -20,6 +20,9 @@
 #define PAUSE_NS	  1000000000ULL
 #define LOG_INTERVAL_NS	  30000000000ULL
 
+#define TEXT_OF(x) #x
+#define TEXT(x)	   TEXT_OF(x)
+
 struct client {
 	int fd; /* -1: free */
 	uint64_t since_ns;
@@ -245,6 +248,17 @@ static void drop(struct client *c)
 	*c = (struct client){ .fd = -1 };
 }
 
+/* The last words to a client, in one line; one that cannot take them has gone anyway.
+ */
+static void refuse(int fd, const char *why)
+{
+	char line[128];
+	int n = snprintf(line, sizeof(line), "error %s\n", why);
+
+	send(fd, line, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	log_debug("socket: a client is refused: %s", why);
+}
+
 /* Root, or whoever runs the agent. The mode of the socket says the same. */
 static int allowed(int fd)
 {
@@ -267,8 +281,10 @@ static void turn_away(struct api *a, int err)
 	if (a->spare >= 0)
 		close(a->spare);
 	fd = accept4(a->fd, NULL, NULL, SOCK_CLOEXEC);
-	if (fd >= 0)
+	if (fd >= 0) {
+		refuse(fd, "the agent has no descriptor left: try again");
 		close(fd);
+	}
 	a->spare = open_spare();
 	a->resume_ns = now + PAUSE_NS;
 	if (now >= a->next_log_ns) {
@@ -277,25 +293,32 @@ static void turn_away(struct api *a, int err)
 	}
 }
 
+/* Takes a client in that was accepted; false: not. */
+static bool take_in(struct api *a, int fd)
+{
+	struct client *c = NULL;
+
+	for (size_t i = 0; i < API_CLIENTS && !c; i++)
+		if (a->clients[i].fd < 0)
+			c = &a->clients[i];
+	if (!allowed(fd))
+		refuse(fd, "only root and the agent's own user are served");
+	else if (!c)
+		refuse(fd, TEXT(API_CLIENTS) " clients are served already: try again");
+	else
+		*c = (struct client){ .fd = fd, .since_ns = now_mono_ns() };
+	return c && c->fd == fd;
+}
+
 static void accept_all(struct api *a)
 {
 	int fd;
 
 	if (now_mono_ns() < a->resume_ns)
 		return;
-	while ((fd = accept4(a->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
-		struct client *c = NULL;
-
-		for (size_t i = 0; i < API_CLIENTS && !c; i++)
-			if (a->clients[i].fd < 0)
-				c = &a->clients[i];
-		if (!c || !allowed(fd)) {
-			log_debug("socket: a client is refused");
+	while ((fd = accept4(a->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0)
+		if (!take_in(a, fd))
 			close(fd);
-			continue;
-		}
-		*c = (struct client){ .fd = fd, .since_ns = now_mono_ns() };
-	}
 	if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
 		turn_away(a, -errno);
 }
@@ -340,35 +363,34 @@ static int answer(struct api *a, struct client *c)
 	return c->out ? 0 : -ENOMEM;
 }
 
-static void serve(struct api *a, struct client *c)
+/* Reads what there is of a request, and answers a whole one. */
+static void listen_to(struct api *a, struct client *c)
 {
-	ssize_t n;
+	ssize_t n = recv(c->fd, c->in + c->in_len, sizeof(c->in) - 1 - c->in_len, 0);
 
-	if (now_mono_ns() - c->since_ns > CLIENT_TIMEOUT_NS) {
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n <= 0) {
 		drop(c);
 		return;
 	}
-	if (!c->out) {
-		n = recv(c->fd, c->in + c->in_len, sizeof(c->in) - 1 - c->in_len, 0);
-		if (n < 0 && errno == EAGAIN)
-			return;
-		if (n > 0)
-			c->in_len += n;
-		if (n <= 0 || (!memchr(c->in, '\n', c->in_len) &&
-			       c->in_len == sizeof(c->in) - 1)) {
+	c->in_len += n;
+	if (memchr(c->in, '\n', c->in_len)) {
+		if (answer(a, c))
 			drop(c);
-			return;
-		}
-		if (!memchr(c->in, '\n', c->in_len))
-			return;
-		if (answer(a, c)) {
-			drop(c);
-			return;
-		}
+	} else if (c->in_len == sizeof(c->in) - 1) {
+		refuse(c->fd, "the request is too long");
+		drop(c);
 	}
+}
+
+/* Sends what the client takes of its answer. */
+static void talk_to(struct client *c)
+{
 	while (c->out_done < c->out_len) {
-		n = send(c->fd, c->out + c->out_done, c->out_len - c->out_done,
-			 MSG_NOSIGNAL);
+		ssize_t n = send(c->fd, c->out + c->out_done, c->out_len - c->out_done,
+				 MSG_NOSIGNAL);
+
 		if (n < 0 && errno == EAGAIN)
 			return;
 		if (n <= 0)
@@ -376,6 +398,20 @@ static void serve(struct api *a, struct client *c)
 		c->out_done += n;
 	}
 	drop(c);
+}
+
+static void serve(struct api *a, struct client *c)
+{
+	if (now_mono_ns() - c->since_ns > CLIENT_TIMEOUT_NS) {
+		if (!c->out)
+			refuse(c->fd, "no whole request came within 10 s");
+		drop(c);
+		return;
+	}
+	if (!c->out)
+		listen_to(a, c);
+	if (c->out)
+		talk_to(c);
 }
 
 void api_serve(struct api *a)

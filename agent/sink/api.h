@@ -7,7 +7,7 @@
  * line "tune", or "tune PROBE KEY=VALUE..." (tune.h), changes parameters of a probe,
  * and the answer holds them as text.
  * Nothing blocks: a client that does not read is only a full buffer, and there are
- * API_CLIENTS of them at most.
+ * API_CLIENTS of them at most. One that is not served gets an "error MESSAGE", too.
  */
 #ifndef API_H
 #define API_H

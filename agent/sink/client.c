@@ -62,6 +62,12 @@ fail:
 	return err == -EAGAIN ? -ETIMEDOUT : err;
 }
 
+/* The agent has let go of us; what it said before that can still be read. */
+static bool is_closed(int err)
+{
+	return err == -EPIPE || err == -ECONNRESET;
+}
+
 /* The line and its end. */
 static int send_request(int fd, const char *line, uint64_t deadline)
 {
@@ -114,6 +120,8 @@ static int receive(int fd, uint64_t deadline, struct answer *a)
 		if (err)
 			return err;
 		n = recv(fd, a->bytes + a->len, a->room - a->len - 1, 0);
+		if (n < 0 && is_closed(-errno) && a->len)
+			return 0; /* it did not read all that we said */
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			return -errno;
 		if (n > 0)
@@ -122,6 +130,17 @@ static int receive(int fd, uint64_t deadline, struct answer *a)
 		if (n == 0)
 			return 0;
 	}
+}
+
+/* A client that is refused hears why, also when that is before it could ask. */
+static int converse(int fd, const char *request, uint64_t deadline, struct answer *a)
+{
+	int sent = send_request(fd, request, deadline), err;
+
+	if (sent && !is_closed(sent))
+		return sent;
+	err = receive(fd, deadline, a);
+	return sent && !a->len ? sent : err;
 }
 
 /* Takes the first line off; what it announces must be all that follows. */
@@ -163,9 +182,7 @@ int client_ask(const char *path, const char *request, uint8_t **bytes,
 	cause[0] = '\0';
 	err = connect_to(path, deadline, &fd);
 	if (!err)
-		err = send_request(fd, request, deadline);
-	if (!err)
-		err = receive(fd, deadline, &a);
+		err = converse(fd, request, deadline, &a);
 	if (!err)
 		err = parse_answer(&a, cause, len);
 	if (fd >= 0)

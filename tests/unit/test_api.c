@@ -16,11 +16,13 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include "base/util.h"
 #include "fake_clock.h"
 #include "sink/api.h"
+#include "sink/client.h"
 
 #define BIG	     (8 << 20) /* more than any socket holds */
 #define REQUEST_LINE 254       /* the longest, without its end */
@@ -238,12 +240,10 @@ static void half_a_line_is_waited_for_and_not_for_ever(void **state)
 	api_serve(with.api);
 	assert_false(is_over(half) || is_over(none));
 	fake_now_ns += 1;
-	api_serve(with.api);
-	assert_true(is_over(half) && is_over(none));
+	assert_hears(half, "error no whole request came within 10 s\n");
+	assert_hears(none, "error no whole request came within 10 s\n");
 	assert_int_equal(waited_for(POLLIN), 1);
 	assert_int_equal(with.snapshots, 1);
-	close(half);
-	close(none);
 }
 
 static void who_does_not_read_keeps_nobody_waiting(void **state)
@@ -283,16 +283,15 @@ static void who_never_reads_is_let_go(void **state)
 
 static void one_client_too_many_is_refused_and_the_others_are_served(void **state)
 {
-	int fds[API_CLIENTS], next;
+	const char *too_many = "error 8 clients are served already: try again\n";
+	int fds[API_CLIENTS];
 
 	for (int i = 0; i < API_CLIENTS; i++)
 		fds[i] = dial();
 	api_serve(with.api);
 	assert_int_equal(waited_for(POLLIN), API_CLIENTS + 1);
-	next = dial_and_say("snapshot\n");
-	api_serve(with.api);
-	assert_true(is_over(next));
-	close(next);
+	assert_hears(dial_and_say("snapshot\n"), too_many);
+	assert_hears(dial(), too_many);
 	assert_int_equal(with.snapshots, 0);
 	say_bytes(fds[3], "snapshot\n", 9);
 	assert_hears_snapshot(fds[3]);
@@ -302,6 +301,48 @@ static void one_client_too_many_is_refused_and_the_others_are_served(void **stat
 			say_bytes(fds[i], "tune\n", 5);
 			assert_hears(fds[i], "ok 6\ntuned\n");
 		}
+}
+
+/* What a command says when the agent refuses it; it runs beside us. */
+static void assert_command_says(const char *want)
+{
+	int status = -1;
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (!child) {
+		char cause[256];
+		uint8_t *bytes;
+		size_t len;
+		int err;
+
+		alarm(60);
+		err = client_snapshot(with.path, &bytes, &len, cause, sizeof(cause));
+		if (err != -EREMOTEIO || strcmp(cause, want))
+			printf("# %d: %s\n", err, err ? cause : "no error");
+		fflush(stdout);
+		_exit(err != -EREMOTEIO || strcmp(cause, want));
+	}
+	while (waitpid(child, &status, WNOHANG) == 0) {
+		api_serve(with.api);
+		usleep(100);
+	}
+	assert_int_equal(status, 0);
+}
+
+/* Whoever comes first, the request or its refusal. */
+static void a_command_that_is_refused_says_why(void **state)
+{
+	int fds[API_CLIENTS];
+
+	for (int i = 0; i < API_CLIENTS; i++)
+		fds[i] = dial();
+	api_serve(with.api);
+	for (int i = 0; i < 50; i++)
+		assert_command_says(
+		    "the agent says: 8 clients are served already: try again");
+	for (int i = 0; i < API_CLIENTS; i++)
+		close(fds[i]);
 }
 
 static void the_longest_request_is_whole(void **state)
@@ -324,9 +365,7 @@ static void a_request_without_an_end_is_not_read_for_ever(void **state)
 	memset(line, 'x', sizeof(line) - 1);
 	line[sizeof(line) - 1] = '\0';
 	fd = dial_and_say(line);
-	api_serve(with.api);
-	assert_true(is_over(fd));
-	close(fd);
+	assert_hears(fd, "error the request is too long\n");
 	assert_hears_snapshot(dial_and_say("snapshot\n"));
 	assert_int_equal(with.tunes, 0);
 }
@@ -554,8 +593,7 @@ static void without_descriptors_clients_are_turned_away_with_pauses(void **state
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
 	none = (struct rlimit){ next, old.rlim_max };
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-	api_serve(with.api);
-	assert_true(is_over(fd));
+	assert_hears(fd, "error the agent has no descriptor left: try again\n");
 	assert_int_equal(waited_for(POLLIN), 0); /* not even for clients */
 	api_serve(with.api);
 	assert_false(is_over(second));
@@ -563,7 +601,6 @@ static void without_descriptors_clients_are_turned_away_with_pauses(void **state
 	assert_int_equal(waited_for(POLLIN), 1);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
 	assert_hears_snapshot(second);
-	close(fd);
 }
 
 #define API_TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -577,6 +614,7 @@ int main(void)
 		API_TEST(who_does_not_read_keeps_nobody_waiting),
 		API_TEST(who_never_reads_is_let_go),
 		API_TEST(one_client_too_many_is_refused_and_the_others_are_served),
+		API_TEST(a_command_that_is_refused_says_why),
 		API_TEST(the_longest_request_is_whole),
 		API_TEST(a_request_without_an_end_is_not_read_for_ever),
 		API_TEST(who_closes_takes_nobody_along),
