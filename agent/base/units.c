@@ -5,7 +5,8 @@
 
 /*
  * n with its largest prefix; the last one takes all that is larger. What no agent says
- * is told as it is: "?" is no number, "-3" is below 0, "2.0e+30T" is out of all bounds.
+ * is shown as it is: "?" is no number, "-3" is below 0, "2.0e+30T" is out of all
+ * bounds.
  */
 static const char *scale(char *out, double n, double step, const char *const *prefixes,
 			 const char *unit)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The wall clock. What is measured keeps its times by CLOCK_BOOTTIME, which nobody can
- * set; the difference to the wall clock is added when it is told. So a clock that is
- * set moves all times alike, starts too, and a point never ends before it starts.
+ * set; the difference to the wall clock is added when they are reported. So a clock
+ * that is set moves all times alike, starts too, and a point never ends before it
+ * starts.
  */
 #ifndef WALL_H
 #define WALL_H

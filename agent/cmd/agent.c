@@ -173,7 +173,7 @@ static bool ends_within(struct agent *a, int ms)
 static int take_node(struct agent *a, char *cause, size_t len)
 {
 	const char *name = a->o->node_lock;
-	bool warned = false, told = false;
+	bool warned = false, waiting = false;
 	uint32_t pid;
 	int turn, err;
 
@@ -185,16 +185,16 @@ static int take_node(struct agent *a, char *cause, size_t len)
 	while ((turn = node_lock_try(a->lock, &pid)) <= 0) {
 		if (turn < 0 && !warned)
 			log_warn(turn, "node lock %s: cannot see who holds it", name);
-		if (turn == 0 && !told)
+		if (turn == 0 && !waiting)
 			log_info("waiting: another agent (process %u of the node) "
 				 "measures this node (see --node-lock)",
 				 pid);
 		warned |= turn < 0;
-		told |= turn == 0;
+		waiting |= turn == 0;
 		if (ends_within(a, TURN_MS))
 			return 1;
 	}
-	if (told)
+	if (waiting)
 		log_info("the other agent is gone: this one measures now");
 	return 0;
 }

@@ -153,8 +153,8 @@ static bool has_word(const char *line, const char *word)
 }
 
 /*
- * What the v2 tree cannot tell of workloads: a controller belongs to one hierarchy, and
- * on a hybrid host it is a v1 one. Not loaded at all comes to the same.
+ * What the v2 tree does not say of workloads: a controller belongs to one hierarchy,
+ * and on a hybrid host it is a v1 one. Not loaded at all comes to the same.
  */
 static int check_controllers(const struct options *o)
 {

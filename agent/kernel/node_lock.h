@@ -27,7 +27,7 @@ int node_lock_open(const char *name, struct node_lock **out, char *cause, size_t
 /*
  * Is it our turn? 1: yes, until node_lock_close(), and not to be asked again. 0:
  * another agent measures; *pid is its process id in the initial PID namespace. -errno:
- * that cannot be told now.
+ * that is unknown now.
  */
 int node_lock_try(struct node_lock *l, uint32_t *pid);
 /* Takes the mark away. NULL is fine. */

@@ -17,7 +17,7 @@ struct probe_desc {
 	const char *hooks; /* for people */
 	const char *help;
 	bool always;	    /* on whatever --probes says */
-	bool walk_off;	    /* switched off its walk still runs: it empties a table */
+	bool walk_off;	    /* switched off its pass still runs: it empties a table */
 	bool rings;	    /* its programs write records, which rings.c has replayed */
 	unsigned int tunes; /* beside enabled: a bit of enum tune_key each */
 	struct probe_cover cover; /* at most one, so far */
@@ -36,7 +36,7 @@ struct program_desc {
 
 extern const struct program_desc programs[];
 
-/* The object that tells our process id in the initial pid namespace. */
+/* The object that finds our process id in the initial pid namespace. */
 extern const unsigned char self_bpf_o[], self_bpf_o_end[];
 /* What the agent runs on the rings of all CPUs (rings.c). */
 extern const unsigned char rings_bpf_o[], rings_bpf_o_end[];

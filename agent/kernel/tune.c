@@ -70,7 +70,7 @@ static void print_timeout(FILE *f, const struct tune *t)
 	options_print_duration(f, t->timeout_ns / MS);
 }
 
-/* All that can be told, in the order in which it is shown. */
+/* All parameters, in the order in which it is shown. */
 static const struct key {
 	const char *name;
 	enum tune_key bit;

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include "kernel/probe.h"
 
-/* What a probe can be told; a bit each, for probe_desc.tunes. */
+/* The parameters of a probe; a bit each, for probe_desc.tunes. */
 enum tune_key {
 	TUNE_ENABLED = 1,
 	TUNE_SAMPLE = 2,

@@ -34,7 +34,7 @@ static const struct metric_row rows[] = {
 		"in 5 s counts as `timeout` at most 5 s later, with its age then; so "
 		"does one whose answer does not repeat the question or is not in the "
 		"packet's linear part (`assay.lost`: unreadable). A workload whose "
-		"waiting queries fill a quarter of the places that are free has no "
+		"waiting queries fill a quarter of the entries that are free has no "
 		"more of them counted (share_full).",
 	},
 	{

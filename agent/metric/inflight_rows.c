@@ -28,7 +28,7 @@ static const struct metric_row rows[] = {
 	    VALUES(inflight_names),
 	    .signal_name = "all",
 	    .source_text =
-		"A walk over tasks, sockets and block requests at every export. Of "
+		"A pass over tasks, sockets and block requests at every export. Of "
 		"tasks that wait for a CPU, those that can run.",
 	    .blind_text =
 		"What is younger than 10 ms is 0, once there was something older, "
@@ -37,7 +37,7 @@ static const struct metric_row rows[] = {
 		"as old as its sender's latest bytes (of a server's request in "
 		"several segments: the latest but one). Descriptors after the "
 		"first 262144 are left out (`walk_limit`). Nothing is "
-		"told while a file that a walk shows takes longer than a second "
+		"reported while a file that a pass shows takes longer than a second "
 		"to close (`walk_interrupted`).",
 	},
 };

@@ -31,9 +31,8 @@ static const struct metric_row rows[] = {
 	    .lane_count = 1,
 	    .signal_name = "errors",
 	    .source_text = "mark_victim, by the victim's cgroup.",
-	    .blind_text =
-		"A kernel whose mark_victim tells only a process id: a victim "
-		"that did not run out of memory itself is `unknown`'s.",
+	    .blind_text = "A kernel whose mark_victim has only a process id: a victim "
+			  "that did not run out of memory itself is `unknown`'s.",
 	},
 };
 

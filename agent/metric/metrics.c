@@ -131,7 +131,7 @@ static int add_inflight(struct point_group *g, const struct metric_row *r,
 		uint64_t age = w->gone ? 0 : w->inflight_ns[v];
 		struct point *p;
 
-		/* once told it is 0, not absent: absent is the same as before */
+		/* once reported it is 0, not absent: absent is the same as before */
 		if (!(w->inflight_seen & 1U << v))
 			continue;
 		p = add(g, r, w, value_name(r, v), NULL);
@@ -200,7 +200,7 @@ static int add_row(struct point_group *g, const struct metric_row *r,
 	};
 
 	/* they come last: a cgroup where nothing happened, but for our own activity, is
-	 * not told */
+	 * not reported */
 	if (r->source == FROM_USAGE && !g->count)
 		return 0;
 	return adders[r->source](g, r, w);

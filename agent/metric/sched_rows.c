@@ -25,7 +25,7 @@ static const struct metric_row rows[] = {
 		"runs again.",
 	    .blind_text =
 		"A wait that is not over is not in it. Waits behind such a sleep are "
-		"left out, as nothing tells when they began: they are counted as "
+		"left out, as nothing says when they began: they are counted as "
 		"`delayed_dequeue` in `assay.lost`. Who is preempted on the way to "
 		"sleep waits without a time stamp of the kernel's, so 0 s.",
 	},
@@ -69,14 +69,15 @@ static const struct metric_row rows[] = {
 		"A grid of 2^20 ns for each CPU of who ran; one point of it, "
 		"chosen evenly, for each wait. The sum over the culprits is "
 		"the sum of the waits of cause `contention`.",
-	    .blind_text = "Right on average, not for one wait: 2 to 4 % of the time is "
-			  "put on the wrong workload. At most 15 culprits have a "
-			  "place at a time and 32 a name, the rest is `_OTHER`: at "
-			  "each export those who hardly count lose their place to "
-			  "those who do, so a new one that matters has a name one "
-			  "export later. A culprit whose cgroup is gone is told until "
-			  "that has arrived, then no more: its time is in no sum from "
-			  "then on.",
+	    .blind_text =
+		"Right on average, not for one wait: 2 to 4 % of the time is "
+		"put on the wrong workload. At most 15 culprits have an "
+		"entry at a time and 32 a name, the rest is `_OTHER`: at "
+		"each export those who hardly count lose their entry to "
+		"those who do, so a new one that matters has a name one "
+		"export later. A culprit whose cgroup is gone is reported until "
+		"that has arrived, then no more: its time is in no sum from "
+		"then on.",
 	    .open_text = "a cgroup path, `idle`, `kernel`, `unknown`, `overflow`, "
 			 "`_OTHER`",
 	},

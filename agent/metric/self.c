@@ -40,13 +40,13 @@ static const struct metric bpf_run_time = {
 static const struct metric slot_usage = {
 	"assay.slot.usage",
 	"{slot}",
-	"Places for workloads in use.",
+	"Slots for workloads in use.",
 	METRIC_UPDOWN,
 };
 static const struct metric slot_limit = {
 	"assay.slot.limit",
 	"{slot}",
-	"Places for workloads.",
+	"Slots for workloads.",
 	METRIC_UPDOWN,
 };
 static const struct metric map_size = {

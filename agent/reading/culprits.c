@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Who had the CPU while a workload's tasks waited for it: places in the kernel's
+ * Who had the CPU while a workload's tasks waited for it: entries of the kernel's
  * blocks, names in the totals. Both are few, and go to whoever matters now.
  */
 #include <errno.h>
@@ -73,7 +73,7 @@ void culprits_free(struct snapshot *s)
 	}
 }
 
-/* In one block: whose share is below what each place would have of the rest's time. */
+/* In one block: whose share is below what each entry would have of the rest's time. */
 static bool make_room_in(struct sched_block *block, struct block_seen *seen)
 {
 	uint64_t least = seen->grown[CULPRITS] / (CULPRITS + 1);

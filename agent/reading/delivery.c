@@ -121,7 +121,7 @@ static void make_room(struct snapshot *s, enum fate (*fate)(const struct workloa
 		sort_out(s, fate, most - most / 4);
 }
 
-void told_fold(struct snapshot *s)
+void delivery_fold(struct snapshot *s)
 {
 	make_room(s, unless_sent);
 }
@@ -146,5 +146,5 @@ void snapshot_drop(struct snapshot *s)
 	sort_out(s, unless_over, 0);
 	for (size_t i = 0; i < s->count; i++)
 		culprits_drop(s->workloads[i]);
-	s->places_freed |= culprits_make_room(s);
+	s->entries_freed |= culprits_make_room(s);
 }

@@ -185,10 +185,10 @@ int snapshot_reap(struct snapshot *s)
 		changed |= reap_slot(s, i);
 	keep_owners(s);
 	count_slots(s);
-	if (!changed && !s->places_freed)
+	if (!changed && !s->entries_freed)
 		return 0;
-	s->places_freed = false;
-	/* in this order: a new owner of a slot must not find a culprit's old place */
+	s->entries_freed = false;
+	/* in this order: a new owner of a slot must not find a culprit's old entry */
 	culprits_free(s);
 	for (uint32_t i = SLOT_FIRST; i < s->cells->plan.slots; i++) {
 		if (s->slots[i].freed)
@@ -197,7 +197,7 @@ int snapshot_reap(struct snapshot *s)
 		s->slots[i].freed = false;
 	}
 	err = reap_publish(s);
-	told_fold(s);
+	delivery_fold(s);
 	return err;
 }
 

@@ -77,9 +77,9 @@ struct snapshot;
 int snapshot_open(struct cells *c, struct cgroups *g, struct snapshot **out);
 /* Reads all cells. -ENOMEM: some differences wait for the next reading. */
 int snapshot_read(struct snapshot *s);
-/* Forgets what was under way: call before the walks that note it anew. */
+/* Forgets what was under way: call before the passes that note it anew. */
 void snapshot_clear_inflight(struct snapshot *s);
-/* Call after them: is that all? Else it is unknown until the next walks. */
+/* Call after them: is that all? Else it is unknown until the next passes. */
 void snapshot_know_inflight(struct snapshot *s, bool whole);
 /*
  * Looks for cgroups that are gone: their slots go into quarantine; those that were in
@@ -113,7 +113,7 @@ void snapshot_make_room(struct snapshot *s);
 uint64_t snapshot_folded(const struct snapshot *s);
 /*
  * Call after an export: frees those that are over, also as culprits. Culprits that
- * matter get places.
+ * matter get entries.
  */
 void snapshot_drop(struct snapshot *s);
 /* The workloads, and the boot time of the latest reading. */

@@ -61,10 +61,10 @@ struct snapshot {
 	struct sparse **seen_hists; /* by cell number: what we added so far */
 	struct count_cell **seen_counts;
 	struct block_seen **seen_blocks; /* by number */
-	bool places_freed;		 /* of culprits, and the kernel was not told */
+	bool entries_freed;		 /* of culprits, and it was not published */
 	bool unpublished; /* the rings do not know yet that slots changed hands */
 	bool behind;	  /* the latest reading lacks records: no slot may be freed */
-	bool inflight_known; /* the latest walks came to their end */
+	bool inflight_known; /* the latest passes came to their end */
 	struct open_cell *opens;
 	size_t open_count;
 	uint32_t open_gen;
@@ -96,20 +96,20 @@ void owners_index_paths(struct snapshot *s);
 struct workload *owners_find(struct snapshot *s, uint32_t slot);
 /*
  * Adds to the workload's culprits what was added to block n since the latest reading,
- * under the names of those who have its places now. -ENOMEM: the rest is the next
+ * under the names of those who have its entries now. -ENOMEM: the rest is the next
  * reading's.
  */
 int culprits_read(struct snapshot *s, uint32_t n, struct workload *w);
 /*
- * Frees the places that the slots which are free now have as culprits and as victims.
+ * Frees the entries that the slots which are free now have as culprits and as victims.
  * Their times stay, as cells do: only the difference counts.
  */
 void culprits_free(struct snapshot *s);
 /*
- * Frees the places of those who hardly counted lately, in blocks where those without a
- * place came to more: who begins to matter gets a name. Call it at every export. What
- * is still added to such a place goes to whoever has it next. Returns whether any is
- * free now: then programs must be told that what they keep is out of date (free_gen).
+ * Frees the entries of those who hardly counted lately, in blocks where those without
+ * one came to more: who begins to matter gets a name. Call it at every export. What is
+ * still added to such an entry goes to whoever has it next. Returns whether any is free
+ * now: then it must be published that what programs keep is out of date (free_gen).
  */
 bool culprits_make_room(struct snapshot *s);
 /* Notes which culprits are no workloads any more: export `number` is about to be made.
@@ -123,7 +123,7 @@ void ending_note(struct ending *e, bool ended, uint64_t number);
 /* Export `number` arrived; the next one to be made has the number `next`. */
 void ending_accepted(struct ending *e, uint64_t number, uint64_t next);
 /* Keeps the number of workloads bounded while many come and go between two exports. */
-void told_fold(struct snapshot *s);
+void delivery_fold(struct snapshot *s);
 
 /* Notes a cgroup that gives its slot back, if connections of its workload are open. */
 void past_add(struct snapshot *s, uint64_t owner, struct workload *w);
@@ -136,7 +136,7 @@ void past_forget(struct snapshot *s, const struct workload *w, bool folded);
 /* Whose the late events of a cgroup are, alive again; NULL: not noted. */
 struct workload *past_of(struct snapshot *s, uint64_t owner);
 
-/* Tells the kernel that slots changed hands, and waits until no program goes by what
+/* Publishes that slots changed hands, and waits until no program goes by what
  * was before. -errno on failure: the next reading tries again. */
 int reap_publish(struct snapshot *s);
 

@@ -157,7 +157,7 @@ static int listen_at(struct api *a, char *cause, size_t len)
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", a->path);
 	directory_of(a->path, dir, sizeof(dir));
 	mkdir(dir,
-	      0700); /* one level: /run/assay; the lock tells when it is not there */
+	      0700); /* one level: /run/assay; the lock fails when it is not there */
 	lock = lock_directory(a->path);
 	if (lock < 0) {
 		snprintf(cause, len, "cannot listen at %s: %s: %s", a->path, dir,
@@ -270,7 +270,7 @@ static int allowed(int fd)
 }
 
 /*
- * We are out of descriptors, or the system is. The client that would be told by poll()
+ * We are out of descriptors, or the system is. The client that poll() would report
  * again and again is taken in with the spare one and let go; then we pause.
  */
 static void turn_away(struct api *a, int err)

@@ -22,7 +22,7 @@ struct api;
 
 /*
  * Each makes an answer, bytes to be freed, or returns -errno. words are what stands
- * behind "tune ", NULL: nothing; of its failures cause tells in one line.
+ * behind "tune ", NULL: nothing; its failures are explained in cause, in one line.
  */
 struct api_ops {
 	int (*snapshot)(void *arg, uint8_t **bytes, size_t *len);

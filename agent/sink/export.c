@@ -31,11 +31,11 @@ struct export
 	size_t at, done; /* the batch to send next; how many of held are done with */
 	struct otlp_batch flying; /* the request in flight, or to be retried */
 	bool active, again;	  /* flying is on its way; flying waits for a retry */
-	void (*tell)(void *arg, const struct otlp_batch *b);
-	void *tell_arg;
+	void (*notify)(void *arg, const struct otlp_batch *b);
+	void *notify_arg;
 	unsigned int attempt, initial_backoff_ms;
 	uint64_t retry_at_ns; /* nothing is sent before; monotonic */
-	bool told;	      /* by the server, in Retry-After */
+	bool asked_to_wait;   /* by the server, in Retry-After */
 	char why[24];	      /* error.type of the last failure */
 	bool failing;	      /* a failure was logged, and no success since */
 	uint64_t next_log_ns;
@@ -52,8 +52,8 @@ int export_open(const struct export_opts *o, struct export **out)
 	if (!e)
 		return -ENOMEM;
 	e->fd = -1;
-	e->tell = o->accepted;
-	e->tell_arg = o->arg;
+	e->notify = o->accepted;
+	e->notify_arg = o->arg;
 	e->initial_backoff_ms =
 	    o->initial_backoff_ms ? o->initial_backoff_ms : INITIAL_BACKOFF_MS;
 	e->random = now_mono_ns() ^ (uint64_t)getpid() << 32;
@@ -114,11 +114,11 @@ bool export_busy(const struct export *e)
 	return e->active || e->again || e->done < e->held.count;
 }
 
-/* Tells our owner what has arrived. */
-static void tell_accepted(const struct export *e, const struct otlp_batch *b)
+/* Notifies our owner of what has arrived. */
+static void notify_accepted(const struct export *e, const struct otlp_batch *b)
 {
-	if (e->tell)
-		e->tell(e->tell_arg, b);
+	if (e->notify)
+		e->notify(e->notify_arg, b);
 }
 
 /* Counts points that did not arrive. The last row takes every type beyond the table. */
@@ -234,7 +234,7 @@ static int write_file(struct export *e, struct otlp_batches *b)
 		e->stats.exported += batch->points;
 		e->stats.bytes_raw += batch->len;
 		e->stats.bytes_sent += batch->len;
-		tell_accepted(e, batch);
+		notify_accepted(e, batch);
 	}
 	otlp_batches_free(b);
 	file_written(e, err);
@@ -300,7 +300,7 @@ static uint64_t backoff_ns(struct export *e, int64_t retry_after_ms)
 	e->random = e->random * 6364136223846793005ULL + 1442695040888963407ULL;
 	ms = (e->random >> 33) % range + 1;
 	e->attempt++;
-	/* jitter on top: all agents of a fleet were told the same second */
+	/* jitter on top: all agents of a fleet got the same second */
 	if (retry_after_ms >= 0)
 		ms = retry_after_ms + ms % 1000;
 	return ms * NS_PER_MS;
@@ -319,7 +319,7 @@ static void accepted(struct export *e, const struct http_result *r)
 	e->attempt = 0;
 	e->retry_at_ns = 0;
 	e->why[0] = '\0';
-	tell_accepted(e, &e->flying);
+	notify_accepted(e, &e->flying);
 	if (r->warning) {
 		snprintf(line, sizeof(line),
 			 "the collector rejected %llu of %zu points: %s",
@@ -343,7 +343,7 @@ static void failed(struct export *e, const struct http_result *r)
 	snprintf(line, sizeof(line), "%s%s", r->text,
 		 retry ? "" : " (not retried: it would fail again)");
 	log_failure(e, line);
-	e->told = retry && r->retry_after_ms >= 0;
+	e->asked_to_wait = retry && r->retry_after_ms >= 0;
 	if (retry)
 		e->retry_at_ns = now_mono_ns() + backoff_ns(e, r->retry_after_ms);
 	if (retry && !superseded) {
@@ -433,7 +433,7 @@ int export_flush(struct export *e, unsigned int deadline_ms)
 
 	if (!e->http)
 		return 0;
-	if (!e->told) /* our own patience ends with the process */
+	if (!e->asked_to_wait) /* our own patience ends with the process */
 		e->retry_at_ns = 0;
 	while (!err && export_busy(e) && (now = now_mono_ns()) < end) {
 		if (!e->active && e->retry_at_ns > end)

@@ -36,7 +36,7 @@ static int refuse_pem(const char *option, const char *path, const char *thing,
 	return refuse(option, path, why, cause, len);
 }
 
-/* A file that cannot be opened is told in the system's words: they say more. */
+/* A file that cannot be opened is reported in the system's words: they say more. */
 static int check_readable(const char *option, const char *path, char *cause, size_t len)
 {
 	FILE *f = path ? fopen(path, "re") : NULL;

@@ -90,7 +90,7 @@ static int add_pair(struct http *h, const char *key, const char *value)
 
 	if (!pairs_usable(PAIRS_HEADERS, key, value))
 		return -EINVAL;
-	/* "key;" is how curl is told of an empty value */
+	/* "key;" is an empty value to curl */
 	if (asprintf(&line, *value ? "%s: %s" : "%s;", key, value) < 0)
 		return -ENOMEM;
 	err = add_header(h, line);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the agent's own programs cost, as its exports tell: for `probes` and `doctor`.
+/* What the agent's own programs cost, as its exports report: for `probes` and `doctor`.
  */
 #ifndef COST_H
 #define COST_H

@@ -50,7 +50,7 @@ size_t report_group_end(const struct frame *f, size_t first);
 /* Is the resource a workload, and not the agent itself? */
 bool report_is_workload(const struct frame_attrs *resource);
 
-/* The node's name as exports tell it, or this host's as uname(2) told. */
+/* The node's name as exports have it, or this host's as uname(2) has it. */
 const char *report_node(const struct frame *f, const struct utsname *u);
 
 /* Print the whole report. 0 or -errno (-ENOMEM, -EIO). */

@@ -87,7 +87,8 @@ static struct view find_view(const struct frame_series *s, size_t *order)
 }
 
 /* Latencies and ages of what mostly waits for somebody are shown apart. */
-static enum report_signal place(const struct frame_series *s, enum report_signal signal)
+static enum report_signal signal_of(const struct frame_series *s,
+				    enum report_signal signal)
 {
 	const char *class = frame_attr(&s->attrs, "assay.syscall.class");
 
@@ -104,7 +105,7 @@ static void fill_item(struct item *item, const struct frame_series *s)
 	size_t at;
 
 	item->s = s;
-	item->signal = place(s, v.signal);
+	item->signal = signal_of(s, v.signal);
 	item->composed = v.composed;
 	text_copy(item->label, sizeof(item->label),
 		  item->signal == SHOW_WAITS ? "in calls" : v.label, SIZE_MAX);

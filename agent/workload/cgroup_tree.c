@@ -14,15 +14,15 @@
 #define GONE_MAX     1024  /* this many, at least, are kept */
 #define NAMELESS_MAX 65536 /* without events nobody says that they are gone */
 
-/* The first place to look at for an id among a power of two of them. */
-static size_t place_of(uint64_t id, size_t room)
+/* The first entry to look at for an id among a power of two of them. */
+static size_t entry_of(uint64_t id, size_t room)
 {
 	return (id * 0x9e3779b97f4a7c15ULL >> 32) & (room - 1);
 }
 
 static void index_entry(struct cgroup_tree *t, size_t i)
 {
-	size_t at = place_of(t->entries[i].id, t->by_id_room);
+	size_t at = entry_of(t->entries[i].id, t->by_id_room);
 
 	while (t->by_id[at])
 		at = (at + 1) & (t->by_id_room - 1);
@@ -97,7 +97,7 @@ struct cgroup_entry *cgroup_tree_find(const struct cgroup_tree *t, uint64_t id)
 {
 	if (!t->by_id_room)
 		return NULL;
-	for (size_t at = place_of(id, t->by_id_room); t->by_id[at];
+	for (size_t at = entry_of(id, t->by_id_room); t->by_id[at];
 	     at = (at + 1) & (t->by_id_room - 1)) {
 		struct cgroup_entry *e = &t->entries[t->by_id[at] - 1];
 

@@ -32,7 +32,7 @@ struct host_wish {
  * 2. etc/machine-id below wish->root, if that is given;
  * 3. the machine-id of process 1, if our PID namespace is the node's and we may look;
  * 4. our own /etc/machine-id, unless we are in a container;
- * 5. the product's UUID that the firmware tells (DMI), which needs root;
+ * 5. the product's UUID from the firmware (DMI), which needs root;
  * 6. the boot id of the kernel: another one after each boot of the node.
  *
  * Ids 2 to 6 are 32 hexadecimal digits in lower case. Its name: the wish; our own host

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * CPU quota, memory use and pressure of a workload, from the files of its cgroup. They
- * need no BPF; what this kernel, or this tree, has no file for is simply not told.
+ * need no BPF; what this kernel, or this tree, has no file for is simply not reported.
  */
 #ifndef USAGE_H
 #define USAGE_H
@@ -41,7 +41,7 @@ struct usage {
 	uint64_t base[USAGE_COUNTERS];	 /* what its counters were when we began */
 	uint64_t before[USAGE_COUNTERS]; /* of earlier cgroups of this path */
 	uint64_t value[USAGE_COUNT];
-	uint32_t has; /* a bit for each value that may be told */
+	uint32_t has; /* a bit for each value that may be reported */
 };
 
 struct usage_reader;

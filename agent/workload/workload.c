@@ -12,9 +12,9 @@
 #include "workload/workload.h"
 
 #define HOST_ROOT_ID 1
-/* Events tell all; a walk finds out, should one of them ever have been lost. */
+/* Events report all; a walk finds out, should one of them ever have been lost. */
 #define RECONCILE_NS 600000000000ULL
-#define MISS_NS	     10000000000ULL /* between walks for ids of which no event told */
+#define MISS_NS	     10000000000ULL /* between walks for ids that no event reported */
 #define LOST_NS	     1000000000ULL  /* between walks for events that were lost */
 
 struct cgroups {
@@ -24,7 +24,7 @@ struct cgroups {
 	const struct cgroup_names *names;
 	struct delegates *delegates;
 	struct cgroup_tree tree;
-	bool events; /* the programs that tell are attached */
+	bool events; /* the programs that report are attached */
 	bool exact;  /* the tree is what the kernel has, but for events not yet read */
 	uint64_t names_read, gone_read; /* events so far */
 	uint64_t walk_ns;		/* when it was walked last */
@@ -39,7 +39,7 @@ static bool is_whole(const struct cgroups *g)
 	return g->root_id == HOST_ROOT_ID;
 }
 
-/* Copies event n; 1: not yet complete, -ESTALE: a later one has its place. */
+/* Copies event n; 1: not yet complete, -ESTALE: a later one has its entry. */
 static int read_name(const struct cgroups *g, uint64_t n, struct cgroup_name *out)
 {
 	const struct cgroup_name *from = &g->names->ring[n % NAME_RING];
@@ -94,7 +94,7 @@ static int read_names(struct cgroups *g)
 	return err;
 }
 
-/* Whose removal was told, up to the event `head`. */
+/* Whose removal was reported, up to the event `head`. */
 static void read_gone(struct cgroups *g, uint64_t head)
 {
 	if (head - g->gone_read > GONE_RING) {
@@ -106,7 +106,7 @@ static void read_gone(struct cgroups *g, uint64_t head)
 		uint64_t id = __atomic_load_n(from, __ATOMIC_ACQUIRE);
 		struct cgroup_entry *e;
 
-		/* its place may be written before the number grows */
+		/* its entry may be written before the number grows */
 		if (__atomic_load_n(&g->names->gone_head, __ATOMIC_RELAXED) -
 			g->gone_read >=
 		    GONE_RING) {
@@ -135,7 +135,7 @@ static int read_events(struct cgroups *g)
 	return err;
 }
 
-/* Makes the tree what it is now. What events told meanwhile is read next. */
+/* Makes the tree what it is now. What events reported meanwhile is read next. */
 static int walk(struct cgroups *g)
 {
 	struct cgroup_tree now = { 0 };
@@ -218,7 +218,7 @@ void cgroups_events(struct cgroups *g, bool attached)
 	g->walk_ns = 0;
 }
 
-/* May the tree be walked for an id that nobody told of? */
+/* May the tree be walked for an id that no event reported? */
 static bool may_walk(const struct cgroups *g)
 {
 	if (g->walked)
@@ -226,7 +226,8 @@ static bool may_walk(const struct cgroups *g)
 	return !g->exact || now_mono_ns() - g->walk_ns > MISS_NS;
 }
 
-/* An id that nobody told of: it is searched for in one walk that begins after this. */
+/* An id that no event reported: it is searched for in one walk that begins after this.
+ */
 static struct cgroup_entry *note_asked(struct cgroups *g, uint64_t id)
 {
 	struct cgroup_entry *e;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A node without a kernel: cells in the test's own memory, cgroups of which only events
- * tell, and what the programs in the kernel do with both. The agent's side of it, from
- * the registry to the totals, is the real one.
+ * A node without a kernel: cells in the test's own memory, cgroups that only events
+ * report, and what the programs in the kernel do with both. The agent's side of it,
+ * from the registry to the totals, is the real one.
  */
 #ifndef FAKE_NODE_H
 #define FAKE_NODE_H
@@ -90,7 +90,7 @@ static inline void node_open(struct node *n, uint32_t slots)
 	node_open_cells(&n->cells, slots);
 	assert_int_equal(cgroups_open(n->root, &n->cells, &n->cgroups), 0);
 	cgroups_events(n->cgroups, true);
-	cgroups_refresh(n->cgroups); /* from here on events tell all */
+	cgroups_refresh(n->cgroups); /* from here on events report all */
 	assert_int_equal(snapshot_open(&n->cells, n->cgroups, &n->s), 0);
 }
 

@@ -57,7 +57,7 @@ static const char intro[] =
     "`process.linux.cgroup`, `container.id` where there is one, `host.name`, `host.id`.\n"
     "Kinds: `container`, `unit`, `cgroup`, `kernel` (kernel threads, and the network\n"
     "stack on its own behalf), `unknown` (cgroups that cannot be named), `overflow`\n"
-    "(`otel.metric.overflow` = true: what found no place).\n"
+    "(`otel.metric.overflow` = true: what found no slot).\n"
     "A cgroup that a container makes below its own is a workload of its own: kind\n"
     "`container`, the innermost container's `container.id`, and a name that says both\n"
     "(`0123456789ab/nginx.service`). Cgroup paths are whole, up to 4095 bytes; what is\n"
@@ -67,7 +67,7 @@ static const char intro[] =
     "`--host-id` (or `host.id` among the resource attributes); etc/machine-id below\n"
     "`--host-root`; the machine-id of process 1, if the PID namespace is the node's and\n"
     "it may be read; our own, if we are in no container; the UUID of the product that\n"
-    "the firmware tells (needs root); the boot id, which is another one after each boot\n"
+    "the firmware has (needs root); the boot id, which is another one after each boot\n"
     "of the node. `assay doctor` says which it was. `host.name` is `--host-name`, or the\n"
     "host name; in a UTS namespace of a container's the node's etc/hostname.\n\n"
     "Names that are no UTF-8 have their stray bytes written as `\\xff`; backslashes before\n"
@@ -81,7 +81,7 @@ static const char intro[] =
     "off, none is further; powers of two of a second are exact.\n\n"
     "Everything is cumulative and only grows, but for the up-down sums and gauges.\n"
     "A series that is over (its cgroup is gone, a limit was lifted, the agent ended) is\n"
-    "told once more without a value (the flag NO_RECORDED_VALUE), when its last value\n"
+    "reported once more without a value (the flag NO_RECORDED_VALUE), when its last value\n"
     "has arrived. When somebody sets the wall clock, all starts move with it: a reset.\n"
     "The agent's own activity is in no workload; but what the files of its cgroup say\n"
     "(`assay.cgroup.*`, `assay.pressure.*`) has it, when others in there make that\n"
@@ -109,7 +109,7 @@ static const char turns[] =
     "server then resets the connection, its client counts an error, the server none.\n\n"
     "On a connection whose ends talk at will (WebSocket, chat, replication) a turn is\n"
     "the time from a message one way to the next message the other way, whatever the\n"
-    "two have to do with each other: no bytes tell. Its responses say nothing about\n"
+    "two have to do with each other: no bytes say. Its responses say nothing about\n"
     "latency. It is in flight no longer than its sender pauses, and at its end nothing\n"
     "is unanswered when the sender went on for a second or more.\n\n"
     "The handshake of TLS 1.3 is one or two short turns of its own. Over long\n"
@@ -141,7 +141,7 @@ static const char limits[] =
     "- Without `hostPID`, tasks and sockets that are older than the agent and outside\n"
     "  its pid namespace were not walked at its start: the first wait of such a task\n"
     "  leaves out what a migration moved (counted in `assay.lost` as `no_storage`;\n"
-    "  each of its waits, where its place in the table is another task's), and their\n"
+    "  each of its waits, where its entry of the table is another task's), and their\n"
     "  connections count from their first packet.\n"
     "- Calls that were in flight when the agent started are no samples; one that fails\n"
     "  is an error.\n"
@@ -157,7 +157,7 @@ static const char *const losses[] = {
 	    "the share of a delegated subtree (below) is",
 	[LOSS_CELLS_FULL] =
 	    "series that count in `overflow` for a while: no cell is left, or the share of a delegated subtree has none",
-	[LOSS_OPEN_FULL] = "errnos or disks that count as `_OTHER`: no place is left",
+	[LOSS_OPEN_FULL] = "errnos or disks that count as `_OTHER`: no entry is left",
 	[LOSS_ABOVE_RANGE] = "durations over 128 s, in the last bucket",
 	[LOSS_NO_STORAGE] = "events of a task or socket of which nothing could be kept",
 	[LOSS_DELAYED_DEQUEUE] =
@@ -169,13 +169,13 @@ static const char *const losses[] = {
 	    "events that are not counted: the kernel's memory was not to be "
 	    "read",
 	[LOSS_NO_STAMP] = "block requests whose beginning the kernel did not note",
-	[LOSS_STATE_FULL] = "events that are not counted: no place for their beginning",
-	[LOSS_SHARE_FULL] = "the same: their workload has its share of the places",
-	[LOSS_WALK_LIMIT] = "tasks or descriptors that a walk left out",
+	[LOSS_STATE_FULL] = "events that are not counted: no entry for their beginning",
+	[LOSS_SHARE_FULL] = "the same: their workload has its share of the entries",
+	[LOSS_WALK_LIMIT] = "tasks or descriptors that a pass left out",
 	[LOSS_UNNAMED] =
 	    "cgroups that ended before they had a name; they are in `unknown`",
 	[LOSS_WALK_INTERRUPTED] =
-	    "walks that did not end in time: ages are left out; at the start of the agent "
+	    "passes that did not end in time: ages are left out; at the start of the agent "
 	    "connections count from their first packet",
 };
 _Static_assert(COUNT(losses) == LOSS_COUNT, "each reason has a meaning");

@@ -45,8 +45,8 @@ static void drop(const char *path)
 	assert_int_equal(rmdir(full), 0);
 }
 
-/* What the kernel side writes of a new cgroup, */
-static void tell(uint64_t id, uint64_t parent, const char *path)
+/* What the kernel side reports of a new cgroup, */
+static void report_made(uint64_t id, uint64_t parent, const char *path)
 {
 	struct cgroup_name *n = &with.names.ring[with.names.head++ % NAME_RING];
 
@@ -57,7 +57,7 @@ static void tell(uint64_t id, uint64_t parent, const char *path)
 }
 
 /* and of one that was removed. */
-static void tell_gone(uint64_t id)
+static void report_gone(uint64_t id)
 {
 	with.names.gone[with.names.gone_head++ % GONE_RING] = id;
 }
@@ -119,9 +119,9 @@ static void names_of_the_ring_stand_below_their_parents(void **state)
 	open_cgroups();
 	memset(cut, 'x', sizeof(cut) - 1);
 	cut[255] = '\0';
-	tell(~1ULL, a, cut);		 /* its path was too long: 255 bytes */
-	tell(~2ULL, ~1ULL, "b");	 /* as is its child's */
-	tell(~3ULL, ~2ULL, "/host/a/d"); /* whole, in the host's tree */
+	report_made(~1ULL, a, cut);		/* its path was too long: 255 bytes */
+	report_made(~2ULL, ~1ULL, "b");		/* as is its child's */
+	report_made(~3ULL, ~2ULL, "/host/a/d"); /* whole, in the host's tree */
 	snprintf(want, sizeof(want), "/a/%s/b/d", cut);
 	assert_string_equal(path_of(~3ULL), want);
 	want[strlen(want) - 2] = '\0';
@@ -138,14 +138,14 @@ static void a_path_of_4095_bytes_is_whole_and_a_longer_one_is_none(void **state)
 	memset(part, 'y', 255);
 	part[255] = '\0';
 	for (int i = 1; i <= 15; i++) { /* 15 times 256 bytes */
-		tell(~(uint64_t)i, id, part);
+		report_made(~(uint64_t)i, id, part);
 		id = ~(uint64_t)i;
 	}
 	part[254] = '\0'; /* 255 bytes more: 4095 */
-	tell(~100ULL, id, part);
+	report_made(~100ULL, id, part);
 	part[254] = 'y';
-	tell(~101ULL, id, part); /* 4096 */
-	tell(~102ULL, ~101ULL, "z");
+	report_made(~101ULL, id, part); /* 4096 */
+	report_made(~102ULL, ~101ULL, "z");
 	assert_non_null(path_of(~100ULL));
 	assert_int_equal(strlen(path_of(~100ULL)), 4095);
 	assert_null(path_of(~101ULL));
@@ -155,9 +155,10 @@ static void a_path_of_4095_bytes_is_whole_and_a_longer_one_is_none(void **state)
 static void what_has_no_known_parent_has_no_name(void **state)
 {
 	open_cgroups();
-	tell(~1ULL, ~7ULL, "/elsewhere/a"); /* of another tree: it is not below ours */
-	tell(~2ULL, ~7ULL, "b");
-	tell(~3ULL, make(""), ""); /* could not be read */
+	report_made(~1ULL, ~7ULL,
+		    "/elsewhere/a"); /* of another tree: it is not below ours */
+	report_made(~2ULL, ~7ULL, "b");
+	report_made(~3ULL, make(""), ""); /* could not be read */
 	assert_null(path_of(~1ULL));
 	assert_null(path_of(~2ULL));
 	assert_null(path_of(~3ULL));
@@ -169,13 +170,13 @@ static void an_entry_that_is_being_written_is_read_later(void **state)
 	uint64_t root = make("");
 
 	open_cgroups();
-	tell(~1ULL, root, "a");
+	report_made(~1ULL, root, "a");
 	with.names.ring[0].seq = 1;
 	assert_null(path_of(~1ULL));
 	with.names.ring[0].seq = 2;
 	assert_string_equal(path_of(~1ULL), "/a");
 	for (int i = 0; i < NAME_RING; i++)
-		tell(1000 + i, root, "later");
+		report_made(1000 + i, root, "later");
 	assert_string_equal(path_of(1000 + NAME_RING - 1), "/later");
 	assert_string_equal(path_of(~1ULL), "/a"); /* written over, but read before */
 }
@@ -195,12 +196,12 @@ static void with_events_the_tree_is_not_walked_again(void **state)
 
 	open_with_events();
 	b = make("/a/b");
-	tell(b, a, "b");
+	report_made(b, a, "b");
 	assert_string_equal(path_of(b), "/a/b");
 	assert_true(cgroups_exists(with.cgroups, "/a/b", b));
 	drop("/a/b");
-	assert_true(cgroups_exists(with.cgroups, "/a/b", b)); /* nobody told yet */
-	tell_gone(b);
+	assert_true(cgroups_exists(with.cgroups, "/a/b", b)); /* nobody said so yet */
+	report_gone(b);
 	for (int i = 0; i < 5; i++) {
 		cgroups_refresh(with.cgroups);
 		assert_false(cgroups_exists(with.cgroups, "/a/b", b));
@@ -208,8 +209,8 @@ static void with_events_the_tree_is_not_walked_again(void **state)
 		assert_string_equal(path_of(b), "/a/b");
 		assert_null(path_of(~7ULL));
 	}
-	tell(~9ULL, root, "late"); /* made and removed between two readings */
-	tell_gone(~9ULL);
+	report_made(~9ULL, root, "late"); /* made and removed between two readings */
+	report_gone(~9ULL);
 	cgroups_refresh(with.cgroups);
 	assert_string_equal(path_of(~9ULL), "/late");
 	assert_false(cgroups_exists(with.cgroups, "/late", ~9ULL));
@@ -227,14 +228,14 @@ static void who_is_not_found_is_searched_for_once(void **state)
 		    path_of(~2ULL)); /* the same walk is for both, or the next */
 	}
 	assert_true(cgroups_walks(with.cgroups) <= 1 + 2);
-	tell(~3ULL, ~7ULL, "outside");
+	report_made(~3ULL, ~7ULL, "outside");
 	for (int i = 0; i < 5; i++) {
 		cgroups_refresh(with.cgroups);
 		assert_null(path_of(~3ULL)); /* known to be in no tree of ours */
 		assert_true(cgroups_exists(with.cgroups, NULL, ~3ULL));
 	}
 	assert_true(cgroups_walks(with.cgroups) <= 1 + 2);
-	tell_gone(~3ULL);
+	report_gone(~3ULL);
 	cgroups_refresh(with.cgroups);
 	assert_false(cgroups_exists(with.cgroups, NULL, ~3ULL));
 }
@@ -245,9 +246,9 @@ static void names_that_were_lost_are_found_by_a_walk(void **state)
 
 	open_with_events();
 	b = make("/a/b");
-	tell(b, a, "b");
+	report_made(b, a, "b");
 	for (int i = 0; i < NAME_RING; i++)
-		tell(1ULL << 60 | i, root, "more");
+		report_made(1ULL << 60 | i, root, "more");
 	cgroups_refresh(with.cgroups);
 	assert_string_equal(path_of(b), "/a/b");
 	assert_int_equal(cgroups_walks(with.cgroups), 3);
@@ -262,9 +263,9 @@ static void removals_that_were_lost_are_found_out(void **state)
 
 	open_with_events();
 	drop("/a");
-	tell_gone(a);
+	report_gone(a);
 	for (int i = 0; i <= GONE_RING; i++)
-		tell_gone(~(uint64_t)i);
+		report_gone(~(uint64_t)i);
 	cgroups_refresh(with.cgroups);
 	assert_false(cgroups_exists(with.cgroups, "/a", a)); /* its directory says so */
 	assert_true(cgroups_exists(with.cgroups, "/b", b));
@@ -284,8 +285,8 @@ static void many_that_came_and_went_take_no_more_room(void **state)
 	for (int turn = 0; turn < 100; turn++) {
 		for (int i = 0; i < 500; i++) {
 			snprintf(name, sizeof(name), "c%lu", (unsigned long)++id);
-			tell(id, root, name);
-			tell_gone(id);
+			report_made(id, root, name);
+			report_gone(id);
 		}
 		cgroups_refresh(with.cgroups);
 		assert_string_equal(path_of(id) + 1, name);

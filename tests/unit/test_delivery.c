@@ -217,7 +217,7 @@ static void those_that_no_export_held_are_added_to_the_overflow(void **state)
 	snapshot_export(s); /* it may be on its way now */
 	lived->gone = true;
 	add_ten(s, "job", true);
-	told_fold(s);
+	delivery_fold(s);
 	assert_int_equal(overflow(s), 1000); /* ten times 100 */
 	assert_int_equal(snapshot_folded(s), 10);
 	assert_int_equal(s->count, SLOT_FIRST + 4);
@@ -235,7 +235,7 @@ static void before_an_export_those_that_never_arrived_go_too(void **state)
 	w->gone = true;
 	add_ten(s, "job", true);
 	export(s, false);
-	told_fold(s);
+	delivery_fold(s);
 	assert_int_equal(overflow(s), 0);
 	snapshot_make_room(s);
 	assert_int_equal(overflow(s), 800); /* the oldest: room for two more is left */
@@ -252,7 +252,7 @@ static void those_whose_values_arrived_are_freed_first(void **state)
 
 	add_ten(s, "job", true);
 	export(s, true);
-	told_fold(s);
+	delivery_fold(s);
 	assert_int_equal(s->count, MOST - MOST / 4);
 	assert_int_equal(overflow(s) + snapshot_folded(s), 0);
 }
@@ -262,7 +262,7 @@ static void who_lives_is_never_folded(void **state)
 	struct snapshot *s = &((struct fake *)*state)->s;
 
 	add_ten(s, "job", false);
-	told_fold(s);
+	delivery_fold(s);
 	snapshot_make_room(s);
 	assert_int_equal(s->count, SLOT_FIRST + 10);
 }
@@ -330,13 +330,13 @@ static void an_age_goes_on_as_0_and_a_limit_that_is_lifted_ends(void **state)
 				 i < 2);
 		assert_int_equal(p->ended, i < 2);
 	}
-	w->inflight_ns[INFLIGHT_WAIT] = INFLIGHT_UNKNOWN; /* a walk did not end */
+	w->inflight_ns[INFLIGHT_WAIT] = INFLIGHT_UNKNOWN; /* a pass did not end */
 	assert_true(point_of(&g, w, "sched.wait")->ended);
 	w->gone = true;
 	assert_true(point_of(&g, w, "sched.wait")->d == 0);
 	assert_false(point_of(&g, w, "sched.wait")->ended);
 	w->gone = false;
-	g.count = 0; /* who asks over the socket is not told of ends */
+	g.count = 0; /* who asks over the socket hears of no ends */
 	export(s, false);
 	w->usage_ended = 1U << USAGE_MEMORY_LIMIT;
 	w->ending.last = true;
@@ -347,23 +347,23 @@ static void an_age_goes_on_as_0_and_a_limit_that_is_lifted_ends(void **state)
 	free(g.points);
 }
 
-#define TOLD_TEST(name) cmocka_unit_test_setup_teardown(name, open_fake, close_fake)
+#define DELIVERY_TEST(name) cmocka_unit_test_setup_teardown(name, open_fake, close_fake)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TOLD_TEST(values_stay_until_they_arrive_and_then_their_end_does),
-		TOLD_TEST(an_export_from_before_its_end_says_nothing_of_it),
-		TOLD_TEST(a_batch_counts_for_those_that_are_in_it),
-		TOLD_TEST(a_batch_says_nothing_of_what_came_after_its_export),
-		TOLD_TEST(one_that_comes_back_lives),
-		TOLD_TEST(without_exports_it_stays_for_an_interval),
-		TOLD_TEST(those_that_no_export_held_are_added_to_the_overflow),
-		TOLD_TEST(before_an_export_those_that_never_arrived_go_too),
-		TOLD_TEST(those_whose_values_arrived_are_freed_first),
-		TOLD_TEST(who_lives_is_never_folded),
-		TOLD_TEST(a_culprit_stays_as_long),
-		TOLD_TEST(an_age_goes_on_as_0_and_a_limit_that_is_lifted_ends),
+		DELIVERY_TEST(values_stay_until_they_arrive_and_then_their_end_does),
+		DELIVERY_TEST(an_export_from_before_its_end_says_nothing_of_it),
+		DELIVERY_TEST(a_batch_counts_for_those_that_are_in_it),
+		DELIVERY_TEST(a_batch_says_nothing_of_what_came_after_its_export),
+		DELIVERY_TEST(one_that_comes_back_lives),
+		DELIVERY_TEST(without_exports_it_stays_for_an_interval),
+		DELIVERY_TEST(those_that_no_export_held_are_added_to_the_overflow),
+		DELIVERY_TEST(before_an_export_those_that_never_arrived_go_too),
+		DELIVERY_TEST(those_whose_values_arrived_are_freed_first),
+		DELIVERY_TEST(who_lives_is_never_folded),
+		DELIVERY_TEST(a_culprit_stays_as_long),
+		DELIVERY_TEST(an_age_goes_on_as_0_and_a_limit_that_is_lifted_ends),
 	};
 
 	return cmocka_run_group_tests_name("delivery", tests, NULL, NULL);

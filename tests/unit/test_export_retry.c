@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* When the exporter tries again, and what takes the place of what still waits. */
+/* When the exporter tries again, and what replaces what still waits. */
 #include <time.h>
 #include "base/util.h"
 #include "collector.h"
@@ -77,7 +77,7 @@ static void no_answer_in_time_is_retried(void **state)
 		assert_int_equal(export_poll(e, NULL, 0, 50), 0);
 	assert_int_equal(s.seen->count, 1);
 	assert_true(export_busy(e));
-	/* the server still sleeps, so the snapshot that follows tells the type */
+	/* the server still sleeps, so the snapshot that follows has the type */
 	send_snapshot(e, "b", 1);
 	assert_int_equal(failed_points(e, "timeout"), 10);
 	export_close(e);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Text from outside: escapes keep names apart, and a terminal is told nothing. */
+/* Text from outside: escapes keep names apart, and a terminal gets no commands. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -111,7 +111,7 @@ static int close_world(void **state)
 	return 0;
 }
 
-static int tell(struct world *w, const char *words, char *cause, size_t len)
+static int change(struct world *w, const char *words, char *cause, size_t len)
 {
 	struct tune_change c;
 
@@ -128,7 +128,7 @@ static void each_time_a_probe_is_switched_on_it_has_a_new_number(void **state)
 	char cause[512];
 
 	for (int i = 0; i < 100; i++) {
-		assert_int_equal(tell(w, "sched enabled=false", cause, sizeof(cause)),
+		assert_int_equal(change(w, "sched enabled=false", cause, sizeof(cause)),
 				 0);
 		assert_int_equal(*enabled, 0);
 		assert_int_equal(w->probes[PROBE_SCHED].state, PROBE_OFF);
@@ -136,13 +136,13 @@ static void each_time_a_probe_is_switched_on_it_has_a_new_number(void **state)
 				    "off");
 		assert_string_equal(w->probes[PROBE_SCHED].reason,
 				    "switched off by assay tune");
-		tell(w, "sched enabled=false", cause, sizeof(cause));
-		tell(w, "sched enabled=true", cause, sizeof(cause));
+		change(w, "sched enabled=false", cause, sizeof(cause));
+		change(w, "sched enabled=true", cause, sizeof(cause));
 		assert_true(*enabled > seen);
 		assert_int_equal(w->probes[PROBE_SCHED].state, PROBE_ATTACHED);
 		assert_string_equal(w->probes[PROBE_SCHED].reason, "");
 		seen = *enabled;
-		tell(w, "sched enabled=true", cause, sizeof(cause));
+		change(w, "sched enabled=true", cause, sizeof(cause));
 		assert_int_equal(*enabled, seen);
 	}
 	assert_int_equal(w->tunes.tune[PROBE_TCP].enabled, 1);
@@ -154,14 +154,14 @@ static void parameters_are_changed_and_no_others(void **state)
 	struct tune *t = &w->tunes.tune[PROBE_DNS];
 	char cause[512];
 
-	assert_int_equal(tell(w, "dns inflight=50ms", cause, sizeof(cause)), 0);
+	assert_int_equal(change(w, "dns inflight=50ms", cause, sizeof(cause)), 0);
 	assert_int_equal(t->inflight_ns, 50 * MS);
 	assert_true(t->timeout_ns == 5000 * MS);
 	assert_int_equal(t->enabled, 1);
-	tell(w, "dns timeout=2s", cause, sizeof(cause));
+	change(w, "dns timeout=2s", cause, sizeof(cause));
 	assert_int_equal(t->inflight_ns, 50 * MS);
 	assert_int_equal(t->timeout_ns, 2000 * MS);
-	tell(w, "syscall sample=64", cause, sizeof(cause));
+	change(w, "syscall sample=64", cause, sizeof(cause));
 	assert_int_equal(w->tunes.tune[PROBE_SYSCALL].sample_log2, 6);
 	assert_int_equal(w->tunes.tune[PROBE_SCHED].sample_log2, 0);
 }
@@ -172,12 +172,12 @@ static void a_probe_that_is_not_loaded_cannot_be_told(void **state)
 	char cause[512];
 
 	w->probes[PROBE_TCP].state = PROBE_DISABLED;
-	assert_int_equal(tell(w, "tcp enabled=false", cause, sizeof(cause)), -ENODEV);
+	assert_int_equal(change(w, "tcp enabled=false", cause, sizeof(cause)), -ENODEV);
 	assert_string_equal(cause,
 			    "tcp is not loaded: start the agent with it in --probes");
 	w->probes[PROBE_TCP].state = PROBE_UNAVAILABLE;
 	strcpy(w->probes[PROBE_TCP].reason, "cannot load: no memory");
-	assert_int_equal(tell(w, "tcp inflight=1s", cause, sizeof(cause)), -ENODEV);
+	assert_int_equal(change(w, "tcp inflight=1s", cause, sizeof(cause)), -ENODEV);
 	assert_string_equal(cause, "tcp is not loaded: cannot load: no memory");
 	assert_int_equal(w->tunes.tune[PROBE_TCP].enabled, 1);
 	assert_int_equal(w->tunes.tune[PROBE_TCP].inflight_ns, 10 * MS);
@@ -199,11 +199,11 @@ static void the_parameters_are_printed_as_they_are_given(void **state)
 	struct world *w = *state;
 	char cause[512], *text;
 
-	tell(w, "sched sample=16 inflight=90s", cause, sizeof(cause));
+	change(w, "sched sample=16 inflight=90s", cause, sizeof(cause));
 	text = print(w, PROBE_SCHED);
 	assert_string_equal(text, "sched    enabled=true sample=16 inflight=90s\n");
 	free(text);
-	tell(w, "dns enabled=false", cause, sizeof(cause));
+	change(w, "dns enabled=false", cause, sizeof(cause));
 	w->probes[PROBE_BLOCK].state = PROBE_UNAVAILABLE;
 	text = print(w, TUNE_ALL);
 	assert_non_null(

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The wall clock: it is set while we run, and what becomes of the times that we tell.
+/* The wall clock: it is set while we run, and what becomes of the times that we report.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -95,12 +95,12 @@ static void a_clock_of_1970_gives_no_time_before_it(void **state)
 static void the_systems_clocks_are_the_default(void **state)
 {
 	struct wall w = { 0 };
-	int64_t wall, told;
+	int64_t wall, reported;
 
 	assert_int_equal(wall_measure(&w), 0);
 	wall = now_wall_ns();
-	told = wall_time(w.offset_ns, now_boot_ns());
-	assert_in_range(told - wall + S / 10, 0, 2 * S); /* a busy machine */
+	reported = wall_time(w.offset_ns, now_boot_ns());
+	assert_in_range(reported - wall + S / 10, 0, 2 * S); /* a busy machine */
 }
 
 static const struct metric calls = { "test.calls", "{call}", "", METRIC_SUM };
