@@ -1,135 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The agent's socket: what clients get, whatever others do, and that nobody waits. */
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/file.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
-#include <unistd.h>
-#include <cmocka.h>
-#include "base/util.h"
-#include "fake_clock.h"
-#include "sink/api.h"
+#include "fake_api.h"
 #include "sink/client.h"
 
-#define BIG	     (8 << 20) /* more than any socket holds */
-#define REQUEST_LINE 254       /* the longest, without its end */
-
-/* An agent, and what it was asked for. */
-static struct {
-	char dir[40], path[64];
-	struct api *api;
-	size_t len; /* of a snapshot */
-	int error;  /* what both operations fail with */
-	const char *cause;
-	int snapshots, tunes;
-	bool no_words;
-	char words[300];
-} with;
-
-static uint8_t byte_of(size_t i)
-{
-	return i % 251;
-}
-
-static int make_snapshot(void *arg, uint8_t **bytes, size_t *len)
-{
-	assert_ptr_equal(arg, &with);
-	with.snapshots++;
-	if (with.error)
-		return with.error;
-	*bytes = malloc(with.len);
-	*len = with.len;
-	for (size_t i = 0; i < with.len; i++)
-		(*bytes)[i] = byte_of(i);
-	return 0;
-}
-
-static int change(void *arg, const char *words, uint8_t **bytes, size_t *len,
-		  char *cause, size_t cause_len)
-{
-	assert_ptr_equal(arg, &with);
-	with.tunes++;
-	with.no_words = !words;
-	snprintf(with.words, sizeof(with.words), "%s", words ? words : "");
-	if (with.error) {
-		snprintf(cause, cause_len, "%s", with.cause ? with.cause : "");
-		return with.error;
-	}
-	*bytes = (uint8_t *)strdup("tuned\n");
-	*len = strlen("tuned\n");
-	return 0;
-}
-
-static const struct api_ops ops = { make_snapshot, change, &with };
-
-static int begin(void **state)
-{
-	char cause[256] = "";
-
-	memset(&with, 0, sizeof(with));
-	strcpy(with.dir, "/tmp/assay-api-XXXXXX");
-	assert_non_null(mkdtemp(with.dir));
-	snprintf(with.path, sizeof(with.path), "%s/run/socket", with.dir);
-	with.len = 5;
-	assert_int_equal(api_open(with.path, &ops, &with.api, cause, sizeof(cause)), 0);
-	assert_string_equal(cause, "");
-	return 0;
-}
-
-static int end(void **state)
-{
-	char run[64];
-
-	api_close(with.api);
-	fake_step_ns = 0;
-	snprintf(run, sizeof(run), "%s/run", with.dir);
-	assert_int_equal(rmdir(run), 0); /* nothing is left in it */
-	return rmdir(with.dir);
-}
-
-static struct sockaddr_un address(const char *path)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
-	return addr;
-}
-
-static int dial(void)
-{
-	struct sockaddr_un addr = address(with.path);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
-
-	assert_true(fd >= 0);
-	assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
-	return fd;
-}
-
-static void say_bytes(int fd, const char *bytes, size_t len)
-{
-	assert_int_equal(send(fd, bytes, len, MSG_NOSIGNAL), len);
-}
-
-static int dial_and_say(const char *text)
-{
-	int fd = dial();
-
-	say_bytes(fd, text, strlen(text));
-	return fd;
-}
+#define REQUEST_LINE 254 /* the longest, without its end */
 
 /* Whether the agent has let go of a client; what it said is thrown away. */
 static bool is_over(int fd)
@@ -142,47 +19,11 @@ static bool is_over(int fd)
 	return n == 0 || errno == ECONNRESET;
 }
 
-/* All that a client gets until its end, which must come; it is closed. To be freed. */
-static char *hear(int fd, size_t *len)
-{
-	size_t room = 2 * BIG, at = 0;
-	char *text = malloc(room);
-	ssize_t n = -1;
-
-	for (int i = 0; i < 10000 && n; i++) {
-		api_serve(with.api);
-		n = recv(fd, text + at, room - at - 1, 0);
-		if (n < 0 && errno == ECONNRESET)
-			n = 0;
-		at += n > 0 ? n : 0;
-	}
-	assert_int_equal(n, 0);
-	text[at] = '\0';
-	close(fd);
-	if (len)
-		*len = at;
-	return text;
-}
-
 static void assert_hears(int fd, const char *want)
 {
 	char *text = hear(fd, NULL);
 
 	assert_string_equal(text, want);
-	free(text);
-}
-
-/* A snapshot of with.len bytes, whole. */
-static void assert_hears_snapshot(int fd)
-{
-	char head[32];
-	size_t len, n = snprintf(head, sizeof(head), "ok %zu\n", with.len);
-	char *text = hear(fd, &len);
-
-	assert_int_equal(len, n + with.len);
-	assert_memory_equal(text, head, n);
-	for (size_t i = 0; i < with.len; i++)
-		assert_int_equal((uint8_t)text[n + i], byte_of(i));
 	free(text);
 }
 
@@ -475,113 +316,6 @@ static void a_failure_is_told_in_one_line(void **state)
 	assert_hears_snapshot(dial_and_say("snapshot\n"));
 }
 
-static void the_socket_is_its_users_alone(void **state)
-{
-	struct stat st;
-	char dir[64];
-
-	assert_int_equal(lstat(with.path, &st), 0);
-	assert_int_equal(st.st_mode, S_IFSOCK | 0600);
-	snprintf(dir, sizeof(dir), "%s/run", with.dir);
-	assert_int_equal(lstat(dir, &st), 0);
-	assert_int_equal(st.st_mode, S_IFDIR | 0700);
-}
-
-/* Opens another agent's socket, which must fail; the cause. */
-static const char *cannot_open(const char *path, int err)
-{
-	static char cause[256];
-	struct api *other = NULL;
-
-	assert_int_equal(api_open(path, &ops, &other, cause, sizeof(cause)), err);
-	assert_null(other);
-	assert_null(strchr(cause, '\n'));
-	return cause;
-}
-
-static void another_agent_finds_it_taken(void **state)
-{
-	char want[128], cause[256];
-
-	snprintf(want, sizeof(want), "another agent listens at %s (see --socket)",
-		 with.path);
-	assert_string_equal(cannot_open(with.path, -EADDRINUSE), want);
-	/* it may end until then */
-	assert_int_equal(api_check(with.path, cause, sizeof(cause)), 0);
-	assert_hears_snapshot(dial_and_say("snapshot\n"));
-}
-
-static void what_is_no_dead_socket_stays(void **state)
-{
-	char path[64], cause[256], longest[200];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/file", with.dir);
-	fd = open(path, O_CREAT | O_WRONLY, 0600);
-	assert_true(fd >= 0);
-	close(fd);
-	assert_non_null(strstr(cannot_open(path, -EEXIST), "is no socket"));
-	assert_int_equal(api_check(path, cause, sizeof(cause)), -EEXIST);
-	assert_int_equal(unlink(path), 0); /* it was there */
-	assert_int_equal(symlink("/nowhere", path), 0);
-	assert_non_null(strstr(cannot_open(path, -EEXIST), "is no socket"));
-	assert_int_equal(unlink(path), 0);
-	memset(longest, 'x', sizeof(longest) - 1);
-	longest[0] = '/';
-	longest[sizeof(longest) - 1] = '\0';
-	assert_non_null(
-	    strstr(cannot_open(longest, -ENAMETOOLONG), "the path is too long"));
-	assert_non_null(strstr(cannot_open("/proc/none/socket", -ENOENT),
-			       "cannot listen at /proc/none/socket: "));
-}
-
-static void the_socket_of_a_killed_agent_is_replaced(void **state)
-{
-	struct sockaddr_un addr = address(with.path);
-	char cause[256];
-	int dead;
-
-	api_close(with.api);
-	assert_int_equal(access(with.path, F_OK), -1);
-	dead = socket(AF_UNIX, SOCK_STREAM, 0);
-	assert_int_equal(bind(dead, (struct sockaddr *)&addr, sizeof(addr)), 0);
-	close(dead);
-	assert_int_equal(access(with.path, F_OK), 0);
-	assert_int_equal(api_open(with.path, &ops, &with.api, cause, sizeof(cause)), 0);
-	assert_hears_snapshot(dial_and_say("snapshot\n"));
-}
-
-static void only_its_own_socket_is_removed(void **state)
-{
-	struct api *first = with.api;
-	char cause[256];
-
-	assert_int_equal(unlink(with.path), 0); /* by somebody */
-	assert_int_equal(api_open(with.path, &ops, &with.api, cause, sizeof(cause)), 0);
-	api_close(first);
-	assert_hears_snapshot(dial_and_say("snapshot\n")); /* the second's */
-}
-
-static void the_lock_of_the_directory_is_waited_for_a_second(void **state)
-{
-	char dir[64], want[256], other[80];
-	uint64_t before;
-	int fd;
-
-	snprintf(dir, sizeof(dir), "%s/run", with.dir);
-	snprintf(other, sizeof(other), "%s/other", dir);
-	fd = open(dir, O_RDONLY | O_DIRECTORY);
-	assert_int_equal(flock(fd, LOCK_EX), 0);
-	fake_step_ns = FAKE_SECOND / 4;
-	snprintf(want, sizeof(want),
-		 "cannot listen at %s: %s: locked by another process", other, dir);
-	before = fake_now_ns;
-	assert_string_equal(cannot_open(other, -EWOULDBLOCK), want);
-	assert_in_range(fake_now_ns - before, FAKE_SECOND, 2 * FAKE_SECOND);
-	close(fd);
-	assert_int_equal(access(other, F_OK), -1);
-}
-
 /* Without a descriptor for it a client would be waiting for ever, and poll() never. */
 static void without_descriptors_clients_are_turned_away_with_pauses(void **state)
 {
@@ -603,8 +337,6 @@ static void without_descriptors_clients_are_turned_away_with_pauses(void **state
 	assert_hears_snapshot(second);
 }
 
-#define API_TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -622,12 +354,6 @@ int main(void)
 		API_TEST(what_is_no_request_does_nothing),
 		API_TEST(words_stand_behind_the_command),
 		API_TEST(a_failure_is_told_in_one_line),
-		API_TEST(the_socket_is_its_users_alone),
-		API_TEST(another_agent_finds_it_taken),
-		API_TEST(what_is_no_dead_socket_stays),
-		API_TEST(the_socket_of_a_killed_agent_is_replaced),
-		API_TEST(only_its_own_socket_is_removed),
-		API_TEST(the_lock_of_the_directory_is_waited_for_a_second),
 		API_TEST(without_descriptors_clients_are_turned_away_with_pauses),
 	};
 

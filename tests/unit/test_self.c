@@ -1,121 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The agent's metrics about itself: each of them, by numbers that the test knows. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <unistd.h>
-#include <cmocka.h>
 #include <bpf/libbpf.h>
-#include "base/util.h"
-#include "fake_clock.h"
-#include "fake_maps.h"
-#include "metric/export_stats.h"
-#include "metric/self.h"
-
-#define CPUS 2
-
-/* An agent's state, and what it says of itself. */
-static struct {
-	struct cells cells;
-	struct control control;
-	struct probe probes[PROBE_COUNT];
-	struct export_stats stats;
-	struct self self;
-	struct self_facts facts;
-	struct points points;
-	struct point_group *group;
-	uint64_t misses; /* of each program */
-} with;
-
-/* What the kernel knows of a program. */
-int bpf_obj_get_info_by_fd(int fd, void *info, __u32 *len)
-{
-	assert_int_equal(*len, sizeof(struct bpf_prog_info));
-	((struct bpf_prog_info *)info)->recursion_misses = with.misses;
-	return 0;
-}
-
-static int begin(void **state)
-{
-	static const struct cpu_state cpu;
-	static const struct call_ring calls;
-	static const struct dns_gate gate;
-	struct cells *c = &with.cells;
-
-	memset(&with, 0, sizeof(with));
-	c->plan = (struct cells_plan){ .cpus = CPUS, .slots = 1024, .total = 5000000 };
-	c->control = &with.control;
-	c->fds[MAP_CPUS] = fake_map_make(MAP_CPUS, sizeof(uint32_t), sizeof(cpu));
-	c->fds[MAP_CALL_RINGS] =
-	    fake_map_make(MAP_CALL_RINGS, sizeof(uint32_t), sizeof(calls));
-	c->fds[MAP_DNS_GATES] =
-	    fake_map_make(MAP_DNS_GATES, sizeof(uint32_t), sizeof(gate));
-	for (uint32_t i = 0; i <= CPUS; i++) {
-		if (i < CPUS) {
-			bpf_map_update_elem(c->fds[MAP_CPUS], &i, &cpu, 0);
-			bpf_map_update_elem(c->fds[MAP_CALL_RINGS], &i, &calls, 0);
-		}
-		bpf_map_update_elem(c->fds[MAP_DNS_GATES], &i, &gate, 0);
-	}
-	for (int i = 0; i < PROBE_COUNT; i++)
-		with.probes[i] =
-		    (struct probe){ .desc = &probe_descs[i], .state = PROBE_ATTACHED };
-	with.facts = (struct self_facts){ .probes = with.probes,
-					  .cells = c,
-					  .slots_used = 17,
-					  .stats = &with.stats };
-	self_init(&with.self);
-	fake_now_ns += FAKE_SECOND;
-	return 0;
-}
-
-static int end(void **state)
-{
-	points_fini(&with.points);
-	for (int m = 0; m < MAP_COUNT_; m++)
-		fake_map_make(m, 0, 0);
-	return 0;
-}
-
-/* Takes all points anew. Number: of the export, 0: somebody asks at the socket. */
-static void look(uint64_t number)
-{
-	size_t count;
-
-	points_fini(&with.points);
-	with.points = (struct points){ .number = number };
-	with.facts.number = number;
-	with.group = points_group(&with.points);
-	assert_int_equal(self_add(&with.self, with.group, &with.facts), 0);
-	count = with.group->count;
-	assert_int_equal(points_merge(with.group), 0);
-	assert_int_equal(with.group->count, count); /* no two have the same name */
-}
-
-static bool same_value(const char *has, const char *want)
-{
-	return has && want ? !strcmp(has, want) : has == want;
-}
-
-/* The point of a metric with these attributes, or NULL. */
-static const struct point *find(const char *metric, const char *a, const char *b,
-				const char *c)
-{
-	for (size_t i = 0; i < with.group->count; i++) {
-		const struct point *p = &with.group->points[i];
-
-		if (!strcmp(p->metric->name, metric) && same_value(p->values[0], a) &&
-		    same_value(p->values[1], b) && same_value(p->values[2], c))
-			return p;
-	}
-	return NULL;
-}
+#include "fake_self.h"
 
 static uint64_t value_of(const char *metric, const char *a, const char *b)
 {
@@ -126,15 +14,6 @@ static uint64_t value_of(const char *metric, const char *a, const char *b)
 	assert_false(p->metric->real || p->ended);
 	assert_int_equal(p->start_ns, with.self.start_ns);
 	return p->u;
-}
-
-static size_t points_of(const char *metric)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < with.group->count; i++)
-		n += !strcmp(with.group->points[i].metric->name, metric);
-	return n;
 }
 
 /* What receivers were promised: names, units, kinds, attributes. */
@@ -211,130 +90,6 @@ static void all_that_is_listed_is_reported(void **state)
 		all += points_of(self_metrics[i]->name);
 	}
 	assert_int_equal(all, with.group->count);
-}
-
-#define ATTACHED "assay.probe.attached"
-
-static void a_probe_says_its_state_and_why(void **state)
-{
-	const char *why = "kernel 5.10: no tp_btf";
-	const struct point *p;
-
-	with.probes[PROBE_DNS].state = PROBE_UNAVAILABLE;
-	snprintf(with.probes[PROBE_DNS].reason, sizeof(with.probes[0].reason), "%s",
-		 why);
-	with.probes[PROBE_TCP].state = PROBE_DISABLED;
-	with.probes[PROBE_BLOCK].state = PROBE_OFF;
-	strcpy(with.probes[PROBE_BLOCK].reason, "switched off");
-	for (uint64_t number = 0; number < 3; number++) {
-		look(number);
-		assert_int_equal(points_of(ATTACHED), PROBE_COUNT);
-		p = find(ATTACHED, "sched", "attached", NULL);
-		assert_true(p && p->u == 1 && !p->start_ns && !p->ended);
-		p = find(ATTACHED, "dns", "unavailable", why);
-		assert_true(p && p->u == 0 && !p->start_ns && !p->ended);
-		p = find(ATTACHED, "tcp", "disabled", NULL);
-		assert_true(p && p->u == 0 && !p->ended);
-		p = find(ATTACHED, "block", "off", "switched off");
-		assert_true(p && p->u == 0 && !p->ended);
-	}
-}
-
-static void set_off(bool off)
-{
-	struct probe *p = &with.probes[PROBE_TCP];
-
-	p->state = off ? PROBE_OFF : PROBE_ATTACHED;
-	snprintf(p->reason, sizeof(p->reason), "%s", off ? "by tune" : "");
-}
-
-static const struct point *when_attached(void)
-{
-	return find(ATTACHED, "tcp", "attached", NULL);
-}
-
-static const struct point *when_off(void)
-{
-	return find(ATTACHED, "tcp", "off", "by tune");
-}
-
-static void the_state_before_ends_until_that_has_arrived(void **state)
-{
-	look(1);
-	self_accepted(&with.self, 1);
-	set_off(true);
-	look(0); /* who asks at the socket gets what is now */
-	assert_null(when_attached());
-	for (uint64_t number = 2; number < 5; number++) {
-		look(number);
-		assert_int_equal(points_of(ATTACHED), PROBE_COUNT + 1);
-		assert_true(when_off() && !when_off()->ended);
-		assert_true(when_attached() && when_attached()->ended);
-		self_accepted(&with.self, 1); /* says nothing of what came later */
-	}
-	look(0);
-	assert_null(when_attached());
-	self_accepted(&with.self, 4);
-	look(5);
-	assert_int_equal(points_of(ATTACHED), PROBE_COUNT);
-	assert_true(when_off() && !when_off()->ended);
-}
-
-static void a_state_that_is_back_has_not_ended(void **state)
-{
-	look(1);
-	self_accepted(&with.self, 1);
-	set_off(true);
-	look(2);
-	set_off(false);
-	look(3);
-	assert_true(when_attached() && when_attached()->u == 1);
-	assert_false(when_attached()->ended);
-	self_accepted(&with.self, 3);
-	look(4);
-	assert_int_equal(points_of(ATTACHED), PROBE_COUNT);
-	assert_false(when_attached()->ended);
-}
-
-/* A request in flight comes to its end, also when a newer export was made meanwhile. */
-static void a_state_that_may_have_arrived_ends(void **state)
-{
-	look(1);
-	self_accepted(&with.self, 1);
-	set_off(true);
-	look(2); /* in flight */
-	set_off(false);
-	look(3);
-	self_accepted(&with.self, 2); /* the receiver has "off" as the newest state */
-	look(4);
-	assert_true(when_attached() && !when_attached()->ended);
-	assert_true(when_off() && when_off()->ended);
-	self_accepted(&with.self, 4);
-	look(5);
-	assert_null(when_off());
-	assert_false(when_attached()->ended);
-}
-
-/* More than any probe has. */
-static void of_many_states_the_latest_end(void **state)
-{
-	struct probe *p = &with.probes[PROBE_TCP];
-	size_t ended = 0;
-
-	for (uint64_t number = 1; number < 10; number++) {
-		snprintf(p->reason, sizeof(p->reason), "%d", (int)number);
-		look(number);
-		assert_false(find(ATTACHED, "tcp", "attached", p->reason)->ended);
-	}
-	for (size_t i = 0; i < with.group->count; i++)
-		ended += with.group->points[i].ended;
-	assert_int_equal(ended, SELF_ENDED);
-	assert_true(find(ATTACHED, "tcp", "attached", "8")->ended);
-	assert_true(find(ATTACHED, "tcp", "attached", "6")->ended);
-	self_accepted(&with.self, 8); /* ends all but the one before this */
-	look(10);
-	assert_null(find(ATTACHED, "tcp", "attached", "7"));
-	assert_true(find(ATTACHED, "tcp", "attached", "8")->ended);
 }
 
 static void every_loss_has_a_name_of_its_own(void **state)
@@ -551,18 +306,11 @@ static void exports_are_counted_by_what_became_of_them(void **state)
 	assert_int_equal(points_of(EXPORTED), 0);
 }
 
-#define SELF_TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SELF_TEST(metrics_are_what_they_were),
 		SELF_TEST(all_that_is_listed_is_reported),
-		SELF_TEST(a_probe_says_its_state_and_why),
-		SELF_TEST(the_state_before_ends_until_that_has_arrived),
-		SELF_TEST(a_state_that_is_back_has_not_ended),
-		SELF_TEST(a_state_that_may_have_arrived_ends),
-		SELF_TEST(of_many_states_the_latest_end),
 		SELF_TEST(every_loss_has_a_name_of_its_own),
 		SELF_TEST(losses_are_counted_by_probe_and_reason),
 		SELF_TEST(skipped_runs_are_lost_events),

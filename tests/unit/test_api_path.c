@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Where the agent's socket is: whose it is, what was there before, what is left. */
+#include <fcntl.h>
+#include <sys/file.h>
+#include "fake_api.h"
+
+static void the_socket_is_its_users_alone(void **state)
+{
+	struct stat st;
+	char dir[64];
+
+	assert_int_equal(lstat(with.path, &st), 0);
+	assert_int_equal(st.st_mode, S_IFSOCK | 0600);
+	snprintf(dir, sizeof(dir), "%s/run", with.dir);
+	assert_int_equal(lstat(dir, &st), 0);
+	assert_int_equal(st.st_mode, S_IFDIR | 0700);
+}
+
+/* Opens another agent's socket, which must fail; the cause. */
+static const char *cannot_open(const char *path, int err)
+{
+	static char cause[256];
+	struct api *other = NULL;
+
+	assert_int_equal(api_open(path, &ops, &other, cause, sizeof(cause)), err);
+	assert_null(other);
+	assert_null(strchr(cause, '\n'));
+	return cause;
+}
+
+static void another_agent_finds_it_taken(void **state)
+{
+	char want[128], cause[256];
+
+	snprintf(want, sizeof(want), "another agent listens at %s (see --socket)",
+		 with.path);
+	assert_string_equal(cannot_open(with.path, -EADDRINUSE), want);
+	/* it may end until then */
+	assert_int_equal(api_check(with.path, cause, sizeof(cause)), 0);
+	assert_hears_snapshot(dial_and_say("snapshot\n"));
+}
+
+static void what_is_no_dead_socket_stays(void **state)
+{
+	char path[64], cause[256], longest[200];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/file", with.dir);
+	fd = open(path, O_CREAT | O_WRONLY, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_non_null(strstr(cannot_open(path, -EEXIST), "is no socket"));
+	assert_int_equal(api_check(path, cause, sizeof(cause)), -EEXIST);
+	assert_int_equal(unlink(path), 0); /* it was there */
+	assert_int_equal(symlink("/nowhere", path), 0);
+	assert_non_null(strstr(cannot_open(path, -EEXIST), "is no socket"));
+	assert_int_equal(unlink(path), 0);
+	memset(longest, 'x', sizeof(longest) - 1);
+	longest[0] = '/';
+	longest[sizeof(longest) - 1] = '\0';
+	assert_non_null(
+	    strstr(cannot_open(longest, -ENAMETOOLONG), "the path is too long"));
+	assert_non_null(strstr(cannot_open("/proc/none/socket", -ENOENT),
+			       "cannot listen at /proc/none/socket: "));
+}
+
+static void the_socket_of_a_killed_agent_is_replaced(void **state)
+{
+	struct sockaddr_un addr = address(with.path);
+	char cause[256];
+	int dead;
+
+	api_close(with.api);
+	assert_int_equal(access(with.path, F_OK), -1);
+	dead = socket(AF_UNIX, SOCK_STREAM, 0);
+	assert_int_equal(bind(dead, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	close(dead);
+	assert_int_equal(access(with.path, F_OK), 0);
+	assert_int_equal(api_open(with.path, &ops, &with.api, cause, sizeof(cause)), 0);
+	assert_hears_snapshot(dial_and_say("snapshot\n"));
+}
+
+static void only_its_own_socket_is_removed(void **state)
+{
+	struct api *first = with.api;
+	char cause[256];
+
+	assert_int_equal(unlink(with.path), 0); /* by somebody */
+	assert_int_equal(api_open(with.path, &ops, &with.api, cause, sizeof(cause)), 0);
+	api_close(first);
+	assert_hears_snapshot(dial_and_say("snapshot\n")); /* the second's */
+}
+
+static void the_lock_of_the_directory_is_waited_for_a_second(void **state)
+{
+	char dir[64], want[256], other[80];
+	uint64_t before;
+	int fd;
+
+	snprintf(dir, sizeof(dir), "%s/run", with.dir);
+	snprintf(other, sizeof(other), "%s/other", dir);
+	fd = open(dir, O_RDONLY | O_DIRECTORY);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	fake_step_ns = FAKE_SECOND / 4;
+	snprintf(want, sizeof(want),
+		 "cannot listen at %s: %s: locked by another process", other, dir);
+	before = fake_now_ns;
+	assert_string_equal(cannot_open(other, -EWOULDBLOCK), want);
+	assert_in_range(fake_now_ns - before, FAKE_SECOND, 2 * FAKE_SECOND);
+	close(fd);
+	assert_int_equal(access(other, F_OK), -1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		API_TEST(the_socket_is_its_users_alone),
+		API_TEST(another_agent_finds_it_taken),
+		API_TEST(what_is_no_dead_socket_stays),
+		API_TEST(the_socket_of_a_killed_agent_is_replaced),
+		API_TEST(only_its_own_socket_is_removed),
+		API_TEST(the_lock_of_the_directory_is_waited_for_a_second),
+	};
+
+	return cmocka_run_group_tests_name("api_path", tests, NULL, NULL);
+}
