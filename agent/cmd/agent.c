@@ -27,6 +27,7 @@
 #define EXIT_USAGE	2
 #define FLUSH_MS	4000 /* SIGTERM to exit takes 5 s at most */
 #define TURN_MS		100  /* how often one that waits looks */
+#define LEAVE_TURNS	50   /* so often at the socket of the one before it */
 #define LOG_INTERVAL_NS 30000000000ULL
 #define RELIEVE_MS	100 /* a node may start 1000 containers a second */
 
@@ -36,6 +37,7 @@ struct agent {
 	struct export *export; /* NULL: --export none */
 	struct api *api;
 	struct node_lock *lock; /* NULL: --node-lock none */
+	bool waited;		/* another agent held it */
 	int signals;
 	uint64_t next_snapshot_ns, next_export_ns;
 };
@@ -173,7 +175,7 @@ static bool ends_within(struct agent *a, int ms)
 static int take_node(struct agent *a, char *cause, size_t len)
 {
 	const char *name = a->o->node_lock;
-	bool warned = false, waiting = false;
+	bool warned = false;
 	uint32_t pid;
 	int turn, err;
 
@@ -185,18 +187,34 @@ static int take_node(struct agent *a, char *cause, size_t len)
 	while ((turn = node_lock_try(a->lock, &pid)) <= 0) {
 		if (turn < 0 && !warned)
 			log_warn(turn, "node lock %s: cannot see who holds it", name);
-		if (turn == 0 && !waiting)
+		if (turn == 0 && !a->waited)
 			log_info("waiting: another agent (process %u of the node) "
 				 "measures this node (see --node-lock)",
 				 pid);
 		warned |= turn < 0;
-		waiting |= turn == 0;
+		a->waited |= turn == 0;
 		if (ends_within(a, TURN_MS))
 			return 1;
 	}
-	if (waiting)
+	if (a->waited)
 		log_info("the other agent is gone: this one measures now");
 	return 0;
+}
+
+/*
+ * Opens the socket. When another agent was killed, its mark may go before its socket:
+ * the kernel closes one after the other. 1: a signal came first.
+ */
+static int open_api(struct agent *a, const struct api_ops *ops, char *cause, size_t len)
+{
+	int err = api_open(a->o->socket, ops, &a->api, cause, len);
+
+	for (int i = 0; err == -EADDRINUSE && a->waited && i < LEAVE_TURNS; i++) {
+		if (ends_within(a, TURN_MS))
+			return 1;
+		err = api_open(a->o->socket, ops, &a->api, cause, len);
+	}
+	return err;
 }
 
 /* 1: a signal came before all was open. */
@@ -219,7 +237,7 @@ static int open_all(struct agent *a, char *cause, size_t len)
 	if (!err) /* with all loaded: the next agent takes over at once */
 		err = take_node(a, cause, len);
 	if (!err)
-		err = api_open(a->o->socket, &ops, &a->api, cause, len);
+		err = open_api(a, &ops, cause, len);
 	if (!err)
 		err = measure_begin(a->measure, cause, len);
 	return err;

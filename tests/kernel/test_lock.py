@@ -95,8 +95,9 @@ def take_over(agents, holder):
     delays = {a: a.run_delay() for a in waiting}
     began = time.monotonic()
     holder.stop(signal.SIGKILL)
-    heirs = wait_for(lambda: [a for a in waiting if a.measures()], PATIENCE,
+    heirs = wait_for(lambda: [a for a in waiting if a.measures() or a.ended()], PATIENCE,
                      "another one to take over")
+    check(heirs[0].measures(), f"it gave up: {heirs[0].said()}")
     seconds = time.monotonic() - began
     check("measures now" in heirs[0].said(), heirs[0].said())
     return seconds - min(seconds, heirs[0].run_delay() - delays[heirs[0]])
@@ -134,6 +135,23 @@ def _():
     seconds = take_over([first, second], first)
     diag(f"it measured after {seconds:.2f} s")
     check(seconds <= TAKEOVER_S, f"it took over after {seconds:.2f} s")
+
+
+@test("the socket of one that was killed may be open for longer than its mark is there")
+def _():
+    first = Contender(scratch() + "/s")
+    all_settled([first])
+    with socket.socket(socket.AF_UNIX) as still_open:
+        second = Contender(scratch() + "/s")
+        still_open.bind(second.path)
+        still_open.listen()
+        all_settled([second])
+        check(second.waits(), second.said())
+        first.stop(signal.SIGKILL)
+        wait_for(lambda: "measures now" in second.said(), PATIENCE, "its turn")
+        time.sleep(0.5)
+    wait_for(lambda: second.measures() or second.ended(), PATIENCE, "it to measure")
+    check(second.measures(), second.said())
 
 
 @test("an agent in a container of its own is seen, and sees the others")
