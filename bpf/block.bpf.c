@@ -330,7 +330,6 @@ int block_issue(unsigned long long *ctx)
 
 /* Where the walk is: queue, its set of tags, one hardware queue's tags, a word. */
 struct walk {
-	__u64 now;
 	struct request_queue *q;
 	struct blk_mq_tags **tags;
 	struct request **rqs;
@@ -391,7 +390,7 @@ static __noinline int walk_request(struct walk *w, __u32 tag)
 		return 0;
 	id = cgroup_now(rq);
 	if (began(rq, w->q) == start)
-		inflight_note(slot_of(cpu, id), INFLIGHT_BLOCK, w->now - start);
+		inflight_note(slot_of(cpu, id), INFLIGHT_BLOCK, start);
 	return 0;
 }
 
@@ -474,15 +473,14 @@ static long walk_queue(__u32 i, struct walk *w)
 	return 0;
 }
 
-/* What is in flight, looked up at the first task of an iterator over tasks. */
+/* What is in flight, once: an iterator is how the agent runs something. */
 SEC("iter/task")
 int block_inflight_walk(struct bpf_iter__task *ctx)
 {
 	struct walk w = { .budget = WORDS_MAX };
 
-	if (ctx->meta->seq_num || !enabled_now())
-		return 0;
-	w.now = bpf_ktime_get_ns();
-	bpf_loop(QUEUES, walk_queue, &w, 0);
+	pass_end(ctx->meta);
+	if (ctx->task && enabled_now())
+		bpf_loop(QUEUES, walk_queue, &w, 0);
 	return 0;
 }

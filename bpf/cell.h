@@ -96,12 +96,15 @@ enum inflight {
 	INFLIGHT_COUNT,
 };
 
+/* Those that a pass over descriptors finds; the others are found without one. */
+#define INFLIGHT_OF_FILES (1U << INFLIGHT_CONNECT | 3U << INFLIGHT_TCP)
+
 /*
- * Ages in ns of a slot's oldest operations, 0: none. Written by the walks that the
- * agent runs, one at a time, after it has zeroed them.
+ * When a slot's oldest operations began, ns of the monotonic clock, 0: none is under
+ * way. Written by the agent's passes, after it has zeroed what they find.
  */
 struct inflight_row {
-	__u64 age[INFLIGHT_COUNT];
+	__u64 began[INFLIGHT_COUNT];
 };
 
 /*
@@ -148,9 +151,9 @@ enum loss {
 	LOSS_NO_STAMP,	      /* the kernel did not stamp its beginning: no duration */
 	LOSS_STATE_FULL,      /* events not counted: no place for their beginning */
 	LOSS_SHARE_FULL,      /* the same: their workload has its share of the places */
-	LOSS_WALK_LIMIT,      /* tasks or descriptors that a walk left out */
+	LOSS_WALK_LIMIT,      /* queues of disks that a pass left out */
 	LOSS_UNNAMED,	      /* the agent's: cgroups without a name, in `unknown` */
-	LOSS_WALK_INTERRUPTED, /* walks that did not end in time: ages are left out */
+	LOSS_WALK_INTERRUPTED, /* passes that did not end in time */
 	LOSS_COUNT,
 };
 

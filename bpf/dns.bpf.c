@@ -239,7 +239,7 @@ static long dns_check(void *map, struct dns_key *key, struct dns_query *q,
 	bool current = q->gen == w->gen;
 
 	if (since && current && age < (__s64)tunes.tune[PROBE_ID].timeout_ns) {
-		inflight_note(dns_slot(owner), INFLIGHT_DNS, age);
+		inflight_note(dns_slot(owner), INFLIGHT_DNS, since);
 		return 0;
 	}
 	if (since && !dns_claim(q, since))
@@ -251,13 +251,14 @@ static long dns_check(void *map, struct dns_key *key, struct dns_query *q,
 	return 0;
 }
 
-/* Once, at the first task: an iterator is how the agent runs something. */
+/* Once: an iterator is how the agent runs something. */
 SEC("iter/task")
 int dns_timeout_walk(struct bpf_iter__task *ctx)
 {
 	struct walk w = { .gen = enabled_now() };
 
-	if (ctx->meta->seq_num)
+	pass_end(ctx->meta);
+	if (!ctx->task)
 		return 0;
 	w.now = bpf_ktime_get_ns();
 	bpf_for_each_map_elem(&dns_queries, dns_check, &w, 0);

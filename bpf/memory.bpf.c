@@ -137,12 +137,13 @@ int memory_inflight_walk(struct bpf_iter__task *ctx)
 
 	if (!task || !cpu)
 		return 0;
+	if (slice_is_over(ctx->meta))
+		return 1;
 	r = bpf_task_storage_get(&memory_tasks, task, 0, 0);
 	if (!r || r->enabled != enabled_now())
 		return 0;
 	start = r->start;
 	if (start)
-		inflight_note(slot_of_task(cpu, task), INFLIGHT_RECLAIM,
-			      bpf_ktime_get_ns() - start);
+		inflight_note(slot_of_task(cpu, task), INFLIGHT_RECLAIM, start);
 	return 0;
 }

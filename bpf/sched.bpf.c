@@ -436,8 +436,10 @@ int sched_inflight_walk(struct bpf_iter__task *ctx)
 	struct thread *t;
 	__u64 queued, age;
 
-	if (!task || !cpu || walk_is_over(ctx->meta->seq_num))
+	if (!task || !cpu)
 		return 0;
+	if (slice_is_over(ctx->meta))
+		return 1;
 	queued = task->sched_info.last_queued;
 	if (!queued || task->tgid == tunes.self_tgid || !is_waiting(task))
 		return 0;
@@ -447,6 +449,6 @@ int sched_inflight_walk(struct bpf_iter__task *ctx)
 		return 0; /* since when is not known */
 	if (t && !was_asleep(t) && t->key >> 32 == enabled_now())
 		age += task->sched_info.run_delay - t->total; /* moved meanwhile */
-	inflight_note(slot_of_task(cpu, task), INFLIGHT_WAIT, age);
+	inflight_note(slot_of_task(cpu, task), INFLIGHT_WAIT, bpf_ktime_get_ns() - age);
 	return 0;
 }

@@ -373,15 +373,16 @@ int syscall_inflight_walk(struct bpf_iter__task *ctx)
 	__u64 start;
 	__u32 class;
 
-	if (!task || !cpu || walk_is_over(ctx->meta->seq_num))
+	if (!task || !cpu)
 		return 0;
+	if (slice_is_over(ctx->meta))
+		return 1;
 	call = call_get(task);
 	if (!call || call->enabled != enabled_now())
 		return 0;
 	start = call->start ? call->start : call->held ? call->held_start : 0;
 	class = CALL_CLASS(call->start ? call->info : call->held_info);
 	if (start)
-		inflight_note(slot_of_task(cpu, task), INFLIGHT_SYSCALL + class,
-			      bpf_ktime_get_ns() - start);
+		inflight_note(slot_of_task(cpu, task), INFLIGHT_SYSCALL + class, start);
 	return 0;
 }

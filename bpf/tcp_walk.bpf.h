@@ -4,8 +4,9 @@
  * there already; at every export, what listeners have dropped, what is under way, and
  * what the open connections have carried. Only for tcp.bpf.c.
  *
- * A walk holds no socket's lock: it changes nothing that packets use, but by
- * compare-and-swap.
+ * A pass holds no socket's lock: it changes nothing that packets use, but by
+ * compare-and-swap. It is cut into slices (inflight.bpf.h), between which anything may
+ * happen; a connection that is met twice changes nothing the second time.
  */
 #ifndef TCP_WALK_BPF_H
 #define TCP_WALK_BPF_H
@@ -98,12 +99,13 @@ static __noinline int walk_listener(struct sock *sk, struct task_struct *task)
 	return 0;
 }
 
-/* The latest walk that was cut short: not all holders were seen. */
-__u64 tcp_walk_cut;
+/* The latest pass that came to its end: in one that did not, not all holders were seen.
+ */
+__u64 tcp_walk_whole;
 
 /*
  * Who accepts a connection may hand it to another cgroup (inetd, Accept=yes of
- * systemd), or be moved itself. When for a whole walk nobody of its owner's has held
+ * systemd), or be moved itself. When for a whole pass nobody of its owner's has held
  * it, but another, it is that one's from now on.
  */
 static __noinline int walk_holder(struct tcp_conn *c, struct task_struct *task)
@@ -112,7 +114,7 @@ static __noinline int walk_holder(struct tcp_conn *c, struct task_struct *task)
 
 	if (owner == c->owner || !c->held_walk) {
 		c->held_walk = tcp_walks;
-	} else if (c->flags & IS_COUNTED && tcp_walk_cut < before &&
+	} else if (c->flags & IS_COUNTED && tcp_walk_whole == before &&
 		   (__s32)(c->held_walk - (__u32)before) < 0) {
 		conn_move(c, owner);
 		c->accept = 0;
@@ -134,7 +136,7 @@ static __noinline int walk_turn(struct tcp_conn *c, __u32 slot)
 		began = c->heard > c->turn ? c->heard : c->turn;
 	}
 	if (began)
-		inflight_note(slot, what, bpf_ktime_get_ns() - began);
+		inflight_note(slot, what, began);
 	return 0;
 }
 
@@ -186,12 +188,12 @@ static __always_inline int on_walk(struct bpf_iter__task_file *ctx)
 	struct tcp_conn *c;
 	struct sock *sk;
 
-	if (!task)
-		return 0;
-	if (walk_is_over(ctx->meta->seq_num)) {
-		tcp_walk_cut = tcp_walks;
+	if (!task) { /* behind the last one */
+		tcp_walk_whole = tcp_walks;
 		return 0;
 	}
+	if (slice_is_over(ctx->meta))
+		return 1;
 	if (!ctx->meta->seq_num)
 		tcp_walks++;
 	sk = file_sock(ctx);

@@ -125,11 +125,11 @@ static const struct export_stats *stats_of(const struct agent *a)
 	return a->export ? export_stats(a->export) : NULL;
 }
 
-static int answer_snapshot(void *arg, uint8_t **bytes, size_t *len)
+static int answer_snapshot(void *arg, uint64_t asked_ns, uint8_t **bytes, size_t *len)
 {
 	struct agent *a = arg;
 
-	return measure_read(a->measure, stats_of(a), bytes, len);
+	return measure_read(a->measure, asked_ns, stats_of(a), bytes, len);
 }
 
 static int answer_tune(void *arg, const char *words, uint8_t **bytes, size_t *len,
@@ -272,9 +272,10 @@ static int send_points(struct agent *a,
 	return err;
 }
 
-static int export_now(struct agent *a)
+/* Of an export that was due then: measure_ready(). */
+static int export_now(struct agent *a, uint64_t due_ns)
 {
-	int err = measure_collect_last(a->measure);
+	int err = measure_collect_last(a->measure, due_ns);
 
 	if (err)
 		log_warn(err, "reading the cells");
@@ -293,9 +294,10 @@ static unsigned int ms_until(uint64_t end_ns)
 /* All that was counted; and when it has arrived, that nothing follows. */
 static void export_last(struct agent *a)
 {
-	uint64_t end = now_mono_ns() + FLUSH_MS * 1000000ULL;
+	uint64_t now = now_mono_ns(), end = now + FLUSH_MS * 1000000ULL;
 
-	if (export_now(a) || !a->export || export_flush(a->export, ms_until(end)))
+	measure_wait(a->measure, now);
+	if (export_now(a, now) || !a->export || export_flush(a->export, ms_until(end)))
 		return;
 	if (ms_until(end) && !send_points(a, measure_ends))
 		export_flush(a->export, ms_until(end));
@@ -306,16 +308,38 @@ static uint64_t ms_to_ns(uint64_t ms)
 	return ms * 1000000;
 }
 
+/* Exports keep their pace, though each waits for what it needs to know. */
+static void export_due(struct agent *a, uint64_t now)
+{
+	uint64_t interval = ms_to_ns(a->o->export_interval_ms);
+
+	export_now(a, a->next_export_ns);
+	a->next_export_ns += interval;
+	if (a->next_export_ns < now)
+		a->next_export_ns = now + interval;
+	a->next_snapshot_ns = now + ms_to_ns(a->o->snapshot_interval_ms);
+}
+
+/* For how many ms nothing is due; an export that waits is none of our clock's. */
+static int idle_ms(const struct agent *a)
+{
+	uint64_t now = now_mono_ns(), next = a->next_snapshot_ns;
+
+	if (a->next_export_ns < next && a->next_export_ns > now)
+		next = a->next_export_ns;
+	if (next > now + ms_to_ns(RELIEVE_MS))
+		return RELIEVE_MS;
+	return next > now ? (next - now) / 1000000 + 1 : 0;
+}
+
 /* Does what is due, and says for how long nothing will be: milliseconds. */
 static int run_due(struct agent *a)
 {
-	uint64_t now = now_mono_ns(), next;
-	int err;
+	uint64_t now = now_mono_ns();
+	int err, ms, pass_ms;
 
-	if (now >= a->next_export_ns) {
-		export_now(a);
-		a->next_export_ns = now + ms_to_ns(a->o->export_interval_ms);
-		a->next_snapshot_ns = now + ms_to_ns(a->o->snapshot_interval_ms);
+	if (now >= a->next_export_ns && measure_ready(a->measure, a->next_export_ns)) {
+		export_due(a, now);
 	} else if (now >= a->next_snapshot_ns) {
 		err = measure_update(a->measure);
 		if (err)
@@ -325,22 +349,21 @@ static int run_due(struct agent *a)
 	err = measure_relieve(a->measure);
 	if (err)
 		log_warn(err, "reading the cells");
-	next = a->next_export_ns < a->next_snapshot_ns ? a->next_export_ns
-						       : a->next_snapshot_ns;
-	now = now_mono_ns();
-	if (next > now + ms_to_ns(RELIEVE_MS))
-		return RELIEVE_MS;
-	return next > now ? (next - now) / 1000000 + 1 : 0;
+	pass_ms = measure_advance(a->measure);
+	ms = idle_ms(a);
+	return pass_ms < ms ? pass_ms : ms;
 }
 
 /* Waits for our descriptors and, when there is an exporter, for its sockets too. */
 static int wait_for(struct agent *a, int timeout_ms)
 {
-	struct pollfd fds[API_CLIENTS + 2];
-	struct curl_waitfd extra[API_CLIENTS + 2];
+	struct pollfd fds[API_CLIENTS + 3];
+	struct curl_waitfd extra[API_CLIENTS + 3];
 	unsigned int n = api_poll(a->api, fds);
 
 	fds[n++] = (struct pollfd){ .fd = a->signals, .events = POLLIN };
+	if (measure_pass_fd() >= 0)
+		fds[n++] = (struct pollfd){ .fd = measure_pass_fd(), .events = POLLIN };
 	if (!a->export)
 		return poll(fds, n, timeout_ms) < 0 && errno != EINTR ? -errno : 0;
 	for (unsigned int i = 0; i < n; i++)

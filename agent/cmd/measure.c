@@ -15,12 +15,6 @@
 #define SELF_SERIAL UINT64_MAX	  /* behind all workloads */
 #define SWEEP_NS    5000000000ULL /* between two looks at the DNS queries that wait */
 
-void measure_lose_walks(struct measure *m, size_t probe, unsigned int n)
-{
-	__atomic_fetch_add(&m->cells.control->lost[probe][LOSS_WALK_INTERRUPTED], n,
-			   __ATOMIC_RELAXED);
-}
-
 int measure_update(struct measure *m)
 {
 	return snapshot_read(m->snapshot);
@@ -39,37 +33,12 @@ static void read_usage(struct measure *m)
 			usage_read(m->usage, workloads[i]->path, &workloads[i]->usage);
 }
 
-/* The walks of a probe; false: one is not at its end, which is a loss, or has failed.
- */
-static bool walk_one(struct measure *m, size_t probe)
-{
-	int err = probe_walk(&m->probes[probe]);
-
-	if (!err)
-		return true;
-	measure_lose_walks(m, probe, 1);
-	if (err != -ETIMEDOUT && err != -EBUSY)
-		log_warn(err, "probe %s: its walk", probe_descs[probe].name);
-	return false;
-}
-
-/* What is under way, as the walks find it; unknown when one of them is not at its end.
- */
-static void walk_all(struct measure *m)
-{
-	bool whole = true;
-
-	snapshot_clear_inflight(m->snapshot);
-	for (size_t i = 0; i < PROBE_COUNT; i++)
-		whole &= walk_one(m, i);
-	snapshot_know_inflight(m->snapshot, whole);
-}
-
-int measure_collect(struct measure *m)
+/* Reads the cells, with what the passes since then have found. */
+static int collect(struct measure *m, uint64_t since_ns)
 {
 	int err;
 
-	walk_all(m);
+	measure_lose_late(m, since_ns);
 	err = measure_update(m);
 	read_usage(m);
 	return err;
@@ -86,13 +55,13 @@ static void find_missed_events(struct measure *m)
 	m->missed_events = missed;
 }
 
-int measure_collect_last(struct measure *m)
+int measure_collect_last(struct measure *m, uint64_t since_ns)
 {
 	int err;
 
 	find_missed_events(m);
 	snapshot_quarantine(m->snapshot);
-	err = measure_collect(m);
+	err = collect(m, since_ns);
 	if (err) /* what was not read would be the next owner's of its cell */
 		return err;
 	err = snapshot_reap(m->snapshot);
@@ -200,13 +169,16 @@ void measure_accepted(struct measure *m, const struct otlp_batch *b)
 		self_accepted(&m->self, b->number);
 }
 
-int measure_read(struct measure *m, const struct export_stats *stats, uint8_t **bytes,
-		 size_t *len)
+int measure_read(struct measure *m, uint64_t since_ns, const struct export_stats *stats,
+		 uint8_t **bytes, size_t *len)
 {
 	/* starts do not move while a command compares two readings */
 	struct points points = { .wall_ns = m->first_wall_ns };
-	int err = measure_collect(m);
+	int err;
 
+	if (!measure_ready(m, since_ns))
+		return -EAGAIN;
+	err = collect(m, since_ns);
 	if (!err)
 		err = make_points(m, stats, &points);
 	if (err)
@@ -216,7 +188,6 @@ int measure_read(struct measure *m, const struct export_stats *stats, uint8_t **
 	return err;
 }
 
-/* Counts DNS queries that get no answer any more, and gives back their places. */
 static void sweep_queries(struct measure *m)
 {
 	uint64_t now = now_mono_ns();
@@ -224,9 +195,8 @@ static void sweep_queries(struct measure *m)
 	if (now < m->next_sweep_ns)
 		return;
 	m->next_sweep_ns = now + SWEEP_NS;
-	if (!cells_queries(&m->cells))
-		return;
-	walk_one(m, PROBE_DNS);
+	if (cells_queries(&m->cells))
+		measure_sweep(m);
 }
 
 int measure_relieve(struct measure *m)

@@ -6,6 +6,7 @@
 #ifndef MEASURE_H
 #define MEASURE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "metric/metric.h"
@@ -29,10 +30,29 @@ int measure_open(const struct options *o, struct measure **out, char *cause,
 int measure_begin(struct measure *m, char *cause, size_t len);
 /* Reads the cells. This and all that follows: after measure_begin(). */
 int measure_update(struct measure *m);
-/* Looks for what is under way, and reads the cells. */
-int measure_collect(struct measure *m);
-/* The same for an export: what is gone by now is in it with its last values. */
-int measure_collect_last(struct measure *m);
+/*
+ * A reading is asked for, at since_ns (monotonic clock, not later than now): is what it
+ * needs there? Passes over tasks and descriptors that began since then have to come to
+ * their end, by calls of measure_advance(); but after a second it does without those
+ * that have not (assay.lost tells), and shows what the passes before them found, for a
+ * while (snapshot_know_inflight). Ask again until it is.
+ */
+bool measure_ready(struct measure *m, uint64_t since_ns);
+/*
+ * Goes on with the passes that are asked for: holds the thread for one slice. Returns
+ * for how many ms there is nothing more to do, unless measure_pass_fd() becomes
+ * readable.
+ */
+int measure_advance(struct measure *m);
+/* -1: nothing to wait for. */
+int measure_pass_fd(void);
+/* Waits until measure_ready(): for who has nothing else to do. */
+void measure_wait(struct measure *m, uint64_t since_ns);
+/*
+ * Reads the cells for an export that measure_ready() was asked for: what is gone by now
+ * is in it with its last values.
+ */
+int measure_collect_last(struct measure *m, uint64_t since_ns);
 /*
  * Keeps the number of workloads bounded when exports do not arrive. Call it before
  * measure_points() while none is under way.
@@ -52,10 +72,10 @@ int measure_ends(struct measure *m, const struct export_stats *stats,
 void measure_accepted(struct measure *m, const struct otlp_batch *b);
 /*
  * Reads the cells now and encodes everything as one OTLP request; free the bytes. stats
- * may be NULL.
+ * may be NULL. -EAGAIN: measure_ready() says no.
  */
-int measure_read(struct measure *m, const struct export_stats *stats, uint8_t **bytes,
-		 size_t *len);
+int measure_read(struct measure *m, uint64_t since_ns, const struct export_stats *stats,
+		 uint8_t **bytes, size_t *len);
 /*
  * Changes parameters of a probe, or only tells them (tune.h): text, to be freed.
  * Returns 0 or -errno with one line in cause.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What measure.c and measure_open.c have in common, and nobody else knows. */
+/* What the files measure*.c have in common, and nobody else knows. */
 #ifndef MEASURE_IMPL_H
 #define MEASURE_IMPL_H
 
@@ -16,6 +16,20 @@
 #include "workload/cgroup_root.h"
 #include "workload/usage.h"
 
+/* What is looked over: tasks (and what is found at once), descriptors. */
+enum look_over { LOOK_TASKS, LOOK_FILES, LOOKS };
+
+/* The pass over them: one iterator after the other. Times are of the monotonic clock.
+ */
+struct look {
+	bool runs, failed;
+	size_t probe; /* whose iterator is read, by fd; -1: none yet */
+	int fd;
+	uint64_t began_ns; /* 0: there was none yet */
+	uint64_t whole_ns; /* when the latest began that came to its end */
+	uint64_t nudge_ns;
+};
+
 struct measure {
 	struct cells cells;
 	struct cgroups *cgroups;
@@ -30,10 +44,16 @@ struct measure {
 	unsigned int wanted;
 	struct params params;	 /* of all probes */
 	struct cgroup_root root; /* read when measuring begins */
+	struct look looks[LOOKS];
+	uint64_t asked_ns; /* the latest reading that waits for passes, or has waited */
 	uint64_t next_sweep_ns;
 	uint64_t missed_events; /* runs of the programs that tell of cgroups */
 };
 
+/* Counts the passes that a reading which was asked for then does without. */
+void measure_lose_late(struct measure *m, uint64_t since_ns);
+/* Counts DNS queries that get no answer any more, and gives back their entries. */
+void measure_sweep(struct measure *m);
 /* Counts walks of a probe that did not end. */
 void measure_lose_walks(struct measure *m, size_t probe, unsigned int n);
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/options.h"
+#include "base/util.h"
 #include "cmd/measure.h"
 #include "cmd/source.h"
 #include "sink/client.h"
@@ -16,6 +17,7 @@ static bool nobody_there(int err)
 static int read_bytes(struct source *s, bool alone, uint8_t **bytes, size_t *bytes_len,
 		      char *cause, size_t len)
 {
+	uint64_t now;
 	int err;
 
 	if (!s->measure) {
@@ -38,7 +40,9 @@ static int read_bytes(struct source *s, bool alone, uint8_t **bytes, size_t *byt
 		if (err)
 			return err;
 	}
-	err = measure_read(s->measure, NULL, bytes, bytes_len);
+	now = now_mono_ns();
+	measure_wait(s->measure, now);
+	err = measure_read(s->measure, now, NULL, bytes, bytes_len);
 	if (err)
 		snprintf(cause, len, "the counts cannot be read: %s", strerror(-err));
 	return err;

@@ -45,28 +45,20 @@ static bool is_over_files(const struct bpf_program *prog)
 	return !strcmp(bpf_program__section_name(prog), "iter/task_file");
 }
 
-static int run_walk(const struct probe_walk *w)
-{
-	int fd = bpf_iter_create(bpf_link__fd(w->link));
-
-	if (fd < 0)
-		return -errno;
-	return w->files ? walk_run(fd) : walk_read(fd);
-}
-
-/* Runs an iterator once. */
+/* Runs an iterator once, to its end. */
 static int run_iter(struct bpf_program *prog)
 {
-	struct probe_walk w = {
-		.link = bpf_program__attach_iter(prog, NULL),
-		.files = is_over_files(prog),
-	};
-	int err;
+	struct bpf_link *link = bpf_program__attach_iter(prog, NULL);
+	int fd, err;
 
-	if (!w.link)
+	if (!link)
 		return -errno;
-	err = run_walk(&w);
-	bpf_link__destroy(w.link);
+	fd = bpf_iter_create(bpf_link__fd(link));
+	if (fd < 0)
+		err = -errno;
+	else
+		err = is_over_files(prog) ? walk_run(fd) : walk_read(fd);
+	bpf_link__destroy(link);
 	return err;
 }
 
@@ -228,16 +220,11 @@ static int keep_link(struct probe *p, struct bpf_link *link)
 
 static int keep_walk(struct probe *p, struct bpf_program *prog)
 {
-	struct probe_walk *w = &p->walks[p->walk_count];
-
-	if (p->walk_count == PROBE_WALKS)
+	if (p->walk.link)
 		return -E2BIG;
-	w->link = bpf_program__attach_iter(prog, NULL);
-	if (!w->link)
-		return -errno;
-	w->files = is_over_files(prog);
-	p->walk_count++;
-	return 0;
+	p->walk.link = bpf_program__attach_iter(prog, NULL);
+	p->walk.files = is_over_files(prog);
+	return p->walk.link ? 0 : -errno;
 }
 
 static int attach_one(struct probe *p, struct bpf_program *prog)
@@ -272,18 +259,16 @@ static int attach(struct probe *p)
 	return 0;
 }
 
-int probe_walk(struct probe *p)
+int probe_walk_open(const struct probe *p, bool files)
 {
-	int err = 0;
+	int fd;
 
 	if (p->state != PROBE_ATTACHED && !(p->state == PROBE_OFF && p->desc->walk_off))
-		return 0;
-	for (size_t i = 0; i < p->walk_count; i++) {
-		int one = run_walk(&p->walks[i]);
-
-		err = err ? err : one;
-	}
-	return err;
+		return -ENOENT;
+	if (!p->walk.link || p->walk.files != files)
+		return -ENOENT;
+	fd = bpf_iter_create(bpf_link__fd(p->walk.link));
+	return fd < 0 ? -errno : fd;
 }
 
 /* Leaves out a program whose work is done elsewhere. */
@@ -390,8 +375,7 @@ void probe_close(struct probe *p)
 {
 	for (size_t i = 0; i < p->link_count; i++)
 		bpf_link__destroy(p->links[i]);
-	for (size_t i = 0; i < p->walk_count; i++)
-		bpf_link__destroy(p->walks[i].link);
+	bpf_link__destroy(p->walk.link); /* NULL is fine */
 	bpf_object__close(p->obj);
 	memset(p, 0, sizeof(*p));
 }

@@ -13,7 +13,6 @@
 #include "kernel/probes.h"
 
 #define PROBE_LINKS 12
-#define PROBE_WALKS 2
 
 /* The reason of a probe that lockdown keeps out. */
 #define PROBE_LOCKED "lockdown: confidentiality forbids BPF to read the kernel's memory"
@@ -27,10 +26,10 @@ enum probe_state {
 	PROBE_OFF,
 };
 
-/* An iterator that is run at every export. */
+/* An iterator that is read at every export. */
 struct probe_walk {
-	struct bpf_link *link;
-	bool files; /* it is over files: see walk.h */
+	struct bpf_link *link; /* NULL: there is none */
+	bool files;	       /* it is over files: see walk.h */
 };
 
 struct probe {
@@ -42,8 +41,7 @@ struct probe {
 	struct bpf_object *obj;
 	struct bpf_link *links[PROBE_LINKS];
 	size_t link_count;
-	struct probe_walk walks[PROBE_WALKS];
-	size_t walk_count;
+	struct probe_walk walk;
 	unsigned int interrupted; /* iterators of the start that did not end (walk.h) */
 };
 
@@ -74,17 +72,16 @@ void probe_load(struct probe *p, const struct probe_desc *desc, const struct cel
 /*
  * Attaches what is loaded. Programs are attached in the order of their file; an
  * iterator is run once, to its end, at its place; but one named *_walk is kept for
- * probe_walk(). Afterwards p->state (attached or unavailable) and p->reason tell.
+ * probe_walk_open(). Afterwards p->state (attached or unavailable) and p->reason tell.
  */
 void probe_attach(struct probe *p);
 
 /*
- * Runs the walks of a probe that is not off (or desc->walk_off), each to its end: they
- * note what is under way (struct inflight_row) and what only a walk can see. -errno of
- * the first that failed: -ETIMEDOUT or -EBUSY when one over files is not at its end
- * (walk.h); others do not wait for that.
+ * Opens the iterator that notes what is under way (struct inflight_row), and what only
+ * it can see: a descriptor for walk.h. -ENOENT: the probe has none over this, or is off
+ * (and not desc->walk_off); or -errno.
  */
-int probe_walk(struct probe *p);
+int probe_walk_open(const struct probe *p, bool files);
 
 /* Runs of our programs that the kernel skipped, because they were already running on
  * that CPU (bpf_prog_info.recursion_misses). */

@@ -10,7 +10,6 @@
 #include "base/util.h"
 #include "kernel/walk.h"
 
-#define NUDGE_MS    20
 #define STACK_BYTES (64 * 1024)
 
 static struct {
@@ -26,16 +25,21 @@ static void on_nudge(int signal_number)
 {
 }
 
+int walk_slice(int iter_fd)
+{
+	char byte;
+
+	if (read(iter_fd, &byte, 1) >= 0)
+		return 0; /* the last object was shown, or a program says: enough */
+	return errno == EAGAIN || errno == EINTR ? 1 : -errno;
+}
+
 int walk_read(int iter_fd)
 {
-	char buf[64];
-	ssize_t n;
 	int err;
 
-	do {
-		n = read(iter_fd, buf, sizeof(buf));
-	} while (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)));
-	err = n < 0 ? -errno : 0;
+	while ((err = walk_slice(iter_fd)) > 0)
+		;
 	close(iter_fd);
 	return err;
 }
@@ -74,23 +78,31 @@ static int start(int iter_fd)
 	return err;
 }
 
-/* Waits for the thread, and ends its waits again and again. */
-static int wait_for_it(unsigned int ms)
+int walk_poll(void)
 {
-	struct pollfd fd = { .fd = walker.back, .events = POLLIN };
-	uint64_t end = now_mono_ns() + ms * 1000000ULL;
 	eventfd_t count;
 
-	while (eventfd_read(walker.back, &count)) {
-		if (poll(&fd, 1, NUDGE_MS) > 0)
-			continue;
-		pthread_kill(walker.thread, SIGUSR1);
-		if (now_mono_ns() >= end)
-			return -ETIMEDOUT;
-	}
+	if (!walker.out)
+		return walker.result;
+	if (eventfd_read(walker.back, &count))
+		return -EINPROGRESS;
 	pthread_join(walker.thread, NULL);
 	walker.out = false;
-	return 0;
+	return walker.result;
+}
+
+int walk_start(int iter_fd)
+{
+	int err = walk_poll() == -EINPROGRESS ? -EBUSY : start(iter_fd);
+
+	if (err)
+		close(iter_fd);
+	return err;
+}
+
+int walk_fd(void)
+{
+	return walker.out ? walker.back : -1;
 }
 
 void walk_nudge(void)
@@ -101,16 +113,19 @@ void walk_nudge(void)
 
 int walk_run(int iter_fd)
 {
-	int err = 0;
+	uint64_t end = now_mono_ns() + WALK_WAIT_MS * 1000000ULL;
+	struct pollfd fd = { .events = POLLIN };
+	int err = walk_start(iter_fd);
 
-	if (walker.out && wait_for_it(0))
-		err = -EBUSY;
-	if (!err)
-		err = start(iter_fd);
-	if (err) {
-		close(iter_fd);
+	if (err)
 		return err;
+	fd.fd = walker.back;
+	while ((err = walk_poll()) == -EINPROGRESS) {
+		if (poll(&fd, 1, WALK_NUDGE_MS) > 0)
+			continue;
+		walk_nudge();
+		if (now_mono_ns() >= end)
+			return -ETIMEDOUT;
 	}
-	err = wait_for_it(WALK_WAIT_MS);
-	return err ? err : walker.result;
+	return err;
 }

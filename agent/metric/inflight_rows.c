@@ -28,17 +28,22 @@ static const struct metric_row rows[] = {
 	    VALUES(inflight_names),
 	    .signal_name = "all",
 	    .source_text =
-		"A pass over tasks, sockets and block requests at every export. Of "
+		"A pass over tasks, sockets and block requests for every export. Of "
 		"tasks that wait for a CPU, those that can run.",
 	    .blind_text =
 		"What is younger than 10 ms is 0, once there was something older, "
 		"and absent before. An operation that began before "
 		"the agent is as old as the agent at least. A request over TCP is "
 		"as old as its sender's latest bytes (of a server's request in "
-		"several segments: the latest but one). Descriptors after the "
-		"first 262144 are left out (`walk_limit`). Nothing is "
-		"reported while a file that a pass shows takes longer than a second "
-		"to close (`walk_interrupted`).",
+		"several segments: the latest but one). A pass over very many "
+		"tasks or descriptors takes its time: what ends meanwhile may still "
+		"be reported. One that has not ended after a second, as a file that it "
+		"shows takes so long to close or the machine is too busy, is not "
+		"waited for (`walk_interrupted`): until it has, "
+		"ages are those of the pass before and go on growing, so an "
+		"operation that has ended is reported for 10 s at most; then nothing "
+		"is. Over files (`tcp.*`) and all else there are passes of their "
+		"own.",
 	},
 };
 

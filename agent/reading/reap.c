@@ -49,6 +49,8 @@ static void free_slot(struct snapshot *s, uint32_t i)
 		s->open_gen = 0; /* list them anew */
 	}
 	memset(row->open_used, 0, sizeof(row->open_used));
+	/* a pass may be under way: what it noted is not the next owner's */
+	memset(&s->cells->inflights[i], 0, sizeof(s->cells->inflights[i]));
 	give_share_back(s->cells->delegates, row);
 	s->slots[i] = (struct slot){ .freed = true };
 }

@@ -204,34 +204,78 @@ static int read_blocks(struct snapshot *s, uint32_t slot, struct workload *w)
 	return err;
 }
 
-void snapshot_clear_inflight(struct snapshot *s)
+static void clear_row(struct inflight_row *row, uint32_t kinds)
 {
-	memset(s->cells->inflights, 0,
-	       s->cells->plan.slots * sizeof(*s->cells->inflights));
+	for (int i = 0; i < INFLIGHT_COUNT; i++)
+		if (kinds & 1U << i)
+			row->began[i] = 0;
 }
 
-void snapshot_know_inflight(struct snapshot *s, bool whole)
+void snapshot_clear_inflight(struct snapshot *s, uint32_t kinds)
 {
-	s->inflight_known = whole;
+	for (uint32_t i = 0; i < s->cells->plan.slots; i++) {
+		uint64_t owner = s->cells->owners[i];
+
+		if (owner != OWNER_NEVER && owner != OWNER_FREE) /* theirs are clear */
+			clear_row(&s->cells->inflights[i], kinds);
+	}
+	for (int i = 0; i < INFLIGHT_COUNT; i++)
+		if (kinds & 1U << i)
+			s->inflight_end_ns[i] = 0;
 }
 
-/* What is under way is of this moment: the oldest in all slots of the workload. */
+void snapshot_know_inflight(struct snapshot *s, uint32_t kinds)
+{
+	uint64_t now = now_mono_ns();
+
+	for (int i = 0; i < INFLIGHT_COUNT; i++)
+		if (kinds & 1U << i)
+			s->inflight_end_ns[i] = now;
+}
+
+/* Takes what the latest passes noted: the oldest in all slots of the workload. */
 static void read_inflight(struct snapshot *s, uint32_t slot, struct workload *w)
 {
 	const volatile struct inflight_row *row = &s->cells->inflights[slot];
 
-	for (int i = 0; i < INFLIGHT_COUNT && s->inflight_known; i++)
-		if (row->age[i] > w->inflight_ns[i]) {
-			w->inflight_ns[i] = row->age[i];
-			w->inflight_seen |= 1U << i;
-		}
+	for (int i = 0; i < INFLIGHT_COUNT; i++) {
+		uint64_t began = row->began[i], *seen = &w->inflight_began[i];
+
+		if (!began || !s->inflight_end_ns[i])
+			continue;
+		if (!*seen || began < *seen)
+			*seen = began;
+		w->inflight_seen |= 1U << i;
+	}
 }
 
-/* Every age is greater than 0, and none is greater than unknown. */
-static void reset_inflight(struct snapshot *s, struct workload *w)
+static void forget_inflight(struct snapshot *s, struct workload *w)
 {
 	for (int i = 0; i < INFLIGHT_COUNT; i++)
-		w->inflight_ns[i] = s->inflight_known ? 0 : INFLIGHT_UNKNOWN;
+		if (s->inflight_end_ns[i])
+			w->inflight_began[i] = 0;
+}
+
+static void took_inflight(struct snapshot *s)
+{
+	for (int i = 0; i < INFLIGHT_COUNT; i++) {
+		if (s->inflight_end_ns[i])
+			s->inflight_seen_ns[i] = s->inflight_end_ns[i];
+		s->inflight_end_ns[i] = 0;
+	}
+}
+
+/* How old what is under way is by now. */
+static void age_inflight(struct snapshot *s, struct workload *w, uint64_t now)
+{
+	for (int i = 0; i < INFLIGHT_COUNT; i++) {
+		uint64_t seen = s->inflight_seen_ns[i], began = w->inflight_began[i];
+
+		if (!seen || now - seen > INFLIGHT_KEPT_NS)
+			w->inflight_ns[i] = INFLIGHT_UNKNOWN;
+		else
+			w->inflight_ns[i] = began && now > began ? now - began : 0;
+	}
 }
 
 /* Has all records of before this moment in the cells. */
@@ -248,11 +292,12 @@ static void catch_up(struct snapshot *s)
 
 int snapshot_read(struct snapshot *s)
 {
+	uint64_t now = now_mono_ns();
 	int err = 0;
 
 	catch_up(s);
 	for (size_t i = 0; i < s->count; i++)
-		reset_inflight(s, s->workloads[i]);
+		forget_inflight(s, s->workloads[i]);
 
 	s->last_ns = s->time_ns;
 	s->time_ns = now_boot_ns();
@@ -268,6 +313,9 @@ int snapshot_read(struct snapshot *s)
 		err |= read_blocks(s, i, w);
 		read_inflight(s, i, w);
 	}
+	took_inflight(s);
+	for (size_t i = 0; i < s->count; i++)
+		age_inflight(s, s->workloads[i], now);
 	err |= list_opens(s);
 	for (size_t i = 0; i < s->open_count; i++) {
 		struct workload *w = owners_find(s, s->opens[i].key.slot);

@@ -63,7 +63,8 @@ struct workload {
 	size_t open_count;
 	struct culprit_total culprits[CULPRIT_NAMES + 1];
 	size_t culprit_count;
-	uint64_t inflight_ns[INFLIGHT_COUNT]; /* 0: nothing under way, or: */
+	uint64_t inflight_began[INFLIGHT_COUNT]; /* monotonic; 0: nothing under way */
+	uint64_t inflight_ns[INFLIGHT_COUNT];	 /* ages at the reading, or: */
 #define INFLIGHT_UNKNOWN UINT64_MAX
 	uint32_t inflight_seen;		  /* a bit for each that ever was */
 	struct usage usage;		  /* from the files of its cgroup */
@@ -77,10 +78,17 @@ struct snapshot;
 int snapshot_open(struct cells *c, struct cgroups *g, struct snapshot **out);
 /* Reads all cells. -ENOMEM: some differences wait for the next reading. */
 int snapshot_read(struct snapshot *s);
-/* Forgets what was under way: call before the passes that note it anew. */
-void snapshot_clear_inflight(struct snapshot *s);
-/* Call after them: is that all? Else it is unknown until the next passes. */
-void snapshot_know_inflight(struct snapshot *s, bool whole);
+/*
+ * Forgets what passes have noted of some operations (bits by enum inflight), of which
+ * readings show what they took until the next pass is whole. Call it before a pass.
+ */
+void snapshot_clear_inflight(struct snapshot *s, uint32_t kinds);
+/*
+ * A pass over these has come to its end: the next reading takes what it noted. It
+ * counts until a newer one is whole, for INFLIGHT_KEPT_NS at most: then it is unknown.
+ */
+void snapshot_know_inflight(struct snapshot *s, uint32_t kinds);
+#define INFLIGHT_KEPT_NS 10000000000ULL
 /*
  * Looks for cgroups that are gone: their slots go into quarantine; those that were in
  * quarantine at the last call are freed with their cells. Call after snapshot_read().

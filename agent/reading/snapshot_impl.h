@@ -64,7 +64,9 @@ struct snapshot {
 	bool entries_freed;		 /* of culprits, and it was not published */
 	bool unpublished; /* the rings do not know yet that slots changed hands */
 	bool behind;	  /* the latest reading lacks records: no slot may be freed */
-	bool inflight_known; /* the latest passes came to their end */
+	/* monotonic, 0: none; the end of the pass that is to be taken; that was taken
+	 */
+	uint64_t inflight_end_ns[INFLIGHT_COUNT], inflight_seen_ns[INFLIGHT_COUNT];
 	struct open_cell *opens;
 	size_t open_count;
 	uint32_t open_gen;

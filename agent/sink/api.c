@@ -28,7 +28,8 @@ struct client {
 	uint64_t since_ns;
 	char in[256];
 	size_t in_len;
-	uint8_t *out; /* NULL: the request is not whole yet */
+	uint64_t asked_ns; /* when the request was whole; 0: it is not */
+	uint8_t *out;	   /* NULL: there is no answer yet */
 	size_t out_len, out_done;
 };
 
@@ -233,7 +234,8 @@ unsigned int api_poll(const struct api *a, struct pollfd *fds)
 	if (now_mono_ns() >= a->resume_ns)
 		fds[n++] = (struct pollfd){ .fd = a->fd, .events = POLLIN };
 	for (size_t i = 0; i < API_CLIENTS; i++)
-		if (a->clients[i].fd >= 0)
+		if (a->clients[i].fd >= 0 &&
+		    (a->clients[i].out || !a->clients[i].asked_ns))
 			fds[n++] = (struct pollfd){
 				.fd = a->clients[i].fd,
 				.events = a->clients[i].out ? POLLOUT : POLLIN,
@@ -336,20 +338,19 @@ static int answer_error(struct client *c, const char *message)
 static int answer(struct api *a, struct client *c)
 {
 	char head[32], cause[256] = "";
-	bool hidden = memchr(c->in, '\0', c->in_len);
 	uint8_t *bytes;
 	size_t len, n;
 	int err;
 
-	c->in[c->in_len] = '\0';
-	c->in[strcspn(c->in, "\r\n")] = '\0';
-	if (!strcmp(c->in, "snapshot") && !hidden)
-		err = a->ops.snapshot(a->ops.arg, &bytes, &len);
-	else if (!strncmp(c->in, "tune", 4) && strchr(" ", c->in[4]) && !hidden)
+	if (!strcmp(c->in, "snapshot"))
+		err = a->ops.snapshot(a->ops.arg, c->asked_ns, &bytes, &len);
+	else if (!strncmp(c->in, "tune", 4) && strchr(" ", c->in[4]))
 		err = a->ops.tune(a->ops.arg, c->in[4] ? c->in + 5 : NULL, &bytes, &len,
 				  cause, sizeof(cause));
 	else
 		return answer_error(c, "unknown request");
+	if (err == -EAGAIN)
+		return err;
 	if (err)
 		return answer_error(c, cause[0] ? cause : strerror(-err));
 	n = snprintf(head, sizeof(head), "ok %zu\n", len);
@@ -363,63 +364,66 @@ static int answer(struct api *a, struct client *c)
 	return c->out ? 0 : -ENOMEM;
 }
 
-/* Reads what there is of a request, and answers a whole one. */
-static void listen_to(struct api *a, struct client *c)
+/* Reads what there is of a request. 0: it is whole, -EAGAIN: not yet. */
+static int read_request(struct client *c)
 {
 	ssize_t n = recv(c->fd, c->in + c->in_len, sizeof(c->in) - 1 - c->in_len, 0);
 
 	if (n < 0 && errno == EAGAIN)
-		return;
-	if (n <= 0) {
-		drop(c);
-		return;
-	}
+		return -EAGAIN;
+	if (n <= 0)
+		return -ECONNRESET;
 	c->in_len += n;
-	if (memchr(c->in, '\n', c->in_len)) {
-		if (answer(a, c))
-			drop(c);
-	} else if (c->in_len == sizeof(c->in) - 1) {
+	if (!memchr(c->in, '\n', c->in_len)) {
+		if (c->in_len < sizeof(c->in) - 1)
+			return -EAGAIN;
 		refuse(c->fd, "the request is too long");
-		drop(c);
+		return -EMSGSIZE;
 	}
+	c->in[c->in_len] = '\0';
+	if (memchr(c->in, '\0', c->in_len))
+		c->in[0] = '\0'; /* no request of ours has one */
+	c->in[strcspn(c->in, "\r\n")] = '\0';
+	c->asked_ns = now_mono_ns();
+	return 0;
 }
 
-/* Sends what the client takes of its answer. */
-static void talk_to(struct client *c)
+/* Sends what the client takes of its answer. -EAGAIN: there is more. */
+static int write_answer(struct client *c)
 {
 	while (c->out_done < c->out_len) {
 		ssize_t n = send(c->fd, c->out + c->out_done, c->out_len - c->out_done,
 				 MSG_NOSIGNAL);
 
-		if (n < 0 && errno == EAGAIN)
-			return;
 		if (n <= 0)
-			break;
+			return n < 0 ? -errno : -EPIPE;
 		c->out_done += n;
 	}
-	drop(c);
+	return 0;
 }
 
-static void serve(struct api *a, struct client *c)
+/* One step: -EAGAIN when the client has to be served again, else it is done with. */
+static int serve(struct api *a, struct client *c)
 {
+	int err;
+
 	if (now_mono_ns() - c->since_ns > CLIENT_TIMEOUT_NS) {
-		if (!c->out)
+		if (!c->asked_ns)
 			refuse(c->fd, "no whole request came within 10 s");
-		drop(c);
-		return;
+		return -ETIMEDOUT;
 	}
-	if (!c->out)
-		listen_to(a, c);
-	if (c->out)
-		talk_to(c);
+	err = c->asked_ns ? 0 : read_request(c);
+	if (!err && !c->out)
+		err = answer(a, c);
+	return err ? err : write_answer(c);
 }
 
 void api_serve(struct api *a)
 {
 	accept_all(a);
 	for (size_t i = 0; i < API_CLIENTS; i++)
-		if (a->clients[i].fd >= 0)
-			serve(a, &a->clients[i]);
+		if (a->clients[i].fd >= 0 && serve(a, &a->clients[i]) != -EAGAIN)
+			drop(&a->clients[i]);
 }
 
 /* Our socket, if it is still ours that is there. */

@@ -21,11 +21,13 @@ struct pollfd;
 struct api;
 
 /*
- * Each makes an answer, bytes to be freed, or returns -errno. words are what stands
- * behind "tune ", NULL: nothing; its failures are explained in cause, in one line.
+ * Each makes an answer, bytes to be freed, or returns -errno. snapshot is asked for at
+ * asked_ns (monotonic clock) and may say -EAGAIN: not yet, to be called again at the
+ * next api_serve(). words are what stands behind "tune ", NULL: nothing; its
+ * failures are explained in cause, in one line.
  */
 struct api_ops {
-	int (*snapshot)(void *arg, uint8_t **bytes, size_t *len);
+	int (*snapshot)(void *arg, uint64_t asked_ns, uint8_t **bytes, size_t *len);
 	int (*tune)(void *arg, const char *words, uint8_t **bytes, size_t *len,
 		    char *cause, size_t cause_len);
 	void *arg;

@@ -8,6 +8,7 @@ import ctypes
 import os
 import socket
 import struct
+import subprocess
 import sys
 import time
 
@@ -26,6 +27,7 @@ SOCKETS, PROCESSES = 1000, 4
 QUERIES = 20
 ANSWER_S = 3  # the load leaves less than a second of a quiet machine to wait for
 END_S = 5
+KEPT_S = 10  # INFLIGHT_KEPT_NS
 
 
 def run_delay(pid):
@@ -130,6 +132,50 @@ def _():
     check(lost.get(("tcp", "walk_interrupted"), 0) > 0, f"tcp's walk hung: {lost}")
     same([k for k in lost if k[1] == "walk_interrupted" and k[0] != "tcp"], [],
          "walks over no files that waited for it")
+
+
+UNANSWERED = """
+import socket
+listener = socket.create_server(("127.0.0.1", 0))
+client = socket.create_connection(listener.getsockname())
+server = listener.accept()[0]
+client.sendall(b"x")
+server.recv(1)
+print("ready", flush=True)
+input()
+"""
+
+
+@test("while a pass over files hangs, what is found without it is told; what the one "
+      f"before found, for {KEPT_S} s")
+def _():
+    agent = Agent("--export-interval", "200ms", export="none")
+    agent.need("tcp", "syscall")
+    cgroup = Cgroup("unanswered")
+    load = cgroup.start([sys.executable, "-c", UNANSWERED], stdin=subprocess.PIPE,
+                        stdout=subprocess.PIPE, text=True)
+    defer(load.kill)
+    same(load.stdout.readline(), "ready\n", "the load")
+    began = time.monotonic()
+
+    def ages():
+        low = time.monotonic() - began
+        found = agent.total(0).by(cgroup, "assay.inflight.age", "operation")
+        found = {k: found.get(k) for k in ("tcp.client", "syscall.pipe")}
+        for age in found.values():
+            check(age is None or low - 0.5 < age < time.monotonic() - began + 0.5,
+                  f"{found}, {low:.3f} s after they began")
+        return [k for k, age in found.items() if age]
+
+    wait_for(lambda: ages() == ["tcp.client", "syscall.pipe"], PATIENCE, "its ages")
+    hold_walk(agent)
+    held = time.monotonic()
+    same(ages(), ["tcp.client", "syscall.pipe"], "told at once")
+    wait_for(lambda: ages() == ["syscall.pipe"], PATIENCE, "the request to be told no more")
+    seconds = time.monotonic() - held
+    diag(f"told for {seconds:.1f} s")
+    check(seconds > KEPT_S - 2, f"told for only {seconds:.1f} s")
+    same(ages(), ["syscall.pipe"], "told after it")
 
 
 @test(f"a name server that does not answer: the agent answers within {ANSWER_S} s, and "

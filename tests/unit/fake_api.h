@@ -27,8 +27,10 @@
 static struct {
 	char dir[40], path[64];
 	struct api *api;
-	size_t len; /* of a snapshot */
-	int error;  /* what both operations fail with */
+	size_t len;  /* of a snapshot */
+	int error;   /* what both operations fail with */
+	int not_yet; /* so often a snapshot says: ask again */
+	uint64_t asked_ns;
 	const char *cause;
 	int snapshots, tunes;
 	bool no_words;
@@ -40,10 +42,15 @@ static inline uint8_t byte_of(size_t i)
 	return i % 251;
 }
 
-static inline int make_snapshot(void *arg, uint8_t **bytes, size_t *len)
+static inline int make_snapshot(void *arg, uint64_t asked_ns, uint8_t **bytes,
+				size_t *len)
 {
 	assert_ptr_equal(arg, &with);
+	assert_in_range(asked_ns, 1, fake_now_ns);
+	with.asked_ns = asked_ns;
 	with.snapshots++;
+	if (with.not_yet && with.not_yet--)
+		return -EAGAIN;
 	if (with.error)
 		return with.error;
 	*bytes = malloc(with.len);

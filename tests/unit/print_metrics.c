@@ -171,11 +171,13 @@ static const char *const losses[] = {
 	[LOSS_NO_STAMP] = "block requests whose beginning the kernel did not note",
 	[LOSS_STATE_FULL] = "events that are not counted: no entry for their beginning",
 	[LOSS_SHARE_FULL] = "the same: their workload has its share of the entries",
-	[LOSS_WALK_LIMIT] = "tasks or descriptors that a pass left out",
+	[LOSS_WALK_LIMIT] =
+	    "parts of disks' queues that a pass left out: they are too many",
 	[LOSS_UNNAMED] =
 	    "cgroups that ended before they had a name; they are in `unknown`",
 	[LOSS_WALK_INTERRUPTED] =
-	    "passes that did not end in time: ages are left out; at the start of the agent "
+	    "passes over tasks or descriptors that had not ended when they were needed: "
+	    "see `assay.inflight.age`; at the start of the agent "
 	    "connections count from their first packet",
 };
 _Static_assert(COUNT(losses) == LOSS_COUNT, "each reason has a meaning");

@@ -103,6 +103,27 @@ static void who_does_not_read_keeps_nobody_waiting(void **state)
 	assert_hears_snapshot(deaf); /* it reads after all: nothing is missing */
 }
 
+static void who_has_to_wait_is_asked_for_again_while_others_are_served(void **state)
+{
+	uint64_t asked = fake_now_ns;
+	int fd = dial_and_say("snapshot\n");
+
+	with.not_yet = 1000; /* more than this test serves */
+	api_serve(with.api);
+	assert_int_equal(with.snapshots, 1);
+	assert_int_equal(waited_for(POLLIN), 1); /* who comes next: it has said all */
+	assert_int_equal(waited_for(POLLOUT), 0);
+	fake_now_ns += FAKE_SECOND;
+	api_serve(with.api);
+	assert_int_equal(with.snapshots, 2);
+	assert_int_equal(with.asked_ns, asked); /* as before */
+	assert_hears(dial_and_say("tune\n"), "ok 6\ntuned\n");
+	assert_true(with.not_yet);
+	with.not_yet = 0;
+	assert_hears_snapshot(fd);
+	assert_int_equal(with.asked_ns, asked);
+}
+
 static void who_never_reads_is_let_go(void **state)
 {
 	int deaf[API_CLIENTS];
@@ -344,6 +365,7 @@ int main(void)
 		API_TEST(a_request_may_come_in_pieces),
 		API_TEST(half_a_line_is_waited_for_and_not_for_ever),
 		API_TEST(who_does_not_read_keeps_nobody_waiting),
+		API_TEST(who_has_to_wait_is_asked_for_again_while_others_are_served),
 		API_TEST(who_never_reads_is_let_go),
 		API_TEST(one_client_too_many_is_refused_and_the_others_are_served),
 		API_TEST(a_command_that_is_refused_says_why),

@@ -25,6 +25,7 @@ static void open_fake(struct fake *f, uint32_t slots)
 	f->cells.control = &f->control;
 	f->cells.owners = calloc(slots, sizeof(*f->cells.owners));
 	f->cells.rows = calloc(slots, sizeof(*f->cells.rows));
+	f->cells.inflights = calloc(slots, sizeof(*f->cells.inflights));
 	f->s.cells = &f->cells;
 	f->s.slots = calloc(slots, sizeof(*f->s.slots));
 	f->s.workloads = calloc(slots, sizeof(*f->s.workloads));
@@ -46,6 +47,7 @@ static void close_fake(struct fake *f)
 	free(f->s.workloads);
 	free(f->s.slots);
 	free(f->cells.rows);
+	free(f->cells.inflights);
 	free(f->cells.owners);
 }
 

@@ -250,45 +250,6 @@ static void disks_have_the_names_their_users_know(void **state)
 	}
 }
 
-/* What the iterators note, in one pass. */
-static void note_age(struct node *n, uint32_t slot, enum inflight kind, uint64_t age)
-{
-	n->cells.inflights[slot].age[kind] = age;
-}
-
-static void the_oldest_under_way_is_of_this_reading(void **state)
-{
-	struct node *n = *state;
-	uint64_t id = node_mkdir(n, "a");
-	uint32_t one = node_slot(n, id), two = one + 1;
-	const uint64_t *ages;
-
-	n->cells.owners[two] = id;
-	snapshot_know_inflight(n->s, true);
-	note_age(n, one, INFLIGHT_WAIT, 50);
-	note_age(n, two, INFLIGHT_WAIT, 70);
-	note_age(n, one, INFLIGHT_DNS, 9);
-	note_age(n, two, INFLIGHT_DNS, 4);
-	node_read(n);
-	ages = node_workload(n, "/a")->inflight_ns;
-	assert_int_equal(ages[INFLIGHT_WAIT], 70);
-	assert_int_equal(ages[INFLIGHT_DNS], 9);
-	assert_int_equal(ages[INFLIGHT_BLOCK], 0);
-	assert_int_equal(node_workload(n, "/a")->inflight_seen,
-			 1U << INFLIGHT_WAIT | 1U << INFLIGHT_DNS);
-	snapshot_clear_inflight(n->s);
-	note_age(n, one, INFLIGHT_WAIT, 30);
-	node_read(n);
-	assert_int_equal(ages[INFLIGHT_WAIT], 30);
-	assert_int_equal(ages[INFLIGHT_DNS], 0); /* it has ended */
-	assert_int_equal(node_workload(n, "/a")->inflight_seen,
-			 1U << INFLIGHT_WAIT | 1U << INFLIGHT_DNS);
-	snapshot_know_inflight(n->s, false); /* a pass did not come to its end */
-	node_read(n);
-	assert_true(ages[INFLIGHT_WAIT] == INFLIGHT_UNKNOWN);
-	assert_true(ages[INFLIGHT_DNS] == INFLIGHT_UNKNOWN);
-}
-
 static uint32_t published_gen(const struct node *n)
 {
 	struct tunes tunes = { .free_gen = 0 };
@@ -411,7 +372,6 @@ int main(void)
 		NODE_TEST(open_values_are_found_as_they_come),
 		NODE_TEST(the_next_owner_of_a_slot_has_open_values_of_its_own),
 		NODE_TEST(disks_have_the_names_their_users_know),
-		NODE_TEST(the_oldest_under_way_is_of_this_reading),
 		NODE_TEST(no_slot_changes_hands_before_the_kernel_knows),
 		NODE_TEST(a_cell_that_is_none_is_not_read),
 		cmocka_unit_test(one_folded_into_another_is_the_sum_of_both),

@@ -3,7 +3,9 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -87,6 +89,44 @@ static void one_that_does_not_end_is_given_up_and_none_starts_beside_it(void **s
 	assert_int_equal(read(stuck[0], &c, 1), -1);
 }
 
+static void a_slice_ends_and_a_pass_goes_on_or_is_over(void **state)
+{
+	int fds[2];
+
+	assert_int_equal(pipe2(fds, O_NONBLOCK), 0);
+	assert_int_equal(walk_slice(fds[0]), 1); /* EAGAIN: more is to come */
+	assert_int_equal(write(fds[1], "xy", 2), 2);
+	assert_int_equal(walk_slice(fds[0]), 0); /* a program says: enough */
+	assert_int_equal(walk_slice(fds[0]), 0); /* and only so much was read */
+	assert_int_equal(walk_slice(fds[0]), 1);
+	close(fds[1]);
+	assert_int_equal(walk_slice(fds[0]), 0); /* there is nothing more */
+	assert_int_equal(walk_slice(fds[1]), -EBADF);
+	assert_int_equal(close(fds[0]), 0); /* it was left open */
+}
+
+static void what_became_of_a_pass_is_asked_for_without_waiting(void **state)
+{
+	int stuck[2], other[2];
+
+	assert_int_equal(pipe(stuck), 0);
+	assert_int_equal(pipe(other), 0);
+	assert_int_equal(walk_start(stuck[0]), 0);
+	assert_int_equal(walk_poll(), -EINPROGRESS);
+	assert_true(walk_fd() >= 0);
+	assert_int_equal(walk_start(other[0]), -EBUSY);
+	close(stuck[1]);
+	for (int i = 0; walk_poll() == -EINPROGRESS; i++) {
+		struct pollfd fd = { .fd = walk_fd(), .events = POLLIN };
+
+		assert_in_range(i, 0, 1);
+		assert_int_equal(poll(&fd, 1, 30000), 1);
+	}
+	assert_int_equal(walk_poll(), 0);
+	assert_int_equal(walk_fd(), -1);
+	close(other[1]);
+}
+
 static size_t threads(void)
 {
 	DIR *dir = opendir("/proc/self/task");
@@ -132,6 +172,8 @@ int main(void)
 		cmocka_unit_test(
 		    what_was_given_up_comes_to_its_end_though_nobody_walks),
 		cmocka_unit_test(an_error_of_the_reading_is_told),
+		cmocka_unit_test(a_slice_ends_and_a_pass_goes_on_or_is_over),
+		cmocka_unit_test(what_became_of_a_pass_is_asked_for_without_waiting),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

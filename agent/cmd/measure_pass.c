@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Looks for what is under way, a slice at a time: the loop goes on in between. A
+ * reading counts on passes that began after it was asked for.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "base/util.h"
+#include "cmd/measure_impl.h"
+#include "kernel/walk.h"
+
+#define NS_OF_MS  1000000ULL
+#define WAIT_NS	  (WALK_WAIT_MS * NS_OF_MS)
+#define KINDS_ALL ((1U << INFLIGHT_COUNT) - 1)
+#define GOES_ON	  1 /* not at the end yet */
+
+/* What a pass over them finds. */
+static uint32_t kinds_of(enum look_over over)
+{
+	return over == LOOK_FILES ? INFLIGHT_OF_FILES : KINDS_ALL & ~INFLIGHT_OF_FILES;
+}
+
+void measure_lose_walks(struct measure *m, size_t probe, unsigned int n)
+{
+	__atomic_fetch_add(&m->cells.control->lost[probe][LOSS_WALK_INTERRUPTED], n,
+			   __ATOMIC_RELAXED);
+}
+
+/* The iterator of a probe could not be read to its end. */
+static void lose(struct measure *m, size_t probe, int err)
+{
+	measure_lose_walks(m, probe, 1);
+	if (err != -EBUSY)
+		log_warn(err, "probe %s: its walk", probe_descs[probe].name);
+}
+
+/* Begins with the next probe that has an iterator. False: there is none any more. */
+static bool open_next(struct measure *m, struct look *l, enum look_over over)
+{
+	for (; l->probe < PROBE_COUNT; l->probe++) {
+		int fd = probe_walk_open(&m->probes[l->probe], over == LOOK_FILES);
+		int err = fd < 0 ? fd : 0;
+
+		if (!err && over == LOOK_FILES)
+			err = walk_start(fd);
+		if (!err) {
+			l->fd = fd;
+			return true;
+		}
+		if (err == -ENOENT)
+			continue;
+		lose(m, l->probe, err);
+		l->failed = true;
+	}
+	return false;
+}
+
+/* One slice. GOES_ON, or what came of this probe's iterator. */
+static int read_slice(struct look *l, enum look_over over)
+{
+	int err;
+
+	if (over == LOOK_FILES) { /* its thread reads, and closes it */
+		err = walk_poll();
+		return err == -EINPROGRESS ? GOES_ON : err;
+	}
+	err = walk_slice(l->fd);
+	if (err != GOES_ON)
+		close(l->fd);
+	return err;
+}
+
+static void begin(struct measure *m, struct look *l, enum look_over over)
+{
+	snapshot_clear_inflight(m->snapshot, kinds_of(over));
+	*l = (struct look){ .runs = true,
+			    .fd = -1,
+			    .began_ns = now_mono_ns(),
+			    .whole_ns = l->whole_ns };
+	l->nudge_ns = l->began_ns + WALK_NUDGE_MS * NS_OF_MS;
+}
+
+static void end(struct measure *m, struct look *l, enum look_over over)
+{
+	l->runs = false;
+	if (l->failed)
+		return;
+	l->whole_ns = l->began_ns;
+	snapshot_know_inflight(m->snapshot, kinds_of(over));
+	/* a reading that did not wait, or is to wait for the next pass, does not take
+	 * it */
+	if (l->began_ns < m->asked_ns || now_mono_ns() >= m->asked_ns + WAIT_NS)
+		snapshot_read(m->snapshot);
+}
+
+/* Goes on until a read has shown as much as it may. Whether there is more to do now. */
+static bool advance(struct measure *m, struct look *l, enum look_over over)
+{
+	int err;
+
+	while (l->fd >= 0 || open_next(m, l, over)) {
+		err = read_slice(l, over);
+		if (err == GOES_ON)
+			return over != LOOK_FILES;
+		if (err) {
+			lose(m, l->probe, err);
+			l->failed = true;
+		}
+		l->fd = -1;
+		l->probe++;
+	}
+	end(m, l, over);
+	return false;
+}
+
+/* Ends a wait of the thread for files, if it has one; again in so many ms. */
+static int nudge(struct look *l)
+{
+	uint64_t now = now_mono_ns();
+
+	if (now >= l->nudge_ns) {
+		walk_nudge();
+		l->nudge_ns = now + WALK_NUDGE_MS * NS_OF_MS;
+	}
+	return now < l->began_ns + WAIT_NS ? WALK_NUDGE_MS : INT_MAX;
+}
+
+int measure_advance(struct measure *m)
+{
+	int wait_ms = INT_MAX;
+
+	for (int i = 0; i < LOOKS; i++) {
+		struct look *l = &m->looks[i];
+
+		if (!l->runs && l->began_ns < m->asked_ns)
+			begin(m, l, i);
+		if (!l->runs)
+			continue;
+		if (advance(m, l, i) || !l->runs) /* at its end: who waits is served */
+			wait_ms = 0;
+		else if (nudge(l) < wait_ms)
+			wait_ms = WALK_NUDGE_MS;
+	}
+	return wait_ms;
+}
+
+int measure_pass_fd(void)
+{
+	return walk_fd();
+}
+
+/* Has the pass that a reading counts on come to its end? One that hangs is no hope. */
+static bool is_done(const struct look *l, uint64_t since_ns, uint64_t now)
+{
+	if (l->runs)
+		return now >= l->began_ns + WAIT_NS;
+	return l->began_ns >= since_ns;
+}
+
+bool measure_ready(struct measure *m, uint64_t since_ns)
+{
+	uint64_t now = now_mono_ns();
+	bool done = true;
+
+	if (since_ns > m->asked_ns)
+		m->asked_ns = since_ns;
+	for (int i = 0; i < LOOKS; i++)
+		done &= is_done(&m->looks[i], since_ns, now);
+	return done || now >= since_ns + WAIT_NS;
+}
+
+void measure_lose_late(struct measure *m, uint64_t since_ns)
+{
+	for (int i = 0; i < LOOKS; i++)
+		if (m->looks[i].runs && m->looks[i].whole_ns < since_ns)
+			measure_lose_walks(m, m->looks[i].probe, 1);
+}
+
+void measure_wait(struct measure *m, uint64_t since_ns)
+{
+	struct pollfd fd = { .events = POLLIN };
+
+	while (!measure_ready(m, since_ns)) {
+		int ms = measure_advance(m);
+
+		fd.fd = measure_pass_fd(); /* -1: none */
+		if (ms)
+			poll(&fd, 1, ms < WALK_NUDGE_MS ? ms : WALK_NUDGE_MS);
+	}
+}
+
+void measure_sweep(struct measure *m)
+{
+	int fd = probe_walk_open(&m->probes[PROBE_DNS], false);
+	int err = fd < 0 ? fd : walk_read(fd);
+
+	if (err && err != -ENOENT)
+		lose(m, PROBE_DNS, err);
+}

@@ -1,0 +1,196 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Passes over all tasks and descriptors are read in slices: however many there are, no
+read(2) shows more than a slice of them, the agent serves others in between, and what is
+under way is told all the same, none of it twice."""
+# vm: kernels=6.1,6.12,7.x ci=6.12
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+
+sys.dont_write_bytecode = True
+os.environ.setdefault("TEST_PATIENCE", "100")
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from node import TOP, Agent, Cgroup, Change, Load, crowd
+from tap import Skip, between, check, defer, diag, main, need_root, same, test
+
+need_root()
+
+with open(f"{TOP}/bpf/inflight.bpf.h", encoding="utf-8") as f:
+    SLICE = int(re.search(r"define SLICE (\d+)", f.read()).group(1))
+THREADS = 4 * SLICE
+DESCRIPTORS = 40 * SLICE
+CONNECTIONS = SLICE  # with both ends in one process: two slices of them
+AGE = "assay.inflight.age"
+IO = "assay.tcp.io"
+OPEN = "assay.tcp.connections"
+agent = None
+
+DUPS = """
+import os, resource, sys
+left = int(sys.argv[1])
+most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+r, w = os.pipe()
+n = 0
+try:
+    while n < left:
+        os.dup(r)
+        n += 1
+except OSError:
+    pass
+print(n, flush=True)
+sys.stdin.read()
+"""
+BOTH_ENDS = """
+import resource, socket, sys
+most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+pairs = []
+for _ in range(int(sys.argv[1])):
+    client = socket.create_connection(listener.getsockname())
+    pairs.append((client, listener.accept()[0]))
+print("ready", flush=True)
+for line in sys.stdin:
+    for client, server in pairs:
+        client.sendall(b"x" * 100)
+        server.recv(100, socket.MSG_WAITALL)
+    print("done", flush=True)
+"""
+
+
+def setup():
+    global agent
+    agent = Agent("--export-interval", "1h", export="none")
+    agent.need("sched", "syscall", "tcp", "memory")
+
+
+def python(code, *args, cgroup=None):
+    p = subprocess.Popen([sys.executable, "-c", code, *map(str, args)], text=True,
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                         preexec_fn=cgroup.enter if cgroup else None)
+    defer(p.wait)
+    defer(p.stdin.close)
+    return p
+
+
+def descriptors(n):
+    """n descriptors, of as many processes as that takes."""
+    while n > 0:
+        p = python(DUPS, n)
+        made = int(p.stdout.readline())
+        if not made:
+            raise Skip("no descriptors to be had")
+        n -= made
+
+
+def reads():
+    """How often the agent has read, by the kernel's count."""
+    with open(f"/proc/{agent.pid()}/io") as f:
+        return int(re.search(r"syscr: (\d+)", f.read()).group(1))
+
+
+def ask(line):
+    """A client that has asked, and waits."""
+    s = socket.socket(socket.AF_UNIX)
+    defer(s.close)
+    s.settimeout(60)
+    s.connect(agent.socket)
+    s.sendall(line)
+    return s
+
+
+def answer(s):
+    """All that there is to come; returns whether it is one."""
+    first = s.recv(1 << 20)
+    while s.recv(1 << 20):
+        pass
+    return first.startswith(b"ok")
+
+
+def reads_of_a_reading():
+    before = reads()
+    check(answer(ask(b"snapshot\n")), "no answer")
+    return reads() - before
+
+
+@test(f"{THREADS} threads and {DESCRIPTORS} descriptors are read in slices of {SLICE}")
+def _():
+    without = min(reads_of_a_reading() for _ in range(3))
+    crowd(THREADS)
+    descriptors(DESCRIPTORS)
+    more = min(reads_of_a_reading() for _ in range(3)) - without
+    diag(f"{without} reads without them, {more} more with them")
+    between(more, (THREADS + DESCRIPTORS) // SLICE - 1,
+            2 * (8 * THREADS + DESCRIPTORS) // SLICE, "reads more")
+
+
+@test("while a reading waits for its passes, others are served")
+def _():
+    crowd(THREADS)
+    descriptors(DESCRIPTORS)
+    served = 0
+    for _ in range(20):
+        first = ask(b"snapshot\n")
+        check(answer(ask(b"tune\n")), "no answer to tune")
+        first.setblocking(False)
+        try:
+            first.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            served += 1
+        first.settimeout(60)
+        check(answer(first), "no answer")
+    diag(f"{served} of 20 that asked later were answered before")
+    check(served, "nobody was served before the reading was done")
+
+
+@test("what is under way is told, whichever slice shows it")
+def _():
+    loads = []
+    for i in range(4):
+        cgroup = Cgroup(f"asleep{i}")
+        load = Load(cgroup, "traps")
+        began = time.monotonic()
+        load.tell("sleep", 600_000)
+        loads.append((cgroup, load, began))
+        crowd(SLICE)  # its threads come between this load and the next one
+    time.sleep(0.1)
+    low = time.monotonic()
+    numbers = agent.total(0)
+    high = time.monotonic()
+    for cgroup, load, began in loads:
+        age = numbers.by(cgroup, AGE, "operation").get("syscall.wait", 0)
+        between(age, low - began - 0.5, high - began, f"age of the sleep in {cgroup.path}")
+    for cgroup, load, _ in loads[::2]:
+        load.close()
+    numbers = agent.total(0)
+    same(["syscall.wait" in numbers.by(cgroup, AGE, "operation")
+          for cgroup, _, _ in loads], [False, True] * 2, "told after half of them ended")
+
+
+@test(f"{CONNECTIONS} connections carry what they carry, in several slices and passes")
+def _():
+    cgroup = Cgroup("pairs")
+    p = python(BOTH_ENDS, CONNECTIONS, cgroup=cgroup)
+    if p.stdout.readline() != "ready\n":
+        raise Skip(f"no {CONNECTIONS} connections here")
+    before = agent.total()
+    for n in (1, 2, 3):
+        p.stdin.write("\n")
+        p.stdin.flush()
+        same(p.stdout.readline(), "done\n", "the load")
+        for _ in range(2):  # who is silent is counted by the pass, once
+            change = Change(before, agent.total())
+            same(change.by(cgroup, IO, "direction"),
+                 {"transmit": n * 100 * CONNECTIONS, "receive": n * 100 * CONNECTIONS},
+                 "bytes")
+    same(change.after.value(cgroup, OPEN), 2 * CONNECTIONS, "open connections")
+
+
+main(setup)
