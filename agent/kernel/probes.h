@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The probe table: a new probe is bpf/NAME.bpf.c, objects.S and a row in probes.c. */
+/* The probe table. How to add one: CONTRIBUTING.md. */
 #ifndef PROBES_H
 #define PROBES_H
 

@@ -2,10 +2,10 @@
 #include "base/util.h"
 #include "metric/metrics.h"
 
-/* The master copy of what we export of workloads, in the order of the reference. */
+/* The master copy of what we export of workloads. */
 const struct metric_table *const metric_tables[] = {
-	&sched_rows, &syscall_rows, &tcp_rows,	    &dns_rows,
-	&block_rows, &memory_rows,  &inflight_rows, &cgroup_rows,
+#define METRIC_TABLE(name) &name##_rows,
+	METRIC_TABLES(METRIC_TABLE)
 };
 
 const size_t metric_table_count = COUNT(metric_tables);

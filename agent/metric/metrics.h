@@ -53,10 +53,24 @@ struct metric_table {
 	size_t count;
 };
 
-extern const struct metric_table sched_rows, syscall_rows, tcp_rows, dns_rows,
-    block_rows, memory_rows, inflight_rows, cgroup_rows;
+/*
+ * All of them: the NAME of each NAME_rows.c, in the order of the reference; those that
+ * read the files of a cgroup come last.
+ */
+#define METRIC_TABLES(X) \
+	X(sched)         \
+	X(syscall)       \
+	X(tcp)           \
+	X(dns)           \
+	X(block)         \
+	X(memory)        \
+	X(inflight)      \
+	X(cgroup)
 
-/* All of them; those that read the files of a cgroup come last. */
+#define METRIC_TABLE(name) extern const struct metric_table name##_rows;
+METRIC_TABLES(METRIC_TABLE)
+#undef METRIC_TABLE
+
 extern const struct metric_table *const metric_tables[];
 extern const size_t metric_table_count;
 

@@ -48,7 +48,6 @@ static void defaults_are_those_of_the_table(void **state)
 	options_init(&o, &option_table);
 	assert_string_equal(o.socket, "/run/assay/assay.sock");
 	assert_string_equal(o.export, "http://localhost:4318/v1/metrics");
-	assert_string_equal(o.probes, "sched,syscall,tcp,dns,block,memory");
 	assert_string_equal(o.service_name, "assay");
 	assert_string_equal(o.node_lock, "assay");
 	assert_int_equal(o.export_interval_ms, 60000);

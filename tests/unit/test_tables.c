@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What a probe needs in tables that no compiler compares: who adds one is told here. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+#include "base/options.h"
+#include "base/util.h"
+#include "bpf/cell.h"
+#include "cmd/option_rows.h"
+#include "kernel/probes.h"
+#include "metric/metrics.h"
+
+static const char *const signal_names[] = {
+#define SIGNAL_NAME(name, pool, values, shards) #name,
+	SIGNALS(SIGNAL_NAME)
+};
+
+static void each_probe_has_its_row_and_its_object(void **state)
+{
+	for (size_t i = 0; i < PROBE_COUNT; i++) {
+		const struct probe_desc *d = &probe_descs[i];
+
+		if (!d->name)
+			fail_msg("agent/kernel/probes.c: no row for enum probe_id %zu",
+				 i);
+		if (!d->hooks || !d->help)
+			fail_msg("agent/kernel/probes.c: %s: no hooks or no help",
+				 d->name);
+		if (!d->elf || d->elf_end - d->elf < 1000)
+			fail_msg("agent/kernel/probes.c: %s: no object", d->name);
+		for (size_t k = 0; k < i; k++)
+			if (!strcmp(probe_descs[k].name, d->name) ||
+			    probe_descs[k].elf == d->elf)
+				fail_msg("agent/kernel/probes.c: %s: two probes",
+					 d->name);
+	}
+}
+
+static void each_probe_has_a_program(void **state)
+{
+	bool has[PROBE_COUNT] = { false };
+
+	for (size_t i = 0; i < PROGRAM_COUNT; i++)
+		has[programs[i].probe] = true;
+	for (size_t i = 0; i < PROBE_COUNT; i++)
+		if (!has[i])
+			fail_msg("bpf/cell.h: PROGRAMS: none of the probe %s",
+				 probe_descs[i].name);
+}
+
+/* One that is always on is not named. */
+static void each_probe_is_measured_unless_told_otherwise(void **state)
+{
+	struct options o;
+	char want[256] = "";
+
+	options_init(&o, &option_table);
+	for (size_t i = 0; i < PROBE_COUNT; i++)
+		if (!probe_descs[i].always)
+			snprintf(want + strlen(want), sizeof(want) - strlen(want),
+				 "%s%s", *want ? "," : "", probe_descs[i].name);
+	assert_string_equal(o.probes, want); /* agent/cmd/option_rows.c */
+}
+
+static bool is_fixed(const struct metric_row *r)
+{
+	return r->source == FROM_HIST || r->source == FROM_LANE ||
+	       r->source == FROM_OPEN_CONNECTIONS;
+}
+
+static void each_signal_is_in_a_metric(void **state)
+{
+	bool has[SIGNAL_COUNT] = { false };
+
+	for (size_t i = 0; i < metric_table_count; i++)
+		for (size_t k = 0; k < metric_tables[i]->count; k++)
+			if (is_fixed(&metric_tables[i]->rows[k]))
+				has[metric_tables[i]->rows[k].signal] = true;
+	for (size_t i = 0; i < SIGNAL_COUNT; i++)
+		if (!has[i])
+			fail_msg(
+			    "SIGNAL_%s is in no row of the tables that METRIC_TABLES "
+			    "(agent/metric/metrics.h) lists",
+			    signal_names[i]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_probe_has_its_row_and_its_object),
+		cmocka_unit_test(each_probe_has_a_program),
+		cmocka_unit_test(each_probe_is_measured_unless_told_otherwise),
+		cmocka_unit_test(each_signal_is_in_a_metric),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
