@@ -146,7 +146,7 @@ def short():
 
 
 # Sources of Linux itself, by their paths in its tree.
-LINUX = re.compile(r"(arch|include|net|block|linux|asm|kernel/(sched|cgroup|bpf))/")
+LINUX = re.compile(r"(arch|include|net|block|fs|mm|linux|asm|kernel/(sched|cgroup|bpf))/")
 NAME = re.compile(r"(?<![\w/.*<)}-])\w[\w./-]*\.(?:bpf\.)?(?:[chS]|py|sh|md|tbl)\b(?![*/(])")
 
 
