@@ -3,7 +3,7 @@
 """Passes over all tasks and descriptors are read in slices: however many there are, no
 read(2) shows more than a slice of them, the agent serves others in between, and what is
 under way is told all the same, none of it twice."""
-# vm: kernels=6.1,6.12,7.x ci=6.12
+# vm: kernels=6.1,6.12,7.x ci=6.12 timeout=600
 
 import os
 import re
@@ -23,9 +23,9 @@ need_root()
 
 with open(f"{TOP}/bpf/inflight.bpf.h", encoding="utf-8") as f:
     SLICE = int(re.search(r"define SLICE (\d+)", f.read()).group(1))
-THREADS = 4 * SLICE
-DESCRIPTORS = 40 * SLICE
-CONNECTIONS = SLICE  # with both ends in one process: two slices of them
+THREADS = 2 * SLICE  # a guest takes its time to make them
+DESCRIPTORS = 12 * SLICE
+CONNECTIONS = SLICE // 2 + 100  # with both ends in one process: two slices of them
 AGE = "assay.inflight.age"
 IO = "assay.tcp.io"
 OPEN = "assay.tcp.connections"
@@ -136,7 +136,7 @@ def _():
     crowd(THREADS)
     descriptors(DESCRIPTORS)
     served = 0
-    for _ in range(20):
+    for _ in range(5):
         first = ask(b"snapshot\n")
         check(answer(ask(b"tune\n")), "no answer to tune")
         first.setblocking(False)
@@ -146,7 +146,7 @@ def _():
             served += 1
         first.settimeout(60)
         check(answer(first), "no answer")
-    diag(f"{served} of 20 that asked later were answered before")
+    diag(f"{served} of 5 that asked later were answered before")
     check(served, "nobody was served before the reading was done")
 
 
