@@ -4,7 +4,7 @@
 each; for slots that change hands nobody. The truth is the kernel's: its events of one CPU
 that calls another (6.4 and later), of the agent only, held against /proc/interrupts."""
 # beside: nobody
-# vm: kernels=6.12 ci=none
+# vm: kernels=6.12,7.x ci=none
 
 import os
 import re
@@ -74,8 +74,9 @@ def function_calls():
 
 # Not for our programs: memory that is given back, also on the CPU where the agent was
 # started (the line TLB), a thread that is woken there (of RCU, for a grace period), and
-# the scheduler's own kicks of idle CPUs.
-OTHERS = "flush_tlb", "sched_ttwu_pending", "nohz_csd_func"
+# the scheduler's own kicks of idle CPUs and its timers (7.x); the watch over the clock.
+OTHERS = ("flush_tlb", "sched_ttwu_pending", "nohz_csd_func", "__hrtick_start",
+          "watchdog_check_skew")
 NOISE = 2
 
 
