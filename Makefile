@@ -25,7 +25,8 @@ LIBS     := -lbpf -lcurl -lssl -lcrypto -lprotobuf-c -ljansson -lelf -lz
 CFLAGS   ?= -O2 -g
 BASE     := -std=gnu11 -D_GNU_SOURCE -DASSAY_VERSION='"$(VERSION)"' -I. -Iagent -I$(BUILD) \
 	-Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wshadow \
-	-Wstrict-prototypes -Wmissing-prototypes -Wvla -fno-common -MMD -MP
+	-Wstrict-prototypes -Wmissing-prototypes -Wvla -fno-common -MMD -MP \
+	-Werror=incompatible-pointer-types
 ALL_CFLAGS = $(BASE) $(CFLAGS)
 BPF_CFLAGS := -O2 -g -Wall -Werror -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) \
 	-iquote bpf -I$(BUILD) -I/usr/include/$(MULTI) -MMD -MP

@@ -9,12 +9,24 @@
 #include "sink/api.h"
 #include "fuzz.h"
 
-static int snapshot(void *arg, uint8_t **bytes, size_t *len)
+static int abc(uint8_t **bytes, size_t *len)
 {
 	*len = 3;
 	*bytes = malloc(*len);
 	memcpy(*bytes, "abc", 3);
 	return 0;
+}
+
+/* Not at once. */
+static int snapshot(void *arg, uint64_t asked_ns, uint8_t **bytes, size_t *len)
+{
+	static uint64_t seen_ns;
+
+	if (asked_ns != seen_ns) {
+		seen_ns = asked_ns;
+		return -EAGAIN;
+	}
+	return abc(bytes, len);
 }
 
 static int tune(void *arg, const char *words, uint8_t **bytes, size_t *len, char *cause,
@@ -23,7 +35,7 @@ static int tune(void *arg, const char *words, uint8_t **bytes, size_t *len, char
 	struct tune_change change;
 	int err = tune_parse(words, &change, cause, cause_len);
 
-	return err ? err : snapshot(arg, bytes, len);
+	return err ? err : abc(bytes, len);
 }
 
 static struct api *listen_once(struct sockaddr_un *addr)
