@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import bpf
-from node import TOP, Agent, Cgroup, Change
+from node import TOP, Agent, Cgroup, Change, end_process
 from tap import Failed, defer, same
 
 LOOKUP = "assay.dns.lookup.duration"
@@ -57,11 +57,7 @@ class DnsLoad:
         return self.reply()
 
     def close(self):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        self.process.stdin.close()
-        self.process.stdout.close()
+        end_process(self.process)
 
 
 def total():

@@ -159,6 +159,15 @@ def cgroups():
     return found
 
 
+def end_process(process):
+    """Kills a process that is told by its stdin what to do, if it still runs."""
+    if process.poll() is None:
+        process.kill()
+    process.wait()
+    process.stdin.close()
+    process.stdout.close()
+
+
 class Load:
     """A load of tests/kernel/gate.h: one line in, its work, one line out."""
 
@@ -230,11 +239,7 @@ class Load:
         return sum(self.schedstat(2).values())
 
     def close(self):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        self.process.stdin.close()
-        self.process.stdout.close()
+        end_process(self.process)
 
 
 CROWD = """

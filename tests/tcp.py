@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 
-from node import Agent, Cgroup, Change, Load
+from node import Agent, Cgroup, Change, Load, end_process
 from tap import Failed, Skip, between, defer, same
 
 OPENED = "assay.tcp.connections"
@@ -165,11 +165,7 @@ class Script:
         return self.reply()
 
     def close(self):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        self.process.stdin.close()
-        self.process.stdout.close()
+        end_process(self.process)
 
 
 class Ends:
