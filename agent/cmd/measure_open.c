@@ -60,9 +60,9 @@ static void load_probe(struct measure *m, size_t i, const struct options *o)
 	if (!d->always && !in_list(o->probes, d->name))
 		return;
 	m->wanted++;
+	/* when that fails, the probes that need it say why */
 	if (d->rings && !m->cells.rings && !m->cells.rings_error)
-		rings_open(&m->cells,
-			   &m->params); /* the probes that need it say why not */
+		rings_open(&m->cells, &m->params);
 	probe_load(p, d, &m->cells, &m->params, covered);
 }
 
