@@ -273,9 +273,9 @@ static int send_points(struct agent *a,
 }
 
 /* Of an export that was due then: measure_ready(). */
-static int export_now(struct agent *a, uint64_t due_ns)
+static int export_now(struct agent *a, uint64_t due_ns, bool last)
 {
-	int err = measure_collect_last(a->measure, due_ns);
+	int err = measure_collect_last(a->measure, due_ns, last);
 
 	if (err)
 		log_warn(err, "reading the cells");
@@ -297,7 +297,8 @@ static void export_last(struct agent *a)
 	uint64_t now = now_mono_ns(), end = now + FLUSH_MS * 1000000ULL;
 
 	measure_wait(a->measure, now);
-	if (export_now(a, now) || !a->export || export_flush(a->export, ms_until(end)))
+	if (export_now(a, now, true) || !a->export ||
+	    export_flush(a->export, ms_until(end)))
 		return;
 	if (ms_until(end) && !send_points(a, measure_ends))
 		export_flush(a->export, ms_until(end));
@@ -313,7 +314,7 @@ static void export_due(struct agent *a, uint64_t now)
 {
 	uint64_t interval = ms_to_ns(a->o->export_interval_ms);
 
-	export_now(a, a->next_export_ns);
+	export_now(a, a->next_export_ns, false);
 	a->next_export_ns += interval;
 	if (a->next_export_ns < now)
 		a->next_export_ns = now + interval;

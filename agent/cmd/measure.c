@@ -21,26 +21,29 @@ int measure_update(struct measure *m)
 }
 
 /* Of each workload that is there: a few small files. */
-static void read_usage(struct measure *m)
+static void read_usage(struct measure *m, bool whole)
 {
+	struct usage_round round;
 	struct workload **workloads;
 	uint64_t time_ns;
 	size_t count;
 
+	usage_round(&round, whole);
 	workloads = snapshot_workloads(m->snapshot, &count, &time_ns);
 	for (size_t i = 0; i < count; i++)
 		if (workloads[i]->path && !workloads[i]->gone)
-			usage_read(m->usage, workloads[i]->path, &workloads[i]->usage);
+			usage_read(m->usage, &round, workloads[i]->path,
+				   &workloads[i]->usage);
 }
 
 /* Reads the cells, with what the passes since then have found. */
-static int collect(struct measure *m, uint64_t since_ns)
+static int collect(struct measure *m, uint64_t since_ns, bool whole)
 {
 	int err;
 
 	measure_lose_late(m, since_ns);
 	err = measure_update(m);
-	read_usage(m);
+	read_usage(m, whole);
 	return err;
 }
 
@@ -55,13 +58,13 @@ static void find_missed_events(struct measure *m)
 	m->missed_events = missed;
 }
 
-int measure_collect_last(struct measure *m, uint64_t since_ns)
+int measure_collect_last(struct measure *m, uint64_t since_ns, bool last)
 {
 	int err;
 
 	find_missed_events(m);
 	snapshot_quarantine(m->snapshot);
-	err = collect(m, since_ns);
+	err = collect(m, since_ns, last);
 	if (err) /* what was not read would be the next owner's of its cell */
 		return err;
 	err = snapshot_reap(m->snapshot);
@@ -178,7 +181,8 @@ int measure_read(struct measure *m, uint64_t since_ns, const struct export_stats
 
 	if (!measure_ready(m, since_ns))
 		return -EAGAIN;
-	err = collect(m, since_ns);
+	/* who asks compares two readings: none of a file may be older */
+	err = collect(m, since_ns, true);
 	if (!err)
 		err = make_points(m, stats, &points);
 	if (err)

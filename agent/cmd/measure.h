@@ -50,9 +50,9 @@ int measure_pass_fd(void);
 void measure_wait(struct measure *m, uint64_t since_ns);
 /*
  * Reads the cells for an export that measure_ready() was asked for: what is gone by now
- * is in it with its last values.
+ * is in it with its last values. last: no export follows.
  */
-int measure_collect_last(struct measure *m, uint64_t since_ns);
+int measure_collect_last(struct measure *m, uint64_t since_ns, bool last);
 /*
  * Keeps the number of workloads bounded when exports do not arrive. Call it before
  * measure_points() while none is under way.

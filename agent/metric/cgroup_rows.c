@@ -62,7 +62,9 @@ static const struct metric_row rows[] = {
 	    .value_count = 1,
 	    .signal_name = "saturation",
 	    .source_text = "memory.current; needs the controller memory.",
-	    .blind_text = "Page cache is in it.",
+	    .blind_text =
+		"Page cache is in it. Of a cgroup in which nothing has run since "
+		"the export before: as of up to a minute ago.",
 	},
 	{
 	    .metric = { "assay.cgroup.memory.limit", "By",
@@ -74,7 +76,9 @@ static const struct metric_row rows[] = {
 	    .value_count = 1,
 	    .signal_name = "saturation",
 	    .source_text = "memory.max; needs the controller memory.",
-	    .blind_text = "Limits of cgroups above it; memory.high.",
+	    .blind_text =
+		"Limits of cgroups above it; memory.high. As of up to a minute "
+		"ago.",
 	},
 	{
 	    .metric = { "assay.cgroup.memory.major_faults", "{fault}",
@@ -83,7 +87,9 @@ static const struct metric_row rows[] = {
 	    .signal = USAGE_MAJOR_FAULTS,
 	    .value_count = 1,
 	    .signal_name = "saturation",
-	    .source_text = "memory.stat: pgmajfault; needs the controller memory.",
+	    .source_text =
+		"memory.stat: pgmajfault, once a minute, as the kernel adds it "
+		"up for who reads it; needs the controller memory.",
 	    .blind_text = USAGE_BLIND,
 	},
 	{
@@ -95,8 +101,10 @@ static const struct metric_row rows[] = {
 	    .signal = USAGE_SOME,
 	    VALUES(resources),
 	    .signal_name = "saturation",
-	    .source_text = "cpu.pressure, memory.pressure, io.pressure: total of the "
-			   "line some.",
+	    .source_text =
+		"cpu.pressure, memory.pressure, io.pressure: total of the "
+		"line some. They are read when that of the node has grown; the "
+		"CPU's when something of the cgroup has run; all once a minute.",
 	    .blind_text = "Kernels with PSI off. The time of assay.pressure.full.time "
 			  "is in it: do not add the two.",
 	},

@@ -47,6 +47,9 @@ static const struct key memory_keys[] = { { "pgmajfault", USAGE_MAJOR_FAULTS } }
 static const char *const pressures[USAGE_RESOURCES] = { "cpu.pressure",
 							"memory.pressure",
 							"io.pressure" };
+static const char *const node_pressures[USAGE_RESOURCES] = { "/proc/pressure/cpu",
+							     "/proc/pressure/memory",
+							     "/proc/pressure/io" };
 
 static void set(struct usage_reading *r, enum usage_value v, uint64_t value)
 {
@@ -54,20 +57,21 @@ static void set(struct usage_reading *r, enum usage_value v, uint64_t value)
 	r->has |= 1U << v;
 }
 
-/* Reads a small file whole; false: there is none. */
+/*
+ * Reads a small file; false: there is none. The kernel gives all of such a one at once
+ * (fs/seq_file.c: one record), so that a second read would only say so.
+ */
 static bool read_at(int dir, const char *name, char *buf, size_t len)
 {
 	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
-	size_t at = 0;
 	ssize_t n;
 
 	if (fd < 0)
 		return false;
-	while (at < len - 1 && (n = read(fd, buf + at, len - 1 - at)) > 0)
-		at += n;
+	n = read(fd, buf, len - 1);
 	close(fd);
-	buf[at] = '\0';
-	return at > 0;
+	buf[n > 0 ? n : 0] = '\0';
+	return n > 0;
 }
 
 static void read_keys(int dir, const char *file, const struct key *keys, size_t count,
@@ -100,11 +104,12 @@ static void read_number(int dir, const char *file, enum usage_value v,
 }
 
 /* "some avg10=... total=N", and a line "full". */
-static void read_pressure(int dir, enum usage_resource res, struct usage_reading *r)
+static void read_pressure(int dir, const char *file, enum usage_resource res,
+			  struct usage_reading *r)
 {
 	char buf[512], *save = NULL, *line;
 
-	if (!read_at(dir, pressures[res], buf, sizeof(buf)))
+	if (!read_at(dir, file, buf, sizeof(buf)))
 		return;
 	for (line = strtok_r(buf, "\n", &save); line;
 	     line = strtok_r(NULL, "\n", &save)) {
@@ -117,21 +122,42 @@ static void read_pressure(int dir, enum usage_resource res, struct usage_reading
 	}
 }
 
-void usage_read_dir(int dir, struct usage_reading *now)
+static void read_cpu_stat(int dir, struct usage_reading *now)
 {
 	uint64_t *periods = &now->value[USAGE_PERIODS_FREE];
 
-	memset(now, 0, sizeof(*now));
 	read_keys(dir, "cpu.stat", cpu_keys, COUNT(cpu_keys), now);
 	/* the kernel does not read the two at once */
 	*periods -= now->value[USAGE_PERIODS_THROTTLED] < *periods
 			? now->value[USAGE_PERIODS_THROTTLED]
 			: *periods;
-	read_keys(dir, "memory.stat", memory_keys, COUNT(memory_keys), now);
-	read_number(dir, "memory.current", USAGE_MEMORY, now);
-	read_number(dir, "memory.max", USAGE_MEMORY_LIMIT, now);
+}
+
+void usage_read_dir(int dir, uint32_t files, struct usage_reading *now)
+{
+	if (files & 1U << USAGE_FILE_CPU_STAT)
+		read_cpu_stat(dir, now);
+	if (files & 1U << USAGE_FILE_MEMORY_STAT)
+		read_keys(dir, "memory.stat", memory_keys, COUNT(memory_keys), now);
+	if (files & 1U << USAGE_FILE_MEMORY)
+		read_number(dir, "memory.current", USAGE_MEMORY, now);
+	if (files & 1U << USAGE_FILE_MEMORY_MAX)
+		read_number(dir, "memory.max", USAGE_MEMORY_LIMIT, now);
 	for (int res = 0; res < USAGE_RESOURCES; res++)
-		read_pressure(dir, res, now);
+		if (files & 1U << (USAGE_FILE_PRESSURE + res))
+			read_pressure(dir, pressures[res], res, now);
+}
+
+void usage_round(struct usage_round *round, bool whole)
+{
+	struct usage_reading now = { 0 };
+
+	for (int res = 0; res < USAGE_RESOURCES; res++) {
+		read_pressure(AT_FDCWD, node_pressures[res], res, &now);
+		round->node[res] = now.value[USAGE_SOME + res];
+	}
+	round->now_ns = now_mono_ns();
+	round->whole = whole;
 }
 
 /* The directory of a cgroup, and its id; -1: it is not there. */
@@ -191,7 +217,7 @@ int usage_open(struct cgroups *g, struct usage_reader **out)
 			continue;
 		r->first[i].reading = calloc(1, sizeof(*r->first[i].reading));
 		if (r->first[i].reading)
-			usage_read_dir(dir, r->first[i].reading);
+			usage_read_dir(dir, USAGE_ALL, r->first[i].reading);
 		close(dir);
 		if (!r->first[i].reading)
 			goto fail;
@@ -222,31 +248,87 @@ static void begin(struct usage_reader *r, struct usage *u, uint64_t id,
 	}
 }
 
-void usage_read(struct usage_reader *r, const char *path, struct usage *u)
+/* Whether some of the cgroup's tasks have run since it was read last. */
+static bool has_run(const struct usage *u, const struct usage_reading *now)
 {
-	struct usage_reading now;
-	uint64_t id;
-	int dir = open_dir(r, path, &id);
+	return !(now->has & 1U << USAGE_CPU_TIME) ||
+	       now->value[USAGE_CPU_TIME] != u->ran_us;
+}
 
-	u->has &= (1U << USAGE_COUNTERS) - 1;
-	if (dir < 0)
-		return;
-	usage_read_dir(dir, &now);
-	close(dir);
+/* The files to be read after cpu.stat. */
+static uint32_t files_of(const struct usage_round *round, const struct usage *u,
+			 uint64_t id, const struct usage_reading *now)
+{
+	bool ran = has_run(u, now);
+	uint32_t files = ran ? 1U << USAGE_FILE_MEMORY : 0;
+
+	if (round->whole || id != u->id ||
+	    round->now_ns - u->whole_ns >= USAGE_WHOLE_NS)
+		return USAGE_ALL & ~(1U << USAGE_FILE_CPU_STAT);
+	for (int res = 0; res < USAGE_RESOURCES; res++)
+		if ((ran || res != USAGE_CPU) &&
+		    (!round->node[res] || round->node[res] != u->node[res]))
+			files |= 1U << (USAGE_FILE_PRESSURE + res);
+	return files;
+}
+
+/* Notes what was read, and when. */
+static void note(const struct usage_round *round, uint32_t files, uint64_t id,
+		 const struct usage_reading *now, struct usage *u)
+{
+	u->ran_us = now->value[USAGE_CPU_TIME];
+	for (int res = 0; res < USAGE_RESOURCES; res++)
+		if (files & 1U << (USAGE_FILE_PRESSURE + res))
+			u->node[res] = round->node[res];
+	if (files & 1U << USAGE_FILE_MEMORY)
+		u->has &= ~(1U << USAGE_MEMORY);
+	if (files & 1U << USAGE_FILE_MEMORY_MAX) {
+		u->has &= ~(1U << USAGE_MEMORY_LIMIT);
+		u->whole_ns = round->now_ns;
+	}
+	/* so that not all cgroups are read whole at the same time */
 	if (id != u->id)
-		begin(r, u, id, &now);
-	for (int v = 0; v < USAGE_COUNTERS; v++) {
-		uint64_t value = u->before[v] + now.value[v] - u->base[v];
+		u->whole_ns -= id % 64 * (USAGE_WHOLE_NS / 64);
+}
 
-		/* a file that vanished under our hands, a controller taken away */
-		if (!(now.has & 1U << v) || now.value[v] < u->base[v])
+/* Moves the counters on, and takes over what is now. */
+static void move_on(const struct usage_reading *now, struct usage *u)
+{
+	for (int v = 0; v < USAGE_COUNTERS; v++) {
+		uint64_t value = u->before[v] + now->value[v] - u->base[v];
+
+		/* not read, a file that vanished, a controller taken away */
+		if (!(now->has & 1U << v) || now->value[v] < u->base[v])
 			continue;
 		if (value > u->value[v])
 			u->value[v] = value;
 	}
-	u->value[USAGE_MEMORY] = now.value[USAGE_MEMORY];
-	u->value[USAGE_MEMORY_LIMIT] = now.value[USAGE_MEMORY_LIMIT];
-	u->has |= now.has;
+	for (int v = USAGE_COUNTERS; v < USAGE_COUNT; v++)
+		if (now->has & 1U << v)
+			u->value[v] = now->value[v];
+	u->has |= now->has;
+}
+
+void usage_read(struct usage_reader *r, const struct usage_round *round,
+		const char *path, struct usage *u)
+{
+	struct usage_reading now = { 0 };
+	uint32_t files;
+	uint64_t id;
+	int dir = open_dir(r, path, &id);
+
+	if (dir < 0) {
+		u->has &= (1U << USAGE_COUNTERS) - 1;
+		return;
+	}
+	usage_read_dir(dir, 1U << USAGE_FILE_CPU_STAT, &now);
+	files = files_of(round, u, id, &now);
+	usage_read_dir(dir, files, &now);
+	close(dir);
+	note(round, files, id, &now, u);
+	if (id != u->id)
+		begin(r, u, id, &now);
+	move_on(&now, u);
 }
 
 void usage_close(struct usage_reader *r)

@@ -23,6 +23,7 @@ from tools import ASSAY, WORK, KernelTime, Unavailable, note, run, strangers, wa
 GROUPS = 10
 THREADS, DESCRIPTORS = 2000, 5000
 INTERVAL_S = 1
+CGROUPS_INTERVAL_S = 10
 SHELL = "while :; do read a < /proc/self/stat; sleep 0.1; done"
 
 
@@ -79,6 +80,28 @@ class Shells:
         self.cgroups.remove()
 
 
+class Groups:
+    """Many cgroups: the processes of each wake up every so many ms, or have ended."""
+
+    def __init__(self, count, ms):
+        self.cgroups, self.ms = Cgroups(count), ms
+        self.process = None
+
+    def __enter__(self):
+        self.cgroups.make()
+        self.process = subprocess.Popen(
+            [WORK, "wake", str(len(self.cgroups.paths)), str(self.ms),
+             self.cgroups.directory],
+            text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        if self.process.stdout.readline() != "ready\n":
+            raise Unavailable(f"no processes in {len(self.cgroups.paths)} cgroups")
+        return self
+
+    def __exit__(self, *_):
+        self.process.communicate()
+        self.cgroups.remove()
+
+
 class Held:
     """A process that has many threads, all blocked, and descriptors."""
 
@@ -130,10 +153,11 @@ def plain(name, unit, values, target=None, **more):
 
 PARTS = {"exporting": {"agent.rss_mib", "agent.cpu_ms_per_interval",
                        "export.bytes_gzip", "inflight.walk"},
+         "many_cgroups": {"cgroups.busy_250", "cgroups.idle_5000"},
          "memory": {"memory.plan_mib", "memory.thread_bytes"}}
 ROWS = {"agent.rss_mib": "MiB", "agent.cpu_ms_per_interval": "ms",
         "export.bytes_gzip": "B", "inflight.walk": "ms", "memory.plan_mib": "MiB",
-        "memory.thread_bytes": "B"}
+        "memory.thread_bytes": "B", "cgroups.busy_250": "ms", "cgroups.idle_5000": "ms"}
 
 
 def intervals(agent, sink, exports):
@@ -240,6 +264,36 @@ def memory(rounds, binary):
                   planned=int(plan.group(2)), load=f"{THREADS} threads")]
 
 
+def cgroup_cost(count, ms, exports, binary):
+    """CPU time of an export, in ms, in the mean, as not all files of cgroups are read
+    each time."""
+    sink = Sink()
+    agent = Assay(options=["--export", sink.url(), "--slots", "8192", "--memory", "512MiB",
+                           "--export-interval", f"{CGROUPS_INTERVAL_S}s"], binary=binary)
+    try:
+        agent.start()
+        try:
+            with Groups(count, ms):
+                seen = len(sink.bodies) + 2  # the next has some of them, or reads them anew
+                wait_for(lambda: len(sink.bodies) >= seen, 30 + 3 * CGROUPS_INTERVAL_S,
+                         "exports")
+                times = intervals(agent, sink, exports)
+                return [statistics.mean(times)]
+        finally:
+            agent.stop()
+    finally:
+        sink.shutdown()
+
+
+def many_cgroups(exports, binary):
+    """What cgroups cost of which there are many: 250 that are busy, 5,000 that are not."""
+    note("agent: many cgroups, for 3 minutes")
+    return [plain("cgroups.busy_250", "ms", cgroup_cost(250, 200, exports, binary), 5,
+                  load=f"an export every {CGROUPS_INTERVAL_S} s"),
+            plain("cgroups.idle_5000", "ms", cgroup_cost(5000, 0, exports, binary), 100,
+                  load=f"an export every {CGROUPS_INTERVAL_S} s")]
+
+
 def measure(chosen, quick, before=None):
     """The rows that were asked for; before: of that binary too, in turns (A B A B)."""
     rows = measure_one(chosen, quick, ASSAY)
@@ -269,7 +323,8 @@ def both(row, ours, theirs):
 def measure_one(chosen, quick, binary):
     """The rows of one build."""
     rows, reasons = [], []
-    for part, count in ((exporting, 3 if quick else 10), (memory, 1 if quick else 3)):
+    for part, count in ((exporting, 3 if quick else 10), (memory, 1 if quick else 3),
+                        (many_cgroups, 2 if quick else 6)):
         if not (chosen & PARTS[part.__name__]):
             continue
         try:

@@ -10,6 +10,9 @@
  *                                    cgroup DIRECTORY/NUMBER, each walks over KIB
  *   work hold N DESCRIPTORS          no operations: N threads that are blocked, and
  *                                    descriptors, until stdin closes
+ *   work wake GROUPS MS DIRECTORY    no operations: a process in each of the cgroups
+ *                                    DIRECTORY/NUMBER, that wakes up every MS ms, until
+ *                                    stdin closes; MS 0: it only begins, and ends
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -259,6 +262,36 @@ static int hold(long n, char **argv)
 	fflush(stdout);
 	return read(0, &byte, 1) < 0 ? -1 : 0;
 }
+/* A process that makes a workload of its cgroup. */
+static void sleeper(const char *directory, long group, long ms)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (enter(directory, group))
+		_exit(1);
+	do {
+		usleep(ms * 1000);
+	} while (ms);
+	_exit(0);
+}
+
+static int wake(long n, char **argv)
+{
+	long ms = atol(argv[0]);
+	int status;
+	char byte;
+
+	for (long i = 0; i < n; i++) {
+		pid_t child = fork();
+
+		if (!child)
+			sleeper(argv[1], i, ms);
+		if (child < 0 || (!ms && (waitpid(child, &status, 0) < 0 || status)))
+			return -1;
+	}
+	puts("ready");
+	fflush(stdout);
+	return read(0, &byte, 1) < 0 ? -1 : 0;
+}
 
 static const struct load {
 	const char *name;
@@ -271,6 +304,7 @@ static const struct load {
 	{ "datagrams", 0, datagrams },
 	{ "ring", 3, ring },
 	{ "hold", 1, hold },
+	{ "wake", 2, wake },
 };
 
 int main(int argc, char **argv)

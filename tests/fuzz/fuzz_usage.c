@@ -12,7 +12,7 @@ static const char *const names[] = { "cpu.stat",   "memory.stat",  "memory.curre
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static int dir = -1;
-	struct usage_reading now;
+	struct usage_reading now = { 0 };
 	const uint8_t *end = data + size;
 
 	if (dir < 0)
@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		close(fd);
 		data = nul ? nul + 1 : end;
 	}
-	usage_read_dir(dir, &now);
+	usage_read_dir(dir, USAGE_ALL, &now);
 	CHECK(!(now.has >> USAGE_COUNT));
 	for (int v = 0; v < USAGE_COUNT; v++)
 		CHECK(now.has & 1U << v || v == USAGE_PERIODS_FREE || !now.value[v]);

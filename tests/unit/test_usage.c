@@ -107,6 +107,14 @@ static bool has(const struct usage *u, enum usage_value v)
 	return u->has & 1U << v;
 }
 
+/* Reads all files of a cgroup. */
+static void look(struct tree *t, const char *path, struct usage *u)
+{
+	struct usage_round round = { .now_ns = 1, .whole = true };
+
+	usage_read(t->reader, &round, path, u);
+}
+
 static void a_cgroup_that_was_there_counts_from_the_start(void **state)
 {
 	struct tree *t = *state;
@@ -115,7 +123,7 @@ static void a_cgroup_that_was_there_counts_from_the_start(void **state)
 	/* nobody looked at it before, but the agent ran: all of this is new */
 	put_cpu(t, "/old", 5700, 14, 6, 1000);
 	put(t, "/old", "cpu.pressure", "some avg10=1.00 total=130\n");
-	usage_read(t->reader, "/old", &u);
+	look(t, "/old", &u);
 	assert_int_equal(u.value[USAGE_CPU_TIME], 700);
 	assert_int_equal(u.value[USAGE_PERIODS_FREE], 2);
 	assert_int_equal(u.value[USAGE_PERIODS_THROTTLED], 2);
@@ -124,7 +132,7 @@ static void a_cgroup_that_was_there_counts_from_the_start(void **state)
 	assert_false(has(&u, USAGE_FULL + USAGE_CPU)); /* no such line */
 	put(t, "/old", "cpu.pressure",
 	    "some avg10=1.00 total=130\nfull avg10=0.00 total=57\n");
-	usage_read(t->reader, "/old", &u);
+	look(t, "/old", &u);
 	assert_int_equal(u.value[USAGE_FULL + USAGE_CPU], 7);
 }
 
@@ -135,12 +143,12 @@ static void a_cgroup_that_is_born_later_counts_from_zero(void **state)
 
 	make(t, "/new");
 	put_cpu(t, "/new", 3000, 5, 0, 0);
-	usage_read(t->reader, "/new", &u);
+	look(t, "/new", &u);
 	assert_int_equal(u.value[USAGE_CPU_TIME], 3000);
 	assert_int_equal(u.value[USAGE_PERIODS_FREE], 5);
 	start(t);
 	memset(&u, 0, sizeof(u));
-	usage_read(t->reader, "/new", &u);
+	look(t, "/new", &u);
 	assert_int_equal(u.value[USAGE_CPU_TIME], 0); /* now it was there */
 }
 
@@ -149,7 +157,7 @@ static void what_has_no_file_is_not_told(void **state)
 	struct tree *t = *state;
 	struct usage u = { 0 };
 
-	usage_read(t->reader, "/old", &u);
+	look(t, "/old", &u);
 	assert_true(has(&u, USAGE_CPU_TIME) && has(&u, USAGE_SOME + USAGE_CPU));
 	for (int v = USAGE_COUNTERS; v < USAGE_COUNT; v++)
 		assert_false(has(&u, v));
@@ -166,13 +174,13 @@ static void memory_is_what_is_now_and_max_is_no_limit(void **state)
 	put(t, "/old", "memory.current", "4096\n");
 	put(t, "/old", "memory.max", "max\n");
 	put(t, "/old", "memory.stat", "anon 1\npgfault 77\npgmajfault 3\nx 9\n");
-	usage_read(t->reader, "/old", &u);
+	look(t, "/old", &u);
 	assert_int_equal(u.value[USAGE_MEMORY], 4096);
 	assert_false(has(&u, USAGE_MEMORY_LIMIT));
 	assert_int_equal(u.value[USAGE_MAJOR_FAULTS], 3);
 	put(t, "/old", "memory.current", "2048\n");
 	put(t, "/old", "memory.max", "8589934592\n");
-	usage_read(t->reader, "/old", &u);
+	look(t, "/old", &u);
 	assert_int_equal(u.value[USAGE_MEMORY], 2048);
 	assert_true(u.value[USAGE_MEMORY_LIMIT] == 8589934592ULL);
 }
@@ -194,18 +202,18 @@ counters_outlive_the_cgroup_and_go_on_with_the_next_of_its_path(void **state)
 
 	put(t, "/old", "memory.current", "4096\n");
 	put_cpu(t, "/old", 5600, 10, 4, 900);
-	usage_read(t->reader, "/old", &u);
+	look(t, "/old", &u);
 	move(t, "/old", "/gone"); /* its inode number cannot be taken again */
-	usage_read(t->reader, "/old", &u);
+	look(t, "/old", &u);
 	assert_int_equal(u.value[USAGE_CPU_TIME], 600);
 	assert_true(has(&u, USAGE_CPU_TIME));
 	assert_false(has(&u, USAGE_MEMORY)); /* nobody uses it now */
 	make(t, "/old");
 	put_cpu(t, "/old", 40, 0, 0, 0);
-	usage_read(t->reader, "/old", &u);
+	look(t, "/old", &u);
 	assert_int_equal(u.value[USAGE_CPU_TIME], 640);
 	put_cpu(t, "/old", 50, 0, 0, 0);
-	usage_read(t->reader, "/old", &u);
+	look(t, "/old", &u);
 	assert_int_equal(u.value[USAGE_CPU_TIME], 650);
 }
 
@@ -215,17 +223,17 @@ static void counters_never_go_down(void **state)
 	struct usage u = { 0 };
 
 	put_cpu(t, "/old", 6000, 20, 4, 900);
-	usage_read(t->reader, "/old", &u);
+	look(t, "/old", &u);
 	put_cpu(t, "/old", 5900, 20, 5,
 		900); /* the two of a period are read one by one */
-	usage_read(t->reader, "/old", &u);
+	look(t, "/old", &u);
 	assert_int_equal(u.value[USAGE_CPU_TIME], 1000);
 	assert_int_equal(u.value[USAGE_PERIODS_FREE], 10);
 	put_cpu(t, "/old", 10, 0, 0, 0);
-	usage_read(t->reader, "/old", &u);
+	look(t, "/old", &u);
 	assert_int_equal(u.value[USAGE_CPU_TIME], 1000);
 	put_cpu(t, "/old", 7000, 21, 5, 900);
-	usage_read(t->reader, "/old", &u);
+	look(t, "/old", &u);
 	assert_int_equal(u.value[USAGE_CPU_TIME], 2000);
 }
 
@@ -237,10 +245,98 @@ static void the_root_is_a_cgroup_too(void **state)
 	put_cpu(t, "", 1000, 0, 0, 0);
 	start(t);
 	put_cpu(t, "", 1500, 0, 0, 0);
-	usage_read(t->reader, "/", &u);
+	look(t, "/", &u);
 	assert_int_equal(u.value[USAGE_CPU_TIME], 500);
 	assert_true(cgroups_was_there(t->cgroups, OWNER_ROOT));
 	assert_false(cgroups_was_there(t->cgroups, 12345678901234ULL));
+}
+
+/* Puts what tells who has read which file. */
+static void put_all(const struct tree *t, int us, int n)
+{
+	char text[64];
+
+	put_cpu(t, "/old", 5000 + us, 10, 4, 900);
+	snprintf(text, sizeof(text), "%d\n", n);
+	put(t, "/old", "memory.current", text);
+	put(t, "/old", "memory.max", text);
+	snprintf(text, sizeof(text), "pgmajfault %d\n", n);
+	put(t, "/old", "memory.stat", text);
+	snprintf(text, sizeof(text), "some avg10=0.00 total=%d\n", 100 + n);
+	put(t, "/old", "cpu.pressure", text);
+	put(t, "/old", "memory.pressure", text);
+	put(t, "/old", "io.pressure", text);
+}
+
+static void check_values(const struct usage *u, int us, int cpu, int mem, int io,
+			 int memory, int limit)
+{
+	assert_int_equal(u->value[USAGE_CPU_TIME], us);
+	assert_int_equal(u->value[USAGE_SOME + USAGE_CPU], cpu);
+	assert_int_equal(u->value[USAGE_SOME + USAGE_MEM], 100 + mem);
+	assert_int_equal(u->value[USAGE_SOME + USAGE_IO], 100 + io);
+	assert_true(has(u, USAGE_MEMORY) && has(u, USAGE_MEMORY_LIMIT));
+	assert_int_equal(u->value[USAGE_MEMORY], memory);
+	assert_int_equal(u->value[USAGE_MEMORY_LIMIT], limit);
+	assert_int_equal(u->value[USAGE_MAJOR_FAULTS], limit);
+}
+
+static void what_cannot_have_changed_is_left_out_for_a_minute(void **state)
+{
+	struct tree *t = *state;
+	struct usage u = { 0 };
+	struct usage_round round = { .now_ns = USAGE_WHOLE_NS * 9,
+				     .node = { 7, 8, 9 } };
+
+	put_all(t, 1, 1);
+	usage_read(t->reader, &round, "/old", &u);
+	check_values(&u, 1, 1, 1, 1, 1, 1);
+	u.whole_ns = round.now_ns; /* whatever the cgroup's number says */
+	put_all(t, 1, 2);
+	usage_read(t->reader, &round, "/old", &u);
+	check_values(&u, 1, 1, 1, 1, 1, 1); /* nobody waited, nothing ran */
+	round.node[USAGE_CPU]++;
+	round.node[USAGE_IO]++;
+	usage_read(t->reader, &round, "/old", &u);
+	check_values(&u, 1, 1, 1, 2, 1, 1);
+	put_all(t, 3, 3);
+	usage_read(t->reader, &round, "/old", &u);
+	check_values(&u, 3, 3, 1, 2, 3, 1); /* it ran */
+	round.node[USAGE_MEM] = 0;	    /* not known */
+	usage_read(t->reader, &round, "/old", &u);
+	check_values(&u, 3, 3, 3, 2, 3, 1);
+	put_all(t, 3, 4);
+	round.node[USAGE_MEM] = 8;
+	round.now_ns += USAGE_WHOLE_NS - 1;
+	usage_read(t->reader, &round, "/old", &u);
+	check_values(&u, 3, 3, 4, 2, 3, 1);
+	round.now_ns++;
+	usage_read(t->reader, &round, "/old", &u);
+	check_values(&u, 3, 4, 4, 4, 4, 4);
+	put_all(t, 3, 5);
+	round.whole = true;
+	usage_read(t->reader, &round, "/old", &u);
+	check_values(&u, 3, 5, 5, 5, 5, 5);
+}
+
+static void another_cgroup_of_the_path_is_read_whole(void **state)
+{
+	struct tree *t = *state;
+	struct usage u = { 0 };
+	struct usage_round round = { .now_ns = USAGE_WHOLE_NS * 9,
+				     .node = { 7, 8, 9 } };
+
+	put_all(t, 1, 1);
+	usage_read(t->reader, &round, "/old", &u);
+	move(t, "/old", "/gone");
+	make(t, "/old");
+	put_all(t, -4999, 3); /* the same CPU time as when it was read first */
+	usage_read(t->reader, &round, "/old", &u);
+	assert_int_equal(u.value[USAGE_CPU_TIME], 2);
+	assert_int_equal(u.value[USAGE_SOME + USAGE_CPU], 1 + 103);
+	assert_int_equal(u.value[USAGE_SOME + USAGE_IO], 101 + 103);
+	assert_int_equal(u.value[USAGE_MAJOR_FAULTS], 1 + 3);
+	assert_int_equal(u.value[USAGE_MEMORY], 3);
 }
 
 static const struct point *find(const struct point_group *g, const char *name,
@@ -262,7 +358,7 @@ static void points_are_seconds_periods_and_bytes(void **state)
 	put_cpu(t, "/old", 1505000, 17, 7, 250900);
 	put(t, "/old", "memory.current", "0\n");
 	put(t, "/old", "io.pressure", "some avg10=0.00 total=2500000\n");
-	usage_read(t->reader, "/old", &w.usage);
+	look(t, "/old", &w.usage);
 	assert_int_equal(metrics_add(&g, &w, false), 0);
 	assert_int_equal(g.count, 0); /* nothing happened there that we measure */
 	w.inflight_seen = 1 << INFLIGHT_WAIT;
@@ -292,6 +388,8 @@ int main(void)
 		    counters_outlive_the_cgroup_and_go_on_with_the_next_of_its_path),
 		TREE_TEST(counters_never_go_down),
 		TREE_TEST(the_root_is_a_cgroup_too),
+		TREE_TEST(what_cannot_have_changed_is_left_out_for_a_minute),
+		TREE_TEST(another_cgroup_of_the_path_is_read_whole),
 		TREE_TEST(points_are_seconds_periods_and_bytes),
 	};
 
