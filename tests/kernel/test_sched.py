@@ -48,6 +48,7 @@ class Run:
         load.rests()
         asked, before = truth.of(cgroup), agent.total()
         delay, self.switched = load.schedstat(1), switches(load)
+        init = runs_of_init()
         load.tell(*words)
         if meanwhile:
             meanwhile()
@@ -55,6 +56,7 @@ class Run:
         load.rests()
         self.change = Change(before, agent.total())
         self.truth = since(asked, truth.of(cgroup))
+        self.init = runs_of_init() - init
         self.cgroup = cgroup
         after = load.schedstat(1)
         self.delay = sum(after.values()) - sum(delay.values())
@@ -66,14 +68,18 @@ class Run:
 
     def agrees(self):
         """The sum of waits is that from the wake-ups, and the kernel's own, where that
-        is right: see test_delayed.py."""
+        is right: see test_delayed.py. Each run of PID 1 may hide one wait, or the
+        beginning of one, from the truth."""
         t, waits = self.truth, self.waits()
         diag(f"sum of waits {waits:.6f} s; truth {t}; run_delay {self.delay / 1e9:.6f} s")
-        low = t["clear_ns"] / 1e9
-        high = float("inf") if t["unseen"] else low + t["half_ns"] / 1e9
-        between(waits, 0.99 * low - 0.01, 1.01 * high + 0.01, "sum of waits, s")
         if not t["moved"]:
             near(waits, self.delay / 1e9, 0.01, "sum of waits and run_delay, s")
+        low, hidden = t["clear_ns"] / 1e9, self.init * t["longest_ns"] / 1e9
+        high = float("inf") if t["unseen"] else low + t["half_ns"] / 1e9
+        if hidden > 0.25 * low:
+            raise Skip(f"the machine was busy: PID 1 ran {self.init} times")
+        between(waits, 0.99 * low - 0.01 - hidden, 1.01 * high + 0.01 + hidden,
+                "sum of waits, s")
 
     def adds_up(self, k, milliseconds, cpus=1):
         """Waits and CPU time are the time in which the threads wanted the CPU. When

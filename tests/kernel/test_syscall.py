@@ -278,6 +278,15 @@ def _():
     same(change.by(cgroup, ERRORS, "type"), {}, "errors")
 
 
+def idle(pid):
+    """Whether a process sleeps, and no signal is on its way to it: a second of the same
+    kind would be lost."""
+    with open(f"/proc/{pid}/status") as f:
+        status = dict(line.split(":\t", 1) for line in f.read().splitlines())
+    return status["State"][0] == "S" and not int(status["SigPnd"], 16) | \
+        int(status["ShdPnd"], 16)
+
+
 def interrupted_read(name, restart):
     """A read that five signals interrupt: the answer and the change."""
     cgroup = Cgroup(name)
@@ -286,8 +295,10 @@ def interrupted_read(name, restart):
     load.tell("read", restart)
     for _ in range(5):
         time.sleep(0.05)
+        wait_for(lambda: idle(load.pid), 10, "the program to read again")
         os.kill(load.pid, signal.SIGUSR1)
     time.sleep(0.05)
+    wait_for(lambda: idle(load.pid), 10, "the program to read again")
     load.tell()
     answer = load.reply()
     change = Change(before, agent.total())
