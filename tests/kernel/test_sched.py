@@ -76,10 +76,10 @@ class Run:
             near(waits, self.delay / 1e9, 0.01, "sum of waits and run_delay, s")
         low, hidden = t["clear_ns"] / 1e9, self.init * t["longest_ns"] / 1e9
         high = float("inf") if t["unseen"] else low + t["half_ns"] / 1e9
-        if hidden > 0.25 * low:
+        low, high = 0.99 * low - 0.01, 1.01 * high + 0.01
+        if not low <= waits <= high and low - hidden <= waits <= high + hidden:
             raise Skip(f"the machine was busy: PID 1 ran {self.init} times")
-        between(waits, 0.99 * low - 0.01 - hidden, 1.01 * high + 0.01 + hidden,
-                "sum of waits, s")
+        between(waits, low, high, "sum of waits, s")
 
     def adds_up(self, k, milliseconds, cpus=1):
         """Waits and CPU time are the time in which the threads wanted the CPU. When
