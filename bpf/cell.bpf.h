@@ -16,7 +16,7 @@
 /* Takes a cell number from this CPU's spares or the pool's free list; 0: none left. */
 static __always_inline __u32 cell_take(struct cpu_state *cpu, __u32 pool)
 {
-	__u64 *free_cell;
+	__u64 *free_cell, next;
 	__u32 n;
 
 	for (__u32 i = 0; i < SPARES; i++) {
@@ -24,9 +24,9 @@ static __always_inline __u32 cell_take(struct cpu_state *cpu, __u32 pool)
 		if (n)
 			return n;
 	}
-	if (!free_list_take(&control.free_lists[pool & 1], &n))
+	if (!free_list_take(&control.free_lists[pool & 1], &next))
 		return 0;
-	n &= params.cells[pool & 1] - 1;
+	n = next % params.cells[pool & 1];
 	free_cell = pool == POOL_HIST ? bpf_map_lookup_elem(&free_hists, &n)
 				      : bpf_map_lookup_elem(&free_counts, &n);
 	return free_cell ? *free_cell : 0;

@@ -143,7 +143,7 @@ enum loss {
 	LOSS_CELLS_FULL, /* series counted in overflow for a while: no cell, no share */
 	LOSS_OPEN_FULL,	 /* open values counted as overflow's _OTHER: no place */
 	LOSS_ABOVE_RANGE,     /* durations over 128 s, counted in the last bucket */
-	LOSS_NO_STORAGE,      /* the task or socket has no storage: see each probe */
+	LOSS_NO_STORAGE,      /* waits of a thread that was not met before */
 	LOSS_DELAYED_DEQUEUE, /* waits not counted: the kernel took sleep for them */
 	LOSS_CLOCK_BACKWARDS, /* events not counted: the difference was negative */
 	LOSS_UNPAIRED,	      /* exits without an enter that was to be seen */
@@ -154,6 +154,7 @@ enum loss {
 	LOSS_WALK_LIMIT,      /* queues of disks that a pass left out */
 	LOSS_UNNAMED,	      /* the agent's: cgroups without a name, in `unknown` */
 	LOSS_WALK_INTERRUPTED, /* passes that did not end in time */
+	LOSS_TABLE_FULL, /* of a thread or connection that no table has room for */
 	LOSS_COUNT,
 };
 
@@ -179,7 +180,8 @@ struct tune {
 	 * is switched on: what was noted under an earlier one is out of date.
 	 */
 	__u32 enabled;
-	__u32 sample_log2; /* one of 2^n durations is taken */
+	__u16 sample_log2; /* one of 2^n durations is taken */
+	__u16 shift;	   /* 32 - log2 of the entries of its table, see enum table */
 	__u64 inflight_ns; /* operations younger than this are not told as in flight */
 	__u64 timeout_ns;  /* after this nothing is waited for any more (dns) */
 };
@@ -198,6 +200,15 @@ struct tunes {
 	struct tune tune[PROBE_COUNT];
 };
 
+/*
+ * What the hottest hooks keep of a thread or a connection is in a table, an array whose
+ * size the plan says, by its address in the kernel: first come, first served. Who finds
+ * its entry taken has one in the hash beside it, the spill, which is as large as
+ * planned and made beforehand: no hook allocates. Who finds that full, too, has none
+ * (LOSS_TABLE_FULL).
+ */
+enum table { TABLE_THREADS, TABLE_CALLS, TABLE_CONNS, TABLES };
+
 /* The one small struct that both sides write. */
 struct control {
 	struct free_list free_lists[POOLS];
@@ -205,6 +216,7 @@ struct control {
 	__u32 claims;	/* the kernel's: slots claimed so far */
 	__u32 disks;	/* the kernel's: names in disk_names so far */
 	__u64 lost[PROBE_COUNT][LOSS_COUNT];
+	__s32 spilled[TABLES]; /* the kernel's: entries taken of each spill */
 };
 
 /*
@@ -259,6 +271,8 @@ struct params {
 	__u32 rqf[RQF_COUNT]; /* masks of struct request.rq_flags */
 	__u32 dns;	      /* the dns probe was asked for */
 	__u32 queries;	      /* places for DNS queries that wait */
+	__u32 shift[TABLES];  /* as struct tune.shift */
+	__u32 spill[TABLES];  /* entries of each spill */
 };
 
 #define CACHE_SIZE 64 /* power of two */
@@ -276,7 +290,8 @@ struct cpu_state {
 	__u32 pad;
 	__u8 to_line[CPU_STATE_PAD];
 	__u32 spare[POOLS][SPARES]; /* cells taken and not needed; 0: none */
-	__u32 pad2[8];
+	__s32 taken[TABLES]; /* entries of tables: taken less given back, on this CPU */
+	__u32 pad2[8 - TABLES];
 	struct sched_slot sched_slots[1 << SCHED_CACHE_LOG2];
 	__u16 grid[GRID_SIZE]; /* the slot that ran at each multiple of 2^20 ns */
 	struct {

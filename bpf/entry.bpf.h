@@ -8,43 +8,95 @@
 
 #include "maps.bpf.h"
 
-/* Where something's place is in a table of 2^log2, by its address in the kernel. */
-static __always_inline __u32 address_index(const void *address, __u32 log2)
+/* The lower half of an address in the kernel, which something has for life (a thread's
+ * id changes at an execve). */
+static __always_inline __u32 address_low(const void *address)
 {
 	__u32 low;
 
 	/* half a pointer is a number that the verifier lets us calculate with */
 	asm("%0 = %1" : "=w"(low) : "w"((__u32)(__u64)address));
-	return low * 2654435761U >> (32 - log2);
+	return low;
 }
 
-/* A task has its address for life, while its thread id changes at an execve. */
-static __always_inline __u32 thread_index(struct task_struct *task)
+/* Where the place of that is in a table of 2^(32 - shift). */
+static __always_inline __u32 index_of(__u32 low, __u32 shift)
 {
-	return address_index(task, THREADS_LOG2);
+	return low * 2654435761U >> (shift & 31);
+}
+
+static __always_inline __u32 address_index(const void *address, __u32 shift)
+{
+	return index_of(address_low(address), shift);
+}
+
+/* Counts what this CPU takes of a table and gives back. */
+static __always_inline void table_count(enum table table, __s32 by)
+{
+	struct cpu_state *cpu = cpu_get();
+
+	if (cpu)
+		__sync_fetch_and_add(&cpu->taken[table], by);
 }
 
 /*
- * Takes a place of such a table: `whose` is its word that says whose it is. False: it
- * is another's.
+ * Takes a place of a table: `whose` is its word that says whose it is. False: it is
+ * another's.
  */
-static __always_inline bool place_take(__u64 *whose, __u64 address)
+static __always_inline bool place_take(enum table table, __u64 *whose, __u64 address)
 {
 	__u64 taken = __sync_val_compare_and_swap(whose, 0, address);
 
+	if (!taken)
+		table_count(table, 1);
 	return !taken || taken == address;
 }
 
 /* Empties a place from behind `whose` on, and gives it back; left: bytes from there. */
-static __always_inline void place_give_back(__u64 *whose, const __u32 left)
+static __always_inline void place_give_back(enum table table, __u64 *whose,
+					    const __u32 left)
 {
 	__builtin_memset(whose + 1, 0, left);
 	barrier(); /* first empty, then free */
 	*(volatile __u64 *)whose = 0;
+	table_count(table, -1);
 }
-#define PLACE_GIVE_BACK(place, whose) \
-	place_give_back(&(place)->whose, sizeof(*(place)) - offsetofend(place, whose))
+#define PLACE_GIVE_BACK(table, place, whose)    \
+	place_give_back(table, &(place)->whose, \
+			sizeof(*(place)) - offsetofend(place, whose))
 #define offsetofend(place, field) \
 	(__builtin_offsetof(typeof(*(place)), field) + sizeof((place)->field))
+
+/* An entry of a table's spill; NULL: there is none. */
+static __always_inline void *spill_find(void *spill, enum table table, __u64 address)
+{
+	if (likely(!control.spilled[table]))
+		return 0;
+	return bpf_map_lookup_elem(spill, &address);
+}
+
+static __always_inline bool spill_is_full(enum table table)
+{
+	return control.spilled[table] >= (__s32)params.spill[table];
+}
+
+/* The same, made from `empty` when there is none; NULL: it is full. */
+static __always_inline void *spill_make(void *spill, enum table table, __u64 address,
+					const void *empty)
+{
+	void *entry = spill_find(spill, table, address);
+
+	if (entry || spill_is_full(table))
+		return entry;
+	if (!bpf_map_update_elem(spill, &address, empty, BPF_NOEXIST))
+		__sync_fetch_and_add(&control.spilled[table], 1);
+	return bpf_map_lookup_elem(spill, &address);
+}
+
+static __always_inline void spill_drop(void *spill, enum table table, __u64 address)
+{
+	if (control.spilled[table] && !bpf_map_delete_elem(spill, &address))
+		__sync_fetch_and_add(&control.spilled[table], -1);
+}
 
 #endif

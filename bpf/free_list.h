@@ -4,7 +4,8 @@
  * fills and the kernel's programs empty, on many CPUs at once. No entry is given to
  * two, and none is passed over: who takes is promised an entry first, and only then
  * moves the end of the ring. (Moved first, it went past what the agent added at that
- * moment.)
+ * moment.) Entries are numbered in 64 bits: so a ring may have any size, as the number
+ * never wraps.
  */
 #ifndef FREE_LIST_H
 #define FREE_LIST_H
@@ -13,12 +14,13 @@
 
 struct free_list {
 	__s32 left; /* entries promised to nobody; below 0 while some ask in vain */
-	__u32 next; /* entries taken so far: the next one's number */
+	__u32 pad;
+	__u64 next; /* entries taken so far: the next one's number */
 };
 
 /* Takes the number of an entry, to be folded to the ring's size. 0: none is left. */
 static inline __attribute__((always_inline)) int free_list_take(struct free_list *l,
-								__u32 *at)
+								__u64 *at)
 {
 	if (*(volatile __s32 *)&l->left <= 0)
 		return 0;

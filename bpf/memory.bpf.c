@@ -4,8 +4,8 @@
  *
  * Hooks: begin and end of a memcg's reclaim, which is what a container at memory.max
  * runs into, and of the global direct one; mark_victim. All are rare beside what they
- * tell of. The kernel keeps no time of the beginning: it is in the task's own storage,
- * which is made at its first reclaim and goes away with the task.
+ * tell of. The kernel keeps no time of the beginning: it is in a hash, by the task's
+ * address, until the end.
  *
  * The two kinds do not nest: a task that reclaims may not begin again.
  */
@@ -14,37 +14,33 @@
 #include "inflight.bpf.h"
 
 struct reclaim {
-	__u64 start;   /* ns, 0: not in reclaim */
+	__u64 start;   /* ns */
 	__u32 enabled; /* tune.enabled at the beginning: another now means that the
 			  end may have been missed */
 	__u32 pad;
 };
 
 struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, RECLAIMS);
+	__type(key, __u64);
 	__type(value, struct reclaim);
-} memory_tasks SEC(".maps");
+} reclaims SEC(".maps");
 
 static __always_inline int on_begin(void)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct reclaim *r;
-	__u32 enabled = enabled_now();
+	struct reclaim *before, r = { .enabled = enabled_now() };
+	__u64 key = (__u64)task;
 
 	if (task->tgid == tunes.self_tgid)
 		return 0;
-	r = bpf_task_storage_get(&memory_tasks, task, 0,
-				 BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!r) {
-		lose(LOSS_NO_STORAGE);
-		return 0;
-	}
-	if (r->start && r->enabled == enabled)
-		lose(LOSS_UNPAIRED);
-	r->enabled = enabled;
-	r->start = bpf_ktime_get_ns();
+	before = bpf_map_lookup_elem(&reclaims, &key);
+	if (before && before->enabled == r.enabled)
+		lose(LOSS_UNPAIRED); /* its end was missed, or that of a task before */
+	r.start = bpf_ktime_get_ns();
+	if (bpf_map_update_elem(&reclaims, &key, &r, BPF_ANY))
+		lose(LOSS_STATE_FULL);
 	return 0;
 }
 
@@ -53,17 +49,18 @@ static __always_inline int on_end(void)
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct cpu_state *cpu = cpu_get();
 	struct reclaim *r;
+	__u64 key = (__u64)task;
 	__s64 ns;
 
 	if (task->tgid == tunes.self_tgid || !cpu)
 		return 0;
-	r = bpf_task_storage_get(&memory_tasks, task, 0, 0);
-	if (!r || !r->start || r->enabled != enabled_now()) {
+	r = bpf_map_lookup_elem(&reclaims, &key);
+	if (!r || r->enabled != enabled_now()) {
 		lose(LOSS_UNPAIRED);
 		return 0;
 	}
 	ns = bpf_ktime_get_ns() - r->start;
-	r->start = 0;
+	bpf_map_delete_elem(&reclaims, &key);
 	if (ns < 0) {
 		lose(LOSS_CLOCK_BACKWARDS);
 		return 0;
@@ -133,17 +130,14 @@ int memory_inflight_walk(struct bpf_iter__task *ctx)
 	struct task_struct *task = ctx->task;
 	struct cpu_state *cpu = cpu_get();
 	struct reclaim *r;
-	__u64 start;
+	__u64 key = (__u64)task;
 
 	if (!task || !cpu)
 		return 0;
 	if (slice_is_over(ctx->meta))
 		return 1;
-	r = bpf_task_storage_get(&memory_tasks, task, 0, 0);
-	if (!r || r->enabled != enabled_now())
-		return 0;
-	start = r->start;
-	if (start)
-		inflight_note(slot_of_task(cpu, task), INFLIGHT_RECLAIM, start);
+	r = bpf_map_lookup_elem(&reclaims, &key);
+	if (r && r->enabled == enabled_now())
+		inflight_note(slot_of_task(cpu, task), INFLIGHT_RECLAIM, r->start);
 	return 0;
 }

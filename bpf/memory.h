@@ -5,6 +5,8 @@
 
 #include <linux/types.h>
 
+#define RECLAIMS 1024 /* tasks that free memory for themselves at a time */
+
 enum memory_lane { MEMORY_OOM_KILLS };
 
 /* The first argument of mark_victim: struct task_struct *, or int pid (before 6.10). */

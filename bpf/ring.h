@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What probes whose programs only write down what happened have in common: rings of
- * records, runs that are counted, the table of threads.
+ * records, runs that are counted.
  */
 #ifndef RING_H
 #define RING_H
@@ -33,12 +33,5 @@ struct runs {
 	__u64 count;
 	__s64 ns; /* for all runs, by those that were timed; net of the clock */
 };
-
-/*
- * What the hottest hooks keep of a thread is in a table by the task's address, first
- * come first served; in the task's storage for who finds its place taken.
- */
-#define THREADS_LOG2 13
-#define THREADS	     (1 << THREADS_LOG2)
 
 #endif

@@ -200,7 +200,8 @@ static __always_inline struct thread *meet_outsider(struct task_struct *next,
 {
 	struct thread *t;
 
-	lose(LOSS_NO_STORAGE); /* the wait before a migration is missing */
+	/* the wait before a migration is missing */
+	lose(spill_is_full(TABLE_THREADS) ? LOSS_TABLE_FULL : LOSS_NO_STORAGE);
 	t = thread_meet(next);
 	*slept = HAS_DELAYED_DEQUEUE && outsider_was_asleep(next);
 	*known = !HAS_DELAYED_DEQUEUE || (t ? !next->sched_info.pcount : !*slept);
@@ -322,7 +323,7 @@ static __always_inline void on_switch(struct sched_ring *ring, struct task_struc
 		replay_full(ring);
 		return;
 	}
-	t = thread_get(next);
+	t = thread_find(next, ring->shift);
 	if (unlikely(!t || t->key != ring->ring.key || t->set != (__u64)next->cgroups ||
 		     throttled_ns(cfs)))
 		goto seldom;

@@ -83,12 +83,15 @@ struct sched_ring {
 	__u16 ours;    /* it is the agent */
 	__u64 filled;  /* replay: the grid holds all points up to this one */
 	__u64 more;    /* replay: ns, see SWITCH_LONG */
-	__u64 pad;
+	__u32 shift;   /* as struct tune.shift: beside what each switch reads */
+	__u32 pad;
 	struct sched_record records[RING_SIZE];
 };
 _Static_assert(sizeof(struct sched_ring) % 64 == 0, "the same for each CPU");
 
-/* Of the scheduler's hook. */
+#define ASLEEP 1024 /* threads that are moved asleep, of which nothing is kept */
+
+/* What is kept of a thread, in TABLE_THREADS: of the scheduler's hook. */
 struct thread {
 	__u64 align;
 	__u64 task;	 /* whose: its address in the kernel; 0: free */

@@ -11,17 +11,18 @@
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, THREADS);
+	__uint(max_entries,
+	       1); /* its true size, and the spill's: see agent/kernel/plan.c */
 	__type(key, __u32);
 	__type(value, struct thread);
 } threads SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u64); /* the task's address */
 	__type(value, struct thread);
-} sched_tasks SEC(".maps");
+} threads_spill SEC(".maps");
 
 /*
  * Of tasks that have no place at all: struct thread.total of THREAD_ASLEEP. It goes
@@ -29,7 +30,7 @@ struct {
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1024);
+	__uint(max_entries, ASLEEP);
 	__type(key, __u64); /* the task's address */
 	__type(value, __u64);
 } sched_asleep SEC(".maps");
@@ -37,22 +38,32 @@ struct {
 /* One found no room there: whoever has no place, and is not noted, may be that. */
 bool sched_asleep_missed;
 
-/* The place in the table that a task shares with others. */
-static __always_inline struct thread *thread_place(struct task_struct *task)
+/* The place in the table that a task shares with others; shift: see struct tune. */
+static __always_inline struct thread *thread_at(struct task_struct *task, __u32 shift)
 {
-	__u32 at = thread_index(task);
+	__u32 at = address_index(task, shift);
 
 	return bpf_map_lookup_elem(&threads, &at);
 }
 
-/* What is kept of a task, NULL: it was never met. */
-static __always_inline struct thread *thread_get(struct task_struct *task)
+static __always_inline struct thread *thread_place(struct task_struct *task)
 {
-	struct thread *t = thread_place(task);
+	return thread_at(task, params.shift[TABLE_THREADS]);
+}
+
+/* What is kept of a task, NULL: it was never met, or there is no room for it. */
+static __always_inline struct thread *thread_find(struct task_struct *task, __u32 shift)
+{
+	struct thread *t = thread_at(task, shift);
 
 	if (likely(t && t->task == (__u64)task))
 		return t;
-	return bpf_task_storage_get(&sched_tasks, task, 0, 0);
+	return spill_find(&threads_spill, TABLE_THREADS, (__u64)task);
+}
+
+static __always_inline struct thread *thread_get(struct task_struct *task)
+{
+	return thread_find(task, params.shift[TABLE_THREADS]);
 }
 
 /* The task's place in the table; NULL: another has it. Does not allocate. */
@@ -60,17 +71,26 @@ static __always_inline struct thread *thread_meet(struct task_struct *task)
 {
 	struct thread *t = thread_place(task);
 
-	return t && place_take(&t->task, (__u64)task) ? t : 0;
+	return t && place_take(TABLE_THREADS, &t->task, (__u64)task) ? t : 0;
 }
 
-/* A place for a task: in the table, if nobody has it, else one of its own. */
-static __always_inline int thread_make(struct task_struct *task)
+/*
+ * A place for a task of which nothing is known: in the table, if nobody has it, else in
+ * the spill. There may be an entry there of a task whose end we did not see.
+ */
+static __noinline int thread_make(struct task_struct *task)
 {
-	if (thread_meet(task))
+	struct thread empty = { .task = (__u64)task }, *t;
+
+	if (!task || thread_meet(task))
 		return 0;
-	if (!bpf_task_storage_get(&sched_tasks, task, 0,
-				  BPF_LOCAL_STORAGE_GET_F_CREATE))
-		lose(LOSS_NO_STORAGE);
+	t = spill_make(&threads_spill, TABLE_THREADS, (__u64)task, &empty);
+	if (!t) {
+		lose(LOSS_TABLE_FULL);
+		return 0;
+	}
+	t->key = 0;
+	t->set = 0;
 	return 0;
 }
 
@@ -170,15 +190,22 @@ static __always_inline int note_migration(struct task_struct *task)
 	return t ? thread_asleep(t, task) : outsider_asleep(task);
 }
 
+/* What there is of a task without a place in the table. */
+static __always_inline void thread_forget(struct task_struct *task)
+{
+	spill_drop(&threads_spill, TABLE_THREADS, (__u64)task);
+	outsider_forget(task);
+}
+
 /* The last that is seen of a task. */
 static __noinline int thread_leave(struct task_struct *task)
 {
 	struct thread *t = task ? thread_place(task) : 0;
 
 	if (t && t->task == (__u64)task)
-		PLACE_GIVE_BACK(t, task);
+		PLACE_GIVE_BACK(TABLE_THREADS, t, task);
 	else if (task)
-		outsider_forget(task);
+		thread_forget(task);
 	return 0;
 }
 

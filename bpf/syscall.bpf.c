@@ -135,20 +135,25 @@ static __noinline int enter_anew(struct call *call, struct task_struct *task,
 	return !call->held || !resume_held(call, regs, nr, info);
 }
 
-/* The place of a task that has none yet; NULL: it is none to be measured. */
+/* The place of a task that has none yet; NULL: there is none, or it is not measured. */
 static __noinline struct call *meet(struct task_struct *task, __s64 nr)
 {
+	struct call *call;
+
 	if (!task || !enabled_now() || task->tgid == tunes.self_tgid ||
 	    call_info(nr, is_compat(task)) & CALL_NORETURN)
 		return 0;
-	return call_make(task);
+	call = call_make(task);
+	if (!call)
+		lose(LOSS_TABLE_FULL); /* this call is not counted */
+	return call;
 }
 
 static __always_inline int on_enter(struct call_ring *ring, unsigned long long *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct pt_regs *regs = (void *)ctx[0];
-	struct call *call = call_get(task);
+	struct call *call = call_find(task, ring->shift);
 	__s64 nr = ctx[1];
 	__u32 info;
 
@@ -262,7 +267,7 @@ static __noinline int exit_anew(struct call_ring *ring, struct call *call,
 static __always_inline int on_exit(struct call_ring *ring, unsigned long long *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct call *call = call_get(task);
+	struct call *call = call_find(task, ring->shift);
 	__u64 ns, ret = ctx[1];
 	__u32 n;
 
@@ -320,7 +325,9 @@ static __always_inline int leave(struct task_struct *task)
 	struct call *call = call_place(task);
 
 	if (call && call->task == (__u64)task)
-		PLACE_GIVE_BACK(call, task);
+		PLACE_GIVE_BACK(TABLE_CALLS, call, task);
+	else
+		spill_drop(&calls_spill, TABLE_CALLS, (__u64)task);
 	return 0;
 }
 
@@ -355,6 +362,8 @@ int syscall_earlier_iter(struct bpf_iter__task *ctx)
 	if (info & CALL_BY_FD)
 		info = (info & ~(CALL_CLASSES - 1)) | fd_class(task, REGS_ARG0(regs));
 	call = call_make(task);
+	if (!call)
+		lose(LOSS_TABLE_FULL);
 	if (!call || call->start)
 		return 0; /* there is no place, or it began after we did */
 	call->info = info | CALL_EARLIER;

@@ -32,14 +32,14 @@ struct call_record {
 struct call_ring {
 	struct ring ring;
 	__u16 untimed[2]; /* runs before the next one that is timed: enter, exit */
-	__u32 sample_log2;
+	__u16 sample_log2;
+	__u16 shift; /* as struct tune.shift */
 	struct runs runs[2];
 	struct call_record records[RING_SIZE];
 };
 _Static_assert(sizeof(struct call_ring) % 64 == 0, "the same for each CPU");
 
-/* Of the hooks of system calls: of the call that a thread is in; the usual in a line.
- */
+/* In TABLE_CALLS: of the call that a thread is in; the usual in a line. */
 struct call {
 	__u64 align;
 	__u64 task;  /* whose: its address in the kernel; 0: free */

@@ -29,48 +29,58 @@
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, THREADS);
+	__uint(max_entries,
+	       1); /* its true size, and the spill's: see agent/kernel/plan.c */
 	__type(key, __u32);
 	__type(value, struct call);
 } calls SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u64); /* the task's address */
 	__type(value, struct call);
-} syscall_tasks SEC(".maps");
+} calls_spill SEC(".maps");
 
-/* The place in the table that a task shares with others. */
-static __always_inline struct call *call_place(struct task_struct *task)
+/* The place in the table that a task shares with others; shift: see struct tune. */
+static __always_inline struct call *call_at(struct task_struct *task, __u32 shift)
 {
-	__u32 at = thread_index(task);
+	__u32 at = address_index(task, shift);
 
 	return bpf_map_lookup_elem(&calls, &at);
 }
 
-/* What is kept of a task, NULL: nothing. */
-static __always_inline struct call *call_get(struct task_struct *task)
+static __always_inline struct call *call_place(struct task_struct *task)
 {
-	struct call *call = call_place(task);
+	return call_at(task, params.shift[TABLE_CALLS]);
+}
+
+/* What is kept of a task, NULL: nothing. */
+static __always_inline struct call *call_find(struct task_struct *task, __u32 shift)
+{
+	struct call *call = call_at(task, shift);
 
 	if (likely(call && call->task == (__u64)task))
 		return call;
-	return bpf_task_storage_get(&syscall_tasks, task, 0, 0);
+	return spill_find(&calls_spill, TABLE_CALLS, (__u64)task);
 }
 
-/* A place for a task: in the table, if nobody has it, else one of its own. */
-static __always_inline struct call *call_make(struct task_struct *task)
+static __always_inline struct call *call_get(struct task_struct *task)
 {
-	struct call *call = call_place(task);
+	return call_find(task, params.shift[TABLE_CALLS]);
+}
 
-	if (call && place_take(&call->task, (__u64)task))
+/*
+ * A place for a task: in the table, if nobody has it, else in the spill. NULL: there is
+ * no room.
+ */
+static __noinline struct call *call_make(struct task_struct *task)
+{
+	struct call *call = call_place(task), empty = { .task = (__u64)task };
+
+	if (call && place_take(TABLE_CALLS, &call->task, (__u64)task))
 		return call;
-	call = bpf_task_storage_get(&syscall_tasks, task, 0,
-				    BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!call)
-		lose(LOSS_NO_STORAGE);
-	return call;
+	return spill_make(&calls_spill, TABLE_CALLS, (__u64)task, &empty);
 }
 
 static __always_inline bool is_compat(struct task_struct *task)

@@ -55,22 +55,76 @@ enum conn_flag {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, CONNS);
+	__uint(max_entries,
+	       1); /* its true size, and the spill's: see agent/kernel/plan.c */
 	__type(key, __u32);
 	__type(value, struct tcp_conn);
 } conns SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u64); /* the socket's address */
 	__type(value, struct tcp_conn);
-} tcp_conns SEC(".maps");
+} conns_spill SEC(".maps");
+
+/*
+ * Connections that found no room when they were made: the lower half of the socket's
+ * address, and in its lowest bit, which is free, the role. By that it is known at their
+ * end that all which the kernel has counted is to be told. (One that finds no place
+ * here either is in assay.lost already.)
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, REFUSED);
+	__type(key, __u32);
+	__type(value, __u32);
+} conns_refused SEC(".maps");
+#define REFUSED_PROBES 32 /* places looked at */
+
+/*
+ * Notes one there; low: see address_low(). Not static: so the verifier looks at it
+ * once, not at each call. (Both loops are of a form that the one of 6.1 knows for a
+ * loop.)
+ */
+__noinline int refused_note(__u32 low, __u32 role)
+{
+	__u32 first = index_of(low, 32 - REFUSED_LOG2), word = low | (role & 1);
+	__u32 at, i, *mark;
+
+	for (i = 0; i < REFUSED_PROBES; i++) {
+		at = (first + i) & (REFUSED - 1);
+		mark = bpf_map_lookup_elem(&conns_refused, &at);
+		if (!mark || !__sync_val_compare_and_swap(mark, 0, word))
+			break;
+	}
+	return 0;
+}
+
+/* Forgets one that was noted: its role + 1. 0: it was not. */
+__noinline __u32 refused_take(__u32 low)
+{
+	__u32 first = index_of(low, 32 - REFUSED_LOG2), at, i, *mark, word;
+
+	for (i = 0; i < REFUSED_PROBES; i++) {
+		at = (first + i) & (REFUSED - 1);
+		mark = bpf_map_lookup_elem(&conns_refused, &at);
+		if (!mark)
+			break;
+		word = *(volatile __u32 *)mark;
+		if ((word & ~1U) == low) {
+			__sync_val_compare_and_swap(mark, word, 0);
+			return (word & 1) + 1;
+		}
+	}
+	return 0;
+}
 
 /* The place in the table that a socket shares with others. */
 static __always_inline struct tcp_conn *conn_place(struct sock *sk)
 {
-	__u32 at = address_index(sk, CONNS_LOG2);
+	/* not of params: this is beside what each packet reads */
+	__u32 at = address_index(sk, tunes.tune[PROBE_TCP].shift);
 
 	return bpf_map_lookup_elem(&conns, &at);
 }
@@ -82,23 +136,28 @@ static __always_inline struct tcp_conn *conn_get(struct sock *sk)
 
 	if (likely(c && c->sk == (__u64)sk))
 		return c;
-	return bpf_sk_storage_get(&tcp_conns, sk, 0, 0);
+	return spill_find(&conns_spill, TABLE_CONNS, (__u64)sk);
+}
+
+static __noinline struct tcp_conn *conn_spill(struct sock *sk)
+{
+	struct tcp_conn empty = { .sk = (__u64)sk };
+
+	return spill_make(&conns_spill, TABLE_CONNS, (__u64)sk, &empty);
 }
 
 /*
  * A place for a socket of which nothing is kept, or nothing of worth: in the table, if
- * nobody has it, else one of its own. What is in it may be of an earlier time.
+ * nobody has it, else in the spill; NULL: there is no room. What is in it may be of an
+ * earlier time.
  */
 static __always_inline struct tcp_conn *conn_make(struct sock *sk)
 {
 	struct tcp_conn *c = conn_place(sk);
 
-	if (c && place_take(&c->sk, (__u64)sk))
+	if (likely(c && place_take(TABLE_CONNS, &c->sk, (__u64)sk)))
 		return c;
-	c = bpf_sk_storage_get(&tcp_conns, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!c)
-		lose(LOSS_NO_STORAGE);
-	return c;
+	return conn_spill(sk);
 }
 
 /* What is kept of a socket, made if it is nothing yet. */
@@ -115,7 +174,9 @@ static __always_inline int conn_leave(struct sock *sk)
 	struct tcp_conn *c = conn_place(sk);
 
 	if (c && c->sk == (__u64)sk)
-		PLACE_GIVE_BACK(c, sk);
+		PLACE_GIVE_BACK(TABLE_CONNS, c, sk);
+	else
+		spill_drop(&conns_spill, TABLE_CONNS, (__u64)sk);
 	return 0;
 }
 

@@ -35,13 +35,14 @@ struct accepted {
 	__u64 time;  /* ns */
 };
 
+#define LISTENERS    4096 /* ports that are listened on, to tell roles by */
+#define REFUSED_LOG2 15
+#define REFUSED	     (1 << REFUSED_LOG2)
+
 /*
- * What is kept of a TCP connection, or of a listener: in a table by the socket's
- * address, first come first served; in the socket's storage for who finds its place
- * taken. What every packet needs is one cache line.
+ * In TABLE_CONNS: what is kept of a TCP connection, or of a listener. What every packet
+ * needs is one cache line.
  */
-#define CONNS_LOG2 13
-#define CONNS	   (1 << CONNS_LOG2)
 struct tcp_conn {
 	__u64 align;
 	__u64 sk;   /* whose: its address in the kernel; 0: free */

@@ -6,7 +6,6 @@
 #include "tcp_owner.bpf.h"
 
 /* How many sockets listen on a port: tells the role of a connection found later. */
-#define LISTENERS 4096
 struct listen_key {
 	__u32 netns;
 	__u32 port;
@@ -51,6 +50,8 @@ static __noinline int listen_add(struct sock *sk, __u64 owner)
 	struct listen_key key;
 	__u32 one = 1, *n;
 
+	if (!c)
+		lose(LOSS_TABLE_FULL);
 	if (!c || c->flags & IS_LISTENER)
 		return 0;
 	listen_key_of(&key, sk);
@@ -62,7 +63,7 @@ static __noinline int listen_add(struct sock *sk, __u64 owner)
 	if (!n && bpf_map_update_elem(&tcp_listeners, &key, &one, BPF_NOEXIST)) {
 		n = bpf_map_lookup_elem(&tcp_listeners, &key);
 		if (!n)
-			lose(LOSS_NO_STORAGE);
+			lose(LOSS_TABLE_FULL);
 	}
 	if (n)
 		__sync_fetch_and_add(n, 1);

@@ -14,6 +14,8 @@ static __noinline int connect_begin(struct sock *sk)
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
 	struct tcp_conn *c = conn_make(sk);
 
+	if (!c)
+		lose(LOSS_TABLE_FULL);
 	if (!c || !tp)
 		return 0;
 	if (task->tgid == tunes.self_tgid) {
@@ -68,6 +70,40 @@ static __always_inline void connect_succeeded(struct tcp_conn *c, struct tcp_slo
 		hist_put(tcp_cell(e, CELL_CONNECT), now - c->since, false);
 }
 
+/* A new connection that there is no room for. A client's is counted when it connects.
+ */
+static __noinline int conn_refused(struct sock *sk, __u32 role)
+{
+	if (role == TCP_SERVER)
+		lose(LOSS_TABLE_FULL);
+	refused_note(address_low(sk), role);
+	return 0;
+}
+
+/* The end of such a one: what the kernel has counted is told at once. */
+static __noinline int refused_close(struct sock *sk)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct cpu_state *cpu = cpu_get();
+	__u32 n, slot, role;
+
+	if (!tp || !cpu)
+		return 0;
+	role = refused_take(address_low(sk));
+	if (!role)
+		return 0;
+	slot = tcp_slot(sock_owner(sk));
+	n = cell_of(slot, SERIES_HOT(cpu, TCP_COUNT, 0), POOL_COUNT);
+	count_put(n, TCP_RX_BYTES,
+		  rx_bytes(tp->bytes_received, sk->__sk_common.skc_flags), false);
+	count_put(n, TCP_TX_BYTES, tp->bytes_sent - tp->bytes_retrans, false);
+	count_put(n, TCP_RETRANSMITS, tp->total_retrans, false);
+	n = cell_of(slot, SERIES_TCP_CONN + (role - 1), POOL_COUNT);
+	count_put(n, CONN_OPENED, 1, false);
+	count_put(n, CONN_CLOSED, 1, false);
+	return 0;
+}
+
 /*
  * ESTABLISHED. A place that says that it is counted already is one of an earlier
  * socket, whose end was missed.
@@ -92,7 +128,8 @@ static __noinline int conn_open(struct sock *sk, int from)
 	} else {
 		c = conn_make(sk);
 		if (!c)
-			return 0;
+			return conn_refused(sk, from == ST_SYN_SENT ? TCP_CLIENT
+								    : TCP_SERVER);
 		now = segment_time(tp, 0);
 		c->owner = sock_owner(sk);
 		c->role = from == ST_SYN_SENT ? TCP_CLIENT : TCP_SERVER;
@@ -189,7 +226,9 @@ static __noinline int conn_close(struct sock *sk, int from, __u32 cache)
 	struct tcp_slot *e;
 	__u32 flags;
 
-	if (!c || !tp || !cpu || c->flags & IS_OURS || !c->flags)
+	if (unlikely(!c))
+		return refused_close(sk);
+	if (!tp || !cpu || c->flags & IS_OURS || !c->flags)
 		return 0;
 	flags = c->flags;
 	if (flags & IS_LISTENER) {

@@ -61,6 +61,8 @@ static __always_inline int on_conn(struct bpf_iter__task_file *ctx)
 		return 0;
 	c = conn_make(sk);
 	if (!c)
+		lose(LOSS_TABLE_FULL);
+	if (!c)
 		return 0;
 	if (task->tgid == tunes.self_tgid) {
 		c->flags = IS_OURS;
@@ -156,19 +158,17 @@ static __noinline int walk_conn(struct sock *sk, struct tcp_conn *c)
 }
 
 /*
- * A connection of MPTCP: its first path. All that we have of that is its address: so
- * only one that is in the table can be found. The others count when packets come.
+ * A connection of MPTCP: its first path. All that we have of that is its address.
  */
 static __noinline int walk_mptcp(struct sock *sk, struct task_struct *task)
 {
 	struct sock *first = mptcp_first(sk);
 	struct tcp_sock *tp = (void *)first;
-	struct tcp_conn *c = conn_place(first);
+	struct tcp_conn *c = conn_get(first);
 	__u64 owner, rx, tx;
 	struct tcp_slot e;
 
-	if (!first || !c || c->sk != (__u64)first ||
-	    !(c->flags & (IS_CONNECTING | IS_COUNTED)))
+	if (!first || !c || !(c->flags & (IS_CONNECTING | IS_COUNTED)))
 		return 0;
 	walk_holder(c, task);
 	owner = c->accept ? accepted_by(c, (__u64)first) : 0;

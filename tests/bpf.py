@@ -141,17 +141,43 @@ def fill(pid, table, count):
             os.close(fd)
 
 
-def occupied(pid, table, size):
-    """How many places of a table have an owner: an array of this many, in each element
-    the second word is the owner's address (struct tcp_conn, struct call, ...)."""
+def entries(pid, table):
+    """How many entries a map has that a process holds, in all."""
+    for kind, i in sorted(held_by(pid)):
+        if kind != "map":
+            continue
+        fd, name = map_open(i)[:2]
+        info = ctypes.create_string_buffer(80)
+        bpf(OBJ_GET_INFO_BY_FD, struct.pack("IIQ", fd, len(info), ctypes.addressof(info)))
+        os.close(fd)
+        if name == table:
+            return struct.unpack_from("I", info.raw, 16)[0]
+    raise KeyError(table)
+
+
+def occupied(pid, table):
+    """How many places of a table have an owner: in each element of that array the second
+    word is the owner's address (struct tcp_conn, struct call, ...)."""
     found = set()
     for kind, i in sorted(held_by(pid)):
         fd, name = map_open(i)[:2] if kind == "map" else (None, None)
         if name == table:
-            found = {key for key in range(size) if owner_in(fd, key)}
+            found = {key for key in range(entries(pid, table)) if owner_in(fd, key)}
         if fd:
             os.close(fd)
     return len(found)
+
+
+def memory(pid):
+    """What the kernel says that the maps of a process take, in bytes; from 6.4 on it
+    counts."""
+    found = {}
+    for fd in os.listdir(f"/proc/{pid}/fdinfo"):
+        with open(f"/proc/{pid}/fdinfo/{fd}") as f:
+            fields = dict(line.split(":", 1) for line in f if ":" in line)
+        if "map_id" in fields:
+            found[fields["map_id"]] = int(fields["memlock"])
+    return sum(found.values())
 
 
 def owner_in(fd, key):

@@ -148,6 +148,17 @@ def defined(name):
     raise KeyError(name)
 
 
+def least_memory(slots=1024):
+    """The least --memory for so many slots, as the refusal of less tells it: with that
+    the tables of threads and connections are small."""
+    p = subprocess.run([ASSAY, "agent", "--socket", scratch() + "/none", "--slots",
+                        str(slots), "--memory", "4MiB", "--export", "none"], text=True,
+                       capture_output=True)
+    found = re.search(r"--memory (\d+MiB) would do", p.stderr)
+    check(found, f"it said: {p.stderr}")
+    return found.group(1)
+
+
 def cgroups():
     """The cgroups that are there now, each with its number."""
     found = set()
@@ -418,6 +429,13 @@ class Agent:
         check((p.returncode, p.stderr) == (0, ""),
               f"assay tune {words}: status {p.returncode}, {p.stderr}")
         return p.stdout
+
+    def pools(self):
+        """How full the pools are, as `assay doctor` says: (used, of) by name."""
+        p = subprocess.run([ASSAY, "doctor", "--socket", self.socket, "--export", "none"],
+                           capture_output=True, text=True, timeout=60)
+        return {name: (int(used), int(of)) for name, used, of in
+                re.findall(r"pool: (\w+): (\d+) of (\d+)", p.stdout)}
 
     def need(self, *probes):
         """Fails when one of these probes is not attached."""

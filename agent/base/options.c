@@ -261,6 +261,7 @@ static int set_env(struct options *o, const struct option_desc *d, char *cause,
 	value = !strcmp(name, base_variable) ? append_path(o, s) : s;
 	if (set(o, d, value, name != own))
 		return say_bad(d, name, s, name != own, cause, len);
+	o->given |= 1ULL << (d - o->table->rows);
 	return 0;
 }
 
@@ -330,7 +331,15 @@ static int set_flag(struct options *o, unsigned int mask, int argc, char **argv,
 	}
 	if (set(o, d, s, false))
 		return say_bad(d, name, s, false, cause, len);
+	o->given |= 1ULL << (d - o->table->rows);
 	return 0;
+}
+
+bool options_is_given(const struct options *o, const char *key)
+{
+	const struct option_desc *d = find_option(o->table, CMD_ALL, key, strlen(key));
+
+	return d && o->given & 1ULL << (d - o->table->rows);
 }
 
 int options_args(struct options *o, unsigned int mask, int argc, char **argv,

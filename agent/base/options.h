@@ -54,6 +54,7 @@ struct options {
 	uint64_t duration_ms;
 	int format; /* enum report_format */
 	bool total;
+	uint64_t given; /* a bit for each option that is not as by default */
 	char url[2048]; /* export points here when it was made from a base URL */
 };
 
@@ -89,6 +90,9 @@ struct option_desc {
 	bool pow2;
 };
 
+/* Least number of slots. */
+#define SLOTS_MIN 64
+
 struct option_table {
 	const struct option_desc *rows;
 	size_t count;
@@ -115,6 +119,9 @@ int options_args(struct options *o, unsigned int mask, int argc, char **argv,
 /* A time as options have it ("10ms") within limits: -EINVAL, -ERANGE; and back. */
 int options_duration(const char *s, uint64_t min_ms, uint64_t max_ms, uint64_t *ms);
 void options_print_duration(FILE *f, uint64_t ms);
+
+/* Whether an option was set, by a variable or a flag. */
+bool options_is_given(const struct options *o, const char *key);
 
 /* The name of an option's own variable: ASSAY_KEY in upper case. */
 void options_variable(const struct option_desc *d, char *name, size_t len);

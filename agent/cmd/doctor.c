@@ -197,32 +197,64 @@ static int check_pressure(const struct options *o)
 		   n == -ENOENT ? "not in this kernel, or off" : "off");
 }
 
+/* The parts of the plan, those that are made of entries with their number. */
+static void print_plan(FILE *f, const struct cells_plan *p)
+{
+	const struct {
+		enum plan_part part;
+		const char *name;
+		uint32_t entries;
+	} parts[] = {
+		{ PART_WORKLOADS, "slots", p->slots },
+		{ PART_HISTS, "histograms", p->hists },
+		{ PART_COUNTS, "counters", p->counts },
+		{ PART_OPENS, "error kinds and disks", p->opens },
+		{ PART_QUERIES, "DNS queries", p->queries },
+		{ PART_THREADS, "threads", p->tables[TABLE_THREADS] },
+		{ PART_CONNS, "connections", p->tables[TABLE_CONNS] },
+		{ PART_CPUS, "CPUs", p->cpus },
+	};
+	char bytes[UNITS_LEN];
+
+	for (size_t i = 0; i < COUNT(parts); i++) {
+		enum table t =
+		    parts[i].part == PART_CONNS ? TABLE_CONNS : TABLE_THREADS;
+
+		fprintf(f, "%u %s", parts[i].entries, parts[i].name);
+		if (parts[i].part == PART_THREADS || parts[i].part == PART_CONNS)
+			fprintf(f, " and %u beside", p->spills[t]);
+		fprintf(f, " %s, ", units_bytes(bytes, p->bytes[parts[i].part]));
+	}
+	fprintf(f, "fixed %s", units_bytes(bytes, p->bytes[PART_FIXED]));
+	fprintf(f, ", the agent's numbers %s",
+		units_bytes(bytes, p->bytes[PART_AGENT]));
+}
+
 static int check_memory(const struct options *o)
 {
-	char slots[16], hists[16], counts[16], opens[16], queries[16], fixed[16],
-	    total[16], limit[16];
+	char total[UNITS_LEN], limit[UNITS_LEN], text[512] = "";
 	struct cells_plan p;
-	int err;
+	int err = cells_plan(o, &p);
+	FILE *f;
 
-	err = cells_plan(o, &p);
 	if (err && err != -ENOSPC)
 		return say(FAIL, "memory", "no plan: %s", strerror(-err));
-	units_bytes(total, p.total);
-	units_bytes(limit, p.limit);
-	if (err)
-		return say(FAIL, "memory",
-			   "--memory %s is too little for --slots %u: at least %s",
-			   limit, p.slots, total);
-	return say(
-	    OK, "memory",
-	    "%s of at most %s: %u slots %s, %u histograms %s, %u counters %s, "
-	    "%u error kinds %s, %u DNS queries %s, fixed %s; <= %zu bytes per thread",
-	    total, limit, p.slots, units_bytes(slots, p.slot_bytes), p.hists,
-	    units_bytes(hists, p.hist_bytes), p.counts,
-	    units_bytes(counts, p.count_bytes), p.opens,
-	    units_bytes(opens, p.open_bytes), p.queries,
-	    units_bytes(queries, p.query_bytes), units_bytes(fixed, p.fixed_bytes),
-	    p.thread_bytes);
+	if (err) {
+		plan_refusal(&p, text, sizeof(text));
+		return say(FAIL, "memory", "%s", text);
+	}
+	if (p.asked) {
+		plan_lowered(&p, text, sizeof(text));
+		say(WARN, "memory", "%s", text);
+	}
+	f = fmemopen(text, sizeof(text), "w");
+	if (!f)
+		return say(FAIL, "memory", "%s", strerror(errno));
+	print_plan(f, &p);
+	fclose(f);
+	return say(OK, "memory", "%s of at most %s: %s; %u workloads can be busy",
+		   units_bytes(total, p.total), units_bytes(limit, p.limit), text,
+		   p.busy);
 }
 
 /* Host and port of an http(s) URL; brackets and user information are taken off. */
@@ -395,6 +427,26 @@ static int say_probes(const struct frame *f, bool from_agent)
 	return attached ? 0 : say(FAIL, "probes", "none is attached");
 }
 
+#define NEARLY_FULL 0.9
+
+/* How full each pool is. */
+static void say_pools(const struct frame *f)
+{
+	for (size_t i = 0; i < f->count; i++) {
+		struct frame_series limit = f->series[i], *of;
+		double used = report_value(&limit);
+
+		if (strcmp(limit.name, "assay.pool.usage"))
+			continue;
+		limit.name = "assay.pool.limit";
+		of = frame_find(f, &limit);
+		if (of)
+			say(used >= NEARLY_FULL * report_value(of) ? WARN : OK, "pool",
+			    "%s: %.0f of %.0f", attr_or(of, "assay.pool", "unknown"),
+			    used, report_value(of));
+	}
+}
+
 static int check_probes(const struct options *o)
 {
 	enum log_level level = log_get_level();
@@ -417,6 +469,7 @@ static int check_probes(const struct options *o)
 			   : "none answers at %s: probes were loaded for this check",
 	    o->socket);
 	err = say_probes(frame, src.from_agent);
+	say_pools(frame);
 	frame_free(frame);
 	return err;
 }

@@ -79,7 +79,6 @@ static int load_probes(struct measure *m, const struct options *o, char *cause,
 		return err;
 	}
 	params->dns = in_list(o->probes, probe_descs[PROBE_DNS].name);
-	params->queries = m->cells.plan.queries;
 	for (size_t i = 0; i < probe_desc_count; i++)
 		load_probe(m, i, o);
 	kernel_btf_free();
@@ -136,19 +135,21 @@ static int open_cells(struct measure *m, const struct options *o, char *cause,
 {
 	struct cells_plan plan;
 	int err = cells_plan(o, &plan);
+	char text[200];
 
 	if (err == -ENOSPC) {
-		snprintf(
-		    cause, len,
-		    "--memory %zu bytes are too few for --slots %u: the least is %zu",
-		    plan.limit, plan.slots, plan.total);
+		plan_refusal(&plan, cause, len);
 		return err;
+	}
+	if (!err && plan.asked) {
+		plan_lowered(&plan, text, sizeof(text));
+		log_warnx("%s", text);
 	}
 	if (!err)
 		err = cells_open(&plan, &m->cells);
 	if (err)
 		snprintf(cause, len, "cannot create the maps (%zu KiB): %s",
-			 plan.total / 1024, strerror(-err));
+			 plan_kernel_bytes(&plan) / 1024, strerror(-err));
 	return err;
 }
 

@@ -161,11 +161,13 @@ static const struct option_desc rows[] = {
 	{ "probes", "NAME,...", "sched,syscall,tcp,dns,block,memory", "what to measure",
 	  FIELD(probes), .mask = MEASURES, .check = check_probes,
 	  .allowed = allow_probes },
-	{ "memory", "SIZE", "64MiB", "most kernel memory to use", FIELD(memory),
-	  .mask = MEASURES, .type = OPTION_SIZE, .min = 4 * MIB, .max = 65536 * MIB },
+	{ "memory", "SIZE", "64MiB",
+	  "most memory to use: the kernel's maps, and the agent's numbers",
+	  FIELD(memory), .mask = MEASURES, .type = OPTION_SIZE, .min = 4 * MIB,
+	  .max = 65536 * MIB },
 	{ "slots", "N", "1024",
 	  "most workloads to tell apart at one time; the rest overflow", FIELD(slots),
-	  .mask = MEASURES, .type = OPTION_UINT, .min = 64, .max = 16384,
+	  .mask = MEASURES, .type = OPTION_UINT, .min = SLOTS_MIN, .max = 16384,
 	  .pow2 = true },
 	{ "cgroup-root", "PATH", NULL,
 	  "the host's whole cgroup v2 tree; found in mountinfo by default",
@@ -194,4 +196,5 @@ static const struct option_desc rows[] = {
 	  FIELD(log_level), .mask = CMD_ALL, .type = OPTION_ENUM },
 };
 
+_Static_assert(COUNT(rows) <= 64, "a bit for each in struct options");
 const struct option_table option_table = { rows, COUNT(rows) };

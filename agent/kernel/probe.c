@@ -138,7 +138,12 @@ int probe_params(const struct cells_plan *plan, struct params *params,
 		.slots = plan->slots,
 		.cells = { plan->hists, plan->counts },
 		.sched_shards = plan->sched_shards,
+		.queries = plan->queries,
 	};
+	for (int t = 0; t < TABLES; t++) {
+		params->shift[t] = plan_shift(plan, t);
+		params->spill[t] = plan->spills[t];
+	}
 	err = find_forms(params);
 	if (!err)
 		err = find_self(&found);

@@ -49,10 +49,24 @@ static const struct metric slot_limit = {
 	"Slots for workloads.",
 	METRIC_UPDOWN,
 };
+static const struct metric pool_usage = {
+	"assay.pool.usage",
+	"{entry}",
+	"Entries in use of the pools and tables that were made at start.",
+	METRIC_UPDOWN,
+	.attrs = { "assay.pool" },
+};
+static const struct metric pool_limit = {
+	"assay.pool.limit",
+	"{entry}",
+	"Entries of these, as planned.",
+	METRIC_UPDOWN,
+	.attrs = { "assay.pool" },
+};
 static const struct metric map_size = {
 	"assay.map.size",
 	"By",
-	"Kernel memory of the shared maps, as planned.",
+	"Kernel memory of all maps, as planned.",
 	METRIC_UPDOWN,
 };
 static const struct metric cpu_time = {
@@ -74,8 +88,9 @@ static const struct metric exported = {
 };
 
 const struct metric *const self_metrics[] = {
-	&probe_attached, &lost,	    &bpf_runs, &bpf_run_time, &slot_usage,
-	&slot_limit,	 &map_size, &cpu_time, &memory_usage, &exported,
+	&probe_attached, &lost,	      &bpf_runs,     &bpf_run_time,
+	&slot_usage,	 &slot_limit, &pool_usage,   &pool_limit,
+	&map_size,	 &cpu_time,   &memory_usage, &exported,
 };
 const size_t self_metric_count = COUNT(self_metrics);
 
@@ -97,6 +112,7 @@ const char *loss_name(enum loss why)
 		[LOSS_WALK_LIMIT] = "walk_limit",
 		[LOSS_UNNAMED] = "unnamed",
 		[LOSS_WALK_INTERRUPTED] = "walk_interrupted",
+		[LOSS_TABLE_FULL] = "table_full",
 	};
 
 	_Static_assert(COUNT(names) == LOSS_COUNT, "one name for each reason");
@@ -252,10 +268,10 @@ static int add_losses(const struct self *s, struct point_group *g,
 }
 
 /* What the programs cost, by their own counting. */
-static int add_runs(struct self *s, struct point_group *g, const struct self_facts *f)
+static int add_runs(struct self *s, struct point_group *g,
+		    const struct cells_runs *runs)
 {
-	struct cells_runs runs[PROGRAM_COUNT];
-	int err = cells_runs(f->cells, runs);
+	int err = 0;
 
 	for (size_t i = 0; i < PROGRAM_COUNT && !err; i++) {
 		const char *probe = probe_descs[programs[i].probe].name;
@@ -269,6 +285,69 @@ static int add_runs(struct self *s, struct point_group *g, const struct self_fac
 		if (!err)
 			err = add_d(s, g, &bpf_run_time, probe, programs[i].name,
 				    s->run_ns[i] * 1e-9);
+	}
+	return err;
+}
+
+/* What a pool of cells has given, of all that it could. */
+static void pool_of(const struct cells *c, enum pool pool, struct pool_use *use)
+{
+	int32_t left =
+	    __atomic_load_n(&c->control->free_lists[pool].left, __ATOMIC_RELAXED);
+
+	use->limit = (pool == POOL_HIST ? c->plan.hists : c->plan.counts) - 1;
+	use->used = use->limit - (left > 0 ? left : 0);
+}
+
+void self_pools(const struct cells *c, uint32_t opens, const int32_t taken[TABLES],
+		struct pool_use uses[POOL_USES])
+{
+	pool_of(c, POOL_HIST, &uses[USE_HISTS]);
+	pool_of(c, POOL_COUNT, &uses[USE_COUNTS]);
+	uses[USE_OPENS] = (struct pool_use){ opens, c->plan.opens };
+	uses[USE_QUERIES] = (struct pool_use){ cells_queries(c), c->plan.queries };
+	for (int t = 0; t < TABLES; t++) {
+		int32_t spilled =
+		    __atomic_load_n(&c->control->spilled[t], __ATOMIC_RELAXED);
+
+		uses[USE_TABLES + 2 * t] =
+		    (struct pool_use){ taken[t] > 0 ? taken[t] : 0, c->plan.tables[t] };
+		uses[USE_TABLES + 2 * t + 1] =
+		    (struct pool_use){ spilled > 0 ? spilled : 0, c->plan.spills[t] };
+	}
+}
+
+const char *pool_use_name(enum pool_use_id id)
+{
+	static const char *const names[] = {
+		[USE_HISTS] = "histograms",
+		[USE_COUNTS] = "counters",
+		[USE_OPENS] = "errors_and_disks",
+		[USE_QUERIES] = "dns_queries",
+		[USE_TABLES] = "threads",
+		"threads_spill",
+		"calls",
+		"calls_spill",
+		"connections",
+		"connections_spill",
+	};
+
+	_Static_assert(COUNT(names) == POOL_USES, "one name for each");
+	return names[id];
+}
+
+static int add_pools(const struct self *s, struct point_group *g,
+		     const struct self_facts *f, const int32_t *taken)
+{
+	struct pool_use uses[POOL_USES];
+	int err = 0;
+
+	self_pools(f->cells, f->opens_used, taken, uses);
+	for (int i = 0; i < POOL_USES && !err; i++) {
+		err = add_u(s, g, &pool_usage, pool_use_name(i), NULL, uses[i].used);
+		if (!err)
+			err = add_u(s, g, &pool_limit, pool_use_name(i), NULL,
+				    uses[i].limit);
 	}
 	return err;
 }
@@ -312,18 +391,24 @@ static int add_exports(const struct self *s, struct point_group *g,
 
 int self_add(struct self *s, struct point_group *g, const struct self_facts *f)
 {
-	int err = add_probes(s, g, f);
+	struct cells_counted counted;
+	int err = cells_count(f->cells, &counted);
 
+	if (!err)
+		err = add_probes(s, g, f);
 	if (!err)
 		err = add_losses(s, g, f);
 	if (!err)
-		err = add_runs(s, g, f);
+		err = add_runs(s, g, counted.runs);
+	if (!err)
+		err = add_pools(s, g, f, counted.taken);
 	if (!err)
 		err = add_u(s, g, &slot_usage, NULL, NULL, f->slots_used);
 	if (!err)
 		err = add_u(s, g, &slot_limit, NULL, NULL, f->cells->plan.slots);
 	if (!err)
-		err = add_u(s, g, &map_size, NULL, NULL, f->cells->plan.total);
+		err = add_u(s, g, &map_size, NULL, NULL,
+			    plan_kernel_bytes(&f->cells->plan));
 	if (!err)
 		err = add_process(s, g);
 	if (!err && f->stats)

@@ -41,7 +41,7 @@ struct self {
 struct self_facts {
 	const struct probe *probes; /* PROBE_COUNT of them */
 	const struct cells *cells;
-	uint32_t slots_used;
+	uint32_t slots_used, opens_used;
 	const struct export_stats *stats; /* NULL: nothing is exported */
 	uint64_t folded;		  /* workloads, see snapshot_folded() */
 	uint64_t number;		  /* of the export; 0: it is none */
@@ -52,6 +52,25 @@ void self_init(struct self *s);
 int self_add(struct self *s, struct point_group *g, const struct self_facts *f);
 /* The export of this number has arrived. */
 void self_accepted(struct self *s, uint64_t number);
+/* What was planned in entries, and how much of it is in use. */
+enum pool_use_id {
+	USE_HISTS,
+	USE_COUNTS,
+	USE_OPENS,
+	USE_QUERIES,
+	USE_TABLES, /* + 2 * enum table; + 1: its spill */
+	POOL_USES = USE_TABLES + 2 * TABLES,
+};
+struct pool_use {
+	uint32_t used, limit;
+};
+
+/* How full all pools are; opens: error kinds and disks, taken: see cells_count(). */
+void self_pools(const struct cells *c, uint32_t opens, const int32_t taken[TABLES],
+		struct pool_use uses[POOL_USES]);
+/* The value of assay.pool. */
+const char *pool_use_name(enum pool_use_id id);
+
 /* The name of a loss: the value of assay.reason. */
 const char *loss_name(enum loss why);
 

@@ -343,6 +343,11 @@ uint32_t snapshot_slots(const struct snapshot *s)
 	return n;
 }
 
+uint32_t snapshot_opens(const struct snapshot *s)
+{
+	return s->open_count;
+}
+
 void snapshot_close(struct snapshot *s)
 {
 	if (!s)

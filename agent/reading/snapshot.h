@@ -129,6 +129,8 @@ struct workload **snapshot_workloads(struct snapshot *s, size_t *count,
 				     uint64_t *time_ns);
 /* Slots in use now. */
 uint32_t snapshot_slots(const struct snapshot *s);
+/* Error kinds and disks that have a cell, at the latest reading. */
+uint32_t snapshot_opens(const struct snapshot *s);
 void snapshot_close(struct snapshot *s);
 
 /* Where a signal's value v is in hists[] or counts[]. */

@@ -251,7 +251,8 @@ def memory(rounds, binary):
     """The plan, and what the kernel takes for each thread."""
     note("agent: memory of threads")
     text = run([binary, "doctor", "--export", "none"], ok=(0, 1))
-    plan = re.search(r"memory: ([0-9.]+) MiB of.* (\d+) bytes per thread", text)
+    plan = re.search(r"memory: ([0-9.]+) MiB of", text)
+    beside = re.search(r"memory: .* (\d+) bytes per thread", text)  # up to 0.1
     if not plan:
         raise Unavailable("assay doctor prints no plan of the memory")
     bytes_each = []
@@ -261,7 +262,7 @@ def memory(rounds, binary):
             bytes_each.append((agent_slab(binary) - without) / THREADS)
     return [plain("memory.plan_mib", "MiB", [float(plan.group(1))]),
             plain("memory.thread_bytes", "B", bytes_each,
-                  planned=int(plan.group(2)), load=f"{THREADS} threads")]
+                  planned=int(beside.group(1)) if beside else 0, load=f"{THREADS} threads")]
 
 
 def cgroup_cost(count, ms, exports, binary):

@@ -124,4 +124,40 @@ def _():
 
 
 need_root()
+
+
+def memory_line(*options):
+    """What doctor says of the memory, with these options."""
+    _, out, _ = run("doctor", "--socket", nobody_socket(), "--export", "none", *options)
+    return next(line for line in out.splitlines() if re.search("^(ok  |FAIL) memory", line))
+
+
+@test("slots that do not fit into the memory are refused with the numbers that do")
+def _():
+    wanted = ("--memory", "64MiB", "--slots", "16384")
+    status, out, err = run("agent", "--socket", visible() + "/none", "--export", "none",
+                           *wanted)
+    same((status, out), (1, ""), f"exit status and stdout, stderr was\n{err}")
+    found = re.fullmatch(r"assay: error: --memory 65536KiB is too little for --slots 16384 "
+                         r"on \d+ CPUs: --memory (\d+MiB) would do, or --slots (\d+)\n", err)
+    check(found, err)
+    check(memory_line(*wanted).startswith("FAIL memory: --memory 65536KiB is too"),
+          memory_line(*wanted))
+    memory, slots = found.groups()
+    for better in (("--memory", memory, "--slots", "16384"),
+                   ("--memory", "64MiB", "--slots", slots)):
+        check(memory_line(*better).startswith("ok   memory"), memory_line(*better))
+    less = f"{int(memory[:-3]) - 1}MiB"
+    check(memory_line("--memory", less, "--slots", "16384").startswith("FAIL memory"),
+          f"{less} would do, too")
+
+
+@test("fewer slots than the default are planned when they do not fit, and are told")
+def _():
+    _, out, _ = run("doctor", "--socket", nobody_socket(), "--export", "none", "--memory",
+                    "24MiB")
+    check(re.search(r"^warn memory: \d+ slots instead of 1024: with \d+ CPUs", out, re.M) and
+          re.search(r"^ok   memory: ", out, re.M), out)
+
+
 main()

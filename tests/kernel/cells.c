@@ -168,7 +168,7 @@ static unsigned int read_list(int pid, enum pool pool, struct free_list list)
 	__u64 cell;
 
 	for (__s32 i = 0; i < list.left; i++) {
-		at = (list.next + i) & (n - 1);
+		at = (list.next + i) % n;
 		if (bpf_map_lookup_elem(fd, &at, &cell))
 			die("free list");
 		note(pool, cell, &left);

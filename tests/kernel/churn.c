@@ -5,11 +5,13 @@
  *
  * churn N    N of them in a row, each removed before the next is made
  * fill N     N of them that stay
+ * spread N   the same, and each makes a call of all other classes, too, on each CPU
  * drop       removes those
  */
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -22,11 +24,32 @@ static struct {
 	const char *base;
 	void *page;
 	long filled;
+	bool spread;
 } with;
 
 static void path_of(char *path, size_t len, long i)
 {
 	snprintf(path, len, "%s/c%ld", with.base, i);
+}
+
+/* A call of each class, on each CPU that there is. */
+static void spread(void)
+{
+	cpu_set_t one;
+
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		if (sched_setaffinity(0, sizeof(one), &one))
+			continue;
+		syscall(SYS_faccessat, AT_FDCWD, "/", F_OK);
+		syscall(SYS_getsockname, 0, NULL, NULL);
+		syscall(SYS_pipe2, NULL, 0);
+		syscall(SYS_getppid);
+		syscall(SYS_futex, NULL, -1, 0, NULL, NULL, 0);
+		syscall(SYS_ppoll, NULL, 0, &(struct timespec){ 0 }, NULL, 0);
+		syscall(SYS_mprotect, (char *)with.page + 1, 4096, PROT_READ);
+	}
 }
 
 /*
@@ -35,6 +58,8 @@ static void path_of(char *path, size_t len, long i)
  */
 static void live(void)
 {
+	if (with.spread)
+		spread();
 	for (int i = 0; i < CALLS; i++)
 		syscall(SYS_mprotect, (char *)with.page + 1, 4096, PROT_READ);
 	syscall(SYS_exit_group, 0);
@@ -101,6 +126,13 @@ static void run_fill(const struct gate_command *self, const long *args)
 	gate_say("cgroups=%ld calls=%ld", with.filled, with.filled * CALLS);
 }
 
+static void run_spread(const struct gate_command *self, const long *args)
+{
+	with.spread = true;
+	run_fill(self, args);
+	with.spread = false;
+}
+
 static void run_drop(const struct gate_command *self, const long *args)
 {
 	while (with.filled > 0)
@@ -111,6 +143,7 @@ static void run_drop(const struct gate_command *self, const long *args)
 static const struct gate_command commands[] = {
 	{ "churn", run_churn },
 	{ "fill", run_fill },
+	{ "spread", run_spread },
 	{ "drop", run_drop },
 };
 

@@ -14,7 +14,7 @@ os.environ.setdefault("TEST_PATIENCE", "100")
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import bpf
-from node import Agent, Cgroup, Load, crowd, defined, wait_for
+from node import Agent, Cgroup, Load, crowd, least_memory, wait_for
 from tap import Skip, between, check, diag, main, need_root, same, test
 from waits import Waits, since
 
@@ -45,7 +45,7 @@ def setup():
     global agent, truth
     if len(CPUS) < 2:
         raise Skip("one CPU")
-    agent = Agent("--probes", "sched")
+    agent = Agent("--probes", "sched", "--memory", least_memory())
     agent.need("sched")
     truth = Waits()
 
@@ -213,7 +213,7 @@ def in_a_crowd(cgroup, loads, of):
 def take_all_places():
     if IN_GUEST:
         raise Skip("too many threads for a guest")
-    crowd(1 << defined("THREADS_LOG2"))
+    crowd(bpf.entries(agent.pid(), "threads"))
 
 
 def six_of(name):
@@ -230,8 +230,8 @@ def _():
 def outsiders(name):
     """Loads outside the PID namespace of an agent, which has no place for them."""
     cgroup, loads = six_of(name)
-    inside = Agent("--probes", "sched", prefix=("unshare", "--pid", "--fork",
-                                                "--kill-child", "--mount-proc"))
+    inside = Agent("--probes", "sched", "--memory", least_memory(),
+                   prefix=("unshare", "--pid", "--fork", "--kill-child", "--mount-proc"))
     take_all_places()
     for load in loads:
         load.ask("round", 1)  # this is where they are met

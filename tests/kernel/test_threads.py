@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 # beside: nobody
-"""Threads that find no place in the probes' tables (bpf/cell.h, THREADS) are measured as
-all others: the node here has more threads than the tables have places. And waits that are
-sampled, and runs of programs that count themselves."""
+"""Threads that find no place in the probes' tables (bpf/cell.h, enum table) are measured
+as all others: the node here has more threads than the tables have places. Those that find
+none beside the tables either are counted as lost. And waits that are sampled, and runs of
+programs that count themselves."""
 
 import os
 import sys
@@ -13,7 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import bpf
 from exports import Exports
-from node import Agent, Cgroup, Change, Load, crowd, defined
+from node import Agent, Cgroup, Change, Load, crowd, least_memory
 from tap import Skip, between, check, defer, diag, main, near, need_root, same, test
 
 need_root()
@@ -26,19 +27,34 @@ ASKED = 200  # times that a load is asked, in the test of runs
 agent = None
 
 
-def places():
-    """How many places a table has."""
-    return 1 << defined("THREADS_LOG2")
+def places(table="threads"):
+    """How many places a table has, or what is beside it."""
+    return bpf.entries(agent.pid(), table)
 
 
 def occupied():
     """How many places of the two tables are taken."""
-    return [bpf.occupied(agent.pid(), table, places()) for table in ("threads", "calls")]
+    return [bpf.occupied(agent.pid(), table) for table in ("threads", "calls")]
+
+
+def spilled():
+    """How many have one beside the tables."""
+    hashes = bpf.hashes(agent.pid())
+    return [len(hashes[table]) for table in ("threads_spill", "calls_spill")]
+
+
+def usage_is_true():
+    """What the agent says of its tables is what is in them; threads come and go."""
+    before, said, after = occupied() + spilled(), agent.pools(), occupied() + spilled()
+    for name, a, b in zip(("threads", "calls", "threads_spill", "calls_spill"), before,
+                          after):
+        between(said[name][0], min(a, b) - 30, max(a, b) + 30, f"usage of {name}")
+        same(said[name][1], places(name), f"limit of {name}")
 
 
 def setup():
     global agent
-    agent = Agent("--probes", "sched,syscall")
+    agent = Agent("--probes", "sched,syscall", "--memory", least_memory())
     agent.need("sched", "syscall")
 
 
@@ -63,23 +79,60 @@ def measure(what):
     # seccomp answers and of tasks outside our pid namespace, which the walk does not see
     between(lost.get(("syscall", "unpaired"), 0), 0, 100, "exits without an enter")
     between(lost.get(("sched", "no_storage"), 0), 0, places() // 8, "threads never met")
+    same(lost.get(("syscall", "table_full"), 0), 0, "calls of threads without a place")
 
 
 @test("with more threads on the node than the tables have places, all are measured")
 def _():
     measure("on a quiet node")
-    n, before = places() * 2, occupied()
+    n, before = places(), occupied()  # e^-1 of them find their place taken
     p = crowd(n)  # the agent sees them come
     diag(f"{n} threads more")
     full = occupied()
+    beside = spilled()
     measure("in the crowd")
+    usage_is_true()
     p.stdin.close()
     p.wait()
     measure("after it")
-    diag(f"places taken: {before}, {full}, {occupied()} of {places()}")
+    diag(f"places taken: {before}, {full}, {occupied()} of {places()}; beside {beside}")
     check(min(full) > places() // 2, "the tables were not full")
+    check(min(beside) > places() // 8, "none was beside the tables")
     for now, then in zip(occupied(), before):
         between(now, 0, then + 300, "places taken when the crowd is gone")
+    check(max(spilled()) < 100, f"{spilled()} are still beside the tables")
+    usage_is_true()
+
+
+@test("threads beyond the tables' end are lost, and counted; all others are measured")
+def _():
+    ends = [places(t) + places(t + "_spill") for t in ("threads", "calls")]
+    p = crowd(2 * max(ends))
+    same(spilled(), [places("threads_spill"), places("calls_spill")], "beside the tables")
+    usage_is_true()
+    cgroup, callers = Cgroup("waits"), Cgroup("beyond")
+    load = Load(cgroup, "spin", 63, CPU)  # they do not migrate: their waits are whole
+    calling = [Load(callers, "traps") for _ in range(20)]
+    before, delay = agent.total(), load.waited()
+    load.tell("run", 1500)
+    for each in calling:
+        each.ask("getppid", 500)
+    load.reply()
+    change = Change(before, agent.total())
+    lost = change.lost()
+    diag(f"lost {lost}")
+    near(change.seconds(cgroup, WAIT), load.waited() - delay, 0.01,
+         "sum of waits and run_delay, s")
+    counted = change.value(callers, CALLS, class_="process")
+    diag(f"{counted} calls of {20 * 500} are counted")
+    check(counted < 20 * 500, "all callers have a place")
+    same(counted % 500, 0, "calls of a thread of which others are lost")
+    check(lost[("syscall", "table_full")] >= 20 * 500 - counted, "calls are missing")
+    check(lost[("sched", "table_full")] > 0, "no waits without a place")
+    p.stdin.close()
+    p.wait()
+    measure("when the crowd is gone")
+    check(max(spilled()) < 100, f"{spilled()} are still beside the tables")
 
 
 @test("sampled waits: 1 of 8 stands for 8; what is followed is not sampled")
@@ -133,8 +186,9 @@ def _():
 @test("what was there before the agent finds its place, or none, and is measured")
 def _():
     global agent
+    n = places()
     agent.stop()
-    crowd(places() * 2)
+    crowd(n)
     setup()
     measure("in the crowd that was there")
 

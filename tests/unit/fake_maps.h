@@ -21,7 +21,7 @@ static struct fake_map {
 	size_t key_size, value_size, count;
 	unsigned char *entries; /* a key and its value each */
 	int error;		/* what updates fail with, 0: they do not */
-} fake_maps[MAP_COUNT_];
+} fake_maps[MAPS_SHARED];
 
 /* Makes an empty map, and what cells.fds holds of it. */
 static inline int fake_map_make(enum cells_map m, size_t key_size, size_t value_size)
@@ -34,7 +34,7 @@ static inline int fake_map_make(enum cells_map m, size_t key_size, size_t value_
 
 static inline struct fake_map *fake_map_of(int fd)
 {
-	bool ours = fd >= FAKE_FD && fd < FAKE_FD + MAP_COUNT_;
+	bool ours = fd >= FAKE_FD && fd < FAKE_FD + MAPS_SHARED;
 
 	return ours && fake_maps[fd - FAKE_FD].key_size ? &fake_maps[fd - FAKE_FD]
 							: NULL;

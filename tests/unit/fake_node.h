@@ -112,7 +112,7 @@ static inline void node_close(struct node *n)
 	free(c->names);
 	free(c->disk_names);
 	free(c->delegates);
-	for (int m = 0; m < MAP_COUNT_; m++)
+	for (int m = 0; m < MAPS_SHARED; m++)
 		fake_map_make(m, 0, 0);
 	assert_int_equal(rmdir(n->root), 0);
 }
@@ -163,7 +163,7 @@ static inline uint32_t node_slot(struct node *n, uint64_t id)
 /* A cell of the pool, or none. */
 static inline uint32_t node_take(struct node *n, enum pool pool)
 {
-	uint32_t at;
+	__u64 at;
 
 	if (!free_list_take(&n->cells.control->free_lists[pool], &at))
 		return 0;

@@ -49,7 +49,10 @@ static inline int begin(void **state)
 	struct cells *c = &with.cells;
 
 	memset(&with, 0, sizeof(with));
-	c->plan = (struct cells_plan){ .cpus = CPUS, .slots = 1024, .total = 5000000 };
+	c->plan = (struct cells_plan){ .cpus = CPUS,
+				       .slots = 1024,
+				       .total = 6000000,
+				       .bytes = { [PART_AGENT] = 1000000 } };
 	c->control = &with.control;
 	c->fds[MAP_CPUS] = fake_map_make(MAP_CPUS, sizeof(uint32_t), sizeof(cpu));
 	c->fds[MAP_CALL_RINGS] =
@@ -78,7 +81,7 @@ static inline int begin(void **state)
 static inline int end(void **state)
 {
 	points_fini(&with.points);
-	for (int m = 0; m < MAP_COUNT_; m++)
+	for (int m = 0; m < MAPS_SHARED; m++)
 		fake_map_make(m, 0, 0);
 	return 0;
 }

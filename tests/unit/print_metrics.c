@@ -141,7 +141,7 @@ static const char limits[] =
     "- Without `hostPID`, tasks and sockets that are older than the agent and outside\n"
     "  its pid namespace were not walked at its start: the first wait of such a task\n"
     "  leaves out what a migration moved (counted in `assay.lost` as `no_storage`;\n"
-    "  each of its waits, where its entry of the table is another task's), and their\n"
+    "  each of its waits, while it has no entry), and their\n"
     "  connections count from their first packet.\n"
     "- Calls that were in flight when the agent started are no samples; one that fails\n"
     "  is an error.\n"
@@ -159,7 +159,9 @@ static const char *const losses[] = {
 	    "series that count in `overflow` for a while: no cell is left, or the share of a delegated subtree has none",
 	[LOSS_OPEN_FULL] = "errnos or disks that count as `_OTHER`: no entry is left",
 	[LOSS_ABOVE_RANGE] = "durations over 128 s, in the last bucket",
-	[LOSS_NO_STORAGE] = "events of a task or socket of which nothing could be kept",
+	[LOSS_NO_STORAGE] =
+	    "waits of threads that were not met before: what a migration moved is "
+	    "missing",
 	[LOSS_DELAYED_DEQUEUE] =
 	    "waits that are no samples: the kernel took a sleep for them",
 	[LOSS_CLOCK_BACKWARDS] =
@@ -175,6 +177,11 @@ static const char *const losses[] = {
 	    "parts of disks' queues that a pass left out: they are too many",
 	[LOSS_UNNAMED] =
 	    "cgroups that ended before they had a name; they are in `unknown`",
+	[LOSS_TABLE_FULL] =
+	    "what no table has room for (`assay.pool.usage`; more `--memory` helps): "
+	    "calls of such threads, waits without what a migration moved, connections "
+	    "(at their end, those opened since the agent started count with bytes and "
+	    "retransmits, and nothing else of them)",
 	[LOSS_WALK_INTERRUPTED] =
 	    "passes over tasks or descriptors that had not ended when they were needed: "
 	    "see `assay.inflight.age`; at the start of the agent "

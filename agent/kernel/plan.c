@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdio.h>
+#include <bpf/libbpf.h>
+#include "base/options.h"
+#include "base/util.h"
+#include "kernel/plan.h"
+
+#define MIB (1ULL << 20)
+
+/* Of a preallocated hash, in the kernel: an element without key and value, a bucket. */
+#define HASH_ELEMENT 48
+#define HASH_BUCKET  16
+
+/* Accepted by others than their listener's cgroup, and silent since: few at a time. */
+#define ACCEPTS 2048
+
+/* One of so many slots may be a busy workload's: it has all its series in all shards.
+ */
+#define BUSY_SHARE 4
+/* Values of each set of errnos that such a one has, in the mean; and of a disk: reads,
+ * writes and flushes, each as an operation and as what the device needs. */
+#define BUSY_ERRNOS 2
+#define BUSY_BLOCK  6
+/* Error counters of one that is not busy. */
+#define QUIET_ERRNOS 4
+#define SLOT_QUERIES 8
+
+#define TABLE_MIN 2048	     /* entries; at least: half of that in the spill */
+#define TABLE_MAX (1U << 20) /* at most; four times that in the spill */
+
+/*
+ * Of the memory threads have so many 256ths, and connections: on few CPUs there are few
+ * of both. (Of the default of 64 MiB it is 5 MiB for both on 2 CPUs, 16 MiB from 92
+ * on.)
+ */
+#define THREADS_PART 11 /* and one more for each four CPUs */
+#define CONNS_PART   9
+#define PART_MOST    32
+
+const struct map_desc map_descs[MAPS_ALL] = {
+#define ARRAY(name, type, part)                                  \
+	{                                                        \
+		name, 0, sizeof(type), PART_##part, false, false \
+	}
+#define MAPPED(name, type, part)                                \
+	{                                                       \
+		name, 0, sizeof(type), PART_##part, true, false \
+	}
+#define HASH(name, key, type, part)                                        \
+	{                                                                  \
+		name, sizeof(key), sizeof(type), PART_##part, false, false \
+	}
+#define LRU(name, key, type, part)                                        \
+	{                                                                 \
+		name, sizeof(key), sizeof(type), PART_##part, false, true \
+	}
+	[MAP_OWNERS] = MAPPED("owners", uint64_t, WORKLOADS),
+	[MAP_ROWS] = MAPPED("rows", struct series_row, WORKLOADS),
+	[MAP_HISTS] = MAPPED("hists", struct hist_cell, HISTS),
+	[MAP_COUNTS] = MAPPED("counts", struct count_cell, COUNTS),
+	[MAP_FREE_HISTS] = MAPPED("free_hists", uint64_t, HISTS),
+	[MAP_FREE_COUNTS] = MAPPED("free_counts", uint64_t, COUNTS),
+	/* a section of the objects: kernel programs use it without a look-up */
+	[MAP_CONTROL] = MAPPED(".data.control", struct control, FIXED),
+	[MAP_INFLIGHTS] = MAPPED("inflights", struct inflight_row, WORKLOADS),
+	[MAP_DELEGATES] = MAPPED("delegates", struct delegates, FIXED),
+	[MAP_TUNES] = ARRAY(".data.tunes", struct tunes, FIXED),
+	[MAP_SCHED_BLOCKS] = MAPPED("sched_blocks", struct sched_block, WORKLOADS),
+	[MAP_SCHED_RINGS] = ARRAY("sched_rings", struct sched_ring, CPUS),
+	[MAP_CALL_RINGS] = ARRAY("call_rings", struct call_ring, CPUS),
+	[MAP_CGROUP_RING] = MAPPED("cgroup_ring", struct cgroup_names, FIXED),
+	[MAP_CPUS] = ARRAY("cpus", struct cpu_state, CPUS),
+	[MAP_OPENS] = HASH("opens", struct open_key, uint32_t, OPENS),
+	/* what is pushed out does no harm */
+	[MAP_ACCEPTS] = LRU("accepts", uint64_t, struct accepted, FIXED),
+	[MAP_DISK_NAMES] = MAPPED("disk_names", struct disk_name, FIXED),
+	[MAP_DNS_GATES] = ARRAY("dns_gates", struct dns_gate, CPUS),
+	[MAP_DNS_QUERIES] =
+	    HASH("dns_queries", struct dns_key, struct dns_query, QUERIES),
+	[MAP_DNS_SHARES] = ARRAY("dns_shares", uint32_t, WORKLOADS),
+	[MAP_DNS_ANSWERS] = ARRAY("dns_answers", struct dns_answered, QUERIES),
+	[MAP_THREADS] = ARRAY("threads", struct thread, THREADS),
+	[MAP_THREADS_SPILL] = HASH("threads_spill", uint64_t, struct thread, THREADS),
+	[MAP_CALLS] = ARRAY("calls", struct call, THREADS),
+	[MAP_CALLS_SPILL] = HASH("calls_spill", uint64_t, struct call, THREADS),
+	[MAP_CONNS] = ARRAY("conns", struct tcp_conn, CONNS),
+	[MAP_CONNS_SPILL] = HASH("conns_spill", uint64_t, struct tcp_conn, CONNS),
+	[MAP_CONNS_REFUSED] = ARRAY("conns_refused", uint32_t, FIXED),
+	[MAP_TCP_LISTENERS] = HASH("tcp_listeners", uint64_t, uint32_t, FIXED),
+	[MAP_SCHED_ASLEEP] = HASH("sched_asleep", uint64_t, uint64_t, FIXED),
+	[MAP_RECLAIMS] = HASH("reclaims", uint64_t, uint64_t[2], FIXED),
+	[MAP_DISKS] = HASH("disks", struct disk_name, uint32_t, FIXED),
+#undef ARRAY
+#undef MAPPED
+#undef HASH
+#undef LRU
+};
+
+/* An array element's step is its value rounded up to 8 (kernel/bpf/arraymap.c). */
+size_t plan_step(enum cells_map m)
+{
+	return (map_descs[m].value_size + 7) & ~7UL;
+}
+
+_Static_assert(sizeof(struct series_row) % 8 == 0, "indexed as a C array");
+
+static const uint32_t fixed_entries[MAPS_ALL] = {
+	[MAP_CONTROL] = 1,
+	[MAP_DELEGATES] = 1,
+	[MAP_TUNES] = 1,
+	[MAP_CGROUP_RING] = 1,
+	[MAP_ACCEPTS] = ACCEPTS,
+	[MAP_DISK_NAMES] = DISKS,
+	[MAP_DNS_ANSWERS] = 1 << DNS_ANSWERED_LOG2,
+	[MAP_CONNS_REFUSED] = REFUSED,
+	[MAP_TCP_LISTENERS] = LISTENERS,
+	[MAP_SCHED_ASLEEP] = ASLEEP,
+	[MAP_RECLAIMS] = RECLAIMS,
+	[MAP_DISKS] = DISKS,
+};
+
+uint32_t plan_entries(const struct cells_plan *p, enum cells_map m)
+{
+	switch (m) {
+	case MAP_OWNERS:
+	case MAP_ROWS:
+	case MAP_INFLIGHTS:
+	case MAP_DNS_SHARES:
+		return p->slots;
+	case MAP_SCHED_BLOCKS:
+		return p->slots * p->sched_shards;
+	case MAP_HISTS:
+	case MAP_FREE_HISTS:
+		return p->hists;
+	case MAP_COUNTS:
+	case MAP_FREE_COUNTS:
+		return p->counts;
+	case MAP_OPENS:
+		return p->opens;
+	case MAP_CPUS:
+	case MAP_SCHED_RINGS:
+	case MAP_CALL_RINGS:
+		return p->cpus;
+	case MAP_DNS_GATES:
+		return p->cpus + 1;
+	case MAP_DNS_QUERIES:
+		return p->queries;
+	case MAP_THREADS:
+	case MAP_CALLS:
+	case MAP_CONNS:
+		return p->tables[(m - MAP_THREADS) / 2];
+	case MAP_THREADS_SPILL:
+	case MAP_CALLS_SPILL:
+	case MAP_CONNS_SPILL:
+		return p->spills[(m - MAP_THREADS) / 2];
+	default:
+		return fixed_entries[m];
+	}
+}
+_Static_assert(MAP_CALLS == MAP_THREADS + 2 * TABLE_CALLS, "in the order of tables");
+_Static_assert(MAP_CONNS == MAP_THREADS + 2 * TABLE_CONNS, "in the order of tables");
+
+uint32_t plan_shift(const struct cells_plan *p, enum table t)
+{
+	return 32 - (31 - __builtin_clz(p->tables[t]));
+}
+
+/* One further element for each CPU: the kernel's, for updates. */
+static size_t map_bytes(const struct cells_plan *p, enum cells_map m)
+{
+	size_t n = plan_entries(p, m), buckets = 1;
+
+	if (!map_descs[m].key_size)
+		return n * plan_step(m);
+	while (buckets < n)
+		buckets *= 2;
+	return (n + p->cpus) * (HASH_ELEMENT + ((map_descs[m].key_size + 7) & ~7UL) +
+				plan_step(m)) +
+	       buckets * HASH_BUCKET;
+}
+
+/* Values of the histograms of a busy workload: what the agent adds its shards up to. */
+static uint32_t busy_values(void)
+{
+#define VALUES(name, pool, values, shards) +(POOL_##pool == POOL_HIST ? (values) : 0)
+	return SIGNALS(VALUES) + BUSY_BLOCK;
+#undef VALUES
+}
+
+static size_t agent_bytes(const struct cells_plan *p)
+{
+	size_t seen = PLAN_SEEN_HIST + PLAN_OCTAVES * 8 * sizeof(uint32_t);
+	size_t total = PLAN_SEEN_HIST + PLAN_OCTAVES * 8 * sizeof(uint64_t);
+
+	return p->hists * (sizeof(void *) + seen) +
+	       p->counts * (sizeof(void *) + PLAN_SEEN_COUNT) + p->opens * PLAN_OPEN +
+	       (size_t)p->slots * p->sched_shards * (sizeof(void *) + PLAN_BLOCK) +
+	       2 * (size_t)p->slots * PLAN_WORKLOAD + /* those that have ended, too */
+	       p->busy * (busy_values() * total + PLAN_BATCH);
+}
+
+static void sum_up(struct cells_plan *p)
+{
+	p->total = 0;
+	for (int i = 0; i < PLAN_PARTS; i++)
+		p->bytes[i] = 0;
+	for (int m = 0; m < MAPS_ALL; m++)
+		p->bytes[map_descs[m].part] += map_bytes(p, m);
+	p->bytes[PART_AGENT] = agent_bytes(p);
+	for (int i = 0; i < PLAN_PARTS; i++)
+		p->total += p->bytes[i];
+}
+
+size_t plan_kernel_bytes(const struct cells_plan *plan)
+{
+	return plan->total - plan->bytes[PART_AGENT];
+}
+
+/* Cells of all fixed series of a workload. */
+static uint32_t fixed_cells(enum pool pool, uint32_t shards)
+{
+#define CELLS(name, pool_, values, shards_)                                           \
+	+(POOL_##pool_ == pool ? (values) * ((shards_) < shards ? (shards_) : shards) \
+			       : 0)
+	return SIGNALS(CELLS);
+#undef CELLS
+}
+
+uint32_t plan_busy_cells(enum pool pool, uint32_t shards)
+{
+	return fixed_cells(pool, shards) +
+	       (pool == POOL_HIST ? BUSY_BLOCK : OPEN_HIST * BUSY_ERRNOS);
+}
+
+/* The overflow's cells, one for each word of a row and each open signal's rest: made
+ * beforehand. */
+static uint32_t overflow_cells(enum pool pool)
+{
+	return fixed_cells(pool, SHARDS_MAX) +
+	       (pool == POOL_HIST ? OPEN_COUNT - OPEN_HIST : OPEN_HIST);
+}
+
+/*
+ * Cells: number 0 is none; CPUs may keep some that they do not need; the kernel and
+ * what is unknown are as busy as any.
+ */
+static uint32_t cells(const struct cells_plan *p, enum pool pool)
+{
+	return 1 + p->cpus * SPARES + overflow_cells(pool) +
+	       (p->busy + SLOT_FIRST - 1) * plan_busy_cells(pool, p->sched_shards);
+}
+
+/* The least of all that there may be for so many slots. */
+static void plan_least(uint64_t slots, uint32_t cpus, struct cells_plan *p)
+{
+	uint32_t shards = cpus < SHARDS_MAX ? cpus : SHARDS_MAX, quiet;
+
+	*p = (struct cells_plan){ .cpus = cpus, .sched_shards = shards };
+	p->slots = slots;
+	p->busy = slots / BUSY_SHARE;
+	quiet = (p->slots - p->busy) * QUIET_ERRNOS;
+	p->hists = cells(p, POOL_HIST);
+	p->counts = cells(p, POOL_COUNT) + quiet;
+	p->opens = OPEN_COUNT + quiet +
+		   (p->busy + SLOT_FIRST - 1) * (OPEN_HIST * BUSY_ERRNOS + BUSY_BLOCK);
+	p->queries = slots * SLOT_QUERIES;
+	for (int t = 0; t < TABLES; t++) {
+		p->tables[t] = TABLE_MIN;
+		p->spills[t] = TABLE_MIN / 2;
+	}
+	sum_up(p);
+}
+
+/* Gives tables [first, end), which are all of a part, the spill that there is room for.
+ */
+static void fit_spills(struct cells_plan *p, enum plan_part part, int first, int end,
+		       size_t most)
+{
+	uint32_t spill = 8 * p->tables[first];
+
+	do {
+		spill -= spill / 64;
+		for (int t = first; t < end; t++)
+			p->spills[t] = spill;
+		sum_up(p);
+	} while (p->bytes[part] > most && spill > TABLE_MIN / 2);
+}
+
+/*
+ * Makes them as large as the part may be. As many owners as a table has entries leave
+ * 1/e of themselves without one: so much its spill has to have.
+ */
+static void grow(struct cells_plan *p, enum plan_part part, int first, int end,
+		 size_t most)
+{
+	uint32_t entries = 2 * TABLE_MAX;
+
+	do {
+		entries /= 2;
+		for (int t = first; t < end; t++)
+			p->tables[t] = entries;
+		fit_spills(p, part, first, end, most);
+	} while (entries > TABLE_MIN && 8 * p->spills[first] < 3 * entries);
+}
+
+/* The most that threads may take of the memory, or connections. */
+static size_t table_part(const struct cells_plan *p, size_t part)
+{
+	part += p->cpus / 4;
+
+	return p->limit / 256 * (part < PART_MOST ? part : PART_MOST);
+}
+
+static size_t least_of(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* What is left goes to the tables: a part of the memory for each, if it is there. */
+static void grow_tables(struct cells_plan *p)
+{
+	size_t *threads = &p->bytes[PART_THREADS], *conns = &p->bytes[PART_CONNS];
+	size_t left = p->limit - p->total + *threads + *conns;
+	size_t most = least_of(left / 2, table_part(p, THREADS_PART));
+
+	if (most > *threads)
+		grow(p, PART_THREADS, TABLE_THREADS, TABLE_CONNS, most);
+	left = p->limit - p->total + *conns;
+	most = least_of(left, table_part(p, CONNS_PART));
+	if (most > *conns)
+		grow(p, PART_CONNS, TABLE_CONNS, TABLES, most);
+}
+
+static size_t whole_mib(size_t bytes)
+{
+	return (bytes + MIB - 1) / MIB * MIB;
+}
+
+int cells_plan_for(uint64_t slots, uint64_t memory, uint32_t cpus,
+		   struct cells_plan *plan)
+{
+	struct cells_plan fewer;
+
+	plan_least(slots, cpus, plan);
+	plan->limit = memory;
+	if (plan->total <= memory) {
+		grow_tables(plan);
+		return 0;
+	}
+	plan->least = whole_mib(plan->total);
+	for (uint64_t n = slots / 2; n >= SLOTS_MIN && !plan->most_slots; n /= 2) {
+		plan_least(n, cpus, &fewer);
+		if (fewer.total <= memory)
+			plan->most_slots = n;
+	}
+	plan_least(SLOTS_MIN, cpus, &fewer);
+	plan->least_of_all = whole_mib(fewer.total);
+	return -ENOSPC;
+}
+
+int cells_plan(const struct options *o, struct cells_plan *plan)
+{
+	int cpus = libbpf_num_possible_cpus(), err;
+	uint32_t asked;
+
+	if (cpus < 0)
+		return cpus;
+	err = cells_plan_for(o->slots, o->memory, cpus, plan);
+	if (err != -ENOSPC || options_is_given(o, "slots") || !plan->most_slots)
+		return err;
+	asked = plan->slots;
+	err = cells_plan_for(plan->most_slots, o->memory, cpus, plan);
+	plan->asked = asked;
+	return err;
+}
+
+void plan_refusal(const struct cells_plan *p, char *text, size_t len)
+{
+	char instead[100];
+
+	if (p->most_slots)
+		snprintf(instead, sizeof(instead), ", or --slots %u", p->most_slots);
+	else if (p->slots == SLOTS_MIN)
+		snprintf(instead, sizeof(instead), "; fewer slots there cannot be");
+	else
+		snprintf(instead, sizeof(instead), ", or --memory %lluMiB --slots %d",
+			 p->least_of_all / MIB, SLOTS_MIN);
+	snprintf(text, len,
+		 "--memory %zuKiB is too little for --slots %u on %u CPUs: "
+		 "--memory %lluMiB would do%s",
+		 p->limit / 1024, p->slots, p->cpus, p->least / MIB, instead);
+}
+
+void plan_lowered(const struct cells_plan *p, char *text, size_t len)
+{
+	struct cells_plan all;
+
+	cells_plan_for(p->asked, p->limit, p->cpus, &all);
+	snprintf(text, len,
+		 "%u slots instead of %u: with %u CPUs --memory %zuKiB has no room for "
+		 "more (%lluMiB would do)",
+		 p->slots, p->asked, p->cpus, p->limit / 1024, all.least / MIB);
+}
