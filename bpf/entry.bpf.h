@@ -19,7 +19,7 @@ static __always_inline __u32 address_low(const void *address)
 	return low;
 }
 
-/* Where the place of that is in a table of 2^(32 - shift). */
+/* Where the entry of that is in a table of 2^(32 - shift). */
 static __always_inline __u32 index_of(__u32 low, __u32 shift)
 {
 	return low * 2654435761U >> (shift & 31);
@@ -40,10 +40,10 @@ static __always_inline void table_count(enum table table, __s32 by)
 }
 
 /*
- * Takes a place of a table: `whose` is its word that says whose it is. False: it is
+ * Takes an entry of a table: `whose` is its word that says whose it is. False: it is
  * another's.
  */
-static __always_inline bool place_take(enum table table, __u64 *whose, __u64 address)
+static __always_inline bool entry_take(enum table table, __u64 *whose, __u64 address)
 {
 	__u64 taken = __sync_val_compare_and_swap(whose, 0, address);
 
@@ -52,8 +52,9 @@ static __always_inline bool place_take(enum table table, __u64 *whose, __u64 add
 	return !taken || taken == address;
 }
 
-/* Empties a place from behind `whose` on, and gives it back; left: bytes from there. */
-static __always_inline void place_give_back(enum table table, __u64 *whose,
+/* Empties an entry from behind `whose` on, and gives it back; left: bytes from there.
+ */
+static __always_inline void entry_give_back(enum table table, __u64 *whose,
 					    const __u32 left)
 {
 	__builtin_memset(whose + 1, 0, left);
@@ -61,11 +62,11 @@ static __always_inline void place_give_back(enum table table, __u64 *whose,
 	*(volatile __u64 *)whose = 0;
 	table_count(table, -1);
 }
-#define PLACE_GIVE_BACK(table, place, whose)    \
-	place_give_back(table, &(place)->whose, \
-			sizeof(*(place)) - offsetofend(place, whose))
-#define offsetofend(place, field) \
-	(__builtin_offsetof(typeof(*(place)), field) + sizeof((place)->field))
+#define ENTRY_GIVE_BACK(table, entry, whose)    \
+	entry_give_back(table, &(entry)->whose, \
+			sizeof(*(entry)) - offsetofend(entry, whose))
+#define offsetofend(entry, field) \
+	(__builtin_offsetof(typeof(*(entry)), field) + sizeof((entry)->field))
 
 /* An entry of a table's spill; NULL: there is none. */
 static __always_inline void *spill_find(void *spill, enum table table, __u64 address)

@@ -25,8 +25,8 @@ struct {
 } threads_spill SEC(".maps");
 
 /*
- * Of tasks that have no place at all: struct thread.total of THREAD_ASLEEP. It goes
- * when they are seen to run or to end, or get a place.
+ * Of tasks that have no entry at all: struct thread.total of THREAD_ASLEEP. It goes
+ * when they are seen to run or to end, or get an entry.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -35,10 +35,10 @@ struct {
 	__type(value, __u64);
 } sched_asleep SEC(".maps");
 
-/* One found no room there: whoever has no place, and is not noted, may be that. */
+/* One found no room there: whoever has no entry, and is not noted, may be that. */
 bool sched_asleep_missed;
 
-/* The place in the table that a task shares with others; shift: see struct tune. */
+/* The entry of the table that a task shares with others; shift: see struct tune. */
 static __always_inline struct thread *thread_at(struct task_struct *task, __u32 shift)
 {
 	__u32 at = address_index(task, shift);
@@ -46,7 +46,7 @@ static __always_inline struct thread *thread_at(struct task_struct *task, __u32 
 	return bpf_map_lookup_elem(&threads, &at);
 }
 
-static __always_inline struct thread *thread_place(struct task_struct *task)
+static __always_inline struct thread *thread_entry(struct task_struct *task)
 {
 	return thread_at(task, params.shift[TABLE_THREADS]);
 }
@@ -66,17 +66,17 @@ static __always_inline struct thread *thread_get(struct task_struct *task)
 	return thread_find(task, params.shift[TABLE_THREADS]);
 }
 
-/* The task's place in the table; NULL: another has it. Does not allocate. */
+/* The task's entry of the table; NULL: another has it. Does not allocate. */
 static __always_inline struct thread *thread_meet(struct task_struct *task)
 {
-	struct thread *t = thread_place(task);
+	struct thread *t = thread_entry(task);
 
-	return t && place_take(TABLE_THREADS, &t->task, (__u64)task) ? t : 0;
+	return t && entry_take(TABLE_THREADS, &t->task, (__u64)task) ? t : 0;
 }
 
 /*
- * A place for a task of which nothing is known: in the table, if nobody has it, else in
- * the spill. There may be an entry there of a task whose end we did not see.
+ * An entry for a task of which nothing is known: in the table, if nobody has it, else
+ * in the spill. There may be an entry there of a task whose end we did not see.
  */
 static __noinline int thread_make(struct task_struct *task)
 {
@@ -97,7 +97,7 @@ static __noinline int thread_make(struct task_struct *task)
 /* A new task may be where one was whose end we did not see. */
 static __always_inline int thread_born(struct task_struct *task)
 {
-	struct thread *t = thread_place(task);
+	struct thread *t = thread_entry(task);
 
 	if (t && t->task == (__u64)task) {
 		t->key = 0;
@@ -160,7 +160,7 @@ static __always_inline void outsider_forget(struct task_struct *task)
 		bpf_map_delete_elem(&sched_asleep, &key);
 }
 
-/* The same question as is_asleep(), of a task without a place; answered once. */
+/* The same question as is_asleep(), of a task without an entry; answered once. */
 static __noinline int outsider_was_asleep(struct task_struct *task)
 {
 	__u64 key = (__u64)task, *runs = bpf_map_lookup_elem(&sched_asleep, &key);
@@ -190,7 +190,7 @@ static __always_inline int note_migration(struct task_struct *task)
 	return t ? thread_asleep(t, task) : outsider_asleep(task);
 }
 
-/* What there is of a task without a place in the table. */
+/* What there is of a task without an entry of the table. */
 static __always_inline void thread_forget(struct task_struct *task)
 {
 	spill_drop(&threads_spill, TABLE_THREADS, (__u64)task);
@@ -200,10 +200,10 @@ static __always_inline void thread_forget(struct task_struct *task)
 /* The last that is seen of a task. */
 static __noinline int thread_leave(struct task_struct *task)
 {
-	struct thread *t = task ? thread_place(task) : 0;
+	struct thread *t = task ? thread_entry(task) : 0;
 
 	if (t && t->task == (__u64)task)
-		PLACE_GIVE_BACK(TABLE_THREADS, t, task);
+		ENTRY_GIVE_BACK(TABLE_THREADS, t, task);
 	else if (task)
 		thread_forget(task);
 	return 0;

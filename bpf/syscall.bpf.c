@@ -135,7 +135,7 @@ static __noinline int enter_anew(struct call *call, struct task_struct *task,
 	return !call->held || !resume_held(call, regs, nr, info);
 }
 
-/* The place of a task that has none yet; NULL: there is none, or it is not measured. */
+/* The entry of a task that has none yet; NULL: there is none, or it is not measured. */
 static __noinline struct call *meet(struct task_struct *task, __s64 nr)
 {
 	struct call *call;
@@ -319,13 +319,13 @@ int syscall_exit(unsigned long long *ctx)
 	return 0;
 }
 
-/* No call of this thread follows: it gives its place back. */
+/* No call of this thread follows: it gives its entry back. */
 static __always_inline int leave(struct task_struct *task)
 {
-	struct call *call = call_place(task);
+	struct call *call = call_entry(task);
 
 	if (call && call->task == (__u64)task)
-		PLACE_GIVE_BACK(TABLE_CALLS, call, task);
+		ENTRY_GIVE_BACK(TABLE_CALLS, call, task);
 	else
 		spill_drop(&calls_spill, TABLE_CALLS, (__u64)task);
 	return 0;

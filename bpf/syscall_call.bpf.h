@@ -42,7 +42,7 @@ struct {
 	__type(value, struct call);
 } calls_spill SEC(".maps");
 
-/* The place in the table that a task shares with others; shift: see struct tune. */
+/* The entry of the table that a task shares with others; shift: see struct tune. */
 static __always_inline struct call *call_at(struct task_struct *task, __u32 shift)
 {
 	__u32 at = address_index(task, shift);
@@ -50,7 +50,7 @@ static __always_inline struct call *call_at(struct task_struct *task, __u32 shif
 	return bpf_map_lookup_elem(&calls, &at);
 }
 
-static __always_inline struct call *call_place(struct task_struct *task)
+static __always_inline struct call *call_entry(struct task_struct *task)
 {
 	return call_at(task, params.shift[TABLE_CALLS]);
 }
@@ -71,14 +71,14 @@ static __always_inline struct call *call_get(struct task_struct *task)
 }
 
 /*
- * A place for a task: in the table, if nobody has it, else in the spill. NULL: there is
- * no room.
+ * An entry for a task: in the table, if nobody has it, else in the spill. NULL: there
+ * is no room.
  */
 static __noinline struct call *call_make(struct task_struct *task)
 {
-	struct call *call = call_place(task), empty = { .task = (__u64)task };
+	struct call *call = call_entry(task), empty = { .task = (__u64)task };
 
-	if (call && place_take(TABLE_CALLS, &call->task, (__u64)task))
+	if (call && entry_take(TABLE_CALLS, &call->task, (__u64)task))
 		return call;
 	return spill_make(&calls_spill, TABLE_CALLS, (__u64)task, &empty);
 }

@@ -71,7 +71,7 @@ struct {
 /*
  * Connections that found no room when they were made: the lower half of the socket's
  * address, and in its lowest bit, which is free, the role. By that it is known at their
- * end that all which the kernel has counted is to be told. (One that finds no place
+ * end that all which the kernel has counted is to be told. (One that finds no room
  * here either is in assay.lost already.)
  */
 struct {
@@ -80,7 +80,7 @@ struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } conns_refused SEC(".maps");
-#define REFUSED_PROBES 32 /* places looked at */
+#define REFUSED_PROBES 32 /* words looked at */
 
 /*
  * Notes one there; low: see address_low(). Not static: so the verifier looks at it
@@ -120,8 +120,8 @@ __noinline __u32 refused_take(__u32 low)
 	return 0;
 }
 
-/* The place in the table that a socket shares with others. */
-static __always_inline struct tcp_conn *conn_place(struct sock *sk)
+/* The entry of the table that a socket shares with others. */
+static __always_inline struct tcp_conn *conn_entry(struct sock *sk)
 {
 	/* not of params: this is beside what each packet reads */
 	__u32 at = address_index(sk, tunes.tune[PROBE_TCP].shift);
@@ -132,7 +132,7 @@ static __always_inline struct tcp_conn *conn_place(struct sock *sk)
 /* What is kept of a socket, NULL: nothing. */
 static __always_inline struct tcp_conn *conn_get(struct sock *sk)
 {
-	struct tcp_conn *c = conn_place(sk);
+	struct tcp_conn *c = conn_entry(sk);
 
 	if (likely(c && c->sk == (__u64)sk))
 		return c;
@@ -147,15 +147,15 @@ static __noinline struct tcp_conn *conn_spill(struct sock *sk)
 }
 
 /*
- * A place for a socket of which nothing is kept, or nothing of worth: in the table, if
+ * An entry for a socket of which nothing is kept, or nothing of worth: in the table, if
  * nobody has it, else in the spill; NULL: there is no room. What is in it may be of an
  * earlier time.
  */
 static __always_inline struct tcp_conn *conn_make(struct sock *sk)
 {
-	struct tcp_conn *c = conn_place(sk);
+	struct tcp_conn *c = conn_entry(sk);
 
-	if (likely(c && place_take(TABLE_CONNS, &c->sk, (__u64)sk)))
+	if (likely(c && entry_take(TABLE_CONNS, &c->sk, (__u64)sk)))
 		return c;
 	return conn_spill(sk);
 }
@@ -168,13 +168,13 @@ static __noinline struct tcp_conn *conn_get_or_make(struct sock *sk)
 	return c ? c : conn_make(sk);
 }
 
-/* The socket is no more: it gives its place back. */
+/* The socket is no more: it gives its entry back. */
 static __always_inline int conn_leave(struct sock *sk)
 {
-	struct tcp_conn *c = conn_place(sk);
+	struct tcp_conn *c = conn_entry(sk);
 
 	if (c && c->sk == (__u64)sk)
-		PLACE_GIVE_BACK(TABLE_CONNS, c, sk);
+		ENTRY_GIVE_BACK(TABLE_CONNS, c, sk);
 	else
 		spill_drop(&conns_spill, TABLE_CONNS, (__u64)sk);
 	return 0;

@@ -179,7 +179,7 @@ static void add_runs(struct cells_runs *sum, const struct runs *runs)
 	sum->ns += runs->ns;
 }
 
-/* What programs have counted in places of their own, on one CPU. */
+/* What programs have counted in words of their own, on one CPU. */
 static int add_own_runs(const struct cells *c, uint32_t cpu, struct cells_runs *runs)
 {
 	uint32_t gate_at = cpu + 1;

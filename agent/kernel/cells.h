@@ -51,7 +51,7 @@ struct cells_runs {
 	int64_t ns;
 };
 
-/* What the kernel's programs count in places of each CPU's own. */
+/* What the kernel's programs count for each CPU. */
 struct cells_counted {
 	struct cells_runs runs[PROGRAM_COUNT];
 	int32_t taken[TABLES]; /* entries of the tables, without the spills' */

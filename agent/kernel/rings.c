@@ -40,7 +40,7 @@ static void open_wait(struct rings *r)
 
 /*
  * What a CPU's rings hold at first, and keep: when the first run is timed, and where a
- * thread's place is.
+ * thread's entry is.
  */
 static int begin(const struct cells *c)
 {
