@@ -323,8 +323,11 @@ static __always_inline void on_switch(struct sched_ring *ring, struct task_struc
 		replay_full(ring);
 		return;
 	}
-	t = thread_find(next, ring->shift);
-	if (unlikely(!t || t->key != ring->ring.key || t->set != (__u64)next->cgroups ||
+	t = thread_at(next, ring->shift);
+	if (unlikely(!t) || unlikely(t->task != (__u64)next))
+		goto elsewhere;
+found:
+	if (unlikely(t->key != ring->ring.key || t->set != (__u64)next->cgroups ||
 		     throttled_ns(cfs)))
 		goto seldom;
 	total = total_wait(next, now);
@@ -342,6 +345,10 @@ static __always_inline void on_switch(struct sched_ring *ring, struct task_struc
 			 (__u64)moved << SWITCH_MOVES);
 	replay_full(ring);
 	return;
+elsewhere:
+	t = thread_spilled(next);
+	if (likely(t))
+		goto found;
 seldom:
 	if (unlikely(!(ring->ring.key >> 32))) {
 		ring->task = 0;

@@ -51,6 +51,12 @@ static __always_inline struct thread *thread_entry(struct task_struct *task)
 	return thread_at(task, params.shift[TABLE_THREADS]);
 }
 
+/* What is kept of a task in the spill, if it is; out of the way of all others. */
+static __noinline struct thread *thread_spilled(struct task_struct *task)
+{
+	return task ? spill_find(&threads_spill, TABLE_THREADS, (__u64)task) : 0;
+}
+
 /* What is kept of a task, NULL: it was never met, or there is no room for it. */
 static __always_inline struct thread *thread_find(struct task_struct *task, __u32 shift)
 {
@@ -58,7 +64,7 @@ static __always_inline struct thread *thread_find(struct task_struct *task, __u3
 
 	if (likely(t && t->task == (__u64)task))
 		return t;
-	return spill_find(&threads_spill, TABLE_THREADS, (__u64)task);
+	return thread_spilled(task);
 }
 
 static __always_inline struct thread *thread_get(struct task_struct *task)
