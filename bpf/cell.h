@@ -180,8 +180,7 @@ struct tune {
 	 * is switched on: what was noted under an earlier one is out of date.
 	 */
 	__u32 enabled;
-	__u16 sample_log2; /* one of 2^n durations is taken */
-	__u16 shift;	   /* 32 - log2 of the entries of its table, see enum table */
+	__u32 sample_log2; /* one of 2^n durations is taken */
 	__u64 inflight_ns; /* operations younger than this are not told as in flight */
 	__u64 timeout_ns;  /* after this nothing is waited for any more (dns) */
 };
@@ -271,7 +270,7 @@ struct params {
 	__u32 rqf[RQF_COUNT]; /* masks of struct request.rq_flags */
 	__u32 dns;	      /* the dns probe was asked for */
 	__u32 queries;	      /* places for DNS queries that wait */
-	__u32 shift[TABLES];  /* as struct tune.shift */
+	__u32 shift[TABLES];  /* 32 - log2 of the entries of each table */
 	__u32 spill[TABLES];  /* entries of each spill */
 };
 

@@ -323,7 +323,7 @@ static __always_inline void on_switch(struct sched_ring *ring, struct task_struc
 		replay_full(ring);
 		return;
 	}
-	t = thread_at(next, ring->shift);
+	t = thread_entry(next);
 	if (unlikely(!t) || unlikely(t->task != (__u64)next))
 		goto elsewhere;
 found:

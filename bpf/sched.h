@@ -83,8 +83,7 @@ struct sched_ring {
 	__u16 ours;    /* it is the agent */
 	__u64 filled;  /* replay: the grid holds all points up to this one */
 	__u64 more;    /* replay: ns, see SWITCH_LONG */
-	__u32 shift;   /* as struct tune.shift: beside what each switch reads */
-	__u32 pad;
+	__u64 pad;
 	struct sched_record records[RING_SIZE];
 };
 _Static_assert(sizeof(struct sched_ring) % 64 == 0, "the same for each CPU");

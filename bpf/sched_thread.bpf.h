@@ -38,17 +38,12 @@ struct {
 /* One found no room there: whoever has no entry, and is not noted, may be that. */
 bool sched_asleep_missed;
 
-/* The entry of the table that a task shares with others; shift: see struct tune. */
-static __always_inline struct thread *thread_at(struct task_struct *task, __u32 shift)
-{
-	__u32 at = address_index(task, shift);
-
-	return bpf_map_lookup_elem(&threads, &at);
-}
-
+/* The entry of the table that a task shares with others. */
 static __always_inline struct thread *thread_entry(struct task_struct *task)
 {
-	return thread_at(task, params.shift[TABLE_THREADS]);
+	__u32 at = address_index(task, params.shift[TABLE_THREADS]);
+
+	return bpf_map_lookup_elem(&threads, &at);
 }
 
 /* What is kept of a task in the spill, if it is; out of the way of all others. */
@@ -58,18 +53,13 @@ static __noinline struct thread *thread_spilled(struct task_struct *task)
 }
 
 /* What is kept of a task, NULL: it was never met, or there is no room for it. */
-static __always_inline struct thread *thread_find(struct task_struct *task, __u32 shift)
+static __always_inline struct thread *thread_get(struct task_struct *task)
 {
-	struct thread *t = thread_at(task, shift);
+	struct thread *t = thread_entry(task);
 
 	if (likely(t && t->task == (__u64)task))
 		return t;
 	return thread_spilled(task);
-}
-
-static __always_inline struct thread *thread_get(struct task_struct *task)
-{
-	return thread_find(task, params.shift[TABLE_THREADS]);
 }
 
 /* The task's entry of the table; NULL: another has it. Does not allocate. */

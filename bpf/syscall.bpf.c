@@ -153,7 +153,7 @@ static __always_inline int on_enter(struct call_ring *ring, unsigned long long *
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct pt_regs *regs = (void *)ctx[0];
-	struct call *call = call_find(task, ring->shift);
+	struct call *call = call_get(task);
 	__s64 nr = ctx[1];
 	__u32 info;
 
@@ -267,7 +267,7 @@ static __noinline int exit_anew(struct call_ring *ring, struct call *call,
 static __always_inline int on_exit(struct call_ring *ring, unsigned long long *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct call *call = call_find(task, ring->shift);
+	struct call *call = call_get(task);
 	__u64 ns, ret = ctx[1];
 	__u32 n;
 

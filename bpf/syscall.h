@@ -32,8 +32,7 @@ struct call_record {
 struct call_ring {
 	struct ring ring;
 	__u16 untimed[2]; /* runs before the next one that is timed: enter, exit */
-	__u16 sample_log2;
-	__u16 shift; /* as struct tune.shift */
+	__u32 sample_log2;
 	struct runs runs[2];
 	struct call_record records[RING_SIZE];
 };

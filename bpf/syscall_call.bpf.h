@@ -42,32 +42,22 @@ struct {
 	__type(value, struct call);
 } calls_spill SEC(".maps");
 
-/* The entry of the table that a task shares with others; shift: see struct tune. */
-static __always_inline struct call *call_at(struct task_struct *task, __u32 shift)
+/* The entry of the table that a task shares with others. */
+static __always_inline struct call *call_entry(struct task_struct *task)
 {
-	__u32 at = address_index(task, shift);
+	__u32 at = address_index(task, params.shift[TABLE_CALLS]);
 
 	return bpf_map_lookup_elem(&calls, &at);
 }
 
-static __always_inline struct call *call_entry(struct task_struct *task)
-{
-	return call_at(task, params.shift[TABLE_CALLS]);
-}
-
 /* What is kept of a task, NULL: nothing. */
-static __always_inline struct call *call_find(struct task_struct *task, __u32 shift)
+static __always_inline struct call *call_get(struct task_struct *task)
 {
-	struct call *call = call_at(task, shift);
+	struct call *call = call_entry(task);
 
 	if (likely(call && call->task == (__u64)task))
 		return call;
 	return spill_find(&calls_spill, TABLE_CALLS, (__u64)task);
-}
-
-static __always_inline struct call *call_get(struct task_struct *task)
-{
-	return call_find(task, params.shift[TABLE_CALLS]);
 }
 
 /*

@@ -123,8 +123,7 @@ __noinline __u32 refused_take(__u32 low)
 /* The entry of the table that a socket shares with others. */
 static __always_inline struct tcp_conn *conn_entry(struct sock *sk)
 {
-	/* not of params: this is beside what each packet reads */
-	__u32 at = address_index(sk, tunes.tune[PROBE_TCP].shift);
+	__u32 at = address_index(sk, params.shift[TABLE_CONNS]);
 
 	return bpf_map_lookup_elem(&conns, &at);
 }

@@ -62,7 +62,7 @@ enum pool cells_open_pool(uint32_t signal)
 }
 
 /* What a user has not changed: everything measured, nothing sampled. */
-static void set_tunes(const struct cells_plan *plan, struct tunes *tunes)
+static void set_tunes(struct tunes *tunes)
 {
 	for (int i = 0; i < PROBE_COUNT; i++)
 		tunes->tune[i] = (struct tune){
@@ -70,7 +70,6 @@ static void set_tunes(const struct cells_plan *plan, struct tunes *tunes)
 			.inflight_ns = INFLIGHT_NS,
 			.timeout_ns = TIMEOUT_NS,
 		};
-	tunes->tune[PROBE_TCP].shift = plan_shift(plan, TABLE_CONNS);
 }
 
 /* The cells that overflow needs when a pool is empty: all of them, made beforehand. */
@@ -136,7 +135,7 @@ int cells_open(const struct cells_plan *plan, struct cells *c)
 	c->inflights = c->mem[MAP_INFLIGHTS];
 	c->delegates = c->mem[MAP_DELEGATES];
 	c->sched_blocks = c->mem[MAP_SCHED_BLOCKS];
-	set_tunes(plan, &c->tunes);
+	set_tunes(&c->tunes);
 	c->tunes.own_shards = plan->cpus <= SHARDS_MAX;
 	err = set_shards(c);
 	if (!err)

@@ -114,7 +114,7 @@ uint32_t plan_entries(const struct cells_plan *plan, enum cells_map m);
 size_t plan_step(enum cells_map m);
 /* All that is planned in the kernel. */
 size_t plan_kernel_bytes(const struct cells_plan *plan);
-/* 32 less log2 of a table's entries: see struct tune.shift. */
+/* 32 less log2 of a table's entries: see struct params.shift. */
 uint32_t plan_shift(const struct cells_plan *plan, enum table t);
 
 /* Cells that a workload takes which has all its series, on a node of so many shards. */

@@ -38,20 +38,11 @@ static void open_wait(struct rings *r)
 					sizeof(uint32_t), sizeof(uint32_t), 1, &opts);
 }
 
-/*
- * What a CPU's rings hold at first, and keep: when the first run is timed, and where a
- * thread's entry is.
- */
+/* What a CPU's ring of calls holds at first: when the first run is timed. */
 static int begin(const struct cells *c)
 {
-	struct call_ring calls = {
-		.untimed = { RUNS_TIMED, RUNS_TIMED },
-		.shift = plan_shift(&c->plan, TABLE_CALLS),
-	};
-	struct sched_ring switches = {
-		.untimed = RUNS_TIMED,
-		.shift = plan_shift(&c->plan, TABLE_THREADS),
-	};
+	struct call_ring calls = { .untimed = { RUNS_TIMED, RUNS_TIMED } };
+	struct sched_ring switches = { .untimed = RUNS_TIMED };
 	int err = 0;
 
 	for (uint32_t i = 0; i < c->plan.cpus && !err; i++) {
