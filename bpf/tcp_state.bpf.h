@@ -105,13 +105,14 @@ static __noinline int refused_close(struct sock *sk)
 }
 
 /*
- * ESTABLISHED. A place that says that it is counted already is one of an earlier
- * socket, whose end was missed.
+ * ESTABLISHED. An entry that says that it is counted already is one of an earlier
+ * socket, whose end was missed. A server's is new here: to look for one first would
+ * only cost.
  */
 static __noinline int conn_open(struct sock *sk, int from)
 {
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
-	struct tcp_conn *c = conn_get(sk);
+	struct tcp_conn *c = from == ST_SYN_SENT ? conn_get(sk) : conn_make(sk);
 	struct cpu_state *cpu = cpu_get();
 	struct tcp_slot *e;
 	__u64 now;
@@ -126,7 +127,8 @@ static __noinline int conn_open(struct sock *sk, int from)
 		connect_succeeded(c, e, now);
 		connect_end(c, tp, e);
 	} else {
-		c = conn_make(sk);
+		if (!c && from == ST_SYN_SENT)
+			c = conn_make(sk);
 		if (!c)
 			return conn_refused(sk, from == ST_SYN_SENT ? TCP_CLIENT
 								    : TCP_SERVER);
