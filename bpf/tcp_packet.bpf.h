@@ -23,7 +23,7 @@ static __noinline int conn_find(struct sock *sk)
 	c = conn_get_or_make(sk);
 	if (!c)
 		return 0;
-	refused_take(address_low(sk)); /* now there is room */
+	refused_take(address_whole(sk)); /* now there is room */
 	missed = c->flags & IS_CONNECTING ||
 		 BPF_CORE_READ(tp, rcvq_space.time) >= tcp_started_us;
 	owner = sock_owner(sk);

@@ -76,7 +76,7 @@ static __noinline int conn_refused(struct sock *sk, __u32 role)
 {
 	if (role == TCP_SERVER)
 		lose(LOSS_TABLE_FULL);
-	refused_note(address_low(sk), role);
+	refused_note(address_whole(sk), role);
 	return 0;
 }
 
@@ -89,7 +89,7 @@ static __noinline int refused_close(struct sock *sk)
 
 	if (!tp || !cpu)
 		return 0;
-	role = refused_take(address_low(sk));
+	role = refused_take(address_whole(sk));
 	if (!role)
 		return 0;
 	slot = tcp_slot(sock_owner(sk));

@@ -45,13 +45,15 @@ def occupied():
 def occupancy():
     """How many keys each hash of the agent has, and how many places of the table of
     connections are taken; of the open values those that are errors of connects, as
-    others are at work on this machine, too."""
+    others are at work on this machine, too: so what is kept of threads and disks is
+    not counted."""
     OPEN_CONNECT_ERROR = 8
+    OF_OTHERS = "threads_spill", "calls_spill", "sched_asleep", "disks"
     hashes = bpf.hashes(tcp.agent.pid())
     hashes["opens"] = [key for key in hashes["opens"]
                        if struct.unpack("III", key)[1] == OPEN_CONNECT_ERROR]
     return {"conns": occupied(),
-            **{name: len(keys) for name, keys in hashes.items()}}
+            **{name: len(keys) for name, keys in hashes.items() if name not in OF_OTHERS}}
 
 
 def exact(pair):
