@@ -32,7 +32,9 @@ BPF_CFLAGS := -O2 -g -Wall -Werror -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) 
 	-iquote bpf -I$(BUILD) -I/usr/include/$(MULTI) -MMD -MP
 
 PROBES  := $(patsubst bpf/%.bpf.c,%,$(wildcard bpf/*.bpf.c))
-OBJECTS := $(PROBES:%=$(BUILD)/%.bpf.o)
+# Those that use what not all kernels have: a second time, without (bpf/kernel.bpf.h).
+PLAIN   := syscall tcp dns
+OBJECTS := $(PROBES:%=$(BUILD)/%.bpf.o) $(PLAIN:%=$(BUILD)/%.plain.bpf.o)
 PROTOS  := $(patsubst proto/%.proto,%,$(wildcard proto/*.proto))
 PB_OBJ  := $(PROTOS:%=$(BUILD)/proto/%.pb-c.o)
 SRC     := $(wildcard agent/*.c agent/*/*.c)
@@ -71,6 +73,11 @@ $(BUILD)/agent/kernel/objects.o: agent/kernel/objects.S $(OBJECTS)
 $(BUILD)/%.bpf.o: bpf/%.bpf.c Makefile | $(BUILD)/syscall_table.h
 	$(call say,BPF,$<)
 	$(Q)ulimit -v 4000000; $(CLANG) $(BPF_CFLAGS) -c $< -o $@
+	$(Q)llvm-strip -g $@
+
+$(BUILD)/%.plain.bpf.o: bpf/%.bpf.c Makefile | $(BUILD)/syscall_table.h
+	$(call say,BPF,"$< (plain)")
+	$(Q)ulimit -v 4000000; $(CLANG) $(BPF_CFLAGS) -DPLAIN -c $< -o $@
 	$(Q)llvm-strip -g $@
 
 $(BUILD)/syscall_table.h: bpf/syscalls.tbl bpf/syscalls.sh

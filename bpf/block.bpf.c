@@ -12,17 +12,19 @@
  * The cgroup is that of the first bio. Where blkio is a v1 hierarchy, and for requests
  * without a bio (the flush machinery's), it is the root cgroup.
  *
- * The kernel does not enter a program again on a CPU where it runs: a CPU's cache has
- * one user.
+ * A CPU's cache has one user: since 6.1 the kernel does not enter a program again on a
+ * CPU where it runs, and before, the run inside does without (cache_enter()).
  */
 #define PROBE_ID PROBE_BLOCK
 #include "cell.bpf.h"
 #include "inflight.bpf.h"
+#include "loop.bpf.h"
 #include "open.bpf.h"
 
 #define QUEUES		256 /* power of two */
 #define QUEUE_PROBES	16  /* places looked at before a queue is left out */
-#define HW_QUEUES_MAX	4096
+#define HW_QUEUES_MAX	LOOP_MAX
+#define MAP_WORDS_MAX	LOOP_MAX /* of one bitmap */
 #define WORDS_MAX	65536 /* words of tags looked at in one walk */
 #define BITS_PER_WORD	64
 #define ROOT_CGROUP	1
@@ -191,17 +193,22 @@ __noinline int block_put(__u32 n, __u64 ns)
 	return 0;
 }
 
-/* This CPU's entry for a cgroup and a device. */
+/* An entry for a cgroup and a device: this CPU's; `own` for a run that may not
+ * use that. cache_leave() has to follow. */
 static __always_inline struct block_slot *
-block_slot_of(struct cpu_state *cpu, __u64 id, struct gendisk *disk, __u32 direction)
+block_slot_of(struct cpu_state *cpu, __u64 id, struct gendisk *disk, __u32 direction,
+	      struct block_slot *own)
 {
 	__u64 seq = disk_id(disk);
 	__u64 hash = (id ^ seq << 3 ^ direction) * HASH_MULTIPLIER;
-	struct block_slot *e = &cpu->block[hash >> (64 - BLOCK_CACHE_LOG2)];
+	struct block_slot *e = own;
 
-	if (e->id == id && e->disk == seq && e->direction == direction &&
-	    e->gen == tunes.free_gen)
-		return e;
+	if (cache_enter(cpu, CACHE_BLOCK)) {
+		e = &cpu->block[hash >> (64 - BLOCK_CACHE_LOG2)];
+		if (e->id == id && e->disk == seq && e->direction == direction &&
+		    e->gen == tunes.free_gen)
+			return e;
+	}
 	e->gen = tunes.free_gen;
 	e->operation = 0;
 	e->device = 0;
@@ -240,7 +247,7 @@ static __always_inline void record(struct request *rq, __u32 op, __s32 error)
 	bool started = has_start(flags, op), issued = has_issue(flags);
 	struct gendisk *disk = rq->q->disk;
 	struct cpu_state *cpu = cpu_get();
-	struct block_slot *e;
+	struct block_slot own, *e;
 	__u64 now = 0;
 
 	if (!cpu)
@@ -249,7 +256,7 @@ static __always_inline void record(struct request *rq, __u32 op, __s32 error)
 		lose(LOSS_UNREADABLE); /* a device that is being removed */
 		return;
 	}
-	e = block_slot_of(cpu, cgroup_of(rq), disk, direction_of(op));
+	e = block_slot_of(cpu, cgroup_of(rq), disk, direction_of(op), &own);
 	if (started || issued)
 		now = bpf_ktime_get_ns();
 	if (started)
@@ -260,6 +267,7 @@ static __always_inline void record(struct request *rq, __u32 op, __s32 error)
 		put(e, OPEN_BLOCK_DEVICE, &e->device, now - rq->io_start_time_ns);
 	if (error)
 		block_error(e->slot, error);
+	cache_leave(cpu, CACHE_BLOCK);
 }
 
 /*
@@ -394,15 +402,17 @@ static __noinline int walk_request(struct walk *w, __u32 tag)
 	return 0;
 }
 
-static long walk_bit(__u32 i, struct walk *w)
+static __always_inline long walk_bit(__u32 i, struct walk *w)
 {
 	if (w->word >> (i & (BITS_PER_WORD - 1)) & 1)
 		walk_request(w, w->base + i);
 	return 0;
 }
 
+LOOP_BODY(walk_bit)
+
 /* Freed tags stay set in `word` until somebody clears them all at once. */
-static long walk_word(__u32 i, struct walk *w)
+static __always_inline long walk_word(__u32 i, struct walk *w)
 {
 	struct sbitmap_word *at =
 	    (void *)w->map + (__u64)i * bpf_core_type_size(struct sbitmap_word);
@@ -415,38 +425,60 @@ static long walk_word(__u32 i, struct walk *w)
 	w->word = BPF_CORE_READ(at, word) & ~BPF_CORE_READ(at, cleared);
 	w->base = w->first + (i << (w->shift & 31));
 	if (w->word)
-		bpf_loop(BITS_PER_WORD, walk_bit, w, 0);
+		LOOP(BITS_PER_WORD, walk_bit, w);
 	return 0;
 }
+
+LOOP_BODY(walk_word)
 
 static __always_inline void walk_bitmap(struct walk *w, struct sbitmap_queue *bits,
 					__u32 first)
 {
+	__u32 words = BPF_CORE_READ(bits, sb.map_nr);
+
+	if (words > MAP_WORDS_MAX) {
+		lose(LOSS_WALK_LIMIT);
+		words = MAP_WORDS_MAX;
+	}
 	w->first = first;
 	w->shift = BPF_CORE_READ(bits, sb.shift);
 	w->map = BPF_CORE_READ(bits, sb.map);
-	bpf_loop(BPF_CORE_READ(bits, sb.map_nr) & (WORDS_MAX - 1), walk_word, w, 0);
+	LOOP(words, walk_word, w);
 }
 
-static long walk_hw_queue(__u32 i, struct walk *w)
+/* Where the tags' bitmap is, of those that are reserved or of the others. */
+static __always_inline struct sbitmap_queue *bitmap_of(struct blk_mq_tags *tags,
+						       bool reserved)
+{
+	struct blk_mq_tags___old *old = (void *)tags;
+
+	if (bpf_core_field_exists(old->bitmap_tags))
+		return reserved ? BPF_CORE_READ(old, breserved_tags)
+				: BPF_CORE_READ(old, bitmap_tags);
+	return reserved
+		   ? (void *)__builtin_preserve_access_index(&tags->breserved_tags)
+		   : (void *)__builtin_preserve_access_index(&tags->bitmap_tags);
+}
+
+static __always_inline long walk_hw_queue(__u32 i, struct walk *w)
 {
 	struct blk_mq_tags *tags = 0;
 
 	if (bpf_probe_read_kernel(&tags, sizeof(tags), w->tags + i) || !tags)
 		return 0; /* a hardware queue that is not mapped has none */
 	w->rqs = BPF_CORE_READ(tags, rqs);
-	walk_bitmap(w, (void *)__builtin_preserve_access_index(&tags->breserved_tags),
-		    0);
-	walk_bitmap(w, (void *)__builtin_preserve_access_index(&tags->bitmap_tags),
-		    BPF_CORE_READ(tags, nr_reserved_tags));
+	walk_bitmap(w, bitmap_of(tags, true), 0);
+	walk_bitmap(w, bitmap_of(tags, false), BPF_CORE_READ(tags, nr_reserved_tags));
 	return 0;
 }
+
+LOOP_BODY(walk_hw_queue)
 
 /*
  * A queue whose disk does not know it any more is dropped: the memory may be another
  * one's. Until then each read may fail, and a request proves itself by its queue.
  */
-static long walk_queue(__u32 i, struct walk *w)
+static __always_inline long walk_queue(__u32 i, struct walk *w)
 {
 	__u64 *place = &queues[i & (QUEUES - 1)], noted = *place;
 	struct request_queue *q = (void *)noted;
@@ -463,15 +495,17 @@ static long walk_queue(__u32 i, struct walk *w)
 	w->q = q;
 	w->tags = BPF_CORE_READ(set, tags);
 	n = BPF_CORE_READ(set, nr_hw_queues);
-	if (BPF_CORE_READ(set, shared_tags))
+	if (bpf_core_field_exists(set->shared_tags) && BPF_CORE_READ(set, shared_tags))
 		n = 1; /* they are all the same */
 	if (n > HW_QUEUES_MAX) {
 		lose(LOSS_WALK_LIMIT);
 		n = HW_QUEUES_MAX;
 	}
-	bpf_loop(n, walk_hw_queue, w, 0);
+	LOOP(n, walk_hw_queue, w);
 	return 0;
 }
+
+LOOP_BODY(walk_queue)
 
 /* What is in flight, once: an iterator is how the agent runs something. */
 SEC("iter/task")
@@ -481,6 +515,6 @@ int block_inflight_walk(struct bpf_iter__task *ctx)
 
 	pass_end(ctx->meta);
 	if (ctx->task && enabled_now())
-		bpf_loop(QUEUES, walk_queue, &w, 0);
+		LOOP(QUEUES, walk_queue, &w);
 	return 0;
 }

@@ -219,9 +219,9 @@ struct control {
 };
 
 /*
- * Programs: NAME, probe. Each counts its runs, and times one of RUN_SAMPLE of them; the
- * kernel never enters a program that runs on the same CPU already, so the numbers of a
- * CPU have one writer.
+ * Programs: NAME, probe. Each counts its runs, and times one of RUN_SAMPLE of them. Since
+ * 6.1 the kernel never enters a program that runs on the same CPU already, so the numbers
+ * of a CPU have one writer; before, they are added to by atomic operations.
  */
 #define PROGRAMS(X)                   \
 	X(sched_switch, SCHED)        \
@@ -276,6 +276,10 @@ struct params {
 
 #define CACHE_SIZE 64 /* power of two */
 
+/* Caches of a CPU that are one program's each; tcp's first, as in struct tcp_slot. */
+enum cpu_cache { CACHE_TCP_STATE, CACHE_TCP_GONE, CACHE_BLOCK, CPU_CACHES = 4 };
+#define LOOP_MAX 4096 /* rounds of a loop, see loop.bpf.h */
+
 /*
  * One per CPU: shard number, spare cells, the slots of the latest cgroups. In a plain
  * array by CPU number, so that what a program needs of it is in few lines and pages.
@@ -300,6 +304,7 @@ struct cpu_state {
 	} cache[CACHE_SIZE];
 	struct block_slot block[1 << BLOCK_CACHE_LOG2];
 	struct tcp_slot tcp[TCP_CACHES][1 << TCP_CACHE_LOG2];
+	__u8 cache_users[CPU_CACHES]; /* runs in each: see cache_enter() */
 } __attribute__((aligned(8)));
 
 #endif

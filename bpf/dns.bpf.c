@@ -38,7 +38,7 @@ static __always_inline __u32 find_ip(struct sk_buff *skb, __u16 *protocol)
  */
 static __always_inline __u32 find_udp(struct sk_buff *skb)
 {
-	__u8 ip[IP_SEEN + 8] __attribute__((aligned(8)));
+	__u8 ip[IP_SEEN + 8] __attribute__((aligned(8))) = {}; /* not all may be read */
 	__u16 protocol;
 	__u32 at = find_ip(skb, &protocol);
 	bool v6 = protocol == IPV6;
@@ -68,13 +68,12 @@ unreadable:
  * Whether a received packet can be an answer, by as few loads as that takes: while a
  * query waits this is asked of every packet.
  */
+#ifndef PLAIN
 static __always_inline bool may_answer(struct sk_buff *skb, struct dns_gate *all)
 {
 	__u64 data = (__u64)skb->data;
 	__u32 at = IP_SEEN;
 
-	if (!HAS_CASTS)
-		return true;
 	if (skb->protocol == IPV4) {
 		struct iphdr *ip = CAST(struct iphdr, data);
 
@@ -91,6 +90,12 @@ static __always_inline bool may_answer(struct sk_buff *skb, struct dns_gate *all
 	}
 	return CAST(struct udphdr, data + at)->source == DNS_PORT || all->elsewhere;
 }
+#else
+static __always_inline bool may_answer(struct sk_buff *skb, struct dns_gate *all)
+{
+	return true;
+}
+#endif
 
 static __always_inline enum dns_result result_of(__u8 code)
 {

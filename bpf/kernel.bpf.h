@@ -359,10 +359,15 @@ struct blk_mq_tags {
 	struct request **rqs; /* by tag */
 };
 
+struct blk_mq_tags___old { /* before 5.16 */
+	struct sbitmap_queue *bitmap_tags;
+	struct sbitmap_queue *breserved_tags;
+};
+
 struct blk_mq_tag_set {
 	unsigned int nr_hw_queues;
 	struct blk_mq_tags **tags;
-	struct blk_mq_tags *shared_tags;
+	struct blk_mq_tags *shared_tags; /* 5.16 and later */
 };
 
 struct request_queue {
@@ -413,21 +418,31 @@ static __always_inline __u64 task_cgroup_id(struct task_struct *task)
 	return task->cgroups->dfl_cgrp->kn->id;
 }
 
-/* include/uapi/linux/bpf.h: came with 6.2, as bpf_rdonly_cast did */
-enum bpf_map_type___cgrp { BPF_MAP_TYPE_CGRP_STORAGE___cgrp = 32 };
-
 /*
  * Says what is at an address, so that its fields can be read like those of any kernel
  * struct: a load that gives 0 where there is nothing (kernel/bpf/helpers.c). A call of
- * bpf_probe_read_kernel costs 10 to 40 ns more here. Only where HAS_CASTS: that is an
- * immediate of the program, while a parameter would be read from memory.
+ * bpf_probe_read_kernel costs 10 to 40 ns more here. It came with 6.2. Who uses it is
+ * compiled a second time without it (NAME.plain.bpf.o), and the agent takes the one for
+ * its kernel: 5.15 refuses a program that names a function which it does not have, even
+ * where that is never called.
  */
-extern void *bpf_rdonly_cast(const void *address, __u32 type) __ksym __weak;
+#ifdef PLAIN
+#define HAS_CASTS	    0
+#define CAST(type, address) ((type *)0)
+#else
+#define HAS_CASTS 1
+extern void *bpf_rdonly_cast(const void *address, __u32 type) __ksym;
 #define CAST(type, address) \
 	((type *)bpf_rdonly_cast((void *)(address), bpf_core_type_id_kernel(type)))
-#define HAS_CASTS                                            \
-	bpf_core_enum_value_exists(enum bpf_map_type___cgrp, \
-				   BPF_MAP_TYPE_CGRP_STORAGE___cgrp)
+#endif
+
+/*
+ * Before 6.1 the kernel may enter a program of a raw tracepoint again on a CPU where it
+ * runs, in an interrupt. (The helper came with the same release as the guard, and after
+ * it.)
+ */
+#define HAS_GUARD \
+	bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_user_ringbuf_drain)
 
 /* A task that goes to sleep may stay on its queue for a while: 6.12 and later. */
 #define HAS_DELAYED_DEQUEUE \

@@ -12,7 +12,7 @@
 #include "sched_replay.bpf.h"
 #include "syscall_replay.bpf.h"
 
-static long publish_one(__u64 i, void *ctx)
+static __always_inline long publish_one(__u32 i, void *ctx)
 {
 	__u32 at = i;
 	struct sched_ring *switches = bpf_map_lookup_elem(&sched_rings, &at);
@@ -28,15 +28,17 @@ static long publish_one(__u64 i, void *ctx)
 	return 0;
 }
 
+LOOP_BODY(publish_one)
+
 /* Has all rings know what is in `tunes`; on any CPU. Argument: how many there are. */
 SEC("raw_tp")
 int rings_publish(unsigned long long *ctx)
 {
-	bpf_loop(ctx[0], publish_one, 0, 0);
+	LOOP(ctx[0], publish_one, 0);
 	return 0;
 }
 
-static long look_at_one(__u64 i, void *ctx)
+static __always_inline long look_at_one(__u32 i, void *ctx)
 {
 	__u32 *at = ctx, here = *at;
 	struct sched_ring *switches = bpf_map_lookup_elem(&sched_rings, &here);
@@ -49,6 +51,8 @@ static long look_at_one(__u64 i, void *ctx)
 	return 0;
 }
 
+LOOP_BODY(look_at_one)
+
 /* The first CPU whose rings hold records; on any CPU. Arguments: where to begin, and
  * how many CPUs there are, which is the result when none has. */
 SEC("raw_tp")
@@ -57,7 +61,7 @@ int rings_next(unsigned long long *ctx)
 	__u32 at = ctx[0], count = ctx[1];
 
 	if (at < count)
-		bpf_loop(count - at, look_at_one, &at, 0);
+		LOOP(count - at, look_at_one, &at);
 	return at;
 }
 

@@ -16,15 +16,21 @@ static __always_inline __u64 timed_from(void)
 /* Counts a run of a program. Returns 0, or for the one that is timed timed_from(). */
 static __always_inline __u64 run_begin(struct runs *runs)
 {
-	if (likely(++runs->count & ((1 << RUN_SAMPLE_LOG2) - 1)))
+	__u64 n = HAS_GUARD ? ++runs->count : __sync_fetch_and_add(&runs->count, 1) + 1;
+
+	if (likely(n & ((1 << RUN_SAMPLE_LOG2) - 1)))
 		return 0;
 	return timed_from();
 }
 
 static __noinline int run_end(struct runs *runs, __u64 began)
 {
-	if (runs)
-		runs->ns += (bpf_ktime_get_ns() - began) << RUN_SAMPLE_LOG2;
+	__s64 ns = (bpf_ktime_get_ns() - began) << RUN_SAMPLE_LOG2;
+
+	if (runs && HAS_GUARD)
+		runs->ns += ns;
+	else if (runs)
+		__sync_fetch_and_add(&runs->ns, ns);
 	return 0;
 }
 
@@ -35,6 +41,30 @@ __noinline int run_timed(__u32 prog, __u64 began)
 	if (cpu && prog < PROGRAM_COUNT)
 		run_end(&cpu->runs[prog], began);
 	return 0;
+}
+
+/*
+ * Whether one of this CPU's caches is for this run alone. It is not when the run is
+ * inside another one of the same program, which the kernel has a guard against since
+ * 6.1: then the other one may be using it. cache_leave() has to follow.
+ */
+static __always_inline bool cache_enter(struct cpu_state *cpu, __u32 cache)
+{
+	bool alone;
+
+	if (HAS_GUARD)
+		return true;
+	alone = !cpu->cache_users[cache & (CPU_CACHES - 1)]++;
+	barrier(); /* who interrupts us from here on is told */
+	return alone;
+}
+
+static __always_inline void cache_leave(struct cpu_state *cpu, __u32 cache)
+{
+	if (HAS_GUARD)
+		return;
+	barrier();
+	cpu->cache_users[cache & (CPU_CACHES - 1)]--;
 }
 
 /* The body of a program: counted, timed, and left out when the probe is off. */

@@ -12,6 +12,7 @@
 #define SCHED_REPLAY_BPF_H
 
 #include "cell.bpf.h"
+#include "loop.bpf.h"
 #include "ring.bpf.h"
 
 SHARED_ARRAY(sched_blocks, struct sched_block);
@@ -196,7 +197,7 @@ struct switches {
 };
 
 /* One record: who left, and who came. */
-static long replay_switch(__u64 i, void *ctx)
+static __always_inline long replay_switch(__u32 i, void *ctx)
 {
 	struct switches *r = ctx;
 	struct cpu_state *cpu = r->cpu;
@@ -230,6 +231,8 @@ static long replay_switch(__u64 i, void *ctx)
 	return 0;
 }
 
+LOOP_BODY(replay_switch)
+
 /* Replays what a CPU's ring holds. */
 __noinline int sched_replay(__u32 at)
 {
@@ -245,7 +248,7 @@ __noinline int sched_replay(__u32 at)
 	r.from = r.ring->ring.done;
 	count = r.ring->ring.head - r.from;
 	r.ring->ring.done = r.ring->ring.head;
-	bpf_loop(count < RING_SIZE ? count : RING_SIZE, replay_switch, &r, 0);
+	LOOP(count < RING_SIZE ? count : RING_SIZE, replay_switch, &r);
 	r.cpu->runs[PROGRAM_sched_switch].count += count;
 	return 0;
 }

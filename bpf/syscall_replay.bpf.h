@@ -4,6 +4,7 @@
 #define SYSCALL_REPLAY_BPF_H
 
 #include "cell.bpf.h"
+#include "loop.bpf.h"
 #include "ring.bpf.h"
 
 struct {
@@ -19,7 +20,7 @@ struct ended_calls {
 	__u32 from;
 };
 
-static long replay_call(__u64 i, void *ctx)
+static __always_inline long replay_call(__u32 i, void *ctx)
 {
 	struct ended_calls *r = ctx;
 	struct call_record *rec = &r->ring->records[(r->from + i) & (RING_SIZE - 1)];
@@ -28,6 +29,8 @@ static long replay_call(__u64 i, void *ctx)
 		     tunes.own_shards);
 	return 0;
 }
+
+LOOP_BODY(replay_call)
 
 /*
  * Replays what a CPU's ring holds. The records are taken before they are looked at: an
@@ -44,8 +47,7 @@ __noinline int call_replay(__u32 at)
 	head = *(volatile __u32 *)&r.ring->ring.head;
 	if (__sync_val_compare_and_swap(&r.ring->ring.done, r.from, head) != r.from)
 		return 0;
-	bpf_loop(head - r.from < RING_SIZE ? head - r.from : RING_SIZE, replay_call, &r,
-		 0);
+	LOOP(head - r.from < RING_SIZE ? head - r.from : RING_SIZE, replay_call, &r);
 	return 0;
 }
 

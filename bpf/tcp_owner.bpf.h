@@ -60,13 +60,20 @@ static __noinline int tcp_slot_anew(struct tcp_slot *e, __u64 owner)
 	return 0;
 }
 
-/* What a program knows of an owner; cache is its own, below TCP_CACHES. */
+/*
+ * What a program knows of an owner; cache is its own, below TCP_CACHES. `own` is for a
+ * run that may not use that. cache_leave() has to follow.
+ */
 static __always_inline struct tcp_slot *tcp_slot_get(struct cpu_state *cpu, __u32 cache,
-						     __u64 owner)
+						     __u64 owner, struct tcp_slot *own)
 {
 	struct tcp_slot *e =
 	    &cpu->tcp[cache & (TCP_CACHES - 1)][owner & ((1 << TCP_CACHE_LOG2) - 1)];
 
+	if (unlikely(!cache_enter(cpu, cache))) {
+		tcp_slot_fill(own, owner);
+		return own;
+	}
 	if (unlikely(e->owner != owner || e->gen != tunes.free_gen + 1))
 		tcp_slot_anew(e, owner);
 	return e;

@@ -114,7 +114,7 @@ static __noinline int conn_open(struct sock *sk, int from)
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
 	struct tcp_conn *c = from == ST_SYN_SENT ? conn_get(sk) : conn_make(sk);
 	struct cpu_state *cpu = cpu_get();
-	struct tcp_slot *e;
+	struct tcp_slot own, *e;
 	__u64 now;
 
 	if (!tp || !cpu || (c && c->flags & IS_OURS && from == ST_SYN_SENT))
@@ -123,7 +123,7 @@ static __noinline int conn_open(struct sock *sk, int from)
 		count_conn(c, CONN_CLOSED);
 	if (c && c->flags & IS_CONNECTING) {
 		now = segment_time(tp, c->since);
-		e = tcp_slot_get(cpu, 0, c->owner);
+		e = tcp_slot_get(cpu, CACHE_TCP_STATE, c->owner, &own);
 		connect_succeeded(c, e, now);
 		connect_end(c, tp, e);
 	} else {
@@ -138,7 +138,7 @@ static __noinline int conn_open(struct sock *sk, int from)
 		c->accept = c->role == TCP_SERVER;
 		c->rx = c->tx = c->retrans = 0;
 		c->turn = 0;
-		e = tcp_slot_get(cpu, 0, c->owner);
+		e = tcp_slot_get(cpu, CACHE_TCP_STATE, c->owner, &own);
 		if (c->role == TCP_CLIENT)
 			lose(LOSS_UNPAIRED);
 	}
@@ -150,6 +150,7 @@ static __noinline int conn_open(struct sock *sk, int from)
 	c->held_walk = 0; /* the first walk that sees it says when that was */
 	c->flags = IS_COUNTED;
 	tcp_count(e, CELL_CONN + (c->role & 1), CONN_OPENED, 1);
+	cache_leave(cpu, CACHE_TCP_STATE);
 	return 0;
 }
 
@@ -225,7 +226,7 @@ static __noinline int conn_close(struct sock *sk, int from, __u32 cache)
 	struct tcp_conn *c = conn_get(sk);
 	struct cpu_state *cpu = cpu_get();
 	bool abort = from == ST_ESTABLISHED || from == ST_CLOSE_WAIT;
-	struct tcp_slot *e;
+	struct tcp_slot own, *e;
 	__u32 flags;
 
 	if (unlikely(!c))
@@ -239,7 +240,7 @@ static __noinline int conn_close(struct sock *sk, int from, __u32 cache)
 	}
 	if (c->accept)
 		conn_settle(c, (__u64)sk);
-	e = tcp_slot_get(cpu, cache, c->owner);
+	e = tcp_slot_get(cpu, cache, c->owner, &own);
 	if (flags & IS_CONNECTING) {
 		connect_failed(c, sk, tp, e);
 	} else if (flags & IS_COUNTED) {
@@ -250,6 +251,7 @@ static __noinline int conn_close(struct sock *sk, int from, __u32 cache)
 				abort ? CONN_UNANSWERED_RESET : CONN_UNANSWERED_CLOSE);
 		tcp_count(e, CELL_CONN + (c->role & 1), CONN_CLOSED, 1);
 	}
+	cache_leave(cpu, cache);
 closed:
 	c->flags = 0;
 	return 0;
@@ -288,7 +290,7 @@ static __always_inline int on_state(unsigned long long *ctx)
 	if (to == ST_LISTEN)
 		return listen_add(sk, task_owner(bpf_get_current_task_btf()));
 	if (to == ST_CLOSE)
-		return conn_close(sk, from, 0);
+		return conn_close(sk, from, CACHE_TCP_STATE);
 	if (from == ST_ESTABLISHED)
 		return note_fin(sk, to);
 	return 0;
@@ -303,7 +305,7 @@ static __always_inline int on_gone(unsigned long long *ctx)
 {
 	struct sock *sk = (void *)ctx[0];
 
-	conn_close(sk, ST_CLOSE, 1);
+	conn_close(sk, ST_CLOSE, CACHE_TCP_GONE);
 	return conn_leave(sk);
 }
 
