@@ -219,9 +219,9 @@ struct control {
 };
 
 /*
- * Programs: NAME, probe. Each counts its runs, and times one of RUN_SAMPLE of them. Since
- * 6.1 the kernel never enters a program that runs on the same CPU already, so the numbers
- * of a CPU have one writer; before, they are added to by atomic operations.
+ * Programs: NAME, probe. Each counts its runs, and times one of RUN_SAMPLE of them.
+ * Since 6.1 the kernel never enters a program that runs on the same CPU already, so the
+ * numbers of a CPU have one writer; before, they are added to by atomic operations.
  */
 #define PROGRAMS(X)                   \
 	X(sched_switch, SCHED)        \

@@ -11,7 +11,8 @@
 
 #define HAS_LOOP bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_loop)
 
-/* Created by the agent: as many as LOOP_MAX, and as CPUs. What is in it is of no use. */
+/* Created by the agent: as many as LOOP_MAX, and as CPUs. What is in it is of no use.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -25,19 +26,21 @@ struct loop {
 	__u32 count;
 };
 
-/* Makes an inline function (round, ctx), which returns 1 to end the loop, one for LOOP. */
-#define LOOP_BODY(body)                                                            \
-	static long body##_by_loop(__u32 i, void *ctx)                             \
-	{                                                                          \
-		return body(i, ctx);                                               \
-	}                                                                          \
-	static long body##_by_elem(void *map, const __u32 *i, const void *value,   \
-				   struct loop *loop)                              \
-	{                                                                          \
-		return *i < loop->count ? body(*i, loop->ctx) : 1;                 \
+/* Makes an inline function (round, ctx), which returns 1 to end the loop, one for LOOP.
+ */
+#define LOOP_BODY(body)                                                          \
+	static long body##_by_loop(__u32 i, void *ctx)                           \
+	{                                                                        \
+		return body(i, ctx);                                             \
+	}                                                                        \
+	static long body##_by_elem(void *map, const __u32 *i, const void *value, \
+				   struct loop *loop)                            \
+	{                                                                        \
+		return *i < loop->count ? body(*i, loop->ctx) : 1;               \
 	}
 
-/* Calls body(0, ctx), body(1, ctx), ... up to count; at most LOOP_MAX rounds, or CPUs. */
+/* Calls body(0, ctx), body(1, ctx), ... up to count; at most LOOP_MAX rounds, or CPUs.
+ */
 #define LOOP(rounds, body, ctx_)                                                    \
 	do {                                                                        \
 		if (HAS_LOOP) {                                                     \

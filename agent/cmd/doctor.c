@@ -18,6 +18,9 @@
 #include "cmd/source.h"
 #include "kernel/cells.h"
 #include "kernel/doctor.h"
+#include "kernel/kernel_btf.h"
+#include "kernel/needs.h"
+#include "kernel/probe.h"
 #include "kernel/probes.h"
 #include "metric/resource.h"
 #include "sink/export_check.h"
@@ -60,6 +63,30 @@ static int check_feature(const struct doctor_feature *feature, const char *relea
 	return say(FAIL, "kernel", "%s: %s", feature->name, strerror(-err));
 }
 
+/* What each probe that is wanted needs beside that; a line for each that cannot be had.
+ */
+static int check_needs(const struct options *o, const char *release)
+{
+	int failed = 0;
+
+	for (size_t i = 0; i < probe_desc_count; i++) {
+		const struct probe_desc *d = &probe_descs[i];
+		struct needs needs;
+
+		if (!probe_is_wanted(d, o->probes))
+			continue;
+		if (probe_needs(d, &needs))
+			return say(FAIL, "kernel", "its types (BTF) cannot be read");
+		if (needs.missing)
+			failed = say(FAIL, "kernel", "%s lacks %s: no probe %s",
+				     release, needs.text, d->name);
+	}
+	kernel_btf_free();
+	if (!failed)
+		say(OK, "kernel", "all that each probe calls, reads and hooks");
+	return failed;
+}
+
 /* Trying features needs the capabilities: without them nothing is known of the kernel.
  */
 static int check_kernel(const struct options *o)
@@ -80,7 +107,7 @@ static int check_kernel(const struct options *o)
 	uname(&u);
 	for (size_t i = 0; i < doctor_feature_count; i++)
 		failed |= check_feature(&doctor_features[i], u.release);
-	return failed;
+	return failed | check_needs(o, u.release);
 }
 
 /* "none [integrity] confidentiality" in the file: the one in brackets holds. */

@@ -15,17 +15,6 @@
 #include "kernel/kernel_btf.h"
 #include "kernel/rings.h"
 
-/* Is name in a list with commas between? */
-static int in_list(const char *list, const char *name)
-{
-	size_t n = strlen(name);
-
-	for (; list && *list; list = strchr(list, ',') ? strchr(list, ',') + 1 : NULL)
-		if (strncmp(list, name, n) == 0 && (list[n] == ',' || !list[n]))
-			return 1;
-	return 0;
-}
-
 /* Says which probes are missing, and why: lockdown takes several at once. */
 static void warn_missing(const struct measure *m)
 {
@@ -57,7 +46,7 @@ static void load_probe(struct measure *m, size_t i, const struct options *o)
 	bool covered = d->cover.program && m->probes[d->cover.by].state == PROBE_LOADED;
 
 	p->desc = d;
-	if (!d->always && !in_list(o->probes, d->name))
+	if (!probe_is_wanted(d, o->probes))
 		return;
 	m->wanted++;
 	/* when that fails, the probes that need it say why */
@@ -78,7 +67,7 @@ static int load_probes(struct measure *m, const struct options *o, char *cause,
 			 strerror(-err));
 		return err;
 	}
-	params->dns = in_list(o->probes, probe_descs[PROBE_DNS].name);
+	params->dns = probe_is_wanted(&probe_descs[PROBE_DNS], o->probes);
 	for (size_t i = 0; i < probe_desc_count; i++)
 		load_probe(m, i, o);
 	kernel_btf_free();

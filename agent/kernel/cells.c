@@ -9,6 +9,7 @@
 #include "base/options.h"
 #include "base/util.h"
 #include "kernel/cells.h"
+#include "kernel/fallbacks.h"
 
 #define INFLIGHT_NS 10000000ULL	  /* what takes less is no news */
 #define TIMEOUT_NS  5000000000ULL /* resolv.conf(5): timeout */
@@ -41,13 +42,18 @@ static int create(struct cells *c, enum cells_map m)
 	return 0;
 }
 
-/* Tells each CPU its shard: neighbours share one. */
+/*
+ * Tells each CPU its shard: neighbours share one. All fallbacks forced, each run does
+ * without the caches, as if it were inside another one.
+ */
 static int set_shards(struct cells *c)
 {
 	uint32_t shards = c->plan.cpus < SHARDS_MAX ? c->plan.cpus : SHARDS_MAX;
 	struct cpu_state *state = calloc(1, sizeof(*state));
 	int err = state ? 0 : -ENOMEM;
 
+	for (int i = 0; i < CPU_CACHES && !err; i++)
+		state->cache_users[i] = fallbacks_forced();
 	for (uint32_t i = 0; i < c->plan.cpus && !err; i++) {
 		state->shard = (uint64_t)i * shards / c->plan.cpus;
 		err = bpf_map_update_elem(c->fds[MAP_CPUS], &i, state, BPF_ANY);

@@ -90,6 +90,31 @@ static int try_iterator(void)
 }
 
 /*
+ * An atomic operation that returns what was there (5.12; on arm64 5.18): all tables and
+ * pools are shared by means of such.
+ */
+static int try_fetch(void)
+{
+	const struct bpf_insn insns[] = {
+		INSN(BPF_ALU64 | BPF_MOV | BPF_K, 1, 0, 1),
+		{ .code = BPF_STX | BPF_MEM | BPF_DW,
+		  .dst_reg = 10,
+		  .src_reg = 1,
+		  .off = -8 },
+		{ .code = BPF_STX | BPF_ATOMIC | BPF_DW,
+		  .dst_reg = 10,
+		  .src_reg = 1,
+		  .off = -8,
+		  .imm = BPF_ADD | BPF_FETCH },
+		INSN_RETURN_0,
+		INSN_EXIT,
+	};
+	int err = load("sched_switch", BPF_TRACE_RAW_TP, insns, COUNT(insns), NULL, 0);
+
+	return err == -EINVAL ? -ENOTSUP : err;
+}
+
+/*
  * Calls a helper with no arguments, which the verifier never likes; but about one that
  * does not exist for tracing programs it says something else (as libbpf's own probing,
  * which does not do tracing programs).
@@ -107,32 +132,6 @@ static int try_helper(enum bpf_func_id helper)
 	    strstr(log, "cannot use helper"))
 		return -ENOTSUP;
 	return log[0] ? 0 : err;
-}
-
-static int try_map_type(enum bpf_map_type type)
-{
-	int n = libbpf_probe_bpf_map_type(type, NULL);
-
-	return n > 0 ? 0 : n == 0 ? -ENOTSUP : n;
-}
-
-static int try_task_storage(void)
-{
-	int err = try_map_type(BPF_MAP_TYPE_TASK_STORAGE);
-
-	return err ? err : try_helper(BPF_FUNC_task_storage_get);
-}
-
-static int try_sk_storage(void)
-{
-	int err = try_map_type(BPF_MAP_TYPE_SK_STORAGE);
-
-	return err ? err : try_helper(BPF_FUNC_sk_storage_get);
-}
-
-static int try_current_task(void)
-{
-	return try_helper(BPF_FUNC_get_current_task_btf);
 }
 
 static int try_mapped_array(void)
@@ -159,9 +158,7 @@ const struct doctor_feature doctor_features[] = {
 	{ "raw tracepoints with BTF", try_raw_tracepoint },
 	{ "iterators over tasks and files", try_iterator },
 	{ "memory-mapped arrays", try_mapped_array },
-	{ "task storage in tracing programs", try_task_storage },
-	{ "socket storage in tracing programs", try_sk_storage },
-	{ "bpf_get_current_task_btf in tracing programs", try_current_task },
+	{ "atomic operations that return a value", try_fetch },
 };
 
 const size_t doctor_feature_count = COUNT(doctor_features);
@@ -201,10 +198,47 @@ int doctor_caps(const char *status, char *cause, size_t len)
 	return -EPERM;
 }
 
+/* Says why a feature cannot be had; -ENOTSUP has a line of its own. */
+static int explain(const struct doctor_feature *feature, int err, char *cause,
+		   size_t len)
+{
+	if (err == -EPERM)
+		snprintf(cause, len,
+			 "the kernel forbids %s though the capabilities are "
+			 "there: a user namespace, seccomp, lockdown or an LSM",
+			 feature->name);
+	else
+		snprintf(cause, len, "%s: %s", feature->name, strerror(-err));
+	return err;
+}
+
+/* All that the kernel lacks, in one line. */
+static int try_features(char *cause, size_t len)
+{
+	struct utsname u;
+	size_t at = 0;
+
+	for (size_t i = 0; i < doctor_feature_count; i++) {
+		int err = doctor_try(&doctor_features[i]);
+
+		if (err && err != -ENOTSUP && !at)
+			return explain(&doctor_features[i], err, cause, len);
+		if (err != -ENOTSUP || at >= len)
+			continue;
+		uname(&u);
+		if (!at)
+			at = snprintf(cause, len, "this kernel (%s) lacks %s",
+				      u.release, doctor_features[i].name);
+		else
+			at += snprintf(cause + at, len - at, ", %s",
+				       doctor_features[i].name);
+	}
+	return at ? -ENOTSUP : 0;
+}
+
 int doctor_require(char *cause, size_t len)
 {
 	char status[8192];
-	struct utsname u;
 	int err;
 
 	err = read_file("/proc/self/status", status, sizeof(status));
@@ -213,26 +247,5 @@ int doctor_require(char *cause, size_t len)
 		return err;
 	}
 	err = doctor_caps(status, cause, len);
-	if (err)
-		return err;
-	for (size_t i = 0; i < doctor_feature_count; i++) {
-		const char *name = doctor_features[i].name;
-
-		err = doctor_try(&doctor_features[i]);
-		if (!err)
-			continue;
-		uname(&u);
-		if (err == -ENOTSUP)
-			snprintf(cause, len, "this kernel (%s) lacks %s", u.release,
-				 name);
-		else if (err == -EPERM)
-			snprintf(cause, len,
-				 "the kernel forbids %s though the capabilities are "
-				 "there: a user namespace, seccomp, lockdown or an LSM",
-				 name);
-		else
-			snprintf(cause, len, "%s: %s", name, strerror(-err));
-		return err;
-	}
-	return 0;
+	return err ? err : try_features(cause, len);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What this machine must have; every kernel feature is found by trying it. */
+/*
+ * What this machine must have whatever is measured; every kernel feature is found by
+ * trying it. What a probe needs beside that: probe_needs().
+ */
 #ifndef DOCTOR_H
 #define DOCTOR_H
 
@@ -32,8 +35,8 @@ int doctor_caps(const char *status, char *cause, size_t len);
 bool doctor_locked_down(void);
 
 /*
- * Everything needed to load probes: 0, or -errno and in cause one line that names the
- * first missing capability or feature.
+ * Everything that all probes need: 0, or -errno and in cause one line that names the
+ * missing capabilities, or what the kernel lacks.
  */
 int doctor_require(char *cause, size_t len);
 

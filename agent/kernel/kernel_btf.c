@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <bpf/btf.h>
+#include "kernel/fallbacks.h"
 #include "kernel/kernel_btf.h"
 
 /*
@@ -21,7 +22,8 @@ const struct btf *kernel_btf(void)
 		return types;
 	mallopt(M_MMAP_THRESHOLD, HEAP_WHILE_OPENING);
 	mallopt(M_TRIM_THRESHOLD, HEAP_WHILE_OPENING);
-	types = btf__load_vmlinux_btf();
+	types = fallbacks_btf() ? btf__parse(fallbacks_btf(), NULL)
+				: btf__load_vmlinux_btf();
 	return types;
 }
 

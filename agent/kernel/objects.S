@@ -2,19 +2,29 @@
 /* The compiled probes, as data: see probes.c. */
 	.section .rodata
 
-.macro object name
+.macro data symbol file
 	.balign 8
-	.global \name\()_bpf_o
-	.global \name\()_bpf_o_end
-\name\()_bpf_o:
-	.incbin "\name\().bpf.o"
-\name\()_bpf_o_end:
+	.global \symbol
+	.global \symbol\()_end
+\symbol:
+	.incbin "\file"
+\symbol\()_end:
+.endm
+
+.macro object name
+	data \name\()_bpf_o, \name\().bpf.o
+.endm
+
+/* Those that are compiled a second time: see bpf/kernel.bpf.h, PLAIN. */
+.macro objects name
+	object \name
+	data \name\()_plain_bpf_o, \name\().plain.bpf.o
 .endm
 
 	object sched
-	object syscall
-	object tcp
-	object dns
+	objects syscall
+	objects tcp
+	objects dns
 	object block
 	object memory
 	object cgroup

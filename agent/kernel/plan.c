@@ -80,6 +80,7 @@ const struct map_desc map_descs[MAPS_ALL] = {
 	    HASH("dns_queries", struct dns_key, struct dns_query, QUERIES),
 	[MAP_DNS_SHARES] = ARRAY("dns_shares", uint32_t, WORKLOADS),
 	[MAP_DNS_ANSWERS] = ARRAY("dns_answers", struct dns_answered, QUERIES),
+	[MAP_NUMBERS] = ARRAY("numbers", uint32_t, FIXED),
 	[MAP_THREADS] = ARRAY("threads", struct thread, THREADS),
 	[MAP_THREADS_SPILL] = HASH("threads_spill", uint64_t, struct thread, THREADS),
 	[MAP_CALLS] = ARRAY("calls", struct call, THREADS),
@@ -144,6 +145,8 @@ uint32_t plan_entries(const struct cells_plan *p, enum cells_map m)
 		return p->cpus;
 	case MAP_DNS_GATES:
 		return p->cpus + 1;
+	case MAP_NUMBERS:
+		return p->cpus > LOOP_MAX ? p->cpus : LOOP_MAX;
 	case MAP_DNS_QUERIES:
 		return p->queries;
 	case MAP_THREADS:

@@ -37,6 +37,7 @@ enum cells_map {
 	MAP_DNS_QUERIES,
 	MAP_DNS_SHARES,
 	MAP_DNS_ANSWERS,
+	MAP_NUMBERS,
 	MAPS_SHARED,
 	/* of one probe each: made when it is loaded */
 	MAP_THREADS = MAPS_SHARED,

@@ -9,7 +9,9 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "kernel/doctor.h"
+#include "kernel/fallbacks.h"
 #include "kernel/kernel_btf.h"
+#include "kernel/needs.h"
 #include "kernel/probe.h"
 #include "kernel/walk.h"
 
@@ -115,7 +117,7 @@ static int find_forms(struct params *params)
 		return -errno;
 	n = kernel_btf_args("sched_switch", &args);
 	params->switch_form = SWITCH_NO_STATE;
-	if (n >= 5)
+	if (n >= 5 && !fallbacks_forced())
 		params->switch_form = kernel_btf_is_pointer(&args[2])
 					  ? SWITCH_STATE_LAST
 					  : SWITCH_STATE_SECOND;
@@ -183,6 +185,20 @@ static void choose_optional(struct bpf_object *obj)
 		if (kernel_btf_args(tracepoint + 1, &args))
 			bpf_program__set_autoload(prog, true);
 	}
+}
+
+bool probe_is_plain(const struct probe_desc *desc)
+{
+	return desc->plain && btf__find_by_name_kind(kernel_btf(), "bpf_rdonly_cast",
+						     BTF_KIND_FUNC) <= 0;
+}
+
+int probe_needs(const struct probe_desc *desc, struct needs *needs)
+{
+	if (!kernel_btf())
+		return -errno;
+	return probe_is_plain(desc) ? needs_find(desc->plain, desc->plain_end, needs)
+				    : needs_find(desc->elf, desc->elf_end, needs);
 }
 
 /* What the user can do with an error of the load. */
@@ -309,26 +325,35 @@ static int choose_sched(struct bpf_object *obj, const struct params *params)
 static void give_up(struct probe *p, const char *what, int err)
 {
 	const struct probe_desc *desc = p->desc;
+	struct needs needs;
 
 	probe_close(p);
 	p->desc = desc;
 	p->state = PROBE_UNAVAILABLE;
 	p->locked = err == -EINVAL && doctor_locked_down();
-	snprintf(p->reason, sizeof(p->reason), "cannot %s: %s", what,
-		 p->locked ? PROBE_LOCKED : hint_of(err));
+	if (!p->locked && !probe_needs(desc, &needs) && needs.missing)
+		snprintf(p->reason, sizeof(p->reason),
+			 "cannot %s: this kernel lacks %s", what, needs.text);
+	else
+		snprintf(p->reason, sizeof(p->reason), "cannot %s: %s", what,
+			 p->locked ? PROBE_LOCKED : hint_of(err));
 }
 
 void probe_load(struct probe *p, const struct probe_desc *desc, const struct cells *c,
 		const struct params *params, bool covered)
 {
-	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = desc->name);
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = desc->name,
+		    .btf_custom_path = fallbacks_btf());
 	const char *what = "open";
+	bool plain = probe_is_plain(desc);
+	const unsigned char *elf = plain ? desc->plain : desc->elf;
 	int err;
 
 	memset(p, 0, sizeof(*p));
 	p->desc = desc;
 	p->covered = covered;
-	p->obj = bpf_object__open_mem(desc->elf, desc->elf_end - desc->elf, &opts);
+	p->obj = bpf_object__open_mem(
+	    elf, (plain ? desc->plain_end : desc->elf_end) - elf, &opts);
 	err = p->obj ? probe_set_params(p->obj, params) : -errno;
 	if (!err) {
 		choose_optional(p->obj);

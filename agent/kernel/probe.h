@@ -48,6 +48,14 @@ struct probe {
 /* "loaded", "attached", "unavailable", "disabled" or "off". */
 const char *probe_state_name(enum probe_state state);
 
+struct needs;
+
+/* Whether this kernel takes the object desc->plain. */
+bool probe_is_plain(const struct probe_desc *desc);
+
+/* What a probe needs of this kernel: as needs_find(), of the object that it takes. */
+int probe_needs(const struct probe_desc *desc, struct needs *needs);
+
 /* Before the first use of libbpf: its words are for debugging only. */
 void probe_init(void);
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <string.h>
 #include "base/util.h"
 #include "bpf/cell.h"
 #include "kernel/probes.h"
@@ -8,6 +9,9 @@ extern const unsigned char sched_bpf_o[], sched_bpf_o_end[];
 extern const unsigned char syscall_bpf_o[], syscall_bpf_o_end[];
 extern const unsigned char tcp_bpf_o[], tcp_bpf_o_end[];
 extern const unsigned char dns_bpf_o[], dns_bpf_o_end[];
+extern const unsigned char syscall_plain_bpf_o[], syscall_plain_bpf_o_end[];
+extern const unsigned char tcp_plain_bpf_o[], tcp_plain_bpf_o_end[];
+extern const unsigned char dns_plain_bpf_o[], dns_plain_bpf_o_end[];
 extern const unsigned char block_bpf_o[], block_bpf_o_end[];
 extern const unsigned char memory_bpf_o[], memory_bpf_o_end[];
 extern const unsigned char cgroup_bpf_o[], cgroup_bpf_o_end[];
@@ -31,6 +35,8 @@ const struct probe_desc probe_descs[] = {
 		.rings = true,
 		.elf = syscall_bpf_o,
 		.elf_end = syscall_bpf_o_end,
+		.plain = syscall_plain_bpf_o,
+		.plain_end = syscall_plain_bpf_o_end,
 	},
 	[PROBE_TCP] = {
 		.name = "tcp",
@@ -40,6 +46,8 @@ const struct probe_desc probe_descs[] = {
 		.tunes = TUNE_INFLIGHT,
 		.elf = tcp_bpf_o,
 		.elf_end = tcp_bpf_o_end,
+		.plain = tcp_plain_bpf_o,
+		.plain_end = tcp_plain_bpf_o_end,
 	},
 	[PROBE_DNS] = {
 		.name = "dns",
@@ -51,6 +59,8 @@ const struct probe_desc probe_descs[] = {
 		.walk_off = true, /* what waits keeps received packets busy */
 		.elf = dns_bpf_o,
 		.elf_end = dns_bpf_o_end,
+		.plain = dns_plain_bpf_o,
+		.plain_end = dns_plain_bpf_o_end,
 	},
 	[PROBE_BLOCK] = {
 		.name = "block",
@@ -80,6 +90,18 @@ const struct probe_desc probe_descs[] = {
 };
 
 const size_t probe_desc_count = COUNT(probe_descs);
+
+bool probe_is_wanted(const struct probe_desc *desc, const char *list)
+{
+	size_t n = strlen(desc->name);
+
+	for (; list && *list && !desc->always; list += strcspn(list, ",")) {
+		list += *list == ',';
+		if (!strncmp(list, desc->name, n) && (list[n] == ',' || !list[n]))
+			return true;
+	}
+	return desc->always;
+}
 
 const struct program_desc programs[] = {
 #define PROGRAM_ROW(name, probe) { #name, PROBE_##probe },

@@ -22,11 +22,16 @@ struct probe_desc {
 	unsigned int tunes; /* beside enabled: a bit of enum tune_key each */
 	struct probe_cover cover; /* at most one, so far */
 	const unsigned char *elf, *elf_end;
+	/* NULL, or the same for kernels without bpf_rdonly_cast (before 6.2) */
+	const unsigned char *plain, *plain_end;
 };
 
 /* Indexed by enum probe_id of bpf/cell.h. */
 extern const struct probe_desc probe_descs[];
 extern const size_t probe_desc_count;
+
+/* Is a probe in a list of names with commas between, or on whatever that says? */
+bool probe_is_wanted(const struct probe_desc *desc, const char *list);
 
 /* Their programs, indexed by enum program of bpf/cell.h. */
 struct program_desc {

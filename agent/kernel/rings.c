@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include "kernel/fallbacks.h"
 #include "kernel/probe.h"
 #include "kernel/rings.h"
 
@@ -56,7 +57,8 @@ static int begin(const struct cells *c)
 
 static int load(struct rings *r, const struct cells *c, const struct params *params)
 {
-	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "rings");
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "rings",
+		    .btf_custom_path = fallbacks_btf());
 	int err;
 
 	r->obj =
