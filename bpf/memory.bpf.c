@@ -100,11 +100,18 @@ int memory_memcg_end(unsigned long long *ctx)
  */
 static __always_inline __u32 victim_slot(struct cpu_state *cpu, unsigned long long *ctx)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *task = bpf_get_current_task_btf(), *victim;
+	int pid;
 
-	if (params.victim_form == VICTIM_TASK)
-		return slot_of(cpu, task_cgroup_id((struct task_struct *)ctx[0]));
-	return task->pid == (int)ctx[0] ? slot_of_task(cpu, task) : SLOT_UNKNOWN;
+	if (params.victim_form == VICTIM_PID) {
+		pid = ctx[0];
+	} else {
+		victim = (void *)ctx[0];
+		if (params.victim_form == VICTIM_TASK)
+			return slot_of(cpu, task_cgroup_id(victim));
+		pid = victim->pid;
+	}
+	return task->pid == pid ? slot_of_task(cpu, task) : SLOT_UNKNOWN;
 }
 
 static __always_inline int on_victim(unsigned long long *ctx)

@@ -97,13 +97,23 @@ static int make_copy(void)
 	return fd;
 }
 
+static int copy = -1;
+
 const char *fallbacks_btf(void)
 {
 	static char path[32];
 
 	if (!hidden())
 		return NULL;
-	if (!path[0])
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", make_copy());
+	if (copy < 0)
+		copy = make_copy();
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", copy);
 	return path;
+}
+
+void fallbacks_forget(void)
+{
+	if (copy >= 0)
+		close(copy);
+	copy = -1;
 }

@@ -17,4 +17,7 @@ bool fallbacks_forced(void);
 /* Where the copy of the kernel's types is; NULL: the kernel's own are to be used. */
 const char *fallbacks_btf(void);
 
+/* Forgets the copy: the next one is made by what the variable says then. */
+void fallbacks_forget(void);
+
 #endif

@@ -121,7 +121,7 @@ static int find_forms(struct params *params)
 		params->switch_form = kernel_btf_is_pointer(&args[2])
 					  ? SWITCH_STATE_LAST
 					  : SWITCH_STATE_SECOND;
-	params->victim_form = VICTIM_TASK;
+	params->victim_form = fallbacks_forced() ? VICTIM_PID_OF_TASK : VICTIM_TASK;
 	if (kernel_btf_args("mark_victim", &args) >= 2 &&
 	    !kernel_btf_is_pointer(&args[1]))
 		params->victim_form = VICTIM_PID;

@@ -22,7 +22,7 @@ def _():
     same((status, err), (0, ""), f"exit status and stderr of\n{out}")
     for line in out.splitlines():
         check(re.match(r"(ok  |warn) [a-z]+: \S", line), f"the line {line!r}")
-    for word in ("capabilities", "BTF", "task storage", "lockdown", "cgroup", "memory",
+    for word in ("capabilities", "BTF", "atomic operations", "all that each probe calls", "lockdown", "cgroup", "memory",
                  "collector", "probe: sched", "pressure: PSI is "):
         check(word in out, f"no line about {word}:\n{out}")
     program = shutil.copy(ASSAY, visible() + "/assay")
@@ -30,6 +30,29 @@ def _():
         "setpriv", f"--reuid={NOBODY}", "--clear-groups"])
     same(status, 1, "exit status without privilege")
     check("FAIL capabilities: not enough privilege: CAP_BPF" in out, out)
+
+
+@test("what a kernel lacks is named, by `doctor` for each probe, and by the agent")
+def _():
+    def hiding(*names):
+        return {"ASSAY_TEST_FALLBACKS": ",".join(names)}
+
+    release = re.escape(os.uname().release)
+    hidden = hiding("BPF_FUNC_task_pt_regs", "disk", "btf_trace_mark_victim")
+    status, out, _ = run("doctor", "--socket", nobody_socket(), "--export", "none",
+                         env=hidden)
+    same(status, 1, f"exit status of\n{out}")
+    found = re.findall(f"^FAIL kernel: {release} lacks (.*): no probe (.*)$", out, re.M)
+    same(found, [("bpf_task_pt_regs", "syscall"), ("request_queue.disk", "block"),
+                 ("tracepoint mark_victim", "memory")], "what is missing, and for whom")
+    status, out, _ = run("doctor", "--socket", nobody_socket(), "--export", "none",
+                         "--probes", "tcp,dns", env=hidden)
+    check(status == 0 and "FAIL" not in out, f"a probe that nobody wants: {out}")
+    status, _, err = run("report", "--duration", "1s", "--probes", "block,memory",
+                         "--socket", nobody_socket(), env=hiding("disk"))
+    same(status, 0, "exit status of a report without one probe")
+    check(re.fullmatch(r"assay: warning: probe block: cannot load: this kernel lacks "
+                       r"request_queue\.disk; going on without it\n", err), err)
 
 
 @test("`doctor` tells whether the collector answers, and fails when memory does not do")

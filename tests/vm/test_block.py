@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# vm: drive=iops=10;iops=1;size=128M modules=null_blk timeout=400
+# vm: drive=iops=10;iops=1;size=128M modules=null_blk timeout=400 fallbacks=6.12
 """Block requests by cgroup and on slow devices, in a guest:
 
   ASSAY_VM_DRIVE="iops=10;iops=1;size=128M" tests/vm/run KERNEL tests/vm/test_block.py
