@@ -10,8 +10,8 @@
 enum memory_lane { MEMORY_OOM_KILLS };
 
 /*
- * The first argument of mark_victim: struct task_struct *, or int pid (before 6.10). The
- * last is for tests: a task, of which no more than its pid is used.
+ * The first argument of mark_victim: struct task_struct *, or int pid (before 6.10).
+ * The last is for tests: a task, of which no more than its pid is used.
  */
 enum victim_form { VICTIM_TASK, VICTIM_PID, VICTIM_PID_OF_TASK };
 

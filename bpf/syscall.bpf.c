@@ -7,10 +7,11 @@
  * which changes the thread's id, changes nothing. A call that has ended is written down
  * in its CPU's ring, and goes into a histogram when that is replayed (struct ring).
  *
- * The kernel does not enter a program again on a CPU where it runs (it counts that as a
- * recursion miss), and a program does not migrate: a ring has one writer. The agent's
- * request to replay may interrupt it anywhere. On a machine with no more CPUs than
- * shards nobody but the replays adds to this CPU's cells, and adds need not be atomic.
+ * A ring has one writer: no interrupt makes calls, a program does not migrate, and
+ * where it may be preempted (7.x) the kernel does not enter it again on that CPU (it
+ * counts that as a recursion miss). The agent's request to replay may interrupt it
+ * anywhere. On a machine with no more CPUs than shards nobody but the replays adds to
+ * this CPU's cells, and adds need not be atomic.
  *
  * One logical call is one sample. When a signal interrupts a call, the kernel may
  * restart it: the first exit says ERESTART*, and a second enter follows, of the same
