@@ -37,6 +37,9 @@ CEILINGS = {
 }
 NAME_LEN = 15  # of a name in the kernel
 FORCED = os.environ.get("ASSAY_TEST_FALLBACKS") == "all"
+if FORCED:  # both ways to a CPU's cache are looked at, and another program is taken
+    CEILINGS |= {"tcp_state": 180000, "tcp_gone": 120000,
+                 "sched_switch_bare": CEILINGS.pop("sched_switch")}
 programs = {}
 seconds = 0.0
 
