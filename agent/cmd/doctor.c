@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 #include "base/log.h"
 #include "base/options.h"
@@ -15,12 +14,10 @@
 #include "base/units.h"
 #include "base/util.h"
 #include "cmd/cmd.h"
+#include "cmd/doctor_impl.h"
 #include "cmd/source.h"
 #include "kernel/cells.h"
 #include "kernel/doctor.h"
-#include "kernel/kernel_btf.h"
-#include "kernel/needs.h"
-#include "kernel/probe.h"
 #include "kernel/probes.h"
 #include "metric/resource.h"
 #include "sink/export_check.h"
@@ -29,16 +26,9 @@
 #include "view/report.h"
 #include "workload/cgroup_root.h"
 
-#define LOCKDOWN   "/sys/kernel/security/lockdown"
 #define TIMEOUT_MS 2000
 
-enum verdict { OK, WARN, FAIL };
-
-/* Prints one line: verdict, name, text. Returns 1 for FAIL. */
-static int say(enum verdict verdict, const char *name, const char *fmt, ...)
-    PRINTF(3, 4);
-
-static int say(enum verdict verdict, const char *name, const char *fmt, ...)
+int doctor_say(enum verdict verdict, const char *name, const char *fmt, ...)
 {
 	static const char *const words[] = { "ok", "warn", "FAIL" };
 	char line[1024], text[4 * sizeof(line)];
@@ -52,100 +42,26 @@ static int say(enum verdict verdict, const char *name, const char *fmt, ...)
 	return verdict == FAIL;
 }
 
-static int check_feature(const struct doctor_feature *feature, const char *release)
-{
-	int err = doctor_try(feature);
-
-	if (!err)
-		return say(OK, "kernel", "%s", feature->name);
-	if (err == -ENOTSUP)
-		return say(FAIL, "kernel", "%s lacks %s", release, feature->name);
-	return say(FAIL, "kernel", "%s: %s", feature->name, strerror(-err));
-}
-
-/* What each probe that is wanted needs beside that; a line for each that cannot be had.
- */
-static int check_needs(const struct options *o, const char *release)
-{
-	int failed = 0;
-
-	for (size_t i = 0; i < probe_desc_count; i++) {
-		const struct probe_desc *d = &probe_descs[i];
-		struct needs needs;
-
-		if (!probe_is_wanted(d, o->probes))
-			continue;
-		if (probe_needs(d, &needs))
-			return say(FAIL, "kernel", "its types (BTF) cannot be read");
-		if (needs.missing)
-			failed = say(FAIL, "kernel", "%s lacks %s: no probe %s",
-				     release, needs.text, d->name);
-	}
-	kernel_btf_free();
-	if (!failed)
-		say(OK, "kernel", "all that each probe calls, reads and hooks");
-	return failed;
-}
-
-/* Trying features needs the capabilities: without them nothing is known of the kernel.
- */
-static int check_kernel(const struct options *o)
-{
-	char status[8192], cause[200];
-	struct utsname u;
-	int failed = 0;
-
-	if (read_file("/proc/self/status", status, sizeof(status)) < 0)
-		return say(FAIL, "capabilities", "/proc/self/status cannot be read");
-	if (doctor_caps(status, cause, sizeof(cause))) {
-		say(FAIL, "capabilities", "%s", cause);
-		say(WARN, "kernel",
-		    "its features are not tried, for lack of privilege");
-		return 1;
-	}
-	say(OK, "capabilities", "enough to load tracing programs");
-	uname(&u);
-	for (size_t i = 0; i < doctor_feature_count; i++)
-		failed |= check_feature(&doctor_features[i], u.release);
-	return failed | check_needs(o, u.release);
-}
-
-/* "none [integrity] confidentiality" in the file: the one in brackets holds. */
-static int check_lockdown(const struct options *o)
-{
-	char text[128];
-
-	if (read_file(LOCKDOWN, text, sizeof(text)) < 0)
-		text[0] = '\0';
-	if (strstr(text, "[confidentiality]") || doctor_locked_down())
-		return say(WARN, "lockdown",
-			   "confidentiality: the kernel forbids bpf_probe_read_kernel, "
-			   "so probes that use it are unavailable");
-	if (!text[0])
-		return say(OK, "lockdown",
-			   "this kernel has none, or securityfs is not mounted");
-	return say(OK, "lockdown", "%s",
-		   strstr(text, "[integrity]") ? "integrity: no hindrance" : "off");
-}
-
 static int check_cgroup(const struct options *o)
 {
 	struct cgroup_root root;
 	char cause[512];
 
 	if (cgroup_root_find(o->cgroup_root, &root, cause, sizeof(cause)))
-		return say(FAIL, "cgroup", "%s", cause);
+		return doctor_say(FAIL, "cgroup", "%s", cause);
 	if (!root.whole)
-		return say(WARN, "cgroup",
-			   "%s is the tree of a container: what is not below it counts "
-			   "as unknown; mount the host's /sys/fs/cgroup here",
-			   root.path);
+		return doctor_say(
+		    WARN, "cgroup",
+		    "%s is the tree of a container: what is not below it counts "
+		    "as unknown; mount the host's /sys/fs/cgroup here",
+		    root.path);
 	if (root.pure)
-		return say(OK, "cgroup", "v2 tree of the host at %s", root.path);
-	return say(WARN, "cgroup",
-		   "hybrid, v2 tree at %s: what is only in v1 trees counts to the v2 "
-		   "cgroup around it",
-		   root.path);
+		return doctor_say(OK, "cgroup", "v2 tree of the host at %s", root.path);
+	return doctor_say(
+	    WARN, "cgroup",
+	    "hybrid, v2 tree at %s: what is only in v1 trees counts to the v2 "
+	    "cgroup around it",
+	    root.path);
 }
 
 /* Who the node is, and how we know. */
@@ -156,14 +72,15 @@ static int check_host(const struct options *o)
 	int failed = 0;
 
 	if (resource_init(&r, o, cause, sizeof(cause)))
-		failed = say(FAIL, "host", "%s", cause);
+		failed = doctor_say(FAIL, "host", "%s", cause);
 	else if (r.host.fleeting)
-		say(WARN, "host",
+		doctor_say(
+		    WARN, "host",
 		    "%s, id %s from %s: another one after each boot; see --host-root",
 		    r.host.name, r.host.id, r.host.id_from);
 	else
-		say(OK, "host", "%s (from %s), id %s from %s", r.host.name,
-		    r.host.name_from, r.host.id, r.host.id_from);
+		doctor_say(OK, "host", "%s (from %s), id %s from %s", r.host.name,
+			   r.host.name_from, r.host.id, r.host.id_from);
 	resource_fini(&r);
 	return failed;
 }
@@ -199,14 +116,14 @@ static int check_controllers(const struct options *o)
 		return 0; /* said already */
 	snprintf(path, sizeof(path), "%s/cgroup.controllers", root.path);
 	if (read_file(path, text, sizeof(text)) < 0)
-		return say(WARN, "controllers", "%s cannot be read", path);
+		return doctor_say(WARN, "controllers", "%s cannot be read", path);
 	for (size_t i = 0; i < COUNT(controllers); i++) {
 		if (has_word(text, controllers[i].name))
-			say(OK, "controllers", "%s is on the v2 tree",
-			    controllers[i].name);
+			doctor_say(OK, "controllers", "%s is on the v2 tree",
+				   controllers[i].name);
 		else
-			say(WARN, "controllers", "%s is not on the v2 tree: %s",
-			    controllers[i].name, controllers[i].missing);
+			doctor_say(WARN, "controllers", "%s is not on the v2 tree: %s",
+				   controllers[i].name, controllers[i].missing);
 	}
 	return 0;
 }
@@ -218,10 +135,10 @@ static int check_pressure(const struct options *o)
 	int n = read_file("/proc/pressure/cpu", text, sizeof(text));
 
 	if (n > 0)
-		return say(OK, "pressure", "PSI is on");
-	return say(WARN, "pressure",
-		   "PSI is %s, so there is no assay.pressure.*: boot with psi=1",
-		   n == -ENOENT ? "not in this kernel, or off" : "off");
+		return doctor_say(OK, "pressure", "PSI is on");
+	return doctor_say(WARN, "pressure",
+			  "PSI is %s, so there is no assay.pressure.*: boot with psi=1",
+			  n == -ENOENT ? "not in this kernel, or off" : "off");
 }
 
 /* The parts of the plan, those that are made of entries with their number. */
@@ -265,23 +182,23 @@ static int check_memory(const struct options *o)
 	FILE *f;
 
 	if (err && err != -ENOSPC)
-		return say(FAIL, "memory", "no plan: %s", strerror(-err));
+		return doctor_say(FAIL, "memory", "no plan: %s", strerror(-err));
 	if (err) {
 		plan_refusal(&p, text, sizeof(text));
-		return say(FAIL, "memory", "%s", text);
+		return doctor_say(FAIL, "memory", "%s", text);
 	}
 	if (p.asked) {
 		plan_lowered(&p, text, sizeof(text));
-		say(WARN, "memory", "%s", text);
+		doctor_say(WARN, "memory", "%s", text);
 	}
 	f = fmemopen(text, sizeof(text), "w");
 	if (!f)
-		return say(FAIL, "memory", "%s", strerror(errno));
+		return doctor_say(FAIL, "memory", "%s", strerror(errno));
 	print_plan(f, &p);
 	fclose(f);
-	return say(OK, "memory", "%s of at most %s: %s; %u workloads can be busy",
-		   units_bytes(total, p.total), units_bytes(limit, p.limit), text,
-		   p.busy);
+	return doctor_say(
+	    OK, "memory", "%s of at most %s: %s; %u workloads can be busy",
+	    units_bytes(total, p.total), units_bytes(limit, p.limit), text, p.busy);
 }
 
 /* Host and port of an http(s) URL; brackets and user information are taken off. */
@@ -343,10 +260,10 @@ static int check_endpoint(const char *url)
 	int err = -EHOSTUNREACH;
 
 	if (split_url(url, host, sizeof(host), port, sizeof(port)))
-		return say(WARN, "collector", "no host in the URL");
+		return doctor_say(WARN, "collector", "no host in the URL");
 	err = getaddrinfo(host, port, &hints, &list);
 	if (err)
-		return say(WARN, "collector", "%s: %s", host, gai_strerror(err));
+		return doctor_say(WARN, "collector", "%s: %s", host, gai_strerror(err));
 	for (struct addrinfo *a = list; a; a = a->ai_next) {
 		err = connect_address(a);
 		if (!err)
@@ -354,9 +271,9 @@ static int check_endpoint(const char *url)
 	}
 	freeaddrinfo(list);
 	if (err)
-		return say(WARN, "collector", "%s port %s does not answer: %s", host,
-			   port, strerror(-err));
-	return say(OK, "collector", "%s port %s takes connections", host, port);
+		return doctor_say(WARN, "collector", "%s port %s does not answer: %s",
+				  host, port, strerror(-err));
+	return doctor_say(OK, "collector", "%s port %s takes connections", host, port);
 }
 
 static int check_file(const char *path)
@@ -368,20 +285,22 @@ static int check_file(const char *path)
 
 	if (fd >= 0) {
 		close(fd);
-		return say(OK, "collector", "none, exports go to the file %s", path);
+		return doctor_say(OK, "collector", "none, exports go to the file %s",
+				  path);
 	}
 	if (fd == -EOPNOTSUPP)
-		return say(WARN, "collector", "%s: what is there is no file", path);
+		return doctor_say(WARN, "collector", "%s: what is there is no file",
+				  path);
 	errno = -fd;
 	snprintf(dir, sizeof(dir), "%s", path);
 	slash = strrchr(dir, '/');
 	if (slash)
 		*(slash == dir ? slash + 1 : slash) = '\0';
 	if (access(path, F_OK) && !access(slash ? dir : ".", W_OK))
-		return say(OK, "collector", "none, exports go to the new file %s",
-			   path);
-	return say(WARN, "collector", "the file %s cannot be written: %s", path,
-		   strerror(errno));
+		return doctor_say(OK, "collector",
+				  "none, exports go to the new file %s", path);
+	return doctor_say(WARN, "collector", "the file %s cannot be written: %s", path,
+			  strerror(errno));
 }
 
 static int check_collector(const struct options *o)
@@ -389,13 +308,13 @@ static int check_collector(const struct options *o)
 	char cause[512];
 
 	if (!strcmp(o->export, "none"))
-		return say(OK, "collector", "none, nothing is exported");
+		return doctor_say(OK, "collector", "none, nothing is exported");
 	if (!strncmp(o->export, "file:", 5))
 		return check_file(o->export + 5);
 	if (export_check(o, cause, sizeof(cause)))
-		return say(FAIL, "collector", "%s", cause);
+		return doctor_say(FAIL, "collector", "%s", cause);
 	if (export_to_grpc_port(o))
-		say(WARN, "collector", "%s", EXPORT_GRPC_PORT_TEXT);
+		doctor_say(WARN, "collector", "%s", EXPORT_GRPC_PORT_TEXT);
 	return check_endpoint(o->export);
 }
 
@@ -434,24 +353,24 @@ static int say_probes(const struct frame *f, bool from_agent)
 		if (!strcmp(s->name, "assay.lost")) {
 			/* while probes are attached, some first halves are missing */
 			if (from_agent && report_has_events(s))
-				say(WARN, "lost", "%s: %.0f %s", probe, report_value(s),
-				    reason);
+				doctor_say(WARN, "lost", "%s: %.0f %s", probe,
+					   report_value(s), reason);
 		} else if (strcmp(s->name, "assay.probe.attached")) {
 			continue;
 		} else if (!strcmp(state, "attached")) {
 			cost_get(f, probe, NULL, &cost);
 			if (from_agent)
-				say(OK, "probe", "%s: attached; %s", probe,
-				    cost_text(text, &cost));
+				doctor_say(OK, "probe", "%s: attached; %s", probe,
+					   cost_text(text, &cost));
 			else
-				say(OK, "probe", "%s: attached", probe);
+				doctor_say(OK, "probe", "%s: attached", probe);
 			attached += is_measuring(probe);
 		} else {
-			say(strcmp(state, "disabled") ? WARN : OK, "probe",
-			    "%s: %s: %s", probe, state, reason);
+			doctor_say(strcmp(state, "disabled") ? WARN : OK, "probe",
+				   "%s: %s: %s", probe, state, reason);
 		}
 	}
-	return attached ? 0 : say(FAIL, "probes", "none is attached");
+	return attached ? 0 : doctor_say(FAIL, "probes", "none is attached");
 }
 
 #define NEARLY_FULL 0.9
@@ -468,9 +387,10 @@ static void say_pools(const struct frame *f)
 		limit.name = "assay.pool.limit";
 		of = frame_find(f, &limit);
 		if (of)
-			say(used >= NEARLY_FULL * report_value(of) ? WARN : OK, "pool",
-			    "%s: %.0f of %.0f", attr_or(of, "assay.pool", "unknown"),
-			    used, report_value(of));
+			doctor_say(used >= NEARLY_FULL * report_value(of) ? WARN : OK,
+				   "pool", "%s: %.0f of %.0f",
+				   attr_or(of, "assay.pool", "unknown"), used,
+				   report_value(of));
 	}
 }
 
@@ -488,13 +408,14 @@ static int check_probes(const struct options *o)
 	source_close(&src);
 	log_set_level(level);
 	if (err && !able)
-		return say(FAIL, "probes", "not loaded, for the reasons above");
+		return doctor_say(FAIL, "probes", "not loaded, for the reasons above");
 	if (err)
-		return say(FAIL, "probes", "%s", cause);
-	say(OK, "agent",
-	    src.from_agent ? "one answers at %s"
-			   : "none answers at %s: probes were loaded for this check",
-	    o->socket);
+		return doctor_say(FAIL, "probes", "%s", cause);
+	doctor_say(OK, "agent",
+		   src.from_agent
+		       ? "one answers at %s"
+		       : "none answers at %s: probes were loaded for this check",
+		   o->socket);
 	err = say_probes(frame, src.from_agent);
 	say_pools(frame);
 	frame_free(frame);
@@ -502,9 +423,9 @@ static int check_probes(const struct options *o)
 }
 
 static int (*const checks[])(const struct options *o) = {
-	check_kernel, check_lockdown,	 check_host,
-	check_cgroup, check_controllers, check_pressure,
-	check_memory, check_collector,	 check_probes,
+	doctor_check_kernel, doctor_check_lockdown, check_host,
+	check_cgroup,	     check_controllers,	    check_pressure,
+	check_memory,	     check_collector,	    check_probes,
 };
 
 static int run_doctor(const struct options *o, int argc, char **argv)

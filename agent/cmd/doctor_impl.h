@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the checks of `assay doctor` have in common: a line for each thing. */
+#ifndef DOCTOR_IMPL_H
+#define DOCTOR_IMPL_H
+
+#include "base/log.h"
+#include "base/options.h"
+
+enum verdict { OK, WARN, FAIL };
+
+/* Prints one line: verdict, name, text. Returns 1 for FAIL. */
+int doctor_say(enum verdict verdict, const char *name, const char *fmt, ...)
+    PRINTF(3, 4);
+
+/* What the kernel has; lockdown. 1: something that we need is missing. */
+int doctor_check_kernel(const struct options *o);
+int doctor_check_lockdown(const struct options *o);
+
+#endif
