@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <netdb.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +9,6 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "base/options.h"
-#include "base/text.h"
 #include "base/units.h"
 #include "base/util.h"
 #include "cmd/cmd.h"
@@ -27,20 +25,6 @@
 #include "workload/cgroup_root.h"
 
 #define TIMEOUT_MS 2000
-
-int doctor_say(enum verdict verdict, const char *name, const char *fmt, ...)
-{
-	static const char *const words[] = { "ok", "warn", "FAIL" };
-	char line[1024], text[4 * sizeof(line)];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(line, sizeof(line), fmt, ap);
-	va_end(ap);
-	text_copy(text, sizeof(text), line, SIZE_MAX);
-	printf("%-4s %s: %s\n", words[verdict], name, text);
-	return verdict == FAIL;
-}
 
 static int check_cgroup(const struct options *o)
 {
