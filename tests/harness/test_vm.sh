@@ -65,7 +65,7 @@ expect()
 refused() { [ $status = 126 ] && [ "$(wc -l <<<"$out")" = 1 ] && [[ $out == *"$1"* ]]; }
 argument() { grep -qx -- "$1" "$dir/arguments"; }
 
-echo 1..12
+echo 1..14
 vm
 expect "the guest's exit status is ours" \
 	'[ $status = 7 ] && [ -z "$out" ] && argument 2'
@@ -97,6 +97,11 @@ expect "the command line and the memory" \
 	 argument ".*,size=1000M,.*"'
 vm ASSAY_VM_CPUS=16
 expect "more CPUs" '[ $status = 7 ] && argument 16 && ! argument 2'
+vm ASSAY_VM_CPUS=4 ASSAY_VM_POSSIBLE=16
+expect "CPUs that may come, and a monitor to bring them" \
+	'[ $status = 7 ] && argument "4,maxcpus=16,sockets=16" && argument chardev:own'
+vm ASSAY_VM_CPUS=4 ASSAY_VM_POSSIBLE=2
+expect "fewer possible CPUs than there are are refused" 'refused ASSAY_VM_POSSIBLE'
 vm ASSAY_VM_CPUS=0
 expect "a number of CPUs that is none is refused" 'refused ASSAY_VM_CPUS'
 vm ASSAY_VM_MEMORY=much
