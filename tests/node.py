@@ -148,6 +148,13 @@ def defined(name):
     raise KeyError(name)
 
 
+def probes():
+    """The names of all probes that there are in the code."""
+    with open(f"{TOP}/bpf/cell.h", encoding="utf-8") as f:
+        body = re.search(r"enum probe_id \{(.*?)PROBE_COUNT", f.read(), re.DOTALL)[1]
+    return [name.lower() for name in re.findall(r"PROBE_(\w+)", body)]
+
+
 def least_memory(slots=1024):
     """The least --memory for so many slots, as the refusal of less tells it: with that
     the tables of threads and connections are small."""

@@ -94,6 +94,9 @@ def _():
 @test("a thread that waits for a CPU is told with the time that it waits")
 def _():
     hog, idler = Cgroup("hog"), Cgroup("idler")
+    if os.path.exists(idler.dir + "/cpu.idle"):
+        # with the cpu controller a thread's policy counts within its cgroup only
+        idler.write("cpu.idle", 1)
     load, victim = Load(hog, "spin", 2, CPU), Load(idler, "spin", 1, CPU)
     for tid in victim.threads():
         os.sched_setscheduler(tid, os.SCHED_IDLE, os.sched_param(0))

@@ -4,7 +4,7 @@
 each; for slots that change hands nobody. The truth is the kernel's: its events of one CPU
 that calls another (6.4 and later), of the agent only, held against /proc/interrupts."""
 # beside: nobody
-# vm: kernels=6.12,7.x ci=none
+# vm: kernels=6.12,7.x,cpus16,cpus64,cpus64-7.x ci=none
 
 import os
 import re
@@ -46,7 +46,7 @@ class Trace:
         os.mkdir(self.dir)
         defer(os.rmdir, self.dir)
         write(self.dir + "/trace_clock", "mono")
-        write(self.dir + "/buffer_size_kb", 8192)
+        write(self.dir + "/buffer_size_kb", 8192 if cpu is not None or len(CPUS) < 8 else 2048)
         if cpu is not None:
             write(self.dir + "/tracing_cpumask", f"{1 << cpu:x}")
         for event in events:
@@ -81,25 +81,37 @@ NOISE = 2
 
 
 class Interrupts:
-    """Of CPU THERE, from now to result()."""
+    """Of CPU THERE or of several, from now to result()."""
 
-    def __init__(self, agent):
+    def __init__(self, agent, cpus=(THERE,)):
         self.threads = {int(t) for t in os.listdir(f"/proc/{agent.pid()}/task")}
+        self.cpus = cpus
         self.trace = Trace("csd/csd_queue_cpu")
-        self.before = function_calls()[THERE]
+        self.before = self.counted()
+
+    def counted(self):
+        """By /proc/interrupts."""
+        counts = function_calls()
+        return sum(counts[cpu] for cpu in self.cpus)
+
+    def calls(self):
+        """Those of the CPUs: when, by which thread, of which CPU, for what."""
+        for when, pid, _, _, text in self.trace.read():
+            cpu = int(re.search(r"\bcpu=(\d+)", text)[1])
+            if cpu in self.cpus:
+                yield when, pid, cpu, re.search(r"func=(\S+)", text)[1]
 
     def result(self):
-        """When the agent interrupted it."""
-        all_ = function_calls()[THERE] - self.before
-        calls = [(when, pid, re.search(r"func=(\S+)", text)[1])
-                 for when, pid, _, _, text in self.trace.read()
-                 if re.search(rf"\bcpu={THERE}\b", text)]
-        ours = [(when, what) for when, pid, what in calls if pid in self.threads]
-        diag(f"CPU {THERE}: {dict(Counter(what for _, what in ours))} by the agent, "
-             f"{len(calls)} by all, /proc/interrupts: {all_}")
+        """When the agent interrupted them, and which."""
+        all_ = self.counted() - self.before
+        calls = list(self.calls())
+        ours = [(when, cpu, what) for when, pid, cpu, what in calls if pid in self.threads]
+        diag(f"CPUs {self.cpus}: {dict(Counter(what for _, _, what in ours))} by the "
+             f"agent, {len(calls)} by all, /proc/interrupts: {all_}")
         # who finds a call queued already does not interrupt once more
-        check(all_ <= len(calls) + 3, f"{all_} interrupts, events of {len(calls)}")
-        return [when for when, what in ours if not what.startswith(OTHERS)]
+        check(all_ <= len(calls) + 3 * len(self.cpus),
+              f"{all_} interrupts, events of {len(calls)}")
+        return [(when, cpu) for when, cpu, what in ours if not what.startswith(OTHERS)]
 
 
 def pinned(*options):
@@ -173,7 +185,7 @@ def _():
     there = Trace("sched/sched_switch", "raw_syscalls/sys_exit", cpu=THERE)
     interrupts = Interrupts(agent)
     load.ask("churn", CHURN)
-    ours = interrupts.result()
+    ours = [when for when, _ in interrupts.result()]
     events = [when for when, _, _, _, _ in there.read()]
     check(events, "no events")
     ours = [when for when in ours if when > events[0]]  # the buffer may have been full
@@ -181,6 +193,29 @@ def _():
     diag(f"{len(events)} events there; {found} of {len(ours)} interrupts found nothing")
     # one may find a record whose event was a moment before the interrupt before it
     check(found <= 1 + len(ours) // 20, f"{found} of {len(ours)} found nothing to tell")
+
+
+@test("of all CPUs together: at a reading each once at most, for cgroups none")
+def _():
+    agent, load = pinned("--slots", "64"), churner()
+    others, readings = tuple(CPUS[1:]), 20
+    interrupts, began = Interrupts(agent, others), time.monotonic()
+    for _ in range(readings):
+        agent.total(0)
+    more = (time.monotonic() - began) / 5
+    at_readings = Counter(cpu for _, cpu in interrupts.result())
+    interrupts, began = Interrupts(agent, others), time.monotonic()
+    answer = load.ask("churn", CHURN)
+    took = time.monotonic() - began
+    for_cgroups = len(interrupts.result())
+    diag(f"figure: {len(CPUS)} CPUs: {sum(at_readings.values()) / readings:.1f} interrupts "
+         f"a reading, of {len(others)} CPUs that could be; while cgroups come and go "
+         f"{1000 * for_cgroups / answer['cgroups']:.1f} per 1000 of them, "
+         f"{for_cgroups / took:.1f} a second")
+    for cpu, n in at_readings.items():
+        between(n, 0, readings + more + NOISE, f"interrupts of CPU {cpu}")
+    between(for_cgroups, 0, (took / TURN + NOISE) * len(others),
+            f"interrupts in {took:.1f} s, of {len(others)} CPUs")
 
 
 main(setup)
