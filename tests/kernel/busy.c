@@ -8,7 +8,7 @@
  *                    a call of each class, a wait for the CPU, a connection to itself
  *                    with a request and its answer; then once two errors of each class,
  *                    a connect that is refused, and a lookup with each answer
- * throttle PERCPU    the same cgroups, with a quota that is used up on each of the CPUs
+ * throttle           the same cgroups, with a quota that is used up on each of the CPUs
  * disk               the same, each with a read and a write of /dev/nvme0n1
  * drop               removes them
  */
@@ -176,8 +176,8 @@ static void be_refused(void)
 /* A lookup for each response code, answered by ourselves. */
 static void look_up(void)
 {
-	unsigned char query[] = { 0, 0, 1, 0, 0, 1, 0, 0,   0, 0,   0,	 0,
-				  4, 'b', 'u', 's', 'y', 0, 0, 1, 0, 1 };
+	unsigned char query[] = { 0, 0, 1,   0,	  0,   1,   0, 0, 0, 0, 0,
+				  0, 4, 'b', 'u', 's', 'y', 0, 0, 1, 0, 1 };
 	unsigned char got[64];
 	struct sockaddr_in from;
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
@@ -188,7 +188,8 @@ static void look_up(void)
 		query[1] = code;
 		query[2] = 1;
 		query[3] = 0;
-		if (sendto(fd, query, sizeof(query), 0, (struct sockaddr *)&with.resolver,
+		if (sendto(fd, query, sizeof(query), 0,
+			   (struct sockaddr *)&with.resolver,
 			   sizeof(with.resolver)) < 0 ||
 		    recvfrom(with.dns, got, sizeof(got), 0, (struct sockaddr *)&from,
 			     &len) != sizeof(query))
