@@ -13,7 +13,7 @@ os.environ.setdefault("TEST_PATIENCE", "100")
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from node import Agent, Cgroup, Change, Load, Numbers, crowd, defined
-from tap import Skip, between, check, defer, diag, main, near, need_root, same, test
+from tap import Skip, between, defer, diag, main, near, need_root, same, test
 
 need_root()
 
