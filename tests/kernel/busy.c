@@ -204,14 +204,31 @@ static void look_up(void)
 	close(fd);
 }
 
+/* A listener of this cgroup: a socket is whose it was made by. */
+static void listen_here(void)
+{
+	socklen_t len = sizeof(with.at);
+
+	with.at.sin_family = AF_INET;
+	with.at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	with.at.sin_port = 0;
+	with.listener = socket(AF_INET, SOCK_STREAM, 0);
+	if (bind(with.listener, (struct sockaddr *)&with.at, len) ||
+	    listen(with.listener, 10) ||
+	    getsockname(with.listener, (struct sockaddr *)&with.at, &len))
+		gate_die("listen");
+}
+
 static void live(void)
 {
+	listen_here();
 	for (long cpu = 0; cpu < with.cpus; cpu += with.step) {
 		go_to(cpu);
 		call_each();
 		contend(0);
 		talk();
 	}
+	close(with.listener);
 	fail_each();
 	be_refused();
 	look_up();
@@ -303,25 +320,20 @@ static void run_drop(const struct gate_command *self, const long *args)
 	gate_say("cgroups=0");
 }
 
-static void listen_here(void)
+/* Who answers lookups, and an address where nobody listens. */
+static void open_sockets(void)
 {
-	socklen_t len = sizeof(with.at);
+	socklen_t len = sizeof(with.refused);
 	int closed = socket(AF_INET, SOCK_STREAM, 0);
 
-	with.at.sin_family = AF_INET;
-	with.at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	with.refused = with.resolver = with.at;
+	with.refused.sin_family = AF_INET;
+	with.refused.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	with.resolver = with.refused;
 	with.resolver.sin_port = htons(53);
 	with.resolver.sin_addr.s_addr = inet_addr("127.77.0.53");
-	with.listener = socket(AF_INET, SOCK_STREAM, 0);
 	with.dns = socket(AF_INET, SOCK_DGRAM, 0);
-	if (bind(with.listener, (struct sockaddr *)&with.at, len) ||
-	    listen(with.listener, 10) ||
-	    getsockname(with.listener, (struct sockaddr *)&with.at, &len) ||
-	    bind(with.dns, (struct sockaddr *)&with.resolver, sizeof(with.resolver)))
-		gate_die("bind");
-	/* bound, and nobody listens there */
-	if (bind(closed, (struct sockaddr *)&with.refused, sizeof(with.refused)) ||
+	if (bind(with.dns, (struct sockaddr *)&with.resolver, len) ||
+	    bind(closed, (struct sockaddr *)&with.refused, len) ||
 	    getsockname(closed, (struct sockaddr *)&with.refused, &len))
 		gate_die("bind");
 }
@@ -342,6 +354,6 @@ int main(int argc, char **argv)
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (with.page == MAP_FAILED || mprotect(with.page, 4096, PROT_READ))
 		gate_die("mmap");
-	listen_here();
+	open_sockets();
 	return gate_loop(commands, COUNT(commands));
 }

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A big node, in small: many CPUs, 250 busy containers, 5,000 cgroups, 50,000 threads.
 All is counted where it belongs, and nothing in the overflow."""
-# vm: kernels=cpus16,cpus64,cpus64-6.1,cpus64-7.x ci=none drive=size=64M timeout=400
+# vm: kernels=cpus16,cpus64,cpus64-6.1,cpus64-7.x ci=none drive=size=64M memory=4096
+# vm: timeout=400
 
 import os
 import re
@@ -112,7 +113,7 @@ def _():
 
 @test(f"{CGROUPS} cgroups, each with calls of its own: the sum over all series is exact")
 def _():
-    agent = Agent("--memory", "512MiB", "--slots", "16384", "--probes", "syscall,cgroup")
+    agent = Agent("--memory", "640MiB", "--slots", "8192", "--probes", "syscall,cgroup")
     base, churn = load("many", "churn")
     answer = churn.ask("fill", CGROUPS)
     numbers = agent.total(SETTLE)
