@@ -58,11 +58,11 @@ def setup():
     agent.need("sched", "syscall")
 
 
-def measure(what):
-    """64 threads of which most find their place taken, if the tables are full."""
-    cgroup = Cgroup("spin")
+def wait_and_call(what):
+    """64 threads that do not migrate, so that their waits are whole, and 20 that each
+    make 500 calls: the change, and the cgroup of those who call."""
+    cgroup, callers = Cgroup("spin"), Cgroup("callers")
     load = Load(cgroup, "spin", 63, CPU)
-    callers = Cgroup("callers")
     calling = [Load(callers, "traps") for _ in range(20)]
     before, delay = agent.total(), load.waited()
     load.tell("run", 1500)
@@ -72,6 +72,12 @@ def measure(what):
     change = Change(before, agent.total())
     near(change.seconds(cgroup, WAIT), load.waited() - delay, 0.01,
          f"sum of waits and run_delay {what}, s")
+    return change, callers
+
+
+def measure(what):
+    """Threads of which most find their place taken, if the tables are full."""
+    change, callers = wait_and_call(what)
     same(change.value(callers, CALLS, class_="process"), 20 * 500, f"calls {what}")
     lost = change.lost()
     diag(f"lost {lost}")
@@ -110,19 +116,9 @@ def _():
     p = crowd(2 * max(ends))
     same(spilled(), [places("threads_spill"), places("calls_spill")], "beside the tables")
     usage_is_true()
-    cgroup, callers = Cgroup("waits"), Cgroup("beyond")
-    load = Load(cgroup, "spin", 63, CPU)  # they do not migrate: their waits are whole
-    calling = [Load(callers, "traps") for _ in range(20)]
-    before, delay = agent.total(), load.waited()
-    load.tell("run", 1500)
-    for each in calling:
-        each.ask("getppid", 500)
-    load.reply()
-    change = Change(before, agent.total())
+    change, callers = wait_and_call("beyond the tables")
     lost = change.lost()
     diag(f"lost {lost}")
-    near(change.seconds(cgroup, WAIT), load.waited() - delay, 0.01,
-         "sum of waits and run_delay, s")
     counted = change.value(callers, CALLS, class_="process")
     diag(f"{counted} calls of {20 * 500} are counted")
     check(counted < 20 * 500, "all callers have a place")
