@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What must be right in a pod that runs assay, and in any pod of deploy/."""
+
+import re
+
+from tap import check, same
+
+CAPABILITIES = {"BPF", "PERFMON"}
+HOST_PATHS = {"/sys/fs/cgroup": "Directory", "/etc/machine-id": "File",
+              "/var/log/containers": "Directory"}
+
+
+def box_of(spec):
+    """The one container of an agent's pod."""
+    same(len(spec["containers"]), 1, "containers")
+    return spec["containers"][0]
+
+
+def check_privileges(spec, user=65532):
+    box = box_of(spec)
+    sec, pod = box["securityContext"], spec["securityContext"]
+    same(sec["capabilities"]["drop"], ["ALL"], "drop")
+    same(set(sec["capabilities"]["add"]), CAPABILITIES, "add")
+    same(sec["privileged"], False, "privileged")
+    same(sec["allowPrivilegeEscalation"], False, "allowPrivilegeEscalation")
+    same(sec["readOnlyRootFilesystem"], True, "readOnlyRootFilesystem")
+    same((pod["runAsNonRoot"], pod["runAsUser"]), (user != 0, user), "user")
+    same(pod["seccompProfile"], {"type": "RuntimeDefault"}, "seccompProfile")
+    same((spec["hostPID"], spec["hostNetwork"], spec["hostIPC"]), (True, False, False),
+         "hostPID, hostNetwork, hostIPC")
+    same(spec["automountServiceAccountToken"], False, "automountServiceAccountToken")
+
+
+def check_host_paths(spec, more=()):
+    """Of the node there is the cgroup tree, its id, links that name containers, and what
+    more is said, all read-only."""
+    box = box_of(spec)
+    mounts = {m["name"]: m for m in box["volumeMounts"]}
+    seen = {}
+    for v in spec["volumes"]:
+        if "hostPath" in v:
+            seen[v["hostPath"]["path"]] = v["hostPath"]["type"]
+            check(mounts[v["name"]].get("readOnly"), f'{v["name"]} is not read-only')
+    same(seen, HOST_PATHS | {p: "Directory" for p in more}, "paths of the node")
+    env = {v["name"]: v.get("value") for v in box["env"]}
+    at = {m["mountPath"] for m in box["volumeMounts"]}
+    check(env["ASSAY_CGROUP_ROOT"] in at, "the cgroup tree is not where the agent looks")
+    check(env["ASSAY_HOST_ROOT"] + "/etc/machine-id" in at,
+          "the machine-id is not where the agent looks")
+    for path in ("/var/log/containers", *more):
+        check(env["ASSAY_HOST_ROOT"] + path in at, f"{path} is not where the agent looks")
+    check("/run/assay" in at, "no place for the socket")
+
+
+MIB = {"MiB": 1, "GiB": 1024, "Mi": 1, "Gi": 1024}
+
+
+def mib(text):
+    n, unit = re.fullmatch(r"(\d+)([A-Za-z]+)", text).groups()
+    return int(n) * MIB[unit]
+
+
+def check_memory(spec):
+    """The limit has room for the plan and for the start beside it."""
+    box = box_of(spec)
+    plan = next(v["value"] for v in box["env"] if v["name"] == "ASSAY_MEMORY")
+    limit = box["resources"]["limits"]["memory"]
+    check(mib(limit) >= mib(plan) + 64, f"a limit of {limit} for a plan of {plan}")
+
+
+def check_agent(spec, user=65532, paths=()):
+    """What each agent of ours is: as user, with these directories of the node besides."""
+    check_privileges(spec, user)
+    check_host_paths(spec, paths)
+    check_memory(spec)
+    same(spec["tolerations"], [{"operator": "Exists"}], "tolerations")
+    check(spec["terminationGracePeriodSeconds"] > 5, "no time for the last export")
+
+
+def check_selector(obj):
+    chosen = obj["spec"]["selector"]["matchLabels"]
+    labels = obj["spec"]["template"]["metadata"]["labels"]
+    check(chosen.items() <= labels.items(), f"{chosen} does not choose {labels}")
+
+
+def check_mounts(spec):
+    """Each mount has its volume, each volume its mount."""
+    volumes = [v["name"] for v in spec.get("volumes", [])]
+    mounts = [m["name"] for c in spec["containers"] + spec.get("initContainers", [])
+              for m in c.get("volumeMounts", [])]
+    same(sorted(set(mounts)), sorted(volumes), "mounts and volumes")
+
+
+def check_env_order(spec):
+    """$(NAME) is replaced only where NAME stands before it."""
+    for box in spec["containers"]:
+        before = set()
+        for var in box.get("env", []):
+            for name in re.findall(r"\$\((\w+)\)", var.get("value", "")):
+                check(name in before, f'{var["name"]} uses {name}, which comes later')
+            before.add(var["name"])
+
+
+def check_image(spec):
+    for box in spec["containers"]:
+        check(re.fullmatch(r"[^@\s]+@sha256:[0-9a-f]{64}", box["image"]),
+              f'{box["image"]} is not by digest')

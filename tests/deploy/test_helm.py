@@ -1,0 +1,276 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+# beside: others
+"""deploy/helm: the examples in git are what the chart makes, objects are as Kubernetes wants
+them, what cannot work is refused with a reason, and each value does something."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import jsonschema  # noqa: E402
+import chart  # noqa: E402
+from kube import (TOP, by_name, differences, digest_in, load, parse, read,  # noqa: E402
+                  validate)
+from pods import (box_of, check_agent, check_env_order, check_image, check_mounts,  # noqa: E402
+                  check_selector)
+from tap import Failed, Skip, check, main, same, test  # noqa: E402
+
+# Of security.openshift.io/v1; OpenShift's schemas cannot be had here.
+SCC_FIELDS = set("""apiVersion kind metadata priority allowPrivilegedContainer
+    allowPrivilegeEscalation defaultAllowPrivilegeEscalation allowHostPID allowHostNetwork
+    allowHostPorts allowHostIPC allowHostDirVolumePlugin readOnlyRootFilesystem
+    requiredDropCapabilities allowedCapabilities defaultAddCapabilities runAsUser
+    seLinuxContext fsGroup supplementalGroups seccompProfiles volumes users groups
+    allowedUnsafeSysctls forbiddenSysctls allowedFlexVolumes""".split())
+
+
+def objects(over=None, **more):
+    """What the chart makes now of some values, by kind and name."""
+    if not chart.renderer():
+        raise Skip(chart.NOT_HERE)
+    return by_name(parse(chart.parts(chart.render(over, **more))[1]))
+
+
+def example(name):
+    return by_name(load(chart.example_file(name)))
+
+
+def one(objs, kind):
+    found = [o for o in objs.values() if o["kind"] == kind]
+    same(len(found), 1, f"objects of kind {kind}")
+    return found[0]
+
+
+def pod(objs):
+    return one(objs, "DaemonSet")["spec"]["template"]["spec"]
+
+
+def variables(objs):
+    return {v["name"]: v.get("value") for v in pod(objs)["containers"][0]["env"]}
+
+
+@test("each rendered example was made of the files that are there now")
+def _():
+    old = [n for n in chart.examples()
+           if digest_in(chart.example_file(n)) != chart.example_digest(n)]
+    same(old, [], "examples to be rendered anew by tests/deploy/render")
+
+
+@test("the chart makes exactly the rendered examples")
+def _():
+    for name in chart.examples():
+        now = objects(chart.example_values(name))
+        same(differences(now, example(name)), [], f"{name}: rendered now, and in git")
+
+
+@test("the schema takes the values of the chart and of the examples")
+def _():
+    chart.check_values(chart.values())
+    for name in chart.examples():
+        chart.check_values(chart.values(chart.example_values(name)))
+
+
+@test("the schema refuses names and values that mean nothing")
+def _():
+    for over in ({"tolerationz": []}, {"image": {"digest": "latest"}},
+                 {"agent": {"memory": "64M"}}, {"export": {"interval": "60"}},
+                 {"preset": "prometheus"}, {"agent": {"probes": ["cpu"]}},
+                 {"hostPID": "yes"}, {"networkPolicy": {"ports": ["http"]}},
+                 {"terminationGracePeriodSeconds": 5}):
+        try:
+            chart.check_values(chart.values(over))
+        except jsonschema.ValidationError:
+            continue
+        raise Failed(f"not refused: {over}")
+
+
+def leaves(tree, path=()):
+    """Names of values: a mapping that the schema closes is none itself."""
+    for key, node in tree["properties"].items():
+        if node.get("additionalProperties") is False:
+            yield from leaves(node, (*path, key))
+        else:
+            yield (*path, key)
+
+
+@test("schema, values and README.md have the same values, and templates use each")
+def _():
+    schema = json.loads(read(f"{chart.CHART}/values.schema.json"))
+    names = [".".join(p) for p in leaves(schema) if p != ("global",)]
+    values, missing = chart.values(), []
+    for name in names:
+        at = values
+        for key in name.split("."):
+            at = at.get(key) if isinstance(at, dict) else None
+        if at is None:
+            missing.append(name)
+    same(missing, [], "values of the schema that values.yaml has not")
+    rows = re.findall(r"^\| `([\w.]+)` \|", read(f"{chart.CHART}/README.md"), re.M)
+    covered = [n for n in names if not any(n == r or n.startswith(r + ".") for r in rows)]
+    same([n for n in covered if n.split(".")[0] not in
+          ("podSecurityContext", "securityContext", "resources")], [], "not in README.md")
+    folder = os.path.join(TOP, chart.CHART, "templates")
+    text = "".join(read(f"{chart.CHART}/templates/{f}") for f in os.listdir(folder))
+    unused = [n for n in names if ".Values." + n not in text and
+              not re.search(r"\.Values\." + re.escape(n.rsplit(".", 1)[0]) + r" *[|}]", text)
+              and not (n.startswith("export.tls.") and "." + n.rsplit(".", 1)[1] in text)]
+    same(unused, [], "values that no template uses")
+
+
+@test("README.md is what the comments of values.yaml say")
+def _():
+    out = subprocess.run([os.path.join(TOP, "deploy/helm/readme.py")], check=True,
+                         stdout=subprocess.PIPE, text=True).stdout
+    check(out == read(f"{chart.CHART}/README.md"),
+          "python3 deploy/helm/readme.py > deploy/helm/assay/README.md")
+
+
+@test("objects are as the schemas of Kubernetes want them")
+def _():
+    for name in chart.examples():
+        for obj in example(name).values():
+            if obj["kind"] != "SecurityContextConstraints":
+                validate(obj)
+                continue
+            same(sorted(obj.keys() - SCC_FIELDS), [], f"{name}: fields of no SCC")
+
+
+@test("the agent has BPF and PERFMON, a read-only root, and no privilege")
+def _():
+    for name in chart.examples():
+        bundles = chart.values(chart.example_values(name))["node"]["bundles"]
+        spec = dict(pod(example(name)))
+        spec["containers"] = spec["containers"][:1]  # without those that users add
+        check_agent(spec, 0 if bundles else 65532, [bundles] if bundles else [])
+        check_mounts(spec)
+        check_env_order(spec)
+        check_image(spec)
+        check_selector(one(example(name), "DaemonSet"))
+
+
+@test("presets, and an endpoint of one's own, say where exports go")
+def _():
+    name = "OTEL_EXPORTER_OTLP_ENDPOINT"
+    same(variables(example("collector-daemonset"))[name], "http://$(HOST_IP):4318", name)
+    same(variables(example("collector-gateway"))[name],
+         "http://otel-collector.observability.svc:4318", name)
+    same(variables(example("backend-with-token"))[name],
+         "https://otlp-gateway-prod-eu-west-0.grafana.net/otlp", name)
+    headers = [v for v in pod(example("backend-with-token"))["containers"][0]["env"]
+               if v["name"] == "ASSAY_EXPORT_HEADERS"][0]
+    same(headers["valueFrom"], {"secretKeyRef": {"name": "otlp", "key": "headers"}},
+         "headers")
+    same(variables(example("backend-with-token"))["OTEL_RESOURCE_ATTRIBUTES"],
+         "k8s.cluster.name=production%20eu", "attributes")
+
+
+@test("the agent takes what the examples set")
+def _():
+    manual = read("docs/assay.1")
+    for name in chart.examples():
+        box = pod(example(name))["containers"][0]
+        env = {v["name"]: re.sub(r"\$\(\w+\)", "192.0.2.1", v.get("value", "a=b"))
+               for v in box["env"]}
+        ours = [k for k in env if re.match("ASSAY_|OTEL_", k)]
+        same([k for k in ours if k not in manual], [], "variables that assay does not know")
+        out = subprocess.run([os.path.join(TOP, "build/assay"), *box["args"], "--no-such"],
+                             env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                             text=True, timeout=20, check=False)
+        check("--no-such" in out.stdout and len(out.stdout.splitlines()) == 1,
+              f"{name}: {out.stdout}")
+
+
+@test("memory follows the plan, and what is said wins")
+def _():
+    box = box_of(pod(objects({"agent": {"memory": "256MiB"}})))
+    same((box["resources"]["limits"]["memory"], box["resources"]["requests"]["memory"]),
+         ("320Mi", "288Mi"), "for 256MiB")
+    box = box_of(pod(objects({"resources": {"limits": {"memory": "1Gi", "cpu": "1"}}})))
+    same(box["resources"]["limits"], {"memory": "1Gi", "cpu": "1"}, "limits")
+
+
+def refusal(over, **more):
+    """Why the chart does not render these values."""
+    if not chart.renderer():
+        raise Skip(chart.NOT_HERE)
+    try:
+        chart.render(over, **more)
+    except RuntimeError as e:
+        return str(e)
+    raise Failed(f"not refused: {over} {more}")
+
+
+@test("GKE Autopilot is refused with the reason, GKE Standard is not")
+def _():
+    check("allow-list" in refusal({"platform": "gke-autopilot"}), "no reason")
+    check("platform=gke" in refusal({}, apis=["auto.gke.io/v1"]), "no way out")
+    objects({"platform": "gke"}, apis=["auto.gke.io/v1"])
+
+
+@test("what contradicts itself or is missing is refused with the reason")
+def _():
+    check("export.endpoint" in refusal({"preset": ""}), "no endpoint")
+    check("config.existing" in refusal({"config": {"data": {"A": "b"}, "existing": "x"}}),
+          "two ConfigMaps")
+    check("headersSecret" in refusal({"export": {"headers": {"a": "b"},
+                                                 "headersSecret": {"name": "x"}}}),
+          "two headers")
+    check("keyKey" in refusal({"export": {"tls": {"secretName": "x", "certKey": "c"}}}),
+          "a certificate without a key")
+
+
+@test("OpenShift's SCC says of the pod what the pod says of itself")
+def _():
+    objs = example("openshift")
+    scc, spec = one(objs, "SecurityContextConstraints"), pod(objs)
+    meta = one(objs, "DaemonSet")["spec"]["template"]["metadata"]
+    same(meta["annotations"]["openshift.io/required-scc"], scc["metadata"]["name"], "SCC")
+    caps = box_of(spec)["securityContext"]["capabilities"]
+    same(scc["allowedCapabilities"], caps["add"], "capabilities")
+    same(scc["requiredDropCapabilities"], caps["drop"], "dropped")
+    same(scc["runAsUser"], {"type": "MustRunAs", "uid": 65532}, "user")
+    same(scc["seLinuxContext"]["seLinuxOptions"], spec["securityContext"]["seLinuxOptions"],
+         "SELinux")
+    same(scc["allowPrivilegedContainer"], False, "privileged")
+    same(scc["users"], ["system:serviceaccount:assay:" + spec["serviceAccountName"]], "users")
+    # ... and of another pod, that.
+    other = one(objects({"platform": "openshift", "capabilities": {"add": ["BPF"]},
+                         "node": {"bundles": "/run/x"}}), "SecurityContextConstraints")
+    same((other["allowedCapabilities"], other["runAsUser"]["uid"]), (["BPF"], 0), "SCC")
+
+
+@test("Bottlerocket's pod has its SELinux type")
+def _():
+    same(pod(example("bottlerocket"))["securityContext"]["seLinuxOptions"]["type"],
+         "control_t", "type")
+    check("seLinuxOptions" not in pod(example("collector-daemonset"))["securityContext"],
+          "a type where there is none")
+
+
+@test("options in a ConfigMap: pods are started anew when they change")
+def _():
+    sums = []
+    for value in ("5s", "6s"):
+        meta = one(objects({"config": {"data": {"ASSAY_SNAPSHOT_INTERVAL": value}}}),
+                   "DaemonSet")["spec"]["template"]["metadata"]
+        sums.append(meta["annotations"]["checksum/config"])
+    check(sums[0] != sums[1], "the checksum stays")
+
+
+@test("the notes say what is still to do")
+def _():
+    if not chart.renderer():
+        raise Skip(chart.NOT_HERE)
+    notes = chart.parts(chart.render())[0]
+    check("set image.digest" in notes and "build one" in notes, notes)
+    notes = chart.parts(chart.render({"image": {"repository": "x/assay", "digest":
+                                                "sha256:" + "1" * 64}}))[0]
+    check("image" not in notes and "assay report" in notes, notes)
+
+
+main()

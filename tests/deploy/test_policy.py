@@ -1,0 +1,193 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+# beside: others
+"""deploy/policy: our own manifests pass, and each variant that takes more is refused, by the
+very sentence that is about it."""
+
+import copy
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import chart  # noqa: E402
+from kube import TOP, load, name_of, pod_specs, read, validate  # noqa: E402
+from renders import KUSTOMIZE, kustomize_file  # noqa: E402
+from tap import Skip, check, main, same, test  # noqa: E402
+
+POLICY = "deploy/policy/validating-admission-policy.yaml"
+CEL = os.path.join(TOP, "build/cel")
+LIBRARY = os.path.join(CEL, "node_modules/@marcbachmann/cel-js/lib/index.js")
+
+
+def library():
+    """The implementation of CEL, of the npm registry, by the digest in package-lock.json."""
+    if not shutil.which("node"):
+        raise Skip("no node here (Debian's nodejs, 20.19 or later)")
+    if not os.path.exists(LIBRARY):
+        if not shutil.which("npm"):
+            raise Skip("no npm here, and build/cel is empty")
+        os.makedirs(CEL, exist_ok=True)
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(os.path.join(TOP, "tests/deploy/cel", name), CEL)
+        out = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+                             cwd=CEL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                             text=True, timeout=120, check=False)
+        if out.returncode:
+            raise Skip("npm ci failed: " + out.stdout.strip().replace("\n", " ")[:200])
+    return LIBRARY
+
+
+def refusals(objs):
+    """For each object the messages that the policy refuses it with."""
+    document = json.dumps({"spec": load(POLICY)[0]["spec"], "objects": objs})
+    out = subprocess.run(["node", os.path.join(TOP, "tests/deploy/cel/evaluate.mjs"),
+                          library()], input=document, text=True, check=False,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    same(out.returncode, 0, out.stderr)
+    return json.loads(out.stdout)
+
+
+def agents():
+    """The agent's DaemonSets of all that is rendered in deploy/."""
+    files = [kustomize_file(f) for f in KUSTOMIZE if "kubernetes" in f]
+    files += [chart.example_file(n) for n in chart.examples()
+              if n != "everything"]  # which has a container that is not ours
+    for name in files:
+        for obj, _ in pod_specs(load(name)):
+            if "assay" in obj["metadata"]["name"]:
+                yield name, obj
+
+
+def agent():
+    return copy.deepcopy(next(agents())[1])
+
+
+def pod_of(daemonset):
+    """The pod that a controller makes of it."""
+    template = copy.deepcopy(daemonset["spec"]["template"])
+    return {"apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": "assay-x", **template["metadata"]},
+            "spec": template["spec"]}
+
+
+@test("policies are as the schemas of Kubernetes want them")
+def _():
+    for obj in load(POLICY):
+        validate(obj)
+
+
+@test("Kyverno's policy has the same expressions")
+def _():
+    out = subprocess.run([os.path.join(TOP, "deploy/policy/kyverno.py")], check=True,
+                         stdout=subprocess.PIPE, text=True).stdout
+    check(out == read("deploy/policy/kyverno.yaml"),
+          "python3 deploy/policy/kyverno.py > deploy/policy/kyverno.yaml")
+
+
+@test("our own manifests pass, and so do the pods that are made of them")
+def _():
+    found = list(agents())
+    check(len(found) >= 9, f"agents: {len(found)}")
+    objs = [o for _, obj in found for o in (obj, pod_of(obj))]
+    for (name, obj), got in zip([f for f in found for _ in (0, 1)], refusals(objs)):
+        same(got, [], f"{name}: {name_of(obj)}")
+
+
+def box(spec):
+    return spec["containers"][0]
+
+
+def security(spec):
+    return box(spec)["securityContext"]
+
+
+def also(spec, kind, **more):
+    """A container of another kind, as ours but for what is said."""
+    spec[kind] = [{**copy.deepcopy(box(spec)), "name": "also", **more}]
+
+
+def node_volume(spec, path):
+    spec["volumes"].append({"name": "x", "hostPath": {"path": path}})
+    box(spec)["volumeMounts"].append({"name": "x", "mountPath": "/x", "readOnly": True})
+
+
+def writable(spec):
+    mount = next(m for m in box(spec)["volumeMounts"] if m["name"] == "cgroup")
+    del mount["readOnly"]
+
+
+# What a variant takes, and a word of the message that refuses it.
+VARIANTS = (
+    ("privileged", lambda s: security(s).update(privileged=True)),
+    ("allowPrivilegeEscalation",
+     lambda s: security(s).update(allowPrivilegeEscalation=True)),
+    ("allowPrivilegeEscalation", lambda s: security(s).pop("allowPrivilegeEscalation")),
+    ("readOnlyRootFilesystem", lambda s: security(s).update(readOnlyRootFilesystem=False)),
+    ("readOnlyRootFilesystem", lambda s: security(s).pop("readOnlyRootFilesystem")),
+    ("drop ALL", lambda s: security(s)["capabilities"].pop("drop")),
+    ("drop ALL", lambda s: security(s)["capabilities"].update(drop=["NET_RAW"])),
+    ("add BPF", lambda s: security(s)["capabilities"]["add"].append("SYS_ADMIN")),
+    ("add BPF", lambda s: security(s)["capabilities"].update(add=["SYS_PTRACE"])),
+    ("add BPF", lambda s: security(s)["capabilities"].update(add=["ALL"])),
+    ("drop ALL", lambda s: box(s).pop("securityContext")),
+    ("hostNetwork", lambda s: s.update(hostNetwork=True)),
+    ("hostIPC", lambda s: s.update(hostIPC=True)),
+    ("hostPort", lambda s: box(s).update(ports=[{"containerPort": 80, "hostPort": 80}])),
+    ("seccompProfile", lambda s: s["securityContext"].pop("seccompProfile")),
+    ("seccompProfile", lambda s: s.pop("securityContext")),
+    ("seccompProfile", lambda s: s["securityContext"].update(
+        seccompProfile={"type": "Unconfined"})),
+    ("seccompProfile", lambda s: security(s).update(seccompProfile={"type": "Unconfined"})),
+    ("procMount", lambda s: security(s).update(procMount="Unmasked")),
+    ("by digest", lambda s: box(s).update(image="registry.example.com/assay:latest")),
+    ("by digest", lambda s: box(s).update(image="registry.example.com/assay")),
+    ("by digest", lambda s: box(s).update(image="registry.example.com/assay@sha256:12")),
+    ("hostPath", lambda s: node_volume(s, "/")),
+    ("hostPath", lambda s: node_volume(s, "/var/run/docker.sock")),
+    ("hostPath", lambda s: node_volume(s, "/sys/fs/cgroup/../../../etc")),
+    ("readOnly", writable),
+    ("privileged", lambda s: also(s, "initContainers", securityContext={
+        "privileged": True})),
+    ("by digest", lambda s: also(s, "initContainers", image="busybox")),
+    ("drop ALL", lambda s: also(s, "ephemeralContainers", securityContext={})),
+    ("by digest", lambda s: s["containers"].append({**copy.deepcopy(box(s)), "name": "two",
+                                                    "image": "two:1"})),
+)
+
+
+@test(f"{len(VARIANTS)} variants that take more are refused, as sets and as pods")
+def _():
+    objs, wanted = [], []
+    for word, change in VARIANTS:
+        obj = agent()
+        change(obj["spec"]["template"]["spec"])
+        objs += [obj, pod_of(obj)]
+        wanted += [word, word]
+    for i, (word, got) in enumerate(zip(wanted, refusals(objs))):
+        check(any(word in message for message in got) and
+              not any(m.startswith("error") for m in got),
+              f"variant {i // 2} ({word}): {got}")
+
+
+@test("what Kubernetes leaves out or adds by itself is not refused")
+def _():
+    quiet = agent()
+    spec = quiet["spec"]["template"]["spec"]
+    for key in ("hostNetwork", "hostIPC"):
+        del spec[key]
+    del security(spec)["privileged"]
+    # seccomp of each container instead of the pod's
+    security(spec)["seccompProfile"] = spec["securityContext"].pop("seccompProfile")
+    served = pod_of(agent())
+    box(served["spec"])["ports"] = [{"containerPort": 80, "hostPort": 0}]
+    served["spec"]["volumes"].append({"name": "kube-api-access", "projected": {}})
+    box(served["spec"])["volumeMounts"].append({"name": "kube-api-access",
+                                                "mountPath": "/var/run/secrets"})
+    same(refusals([quiet, served]), [[], []], "refusals")
+
+
+main()
