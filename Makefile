@@ -4,10 +4,12 @@
 # make check      build, run all tests   make bench  our cost beside the peers'
 # make deps       install what is missing (the one place that names packages)
 # make fuzz       FUZZ_SECONDS each      make fmt | lint | clean       V=1 shows all
-# make install    PREFIX, DESTDIR
+# make install    PREFIX, DESTDIR, UNITDIR, SYSCONFDIR
 
 BUILD   ?= build
 PREFIX  ?= /usr/local
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSCONFDIR ?= /etc
 CC      ?= cc
 CLANG   ?= clang
 VERSION := 0.1.0
@@ -21,7 +23,7 @@ say      = $(if $(V),,@printf '  %-6s %s\n' $(1) $(2))
 
 ARCH     := $(subst x86_64,x86,$(subst aarch64,arm64,$(shell uname -m)))
 MULTI    := $(shell $(CC) -print-multiarch 2>/dev/null)
-LIBS     := -lbpf -lcurl -lssl -lcrypto -lprotobuf-c -ljansson -lelf -lz
+LIBS     := -lbpf -lcurl -lssl -lcrypto -lprotobuf-c -ljansson -lseccomp -lelf -lz
 CFLAGS   ?= -O2 -g
 BASE     := -std=gnu11 -D_GNU_SOURCE -DASSAY_VERSION='"$(VERSION)"' -I. -Iagent -I$(BUILD) \
 	-Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wshadow \
@@ -49,7 +51,7 @@ LOADS   := $(foreach f,$(LOAD_SRC),$(BUILD)/tests/$(basename $(notdir $(f)))) \
 
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all deps demo check check-installed bench install fmt lint clean unit loads \
+.PHONY: all deps deps-build demo check check-installed bench install fmt lint clean unit loads \
 	fuzz fuzzers build-fuzz build-san
 all: $(BUILD)/assay
 unit: $(UNIT)
@@ -120,19 +122,23 @@ $(BUILD)/tests/%.bpf.o: tests/kernel/%.bpf.c Makefile
 # Every package, in one place. The second list is for the tests, loads and peers.
 DEB_BUILD := clang llvm libbpf-dev libelf-dev zlib1g-dev libprotobuf-c-dev \
 	protobuf-c-compiler protobuf-compiler libcurl4-openssl-dev libjansson-dev \
-	libcmocka-dev libssl-dev linux-libc-dev
-DEB_TEST := python3-minimal python3-jsonschema python3-protobuf libprotobuf-dev bpftool \
+	libcmocka-dev libseccomp-dev libssl-dev linux-libc-dev
+DEB_TEST := python3-minimal python3-jsonschema python3-yaml python3-protobuf libprotobuf-dev bpftool \
 	iproute2 util-linux procps nginx-light wrk openssl jq linux-perf stress-ng iperf3 \
 	libbpf-tools bpftrace clang-format clang-tidy cppcheck pyflakes3 libclang-rt-14-dev \
 	busybox-static fio mount nftables qemu-system-common zstd xz-utils cpio e2fsprogs binutils \
-	mandoc redis-server redis-tools
+	mandoc libcap2-bin redis-server redis-tools wireguard-tools
 DEB_ALL := $(DEB_BUILD) $(DEB_TEST)
 
 deps:
 	$(Q)sh tests/deps $(DEB_ALL)
 
+# What building needs alone: for the image.
+deps-build:
+	$(Q)sh tests/deps $(DEB_BUILD)
+
 SUITES = $(UNIT) $(sort $(wildcard tests/harness/test_*)) $(sort $(wildcard tests/cli/test_*) \
-	$(wildcard tests/kernel/test_*.py) $(wildcard tests/e2e/test_*.py))
+	$(wildcard tests/deploy/test_*) $(wildcard tests/kernel/test_*.py) $(wildcard tests/e2e/test_*.py))
 
 check: deps
 	$(Q)$(MAKE) --no-print-directory check-installed
@@ -170,13 +176,20 @@ docs/metrics.md: $(BUILD)/unit/print_metrics
 install: all
 	install -D -m 755 $(BUILD)/assay $(DESTDIR)$(PREFIX)/bin/assay
 	install -D -m 644 docs/assay.1 $(DESTDIR)$(PREFIX)/share/man/man1/assay.1
+	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSCONFDIR)/default
+	sed 's,@BINDIR@,$(PREFIX)/bin,' deploy/systemd/assay.service.in \
+		> $(DESTDIR)$(UNITDIR)/assay.service
+	chmod 644 $(DESTDIR)$(UNITDIR)/assay.service
+	[ -e $(DESTDIR)$(SYSCONFDIR)/default/assay ] || install -m 644 \
+		deploy/systemd/assay.default $(DESTDIR)$(SYSCONFDIR)/default/assay
 
 C_FILES = $(wildcard agent/*.[ch] agent/*/*.[ch] bpf/*.[ch] tests/*/*.[ch])
 
 fmt:
 	$(Q)clang-format -i $(C_FILES)
 
-PY_FILES = $(wildcard tests/*.py tests/*/*.py) tests/vm/matrix tests/bench/bench
+PY_FILES = $(wildcard tests/*.py tests/*/*.py tests/*/*/*.py) tests/vm/matrix \
+	tests/bench/bench tests/deploy/render
 
 # No difference to the format, no warning.
 lint:

@@ -312,14 +312,13 @@ int block_issue(unsigned long long *ctx)
 	return RUN(block_issue, on_issue(ctx));
 }
 
-/* What is in flight, once: an iterator is how the agent runs something. */
-SEC("iter/task")
-int block_inflight_walk(struct bpf_iter__task *ctx)
+/* What is in flight. On no hook: the agent runs it. */
+SEC("syscall")
+int block_inflight_walk(void *ctx)
 {
 	struct walk w = { .budget = WORDS_MAX };
 
-	pass_end(ctx->meta);
-	if (ctx->task && enabled_now())
+	if (enabled_now())
 		LOOP(QUEUES, walk_queue, &w);
 	return 0;
 }

@@ -34,8 +34,8 @@ static __always_inline __u32 cell_take(struct cpu_state *cpu, __u32 pool)
 
 /*
  * Keeps a cell that the loser of a race does not need, for the next one who does. A
- * free place is found: a cell is only taken from the list when there are no spares, and
- * no more programs hold one at a time than there are places.
+ * free entry is found: a cell is only taken from the list when there are no spares, and
+ * no more programs hold one at a time than there are entries.
  */
 static __always_inline void cell_spare(struct cpu_state *cpu, __u32 pool, __u32 n)
 {

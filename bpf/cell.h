@@ -2,7 +2,7 @@
 /*
  * Where kernel and agent meet: slots, series, cells, losses, parameters.
  *
- * A slot is a small number for a cgroup. A series is a place in a slot's row: it
+ * A slot is a small number for a cgroup. A series is an entry of a slot's row: it
  * holds the number of a cell, 0 = none yet. A cell is a histogram or a block of
  * counters in one of two pools. Everything here lives in memory-mapped arrays that
  * the agent creates once and gives to every probe; all of it only grows. What is a
@@ -27,7 +27,7 @@
 /* Slots with a fixed meaning; their owner words are SLOT_RESERVED. */
 #define SLOT_OVERFLOW 0 /* what found no slot of its own */
 #define SLOT_KERNEL   1 /* kernel threads, and the network stack on its own behalf */
-#define SLOT_UNKNOWN  2 /* events whose cgroup cannot be told */
+#define SLOT_UNKNOWN  2 /* events whose cgroup is not known */
 #define SLOT_FIRST    3
 
 /* Owner words that are no cgroup id. A word never goes back to 0: probing stops there.
@@ -38,7 +38,7 @@
 #define OWNER_FIRST_ID 3ULL /* ids below: the root of a hierarchy is 1 */
 #define OWNER_ROOT     3ULL /* stands for the root cgroup, whose id is 1 */
 
-#define SLOT_PROBES 64 /* places looked at before a cgroup goes to overflow */
+#define SLOT_PROBES 64 /* entries looked at before a cgroup goes to overflow */
 
 #define SHARDS_MAX 8	       /* cells of one hot series, chosen by CPU */
 #define LANES	   8	       /* counters in a counter cell: one cache line */
@@ -84,7 +84,7 @@ enum open_signal {
 	OPEN_COUNT = OPEN_BLOCK_DEVICE + 5,
 };
 
-/* What can be under way: the oldest of each is told at every export. */
+/* What can be under way: the age of the oldest is in every export. */
 enum inflight {
 	INFLIGHT_SYSCALL,				 /* + enum call_class */
 	INFLIGHT_WAIT = INFLIGHT_SYSCALL + CALL_CLASSES, /* for a CPU */
@@ -141,7 +141,7 @@ struct open_key {
 enum loss {
 	LOSS_SLOTS_FULL, /* new cgroups counted in overflow: no slot, no share */
 	LOSS_CELLS_FULL, /* series counted in overflow for a while: no cell, no share */
-	LOSS_OPEN_FULL,	 /* open values counted as overflow's _OTHER: no place */
+	LOSS_OPEN_FULL,	 /* open values counted as overflow's _OTHER: no entry */
 	LOSS_ABOVE_RANGE,     /* durations over 128 s, counted in the last bucket */
 	LOSS_NO_STORAGE,      /* waits of a thread that was not met before */
 	LOSS_DELAYED_DEQUEUE, /* waits not counted: the kernel took sleep for them */
@@ -149,10 +149,10 @@ enum loss {
 	LOSS_UNPAIRED,	      /* exits without an enter that was to be seen */
 	LOSS_UNREADABLE,      /* events not counted: a kernel read failed */
 	LOSS_NO_STAMP,	      /* the kernel did not stamp its beginning: no duration */
-	LOSS_STATE_FULL,      /* events not counted: no place for their beginning */
-	LOSS_SHARE_FULL,      /* the same: their workload has its share of the places */
-	LOSS_WALK_LIMIT,      /* queues of disks that a pass left out */
-	LOSS_UNNAMED,	      /* the agent's: cgroups without a name, in `unknown` */
+	LOSS_STATE_FULL,      /* events not counted: no entry for their beginning */
+	LOSS_SHARE_FULL, /* the same: their workload has its share of the entries */
+	LOSS_WALK_LIMIT, /* queues of disks that a pass left out */
+	LOSS_UNNAMED,	 /* the agent's: cgroups without a name, in `unknown` */
 	LOSS_WALK_INTERRUPTED, /* passes that did not end in time */
 	LOSS_TABLE_FULL, /* of a thread or connection that no table has room for */
 	LOSS_COUNT,
@@ -181,7 +181,7 @@ struct tune {
 	 */
 	__u32 enabled;
 	__u32 sample_log2; /* one of 2^n durations is taken */
-	__u64 inflight_ns; /* operations younger than this are not told as in flight */
+	__u64 inflight_ns; /* operations younger than this do not count as in flight */
 	__u64 timeout_ns;  /* after this nothing is waited for any more (dns) */
 };
 
@@ -269,12 +269,14 @@ struct params {
 	__u32 victim_form;    /* enum victim_form */
 	__u32 rqf[RQF_COUNT]; /* masks of struct request.rq_flags */
 	__u32 dns;	      /* the dns probe was asked for */
-	__u32 queries;	      /* places for DNS queries that wait */
+	__u32 parts;	      /* 1 << enum probe_id: who is loaded, for tasks.bpf.c */
+	__u32 queries;	      /* entries for DNS queries that wait */
 	__u32 shift[TABLES];  /* 32 - log2 of the entries of each table */
 	__u32 spill[TABLES];  /* entries of each spill */
 };
 
-#define CACHE_SIZE 64 /* power of two */
+#define CACHE_SIZE	 64	      /* power of two */
+#define CACHE_OVERFLOWED (1ULL << 63) /* with an id in the cache: it found no slot */
 
 /* Caches of a CPU that are one program's each; tcp's first, as in struct tcp_slot. */
 enum cpu_cache { CACHE_TCP_STATE, CACHE_TCP_GONE, CACHE_BLOCK, CPU_CACHES = 4 };

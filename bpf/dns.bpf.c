@@ -5,8 +5,8 @@
  *
  * Hooks: each packet that is received, which passes in a few ns while no query waits,
  * and each that is sent (dns.bpf.h), by our own program only when tcp's is not
- * attached; and a walk over the waiting queries every 5 s and at every export, for
- * those that never get an answer.
+ * attached. The agent runs a walk over the waiting queries every 5 s and at every
+ * export, for those that never get an answer.
  */
 #define PROBE_ID PROBE_DNS
 #include "dns.bpf.h"
@@ -139,7 +139,7 @@ static __always_inline struct dns_query *find_query(struct sk_buff *skb,
 static __noinline int dns_end(struct sk_buff *skb, struct dns_key *key, __u8 code)
 {
 	struct dns_query *q = find_query(skb, key);
-	__u32 gen, slot, elsewhere;
+	__u32 gen, share, elsewhere;
 	__u64 since, owner, word, now;
 	struct dns_answered *a;
 
@@ -149,7 +149,7 @@ static __noinline int dns_end(struct sk_buff *skb, struct dns_key *key, __u8 cod
 	since = q->since;
 	owner = q->owner;
 	gen = q->gen;
-	slot = q->slot;
+	share = q->share;
 	elsewhere = q->elsewhere;
 	if (!dns_claim(q, since))
 		return 0;
@@ -158,7 +158,7 @@ static __noinline int dns_end(struct sk_buff *skb, struct dns_key *key, __u8 cod
 		a->word = word;
 		a->at = now;
 	}
-	dns_drop(key, slot, elsewhere);
+	dns_drop(key, share, elsewhere);
 	if (gen == enabled_now())
 		dns_count(owner, result_of(code), now - since);
 	return 0;
@@ -238,7 +238,7 @@ struct walk {
 static long dns_check(void *map, struct dns_key *key, struct dns_query *q,
 		      struct walk *w)
 {
-	__u32 slot = q->slot, elsewhere = q->elsewhere;
+	__u32 share = q->share, elsewhere = q->elsewhere;
 	__u64 since = q->since, owner = q->owner;
 	__s64 age = w->now - since;
 	bool current = q->gen == w->gen;
@@ -252,19 +252,16 @@ static long dns_check(void *map, struct dns_key *key, struct dns_query *q,
 			   */
 	if (since && current)
 		dns_count(owner, DNS_TIMEOUT, age);
-	dns_drop(key, slot, elsewhere);
+	dns_drop(key, share, elsewhere);
 	return 0;
 }
 
-/* Once: an iterator is how the agent runs something. */
-SEC("iter/task")
-int dns_timeout_walk(struct bpf_iter__task *ctx)
+/* On no hook: the agent runs it. */
+SEC("syscall")
+int dns_timeout_walk(void *ctx)
 {
 	struct walk w = { .gen = enabled_now() };
 
-	pass_end(ctx->meta);
-	if (!ctx->task)
-		return 0;
 	w.now = bpf_ktime_get_ns();
 	bpf_for_each_map_elem(&dns_queries, dns_check, &w, 0);
 	return 0;

@@ -53,7 +53,10 @@ struct {
 	__type(value, struct dns_gate);
 } dns_gates SEC(".maps");
 
-/* Created by the agent: of each slot, the queries that wait. */
+/*
+ * Created by the agent: of each slot, the queries that wait; behind the slots, of each
+ * delegated subtree (delegates.h), whose slots have one share together.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -83,14 +86,23 @@ static __always_inline struct dns_gate *dns_gate(void)
 	return bpf_map_lookup_elem(&dns_gates, &first);
 }
 
-/* Counts a query that ceases to wait: what it took of the table is its slot's again. */
-static __always_inline void dns_give_back(__u32 slot, __u32 elsewhere)
+/* Where the waiting queries of a slot are counted. */
+static __always_inline __u32 dns_share_of(__u32 slot)
 {
-	__u32 *share = bpf_map_lookup_elem(&dns_shares, &slot);
+	struct series_row *row = bpf_map_lookup_elem(&rows, &slot);
+	__u32 share = row ? row->share & (SHARES - 1) : 0;
+
+	return share ? params.slots + share : slot;
+}
+
+/* Counts a query that ceases to wait: what it took of the table is free again. */
+static __always_inline void dns_give_back(__u32 share, __u32 elsewhere)
+{
+	__u32 *used = bpf_map_lookup_elem(&dns_shares, &share);
 	struct dns_gate *gate = dns_gate();
 
-	if (share)
-		__sync_fetch_and_add(share, -1);
+	if (used)
+		__sync_fetch_and_add(used, -1);
 	if (gate && elsewhere)
 		__sync_fetch_and_add(&gate->elsewhere, -1);
 	if (gate)
@@ -98,24 +110,24 @@ static __always_inline void dns_give_back(__u32 slot, __u32 elsewhere)
 }
 
 /*
- * Counts a query that begins to wait, if it may: a slot can have a quarter of the
- * places that are free now. So there are some left whoever else asks, and however much.
+ * Counts a query that begins to wait, if it may: a share is a quarter of the entries
+ * that are free now. So there are some left whoever else asks, and however much.
  */
-static __always_inline bool dns_take(__u32 slot, __u32 elsewhere)
+static __always_inline bool dns_take(__u32 share, __u32 elsewhere)
 {
-	__u32 *share = bpf_map_lookup_elem(&dns_shares, &slot);
+	__u32 *used = bpf_map_lookup_elem(&dns_shares, &share);
 	struct dns_gate *gate = dns_gate();
 	__s32 room;
 
-	if (!share || !gate)
+	if (!used || !gate)
 		return false;
 	__sync_fetch_and_add(&gate->waiting, 1); /* first: the answer looks at it */
 	if (elsewhere)
 		__sync_fetch_and_add(&gate->elsewhere, 1);
 	room = params.queries - *(volatile __u32 *)&gate->waiting;
-	if ((__s32)(__sync_fetch_and_add(share, 1) * SHARE_PARTS) <= room)
+	if ((__s32)(__sync_fetch_and_add(used, 1) * SHARE_PARTS) <= room)
 		return true;
-	dns_give_back(slot, elsewhere);
+	dns_give_back(share, elsewhere);
 	lose_for(PROBE_DNS, LOSS_SHARE_FULL);
 	return false;
 }
@@ -136,11 +148,11 @@ static __always_inline bool dns_claim(struct dns_query *q, __u64 since)
 	return since && __sync_val_compare_and_swap(&q->since, since, 0) == since;
 }
 
-/* Removes a waiting query, of this slot. */
-static __always_inline void dns_drop(struct dns_key *key, __u32 slot, __u32 elsewhere)
+/* Removes a waiting query, of this share. */
+static __always_inline void dns_drop(struct dns_key *key, __u32 share, __u32 elsewhere)
 {
 	if (!bpf_map_delete_elem(&dns_queries, key))
-		dns_give_back(slot, elsewhere);
+		dns_give_back(share, elsewhere);
 }
 
 /* Counts a lookup that is over. What came too late was a timeout before. */
@@ -166,13 +178,14 @@ __noinline int dns_count(__u64 owner, __u32 result, __u64 ns)
 static __noinline bool dns_again(struct dns_query *q, struct dns_query *now,
 				 struct dns_key *key)
 {
-	__u32 slot = q->slot, elsewhere = q->elsewhere;
+	__u32 share = q->share, elsewhere = q->elsewhere;
 	__u64 since = q->since, owner = q->owner, age = now->since - since;
 	bool current = q->gen == now->gen;
 
 	if (current && (__s64)age < (__s64)tunes.tune[PROBE_DNS].timeout_ns) {
 		if (q->ifindex == now->ifindex && q->server == now->server)
-			count_add(now->slot, SERIES_DNS_COUNT, DNS_RESENT, 1);
+			count_add(dns_slot(now->owner), SERIES_DNS_COUNT, DNS_RESENT,
+				  1);
 		return true;
 	}
 	if (!dns_claim(q, since)) {
@@ -181,11 +194,11 @@ static __noinline bool dns_again(struct dns_query *q, struct dns_query *now,
 	}
 	if (current)
 		dns_count(owner, DNS_TIMEOUT, age);
-	dns_drop(key, slot, elsewhere);
+	dns_drop(key, share, elsewhere);
 	return false;
 }
 
-/* The place of a lookup among those answered lately; word: see struct dns_answered. */
+/* The entry of a lookup among those answered lately; word: see struct dns_answered. */
 static __always_inline struct dns_answered *
 dns_answer(const struct dns_key *key, __u32 netns, __u32 server, __u64 *word)
 {
@@ -211,10 +224,10 @@ static __always_inline bool dns_is_answered(struct dns_key *key, struct dns_quer
 /* A query that is not there yet begins to wait. */
 static __always_inline int dns_wait(struct dns_key *key, struct dns_query *now)
 {
-	if (dns_is_answered(key, now) || !dns_take(now->slot, now->elsewhere) ||
+	if (dns_is_answered(key, now) || !dns_take(now->share, now->elsewhere) ||
 	    !bpf_map_update_elem(&dns_queries, key, now, BPF_NOEXIST))
 		return 0;
-	dns_give_back(now->slot, now->elsewhere);
+	dns_give_back(now->share, now->elsewhere);
 	lose_for(PROBE_DNS, LOSS_STATE_FULL);
 	return 0;
 }
@@ -231,7 +244,7 @@ static __noinline int dns_begin(struct sk_buff *skb, struct sock *sk,
 	now->owner = BPF_CORE_READ_BITFIELD(sk, sk_kern_sock)
 			 ? DNS_KERNEL
 			 : sk->sk_cgrp_data.cgroup->kn->id;
-	now->slot = dns_slot(now->owner);
+	now->share = dns_share_of(dns_slot(now->owner));
 	now->gen = enabled_of(PROBE_DNS);
 	now->since = bpf_ktime_get_ns();
 	q = bpf_map_lookup_elem(&dns_queries, key);

@@ -41,7 +41,7 @@ struct dns_query {
 	__u32 ifindex;	 /* the device that it was seen on first */
 	__u32 netns;	 /* the socket's */
 	__u32 server;	 /* asked first: the last four bytes of its address */
-	__u32 slot;	 /* whose share of the table it is in */
+	__u32 share;	 /* index into dns_shares */
 	__u32 elsewhere; /* 1: its answer comes from another port than 53 */
 };
 #define DNS_KERNEL (~0ULL)

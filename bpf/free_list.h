@@ -32,7 +32,7 @@ static inline __attribute__((always_inline)) int free_list_take(struct free_list
 	return 1;
 }
 
-/* Tells that the agent, which alone adds, has written one more entry. */
+/* Publishes that the agent, which alone adds, has written one more entry. */
 static inline __attribute__((always_inline)) void free_list_give(struct free_list *l)
 {
 	__sync_fetch_and_add(&l->left, 1);

@@ -62,7 +62,8 @@ static __always_inline struct cpu_state *cpu_get(void)
 /* Counts a loss of a probe that this program works for too. */
 static __always_inline void lose_for(enum probe_id probe, enum loss why)
 {
-	__sync_fetch_and_add(&control.lost[probe][why], 1);
+	if (probe < PROBE_COUNT) /* in tasks.bpf.c it is a variable */
+		__sync_fetch_and_add(&control.lost[probe][why], 1);
 }
 
 /* Counts a loss of this probe. PROBE_ID is the file's own. */

@@ -11,21 +11,7 @@
  */
 #define PROBE_ID PROBE_MEMORY
 #include "cell.bpf.h"
-#include "inflight.bpf.h"
-
-struct reclaim {
-	__u64 start;   /* ns */
-	__u32 enabled; /* tune.enabled at the beginning: another now means that the
-			  end may have been missed */
-	__u32 pad;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, RECLAIMS);
-	__type(key, __u64);
-	__type(value, struct reclaim);
-} reclaims SEC(".maps");
+#include "memory_tasks.bpf.h"
 
 static __always_inline int on_begin(void)
 {
@@ -128,23 +114,4 @@ SEC("tp_btf/mark_victim")
 int memory_victim(unsigned long long *ctx)
 {
 	return RUN(memory_victim, on_victim(ctx));
-}
-
-/* Tasks that are in reclaim now. */
-SEC("iter/task")
-int memory_inflight_walk(struct bpf_iter__task *ctx)
-{
-	struct task_struct *task = ctx->task;
-	struct cpu_state *cpu = cpu_get();
-	struct reclaim *r;
-	__u64 key = (__u64)task;
-
-	if (!task || !cpu)
-		return 0;
-	if (slice_is_over(ctx->meta))
-		return 1;
-	r = bpf_map_lookup_elem(&reclaims, &key);
-	if (r && r->enabled == enabled_now())
-		inflight_note(slot_of_task(cpu, task), INFLIGHT_RECLAIM, r->start);
-	return 0;
 }

@@ -11,8 +11,8 @@ static __always_inline __u32 open_pool(__u32 signal)
 	return signal >= OPEN_HIST ? POOL_HIST : POOL_COUNT;
 }
 
-/* Takes one of a slot's OPEN_MAX places for a signal's open values. */
-static __always_inline bool open_place(__u32 *used)
+/* Takes one of a slot's OPEN_MAX entries for a signal's open values. */
+static __always_inline bool open_take(__u32 *used)
 {
 	if (*(volatile __u32 *)used >= OPEN_MAX)
 		return false;
@@ -32,7 +32,7 @@ __noinline __u32 open_claim(__u32 slot, __u32 signal, __u32 attr)
 
 	if (!row || !cpu || signal >= OPEN_COUNT)
 		return 0;
-	if (attr != OPEN_OTHER && !open_place(&row->open_used[signal])) {
+	if (attr != OPEN_OTHER && !open_take(&row->open_used[signal])) {
 		key.attr = attr = OPEN_OTHER;
 		cell = bpf_map_lookup_elem(&opens, &key);
 		if (cell)
@@ -42,7 +42,7 @@ __noinline __u32 open_claim(__u32 slot, __u32 signal, __u32 attr)
 	if (!n || bpf_map_update_elem(&opens, &key, &n, BPF_NOEXIST)) {
 		if (n)
 			cell_spare(cpu, pool, n);
-		if (attr != OPEN_OTHER) /* the place is not needed */
+		if (attr != OPEN_OTHER) /* the entry is not needed */
 			__sync_fetch_and_add(&row->open_used[signal], -1);
 		cell = bpf_map_lookup_elem(&opens, &key); /* lost a race, or full */
 		return cell ? *cell : 0;
@@ -52,7 +52,7 @@ __noinline __u32 open_claim(__u32 slot, __u32 signal, __u32 attr)
 	return n;
 }
 
-/* The slot's own cell of an open value, made on first use; 0: there is no place. */
+/* The slot's own cell of an open value, made on first use; 0: there is no entry. */
 static __always_inline __u32 open_own(__u32 slot, __u32 signal, __u32 attr)
 {
 	struct open_key key = { .slot = slot, .signal = signal, .attr = attr };
@@ -61,7 +61,7 @@ static __always_inline __u32 open_own(__u32 slot, __u32 signal, __u32 attr)
 	return cell ? *cell : open_claim(slot, signal, attr);
 }
 
-/* For an event that has no place of its own: the overflow slot's _OTHER. */
+/* For an event that has no entry of its own: the overflow slot's _OTHER. */
 static __always_inline __u32 open_overflow(__u32 signal)
 {
 	struct open_key key = { .slot = SLOT_OVERFLOW,
@@ -74,7 +74,7 @@ static __always_inline __u32 open_overflow(__u32 signal)
 }
 
 /*
- * The cell of an open value; when there is no place for it, the overflow slot's
+ * The cell of an open value; when there is no entry for it, the overflow slot's
  * _OTHER, which always exists. Uses a preallocated hash map: not for hooks that run
  * under the scheduler's lock.
  */

@@ -12,7 +12,7 @@
  * The hottest programs only write down what happened, on each CPU into a ring. What it
  * means is worked out later, for many records at once: when the ring is full, and when
  * the agent asks for it before it reads (rings_drain). So a program touches its ring,
- * the task's own place and no other memory of ours: what costs most there is what is
+ * the task's own entry and no other memory of ours: what costs most there is what is
  * not in a cache and not in the TLB.
  */
 #define RING_SIZE 32

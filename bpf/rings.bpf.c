@@ -3,7 +3,7 @@
  * What the agent runs on the rings of all CPUs (agent/kernel/rings.c); nothing here is
  * attached. Only a replay has to be on the ring's CPU, in an interrupt. What is
  * published is written from wherever the agent is: a ring's key is one word, with this
- * one writer. So no CPU is interrupted that has nothing to tell.
+ * one writer. So no CPU is interrupted that has no records.
  */
 /* Cells are claimed for switches only: a record of a call brings its own. */
 #define PROBE_ID PROBE_SCHED

@@ -55,7 +55,7 @@ static __always_inline bool cache_enter(struct cpu_state *cpu, __u32 cache)
 	if (HAS_GUARD)
 		return true;
 	alone = !cpu->cache_users[cache & (CPU_CACHES - 1)]++;
-	barrier(); /* who interrupts us from here on is told */
+	barrier(); /* who interrupts us from here on sees it */
 	return alone;
 }
 

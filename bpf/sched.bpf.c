@@ -2,9 +2,10 @@
 /*
  * How long tasks wait for a CPU, and how often they are switched out.
  *
- * Hook: sched_switch (as hot as it gets: README.md has its cost); task_newtask and one
- * walk over the tasks make each task's place, so that nothing allocates under the
- * scheduler's lock.
+ * Hook: sched_switch (as hot as it gets: README.md has its cost); task_newtask and a
+ * walk over the tasks, at the start, make each task's entry, so that nothing allocates
+ * under the scheduler's lock. Who waits now the pass over tasks tells
+ * (sched_tasks.bpf.h).
  *
  * The kernel keeps the wait itself (kernel/sched/stats.h): sched_info.run_delay is
  * what the task has waited so far, last_queued is set while it waits. Their sum at
@@ -26,7 +27,6 @@
  */
 #define PROBE_ID PROBE_SCHED
 #include "cell.bpf.h"
-#include "inflight.bpf.h"
 #include "sched_replay.bpf.h"
 #include "sched_thread.bpf.h"
 
@@ -424,39 +424,4 @@ int sched_switch_bare(unsigned long long *ctx)
 	struct task_struct *prev = (void *)ctx[1];
 
 	return run_switch(prev, (void *)ctx[2], ctx[0], prev->__state);
-}
-
-/*
- * Who waits for a CPU now: it can run, and last_queued says since when. The clock is
- * that of the task's queue, a timer tick old at most while somebody waits there.
- */
-static __always_inline bool is_waiting(struct task_struct *task)
-{
-	return !task->__state && task->on_rq == ON_RQ_QUEUED &&
-	       !(HAS_DELAYED_DEQUEUE && task->se.sched_delayed);
-}
-
-SEC("iter/task")
-int sched_inflight_walk(struct bpf_iter__task *ctx)
-{
-	struct task_struct *task = ctx->task;
-	struct cpu_state *cpu = cpu_get();
-	struct thread *t;
-	__u64 queued, age;
-
-	if (!task || !cpu)
-		return 0;
-	if (slice_is_over(ctx->meta))
-		return 1;
-	queued = task->sched_info.last_queued;
-	if (!queued || task->tgid == tunes.self_tgid || !is_waiting(task))
-		return 0;
-	age = task->se.cfs_rq->rq->clock - queued;
-	t = thread_get(task);
-	if (t ? is_asleep(t, task) : HAS_DELAYED_DEQUEUE)
-		return 0; /* since when is not known */
-	if (t && !was_asleep(t) && t->key >> 32 == enabled_now())
-		age += task->sched_info.run_delay - t->total; /* moved meanwhile */
-	inflight_note(slot_of_task(cpu, task), INFLIGHT_WAIT, bpf_ktime_get_ns() - age);
-	return 0;
 }

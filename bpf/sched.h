@@ -18,7 +18,7 @@ enum switch_form { SWITCH_NO_STATE, SWITCH_STATE_LAST, SWITCH_STATE_SECOND };
 /*
  * What the scheduler's hook counts for a slot and shard, in one place: the lanes, and
  * who ran on the CPU while the slot's tasks waited. A key is a culprit's slot + 1, 0 a
- * free place; a culprit that finds no place counts in the last one, which has no key.
+ * free entry; a culprit that finds no entry counts in the last one, which has no key.
  */
 #define CULPRITS     15
 #define CULPRIT_IDLE 0xfffe /* nobody: the CPU was idle */
@@ -38,7 +38,7 @@ _Static_assert(sizeof(struct sched_block) == 256, "cache lines, and never two pa
 struct sched_slot {
 	__u64 owner; /* owner word */
 	__u16 slot;
-	__u8 place[2];	  /* where those below are in the block */
+	__u8 entry[2];	  /* where those below are in the block */
 	__u32 gen;	  /* tunes.free_gen + 1: no slot changed hands since */
 	__u32 waits;	  /* cell, 0: not looked up */
 	__u32 throttled;  /* cell */

@@ -101,8 +101,8 @@ static __always_inline __u32 pick_culprit(struct cpu_state *cpu, __u64 now, __u6
 	return cpu->grid[(last - (random * points >> 32)) & (GRID_SIZE - 1)];
 }
 
-/* The place of a culprit in a block, claimed if it is new; CULPRITS: none is free. */
-__noinline __u32 culprit_place(__u32 n, __u32 key)
+/* The entry of a culprit in a block, claimed if it is new; CULPRITS: none is free. */
+__noinline __u32 culprit_entry(__u32 n, __u32 key)
 {
 	struct sched_block *block = bpf_map_lookup_elem(&sched_blocks, &n);
 	__u32 i, free = CULPRITS, seen;
@@ -121,16 +121,16 @@ __noinline __u32 culprit_place(__u32 n, __u32 key)
 	return !seen || seen == key ? free : CULPRITS;
 }
 
-/* The place of one that is not among the latest: it is now. */
+/* The entry of one that is not among the latest: it is now. */
 static __noinline __u32 culprit_anew(struct sched_slot *e, __u32 key)
 {
 	if (!e)
 		return CULPRITS;
 	e->culprit[1] = e->culprit[0];
-	e->place[1] = e->place[0];
+	e->entry[1] = e->entry[0];
 	e->culprit[0] = key;
-	e->place[0] = culprit_place(e->block, key);
-	return e->place[0];
+	e->entry[0] = culprit_entry(e->block, key);
+	return e->entry[0];
 }
 
 static __always_inline void blame(struct sched_slot *e, __u32 culprit, __u64 ns)
@@ -140,10 +140,10 @@ static __always_inline void blame(struct sched_slot *e, __u32 culprit, __u64 ns)
 
 	if (!block)
 		return;
-	if (e->culprit[0] == key) /* places are freed with a new free_gen only */
-		at = e->place[0];
+	if (e->culprit[0] == key) /* entries are freed with a new free_gen only */
+		at = e->entry[0];
 	else if (e->culprit[1] == key)
-		at = e->place[1];
+		at = e->entry[1];
 	else
 		at = culprit_anew(e, key);
 	barrier_var(at); /* the bound has to be seen right before its use */

@@ -33,12 +33,12 @@ static __always_inline __u32 share_of(__u64 id)
 	return SHARES;
 }
 
-#define PLACE_NEVER (1U << 30) /* the place is nobody's, and never was anybody's */
-#define PLACE_FREE  (1U << 31) /* nobody's any more */
-#define PLACES	    (PLACE_NEVER - 1)
+#define ENTRY_NEVER (1U << 30) /* the entry is nobody's, and never was anybody's */
+#define ENTRY_FREE  (1U << 31) /* nobody's any more */
+#define ENTRIES	    (ENTRY_NEVER - 1)
 
 /*
- * Where a cgroup's slot is, by open addressing; or the place where it is to be, with
+ * Where a cgroup's slot is, by open addressing; or the entry that it is to get, with
  * one of the flags above; 0: there is none.
  *
  * Not static, like the other slow paths here: so the verifier looks at it once, not at
@@ -61,16 +61,16 @@ __noinline __u32 slot_find(__u64 id)
 		if (seen == OWNER_FREE && !freed)
 			freed = at;
 		if (seen == OWNER_NEVER)
-			return freed ? freed | PLACE_FREE : at | PLACE_NEVER;
+			return freed ? freed | ENTRY_FREE : at | ENTRY_NEVER;
 	}
-	return freed ? freed | PLACE_FREE : 0;
+	return freed ? freed | ENTRY_FREE : 0;
 }
 
 #define CLAIM_TRIES 4 /* each that is lost was won by another CPU */
 
 /*
  * The slot of a cgroup id, claimed by compare-and-swap when it is new. Both results of
- * a lost race are fine: the word is ours, or another place is looked for.
+ * a lost race are fine: the word is ours, or another entry is looked for.
  */
 __noinline __u32 slot_claim(__u64 id)
 {
@@ -79,13 +79,13 @@ __noinline __u32 slot_claim(__u64 id)
 
 	for (i = 0; i < CLAIM_TRIES; i++) {
 		at = slot_find(id);
-		if (at && at <= PLACES)
+		if (at && at <= ENTRIES)
 			return at;
 		share = share_of(id);
 		if (!at || share == SHARES)
 			break;
-		was = at & PLACE_FREE ? OWNER_FREE : OWNER_NEVER;
-		at &= PLACES;
+		was = at & ENTRY_FREE ? OWNER_FREE : OWNER_NEVER;
+		at &= ENTRIES;
 		owner = bpf_map_lookup_elem(&owners, &at);
 		if (!owner)
 			break;
@@ -102,7 +102,9 @@ __noinline __u32 slot_claim(__u64 id)
 /*
  * The slot of a cgroup id, from this CPU's cache when it can be. The owner table is
  * the cache's generation: ids are never reused, so an entry whose slot went to
- * another cgroup cannot match. Overflowed ids are retried when a slot becomes free.
+ * another cgroup cannot match, and neither can one that an interrupt wrote between the
+ * stores of who it interrupted. Ids that found no slot are kept as such by a bit of
+ * their own, and are retried when a slot becomes free.
  */
 static __always_inline __u32 slot_of(struct cpu_state *cpu, __u64 id)
 {
@@ -115,16 +117,17 @@ static __always_inline __u32 slot_of(struct cpu_state *cpu, __u64 id)
 		return SLOT_UNKNOWN;
 	if (cpu->cache[at].id == id) {
 		slot = cpu->cache[at].slot;
-		if (slot == SLOT_OVERFLOW && tunes.free_gen == cpu->cache[at].gen)
-			return slot;
 		owner = bpf_map_lookup_elem(&owners, &slot);
 		if (owner && *owner == id)
 			return slot;
+	} else if (cpu->cache[at].id == (id | CACHE_OVERFLOWED) &&
+		   cpu->cache[at].gen == tunes.free_gen) {
+		return SLOT_OVERFLOW;
 	}
 	cpu->cache[at].gen = tunes.free_gen;
 	slot = slot_claim(id);
 	cpu->cache[at].slot = slot;
-	cpu->cache[at].id = id;
+	cpu->cache[at].id = slot == SLOT_OVERFLOW ? id | CACHE_OVERFLOWED : id;
 	return slot;
 }
 

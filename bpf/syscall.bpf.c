@@ -20,7 +20,6 @@
  * (sigreturn) tells by its restored result whether the call ended with EINTR.
  */
 #define PROBE_ID PROBE_SYSCALL
-#include "inflight.bpf.h"
 #include "open.bpf.h"
 #include "syscall_call.bpf.h"
 #include "syscall_record.bpf.h"
@@ -370,29 +369,5 @@ int syscall_earlier_iter(struct bpf_iter__task *ctx)
 	call->info = info | CALL_EARLIER;
 	call->enabled = enabled_now();
 	call->start = bpf_ktime_get_ns();
-	return 0;
-}
-
-/* The oldest calls that are under way. */
-SEC("iter/task")
-int syscall_inflight_walk(struct bpf_iter__task *ctx)
-{
-	struct task_struct *task = ctx->task;
-	struct cpu_state *cpu = cpu_get();
-	struct call *call;
-	__u64 start;
-	__u32 class;
-
-	if (!task || !cpu)
-		return 0;
-	if (slice_is_over(ctx->meta))
-		return 1;
-	call = call_get(task);
-	if (!call || call->enabled != enabled_now())
-		return 0;
-	start = call->start ? call->start : call->held ? call->held_start : 0;
-	class = CALL_CLASS(call->start ? call->info : call->held_info);
-	if (start)
-		inflight_note(slot_of_task(cpu, task), INFLIGHT_SYSCALL + class, start);
 	return 0;
 }

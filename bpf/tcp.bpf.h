@@ -71,7 +71,7 @@ struct {
 /*
  * Connections that found no room when they were made: the socket's address, and in its
  * lowest bit, which is free, the role. By that it is known at their end that all which
- * the kernel has counted is to be told. (One that finds no room here either is in
+ * the kernel has counted is to be counted. (One that finds no room here either is in
  * assay.lost already.)
  */
 struct {

@@ -80,7 +80,7 @@ static __noinline int conn_refused(struct sock *sk, __u32 role)
 	return 0;
 }
 
-/* The end of such a one: what the kernel has counted is told at once. */
+/* The end of such a one: what the kernel has counted is counted at once. */
 static __noinline int refused_close(struct sock *sk)
 {
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
@@ -297,7 +297,7 @@ static __always_inline int on_state(unsigned long long *ctx)
 }
 
 /*
- * The end of every TCP socket, after CLOSE: gives its place back, and if CLOSE was
+ * The end of every TCP socket, after CLOSE: gives its entry back, and if CLOSE was
  * missed, does what that does. So no connection stays open in our books, not even one
  * that ends while the probe is switched off.
  */

@@ -17,7 +17,7 @@ OBJ_GET_INFO_BY_FD = 15
 ENABLE_STATS = 32
 NEXT_ID = {"prog": 11, "map": 12, "link": 31}
 FD_BY_ID = {"prog": 13, "map": 14, "link": 30}
-PROG_TYPES = {17: "raw_tracepoint", 26: "tracing"}
+PROG_TYPES = {17: "raw_tracepoint", 26: "tracing", 31: "syscall"}
 MAP_TYPES = {1: "hash", 9: "lru_hash", 24: "sk_storage", 29: "task_storage"}
 ATTACH_TYPES = {23: "trace_raw_tp", 28: "trace_iter"}
 

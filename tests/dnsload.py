@@ -8,7 +8,8 @@ import subprocess
 import sys
 
 import bpf
-from node import TOP, Agent, Cgroup, Change, end_process
+from node import TOP, Agent, Cgroup, end_process
+from readings import Change
 from tap import Failed, defer, same
 
 LOOKUP = "assay.dns.lookup.duration"

@@ -7,6 +7,7 @@ after. The difference is the load and nothing but the load, since a waiting load
 does nothing, and no clock is involved.
 """
 
+import contextlib
 import ctypes
 import glob
 import json
@@ -15,10 +16,10 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 
+from readings import Numbers
 from tap import Failed, Skip, check, defer, diag
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -28,6 +29,7 @@ libc = ctypes.CDLL(None)
 # Agents under test measure beside each other, and beside the node's own.
 os.environ.setdefault("ASSAY_NODE_LOCK", "none")
 PATIENCE = float(os.environ.get("TEST_PATIENCE", 60))  # a guest, a busy machine
+IN_GUEST = os.path.exists("/run/vm-command")  # of tests/vm/run
 
 
 def scratch():
@@ -37,7 +39,7 @@ def scratch():
     return path
 
 
-def wait_for(condition, seconds, what):
+def wait_for(condition, seconds, what, pause=0.02):
     """Waits until condition() is true and returns its value."""
     end = time.monotonic() + seconds
     while True:
@@ -46,7 +48,7 @@ def wait_for(condition, seconds, what):
             return value
         if time.monotonic() > end:
             raise Failed(f"waited {seconds} s for {what}")
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 def cgroup_root():
@@ -94,6 +96,14 @@ class Cgroup:
         for key, value in settings.items():
             self.write(key.replace("_", ".", 1), value)
 
+    def below(self, name):
+        """One below it, made as a user makes it: no controller is given on."""
+        cgroup = Cgroup.__new__(Cgroup)
+        cgroup.path, cgroup.dir = f"{self.path}/{name}", f"{self.dir}/{name}"
+        os.mkdir(cgroup.dir)
+        defer(cgroup.remove)
+        return cgroup
+
     def write(self, name, text):
         with open(f"{self.dir}/{name}", "w") as f:
             f.write(str(text))
@@ -120,16 +130,18 @@ class Cgroup:
         """Runs a command to its end and returns what it wrote."""
         p = self.start(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                        text=True, **options)
-        text, _ = p.communicate(timeout=60)
+        text, _ = p.communicate(timeout=PATIENCE)
         check(p.returncode == 0, f"{argv[0]} exit status {p.returncode}: {text}")
         return text
 
     def remove(self):
         if not os.path.isdir(self.dir):
             return  # it was removed by its test
-        for _ in range(100):
+        end = time.monotonic() + PATIENCE  # a process that is killed has to run for it
+        while time.monotonic() < end:
             for pid in self.pids():
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             try:
                 os.rmdir(self.dir)
                 return
@@ -206,14 +218,25 @@ class Load:
         self.process.stdin.write(line.encode())
         self.process.stdin.flush()
 
+    def is_away(self):
+        """Whether its first thread sleeps, is stopped, or is gone."""
+        try:
+            with open(f"/proc/{self.pid}/stat") as f:
+                return f.read().rpartition(")")[2].split()[0] not in "RD"
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+
     def reply(self):
-        """The words KEY=VALUE of the next line as a dict of integers."""
+        """The words KEY=VALUE of the next line as a dict of integers. Who is woken by
+        the line may be faster than the load is out of the call that wrote it, and in
+        the one that reads the next."""
         line = self.process.stdout.readline().decode()
         if not line:
             raise Failed(f"the load died: exit status {self.process.wait()}")
         words = dict(word.split("=", 1) for word in line.split() if "=" in word)
         if "error" in words:
             raise Failed(f"the load says: {line.strip()}")
+        wait_for(self.is_away, PATIENCE, "the load to wait for its next word", 0.0002)
         return {key: int(value) for key, value in words.items()}
 
     def ask(self, *words):
@@ -233,7 +256,7 @@ class Load:
                     if f.read().rpartition(")")[2].split()[0] != "S":
                         return False
             return True
-        wait_for(asleep, 60, "the load to rest")
+        wait_for(asleep, PATIENCE, "the load to rest")
 
     def schedstat(self, field):
         """Of each of its threads, by id, the kernel's own count: ns on a CPU (0), ns
@@ -260,121 +283,6 @@ class Load:
         end_process(self.process)
 
 
-CROWD = """
-import sys, threading
-threading.stack_size(65536)
-over = threading.Event()
-for _ in range(int(sys.argv[1])):
-    threading.Thread(target=over.wait, daemon=True).start()
-print("ready", flush=True)
-sys.stdin.read()
-"""
-
-
-def crowd(n):
-    """n threads that only sleep."""
-    p = subprocess.Popen([sys.executable, "-c", CROWD, str(n)], text=True,
-                         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                         stderr=subprocess.PIPE)
-    defer(p.wait)
-    defer(p.stdin.close)
-    if p.stdout.readline() != "ready\n":
-        raise Skip(f"no {n} threads here: {p.stderr.read().strip()[-100:]}")
-    return p
-
-
-class Numbers:
-    """What one `assay report --format json` said."""
-
-    skip_when_full = True  # False where slots that run out are what is tested
-
-    def __init__(self, report):
-        self.report = report
-        self.workloads = {}
-        for w in report["workloads"]:
-            self.workloads.setdefault(w["cgroup"], []).extend(w["metrics"])
-
-    def points(self, cgroup, name, **attributes):
-        """The points of a metric with these attributes, which are named by their
-        last word: class_="file", type="ENOENT", role="server"."""
-        path = cgroup.path if isinstance(cgroup, Cgroup) else cgroup
-        if self.skip_when_full and path not in self.workloads and self.was_full():
-            # another suite's, or the machine's own: their agents share the node with ours
-            raise Skip(f"the machine was busy: others' cgroups took all slots, {path} "
-                       "counts in the overflow")
-        want = {k.rstrip("_"): v for k, v in attributes.items()}
-        return [m for m in self.workloads.get(path, []) if m["name"] == name and
-                all(match(m["attributes"], k, v) for k, v in want.items())]
-
-    def value(self, cgroup, name, **attributes):
-        """Sum of the values, or of the counts of a histogram; 0 if there is none."""
-        return sum(m["count"] if m["type"] == "histogram" else m["value"]
-                   for m in self.points(cgroup, name, **attributes))
-
-    def seconds(self, cgroup, name, **attributes):
-        """Sum of a histogram's sums."""
-        return sum(m["sum"] for m in self.points(cgroup, name, **attributes))
-
-    def by(self, cgroup, name, attribute, **attributes):
-        """The values as a dict keyed by the last word of an attribute's name."""
-        values = {}
-        for m in self.points(cgroup, name, **attributes):
-            for key, value in m["attributes"].items():
-                if key.split(".")[-1] == attribute:
-                    number = m["count"] if m["type"] == "histogram" else m["value"]
-                    values[value] = values.get(value, 0) + number
-        return {k: v for k, v in values.items() if v}
-
-    def p50(self, cgroup, name, **attributes):
-        points = self.points(cgroup, name, **attributes)
-        check(len(points) == 1, f"{name}: {len(points)} points, want 1")
-        return points[0]["p50"]
-
-    def was_full(self):
-        """Whether a cgroup has ever found no slot."""
-        return any(reason == "slots_full" for _, reason in self.lost())
-
-    def lost(self):
-        return {(l["probe"], l["reason"]): l["count"] for l in self.report["lost"]}
-
-    def states(self):
-        return {p["name"]: p["state"] for p in self.report["probes"]}
-
-
-def match(attributes, key, value):
-    return any(v == value and k.split(".")[-1] == key for k, v in attributes.items())
-
-
-class Change:
-    """The difference of two Numbers of the same agent."""
-
-    def __init__(self, before, after):
-        self.before, self.after = before, after
-
-    def value(self, *args, **attributes):
-        return (self.after.value(*args, **attributes) -
-                self.before.value(*args, **attributes))
-
-    def seconds(self, *args, **attributes):
-        return (self.after.seconds(*args, **attributes) -
-                self.before.seconds(*args, **attributes))
-
-    def by(self, *args, **attributes):
-        before = self.before.by(*args, **attributes)
-        after = self.after.by(*args, **attributes)
-        return difference(before, after)
-
-    def lost(self):
-        return difference(self.before.lost(), self.after.lost())
-
-
-def difference(before, after):
-    """after - before, key by key, without zeroes."""
-    keys = {*before, *after}
-    change = {k: after.get(k, 0) - before.get(k, 0) for k in keys}
-    return {k: n for k, n in change.items() if n}
-
-
 def runs_of_init():
     """How often PID 1's threads were given a CPU. There are machines where BPF sees
     neither these threads nor the switches away from them."""
@@ -387,6 +295,9 @@ def runs_of_init():
 
 class Agent:
     """`assay agent` with a socket and an export file of its own."""
+
+    asks = 5  # total() asks so often at most; 1 where late passes are what is tested
+    late = 0
 
     def __init__(self, *options, cgroup=None, prefix=(), export=None):
         if not os.access(ASSAY, os.X_OK):
@@ -425,14 +336,21 @@ class Agent:
 
     def total(self, settle=0.1):
         """Everything counted since the agent started. A load that has just told
-        us that it is done is given `settle` seconds to leave its last call."""
+        us that it is done is given `settle` seconds to leave its last call. Where a
+        pass over tasks or descriptors did not end in time (a busy machine), what is in
+        flight is of the pass before: then it is asked again."""
         time.sleep(settle)
-        return report("--total", "--socket", self.socket)
+        for _ in range(self.asks):
+            numbers = report("--total", "--socket", self.socket)
+            if numbers.late_passes() == self.late:
+                break
+            self.late = numbers.late_passes()
+        return numbers
 
     def tune(self, *words):
         """Has `assay tune` change its probes; returns what the command printed."""
         p = subprocess.run([ASSAY, "tune", "--socket", self.socket, *words],
-                           capture_output=True, text=True, timeout=30)
+                           capture_output=True, text=True, timeout=PATIENCE)
         check((p.returncode, p.stderr) == (0, ""),
               f"assay tune {words}: status {p.returncode}, {p.stderr}")
         return p.stdout
@@ -440,7 +358,7 @@ class Agent:
     def pools(self):
         """How full the pools are, as `assay doctor` says: (used, of) by name."""
         p = subprocess.run([ASSAY, "doctor", "--socket", self.socket, "--export", "none"],
-                           capture_output=True, text=True, timeout=60)
+                           capture_output=True, text=True, timeout=PATIENCE)
         return {name: (int(used), int(of)) for name, used, of in
                 re.findall(r"pool: (\w+): (\d+) of (\d+)", p.stdout)}
 
@@ -456,9 +374,12 @@ class Agent:
         """Ends the agent and returns its exit status and the seconds it took."""
         began = time.monotonic()
         if self.process.poll() is None:
-            self.process.send_signal(signal_number)
             try:
-                self.process.wait(10)
+                os.kill(self.pid(), signal_number)  # unshare(1) takes no SIGTERM
+            except (OSError, IndexError):
+                self.process.kill()  # the agent has not begun, or is over
+            try:
+                self.process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
@@ -473,7 +394,7 @@ class Report:
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def result(self):
-        out, err = self.process.communicate(timeout=60)
+        out, err = self.process.communicate(timeout=PATIENCE)
         status = self.process.returncode
         check(status == 0, f"assay report: exit status {status}: {err}")
         return Numbers(json.loads(out))

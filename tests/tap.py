@@ -20,6 +20,7 @@ import traceback
 
 tests = []
 deferred = []
+hints = {}  # what a test that fails says besides: functions, by a word for what they tell
 
 
 class Failed(Exception):
@@ -98,6 +99,14 @@ def run_one(function, keep=False):
             undo(depth)
 
 
+def give_hints():
+    for what, function in hints.items():
+        try:
+            diag(f"{what}: {function()}")
+        except Exception as e:
+            diag(f"{what}: {type(e).__name__}: {e}")
+
+
 def main(setup=None):
     """Runs the tests named on the command line by number (all by default). What
     setup() makes stays until the suite ends; when it fails, every test does."""
@@ -109,6 +118,7 @@ def main(setup=None):
         broken = run_one(setup, keep=True) if setup else None
         for number, i in enumerate(chosen, 1):
             name, function = tests[i - 1]
+            hints.clear()
             result = broken or run_one(function)
             if result is None:
                 print(f"ok {number} - {name}", flush=True)
@@ -117,6 +127,7 @@ def main(setup=None):
             else:
                 print(f"not ok {number} - {name}", flush=True)
                 diag(result[1])
+                give_hints()
                 failed += 1
     finally:
         undo(0)

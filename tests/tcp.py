@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 
-from node import Agent, Cgroup, Change, Load, end_process
+from node import Agent, Cgroup, Load, end_process
+from readings import Change
 from tap import Failed, Skip, between, defer, same
 
 OPENED = "assay.tcp.connections"
@@ -59,6 +60,13 @@ def free_port():
         return s.getsockname()[1]
 
 
+def answered(change, groups, n):
+    """n responses at both ends, whose cgroups these are, each in its role."""
+    for group, role in zip(groups, ("server", "client")):
+        change.exact("tcp", change.by(group, RESPONSE, "role"), {role: n},
+                     f"responses of the {role}")
+
+
 class Pair:
     """A server and a client, each in a cgroup of its own."""
 
@@ -91,26 +99,15 @@ class Pair:
         return (self.change.by(self.server_group, metric, "role"),
                 self.change.by(self.client_group, metric, "role"))
 
-    def skipped(self):
-        """A program of 7.x that is preempted keeps others of its hook out: the kernel
-        skips them, and counts that. Each may have been the end of something."""
-        return self.change.lost().get(("tcp", "recursion"), 0)
-
     def opened(self, n):
         same(self.roles(OPENED), ({"server": n}, {"client": n}), "connections by role")
         server, client = self.both(CONNECT)
         unpaired = self.change.lost().get(("tcp", "unpaired"), 0)
-        between(unpaired, 0, self.skipped(), "connects without a sample")
+        between(unpaired, 0, self.change.skipped("tcp"), "connects without a sample")
         same((server, client + unpaired), (0, n), "connect samples, and those without")
 
     def responses(self, n):
-        skipped = self.skipped()
-        if not skipped:
-            same(self.roles(RESPONSE), ({"server": n}, {"client": n}),
-                 "responses by role")
-        for role in self.roles(RESPONSE):
-            between(sum(role.values()), n - skipped, n,
-                    f"responses, and {skipped} runs were skipped")
+        answered(self.change, (self.server_group, self.client_group), n)
 
     def bytes(self, client, server):
         """Bytes of payload: (server's, client's), as they counted them."""
@@ -179,8 +176,7 @@ class Ends:
         self.client = Script(self.groups[1], client, self.port, *args, netns=netns[1])
 
     def responses(self, change, n):
-        same([change.by(g, RESPONSE, "role") for g in self.groups],
-             [{"server": n}, {"client": n}], "responses by role")
+        answered(change, self.groups, n)
 
     def unanswered(self, change, want=({}, {})):
         same(tuple(change.by(g, UNANSWERED, "type") for g in self.groups), want,

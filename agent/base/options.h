@@ -41,11 +41,12 @@ struct options {
 	const char *client_certificate;
 	const char *client_key;
 	uint64_t snapshot_interval_ms;
-	uint64_t memory;	 /* bytes */
-	uint64_t slots;		 /* a power of two */
-	const char *probes;	 /* names with commas between */
-	int log_level;		 /* enum log_level */
-	const char *node_lock;	 /* a name or "none" */
+	uint64_t memory;       /* bytes */
+	uint64_t slots;	       /* a power of two */
+	const char *probes;    /* names with commas between */
+	int log_level;	       /* enum log_level */
+	const char *node_lock; /* a name or "none" */
+	bool keep_privileges;
 	const char *cgroup_root; /* NULL: find it in mountinfo */
 	const char *host_root;	 /* NULL: not given; so are the next two */
 	const char *host_id, *host_name;

@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <time.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "base/log.h"
 #include "base/util.h"
 
 static uint64_t now_ns(clockid_t clock)
@@ -52,9 +54,9 @@ int read_file(const char *path, char *buf, size_t len)
 	return fd < 0 ? -errno : read_fd(fd, buf, len);
 }
 
-int read_file_below(const char *root, const char *path, char *buf, size_t len)
+int open_below(const char *root, const char *path, int flags)
 {
-	struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK,
+	struct open_how how = { .flags = flags | O_CLOEXEC,
 				.resolve = RESOLVE_IN_ROOT };
 	int dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC), fd;
 
@@ -64,5 +66,23 @@ int read_file_below(const char *root, const char *path, char *buf, size_t len)
 	if (fd < 0)
 		fd = -errno;
 	close(dir);
+	return fd;
+}
+
+int read_file_below(const char *root, const char *path, char *buf, size_t len)
+{
+	int fd = open_below(root, path, O_RDONLY | O_NONBLOCK);
+
 	return fd < 0 ? fd : read_fd(fd, buf, len);
+}
+
+void raise_descriptors(uint64_t wanted)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= wanted)
+		return;
+	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		log_warn(-errno, "the limit of descriptors stays as it is");
 }

@@ -22,5 +22,10 @@ int read_file(const char *path, char *buf, size_t len);
  * symbolic links do not lead out (openat2(2)).
  */
 int read_file_below(const char *root, const char *path, char *buf, size_t len);
+/* Opens such a path; flags: open(2)'s. The caller's descriptor, or -errno. */
+int open_below(const char *root, const char *path, int flags);
+
+/* The limit of open descriptors, often 1024: this many, if the hard one lets us. */
+void raise_descriptors(uint64_t wanted);
 
 #endif

@@ -15,9 +15,11 @@
 #include <curl/curl.h>
 #include "base/log.h"
 #include "base/options.h"
+#include "base/resident.h"
 #include "base/util.h"
 #include "cmd/cmd.h"
 #include "cmd/measure.h"
+#include "cmd/sandbox.h"
 #include "kernel/node_lock.h"
 #include "otlp/otlp.h"
 #include "sink/api.h"
@@ -29,7 +31,8 @@
 #define TURN_MS		100  /* how often one that waits looks */
 #define LEAVE_TURNS	50   /* so often at the socket of the one before it */
 #define LOG_INTERVAL_NS 30000000000ULL
-#define RELIEVE_MS	100 /* a node may start 1000 containers a second */
+#define DESCRIPTORS	4096 /* for files of cgroups that are kept open */
+#define RELIEVE_MS	100  /* a node may start 1000 containers a second */
 
 struct agent {
 	const struct options *o;
@@ -41,28 +44,6 @@ struct agent {
 	int signals;
 	uint64_t next_snapshot_ns, next_export_ns;
 };
-
-/*
- * Where we export to, for people: a URL without what stands before the @, which may be
- * a password, and without its query.
- */
-static void describe_export(const char *url, char *buf, size_t len)
-{
-	const char *rest = strstr(url, "://"), *at, *end;
-
-	if (!rest) {
-		snprintf(buf, len, "%s", url);
-		return;
-	}
-	rest += 3;
-	end = rest + strcspn(rest, "?#");
-	at = memrchr(rest, '@', strcspn(rest, "/?#"));
-	if (at)
-		snprintf(buf, len, "%.*s***%.*s", (int)(rest - url), url,
-			 (int)(end - at), at);
-	else
-		snprintf(buf, len, "%.*s", (int)(end - url), url);
-}
 
 static void on_accepted(void *arg, const struct otlp_batch *b)
 {
@@ -95,7 +76,7 @@ static int open_export(struct agent *a, char *cause, size_t len)
 		opts.url = o->export;
 	err = export_open(&opts, &a->export);
 	if (err) {
-		describe_export(o->export, where, sizeof(where));
+		export_describe(o->export, where, sizeof(where));
 		snprintf(cause, len, "cannot export to %s: %s", where,
 			 err == -EOPNOTSUPP ? "what is there is no file"
 					    : strerror(-err));
@@ -103,19 +84,44 @@ static int open_export(struct agent *a, char *cause, size_t len)
 	return err;
 }
 
-/* Some end us, SIGHUP is for a new file; nobody has a reason to send the others. */
-static int open_signals(struct agent *a)
+static void leave(int signal_number)
+{
+	_exit(0);
+}
+
+static void block(sigset_t *set, int signal_number)
+{
+	sigaddset(set, signal_number);
+	sigprocmask(SIG_BLOCK, set, NULL);
+}
+
+/*
+ * While we load, which takes seconds where there is little CPU time: nothing was
+ * measured, and the kernel takes back what we have. So what ends us does so at once.
+ * SIGHUP waits; nobody has a reason to send the others.
+ */
+static void expect_signals(void)
 {
 	static const int ignored[] = { SIGPIPE, SIGXFSZ, SIGUSR1, SIGUSR2 };
 	sigset_t set;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
 	for (size_t i = 0; i < COUNT(ignored); i++)
 		signal(ignored[i], SIG_IGN);
+	signal(SIGTERM, leave);
+	signal(SIGINT, leave);
+	sigemptyset(&set);
+	block(&set, SIGHUP);
+}
+
+/* From now on: some end us, SIGHUP is for a new file. */
+static int open_signals(struct agent *a)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	block(&set, SIGTERM);
+	block(&set, SIGINT);
+	block(&set, SIGHUP);
 	a->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return a->signals < 0 ? -errno : 0;
 }
@@ -217,57 +223,66 @@ static int open_api(struct agent *a, const struct api_ops *ops, char *cause, siz
 	return err;
 }
 
-/* 1: a signal came before all was open. */
+/* 1: a signal came before all was open. One that comes while we load ends us there. */
 static int open_all(struct agent *a, char *cause, size_t len)
 {
 	struct api_ops ops = { answer_snapshot, answer_tune, a };
 	int err;
 
-	err = open_signals(a);
-	if (err) {
-		snprintf(cause, len, "signalfd: %s", strerror(-err));
-		return err;
-	}
+	expect_signals();
+	raise_descriptors(DESCRIPTORS);
 	err = open_export(a, cause, len);
 	if (err)
 		return err;
 	err = api_check(a->o->socket, cause, len);
 	if (!err)
 		err = measure_open(a->o, &a->measure, cause, len);
+	if (err)
+		return err;
+	err = open_signals(a);
+	if (err)
+		snprintf(cause, len, "signalfd: %s", strerror(-err));
 	if (!err) /* with all loaded: the next agent takes over at once */
 		err = take_node(a, cause, len);
 	if (!err)
 		err = open_api(a, &ops, cause, len);
 	if (!err)
 		err = measure_begin(a->measure, cause, len);
-	return err;
+	if (err)
+		return err;
+	sandbox_enter(a->o, a->measure);
+	/* bytes from outside, the first ones that are looked at */
+	if (a->export)
+		export_mend(a->export);
+	return ends_within(a, 0);
+}
+
+static int hand_over(void *arg, struct otlp_batch *b)
+{
+	struct agent *a = arg;
+
+	return a->export ? export_add(a->export, b) : 0;
 }
 
 /*
- * Encodes the points of measure_points() or measure_ends() and hands them over.
- * Cumulative: a newer snapshot supersedes this one.
+ * Encodes what was collected, or that all of it ends, and hands it over. Cumulative: a
+ * newer snapshot supersedes this one.
  */
-static int send_points(struct agent *a,
-		       int (*make)(struct measure *m, const struct export_stats *stats,
-				   struct points *points))
+static int send_points(struct agent *a, bool ends)
 {
-	struct otlp_batches batches = { 0 };
-	struct points points;
-	int err = make(a->measure, stats_of(a), &points);
+	struct otlp_encoder e = { .take = hand_over, .arg = a };
+	int err = measure_encode(a->measure, stats_of(a), ends, &e);
 
-	if (!err) {
-		err = otlp_encode_batches(&points, OTLP_BATCH_LIMIT, &batches);
-		points_fini(&points);
-	}
 	if (err) {
 		log_warn(err, "this export is left out, the next one holds its counts");
+		if (a->export)
+			export_abandon(a->export);
 		return err;
 	}
 	if (a->export)
-		err = export_send(a->export, &batches);
+		err = export_end(a->export);
 	else
 		measure_accepted(a->measure, NULL);
-	otlp_batches_free(&batches);
 	measure_drop(a->measure);
 	return err;
 }
@@ -281,7 +296,7 @@ static int export_now(struct agent *a, uint64_t due_ns, bool last)
 		log_warn(err, "reading the cells");
 	if (!a->export || !export_in_flight(a->export))
 		measure_make_room(a->measure);
-	return send_points(a, measure_points);
+	return send_points(a, false);
 }
 
 static unsigned int ms_until(uint64_t end_ns)
@@ -300,7 +315,7 @@ static void export_last(struct agent *a)
 	if (export_now(a, now, true) || !a->export ||
 	    export_flush(a->export, ms_until(end)))
 		return;
-	if (ms_until(end) && !send_points(a, measure_ends))
+	if (ms_until(end) && !send_points(a, true))
 		export_flush(a->export, ms_until(end));
 }
 
@@ -394,6 +409,7 @@ static void loop(struct agent *a)
 		if (err && ends_within(a, RELIEVE_MS))
 			break;
 		api_serve(a->api);
+		sandbox_tell();
 	} while (!must_end(a));
 }
 
@@ -426,8 +442,9 @@ static int agent_run(const struct options *o, int argc, char **argv)
 		close_all(&a);
 		return err < 0;
 	}
+	resident_trim();
 	attached = measure_attached(a.measure, &wanted);
-	describe_export(o->export, where, sizeof(where));
+	export_describe(o->export, where, sizeof(where));
 	if (!a.lock)
 		log_info("node lock: none: other agents may measure this node, too");
 	log_info("ready: %u of %u probes attached, export to %s every %g s", attached,

@@ -359,22 +359,45 @@ static int say_probes(const struct frame *f, bool from_agent)
 
 #define NEARLY_FULL 0.9
 
-/* How full each pool is. */
-static void say_pools(const struct frame *f)
+/* The limit that a series of this usage has; NULL: it is another, or has none. */
+static const struct frame_series *limit_of(const struct frame *f,
+					   const struct frame_series *s,
+					   const char *usage, const char *limit)
 {
-	for (size_t i = 0; i < f->count; i++) {
-		struct frame_series limit = f->series[i], *of;
-		double used = report_value(&limit);
+	struct frame_series of = *s;
 
-		if (strcmp(limit.name, "assay.pool.usage"))
+	if (strcmp(s->name, usage))
+		return NULL;
+	of.name = limit;
+	return frame_find(f, &of);
+}
+
+/* How full each pool is, and what the agent's numbers take of what is planned for them.
+ */
+static void say_limits(const struct frame *f)
+{
+	char of_used[UNITS_LEN], of_most[UNITS_LEN];
+
+	for (size_t i = 0; i < f->count; i++) {
+		const struct frame_series *s = &f->series[i];
+		const struct frame_series *pool =
+		    limit_of(f, s, "assay.pool.usage", "assay.pool.limit");
+		const struct frame_series *heap =
+		    limit_of(f, s, "assay.heap.usage", "assay.heap.limit");
+		double used = report_value(s), most;
+		enum verdict level;
+
+		if (!pool && !heap)
 			continue;
-		limit.name = "assay.pool.limit";
-		of = frame_find(f, &limit);
-		if (of)
-			doctor_say(used >= NEARLY_FULL * report_value(of) ? WARN : OK,
-				   "pool", "%s: %.0f of %.0f",
-				   attr_or(of, "assay.pool", "unknown"), used,
-				   report_value(of));
+		most = report_value(pool ? pool : heap);
+		level = used >= NEARLY_FULL * most ? WARN : OK;
+		if (pool)
+			doctor_say(level, "pool", "%s: %.0f of %.0f",
+				   attr_or(pool, "assay.pool", "unknown"), used, most);
+		else
+			doctor_say(level, "heap", "the agent's numbers take %s of %s",
+				   units_bytes(of_used, used),
+				   units_bytes(of_most, most));
 	}
 }
 
@@ -401,15 +424,15 @@ static int check_probes(const struct options *o)
 		       : "none answers at %s: probes were loaded for this check",
 		   o->socket);
 	err = say_probes(frame, src.from_agent);
-	say_pools(frame);
+	say_limits(frame);
 	frame_free(frame);
 	return err;
 }
 
 static int (*const checks[])(const struct options *o) = {
-	doctor_check_kernel, doctor_check_lockdown, check_host,
-	check_cgroup,	     check_controllers,	    check_pressure,
-	check_memory,	     check_collector,	    check_probes,
+	doctor_check_kernel, doctor_check_lockdown,   check_host,   check_cgroup,
+	check_controllers,   check_pressure,	      check_memory, check_collector,
+	check_probes,	     doctor_check_privileges,
 };
 
 static int run_doctor(const struct options *o, int argc, char **argv)

@@ -5,12 +5,14 @@
 #include "base/util.h"
 #include "cmd/doctor_impl.h"
 #include "kernel/doctor.h"
+#include "kernel/forbidden.h"
 #include "kernel/kernel_btf.h"
 #include "kernel/needs.h"
 #include "kernel/probe.h"
 
 #define LOCKDOWN "/sys/kernel/security/lockdown"
 
+/* 0; 1: this kernel lacks it, or -errno: it could not be tried. */
 static int check_feature(const struct doctor_feature *feature, const char *release)
 {
 	int err = doctor_try(feature);
@@ -20,7 +22,19 @@ static int check_feature(const struct doctor_feature *feature, const char *relea
 	if (err == -ENOTSUP)
 		return doctor_say(FAIL, "kernel", "%s lacks %s", release,
 				  feature->name);
-	return doctor_say(FAIL, "kernel", "%s: %s", feature->name, strerror(-err));
+	doctor_say(FAIL, "kernel", "%s: %s", feature->name, strerror(-err));
+	return err;
+}
+
+/* Why the kernel lets nobody have what it has: once for all features. */
+static void say_forbidden(int err)
+{
+	struct surroundings around;
+	char why[400];
+
+	forbidden_look(&around);
+	forbidden_explain(&around, err, why, sizeof(why));
+	doctor_say(FAIL, "privileges", "the capabilities are there, but %s", why);
 }
 
 /* What each probe that is wanted needs beside that; a line for each that cannot be had.
@@ -54,7 +68,7 @@ int doctor_check_kernel(const struct options *o)
 {
 	char status[8192], cause[200];
 	struct utsname u;
-	int failed = 0;
+	int failed = 0, forbidden = 0;
 
 	if (read_file("/proc/self/status", status, sizeof(status)) < 0)
 		return doctor_say(FAIL, "capabilities",
@@ -67,8 +81,14 @@ int doctor_check_kernel(const struct options *o)
 	}
 	doctor_say(OK, "capabilities", "enough to load tracing programs");
 	uname(&u);
-	for (size_t i = 0; i < doctor_feature_count; i++)
-		failed |= check_feature(&doctor_features[i], u.release);
+	for (size_t i = 0; i < doctor_feature_count; i++) {
+		int err = check_feature(&doctor_features[i], u.release);
+
+		failed |= err != 0;
+		forbidden = forbidden_is(err) ? err : forbidden;
+	}
+	if (forbidden)
+		say_forbidden(forbidden);
 	return failed | check_needs(o, u.release);
 }
 

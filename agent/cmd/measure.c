@@ -28,12 +28,42 @@ static void read_usage(struct measure *m, bool whole)
 	uint64_t time_ns;
 	size_t count;
 
-	usage_round(&round, whole);
+	usage_round(m->usage, &round, whole);
 	workloads = snapshot_workloads(m->snapshot, &count, &time_ns);
-	for (size_t i = 0; i < count; i++)
-		if (workloads[i]->path && !workloads[i]->gone)
-			usage_read(m->usage, &round, workloads[i]->path,
-				   &workloads[i]->usage);
+	for (size_t i = 0; i < count; i++) {
+		struct workload *w = workloads[i];
+
+		if (w->path && !w->gone)
+			usage_read(m->usage, &round, w->path, &w->usage);
+		else
+			usage_forget(m->usage, &w->usage);
+	}
+}
+
+/*
+ * Who is new is asked for once at each reading, until an export has shown who it is:
+ * from then on that is who it is to a receiver.
+ */
+static int find_names(struct measure *m)
+{
+	struct workload **workloads;
+	uint64_t time_ns;
+	size_t count;
+	int err = 0;
+
+	workloads = snapshot_workloads(m->snapshot, &count, &time_ns);
+	for (size_t i = 0; i < count && !err; i++) {
+		struct names *names = NULL;
+
+		if (workloads[i]->named || workloads[i]->id.kind != WORKLOAD_CONTAINER)
+			continue;
+		err = names_find(m->names, &workloads[i]->id, &names);
+		if (!err)
+			err = snapshot_take_names(workloads[i], names);
+		else if (err == -ENOENT)
+			err = 0;
+	}
+	return err;
 }
 
 /* Reads the cells, with what the passes since then have found. */
@@ -43,6 +73,8 @@ static int collect(struct measure *m, uint64_t since_ns, bool whole)
 
 	measure_lose_late(m, since_ns);
 	err = measure_update(m);
+	if (!err)
+		err = find_names(m);
 	read_usage(m, whole);
 	return err;
 }
@@ -78,9 +110,24 @@ void measure_make_room(struct measure *m)
 	snapshot_make_room(m->snapshot);
 }
 
-static int add_group(struct measure *m, struct workload *w, struct points *points)
+/* Encodes the points of one resource, and forgets them. */
+static int encode_group(struct points *p, bool ends, struct otlp_encoder *e)
 {
-	struct point_group *g = points_group(points);
+	struct point_group *g = &p->groups[0];
+	int err = points_merge(g);
+
+	for (size_t i = 0; ends && i < g->count; i++)
+		g->points[i].ended = true;
+	if (!err)
+		err = otlp_add(e, p);
+	points_clear(p);
+	return err;
+}
+
+static int encode_workload(struct measure *m, struct workload *w, struct points *p,
+			   bool ends, struct otlp_encoder *e)
+{
+	struct point_group *g = points_group(p);
 	int err;
 
 	if (!g)
@@ -88,19 +135,16 @@ static int add_group(struct measure *m, struct workload *w, struct points *point
 	g->serial = w->serial;
 	err = resource_workload(&m->resource, w, g);
 	if (!err)
-		err = metrics_add(g, w, points->number);
-	if (!err)
-		err = points_merge(g);
-	if (err || g->count)
-		return err;
-	free(g->points);
-	points->count--; /* nothing to say of it */
-	w->ending.over = w->gone && points->number;
-	return 0;
+		err = metrics_add(g, w, p->number);
+	if (p->number && g->count)
+		w->named = true;
+	if (!err && !g->count) /* nothing to say of it */
+		w->ending.over = w->gone && p->number;
+	return err ? err : encode_group(p, ends, e);
 }
 
-static int make_points(struct measure *m, const struct export_stats *stats,
-		       struct points *points)
+static int encode_self(struct measure *m, const struct export_stats *stats,
+		       struct points *p, bool ends, struct otlp_encoder *e)
 {
 	struct self_facts facts = {
 		.probes = m->probes,
@@ -109,57 +153,53 @@ static int make_points(struct measure *m, const struct export_stats *stats,
 		.opens_used = snapshot_opens(m->snapshot),
 		.stats = stats,
 		.folded = snapshot_folded(m->snapshot),
-		.number = points->number,
+		.number = p->number,
 	};
+	struct point_group *g = points_group(p);
+	int err;
+
+	if (!g)
+		return -ENOMEM;
+	resource_self(&m->resource, g);
+	g->serial = SELF_SERIAL;
+	err = self_add(&m->self, g, &facts);
+	return err ? err : encode_group(p, ends, e);
+}
+
+/* One workload after the other: there are never more points than of one. */
+static int encode_all(struct measure *m, const struct export_stats *stats,
+		      struct points *p, bool ends, struct otlp_encoder *e)
+{
 	struct workload **workloads;
-	struct point_group *g;
 	size_t count;
 	int err = 0;
 
-	workloads = snapshot_workloads(m->snapshot, &count, &points->time_ns);
+	workloads = snapshot_workloads(m->snapshot, &count, &p->time_ns);
+	if (ends)
+		p->time_ns = now_boot_ns(); /* later than the values */
 	for (size_t i = 0; i < count && !err; i++)
-		err = add_group(m, workloads[i], points);
-	g = err ? NULL : points_group(points);
-	if (g) {
-		resource_self(&m->resource, g);
-		g->serial = SELF_SERIAL;
-	}
-	err = g ? self_add(&m->self, g, &facts) : -ENOMEM;
+		err = encode_workload(m, workloads[i], p, ends, e);
 	if (!err)
-		err = points_merge(g);
-	if (err)
-		points_fini(points);
-	return err;
+		err = encode_self(m, stats, p, ends, e);
+	points_fini(p);
+	return otlp_end(e, err);
 }
 
-int measure_points(struct measure *m, const struct export_stats *stats,
-		   struct points *points)
+int measure_encode(struct measure *m, const struct export_stats *stats, bool ends,
+		   struct otlp_encoder *e)
 {
 	int64_t step = wall_measure(&m->wall);
+	struct points points;
 
 	if (step)
 		log_warnx(
 		    "the wall clock was set by %+.3f s: all series begin anew there",
 		    step * 1e-9);
-	*points = (struct points){
+	points = (struct points){
 		.wall_ns = m->wall.offset_ns,
 		.number = snapshot_export(m->snapshot),
 	};
-	return make_points(m, stats, points);
-}
-
-int measure_ends(struct measure *m, const struct export_stats *stats,
-		 struct points *points)
-{
-	int err = measure_points(m, stats, points);
-
-	if (err)
-		return err;
-	points->time_ns = now_boot_ns(); /* later than the values */
-	for (size_t i = 0; i < points->count; i++)
-		for (size_t k = 0; k < points->groups[i].count; k++)
-			points->groups[i].points[k].ended = true;
-	return 0;
+	return encode_all(m, stats, &points, ends, e);
 }
 
 void measure_accepted(struct measure *m, const struct otlp_batch *b)
@@ -176,6 +216,10 @@ void measure_accepted(struct measure *m, const struct otlp_batch *b)
 int measure_read(struct measure *m, uint64_t since_ns, const struct export_stats *stats,
 		 uint8_t **bytes, size_t *len)
 {
+	struct otlp_batch one = { 0 };
+	struct otlp_encoder e = { .limit = SIZE_MAX,
+				  .take = otlp_take_one,
+				  .arg = &one };
 	/* starts do not move while a command compares two readings */
 	struct points points = { .wall_ns = m->first_wall_ns };
 	int err;
@@ -185,11 +229,9 @@ int measure_read(struct measure *m, uint64_t since_ns, const struct export_stats
 	/* who asks compares two readings: none of a file may be older */
 	err = collect(m, since_ns, true);
 	if (!err)
-		err = make_points(m, stats, &points);
-	if (err)
-		return err;
-	err = otlp_encode(&points, bytes, len);
-	points_fini(&points);
+		err = encode_all(m, stats, &points, false, &e);
+	*bytes = one.bytes;
+	*len = one.len;
 	return err;
 }
 

@@ -9,12 +9,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "metric/metric.h"
 
 struct options;
 struct measure;
 struct export_stats;
 struct otlp_batch;
+struct otlp_encoder;
 
 /*
  * Plans the memory, and loads the probes that the options name: nothing is measured
@@ -28,6 +28,11 @@ int measure_open(const struct options *o, struct measure **out, char *cause,
  * returns; after a failure only measure_close() is left.
  */
 int measure_begin(struct measure *m, char *cause, size_t len);
+/*
+ * Does a bit of each kind of thing that measuring asks of the kernel from then on, to
+ * see whether it is allowed to (privileges_drop()). arg: struct measure. 0 or -errno.
+ */
+int measure_try(void *arg);
 /* Reads the cells. This and all that follows: after measure_begin(). */
 int measure_update(struct measure *m);
 /*
@@ -55,19 +60,16 @@ void measure_wait(struct measure *m, uint64_t since_ns);
 int measure_collect_last(struct measure *m, uint64_t since_ns, bool last);
 /*
  * Keeps the number of workloads bounded when exports do not arrive. Call it before
- * measure_points() while none is under way.
+ * measure_encode() while none is under way.
  */
 void measure_make_room(struct measure *m);
 /*
- * All points as of the latest collection, of which an export is to be made: it gets a
- * number. Strings and histograms are borrowed until the next reading. To be freed by
- * points_fini.
+ * Encodes all points as of the latest collection, of which an export is made: it gets a
+ * number. ends: all as the end of their series. Ends the encoder; its take() may call
+ * measure_accepted(). -errno.
  */
-int measure_points(struct measure *m, const struct export_stats *stats,
-		   struct points *points);
-/* The same points once more, all as the end of their series. */
-int measure_ends(struct measure *m, const struct export_stats *stats,
-		 struct points *points);
+int measure_encode(struct measure *m, const struct export_stats *stats, bool ends,
+		   struct otlp_encoder *e);
 /* These bytes of an export have arrived; NULL: nobody takes exports. */
 void measure_accepted(struct measure *m, const struct otlp_batch *b);
 /*

@@ -9,6 +9,7 @@
 #include "cmd/measure.h"
 #include "kernel/cells.h"
 #include "kernel/probe.h"
+#include "kernel/tasks.h"
 #include "kernel/tune.h"
 #include "metric/resource.h"
 #include "metric/self.h"
@@ -19,12 +20,11 @@
 /* What is looked over: tasks (and what is found at once), descriptors. */
 enum look_over { LOOK_TASKS, LOOK_FILES, LOOKS };
 
-/* The pass over them: one iterator after the other. Times are of the monotonic clock.
- */
+/* The pass over them. Times are of the monotonic clock. */
 struct look {
 	bool runs, failed;
-	size_t probe; /* whose iterator is read, by fd; -1: none yet */
-	int fd;
+	size_t probe; /* over files: whose iterator is read; PROBE_COUNT: all were */
+	int fd;	      /* -1: none is read */
 	uint64_t began_ns; /* 0: there was none yet */
 	uint64_t whole_ns; /* when the latest began that came to its end */
 	uint64_t nudge_ns;
@@ -35,11 +35,13 @@ struct measure {
 	struct cgroups *cgroups;
 	struct snapshot *snapshot;
 	struct usage_reader *usage;
+	struct names_reader *names;
 	struct resource resource;
 	struct self self;
 	struct wall wall;
 	int64_t first_wall_ns;
 	struct probe probes[PROBE_COUNT];
+	struct tasks tasks;
 	struct tuner tuner;
 	unsigned int wanted;
 	struct params params;	 /* of all probes */
@@ -54,7 +56,7 @@ struct measure {
 void measure_lose_late(struct measure *m, uint64_t since_ns);
 /* Counts DNS queries that get no answer any more, and gives back their entries. */
 void measure_sweep(struct measure *m);
-/* Counts walks of a probe that did not end. */
+/* Counts passes of a probe that did not end. */
 void measure_lose_walks(struct measure *m, size_t probe, unsigned int n);
 
 #endif

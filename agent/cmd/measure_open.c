@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "base/log.h"
 #include "base/options.h"
 #include "cmd/measure.h"
@@ -70,6 +71,10 @@ static int load_probes(struct measure *m, const struct options *o, char *cause,
 	params->dns = probe_is_wanted(&probe_descs[PROBE_DNS], o->probes);
 	for (size_t i = 0; i < probe_desc_count; i++)
 		load_probe(m, i, o);
+	err = tasks_open(&m->tasks, m->probes, &m->cells, params);
+	if (err)
+		log_warn(err, "cannot load the pass over tasks; going on without: how "
+			      "long tasks wait now, or are in a call, is not told");
 	kernel_btf_free();
 	return 0;
 }
@@ -162,6 +167,8 @@ static int find_resource(struct measure *m, const struct options *o, char *cause
 	if (!err && m->resource.host.fleeting)
 		log_warnx("host.id is the boot id, another one after each boot of the "
 			  "node: see --host-root and --host-id");
+	if (!err)
+		err = names_open(o->host_root, &m->names);
 	return err;
 }
 
@@ -194,6 +201,11 @@ int measure_open(const struct options *o, struct measure **out, char *cause, siz
 	return err;
 }
 
+static void note_new(void *names, const char *path)
+{
+	names_note(names, path);
+}
+
 int measure_begin(struct measure *m, char *cause, size_t len)
 {
 	int err = cgroups_open(m->root.path, &m->cells, &m->cgroups);
@@ -203,6 +215,7 @@ int measure_begin(struct measure *m, char *cause, size_t len)
 			 m->root.path, strerror(-err));
 		return err;
 	}
+	cgroups_on_new(m->cgroups, note_new, m->names);
 	err = snapshot_open(&m->cells, m->cgroups, &m->snapshot);
 	if (!err)
 		err = usage_open(m->cgroups, &m->usage);
@@ -219,14 +232,29 @@ int measure_begin(struct measure *m, char *cause, size_t len)
 	return 0;
 }
 
+int measure_try(void *arg)
+{
+	struct measure *m = arg;
+	int err = rings_publish(&m->cells), fd; /* a map is written, a program run */
+
+	if (err)
+		return err;
+	fd = tasks_pass(&m->tasks, m->probes); /* an iterator */
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 && fd != -ENOENT ? fd : 0;
+}
+
 void measure_close(struct measure *m)
 {
 	if (!m)
 		return;
+	tasks_close(&m->tasks);
 	for (size_t i = 0; i < PROBE_COUNT; i++)
 		probe_close(&m->probes[i]);
 	snapshot_close(m->snapshot);
 	usage_close(m->usage);
+	names_close(m->names);
 	cgroups_close(m->cgroups);
 	rings_close(&m->cells);
 	cells_close(&m->cells);

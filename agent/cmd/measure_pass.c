@@ -29,7 +29,7 @@ void measure_lose_walks(struct measure *m, size_t probe, unsigned int n)
 			   __ATOMIC_RELAXED);
 }
 
-/* The iterator of a probe could not be read to its end. */
+/* What looks for a probe did not come to its end; -EBUSY: in time. */
 static void lose(struct measure *m, size_t probe, int err)
 {
 	measure_lose_walks(m, probe, 1);
@@ -37,11 +37,31 @@ static void lose(struct measure *m, size_t probe, int err)
 		log_warn(err, "probe %s: its walk", probe_descs[probe].name);
 }
 
-/* Begins with the next probe that has an iterator. False: there is none any more. */
+/* The same for each probe that the iterator at hand is read for. */
+static void lose_pass(struct measure *m, const struct look *l, enum look_over over,
+		      int err)
+{
+	uint32_t whose =
+	    over == LOOK_FILES ? 1U << l->probe : tasks_parts(&m->tasks, m->probes);
+
+	for (size_t i = 0; i < PROBE_COUNT; i++)
+		if (whose & 1U << i)
+			lose(m, i, err);
+}
+
+static void take_next(struct look *l, enum look_over over)
+{
+	l->probe = over == LOOK_FILES ? l->probe + 1 : PROBE_COUNT;
+	l->fd = -1;
+}
+
+/* Begins with the next iterator: over tasks there is one for all. False: that was all.
+ */
 static bool open_next(struct measure *m, struct look *l, enum look_over over)
 {
-	for (; l->probe < PROBE_COUNT; l->probe++) {
-		int fd = probe_walk_open(&m->probes[l->probe], over == LOOK_FILES);
+	for (; l->probe < PROBE_COUNT; take_next(l, over)) {
+		int fd = over == LOOK_FILES ? probe_walk_open(&m->probes[l->probe])
+					    : tasks_pass(&m->tasks, m->probes);
 		int err = fd < 0 ? fd : 0;
 
 		if (!err && over == LOOK_FILES)
@@ -52,7 +72,7 @@ static bool open_next(struct measure *m, struct look *l, enum look_over over)
 		}
 		if (err == -ENOENT)
 			continue;
-		lose(m, l->probe, err);
+		lose_pass(m, l, over, err);
 		l->failed = true;
 	}
 	return false;
@@ -73,6 +93,22 @@ static int read_slice(struct look *l, enum look_over over)
 	return err;
 }
 
+/* What is found at once. Returns whether all of it was. */
+static bool run_programs(struct measure *m)
+{
+	bool all = true;
+
+	for (size_t i = 0; i < PROBE_COUNT; i++) {
+		int err = probe_walk_run(&m->probes[i]);
+
+		if (!err || err == -ENOENT)
+			continue;
+		lose(m, i, err);
+		all = false;
+	}
+	return all;
+}
+
 static void begin(struct measure *m, struct look *l, enum look_over over)
 {
 	snapshot_clear_inflight(m->snapshot, kinds_of(over));
@@ -81,6 +117,8 @@ static void begin(struct measure *m, struct look *l, enum look_over over)
 			    .began_ns = now_mono_ns(),
 			    .whole_ns = l->whole_ns };
 	l->nudge_ns = l->began_ns + WALK_NUDGE_MS * NS_OF_MS;
+	if (over == LOOK_TASKS)
+		l->failed = !run_programs(m);
 }
 
 static void end(struct measure *m, struct look *l, enum look_over over)
@@ -106,11 +144,10 @@ static bool advance(struct measure *m, struct look *l, enum look_over over)
 		if (err == GOES_ON)
 			return over != LOOK_FILES;
 		if (err) {
-			lose(m, l->probe, err);
+			lose_pass(m, l, over, err);
 			l->failed = true;
 		}
-		l->fd = -1;
-		l->probe++;
+		take_next(l, over);
 	}
 	end(m, l, over);
 	return false;
@@ -176,7 +213,7 @@ void measure_lose_late(struct measure *m, uint64_t since_ns)
 {
 	for (int i = 0; i < LOOKS; i++)
 		if (m->looks[i].runs && m->looks[i].whole_ns < since_ns)
-			measure_lose_walks(m, m->looks[i].probe, 1);
+			lose_pass(m, &m->looks[i], i, -EBUSY);
 }
 
 void measure_wait(struct measure *m, uint64_t since_ns)
@@ -194,8 +231,7 @@ void measure_wait(struct measure *m, uint64_t since_ns)
 
 void measure_sweep(struct measure *m)
 {
-	int fd = probe_walk_open(&m->probes[PROBE_DNS], false);
-	int err = fd < 0 ? fd : walk_read(fd);
+	int err = probe_walk_run(&m->probes[PROBE_DNS]);
 
 	if (err && err != -ENOENT)
 		lose(m, PROBE_DNS, err);

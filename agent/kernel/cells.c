@@ -170,6 +170,14 @@ int cells_reuse(const struct cells *c, struct bpf_object *obj)
 	return 0;
 }
 
+bool cells_shares(const char *name)
+{
+	for (int m = 0; m < MAPS_SHARED; m++)
+		if (!strcmp(map_descs[m].name, name))
+			return true;
+	return false;
+}
+
 void cells_free(struct cells *c, enum pool pool, uint32_t cell)
 {
 	uint32_t size = pool == POOL_HIST ? c->plan.hists : c->plan.counts;

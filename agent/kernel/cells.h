@@ -41,6 +41,8 @@ struct cells {
 int cells_open(const struct cells_plan *plan, struct cells *c);
 /* Makes an opened, not yet loaded object use these maps. */
 int cells_reuse(const struct cells *c, struct bpf_object *obj);
+/* Is a map of this name one of them? */
+bool cells_shares(const char *name);
 /* The pool that the cells of an open signal come from. */
 enum pool cells_open_pool(uint32_t signal);
 /* Gives cells back to the kernel's free list. */

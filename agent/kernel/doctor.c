@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,12 +13,9 @@
 #include <bpf/libbpf.h>
 #include "base/util.h"
 #include "kernel/doctor.h"
+#include "kernel/forbidden.h"
 #include "kernel/kernel_btf.h"
-
-#ifndef CAP_PERFMON /* headers before Linux 5.8 */
-#define CAP_PERFMON 38
-#define CAP_BPF	    39
-#endif
+#include "kernel/privileges.h"
 
 #define BTF_PATH "/sys/kernel/btf/vmlinux"
 
@@ -202,13 +198,16 @@ int doctor_caps(const char *status, char *cause, size_t len)
 static int explain(const struct doctor_feature *feature, int err, char *cause,
 		   size_t len)
 {
-	if (err == -EPERM)
-		snprintf(cause, len,
-			 "the kernel forbids %s though the capabilities are "
-			 "there: a user namespace, seccomp, lockdown or an LSM",
-			 feature->name);
-	else
+	struct surroundings around;
+	char why[400];
+
+	if (!forbidden_is(err)) {
 		snprintf(cause, len, "%s: %s", feature->name, strerror(-err));
+		return err;
+	}
+	forbidden_look(&around);
+	forbidden_explain(&around, err, why, sizeof(why));
+	snprintf(cause, len, "the capabilities are there, but %s", why);
 	return err;
 }
 

@@ -12,7 +12,9 @@
  * the page faults were half of what a start took.
  */
 #define HEAP_WHILE_OPENING (128 << 20)
-#define HEAP_AFTERWARDS	   (16 << 20)
+/* From then on a request, which may have 1 MiB, comes from the kernel and goes back. */
+#define LARGE_AFTERWARDS (256 << 10)
+#define HEAP_AFTERWARDS	 (1 << 20)
 
 static struct btf *types;
 
@@ -71,6 +73,7 @@ void kernel_btf_free(void)
 {
 	btf__free(types);
 	types = NULL;
+	mallopt(M_MMAP_THRESHOLD, LARGE_AFTERWARDS);
 	mallopt(M_TRIM_THRESHOLD, HEAP_AFTERWARDS);
 	malloc_trim(0);
 }

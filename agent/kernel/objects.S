@@ -31,5 +31,6 @@
 	object self
 	object node
 	object rings
+	object tasks
 
 	.section .note.GNU-stack, "", %progbits

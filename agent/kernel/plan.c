@@ -127,8 +127,9 @@ uint32_t plan_entries(const struct cells_plan *p, enum cells_map m)
 	case MAP_OWNERS:
 	case MAP_ROWS:
 	case MAP_INFLIGHTS:
-	case MAP_DNS_SHARES:
 		return p->slots;
+	case MAP_DNS_SHARES:
+		return p->slots + SHARES;
 	case MAP_SCHED_BLOCKS:
 		return p->slots * p->sched_shards;
 	case MAP_HISTS:

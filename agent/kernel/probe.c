@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
@@ -220,6 +222,11 @@ static const char *hint_of(int err)
 	}
 }
 
+static bool is_iter(const struct bpf_program *prog)
+{
+	return !strncmp(bpf_program__section_name(prog), "iter", 4);
+}
+
 static bool is_walk(const struct bpf_program *prog)
 {
 	const char *end = strrchr(bpf_program__name(prog), '_');
@@ -241,20 +248,21 @@ static int keep_link(struct probe *p, struct bpf_link *link)
 
 static int keep_walk(struct probe *p, struct bpf_program *prog)
 {
-	if (p->walk.link)
+	if (p->walk.link || p->walk.fd)
 		return -E2BIG;
+	if (!is_iter(prog)) {
+		p->walk.fd = fcntl(bpf_program__fd(prog), F_DUPFD_CLOEXEC, 1);
+		return p->walk.fd < 0 ? -errno : 0;
+	}
 	p->walk.link = bpf_program__attach_iter(prog, NULL);
-	p->walk.files = is_over_files(prog);
 	return p->walk.link ? 0 : -errno;
 }
 
 static int attach_one(struct probe *p, struct bpf_program *prog)
 {
-	bool iter = !strncmp(bpf_program__section_name(prog), "iter", 4);
-
-	if (iter && is_walk(prog))
+	if (is_walk(prog))
 		return keep_walk(p, prog);
-	if (iter) {
+	if (is_iter(prog)) {
 		int err = run_iter(prog);
 
 		if (err != -ETIMEDOUT && err != -EBUSY)
@@ -280,16 +288,67 @@ static int attach(struct probe *p)
 	return 0;
 }
 
-int probe_walk_open(const struct probe *p, bool files)
+/* A descriptor that outlives libbpf's object. */
+static int keep_fd(struct probe *p, int fd)
+{
+	int own;
+
+	if (p->fd_count == PROBE_FDS)
+		return -E2BIG;
+	own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (own < 0)
+		return -errno;
+	p->fds[p->fd_count++] = own;
+	return 0;
+}
+
+/*
+ * What is attached lives in the kernel. libbpf's object has all instructions and types
+ * once more, which is more than some hundred workloads take: it goes.
+ */
+static int let_object_go(struct probe *p)
+{
+	struct bpf_program *prog;
+	struct bpf_map *map;
+	int err = 0;
+
+	bpf_object__for_each_program (prog, p->obj)
+		if (!err && bpf_program__fd(prog) >= 0)
+			err = keep_fd(p, bpf_program__fd(prog));
+	p->prog_count = p->fd_count;
+	bpf_object__for_each_map (map, p->obj)
+		if (!err && bpf_map__fd(map) >= 0 && !cells_shares(bpf_map__name(map)))
+			err = keep_fd(p, bpf_map__fd(map));
+	if (err)
+		return err;
+	bpf_object__close(p->obj);
+	p->obj = NULL;
+	return 0;
+}
+
+static bool may_walk(const struct probe *p)
+{
+	return p->state == PROBE_ATTACHED ||
+	       (p->state == PROBE_OFF && p->desc->walk_off);
+}
+
+int probe_walk_open(const struct probe *p)
 {
 	int fd;
 
-	if (p->state != PROBE_ATTACHED && !(p->state == PROBE_OFF && p->desc->walk_off))
-		return -ENOENT;
-	if (!p->walk.link || p->walk.files != files)
+	if (!may_walk(p) || !p->walk.link)
 		return -ENOENT;
 	fd = bpf_iter_create(bpf_link__fd(p->walk.link));
 	return fd < 0 ? -errno : fd;
+}
+
+int probe_walk_run(const struct probe *p)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts);
+
+	if (!may_walk(p) || !p->walk.fd)
+		return -ENOENT;
+	return bpf_prog_test_run_opts(p->walk.fd, &opts);
 }
 
 /* Leaves out a program whose work is done elsewhere. */
@@ -378,6 +437,8 @@ void probe_attach(struct probe *p)
 {
 	int err = attach(p);
 
+	if (!err)
+		err = let_object_go(p);
 	if (err)
 		give_up(p, "attach", err);
 	else
@@ -386,16 +447,13 @@ void probe_attach(struct probe *p)
 
 uint64_t probe_recursion_misses(const struct probe *p)
 {
-	struct bpf_program *prog;
 	uint64_t sum = 0;
 
-	if (!p->obj)
-		return 0;
-	bpf_object__for_each_program (prog, p->obj) {
+	for (size_t i = 0; i < p->prog_count; i++) {
 		struct bpf_prog_info info = {};
 		uint32_t len = sizeof(info);
 
-		if (!bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len))
+		if (!bpf_obj_get_info_by_fd(p->fds[i], &info, &len))
 			sum += info.recursion_misses;
 	}
 	return sum;
@@ -406,6 +464,10 @@ void probe_close(struct probe *p)
 	for (size_t i = 0; i < p->link_count; i++)
 		bpf_link__destroy(p->links[i]);
 	bpf_link__destroy(p->walk.link); /* NULL is fine */
+	if (p->walk.fd > 0)
+		close(p->walk.fd);
+	for (size_t i = 0; i < p->fd_count; i++)
+		close(p->fds[i]);
 	bpf_object__close(p->obj);
 	memset(p, 0, sizeof(*p));
 }

@@ -13,6 +13,7 @@
 #include "kernel/probes.h"
 
 #define PROBE_LINKS 12
+#define PROBE_FDS   48
 
 /* The reason of a probe that lockdown keeps out. */
 #define PROBE_LOCKED "lockdown: confidentiality forbids BPF to read the kernel's memory"
@@ -26,19 +27,22 @@ enum probe_state {
 	PROBE_OFF,
 };
 
-/* An iterator that is read at every export. */
+/* What finds what is under way, at every export: one of them, or neither. */
 struct probe_walk {
-	struct bpf_link *link; /* NULL: there is none */
-	bool files;	       /* it is over files: see walk.h */
+	struct bpf_link *link; /* an iterator over files, see walk.h */
+	int fd;		       /* a program that the agent runs; 0: there is none */
 };
 
 struct probe {
 	const struct probe_desc *desc;
 	enum probe_state state;
-	char reason[200]; /* why it is not attached */
-	bool locked;	  /* that is lockdown */
-	bool covered;	  /* another probe does the work of desc->cover.program */
-	struct bpf_object *obj;
+	char reason[200];	/* why it is not attached */
+	bool locked;		/* that is lockdown */
+	bool covered;		/* another probe does the work of desc->cover.program */
+	struct bpf_object *obj; /* until it is attached */
+	/* from then on: its programs, and behind them the maps that are its own */
+	int fds[PROBE_FDS];
+	size_t prog_count, fd_count;
 	struct bpf_link *links[PROBE_LINKS];
 	size_t link_count;
 	struct probe_walk walk;
@@ -79,17 +83,21 @@ void probe_load(struct probe *p, const struct probe_desc *desc, const struct cel
 
 /*
  * Attaches what is loaded. Programs are attached in the order of their file; an
- * iterator is run once, to its end, at its place; but one named *_walk is kept for
- * probe_walk_open(). Afterwards p->state (attached or unavailable) and p->reason tell.
+ * iterator is run once, to its end, at its place; but what is named *_walk is kept for
+ * probe_walk_open() and probe_walk_run(). Over tasks there is one such for all probes:
+ * tasks.h. Afterwards p->state (attached or unavailable) and p->reason tell.
  */
 void probe_attach(struct probe *p);
 
 /*
- * Opens the iterator that notes what is under way (struct inflight_row), and what only
- * it can see: a descriptor for walk.h. -ENOENT: the probe has none over this, or is off
+ * Opens the iterator over files that notes what is under way (struct inflight_row), and
+ * what only it can see: a descriptor for walk.h. -ENOENT: the probe has none, or is off
  * (and not desc->walk_off); or -errno.
  */
-int probe_walk_open(const struct probe *p, bool files);
+int probe_walk_open(const struct probe *p);
+
+/* Runs the program that notes the same without an iterator. 0, or as above. */
+int probe_walk_run(const struct probe *p);
 
 /* Runs of our programs that the kernel skipped, because they were already running on
  * that CPU (bpf_prog_info.recursion_misses). */

@@ -24,6 +24,7 @@ const struct probe_desc probe_descs[] = {
 		.help = "time that tasks wait for a CPU, whom for, context switches, migrations",
 		.tunes = TUNE_SAMPLE | TUNE_INFLIGHT,
 		.rings = true,
+		.tasks = true,
 		.elf = sched_bpf_o,
 		.elf_end = sched_bpf_o_end,
 	},
@@ -33,6 +34,7 @@ const struct probe_desc probe_descs[] = {
 		.help = "system call durations by class, errors by errno",
 		.tunes = TUNE_SAMPLE | TUNE_INFLIGHT,
 		.rings = true,
+		.tasks = true,
 		.elf = syscall_bpf_o,
 		.elf_end = syscall_bpf_o_end,
 		.plain = syscall_plain_bpf_o,
@@ -51,8 +53,7 @@ const struct probe_desc probe_descs[] = {
 	},
 	[PROBE_DNS] = {
 		.name = "dns",
-		.hooks = "netif_receive_skb, net_dev_queue (tcp's program, if attached), "
-			 "iter/task",
+		.hooks = "netif_receive_skb, net_dev_queue (tcp's program, if attached)",
 		.help = "DNS lookups over UDP: duration, result, timeouts",
 		.tunes = TUNE_INFLIGHT | TUNE_TIMEOUT,
 		.cover = { "dns_packet_out", PROBE_TCP },
@@ -73,9 +74,10 @@ const struct probe_desc probe_descs[] = {
 	[PROBE_MEMORY] = {
 		.name = "memory",
 		.hooks = "mm_vmscan_direct_reclaim_*, mm_vmscan_memcg_reclaim_*, "
-			 "mark_victim",
+			 "mark_victim, iter/task",
 		.help = "reclaim stalls, OOM kills",
 		.tunes = TUNE_INFLIGHT,
+		.tasks = true,
 		.elf = memory_bpf_o,
 		.elf_end = memory_bpf_o_end,
 	},

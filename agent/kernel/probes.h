@@ -19,6 +19,7 @@ struct probe_desc {
 	bool always;	    /* on whatever --probes says */
 	bool walk_off;	    /* switched off its pass still runs: it empties a table */
 	bool rings;	    /* its programs write records, which rings.c has replayed */
+	bool tasks;	    /* it has a part in the pass over tasks: tasks.c */
 	unsigned int tunes; /* beside enabled: a bit of enum tune_key each */
 	struct probe_cover cover; /* at most one, so far */
 	const unsigned char *elf, *elf_end;
@@ -45,6 +46,8 @@ extern const struct program_desc programs[];
 extern const unsigned char self_bpf_o[], self_bpf_o_end[];
 /* What the agent runs on the rings of all CPUs (rings.c). */
 extern const unsigned char rings_bpf_o[], rings_bpf_o_end[];
+/* The pass over tasks, for all probes (tasks.c). */
+extern const unsigned char tasks_bpf_o[], tasks_bpf_o_end[];
 /* The object that finds the marks of agents (node_lock.c). */
 extern const unsigned char node_bpf_o[], node_bpf_o_end[];
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <linux/membarrier.h>
 #include <sys/syscall.h>
@@ -13,16 +14,19 @@
 #define GRACE_US 20000
 
 struct rings {
-	struct bpf_object *obj;
-	int publish, next, drain; /* programs */
+	int publish, next, drain; /* programs, -1: not loaded */
 	int inner, outer;	  /* maps for rings_wait(), -1: there are none */
 };
 
-static int find(const struct rings *r, const char *name)
+/* A program's descriptor that outlives libbpf's object. */
+static int keep(const struct bpf_object *obj, const char *name, int *fd)
 {
-	struct bpf_program *prog = bpf_object__find_program_by_name(r->obj, name);
+	struct bpf_program *prog = bpf_object__find_program_by_name(obj, name);
 
-	return prog ? bpf_program__fd(prog) : -ENOENT;
+	if (!prog)
+		return -ENOENT;
+	*fd = fcntl(bpf_program__fd(prog), F_DUPFD_CLOEXEC, 0);
+	return *fd < 0 ? -errno : 0;
 }
 
 /* An array of arrays, of no use but to have the kernel wait: see rings_wait(). */
@@ -55,25 +59,32 @@ static int begin(const struct cells *c)
 	return err;
 }
 
+static int load_object(struct rings *r, struct bpf_object *obj, const struct cells *c,
+		       const struct params *params)
+{
+	int err = probe_set_params(obj, params);
+
+	if (!err)
+		err = cells_reuse(c, obj);
+	if (!err)
+		err = bpf_object__load(obj);
+	if (!err)
+		err = keep(obj, "rings_publish", &r->publish);
+	if (!err)
+		err = keep(obj, "rings_next", &r->next);
+	return err ? err : keep(obj, "rings_drain", &r->drain);
+}
+
 static int load(struct rings *r, const struct cells *c, const struct params *params)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "rings",
 		    .btf_custom_path = fallbacks_btf());
-	int err;
-
-	r->obj =
+	struct bpf_object *obj =
 	    bpf_object__open_mem(rings_bpf_o, rings_bpf_o_end - rings_bpf_o, &opts);
-	err = r->obj ? probe_set_params(r->obj, params) : -errno;
-	if (!err)
-		err = cells_reuse(c, r->obj);
-	if (!err)
-		err = bpf_object__load(r->obj);
-	if (err)
-		return err;
-	r->publish = find(r, "rings_publish");
-	r->next = find(r, "rings_next");
-	r->drain = find(r, "rings_drain");
-	return r->publish < 0 || r->next < 0 || r->drain < 0 ? -ENOENT : 0;
+	int err = obj ? load_object(r, obj, c, params) : -errno;
+
+	bpf_object__close(obj);
+	return err;
 }
 
 int rings_open(struct cells *c, const struct params *params)
@@ -83,6 +94,7 @@ int rings_open(struct cells *c, const struct params *params)
 	c->rings = calloc(1, sizeof(*c->rings));
 	if (!c->rings)
 		return c->rings_error = -ENOMEM;
+	c->rings->publish = c->rings->next = c->rings->drain = -1;
 	open_wait(c->rings);
 	err = load(c->rings, c, params);
 	if (!err)
@@ -165,15 +177,23 @@ int rings_drain(const struct cells *c)
 	return err;
 }
 
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
 void rings_close(struct cells *c)
 {
-	if (!c->rings)
+	struct rings *r = c->rings;
+
+	if (!r)
 		return;
-	bpf_object__close(c->rings->obj);
-	if (c->rings->outer >= 0)
-		close(c->rings->outer);
-	if (c->rings->inner >= 0)
-		close(c->rings->inner);
-	free(c->rings);
+	close_fd(r->publish);
+	close_fd(r->next);
+	close_fd(r->drain);
+	close_fd(r->outer);
+	close_fd(r->inner);
+	free(r);
 	c->rings = NULL;
 }

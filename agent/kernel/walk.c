@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include "base/util.h"
+#include "kernel/privileges.h"
 #include "kernel/walk.h"
 
 #define STACK_BYTES (64 * 1024)
@@ -48,6 +49,7 @@ static void *run(void *arg)
 {
 	sigset_t set;
 
+	privileges_drop_thread();
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);

@@ -35,7 +35,8 @@ static const struct metric_row rows[] = {
 		"does one whose answer does not repeat the question or is not in the "
 		"packet's linear part (`assay.lost`: unreadable). A workload whose "
 		"waiting queries fill a quarter of the entries that are free has no "
-		"more of them counted (share_full).",
+		"more of them counted (share_full); all cgroups of a delegated "
+		"subtree have one such share.",
 	},
 	{
 	    .metric = { "assay.dns.lookup.retries", "{query}",

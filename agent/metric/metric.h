@@ -98,6 +98,8 @@ void points_attr(struct point_group *g, const char *key, const char *value);
  * the largest stays. Call it when all points of a group are there. -ENOMEM.
  */
 int points_merge(struct point_group *g);
+/* Forgets all groups; what is said of all points stays. */
+void points_clear(struct points *p);
 /* Frees what points_group and points_add made. */
 void points_fini(struct points *p);
 

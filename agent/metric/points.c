@@ -143,10 +143,16 @@ static void group_fini(struct point_group *g)
 	free(g->points);
 }
 
-void points_fini(struct points *p)
+void points_clear(struct points *p)
 {
 	for (size_t i = 0; i < p->count; i++)
 		group_fini(&p->groups[i]);
+	p->count = 0;
+}
+
+void points_fini(struct points *p)
+{
+	points_clear(p);
 	free(p->groups);
 	memset(p, 0, sizeof(*p));
 }

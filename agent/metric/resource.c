@@ -11,9 +11,11 @@
 
 /* What a resource says by itself: who it is must not depend on what a user writes. */
 static const char *const reserved[] = {
-	"service.name",	       "service.instance.id", "service.version",
-	"assay.workload.kind", "assay.workload.name", "process.linux.cgroup",
-	"container.id",
+	"service.name",	       "service.instance.id",  "service.version",
+	"assay.workload.kind", "assay.workload.name",  "process.linux.cgroup",
+	"container.id",	       "container.image.name", "service.namespace",
+	"k8s.namespace.name",  "k8s.pod.name",	       "k8s.pod.uid",
+	"k8s.container.name",
 };
 
 static bool is_reserved(const char *key)
@@ -100,6 +102,28 @@ static void add_common(const struct resource *r, struct point_group *g)
 	g->extra_count = r->extra_count;
 }
 
+/* What files of the node say of a container. */
+static void add_names(struct point_group *g, const struct names *n)
+{
+	points_attr(g, "container.image.name", n->image);
+	if (!names_in_pod(n))
+		return;
+	points_attr(g, "service.namespace", n->namespace);
+	points_attr(g, "k8s.namespace.name", n->namespace);
+	points_attr(g, "k8s.pod.name", n->pod);
+	points_attr(g, "k8s.container.name", n->sandbox ? NULL : n->container);
+}
+
+/*
+ * The name of a service by the rule for Kubernetes, of which only the last steps can be
+ * taken from files: the pod's name, else the container's
+ * (opentelemetry.io/docs/specs/semconv/non-normative/k8s-attributes).
+ */
+static const char *service_name(const struct workload *w)
+{
+	return w->names && names_in_pod(w->names) ? w->names->pod : w->id.name;
+}
+
 int resource_workload(const struct resource *r, struct workload *w,
 		      struct point_group *g)
 {
@@ -110,12 +134,15 @@ int resource_workload(const struct resource *r, struct workload *w,
 		w->instance = NULL;
 		return -ENOMEM;
 	}
-	points_attr(g, "service.name", w->id.name);
+	points_attr(g, "service.name", service_name(w));
 	points_attr(g, "service.instance.id", w->instance);
 	points_attr(g, "assay.workload.kind", kind);
 	points_attr(g, "assay.workload.name", w->id.name);
 	points_attr(g, "process.linux.cgroup", w->path);
 	points_attr(g, "container.id", w->id.container_id);
+	points_attr(g, "k8s.pod.uid", w->id.pod_uid);
+	if (w->names)
+		add_names(g, w->names);
 	add_common(r, g);
 	g->overflow = w->id.kind == WORKLOAD_OVERFLOW;
 	return 0;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include "base/resident.h"
 #include "base/util.h"
 #include "metric/export_stats.h"
 #include "metric/self.h"
@@ -69,6 +70,18 @@ static const struct metric map_size = {
 	"Kernel memory of all maps, as planned.",
 	METRIC_UPDOWN,
 };
+static const struct metric heap_usage = {
+	"assay.heap.usage",
+	"By",
+	"Memory of the agent's numbers: totals, what was read last, requests that wait.",
+	METRIC_UPDOWN,
+};
+static const struct metric heap_limit = {
+	"assay.heap.limit",
+	"By",
+	"The most that these take, as planned.",
+	METRIC_UPDOWN,
+};
 static const struct metric cpu_time = {
 	"process.cpu.time", "s",	  "CPU time of the agent.",
 	METRIC_SUM,	    .real = true, .attrs = { "cpu.mode" },
@@ -88,9 +101,9 @@ static const struct metric exported = {
 };
 
 const struct metric *const self_metrics[] = {
-	&probe_attached, &lost,	      &bpf_runs,     &bpf_run_time,
-	&slot_usage,	 &slot_limit, &pool_usage,   &pool_limit,
-	&map_size,	 &cpu_time,   &memory_usage, &exported,
+	&probe_attached, &lost,	      &bpf_runs,     &bpf_run_time, &slot_usage,
+	&slot_limit,	 &pool_usage, &pool_limit,   &map_size,	    &heap_usage,
+	&heap_limit,	 &cpu_time,   &memory_usage, &exported,
 };
 const size_t self_metric_count = COUNT(self_metrics);
 
@@ -122,6 +135,7 @@ const char *loss_name(enum loss why)
 void self_init(struct self *s)
 {
 	s->start_ns = now_boot_ns();
+	s->heap_start = heap_used();
 }
 
 static struct point *add(const struct self *s, struct point_group *g,
@@ -352,6 +366,18 @@ static int add_pools(const struct self *s, struct point_group *g,
 	return err;
 }
 
+/* What user space keeps, of what the plan allows it. */
+static int add_heap(const struct self *s, struct point_group *g,
+		    const struct cells_plan *plan)
+{
+	uint64_t used = heap_used();
+	int err = add_u(s, g, &heap_usage, NULL, NULL,
+			used > s->heap_start ? used - s->heap_start : 0);
+
+	return err ? err
+		   : add_u(s, g, &heap_limit, NULL, NULL, plan->bytes[PART_AGENT]);
+}
+
 static uint64_t resident_bytes(void)
 {
 	unsigned long total, resident;
@@ -409,6 +435,8 @@ int self_add(struct self *s, struct point_group *g, const struct self_facts *f)
 	if (!err)
 		err = add_u(s, g, &map_size, NULL, NULL,
 			    plan_kernel_bytes(&f->cells->plan));
+	if (!err)
+		err = add_heap(s, g, &f->cells->plan);
 	if (!err)
 		err = add_process(s, g);
 	if (!err && f->stats)

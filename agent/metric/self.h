@@ -34,6 +34,7 @@ struct self_probe {
 
 struct self {
 	uint64_t start_ns;	       /* boot time */
+	uint64_t heap_start;	       /* heap_used() then: the program's own */
 	int64_t run_ns[PROGRAM_COUNT]; /* reported so far: a sum never goes down */
 	struct self_probe probes[PROBE_COUNT];
 };

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/arena.h"
 #include "base/wall.h"
 #include "otlp/otlp.h"
 #include "otlp/otlp_pb.h"
@@ -321,54 +320,46 @@ static size_t varint(uint8_t *to, size_t v)
 	return n;
 }
 
-/* An encoder at work: the batches so far, and the room of the last one's bytes. */
-struct encoder {
-	struct arena arena;
-	struct otlp_batches *out;
-	size_t limit, room;
-};
-
-static int new_batch(struct encoder *e)
+/* Hands over the batch in hand, if there is anything in it. */
+static int hand_over(struct otlp_encoder *e)
 {
-	struct otlp_batches *b = e->out;
+	struct otlp_batch *b = &e->batch;
+	int err = b->len ? e->take(e->arg, b) : 0;
 
-	if (b->count == b->room) {
-		size_t n = b->room ? b->room * 2 : 4;
-		void *p = reallocarray(b->list, n, sizeof(*b->list));
-
-		if (!p)
-			return -ENOMEM;
-		b->list = p;
-		b->room = n;
-	}
-	b->list[b->count++] = (struct otlp_batch){ 0 };
-	e->room = 0;
-	return 0;
+	if (!b->bytes)
+		e->room = 0;
+	*b = (struct otlp_batch){ .bytes = b->bytes };
+	return err;
 }
 
-/* Space for n more bytes in the last batch. */
-static int reserve(struct encoder *e, struct otlp_batch *b, size_t n)
+/* Space for n more bytes in the batch. */
+static int reserve(struct otlp_encoder *e, size_t n)
 {
 	size_t room = e->room ? e->room : 4096;
 	uint8_t *p;
 
-	while (room - b->len < n)
+	while (room - e->batch.len < n)
 		room *= 2;
 	if (room == e->room)
 		return 0;
-	p = realloc(b->bytes, room);
+	p = realloc(e->batch.bytes, room);
 	if (!p)
 		return -ENOMEM;
-	b->bytes = p;
+	e->batch.bytes = p;
 	e->room = room;
 	return 0;
 }
 
-/* Appends a part to the last batch, or to a new one; -EMSGSIZE: too large for any. */
-static int append(struct encoder *e, const struct part *part)
+static size_t limit_of(const struct otlp_encoder *e)
+{
+	return e->limit ? e->limit : OTLP_BATCH_LIMIT;
+}
+
+/* Appends a part to the batch, or to a new one; -EMSGSIZE: too large for any. */
+static int append(struct otlp_encoder *e, const struct part *part)
 {
 	struct pb_resource_metrics *rm;
-	struct otlp_batch *b;
+	struct otlp_batch *b = &e->batch;
 	uint8_t head[12] = { RESOURCE_TAG };
 	size_t n, head_len;
 	int err;
@@ -379,15 +370,12 @@ static int append(struct encoder *e, const struct part *part)
 		return err;
 	n = protobuf_c_message_get_packed_size(&rm->base);
 	head_len = 1 + varint(head + 1, n);
-	if (head_len + n > e->limit)
+	if (head_len + n > limit_of(e))
 		return -EMSGSIZE;
-	if (!e->out->count ||
-	    e->out->list[e->out->count - 1].len + head_len + n > e->limit)
-		err = new_batch(e);
-	if (err)
-		return err;
-	b = &e->out->list[e->out->count - 1];
-	err = reserve(e, b, head_len + n);
+	if (b->len + head_len + n > limit_of(e))
+		err = hand_over(e);
+	if (!err)
+		err = reserve(e, head_len + n);
 	if (err)
 		return err;
 	memcpy(b->bytes + b->len, head, head_len);
@@ -403,7 +391,7 @@ static int append(struct encoder *e, const struct part *part)
 }
 
 /* Appends a part, in halves when it is too large for a batch of its own. */
-static int append_split(struct encoder *e, const struct part *part)
+static int append_split(struct otlp_encoder *e, const struct part *part)
 {
 	struct part half = *part;
 	int err = append(e, part);
@@ -419,46 +407,26 @@ static int append_split(struct encoder *e, const struct part *part)
 	return append_split(e, &half);
 }
 
-static int encode(const struct points *p, size_t limit, struct otlp_batches *out)
+int otlp_add(struct otlp_encoder *e, const struct points *p)
 {
-	struct encoder e = { .out = out, .limit = limit };
 	int err = 0;
 
 	for (size_t i = 0; i < p->count && !err; i++) {
 		struct part part = { p, &p->groups[i], 0, p->groups[i].count };
 
 		if (part.to) /* a resource with no metric says nothing */
-			err = append_split(&e, &part);
+			err = append_split(e, &part);
 	}
-	arena_fini(&e.arena);
-	if (err)
-		otlp_batches_free(out);
 	return err;
 }
 
-int otlp_encode_batches(const struct points *p, size_t limit, struct otlp_batches *out)
+int otlp_end(struct otlp_encoder *e, int err)
 {
-	memset(out, 0, sizeof(*out));
-	return encode(p, limit ? limit : OTLP_BATCH_LIMIT, out);
-}
-
-void otlp_batches_free(struct otlp_batches *b)
-{
-	for (size_t i = 0; i < b->count; i++)
-		free(b->list[i].bytes);
-	free(b->list);
-	memset(b, 0, sizeof(*b));
-}
-
-int otlp_encode(const struct points *p, uint8_t **bytes, size_t *len)
-{
-	struct otlp_batches b = { 0 };
-	int err = encode(p, SIZE_MAX, &b);
-
-	if (err)
-		return err;
-	*bytes = b.count ? b.list[0].bytes : NULL;
-	*len = b.count ? b.list[0].len : 0;
-	free(b.list);
-	return 0;
+	if (!err)
+		err = hand_over(e);
+	arena_fini(&e->arena);
+	free(e->batch.bytes);
+	e->batch = (struct otlp_batch){ 0 };
+	e->room = 0;
+	return err;
 }

@@ -13,6 +13,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include "base/arena.h"
 #include "metric/metric.h"
 
 #define OTLP_SCHEMA_URL "https://opentelemetry.io/schemas/1.37.0"
@@ -24,9 +25,44 @@
 struct otlp_batch {
 	uint8_t *bytes;
 	size_t len, points;
+	size_t body;	   /* of those, as the exporter keeps them: compressed */
 	uint64_t number;   /* of the export, as points.number */
 	uint64_t from, to; /* serials of the groups that are in it whole; 0: none */
 };
+
+/*
+ * Makes requests of groups of points, one group after the other: what it holds is the
+ * request in hand, so that who makes points of one workload at a time needs memory for
+ * one. What is not said here is zero at first.
+ */
+struct otlp_encoder {
+	size_t limit; /* bytes of a request; 0: OTLP_BATCH_LIMIT */
+	/*
+	 * Gets each request when it is full, the last one at the end. Who keeps the
+	 * bytes, to be freed, sets b->bytes to NULL; else they are used again. -errno:
+	 * nothing more is encoded.
+	 */
+	int (*take)(void *arg, struct otlp_batch *b);
+	void *arg;
+	/* the encoder's own */
+	struct arena arena;
+	struct otlp_batch batch;
+	size_t room;
+};
+
+/*
+ * Encodes the groups of p, which are borrowed for the call. -ENOMEM, -EMSGSIZE when one
+ * point alone is larger than the limit, or what take() returned; then only otlp_end()
+ * is left.
+ */
+int otlp_add(struct otlp_encoder *e, const struct points *p);
+/*
+ * Hands over the last request, if there was no error so far, and frees what the encoder
+ * holds. Returns the first error: err, or take()'s.
+ */
+int otlp_end(struct otlp_encoder *e, int err);
+/* A take() for an encoder without a limit: arg is the struct otlp_batch to fill. */
+int otlp_take_one(void *batch, struct otlp_batch *b);
 
 /* The requests of one snapshot: together they hold each of its points once. */
 struct otlp_batches {
@@ -34,15 +70,9 @@ struct otlp_batches {
 	size_t count, room;
 };
 
-/*
- * Encodes all points as requests of at most `limit` bytes each (0: OTLP_BATCH_LIMIT).
- * The caller frees the batches. Returns -ENOMEM, or -EMSGSIZE when one point alone
- * is larger than the limit; then nothing is left to free.
- */
-int otlp_encode_batches(const struct points *p, size_t limit, struct otlp_batches *out);
-/* Frees what otlp_encode_batches made and empties it; also fine on an empty one. */
+/* Takes over the bytes, unless it returns -ENOMEM. */
+int otlp_batches_add(struct otlp_batches *b, const struct otlp_batch *batch);
+/* Frees them all and empties the list; also fine on an empty one. */
 void otlp_batches_free(struct otlp_batches *b);
-/* Encodes all points as one request, of any size; the caller frees *bytes. -ENOMEM. */
-int otlp_encode(const struct points *p, uint8_t **bytes, size_t *len);
 
 #endif

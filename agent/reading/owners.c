@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Which workload a slot counts for: by its owner's path, or by who that was. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/util.h"
@@ -113,4 +114,25 @@ struct workload *owners_find(struct snapshot *s, uint32_t i)
 	path = cgroups_path(s->cgroups, owner);
 	slot->workload = path ? find_workload(s, path, owner) : NULL;
 	return slot->workload ? slot->workload : s->workloads[SLOT_UNKNOWN];
+}
+
+int snapshot_take_names(struct workload *w, struct names *n)
+{
+	const char *last = w->path ? strrchr(w->path, '/') : NULL;
+	char *own = names_of_workload(n), *name = own;
+
+	if (own && last && w->id.role == ROLE_NESTED &&
+	    asprintf(&name, "%s%s", own, last) < 0)
+		name = NULL;
+	if (name != own)
+		free(own);
+	if (!name) {
+		names_free(n);
+		return -ENOMEM;
+	}
+	free(w->id.name);
+	w->id.name = name;
+	w->names = n;
+	w->named = true;
+	return 0;
 }

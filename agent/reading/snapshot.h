@@ -12,6 +12,7 @@
 
 #include "kernel/cells.h"
 #include "reading/sparse.h"
+#include "workload/names.h"
 #include "workload/usage.h"
 #include "workload/workload.h"
 
@@ -51,17 +52,19 @@ struct culprit_total {
 
 struct workload {
 	struct workload_id id;
-	char *path;	   /* cgroup v2 path, NULL when it has none */
-	char *instance;	   /* service.instance.id, made by resource.c */
-	uint64_t start_ns; /* boot time: when its series begin */
-	uint64_t serial;   /* the order in which they came; never 0 */
-	bool gone;	   /* its slots are free again: its values are the last */
+	char *path;	     /* cgroup v2 path, NULL when it has none */
+	char *instance;	     /* service.instance.id, made by resource.c */
+	struct names *names; /* NULL: nothing is known but the path */
+	bool named;	     /* it keeps the names that it has, or none */
+	uint64_t start_ns;   /* boot time: when its series begin */
+	uint64_t serial;     /* the order in which they came; never 0 */
+	bool gone;	     /* its slots are free again: its values are the last */
 	struct ending ending;
 	struct sparse *hists[SNAPSHOT_HISTS]; /* NULL: no event yet */
 	uint64_t counts[SNAPSHOT_COUNTS][LANES];
 	struct open_total *opens;
 	size_t open_count;
-	struct culprit_total culprits[CULPRIT_NAMES + 1];
+	struct culprit_total *culprits; /* CULPRIT_NAMES + 1 at most */
 	size_t culprit_count;
 	uint64_t inflight_began[INFLIGHT_COUNT]; /* monotonic; 0: nothing under way */
 	uint64_t inflight_ns[INFLIGHT_COUNT];	 /* ages at the reading, or: */
@@ -124,6 +127,11 @@ uint64_t snapshot_folded(const struct snapshot *s);
  * matter get entries.
  */
 void snapshot_drop(struct snapshot *s);
+/*
+ * Takes over names, which become the workload's; a cgroup that the container made below
+ * its own has its own name behind them. -ENOMEM.
+ */
+int snapshot_take_names(struct workload *w, struct names *n);
 /* The workloads, and the boot time of the latest reading. */
 struct workload **snapshot_workloads(struct snapshot *s, size_t *count,
 				     uint64_t *time_ns);

@@ -146,7 +146,8 @@ int reap_publish(struct snapshot *s);
 void totals_free(struct workload *w);
 /* The total of an open value, made when it is new. NULL: no memory. */
 struct open_total *totals_open(struct workload *w, uint32_t signal, uint32_t attr);
-/* The entry of a culprit; when there are too many, that of all further ones. */
+/* The entry of a culprit, until the next call; when there are too many, that of all
+ * further ones. */
 struct culprit_total *totals_culprit(struct workload *w, const char *name);
 /* Adds all that w counted to another workload; what finds no memory is missing. */
 void totals_fold(struct workload *into, const struct workload *w);

@@ -13,10 +13,12 @@ void totals_free(struct workload *w)
 		free(w->opens[i].hist);
 	for (size_t i = 0; i < w->culprit_count; i++)
 		free(w->culprits[i].name);
+	free(w->culprits);
 	workload_id_fini(&w->id);
 	free(w->opens);
 	free(w->path);
 	free(w->instance);
+	names_free(w->names);
 	free(w);
 }
 
@@ -45,11 +47,14 @@ struct culprit_total *totals_culprit(struct workload *w, const char *name)
 			return &w->culprits[i];
 	if (w->culprit_count >= CULPRIT_NAMES && strcmp(name, CULPRIT_OTHER))
 		return totals_culprit(w, CULPRIT_OTHER);
+	c = reallocarray(w->culprits, w->culprit_count + 1, sizeof(*c));
+	if (!c)
+		return NULL;
+	w->culprits = c;
 	c = &w->culprits[w->culprit_count];
-	c->name = strdup(name);
+	*c = (struct culprit_total){ .name = strdup(name) };
 	if (!c->name)
 		return NULL;
-	*c = (struct culprit_total){ .name = c->name };
 	w->culprit_count++;
 	return c;
 }

@@ -17,6 +17,7 @@
 
 #define CLIENT_TIMEOUT_NS 10000000000ULL
 #define LOCK_TIMEOUT_NS	  1000000000ULL
+#define LEAVE_TIMEOUT_NS  100000000ULL /* at the end, which has little time */
 #define PAUSE_NS	  1000000000ULL
 #define LOG_INTERVAL_NS	  30000000000ULL
 
@@ -58,11 +59,12 @@ static void directory_of(const char *path, char *dir, size_t len)
 
 /*
  * One agent at a time looks at what is at a path, takes it away and binds, or removes
- * its own: the lock is the directory's. It goes when the descriptor is closed.
+ * its own: the lock is the directory's. It goes when the descriptor is closed. An agent
+ * has it for a moment only, but whoever may read the directory can keep it.
  */
-static int lock_directory(const char *path)
+static int lock_directory(const char *path, uint64_t timeout_ns)
 {
-	uint64_t end = now_mono_ns() + LOCK_TIMEOUT_NS;
+	uint64_t end = now_mono_ns() + timeout_ns;
 	char dir[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	int fd;
 
@@ -128,7 +130,7 @@ static int look_at(const struct sockaddr_un *addr, char *cause, size_t len)
 	return 1;
 }
 
-/* Needs the lock of the directory. */
+/* With the lock of the directory, if that can be had. */
 static int bind_at(struct api *a, const struct sockaddr_un *addr)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -159,11 +161,14 @@ static int listen_at(struct api *a, char *cause, size_t len)
 	directory_of(a->path, dir, sizeof(dir));
 	mkdir(dir,
 	      0700); /* one level: /run/assay; the lock fails when it is not there */
-	lock = lock_directory(a->path);
-	if (lock < 0) {
+	lock = lock_directory(a->path, LOCK_TIMEOUT_NS);
+	if (lock == -EWOULDBLOCK) { /* no agent's, then: nobody is to keep us out */
+		log_warnx("socket: another process keeps a lock of %s: going on "
+			  "without it",
+			  dir);
+	} else if (lock < 0) {
 		snprintf(cause, len, "cannot listen at %s: %s: %s", a->path, dir,
-			 lock == -EWOULDBLOCK ? "locked by another process"
-					      : strerror(-lock));
+			 strerror(-lock));
 		return lock;
 	}
 	err = look_at(&addr, cause, len);
@@ -175,7 +180,8 @@ static int listen_at(struct api *a, char *cause, size_t len)
 			snprintf(cause, len, "cannot listen at %s: %s", a->path,
 				 strerror(-err));
 	}
-	close(lock);
+	if (lock >= 0)
+		close(lock);
 	return err;
 }
 
@@ -429,7 +435,7 @@ void api_serve(struct api *a)
 /* Our socket, if it is still ours that is there. */
 static void remove_socket(const struct api *a)
 {
-	int lock = lock_directory(a->path);
+	int lock = lock_directory(a->path, LEAVE_TIMEOUT_NS);
 	struct stat st;
 
 	if (!lstat(a->path, &st) && st.st_dev == a->bound.st_dev &&

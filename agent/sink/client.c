@@ -11,10 +11,11 @@
 #include "base/util.h"
 #include "sink/client.h"
 
-#define TIMEOUT_NS  5000000000ULL
-#define ANSWER_MAX  (64ULL << 20) /* 16,384 workloads of 4 KiB; a busy one has 3 */
-#define ANSWER_LINE 512		  /* "ok LEN" or "error MESSAGE" is shorter */
-#define REQUEST_MAX 256		  /* as much as the agent reads */
+#define TIMEOUT_NS  5000000000ULL  /* without a word */
+#define WHOLE_NS    30000000000ULL /* for all of an answer, of a node that is busy */
+#define ANSWER_MAX  (64ULL << 20)  /* 16,384 workloads of 4 KiB; a busy one has 3 */
+#define ANSWER_LINE 512		   /* "ok LEN" or "error MESSAGE" is shorter */
+#define REQUEST_MAX 256		   /* as much as the agent reads */
 
 struct answer {
 	char *bytes;
@@ -110,6 +111,8 @@ static int make_room(struct answer *a)
 /* All until the agent closes; a NUL that does not count stands at the end. */
 static int receive(int fd, uint64_t deadline, struct answer *a)
 {
+	uint64_t last = deadline - TIMEOUT_NS + WHOLE_NS;
+
 	while (true) {
 		ssize_t n;
 		int err;
@@ -124,8 +127,12 @@ static int receive(int fd, uint64_t deadline, struct answer *a)
 			return 0; /* it did not read all that we said */
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			return -errno;
-		if (n > 0)
+		if (n > 0) {
 			a->len += n;
+			deadline = now_mono_ns() + TIMEOUT_NS;
+			if (deadline > last)
+				deadline = last;
+		}
 		a->bytes[a->len] = '\0';
 		if (n == 0)
 			return 0;
@@ -206,4 +213,19 @@ int client_snapshot(const char *path, uint8_t **bytes, size_t *bytes_len, char *
 		    size_t len)
 {
 	return client_ask(path, "snapshot", bytes, bytes_len, cause, len);
+}
+
+int client_agent(const char *path, pid_t *pid)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+	int fd, err = connect_to(path, now_mono_ns() + TIMEOUT_NS, &fd);
+
+	if (err)
+		return err;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len))
+		err = -errno;
+	close(fd);
+	*pid = err ? 0 : cred.pid;
+	return err;
 }

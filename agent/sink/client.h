@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /*
  * Sends a request to the agent at a socket, a line without its end; the answer is to be
@@ -18,5 +19,10 @@ int client_ask(const char *path, const char *request, uint8_t **bytes,
  */
 int client_snapshot(const char *path, uint8_t **bytes, size_t *bytes_len, char *cause,
 		    size_t len);
+/*
+ * The process that listens at a socket; 0: it is in another PID namespace. Errors as
+ * client_ask().
+ */
+int client_agent(const char *path, pid_t *pid);
 
 #endif

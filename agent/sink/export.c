@@ -27,7 +27,9 @@ struct export
 	struct http *http; /* NULL: a file */
 	int fd;
 	char *path;		  /* of the file */
-	struct otlp_batches held; /* the newest snapshot */
+	int write_error;	  /* of the snapshot that is being written to it */
+	struct otlp_batches next; /* what there is of a snapshot that is being made */
+	struct otlp_batches held; /* the newest snapshot: bodies, as they are sent */
 	size_t at, done; /* the batch to send next; how many of held are done with */
 	struct otlp_batch flying; /* the request in flight, or to be retried */
 	bool active, again;	  /* flying is on its way; flying waits for a retry */
@@ -86,6 +88,17 @@ int export_reopen(struct export *e)
 	return 0;
 }
 
+void export_mend(struct export *e)
+{
+	int64_t torn = e->path ? file_mend(e->fd) : 0;
+
+	if (torn < 0)
+		log_warn(torn, "export: %.300s ends within a message", e->path);
+	if (torn > 0)
+		log_warnx("export: %.300s: half a message at its end is removed",
+			  e->path);
+}
+
 void export_close(struct export *e)
 {
 	if (!e)
@@ -94,6 +107,7 @@ void export_close(struct export *e)
 	free(e->path);
 	if (e->fd >= 0)
 		close(e->fd);
+	otlp_batches_free(&e->next);
 	otlp_batches_free(&e->held);
 	free(e->flying.bytes);
 	free(e);
@@ -215,38 +229,62 @@ static void file_written(struct export *e, int err)
 		log_success(e);
 }
 
-static int write_file(struct export *e, struct otlp_batches *b)
+/* What comes behind a batch that could not be written is not tried. */
+static void write_batch(struct export *e, const struct otlp_batch *b)
 {
-	int err = 0;
-
-	for (size_t i = 0; i < b->count; i++) {
-		const struct otlp_batch *batch = &b->list[i];
-
-		if (!err) {
-			e->stats.requests++;
-			err = file_append(e->fd, batch);
-		}
-		if (err) {
-			e->stats.failures++;
-			count_failed(e, "write", batch->points);
-			continue;
-		}
-		e->stats.exported += batch->points;
-		e->stats.bytes_raw += batch->len;
-		e->stats.bytes_sent += batch->len;
-		notify_accepted(e, batch);
+	if (!e->write_error) {
+		e->stats.requests++;
+		e->write_error = file_append(e->fd, b);
 	}
-	otlp_batches_free(b);
-	file_written(e, err);
+	if (e->write_error) {
+		e->stats.failures++;
+		count_failed(e, "write", b->points);
+		return;
+	}
+	e->stats.exported += b->points;
+	e->stats.bytes_raw += b->len;
+	e->stats.bytes_sent += b->len;
+	notify_accepted(e, b);
+}
+
+/* Keeps a request as it will be sent: compressed, hundreds of workloads are little. */
+static int keep_batch(struct export *e, const struct otlp_batch *b)
+{
+	struct otlp_batch kept = *b;
+	int err = http_body(e->http, b->bytes, b->len, &kept.bytes, &kept.body);
+
+	if (!err)
+		err = otlp_batches_add(&e->next, &kept);
+	if (err)
+		free(kept.bytes);
 	return err;
 }
 
-int export_send(struct export *e, struct otlp_batches *b)
+int export_add(struct export *e, const struct otlp_batch *b)
 {
-	if (!e->http)
-		return write_file(e, b);
-	supersede(e, b);
+	if (e->http)
+		return keep_batch(e, b);
+	write_batch(e, b);
 	return 0;
+}
+
+int export_end(struct export *e)
+{
+	int err = e->write_error;
+
+	if (e->http) {
+		supersede(e, &e->next);
+		return 0;
+	}
+	file_written(e, err);
+	e->write_error = 0;
+	return err;
+}
+
+void export_abandon(struct export *e)
+{
+	otlp_batches_free(&e->next);
+	e->write_error = 0;
 }
 
 /* Takes the next batch of the snapshot in hand, if there is one. */
@@ -263,7 +301,6 @@ static void take_next(struct export *e)
 /* Starts a request if one is due. */
 static void start(struct export *e)
 {
-	size_t sent = 0;
 	int err;
 
 	if (e->active || now_mono_ns() < e->retry_at_ns)
@@ -275,7 +312,7 @@ static void start(struct export *e)
 	if (!e->flying.bytes)
 		return;
 	e->again = false;
-	err = http_start(e->http, e->flying.bytes, e->flying.len, &sent);
+	err = http_start(e->http, e->flying.bytes, e->flying.body);
 	if (err) {
 		e->stats.failures++;
 		count_failed(e, "memory", e->flying.points);
@@ -285,7 +322,7 @@ static void start(struct export *e)
 	}
 	e->active = true;
 	e->stats.requests++;
-	e->stats.bytes_sent += sent;
+	e->stats.bytes_sent += e->flying.body;
 }
 
 /* Exponential backoff with full jitter, or at least what the server asked for. */

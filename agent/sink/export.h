@@ -5,7 +5,7 @@
  * No thread of its own: the agent's loop waits in export_poll(). Points are cumulative,
  * so only the newest snapshot is worth anything: it takes the place of one that still
  * waits or is being retried, and an outage of the collector costs constant memory and
- * no count.
+ * no count. What waits is compressed, if it is to be sent so.
  */
 #ifndef EXPORT_H
 #define EXPORT_H
@@ -26,7 +26,7 @@ struct export_opts {
 	const char *ca, *cert, *key; /* PEM files */
 	bool insecure;		     /* do not verify the server */
 	bool gzip;
-	/* what has arrived, in whole batches; may be called in export_send too */
+	/* what has arrived, in whole batches; may be called in export_add too */
 	void (*accepted)(void *arg, const struct otlp_batch *b);
 	void *arg;
 	unsigned int timeout_ms;	 /* of one attempt; 0: 10 s */
@@ -44,10 +44,23 @@ int export_open(const struct export_opts *o, struct export **out);
  */
 int export_reopen(struct export *e);
 /*
- * Hands over a snapshot and empties *b, whatever comes of it. A file is written at
- * once, and its error returned (and logged); a URL is served by export_poll.
+ * Takes back what somebody who was killed has left of a message at the end of the file.
+ * To be called when nobody else writes to it any more.
  */
-int export_send(struct export *e, struct otlp_batches *b);
+void export_mend(struct export *e);
+/*
+ * Adds a request to the snapshot that is being made; its bytes are not needed
+ * afterwards. For a URL it is kept as it will be sent; a file is written at once, and
+ * how that went is known at the end. -ENOMEM.
+ */
+int export_add(struct export *e, const struct otlp_batch *b);
+/*
+ * That was all of the snapshot: it takes the place of the one before, and is served by
+ * export_poll. A file: the error of writing it (and it is logged).
+ */
+int export_end(struct export *e);
+/* What was added is not sent: it cannot be made whole. */
+void export_abandon(struct export *e);
 /*
  * Waits up to timeout_ms (-1: for ever) for the descriptors in extra or for the
  * exporter's own, and does the exporter's work. Ready descriptors have revents set.

@@ -137,3 +137,21 @@ bool export_to_grpc_port(const struct options *o)
 	curl_url_cleanup(url);
 	return grpc;
 }
+
+void export_describe(const char *url, char *buf, size_t len)
+{
+	const char *rest = strstr(url, "://"), *at, *end;
+
+	if (!rest) {
+		snprintf(buf, len, "%s", url);
+		return;
+	}
+	rest += 3;
+	end = rest + strcspn(rest, "?#");
+	at = memrchr(rest, '@', strcspn(rest, "/?#"));
+	if (at)
+		snprintf(buf, len, "%.*s***%.*s", (int)(rest - url), url,
+			 (int)(end - at), at);
+	else
+		snprintf(buf, len, "%.*s", (int)(end - url), url);
+}

@@ -20,4 +20,10 @@ bool export_to_grpc_port(const struct options *o);
 	"port 4317 is usually that of gRPC; assay speaks OTLP over HTTP, " \
 	"usually at port 4318"
 
+/*
+ * Where an export goes, for people: a URL without what stands before the @, which may
+ * be a password, and without its query.
+ */
+void export_describe(const char *url, char *buf, size_t len);
+
 #endif

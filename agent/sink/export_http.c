@@ -19,11 +19,11 @@
 #define RETRY_AFTER_MAX_S 3600
 
 struct http {
-	CURLM *multi;
-	CURL *easy;
+	CURLM *multi;  /* holds the connections */
+	CURL *options; /* what each request is a copy of */
+	CURL *request; /* in flight; NULL: none */
 	struct curl_slist *headers;
-	bool gzip, active;
-	uint8_t *body; /* of the request in flight */
+	bool gzip;
 	uint8_t *response;
 	size_t response_len, response_room;
 	bool response_too_large;
@@ -143,7 +143,7 @@ static void set_tls(CURL *c, const struct export_opts *o)
 /* Proxies come from the environment: that is curl's default. */
 static int set_options(struct http *h, const struct export_opts *o)
 {
-	CURL *c = h->easy;
+	CURL *c = h->options;
 
 	if (curl_easy_setopt(c, CURLOPT_URL, o->url) ||
 	    curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https"))
@@ -180,8 +180,8 @@ int http_open(const struct export_opts *o, struct http **out)
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	h->gzip = o->gzip;
 	h->multi = curl_multi_init();
-	h->easy = curl_easy_init();
-	if (!h->multi || !h->easy)
+	h->options = curl_easy_init();
+	if (!h->multi || !h->options)
 		goto fail;
 	err = set_headers(h, o);
 	if (!err)
@@ -198,12 +198,12 @@ fail:
 /* Forgets the request in flight, if any, and its answer. */
 static void finish(struct http *h)
 {
-	if (h->active)
-		curl_multi_remove_handle(h->multi, h->easy);
-	h->active = false;
-	free(h->body);
+	if (h->request)
+		curl_multi_remove_handle(h->multi, h->request);
+	curl_easy_cleanup(h->request);
+	h->request = NULL;
 	free(h->response);
-	h->body = h->response = NULL;
+	h->response = NULL;
 	h->response_len = h->response_room = 0;
 }
 
@@ -212,18 +212,19 @@ void http_close(struct http *h)
 	if (!h)
 		return;
 	finish(h);
-	curl_easy_cleanup(h->easy);
+	curl_easy_cleanup(h->options);
 	curl_multi_cleanup(h->multi);
 	curl_slist_free_all(h->headers);
 	curl_global_cleanup();
 	free(h);
 }
 
-/* The gzip form in new memory. */
+/* The gzip form, in memory of its size. */
 static int compress_gzip(const uint8_t *bytes, size_t len, uint8_t **out,
 			 size_t *out_len)
 {
 	z_stream z = { .next_in = (uint8_t *)bytes, .avail_in = len };
+	uint8_t *exact;
 	size_t room;
 	int err = -ENOMEM;
 
@@ -239,40 +240,53 @@ static int compress_gzip(const uint8_t *bytes, size_t len, uint8_t **out,
 		*out_len = z.total_out;
 	}
 	deflateEnd(&z);
+	exact = err ? NULL : realloc(*out, *out_len);
+	if (exact)
+		*out = exact;
+	return err;
+}
+
+int http_body(const struct http *h, const uint8_t *bytes, size_t len, uint8_t **body,
+	      size_t *body_len)
+{
+	int err = -ENOMEM;
+
+	*body = NULL;
+	*body_len = len;
+	if (h->gzip) {
+		err = compress_gzip(bytes, len, body, body_len);
+	} else if ((*body = malloc(len ? len : 1))) {
+		memcpy(*body, bytes, len);
+		err = 0;
+	}
 	if (err) {
-		free(*out);
-		*out = NULL;
+		free(*body);
+		*body = NULL;
 	}
 	return err;
 }
 
-static int make_body(struct http *h, const uint8_t *bytes, size_t len, size_t *out_len)
+/*
+ * Every request is a handle of its own: before 8.1.1 libcurl goes on with a header of
+ * the answer before, which it has freed, when a handle is used again and the first line
+ * of an answer's header begins with a space
+ * (https://github.com/curl/curl/issues/11101).
+ */
+int http_start(struct http *h, const uint8_t *body, size_t len)
 {
-	if (h->gzip)
-		return compress_gzip(bytes, len, &h->body, out_len);
-	h->body = malloc(len ? len : 1);
-	if (!h->body)
-		return -ENOMEM;
-	memcpy(h->body, bytes, len);
-	*out_len = len;
-	return 0;
-}
+	CURL *c = curl_easy_duphandle(h->options);
 
-int http_start(struct http *h, const uint8_t *bytes, size_t len, size_t *sent)
-{
-	int err = make_body(h, bytes, len, sent);
-
-	if (err)
-		return err;
 	h->response_too_large = false;
 	h->error[0] = '\0';
-	curl_easy_setopt(h->easy, CURLOPT_POSTFIELDS, h->body);
-	curl_easy_setopt(h->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)*sent);
-	if (curl_multi_add_handle(h->multi, h->easy)) {
-		finish(h);
+	if (!c)
+		return -ENOMEM;
+	curl_easy_setopt(c, CURLOPT_POSTFIELDS, body);
+	curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)len);
+	if (curl_multi_add_handle(h->multi, c)) {
+		curl_easy_cleanup(c);
 		return -ENOMEM;
 	}
-	h->active = true;
+	h->request = c;
 	return 0;
 }
 
@@ -323,7 +337,7 @@ static void read_success(struct http *h, struct http_result *r)
 	ProtobufCAllocator memory = { take, give, &left };
 	struct pb_response *m = NULL;
 
-	if (h->response_len && is_protobuf(h->easy))
+	if (h->response_len && is_protobuf(h->request))
 		m = pb_response_unpack(&memory, h->response_len, h->response);
 	if (m && m->partial_success) {
 		const char *text = m->partial_success->error_message;
@@ -349,7 +363,7 @@ static void read_failure(struct http *h, long code, struct http_result *r)
 	int n = snprintf(r->text, sizeof(r->text), "HTTP %ld", code);
 
 	snprintf(r->type, sizeof(r->type), "%ld", code);
-	if (len && is_protobuf(h->easy)) {
+	if (len && is_protobuf(h->request)) {
 		m = google__rpc__status__unpack(&memory, len, h->response);
 		text = m ? m->message : NULL;
 		len = m ? strlen(m->message) : 0;
@@ -378,7 +392,7 @@ static void read_status(struct http *h, long code, struct http_result *r)
 		return;
 	r->outcome = HTTP_RETRY;
 	/* seconds, also when the header holds a date */
-	if (!curl_easy_getinfo(h->easy, CURLINFO_RETRY_AFTER, &after) && after > 0)
+	if (!curl_easy_getinfo(h->request, CURLINFO_RETRY_AFTER, &after) && after > 0)
 		r->retry_after_ms =
 		    (after < RETRY_AFTER_MAX_S ? after : RETRY_AFTER_MAX_S) * 1000;
 }
@@ -388,7 +402,7 @@ static void read_result(struct http *h, CURLcode result, struct http_result *r)
 	long code = 0;
 
 	*r = (struct http_result){ .outcome = HTTP_DROP, .retry_after_ms = -1 };
-	curl_easy_getinfo(h->easy, CURLINFO_RESPONSE_CODE, &code);
+	curl_easy_getinfo(h->request, CURLINFO_RESPONSE_CODE, &code);
 	if (h->response_too_large) {
 		snprintf(r->type, sizeof(r->type), "response_too_large");
 		snprintf(r->text, sizeof(r->text), "the answer is larger than %d MiB",
@@ -438,12 +452,12 @@ int http_poll(struct http *h, struct curl_waitfd *extra, unsigned int n, int tim
 	CURLMsg *msg;
 
 	/* once before waiting: this is what opens the connection */
-	if (h->active)
+	if (h->request)
 		code = curl_multi_perform(h->multi, &running);
-	if (!code && !(h->active && !running) &&
+	if (!code && !(h->request && !running) &&
 	    curl_multi_poll(h->multi, extra, n, timeout_ms, NULL))
 		return -EIO;
-	if (!code && h->active)
+	if (!code && h->request)
 		code = curl_multi_perform(h->multi, &running);
 	if (code)
 		return give_up(h, code, result);

@@ -28,8 +28,12 @@ struct http;
 /* Returns -EINVAL for a URL or headers that cannot be, -ENOMEM. */
 int http_open(const struct export_opts *o, struct http **out);
 void http_close(struct http *h);
-/* Starts sending; the bytes are not needed afterwards. *sent is the body's length. */
-int http_start(struct http *h, const uint8_t *bytes, size_t len, size_t *sent);
+/* What is sent of these bytes, in new memory: their gzip form, if that was asked for.
+ * -errno: nothing is left to free, *body is NULL. */
+int http_body(const struct http *h, const uint8_t *bytes, size_t len, uint8_t **body,
+	      size_t *body_len);
+/* Starts sending a body, which has to stay until the request came to its end. */
+int http_start(struct http *h, const uint8_t *body, size_t len);
 /* Waits as export_poll does. Returns 1 when the request came to its end, 0, -errno. */
 int http_poll(struct http *h, struct curl_waitfd *extra, unsigned int n, int timeout_ms,
 	      struct http_result *result);
@@ -38,5 +42,13 @@ int http_poll(struct http *h, struct curl_waitfd *extra, unsigned int n, int tim
  * the batch behind its length; a torn write is taken back. */
 int file_open(const char *path);
 int file_append(int fd, const struct otlp_batch *b);
+/*
+ * How many bytes at the end of a file of ours are the beginning of a message: whoever
+ * wrote it was killed, or the node went down. What would follow could not be read.
+ * 0: none; or the file is no export, or too large to be looked through in a second.
+ */
+uint64_t file_torn(int fd);
+/* Takes them back, and says how many they were; -errno. */
+int64_t file_mend(int fd);
 
 #endif

@@ -33,6 +33,7 @@ struct item {
 };
 
 struct block {
+	const struct frame *frame;
 	const struct frame_attrs *resource;
 	struct item *items; /* to be freed */
 	size_t count;

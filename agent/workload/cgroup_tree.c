@@ -62,33 +62,36 @@ static int make_room(struct cgroup_tree *t)
 	return 2 * (t->count + 1) > t->by_id_room ? index_all(t) : 0;
 }
 
-/* One that is known gets a path, if it has none; takes the path over. */
-static void add_path(struct cgroup_tree *t, struct cgroup_entry *known, char *path)
+/* One that is known gets the name of e, if it has none; takes it over. */
+static void add_name(struct cgroup_tree *t, struct cgroup_entry *known,
+		     const struct cgroup_entry *e)
 {
-	if (known->path || !path) {
-		free(path);
+	if (known->name || !e->name) {
+		free(e->name);
 		return;
 	}
-	known->path = path;
+	known->name = e->name;
+	known->parent = e->parent;
+	known->len = e->len;
 	t->nameless--;
 }
 
-/* Takes the path over. */
+/* Takes the name over. */
 static int add(struct cgroup_tree *t, struct cgroup_entry e)
 {
 	struct cgroup_entry *known = cgroup_tree_find(t, e.id);
 
 	if (known) {
-		add_path(t, known, e.path);
+		add_name(t, known, &e);
 		return 0;
 	}
 	if (make_room(t)) {
-		free(e.path);
+		free(e.name);
 		return -ENOMEM;
 	}
 	t->entries[t->count] = e;
 	t->gone += e.gone_turn != 0;
-	t->nameless += !e.path;
+	t->nameless += !e.name;
 	index_entry(t, t->count++);
 	return 0;
 }
@@ -107,20 +110,61 @@ struct cgroup_entry *cgroup_tree_find(const struct cgroup_tree *t, uint64_t id)
 	return NULL;
 }
 
-int cgroup_tree_add(struct cgroup_tree *t, uint64_t id, const char *path)
+/* From the end on: each name is put before what is below it. */
+const char *cgroup_tree_path(const struct cgroup_tree *t, const struct cgroup_entry *e,
+			     char buf[PATH_MAX])
 {
-	struct cgroup_entry e = { .id = id, .path = path ? strdup(path) : NULL };
+	size_t at = e->len;
 
-	return path && !e.path ? -ENOMEM : add(t, e);
+	buf[at] = '\0';
+	while (e && e->name) {
+		size_t n = strlen(e->name);
+
+		if (n > at)
+			return NULL;
+		at -= n;
+		memcpy(buf + at, e->name, n);
+		if (!e->parent)
+			return at ? NULL : buf;
+		if (!at)
+			return NULL;
+		buf[--at] = '/';
+		e = cgroup_tree_find(t, e->parent);
+	}
+	return NULL;
 }
 
-/* A path of its own: the parent's and a name. *out is NULL if it would be too long. */
-static int join(const char *parent, const char *name, char **out)
+/* A name that is a path; NULL: none. */
+static int name_whole(struct cgroup_entry *e, const char *path)
 {
-	*out = NULL;
-	if (strlen(parent) + 1 + strlen(name) >= PATH_MAX)
+	e->name = path ? strdup(path) : NULL;
+	e->len = path ? strlen(path) : 0;
+	return path && !e->name ? -ENOMEM : 0;
+}
+
+int cgroup_tree_add(struct cgroup_tree *t, uint64_t id, const char *path)
+{
+	struct cgroup_entry e = { .id = id };
+
+	return name_whole(&e, path) ?: add(t, e);
+}
+
+/* A name below another one's, or none if its path would be too long. */
+static int name_below(struct cgroup_entry *e, const struct cgroup_entry *above,
+		      const char *name)
+{
+	bool top = above->len == 1; /* the root's path is all of "/" */
+	size_t len = (top ? 0 : above->len) + 1 + strlen(name);
+
+	if (len >= PATH_MAX)
 		return 0;
-	return asprintf(out, "%s/%s", parent[1] ? parent : "", name) < 0 ? -ENOMEM : 0;
+	if (asprintf(&e->name, "%s%s", top ? "/" : "", name) < 0) {
+		e->name = NULL;
+		return -ENOMEM;
+	}
+	e->parent = top ? 0 : above->id;
+	e->len = len;
+	return 0;
 }
 
 int cgroup_tree_add_below(struct cgroup_tree *t, uint64_t id, uint64_t parent,
@@ -129,7 +173,7 @@ int cgroup_tree_add_below(struct cgroup_tree *t, uint64_t id, uint64_t parent,
 	const struct cgroup_entry *above = cgroup_tree_find(t, parent);
 	struct cgroup_entry e = { .id = id };
 
-	if (above && above->path && name[0] && join(above->path, name, &e.path))
+	if (above && above->name && name[0] && name_below(&e, above, name))
 		return -ENOMEM;
 	return add(t, e);
 }
@@ -157,9 +201,21 @@ static int found(struct cgroup_tree *t, size_t i, const char *name,
 
 	if (delegates) /* for those that no program has seen being made */
 		delegates_note(delegates, e.id, e.owner, above->id, above->owner);
-	if (join(above->path, name, &e.path))
+	if (name_below(&e, above, name))
 		return -ENOMEM;
-	return e.path ? add(t, e) : 0;
+	return e.name ? add(t, e) : 0;
+}
+
+/* The directory of the i-th one, -1: none. */
+static int open_entry(const struct cgroup_tree *t, size_t i, int root)
+{
+	char buf[PATH_MAX];
+	const char *path = cgroup_tree_path(t, &t->entries[i], buf);
+
+	errno = ENOENT;
+	return path ? openat(root, path[1] ? path + 1 : ".",
+			     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+		    : -1;
 }
 
 /*
@@ -170,9 +226,7 @@ static int found(struct cgroup_tree *t, size_t i, const char *name,
 static int read_below(struct cgroup_tree *t, size_t i, int root, dev_t dev,
 		      struct delegates *delegates)
 {
-	const char *path = t->entries[i].path;
-	int fd = openat(root, path[1] ? path + 1 : ".",
-			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = open_entry(t, i, root);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	bool scarce = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
 	struct dirent *d;
@@ -180,6 +234,7 @@ static int read_below(struct cgroup_tree *t, size_t i, int root, dev_t dev,
 	int err = 0;
 
 	if (!dir) {
+		t->closed += errno == EACCES;
 		err = scarce ? -errno : 0; /* else it is gone */
 		if (fd >= 0)
 			close(fd);
@@ -205,28 +260,44 @@ int cgroup_tree_read(struct cgroup_tree *t, int root, struct delegates *delegate
 		return -errno;
 	e.id = st.st_ino;
 	e.owner = st.st_uid;
-	e.path = strdup("/");
-	err = e.path ? add(t, e) : -ENOMEM;
+	err = name_whole(&e, "/") ?: add(t, e);
 	for (size_t i = 0; i < t->count && !err; i++)
 		if (t->entries[i].inner)
 			err = read_below(t, i, root, st.st_dev, delegates);
 	return err;
 }
 
-int cgroup_tree_inherit(struct cgroup_tree *t, struct cgroup_tree *from)
+/*
+ * May one that was not found be there all the same? The owner of a cgroup can close its
+ * directory to an agent without capabilities.
+ */
+static bool is_closed(const struct cgroup_tree *t, const struct cgroup_entry *e,
+		      int root)
+{
+	char buf[PATH_MAX];
+	const char *path = t->closed ? cgroup_tree_path(t, e, buf) : NULL;
+	struct stat st;
+
+	return path && path[1] && fstatat(root, path + 1, &st, AT_SYMLINK_NOFOLLOW) &&
+	       errno == EACCES;
+}
+
+int cgroup_tree_inherit(struct cgroup_tree *t, struct cgroup_tree *from, int root)
 {
 	int err = 0;
 
 	t->turn = from->turn;
 	for (size_t i = 0; i < from->count && !err; i++) {
 		struct cgroup_entry *e = &from->entries[i];
+		bool known_gone = !e->name || e->gone_turn;
 
 		if (cgroup_tree_find(t, e->id))
 			continue;
-		if (e->path && !e->gone_turn) /* no longer found */
-			e->gone_turn = t->turn + 1;
 		err = add(t, *e);
-		e->path = NULL;
+		e->name = NULL;
+		e = err ? NULL : cgroup_tree_find(t, e->id);
+		if (e && !known_gone && !is_closed(t, e, root))
+			cgroup_tree_remove(t, e); /* no longer found */
 	}
 	cgroup_tree_fini(from);
 	return err;
@@ -241,10 +312,10 @@ static void forget(struct cgroup_tree *t, bool nameless)
 		struct cgroup_entry *e = &t->entries[i];
 
 		if ((e->gone_turn && e->gone_turn < t->turn) ||
-		    (nameless && !e->path)) {
+		    (nameless && !e->name)) {
 			t->gone -= e->gone_turn != 0;
-			t->nameless -= !e->path;
-			free(e->path);
+			t->nameless -= !e->name;
+			free(e->name);
 		} else {
 			t->entries[kept++] = *e;
 		}
@@ -266,7 +337,7 @@ int cgroup_tree_turn(struct cgroup_tree *t)
 void cgroup_tree_fini(struct cgroup_tree *t)
 {
 	for (size_t i = 0; i < t->count; i++)
-		free(t->entries[i].path);
+		free(t->entries[i].name);
 	free(t->entries);
 	free(t->by_id);
 	*t = (struct cgroup_tree){ 0 };

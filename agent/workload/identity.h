@@ -17,12 +17,40 @@ enum workload_kind {
 
 const char *workload_kind_name(enum workload_kind kind);
 
+/* Who made a container, where its cgroup's name says so. */
+enum runtime {
+	RUNTIME_UNKNOWN,
+	RUNTIME_CONTAINERD,
+	RUNTIME_CRIO,
+	RUNTIME_DOCKER,
+	RUNTIME_PODMAN,
+	RUNTIME_LXC, /* and Incus */
+	RUNTIME_NSPAWN,
+};
+
+/* The class of a pod, as Kubernetes has them. */
+enum qos { QOS_NONE, QOS_GUARANTEED, QOS_BURSTABLE, QOS_BESTEFFORT };
+
+/* What a cgroup is to the container or pod in whose path it is. */
+enum cgroup_role {
+	ROLE_OWN,    /* the container's own, or none is near */
+	ROLE_NESTED, /* made by what runs in the container */
+	ROLE_HELPER, /* of the runtime: conmon, LXC's monitor, nspawn's supervisor */
+	ROLE_POD,    /* the pod's, in which its containers' are */
+};
+
 #define CONTAINER_ID_LEN 64
+#define POD_UID_LEN	 36
 
 struct workload_id {
 	enum workload_kind kind;
-	char *name;				 /* owned, of any length */
-	char container_id[CONTAINER_ID_LEN + 1]; /* empty: none */
+	enum runtime runtime; /* of the innermost container */
+	enum cgroup_role role;
+	enum qos qos;				  /* of the pod */
+	char *name;				  /* owned, of any length */
+	char container_id[CONTAINER_ID_LEN + 1];  /* empty: none */
+	char pod_uid[POD_UID_LEN + 1];		  /* as the API has it; empty: none */
+	char pod_container[CONTAINER_ID_LEN + 1]; /* the pod's container around it */
 };
 
 /*
@@ -39,6 +67,12 @@ struct workload_id {
  * A cgroup further down is a workload of its own: its name is the container's, a slash
  * and its own last component ("0123456789ab/nginx.service"); but for the "container"
  * into which crun puts all of a container's processes.
+ *
+ * A pod is a slice "kubepods-burstable-podUID.slice", with "_" for each "-" of the UID
+ * and whatever stands before "kubepods", or "podUID" below "kubepods", "burstable" or
+ * "besteffort" (pkg/kubelet/cm of Kubernetes); the innermost one counts. The UID of a
+ * static pod is 32 digits without dashes, which the API calls its config.hash. A
+ * container that runs in a pod's container (Docker in Kubernetes) is in that pod, too.
  *
  * Else it is a systemd unit by the suffix of its last component, else a cgroup, whose
  * name is its path.

@@ -4,18 +4,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/util.h"
 #include "workload/usage.h"
+#include "workload/usage_kept.h"
+#include "workload/usage_parents.h"
 #include "workload/workload.h"
 
-#define FILE_MAX 8192 /* memory.stat has some 2 KiB */
 /*
  * So many of the cgroups that are there at the start are read at the start: some 70 us
  * each. More of them begin when they are first seen.
  */
 #define FIRST_READ 4096
+#define FILES_LEFT 512 /* descriptors for all else */
 
 struct first {
 	uint64_t id;
@@ -24,138 +27,24 @@ struct first {
 
 struct usage_reader {
 	struct cgroups *cgroups;
+	struct usage_parents *parents;
+	struct usage_kept *kept;
 	int root;
 	struct first *first; /* sorted by id, as cgroups_first() */
 	size_t count;
 };
 
-/* What may be one word of a file "KEY VALUE" in each line. */
-struct key {
-	const char *name;
-	enum usage_value value;
-};
-
-static const struct key cpu_keys[] = {
-	{ "usage_usec", USAGE_CPU_TIME },
-	{ "nr_periods", USAGE_PERIODS_FREE }, /* those with throttling: see below */
-	{ "nr_throttled", USAGE_PERIODS_THROTTLED },
-	{ "throttled_usec", USAGE_THROTTLED_TIME },
-};
-
-static const struct key memory_keys[] = { { "pgmajfault", USAGE_MAJOR_FAULTS } };
-
-static const char *const pressures[USAGE_RESOURCES] = { "cpu.pressure",
-							"memory.pressure",
-							"io.pressure" };
-static const char *const node_pressures[USAGE_RESOURCES] = { "/proc/pressure/cpu",
-							     "/proc/pressure/memory",
-							     "/proc/pressure/io" };
-
-static void set(struct usage_reading *r, enum usage_value v, uint64_t value)
-{
-	r->value[v] = value;
-	r->has |= 1U << v;
-}
-
-/*
- * Reads a small file; false: there is none. The kernel gives all of such a one at once
- * (fs/seq_file.c: one record), so that a second read would only say so.
- */
-static bool read_at(int dir, const char *name, char *buf, size_t len)
-{
-	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
-	ssize_t n;
-
-	if (fd < 0)
-		return false;
-	n = read(fd, buf, len - 1);
-	close(fd);
-	buf[n > 0 ? n : 0] = '\0';
-	return n > 0;
-}
-
-static void read_keys(int dir, const char *file, const struct key *keys, size_t count,
-		      struct usage_reading *r)
-{
-	char buf[FILE_MAX], *save = NULL, *line;
-
-	if (!read_at(dir, file, buf, sizeof(buf)))
-		return;
-	for (line = strtok_r(buf, "\n", &save); line;
-	     line = strtok_r(NULL, "\n", &save)) {
-		char *space = strchr(line, ' ');
-
-		for (size_t i = 0; space && i < count; i++)
-			if (!strncmp(line, keys[i].name, space - line) &&
-			    !keys[i].name[space - line])
-				set(r, keys[i].value, strtoull(space, NULL, 10));
-	}
-}
-
-/* A file with one number; "max" is none. */
-static void read_number(int dir, const char *file, enum usage_value v,
-			struct usage_reading *r)
-{
-	unsigned long long n;
-	char buf[64];
-
-	if (read_at(dir, file, buf, sizeof(buf)) && sscanf(buf, "%llu", &n) == 1)
-		set(r, v, n);
-}
-
-/* "some avg10=... total=N", and a line "full". */
-static void read_pressure(int dir, const char *file, enum usage_resource res,
-			  struct usage_reading *r)
-{
-	char buf[512], *save = NULL, *line;
-
-	if (!read_at(dir, file, buf, sizeof(buf)))
-		return;
-	for (line = strtok_r(buf, "\n", &save); line;
-	     line = strtok_r(NULL, "\n", &save)) {
-		const char *total = strstr(line, " total=");
-
-		if (total && !strncmp(line, "some ", 5))
-			set(r, USAGE_SOME + res, strtoull(total + 7, NULL, 10));
-		else if (total && !strncmp(line, "full ", 5))
-			set(r, USAGE_FULL + res, strtoull(total + 7, NULL, 10));
-	}
-}
-
-static void read_cpu_stat(int dir, struct usage_reading *now)
-{
-	uint64_t *periods = &now->value[USAGE_PERIODS_FREE];
-
-	read_keys(dir, "cpu.stat", cpu_keys, COUNT(cpu_keys), now);
-	/* the kernel does not read the two at once */
-	*periods -= now->value[USAGE_PERIODS_THROTTLED] < *periods
-			? now->value[USAGE_PERIODS_THROTTLED]
-			: *periods;
-}
-
-void usage_read_dir(int dir, uint32_t files, struct usage_reading *now)
-{
-	if (files & 1U << USAGE_FILE_CPU_STAT)
-		read_cpu_stat(dir, now);
-	if (files & 1U << USAGE_FILE_MEMORY_STAT)
-		read_keys(dir, "memory.stat", memory_keys, COUNT(memory_keys), now);
-	if (files & 1U << USAGE_FILE_MEMORY)
-		read_number(dir, "memory.current", USAGE_MEMORY, now);
-	if (files & 1U << USAGE_FILE_MEMORY_MAX)
-		read_number(dir, "memory.max", USAGE_MEMORY_LIMIT, now);
-	for (int res = 0; res < USAGE_RESOURCES; res++)
-		if (files & 1U << (USAGE_FILE_PRESSURE + res))
-			read_pressure(dir, pressures[res], res, now);
-}
-
-void usage_round(struct usage_round *round, bool whole)
+void usage_round(struct usage_reader *r, struct usage_round *round, bool whole)
 {
 	struct usage_reading now = { 0 };
 
 	for (int res = 0; res < USAGE_RESOURCES; res++) {
-		read_pressure(AT_FDCWD, node_pressures[res], res, &now);
-		round->node[res] = now.value[USAGE_SOME + res];
+		usage_read_node(res, &now);
+		round->node.some[res] = usage_mark(&now, USAGE_SOME + res);
 	}
+	round->node.cpu_us = 0;
+	usage_parents_round(r->parents);
+	usage_kept_round(r->kept);
 	round->now_ns = now_mono_ns();
 	round->whole = whole;
 }
@@ -190,6 +79,18 @@ static struct first *find_first(const struct usage_reader *r, uint64_t id)
 	return bsearch(&key, r->first, r->count, sizeof(key), compare_first);
 }
 
+/* The process needs descriptors for other things, too. */
+static size_t kept_most(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur <= FILES_LEFT)
+		return 0;
+	return limit.rlim_cur - FILES_LEFT < USAGE_KEPT_MAX
+		   ? limit.rlim_cur - FILES_LEFT
+		   : USAGE_KEPT_MAX;
+}
+
 int usage_open(struct cgroups *g, struct usage_reader **out)
 {
 	struct usage_reader *r = calloc(1, sizeof(*r));
@@ -206,7 +107,9 @@ int usage_open(struct cgroups *g, struct usage_reader **out)
 	}
 	r->count = cgroups_first_count(g);
 	r->first = calloc(r->count + 1, sizeof(*r->first));
-	if (!r->first)
+	r->parents = usage_parents_new(r->root);
+	r->kept = usage_kept_new(kept_most());
+	if (!r->first || !r->parents || !r->kept)
 		goto fail;
 	for (size_t i = 0; i < r->count; i++) {
 		const char *path = cgroups_path(g, cgroups_first(g, i));
@@ -217,7 +120,8 @@ int usage_open(struct cgroups *g, struct usage_reader **out)
 			continue;
 		r->first[i].reading = calloc(1, sizeof(*r->first[i].reading));
 		if (r->first[i].reading)
-			usage_read_dir(dir, USAGE_ALL, r->first[i].reading);
+			usage_read_files(&(struct usage_source){ .dir = dir },
+					 USAGE_ALL, r->first[i].reading);
 		close(dir);
 		if (!r->first[i].reading)
 			goto fail;
@@ -248,45 +152,58 @@ static void begin(struct usage_reader *r, struct usage *u, uint64_t id,
 	}
 }
 
-/* Whether some of the cgroup's tasks have run since it was read last. */
-static bool has_run(const struct usage *u, const struct usage_reading *now)
-{
-	return !(now->has & 1U << USAGE_CPU_TIME) ||
-	       now->value[USAGE_CPU_TIME] != u->ran_us;
-}
-
-/* The files to be read after cpu.stat. */
+/* What is to be read of a cgroup, by what the ones above have come to. */
 static uint32_t files_of(const struct usage_round *round, const struct usage *u,
-			 uint64_t id, const struct usage_reading *now)
+			 const struct usage_marks *above)
 {
-	bool ran = has_run(u, now);
-	uint32_t files = ran ? 1U << USAGE_FILE_MEMORY : 0;
+	uint32_t files = usage_moved(above, &u->above);
 
-	if (round->whole || id != u->id ||
-	    round->now_ns - u->whole_ns >= USAGE_WHOLE_NS)
-		return USAGE_ALL & ~(1U << USAGE_FILE_CPU_STAT);
-	for (int res = 0; res < USAGE_RESOURCES; res++)
-		if ((ran || res != USAGE_CPU) &&
-		    (!round->node[res] || round->node[res] != u->node[res]))
-			files |= 1U << (USAGE_FILE_PRESSURE + res);
+	if (round->whole || !u->id)
+		return USAGE_ALL;
+	if (!(files & 1U << USAGE_FILE_CPU_STAT))
+		files &=
+		    ~(1U << (USAGE_FILE_PRESSURE + USAGE_CPU)); /* it has not run */
+	if (round->now_ns - u->whole_ns >= USAGE_WHOLE_NS)
+		files |= 1U << USAGE_FILE_MEMORY | 1U << USAGE_FILE_MEMORY_MAX;
 	return files;
 }
 
-/* Notes what was read, and when. */
-static void note(const struct usage_round *round, uint32_t files, uint64_t id,
-		 const struct usage_reading *now, struct usage *u)
+/* Of these, what is left to read when it is known whether the cgroup has run. */
+static uint32_t files_left(const struct usage *u, bool whole, uint32_t files,
+			   const struct usage_reading *now)
 {
-	u->ran_us = now->value[USAGE_CPU_TIME];
+	bool ran = files & 1U << USAGE_FILE_CPU_STAT &&
+		   (!(now->has & 1U << USAGE_CPU_TIME) ||
+		    now->value[USAGE_CPU_TIME] != u->ran_us);
+
+	if (ran && files & 1U << USAGE_FILE_MEMORY_MAX)
+		files |= 1U << USAGE_FILE_MEMORY_STAT;
+	else if (ran)
+		files |= 1U << USAGE_FILE_MEMORY;
+	else if (!whole)
+		files &= ~(1U << (USAGE_FILE_PRESSURE + USAGE_CPU));
+	return files & ~(1U << USAGE_FILE_CPU_STAT);
+}
+
+/* Notes what was read, and when. */
+static void note(const struct usage_round *round, const struct usage_marks *above,
+		 uint32_t files, uint64_t id, const struct usage_reading *now,
+		 struct usage *u)
+{
+	if (files & 1U << USAGE_FILE_CPU_STAT) {
+		u->ran_us = now->value[USAGE_CPU_TIME];
+		u->above.cpu_us = above->cpu_us;
+	}
 	for (int res = 0; res < USAGE_RESOURCES; res++)
 		if (files & 1U << (USAGE_FILE_PRESSURE + res))
-			u->node[res] = round->node[res];
+			u->above.some[res] = above->some[res];
 	if (files & 1U << USAGE_FILE_MEMORY)
 		u->has &= ~(1U << USAGE_MEMORY);
 	if (files & 1U << USAGE_FILE_MEMORY_MAX) {
 		u->has &= ~(1U << USAGE_MEMORY_LIMIT);
 		u->whole_ns = round->now_ns;
 	}
-	/* so that not all cgroups are read whole at the same time */
+	/* so that not all cgroups are read at the same time */
 	if (id != u->id)
 		u->whole_ns -= id % 64 * (USAGE_WHOLE_NS / 64);
 }
@@ -309,26 +226,93 @@ static void move_on(const struct usage_reading *now, struct usage *u)
 	u->has |= now->has;
 }
 
-void usage_read(struct usage_reader *r, const struct usage_round *round,
-		const char *path, struct usage *u)
+/*
+ * Has the source what these files need? The directory is opened for what is not kept.
+ * id: of the cgroup, 0: not yet known. False: it is gone, or another one has its path.
+ */
+static bool reach(const struct usage_reader *r, const char *path, uint32_t files,
+		  struct usage_source *from, uint64_t *id)
 {
-	struct usage_reading now = { 0 };
-	uint32_t files;
-	uint64_t id;
-	int dir = open_dir(r, path, &id);
+	uint64_t found;
 
-	if (dir < 0) {
-		u->has &= (1U << USAGE_COUNTERS) - 1;
-		return;
-	}
-	usage_read_dir(dir, 1U << USAGE_FILE_CPU_STAT, &now);
-	files = files_of(round, u, id, &now);
-	usage_read_dir(dir, files, &now);
-	close(dir);
-	note(round, files, id, &now, u);
+	if (*id && (from->dir >= 0 || (from->kept && !(files & ~from->kept->open))))
+		return true;
+	from->dir = open_dir(r, path, &found);
+	if (from->dir < 0 || (*id && *id != found))
+		return false;
+	*id = found;
+	return true;
+}
+
+static void close_dir(struct usage_source *from)
+{
+	if (from->dir >= 0)
+		close(from->dir);
+	from->dir = -1;
+}
+
+/* False: the cgroup is gone, or the one that descriptors were kept of is. */
+static bool read_from(struct usage_reader *r, const struct usage_round *round,
+		      const char *path, uint32_t files, struct usage_source *from,
+		      const struct usage_marks *above, struct usage *u)
+{
+	uint64_t id = from->kept ? u->id : 0;
+	struct usage_reading now = { 0 };
+	uint32_t first;
+
+	if (!reach(r, path, files & 1U << USAGE_FILE_CPU_STAT, from, &id))
+		return false;
+	if (!from->kept && from->keeps)
+		from->kept = usage_kept_add(r->kept, &u->kept, id);
+	if (id != u->id)
+		files = USAGE_ALL;
+	first = files & 1U << USAGE_FILE_CPU_STAT;
+	usage_read_files(from, first, &now);
+	files = files_left(u, round->whole || id != u->id, files, &now);
+	if (!reach(r, path, files, from, &id))
+		return false;
+	usage_read_files(from, files, &now);
+	if (from->stale)
+		return false;
+	note(round, above, first | files, id, &now, u);
 	if (id != u->id)
 		begin(r, u, id, &now);
 	move_on(&now, u);
+	return true;
+}
+
+void usage_read(struct usage_reader *r, const struct usage_round *round,
+		const char *path, struct usage *u)
+{
+	struct usage_marks above = usage_parents_look(r->parents, round, path);
+	uint32_t files = files_of(round, u, &above);
+	struct usage_source from = { .dir = -1, .all = r->kept };
+	bool there;
+
+	if (!files)
+		return;
+	/* what a report reads says little of what exports read */
+	from.keeps = !round->whole;
+	from.kept = usage_kept_find(r->kept, u->kept, u->id);
+	there = read_from(r, round, path, files, &from, &above, u);
+	if (!there && from.kept) {
+		usage_kept_drop(r->kept, from.kept);
+		from.kept = NULL;
+		from.stale = false;
+		close_dir(&from);
+		there = read_from(r, round, path, files, &from, &above, u);
+	}
+	close_dir(&from);
+	if (!there)
+		u->has &= (1U << USAGE_COUNTERS) - 1;
+}
+
+void usage_forget(struct usage_reader *r, const struct usage *u)
+{
+	struct kept_files *kept = usage_kept_find(r->kept, u->kept, u->id);
+
+	if (kept)
+		usage_kept_drop(r->kept, kept);
 }
 
 void usage_close(struct usage_reader *r)
@@ -338,6 +322,8 @@ void usage_close(struct usage_reader *r)
 	for (size_t i = 0; r->first && i < r->count; i++)
 		free(r->first[i].reading);
 	free(r->first);
+	usage_parents_free(r->parents);
+	usage_kept_free(r->kept);
 	if (r->root >= 0)
 		close(r->root);
 	free(r);

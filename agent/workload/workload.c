@@ -24,14 +24,17 @@ struct cgroups {
 	const struct cgroup_names *names;
 	struct delegates *delegates;
 	struct cgroup_tree tree;
-	bool events; /* the programs that report are attached */
-	bool exact;  /* the tree is what the kernel has, but for events not yet read */
+	char path[PATH_MAX]; /* the one that was asked for last */
+	bool events;	     /* the programs that report are attached */
+	bool exact; /* the tree is what the kernel has, but for events not yet read */
 	uint64_t names_read, gone_read; /* events so far */
 	uint64_t walk_ns;		/* when it was walked last */
 	uint64_t walks;
 	bool walked;	 /* since the latest cgroups_refresh() */
 	uint64_t *first; /* ids of the first walk, sorted */
 	size_t first_count;
+	void (*on_new)(void *arg, const char *path);
+	void *on_new_arg;
 };
 
 static bool is_whole(const struct cgroups *g)
@@ -71,6 +74,16 @@ static int add_named(struct cgroups *g, const struct cgroup_name *n)
 				     base ? base + 1 : n->path);
 }
 
+static void report_new(struct cgroups *g, uint64_t id)
+{
+	const struct cgroup_entry *e =
+	    g->on_new ? cgroup_tree_find(&g->tree, id) : NULL;
+	const char *path = e ? cgroup_tree_path(&g->tree, e, g->path) : NULL;
+
+	if (path)
+		g->on_new(g->on_new_arg, path);
+}
+
 static int read_names(struct cgroups *g)
 {
 	uint64_t head = __atomic_load_n(&g->names->head, __ATOMIC_ACQUIRE);
@@ -90,6 +103,8 @@ static int read_names(struct cgroups *g)
 			g->exact = false;
 		else
 			err = add_named(g, &n);
+		if (!got && !err)
+			report_new(g, n.id);
 	}
 	return err;
 }
@@ -147,7 +162,7 @@ static int walk(struct cgroups *g)
 	g->exact = g->events; /* no longer, if an event is lost from here on */
 	err = cgroup_tree_read(&now, g->root, g->delegates);
 	if (!err)
-		err = cgroup_tree_inherit(&now, &g->tree);
+		err = cgroup_tree_inherit(&now, &g->tree, g->root);
 	if (!err) {
 		g->tree = now;
 		return read_events(g);
@@ -211,6 +226,13 @@ int cgroups_open(const char *root, const struct cells *c, struct cgroups **out)
 	return 0;
 }
 
+void cgroups_on_new(struct cgroups *g, void (*fn)(void *arg, const char *path),
+		    void *arg)
+{
+	g->on_new = fn;
+	g->on_new_arg = arg;
+}
+
 void cgroups_events(struct cgroups *g, bool attached)
 {
 	g->events = attached;
@@ -242,7 +264,7 @@ static struct cgroup_entry *note_asked(struct cgroups *g, uint64_t id)
 /* It has no name so far: is it still to be searched for? */
 static bool is_open(const struct cgroups *g, const struct cgroup_entry *e)
 {
-	return e && !e->path && e->asked == g->walks;
+	return e && !e->name && e->asked == g->walks;
 }
 
 const char *cgroups_path(struct cgroups *g, uint64_t id)
@@ -258,9 +280,10 @@ const char *cgroups_path(struct cgroups *g, uint64_t id)
 		walk(g);
 		e = cgroup_tree_find(&g->tree, id);
 	}
-	if (e && !e->path && e->asked && !is_open(g, e) && is_whole(g))
+	if (e && !e->name && e->asked && !is_open(g, e) && is_whole(g) &&
+	    !g->tree.closed)
 		cgroup_tree_remove(&g->tree, e); /* the host's tree has no such one */
-	return e ? e->path : NULL;
+	return e ? cgroup_tree_path(&g->tree, e, g->path) : NULL;
 }
 
 void cgroups_listen(struct cgroups *g)
@@ -327,8 +350,9 @@ bool cgroups_exists(const struct cgroups *g, const char *path, uint64_t id)
 		return false;
 	if (!path || (e && g->exact))
 		return true;
-	return fstatat(g->root, path[1] ? path + 1 : ".", &st, 0) == 0 &&
-	       st.st_ino == id;
+	if (fstatat(g->root, path[1] ? path + 1 : ".", &st, 0))
+		return errno == EACCES; /* closed to us, not gone */
+	return st.st_ino == id;
 }
 
 void cgroups_close(struct cgroups *g)

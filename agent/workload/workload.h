@@ -26,6 +26,10 @@ int cgroups_open(const char *root, const struct cells *c, struct cgroups **out);
  * again only every 10 minutes, or a second after events were lost (a ring was overrun).
  */
 void cgroups_events(struct cgroups *g, bool attached);
+/* Calls fn for each cgroup that an event tells of, when that is read; it may not call
+ * any of these. The path lives as long as the call. */
+void cgroups_on_new(struct cgroups *g, void (*fn)(void *arg, const char *path),
+		    void *arg);
 /*
  * The path of a cgroup id, or NULL when it is not known (yet). An id that is not
  * known is searched for by one walk of the tree: once in ten seconds, since events

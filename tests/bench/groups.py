@@ -25,9 +25,13 @@ class Cgroups:
         self.paths = [f"{self.directory}/{i}" for i in range(count)]
 
     def make(self):
-        os.mkdir(self.directory)
-        for path in self.paths:
-            os.mkdir(path)
+        try:
+            os.mkdir(self.directory)
+            for path in self.paths:
+                os.mkdir(path)
+        except BaseException:  # also the end of the bench: nothing stays behind
+            self.remove()
+            raise
 
     def remove(self):
         """All of them, once their processes have ended."""

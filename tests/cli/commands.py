@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Commands that are run as a user would, and peers for them to talk to."""
 
+import contextlib
 import json
 import os
 import re
@@ -77,8 +78,9 @@ def tune(agent, *words):
     return out
 
 
-def serve(answer, hang=0):
-    """A socket that answers every request so; returns its path."""
+def serve(answer, hang=0, pause=0):
+    """A socket that answers every request so, in pieces if it pauses between them; returns
+    its path."""
     path = scratch() + "/fake.sock"
     server = socket.socket(socket.AF_UNIX)
     server.bind(path)
@@ -94,10 +96,11 @@ def serve(answer, hang=0):
             with peer:
                 peer.recv(100)
                 time.sleep(hang)
-                try:
-                    peer.sendall(answer)
-                except OSError:
-                    pass
+                third = len(answer) // 3 + 1 if pause else len(answer)
+                with contextlib.suppress(OSError):
+                    for at in range(0, len(answer), third):
+                        peer.sendall(answer[at:at + third])
+                        time.sleep(pause)
 
     threading.Thread(target=loop, daemon=True).start()
     return path

@@ -130,5 +130,11 @@ def _():
     check(4.5 < time.monotonic() - began < 7, f"{time.monotonic() - began:.1f} s")
 
 
+@test("an answer that takes longer is read while it comes")
+def _():
+    fails(1, "the answer is no assay agent.s", "report", "--total",
+          "--socket", serve(b"ok 30\n" + b"\xff" * 30, pause=2.5))
+
+
 need_root()
 main()

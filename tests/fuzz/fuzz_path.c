@@ -18,6 +18,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CHECK(n == 0 || (n == 64 && strspn(id.container_id, "0123456789abcdef") == 64));
 	CHECK(n == 0 || id.kind == WORKLOAD_CONTAINER); /* LXC and nspawn have none */
 	CHECK(id.name[0]);
+	n = strlen(id.pod_uid);
+	CHECK(n == 0 ||
+	      ((n == 32 || n == 36) && strspn(id.pod_uid, "0123456789abcdef-") == n));
+	CHECK((n == 0) == (id.qos == QOS_NONE));
+	CHECK(n || !id.pod_container[0]);
+	n = strlen(id.pod_container);
+	CHECK(n == 0 ||
+	      (n == 64 && strspn(id.pod_container, "0123456789abcdef") == 64));
 	workload_id_fini(&id);
 	free(path);
 	return 0;

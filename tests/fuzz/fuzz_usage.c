@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		close(fd);
 		data = nul ? nul + 1 : end;
 	}
-	usage_read_dir(dir, USAGE_ALL, &now);
+	usage_read_files(&(struct usage_source){ .dir = dir }, USAGE_ALL, &now);
 	CHECK(!(now.has >> USAGE_COUNT));
 	for (int v = 0; v < USAGE_COUNT; v++)
 		CHECK(now.has & 1U << v || v == USAGE_PERIODS_FREE || !now.value[v]);

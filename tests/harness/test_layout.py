@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Where things are: includes go down the layers, no file needs one that needs it, files
-and functions are short, and the files that comments name exist."""
+and functions are short, and the files that comments name exist, as do the names that
+tests import."""
 
 import ast
 import os
@@ -171,6 +172,40 @@ def names_exist():
                     or any(os.path.normpath(p) in ours for p in places)):
                 wrong.append(f"{name}: {other}")
     same(wrong, [], "names of no file")
+
+
+
+def is_python(name):
+    if name.endswith(".py"):
+        return True
+    with open(os.path.join(TOP, name), "rb") as f:
+        return re.match(rb"#!.*python", f.readline()) is not None
+
+
+def bound(tree):
+    """The names that a module has."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            yield node.name
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield from ((a.asname or a.name).split(".")[0] for a in node.names)
+
+
+@test("what tests import from each other is there: a guest's are not run at every change")
+def imports_exist():
+    trees = {name: ast.parse(text(name)) for name in files("tests", "deploy") if is_python(name)}
+    modules, wrong = {}, []
+    for name, tree in trees.items():
+        module = os.path.basename(name).removesuffix(".py")
+        modules.setdefault(module, set()).update(bound(tree))
+    for name, tree in trees.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module in modules:
+                wrong += [f"{name}: {a.name} of {node.module}" for a in node.names
+                          if a.name not in modules[node.module]]
+    same(wrong, [], "what is not there")
 
 
 main()

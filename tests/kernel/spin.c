@@ -22,6 +22,11 @@ static uint64_t wanted_ns, had_ns;
 static int threads;
 static int pinned_to = -1;
 
+static struct member {
+	uint32_t seen;	   /* the run that it does not take part in any more */
+	uint64_t since_ns; /* it was made then */
+} members[MAX_THREADS];
+
 static void futex_wait(uint32_t *word, uint32_t value)
 {
 	syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
@@ -50,9 +55,10 @@ static void spin(uint64_t since)
 		futex_wake_all(&running);
 }
 
-static void *member(void *arg)
+static void *live(void *arg)
 {
-	uint32_t seen = (uintptr_t)arg;
+	struct member *self = arg;
+	uint32_t seen = self->seen;
 
 	for (;;) {
 		uint32_t now = __atomic_load_n(&run_number, __ATOMIC_SEQ_CST);
@@ -62,7 +68,7 @@ static void *member(void *arg)
 			continue;
 		}
 		seen = now;
-		spin(released_ns);
+		spin(released_ns > self->since_ns ? released_ns : self->since_ns);
 	}
 	return NULL;
 }
@@ -80,8 +86,11 @@ static void add_threads(long count, uint32_t seen)
 		pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
 	pthread_attr_setstacksize(&attr, STACK_BYTES);
 	for (long i = 0; i < count; i++, threads++) {
-		if (threads == MAX_THREADS ||
-		    pthread_create(&thread, &attr, member, (void *)(uintptr_t)seen))
+		if (threads == MAX_THREADS)
+			gate_die("threads");
+		members[threads].seen = seen;
+		members[threads].since_ns = gate_clock(CLOCK_MONOTONIC);
+		if (pthread_create(&thread, &attr, live, &members[threads]))
 			gate_die("pthread_create");
 	}
 }

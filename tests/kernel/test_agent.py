@@ -3,6 +3,7 @@
 # beside: nobody
 """The agent's life on the node: what it leaves behind, and that it is not seen."""
 
+import glob
 import http.server
 import os
 import signal
@@ -16,8 +17,8 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import bpf
-from node import (PATIENCE, Agent, Cgroup, Change, Load, no_agent, report, scratch,
-                  wait_for)
+from node import PATIENCE, Agent, Cgroup, Load, no_agent, report, scratch, wait_for
+from readings import Change
 from tap import between, check, defer, diag, main, near, need_root, same, test
 
 need_root()
@@ -143,8 +144,7 @@ def _():
     near(change.seconds(cgroup, "assay.sched.wait.duration"), load.waited() - delay,
          0.01, "sum of waits and run_delay, s")
     unseen = change.lost().get(("sched", "no_storage"), 0)
-    everyone = sum(len(os.listdir(f"/proc/{pid}/task")) for pid in os.listdir("/proc")
-                   if pid.isdecimal())
+    everyone = len(glob.glob("/proc/[0-9]*/task/[0-9]*"))  # those that end meanwhile: not
     between(unseen, 0, everyone, "threads that were met late")
     between(change.value(cgroup, "assay.sched.wait.duration"), everyone + 1, 1e6,
             "waits, more than threads")

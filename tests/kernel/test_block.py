@@ -17,8 +17,8 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from node import (ASSAY, Agent, Change, cgroup_root, libc, runs_of_init, scratch,
-                  wait_for)
+from node import ASSAY, Agent, cgroup_root, libc, runs_of_init, scratch, wait_for
+from readings import Change
 from tap import Skip, between, check, defer, diag, main, need_root, same, test
 
 need_root()

@@ -16,8 +16,9 @@ import dnsload
 from dnsload import (A, AAAA, LOCAL, LOOKUP, RETRIES, TIMEOUT, DnsLoad, Pair, begin,
                      bpftool, lost, maps_of, of_client, queries, quicker, results,
                      total, tune, waiting)
-from node import Cgroup, Change, wait_for
-from tap import between, check, defer, diag, main, near, need_root, same, test
+from node import Cgroup, wait_for
+from readings import Change
+from tap import between, check, defer, diag, main, need_root, same, test
 
 need_root()
 
@@ -60,10 +61,11 @@ def _():
     ours = pair.change.seconds(pair.group, LOOKUP)
     diag(f"sums: server {server:.6f}, ours {ours:.6f}, client {client:.6f} s")
     check(server <= ours <= client, f"{server:.6f} <= {ours:.6f} <= {client:.6f} s")
+    # each lookup is between the two, and so is their median
+    low, high = (statistics.median(said) for said in ((entry[5] for entry in log),
+                                                      (seconds for _, seconds in seen)))
     p50 = pair.change.after.p50(pair.group, LOOKUP)
-    median = statistics.median(seconds for _, seconds in seen)
-    between(p50, 0.02 / BUCKET, median * BUCKET, "p50 of 20 ms, s")
-    near(p50, median, BUCKET - 1, "p50 and the client's")
+    between(p50, low / BUCKET, high * BUCKET, "p50, the server's and the client's, s")
 
 
 @test("the same id on ten sockets at once, and A and AAAA from one socket")
@@ -125,12 +127,14 @@ def _():
     pair.client.tell("ask", [LOCAL[0], False], queries("drop", 20) +
                      queries("ok", 10, ms=6500, first=100), 7)
     time.sleep(2)
+    wait_for(lambda: waiting() == (30, 30), 2, "all of them to wait")
+    asked = [entry[6] for entry in pair.log()]
+    looked = time.monotonic()
     now = total()
     same(results(Change(before, now), pair.group), {}, "results after 2 s")
     age = now.value(pair.group, AGE, operation="dns")
-    between(age, 1.9, time.monotonic() - began, "the oldest in flight, s")
-    same(waiting(), (30, 30), "waiting queries")
-    time.sleep(max(0, began + 5.5 - time.monotonic()))
+    between(age, looked - asked[0], time.monotonic() - began, "the oldest in flight, s")
+    time.sleep(max(0, asked[-1] + 5.3 - time.monotonic()))
     pair.change = Change(before, total())
     pair.counted(timeout=30)
     between(pair.change.seconds(pair.group, LOOKUP), 30 * 5,
@@ -163,25 +167,36 @@ def _():
     same(of_client(seen), {"ok": 15}, "what the client saw")
     pair.counted(timeout=15, ok=15)
     same(pair.change.value(pair.group, RETRIES), 0, "queries sent again")
-    between(pair.change.seconds(pair.group, LOOKUP), 15 * (1.2 + 0.1), 15 * 2, "sum, s")
+    # a timeout is found by the agent's look or by the second query; both are in what
+    # the client waited for its answer
+    between(pair.change.seconds(pair.group, LOOKUP), 15 * 1,
+            sum(seconds for _, seconds in seen), "sum, s")
+
+
+def fill_by(hogs, pair):
+    """The hogs ask a server that is not there, together three times as often as the table
+    has entries, and nobody else notices: how many entries they have got, of how many."""
+    room = bpftool("map", "show", "id", maps_of(agent)["dns_queries"])["max_entries"]
+    tune("dns", "timeout=60s")
+    defer(tune, "dns", f"timeout={TIMEOUT}s")
+    before = total()
+    for hog in hogs:
+        hog.ask("flood", ["127.9.9.9", False], 3 * room // len(hogs))
+    held = waiting()[0]
+    pair.ask(queries("ok", 300))
+    pair.counted(ok=300)
+    refused = lost(Change(before, total()))
+    diag(f"entries {room}, taken {held}, refused {refused}")
+    same(refused, {"share_full": 3 * room - held}, "lost")
+    return held, room
 
 
 @test("who asks without end fills a share of the table, and leaves nothing behind")
 def _():
     pair = Pair("share")
     hogs = [DnsLoad(Cgroup(f"hog-{i}"), "client", netns=dnsload.netns) for i in range(3)]
-    room = bpftool("map", "show", "id", maps_of(agent)["dns_queries"])["max_entries"]
-    tune("dns", "timeout=60s")
-    defer(tune, "dns", f"timeout={TIMEOUT}s")
     before = total()
-    for hog in hogs:
-        hog.ask("flood", ["127.9.9.9", False], room)  # nobody is there
-    held = waiting()[0]
-    pair.ask(queries("ok", 300))
-    pair.counted(ok=300)
-    refused = lost(Change(before, total()))
-    diag(f"places {room}, taken {held}, refused {refused}")
-    same(refused, {"share_full": 3 * room - held}, "lost")
+    held, room = fill_by(hogs, pair)
     # a fifth, a fifth of what the first one left, and so on
     between(held / room, 1 - 0.8 ** 3 - 0.01, 1 - 0.8 ** 3 + 0.01, "part of the table")
     tune("dns", "timeout=1s")
@@ -192,6 +207,21 @@ def _():
     check(room / 8.2 < done[2] < done[1] < done[0] < room / 4.8, f"of each {done}")
     pair.ask(queries("ok", 50))
     pair.counted(ok=50)
+
+
+@test("all cgroups of a subtree that was delegated have one share of it together")
+def _():
+    base, pair = Cgroup("delegated"), Pair("beside")
+    os.chown(base.dir, 65534, 65534)
+    hogs = [DnsLoad(base.below(f"hog-{i}"), "client", netns=dnsload.netns)
+            for i in range(6)]
+    held, room = fill_by(hogs, pair)
+    between(held / room, 0.19, 0.21, "part of the table")
+    tune("dns", "timeout=1s")
+    wait_for(lambda: waiting() == (0, 0), 60, "the agent to look by itself")
+    hogs[5].ask("flood", ["127.9.9.9", False], 100)  # what is over is given back
+    same(waiting()[0], 100, "taken")
+    wait_for(lambda: waiting() == (0, 0), 60, "the agent to look by itself")
 
 
 @test("an answer without the question is told of as unreadable")

@@ -16,7 +16,8 @@ import bpf
 import dnsload
 from dnsload import (LOCAL, RETRIES, TIMEOUT, DnsLoad, Pair, begin, ip, new_netns,
                      of_client, queries, quicker, results, total, waiting)
-from node import Agent, Cgroup, Change, wait_for
+from node import Agent, Cgroup, wait_for
+from readings import Change
 from tap import Skip, check, defer, diag, main, need_root, same, test
 
 need_root()

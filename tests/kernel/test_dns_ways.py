@@ -20,7 +20,8 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import dnsload
 from dnsload import (A, AAAA, RETRIES, DnsLoad, Pair, begin, ip, lost, new_netns,
                      of_client, queries, quicker, results, total, waiting)
-from node import Cgroup, Change
+from node import Cgroup
+from readings import Change
 from tap import Skip, check, main, need_root, same, test
 
 need_root()

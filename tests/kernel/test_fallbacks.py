@@ -1,8 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# beside: others
 """What old kernels lack is taken away from this one (CONTRIBUTING.md): counts stay what
-applications say. Thorough is the same in a guest, see `fallbacks=` in tests/vm."""
+applications say. Thorough is the lab's guest of that name, see tests/vm/matrix."""
 
 import ctypes
 import os
@@ -14,7 +13,8 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import bpf
 import tcp
-from node import Agent, Cgroup, Change, Load, scratch
+from node import Agent, Cgroup, Load, scratch
+from readings import Change
 from tap import between, check, main, need_root, same, test
 from tcp import Pair, total
 

@@ -5,7 +5,7 @@
 printed, and below a ceiling. The kernel gives up at a million; long before that the
 agent's start takes its time. What a kernel's verifier prunes differs between versions,
 so this runs on all of them."""
-# vm: kernels=6.1,6.12,7.x fallbacks=6.12
+# vm: kernels=6.1,6.12,7.x,fallbacks
 
 import os
 import sys

@@ -33,6 +33,11 @@ def write(path, text):
         f.write(str(text))
 
 
+def mask(cpu):
+    """A CPU as the kernel reads it: hexadecimal, a comma behind each 32 bits."""
+    return f"{1 << cpu % 32:x}" + cpu // 32 * ",00000000"
+
+
 class Trace:
     """Events of the kernel, in a buffer of our own."""
 
@@ -48,7 +53,7 @@ class Trace:
         write(self.dir + "/trace_clock", "mono")
         write(self.dir + "/buffer_size_kb", 8192 if cpu is not None or len(CPUS) < 8 else 2048)
         if cpu is not None:
-            write(self.dir + "/tracing_cpumask", f"{1 << cpu:x}")
+            write(self.dir + "/tracing_cpumask", mask(cpu))
         for event in events:
             write(f"{self.dir}/events/{event}/enable", 1)
 

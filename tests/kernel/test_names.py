@@ -12,7 +12,8 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from exports import Exports
-from node import ASSAY, Agent, Cgroup, Change, Load, cgroup_root, scratch
+from node import ASSAY, Agent, Cgroup, Load, cgroup_root, scratch
+from readings import Change
 from tap import check, defer, diag, main, need_root, same, test
 
 need_root()

@@ -41,7 +41,11 @@ LOADED = re.compile(r"(__)?(htab|htab_lru|array|htab_percpu|percpu_array)"
                     r"bpf_(%s)(_recur|_tracing|_norecur|_nolock|_btf|_raw)*" %
                     "|".join(ALLOWED.values()))
 
-RUN_BY_AGENT = {"rings_publish", "rings_next", "rings_drain"}
+# On no hook, by the type that they are loaded with; 15 characters of a name are kept.
+RUN_BY_AGENT = {
+    "raw_tracepoint": {"rings_publish", "rings_next", "rings_drain"},
+    "syscall": {"dns_timeout_wal", "block_inflight_"},
+}
 
 agent = None
 
@@ -52,13 +56,13 @@ def setup():
 
 
 def hook_of(info):
-    """'tp_btf/NAME' or 'iter/NAME' of a loaded tracing program, 'raw_tp' of one that
-    the agent runs by itself, else what it is.
+    """'tp_btf/NAME' or 'iter/NAME' of a loaded tracing program, 'run' of one that the
+    agent runs by itself, else what it is.
 
     fentry, tp_btf and iter share a program type: what tells them apart is the
     kernel's BTF type that the program was loaded for."""
-    if info["type"] == "raw_tracepoint" and info["name"] in RUN_BY_AGENT:
-        return "raw_tp"
+    if info["name"] in RUN_BY_AGENT.get(info["type"], ()):
+        return "run"
     if info["type"] != "tracing":
         return "another program type"
     kind, name = btf_type(info["btf_object"], info["btf_type"])
@@ -102,9 +106,9 @@ def forbidden(pid):
     found = []
     for info in programs(pid):
         hook = hook_of(info)
-        if not hook.startswith(("tp_btf/", "iter/", "raw_tp")):
+        if not hook.startswith(("tp_btf/", "iter/", "run")):
             found.append(f"program {info['name']}: {hook}")
-    alone = {str(p["id"]) for p in programs(pid) if hook_of(p) == "raw_tp"}
+    alone = {str(p["id"]) for p in programs(pid) if hook_of(p) == "run"}
     for kind, i, fields in bpf.descriptors(pid):
         if kind == "link" and fields.get("prog_id") in alone:
             found.append(f"link {i}: attaches what only the agent may run")
@@ -178,7 +182,7 @@ def _():
     check(len(seen) >= 4, f"only {seen} were found")
 
 
-@test("their sections are tp_btf and iter, and raw_tp for what the agent runs")
+@test("their sections are tp_btf and iter, raw_tp and syscall for what the agent runs")
 def _():
     for path in objects():
         text = subprocess.run(["readelf", "-SW", path], check=True, capture_output=True,
@@ -187,7 +191,7 @@ def _():
                 if s != ".text"]
         check(code, f"{path}: no program")
         for section in code:
-            check(section == "raw_tp" or
+            check(section in ("raw_tp", "syscall") or
                   section.lstrip("?").startswith(("tp_btf/", "iter/")),
                   f"{path}: {section}")
 

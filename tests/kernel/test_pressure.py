@@ -10,7 +10,8 @@ import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from node import Agent, Cgroup, Change, Load, cgroup_root
+from node import Agent, Cgroup, Load, cgroup_root
+from readings import Change
 from tap import Skip, between, check, diag, main, near, need_root, same, test
 
 need_root()

@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Waits for a CPU on the live kernel, against clocks and the kernel's own sums."""
+# vm: kernels=cpus16,cpus64,rt,nohz,fallbacks ci=none
+# vm: modules=veth,sch_tbf memory=3072 timeout=600
 
 import os
 import sys
@@ -9,7 +11,8 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from node import Agent, Cgroup, Change, Load, cgroups, runs_of_init
+from node import IN_GUEST, Agent, Cgroup, Load, cgroups, runs_of_init
+from readings import Change
 from tap import Skip, between, check, diag, main, near, need_root, same, test
 from waits import Waits, since
 
@@ -18,6 +21,10 @@ need_root()
 WAIT = "assay.sched.wait.duration"
 SWITCHES = "assay.sched.context_switches"
 CPU = max(os.sched_getaffinity(0))
+# A wait of the truth is between two looks at the clock, one of the kernel's is on a queue.
+# An emulated CPU may stand still between them: when it moves a task to another queue, or
+# is at the lock of one whose own CPU stands still.
+LATER_S = 1e-3 if IN_GUEST else 0
 agent = truth = None
 
 
@@ -76,7 +83,8 @@ class Run:
             near(waits, self.delay / 1e9, 0.01, "sum of waits and run_delay, s")
         low, hidden = t["clear_ns"] / 1e9, self.init * t["longest_ns"] / 1e9
         high = float("inf") if t["unseen"] else low + t["half_ns"] / 1e9
-        low, high = 0.99 * low - 0.01, 1.01 * high + 0.01
+        later = 0.01 + LATER_S * (t["clear"] + t["half"])
+        low, high = 0.99 * low - later, 1.01 * high + later
         if not low <= waits <= high and low - hidden <= waits <= high + hidden:
             raise Skip(f"the machine was busy: PID 1 ran {self.init} times")
         between(waits, low, high, "sum of waits, s")
@@ -89,6 +97,7 @@ class Run:
         had, wanted = self.answer["had"] / 1e9, self.answer["wanted"] / 1e9
         quiet = had > 0.97 * cpus * milliseconds / 1e3
         slack = 0.01 * wanted + (0 if quiet else 2 * k * self.truth["longest_ns"] / 1e9)
+        slack += LATER_S * (self.truth["clear"] + self.truth["half"])
         between(waits + had, wanted - slack, wanted + slack,
                 f"waits and CPU time of {k} threads, s")
 
@@ -249,12 +258,23 @@ def _():
     blamed = change.by(groups[0], CULPRIT, "culprit")
     diag(f"waits {waits:.3f} s; had {had}; blamed {blamed}")
     all_are_blamed(blamed, waits, there)
-    for group, time_ in zip(groups[1:], had[1:]):
-        between(blamed.get(group.path, 0) / waits, time_ / waits - 0.1,
-                time_ / waits + 0.1, f"share of {group.path}")
+    # While somebody has the CPU, all others wait: of the three, two for the third.
     threes = change.by(groups[2], CULPRIT, "culprit")
-    check(threes.get(groups[2].path, 0) > threes.get(groups[0].path, 0),
-          f"three hogs wait most for themselves: {threes}")
+    own = change.seconds(groups[2], WAIT, cause="contention")
+    diag(f"the three hogs: waits {own:.3f} s, blamed {threes}")
+    # Each wait is one's as a whole, chosen evenly: of few long ones much is left to
+    # chance. Three times the deviation, which is largest if all are as long as the longest.
+    longest = max(p["max"] for g in (groups[0], groups[2])
+                  for p in change.after.points(g, WAIT, cause="contention"))
+    chance = max(0.1, 3 * 0.5 * (longest / waits) ** 0.5)
+    if chance > 0.4:
+        raise Skip(f"the machine was busy: a wait of {longest} s in {waits} s")
+    for culprits, all_, who, time_ in ((blamed, waits, 1, had[1]), (blamed, waits, 2, had[2]),
+                                       (threes, own, 0, 3 * had[0]),
+                                       (threes, own, 1, 3 * had[1]),
+                                       (threes, own, 2, 2 * had[2])):
+        between(culprits.get(groups[who].path, 0) / all_, time_ / all_ - chance,
+                time_ / all_ + chance, f"share of {groups[who].path} in {all_:.3f} s")
 
 
 @test("a migration is one when the kernel says so")
@@ -275,6 +295,10 @@ def _():
 @test("a wait of many seconds is one sample of them all")
 def _():
     groups = Cgroup("favoured"), Cgroup("last")
+    for group, weight in zip(groups, (10000, 1)):
+        if os.path.exists(group.dir + "/cpu.weight"):
+            # with the cpu controller a thread's nice value counts within its cgroup only
+            group.write("cpu.weight", weight)
     hog, last = [Load(g, "spin", 1, CPU) for g in groups]
     for load, nice in (hog, -20), (last, 19):
         for tid in load.threads():

@@ -100,6 +100,24 @@ def _():
     messages(agent.exports)
 
 
+@test("kill -9 within a write, or a node that goes down: the next agent goes on behind "
+      "the last whole message")
+def _():
+    path = scratch() + "/exports"
+    agent = Agent("--export-interval", "100ms", *MEMORY, export="file:" + path)
+    wait_for(lambda: os.path.exists(path) and messages(path) > 2, PATIENCE, "exports")
+    agent.process.kill()
+    agent.process.wait()
+    before = messages(path)
+    os.truncate(path, os.path.getsize(path) - 5)
+    agent = Agent("--export-interval", "100ms", *MEMORY, export="file:" + path)
+    check("half a message" in agent.said(), agent.said())
+    same(messages(path) >= before - 1, True, "the whole ones are there")
+    wait_for(lambda: messages(path) > before + 1, PATIENCE, "exports")
+    ends(agent)
+    messages(path)
+
+
 @test("a stderr that is full: the agent measures, answers and ends; lines that are "
       "missing are counted")
 def _():
@@ -136,6 +154,50 @@ def _():
     between(time.monotonic() - began, 0, END_S, "seconds to the exit")
 
 
+def has_signal(pid, kind, number):
+    """Whether a process blocks (SigBlk) or catches (SigCgt) a signal."""
+    with open(f"/proc/{pid}/status") as f:
+        masks = dict(line.split(":", 1) for line in f if line.startswith("Sig"))
+    return int(masks[kind], 16) >> number - 1 & 1
+
+
+def cpu_of_start(*ends):
+    """The CPU time of an agent that gets these signals while it loads, or one when it
+    measures; its exit status, and whether it came to measure. CPU time, as a busy machine
+    takes none of that."""
+    top = scratch()
+    with open(top + "/log", "w") as log:
+        agent = start([ASSAY, "agent", "--export", "none", "--socket", top + "/s"],
+                      stderr=log)
+        defer(agent.kill)
+
+        def measures():
+            with open(top + "/log") as f:
+                return "ready: " in f.read()
+
+        wait_for(lambda: any(has_signal(agent.pid, kind, signal.SIGTERM)
+                             for kind in ("SigBlk", "SigCgt")), PATIENCE, "its first steps")
+        for number in ends:
+            agent.send_signal(number)
+        if not ends:
+            wait_for(measures, PATIENCE, "the agent to measure")
+            agent.terminate()
+        _, status, used = os.wait4(agent.pid, 0)
+        agent.returncode = os.waitstatus_to_exitcode(status)
+        return used.ru_utime + used.ru_stime, agent.returncode, measures()
+
+
+@test("SIGTERM and SIGINT end an agent at once that still loads its programs")
+def _():
+    whole, status, ready = cpu_of_start()
+    same((status, ready), (0, True), "one that may load")
+    for number in signal.SIGTERM, signal.SIGINT:
+        used, status, ready = cpu_of_start(number)
+        diag(f"{used:.2f} s of CPU time, {whole:.2f} s for one that measures")
+        same((status, ready), (0, False), "exit status, measured")
+        check(used < whole / 2, f"it went on for {used:.2f} of {whole:.2f} s")
+
+
 def cpu_seconds(pid):
     with open(f"/proc/{pid}/stat") as f:
         fields = f.read().rsplit(")", 1)[1].split()
@@ -147,12 +209,12 @@ def cpu_seconds(pid):
 def _():
     agent = Agent(*MEMORY, export="none")
     pid = agent.process.pid
-    highest = max(map(int, os.listdir(f"/proc/{pid}/fd")))
-    free = set(range(highest)) - set(map(int, os.listdir(f"/proc/{pid}/fd")))
+    used = set(map(int, os.listdir(f"/proc/{pid}/fd")))
+    fourth = sorted(set(range(max(used) + 5)) - used)[3]
     _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (highest + 1, hard))
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (fourth, hard))
     clients = []
-    for _ in range(len(free) + 4):
+    for _ in range(7):  # four more than there are descriptors left for
         s = socket.socket(socket.AF_UNIX)
         defer(s.close)
         s.settimeout(PATIENCE)

@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """System calls on the live kernel: counts and errors against what was called."""
+# vm: kernels=cpus16,cpus64,rt,fallbacks ci=none
+# vm: modules=veth,sch_tbf memory=3072 timeout=600
 
 import errno
 import os
@@ -12,15 +14,16 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import bpf
-from node import (Agent, Cgroup, Change, Load, Report, libc, no_agent, scratch,
-                  wait_for)
-from tap import Skip, between, check, defer, diag, main, near, need_root, same, test
+from node import PATIENCE, Agent, Cgroup, Load, Report, libc, no_agent, scratch, wait_for
+from readings import Change
+from tap import Skip, between, check, defer, diag, main, need_root, same, test
 
 need_root()
 
 DURATION = "assay.syscall.duration"
 ERRORS = "assay.syscall.errors"
 N = 20000
+NUMBERED = os.uname().machine == "x86_64"  # the numbers of calls are those of below
 agent = None
 
 
@@ -108,10 +111,11 @@ def _():
 def _():
     cgroup = Cgroup("sleep")
     load = Load(cgroup, "calls")
+    began = time.monotonic()
     answer, change = measure(load, cgroup, "sleep", 200)
     same(classes(change, cgroup), {"wait": answer["calls"]}, "calls by class")
-    between(change.seconds(cgroup, DURATION, class_="wait"), 200 * 100e-6, 2,
-            "seconds in 200 sleeps of 100 us")
+    between(change.seconds(cgroup, DURATION, class_="wait"), 200 * 100e-6,
+            time.monotonic() - began, "seconds in 200 sleeps of 100 us")
 
 
 @test("M failed reads of a bad descriptor are M errors EBADF")
@@ -223,6 +227,17 @@ def _():
     same(other, 7 * (answer["errnos"] - 16), "_OTHER")
 
 
+# The load's sleep, and the clock before and after it.
+SLEPT = {"wait": 1, "other": 2}
+
+
+def lasted(change, cgroup, least, answer):
+    """The sleep is at least what it was meant to be; and the load's clock, which it looked
+    at before and after, says what it is at most."""
+    seconds = change.seconds(cgroup, DURATION, class_="wait")
+    between(seconds, least, answer["ns"] / 1e9 + 1e-6, "its length, s")
+
+
 @test("a sleep with SIGSTOP and SIGCONT in its middle is one sample of its length")
 def _():
     cgroup = Cgroup("stop")
@@ -237,9 +252,8 @@ def _():
     answer = load.reply()
     change = Change(before, agent.total())
     same(answer["ret"], 0, "what nanosleep returned")
-    same(classes(change, cgroup), {"wait": 1}, "calls by class")
-    near(change.seconds(cgroup, DURATION, class_="wait"), answer["ns"] / 1e9, 0.02,
-         "its length, s")
+    same(classes(change, cgroup), SLEPT, "calls by class")
+    lasted(change, cgroup, 0.6, answer)
     same(change.by(cgroup, ERRORS, "type"), {}, "errors")
 
 
@@ -256,25 +270,27 @@ def _():
     os.sched_setaffinity(load.pid, {cpus[-1]})
     answer = load.reply()
     change = Change(before, agent.total())
-    same(classes(change, cgroup), {"wait": 1}, "calls by class")
+    same(classes(change, cgroup), SLEPT, "calls by class")
     same(classes(change, other), {"process": N}, "calls that passed by")
-    near(change.seconds(cgroup, DURATION, class_="wait"), answer["ns"] / 1e9, 0.02,
-         "its length, s")
+    lasted(change, cgroup, 0.4, answer)
 
 
 @test("a sleep that a handler ends is one sample and no error")
 def _():
+    if not NUMBERED:
+        raise Skip("the numbers of the calls are another machine's")
     cgroup = Cgroup("caught")
     load = Load(cgroup, "traps")
     before = agent.total()
-    load.tell("sleep_caught", 5000)
+    load.tell("sleep_caught", int(1000 * PATIENCE))
+    blocked_in(load, "nanosleep")
     time.sleep(0.3)
     os.kill(load.pid, signal.SIGUSR1)
     answer = load.reply()
     change = Change(before, agent.total())
     same(answer["ret"], -1, "what nanosleep returned")
     same(change.value(cgroup, DURATION, class_="wait"), 1, "samples")
-    between(change.seconds(cgroup, DURATION, class_="wait"), 0.2, 2, "its length, s")
+    lasted(change, cgroup, 0.3, answer)
     same(change.by(cgroup, ERRORS, "type"), {}, "errors")
 
 
@@ -402,19 +418,19 @@ def _():
 
 def blocked_in(load, name):
     """Waits until a load is blocked in this call."""
-    number = {"read": 0, "msgrcv": 70}[name]
+    number = {"read": 0, "nanosleep": 35, "msgrcv": 70}[name]
 
     def is_blocked():
         with open(f"/proc/{load.pid}/syscall") as f:
             return f.read().startswith(f"{number} ")
 
-    wait_for(is_blocked, 20, f"a load to be in {name}")
+    wait_for(is_blocked, PATIENCE, f"a load to be in {name}")
 
 
 @test("calls in flight when the agent starts are not lost; if they fail, errors")
 def _():
     global agent
-    if os.uname().machine != "x86_64":
+    if not NUMBERED:
         raise Skip("the numbers of the calls are another machine's")
     IPC_PRIVATE, IPC_RMID = 0, 0
     queue = libc.msgget(IPC_PRIVATE, 0o600)
@@ -461,16 +477,17 @@ def _():
     cgroup = Cgroup("alone")
     agent.stop()
     load = Load(cgroup, "traps")
+    began = time.monotonic()
     measuring = Report("--duration", "10s", *no_agent())
     pid = measuring.process.pid
-    wait_for(lambda: any(kind == "link" for kind, _ in bpf.held_by(pid)), 60,
+    wait_for(lambda: any(kind == "link" for kind, _ in bpf.held_by(pid)), PATIENCE,
              "its first probe")
     # until it has them all and has read for the first time: it only sleeps then
-    wait_for(lambda: sleeps(pid), 60, "it to wait for its second reading")
+    wait_for(lambda: sleeps(pid), PATIENCE, "it to wait for its second reading")
     load.ask("getppid", N)
     numbers = measuring.result()
     same(numbers.value(cgroup, DURATION, class_="process"), N, "calls")
-    between(numbers.report["duration_s"], 9.9, 14, "duration_s")
+    between(numbers.report["duration_s"], 9.9, time.monotonic() - began, "duration_s")
 
 
 main(setup)

@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """TCP on the live kernel: against what both ends count, wrk, nginx and /proc."""
+# vm: kernels=cpus16,cpus64,rt,fallbacks ci=none
+# vm: modules=veth,sch_tbf memory=3072 timeout=600
 
 import os
 import re
@@ -14,7 +16,8 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import tcp
-from node import Cgroup, Change, Load, scratch, wait_for
+from node import PATIENCE, Cgroup, Load, scratch, wait_for
+from readings import Change
 from tap import between, check, defer, diag, main, need_root, same, test
 from tcp import (CONNECT, FAILED, IO, OPEN, OPENED, RESETS, RESPONSE, RETRANSMITS, RTT,
                  Pair, Wire, bucket, free_port, ip, only, total)
@@ -265,7 +268,7 @@ def nginx(cgroup):
                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     defer(p.wait)
     defer(p.terminate)
-    wait_for(lambda: answers(port), 10, "nginx")
+    wait_for(lambda: answers(port), PATIENCE, "nginx")
     return port
 
 

@@ -13,7 +13,8 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import tcp
-from node import Cgroup, Change, Load, cgroup_root
+from node import Cgroup, Load, cgroup_root
+from readings import Change
 from tap import between, check, defer, diag, main, need_root, same, test
 from tcp import (ACCEPT, ACCEPTS, INFLIGHT, IO, OPEN, OPENED, OVERFLOWS, RESPONSE,
                  UNANSWERED, Pair, Steps, Switch, Wire, bucket, ip, queued, total)

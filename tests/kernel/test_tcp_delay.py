@@ -19,7 +19,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import tcp
-from node import Change
+from readings import Change
 from tap import Skip, check, defer, diag, main, near, need_root, same, test
 from tcp import CONNECT, RESPONSE, RTT, Ends, Steps, total
 

@@ -15,7 +15,8 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import bpf
 import tcp
-from node import Cgroup, Change, Load, least_memory, runs_of_init, wait_for
+from node import Cgroup, Load, least_memory, runs_of_init, wait_for
+from readings import Change
 from tap import Skip, between, check, diag, main, need_root, same, test
 from tcp import (CONNECT, FAILED, IO, OPEN, OPENED, RESETS, RESPONSE, RETRANSMITS,
                  SYN_RETRANSMITS, UNANSWERED, Bridge, Pair, Steps, Wire, free_port, ip,
@@ -262,7 +263,7 @@ def _():
     pair.bytes(client, server)
     # An interrupt may come while a program runs, and bring what it should run for: the
     # kernel skips it then, and counts that. Bytes and connections do not suffer.
-    skipped = lost_tcp(pair.change).get("recursion", 0)
+    skipped = pair.change.skipped("tcp")
     for role in pair.roles(RESPONSE):
         between(sum(role.values()), 2 * count - skipped, 2 * count, "responses")
     diag(f"{occupied() - taken} places are taken by {2 * count} sockets")
@@ -292,14 +293,14 @@ def _():
     pair.client.ask("hold", count)
     client, server = pair.ask("ask", 2)
     same((client["requests"], server["requests"]), (2 * count, 2 * count), "truth")
-    held, skipped = lost_tcp(Change(before, total())), lost_tcp(pair.change)
+    held = lost_tcp(Change(before, total()))
     followed = [sum(role.values()) for role in pair.roles(RESPONSE)]
     refused = held["table_full"]
     diag(f"lost {held}; of {2 * count} responses at each end there are {followed}")
     same(len(bpf.hashes(tcp.agent.pid())["conns_spill"]), places("conns_spill"), "beside")
     check(2 * count - sum(followed) // 2 > count // 4, "hardly any is beyond the end")
     # of the whole node; a response may be missing that an interrupt hid
-    least = 2 * count - sum(followed) // 2 - skipped.get("recursion", 0)
+    least = 2 * count - sum(followed) // 2 - pair.change.skipped("tcp")
     check(refused >= least, f"{refused} connections are lost, of {least} that are")
     pair.client.ask("drop")
     change = pair.change = Change(before, total())

@@ -13,7 +13,8 @@ os.environ.setdefault("TEST_PATIENCE", "60")
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import tcp
-from node import Cgroup, Change, defined, wait_for
+from node import Cgroup, defined, wait_for
+from readings import Change
 from tap import between, check, diag, main, need_root, same, test
 from tcp import (ACCEPTS, IO, OPEN, OPENED, RESPONSE, UNANSWERED, Ends,
                  Script, Steps, Wire, ip, total)

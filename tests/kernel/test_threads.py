@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# beside: nobody
 """Threads that find no place in the probes' tables (bpf/cell.h, enum table) are measured
 as all others: the node here has more threads than the tables have places. Those that find
 none beside the tables either are counted as lost. And waits that are sampled, and runs of
 programs that count themselves."""
+# beside: nobody
+# vm: kernels=cpus16,cpus64,rt,fallbacks ci=none
+# vm: modules=veth,sch_tbf memory=3072 timeout=600
 
 import os
 import sys
@@ -13,8 +15,10 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import bpf
+from crowd import crowd
 from exports import Exports
-from node import Agent, Cgroup, Change, Load, crowd, least_memory
+from node import Agent, Cgroup, Load, least_memory
+from readings import Change
 from tap import Skip, between, check, defer, diag, main, near, need_root, same, test
 
 need_root()

@@ -30,16 +30,27 @@ static void catch_signal(int number, int flags)
 		gate_die("sigaction");
 }
 
-/* "sleep MS": one nanosleep; it says how long it really took. */
+/* CLOCK_MONOTONIC by a call: where it is none depends on the machine. */
+static uint64_t clock_by_call(void)
+{
+	struct timespec t;
+
+	syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
+/*
+ * "sleep MS": one nanosleep; it says how long it really took, by the clock before and
+ * after it: two calls more.
+ */
 static void run_sleep(const struct gate_command *self, const long *args)
 {
 	struct timespec t = { args[0] / 1000, args[0] % 1000 * 1000000 };
-	uint64_t start = gate_clock(CLOCK_MONOTONIC);
+	uint64_t start = clock_by_call();
 	long ret = syscall(SYS_nanosleep, &t, NULL);
 
 	(void)self;
-	gate_say("ret=%ld ns=%llu", ret,
-		 (unsigned long long)(gate_clock(CLOCK_MONOTONIC) - start));
+	gate_say("ret=%ld ns=%llu", ret, (unsigned long long)(clock_by_call() - start));
 }
 
 /* "sleep_caught MS": the same, with a handler for SIGUSR1. */

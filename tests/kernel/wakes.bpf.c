@@ -41,6 +41,9 @@ struct away {
 	__u64 since; /* ns: it wants a CPU; 0: it sleeps */
 	__u32 moved; /* to another queue, while it slept on one */
 	__u32 half;  /* preempted on its way to sleep */
+	__u32 seen;  /* what we saw last of it: */
+#define SEEN_IN	 1   /* to its CPU */
+#define SEEN_OUT 2   /* from it */
 	__u64 moves; /* of all that the kernel has counted, those up to what we saw */
 };
 
@@ -126,6 +129,7 @@ static __always_inline void leaves(struct task_struct *prev, bool preempted,
 				   __u32 state, __u64 now)
 {
 	__u64 key = (__u64)prev;
+	struct wakes *group;
 	struct away *away;
 
 	if (!prev->pid)
@@ -137,6 +141,12 @@ static __always_inline void leaves(struct task_struct *prev, bool preempted,
 	away = away_get(prev);
 	if (!away)
 		return;
+	if (away->seen == SEEN_OUT) { /* we were not told when it came */
+		group = group_get(prev);
+		if (group)
+			__sync_fetch_and_add(&group->unseen, 1);
+	}
+	away->seen = SEEN_OUT;
 	away->since = preempted || !state ? now : 0;
 	away->moved = 0;
 	away->half = preempted && state;
@@ -166,6 +176,8 @@ int wakes_switch(unsigned long long *ctx)
 	leaves((void *)ctx[1], ctx[0], ctx[3], now);
 	away = next->pid ? bpf_map_lookup_elem(&tasks, &key) : 0;
 	group = away ? group_get(next) : 0;
+	if (away)
+		away->seen = SEEN_IN;
 	if (!group)
 		return 0;
 	if (away->since && next->se.nr_migrations <= away->moves)

@@ -258,6 +258,19 @@ static inline void run_until(struct export *e, const struct server *s,
 	}
 }
 
+/* Waits until the server has seen so many requests, whose sender may have given up on
+ * them before it came to run. */
+static inline void wait_for_requests(const struct server *s, unsigned int requests)
+{
+	uint64_t end = now_mono_ns() + TEST_LIMIT * 1000000ULL;
+
+	while (s->seen->count < requests) {
+		assert_true(now_mono_ns() < end);
+		usleep(10000);
+	}
+	assert_int_equal(s->seen->count, requests);
+}
+
 static inline struct export *open_url_for(const char *url, unsigned int timeout_ms)
 {
 	struct export_opts o = { .url = url,
@@ -272,6 +285,15 @@ static inline struct export *open_url_for(const char *url, unsigned int timeout_
 static inline struct export *open_url(const char *url)
 {
 	return open_url_for(url, 5000);
+}
+
+/* Starts a server, and opens an exporter to it. */
+static inline struct export *open_served(struct server *s, const struct step *steps,
+					 size_t count)
+{
+	server_bind(s);
+	server_start(s, steps, count);
+	return open_url(s->url);
 }
 
 static inline void assert_body(const struct server *s, unsigned int i, const char *want)

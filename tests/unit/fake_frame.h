@@ -15,6 +15,7 @@
 #include <cmocka.h>
 #include "otlp/otlp.h"
 #include "view/report.h"
+#include "encode.h"
 #include "full_hist.h"
 
 #define SECOND 1000000000ULL
@@ -72,7 +73,7 @@ static inline struct frame *to_frame(struct points *p)
 	size_t len;
 
 	p->time_ns = 3 * SECOND;
-	assert_int_equal(otlp_encode(p, &bytes, &len), 0);
+	assert_int_equal(encode_all(p, &bytes, &len), 0);
 	assert_int_equal(frame_decode(bytes, len, &f), 0);
 	free(bytes);
 	points_fini(p);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "sink/export.h"
+#include "encode.h"
 
 /* A snapshot of `count` requests, which are texts here: "NAME 1", "NAME 2", ... */
 static inline struct otlp_batches snapshot(const char *name, size_t count)
@@ -30,7 +31,7 @@ static inline void send_snapshot(struct export *e, const char *name, size_t coun
 {
 	struct otlp_batches b = snapshot(name, count);
 
-	assert_int_equal(export_send(e, &b), 0);
+	assert_int_equal(send_batches(e, &b), 0);
 	assert_int_equal(b.count, 0);
 }
 

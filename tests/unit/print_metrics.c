@@ -55,6 +55,14 @@ static const char intro[] =
     "Every workload is a resource of its own: `service.name`, `service.instance.id`\n"
     "(`<host.id>:<cgroup path>`), `assay.workload.kind`, `assay.workload.name`,\n"
     "`process.linux.cgroup`, `container.id` where there is one, `host.name`, `host.id`.\n"
+    "Of a container of Kubernetes also `k8s.pod.uid` (of a static pod its config.hash),\n"
+    "and, if a file of the node below `--host-root` says them, `k8s.namespace.name`,\n"
+    "`k8s.pod.name`, `k8s.container.name` (not of a pod's sandbox), `service.namespace`\n"
+    "(the namespace), `container.image.name`; then `service.name` is the pod's name and\n"
+    "`assay.workload.name` is NAMESPACE/POD/CONTAINER. Files that are looked at: config.json\n"
+    "of the container's bundle (containerd, also k3s and microk8s; CRI-O), Docker's\n"
+    "config.v2.json, the kubelet's links in /var/log/containers. They are looked at until an\n"
+    "export has shown the container; who has no name by then keeps its id's first 12 digits.\n"
     "Kinds: `container`, `unit`, `cgroup`, `kernel` (kernel threads, and the network\n"
     "stack on its own behalf), `unknown` (cgroups that cannot be named), `overflow`\n"
     "(`otel.metric.overflow` = true: what found no slot).\n"
@@ -133,8 +141,8 @@ static const char limits[] =
     "- MPTCP: each path of a connection is measured as a connection of TCP; accepts,\n"
     "  their waits and overflows are the listener's as with TCP. What its further paths\n"
     "  carry shows when a packet comes, at most once a second, and at their end.\n"
-    "- Tunnels (VXLAN, Geneve, GRE, IPIP): a segment is seen on the first device\n"
-    "  that it passes, and only there.\n"
+    "- Tunnels (VXLAN, Geneve, GRE, IPIP, WireGuard, IPsec): a segment is seen on the first\n"
+    "  device that it passes, and only there.\n"
     "- In a container that has only its own part of the cgroup tree (a private cgroup\n"
     "  namespace), what is not below it is `unknown`, with its numbers; a warning at the\n"
     "  start and `assay doctor` say so. Mount the host's tree (`--cgroup-root`).\n"
@@ -172,7 +180,9 @@ static const char *const losses[] = {
 	    "read",
 	[LOSS_NO_STAMP] = "block requests whose beginning the kernel did not note",
 	[LOSS_STATE_FULL] = "events that are not counted: no entry for their beginning",
-	[LOSS_SHARE_FULL] = "the same: their workload has its share of the entries",
+	[LOSS_SHARE_FULL] =
+	    "the same: their workload, or delegated subtree (below), has its share of "
+	    "the entries",
 	[LOSS_WALK_LIMIT] =
 	    "parts of disks' queues that a pass left out: they are too many",
 	[LOSS_UNNAMED] =
@@ -200,7 +210,8 @@ static void print_losses(void)
 	    "before an export arrived |\n\n"
 	    "All cgroups below one that was delegated (its directory, or that of one "
 	    "above it, is not root's) have a quarter of the slots together; what is "
-	    "more counts in `overflow`.\n");
+	    "more counts in `overflow`. So have they of the cells, and of the entries for "
+	    "waiting DNS queries that are free.\n");
 }
 
 int main(void)

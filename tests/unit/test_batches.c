@@ -12,6 +12,7 @@
 #include "base/util.h"
 #include "otlp/otlp.h"
 #include "otlp/otlp_pb.h"
+#include "encode.h"
 #include "some_points.h"
 
 /* 60 resources of 9 points each: their numbers are 1 to 540. */
@@ -79,7 +80,7 @@ static void batches_are_small_and_together_exact(void **state)
 		struct otlp_batches b;
 		bool seen[541] = { true };
 
-		assert_int_equal(otlp_encode_batches(&p, limits[i], &b), 0);
+		assert_int_equal(encode_batches(&p, limits[i], &b), 0);
 		for (size_t k = 0; k < b.count; k++) {
 			assert_true(b.list[k].len <= limits[i]);
 			tick_off(&b.list[k], seen);
@@ -101,7 +102,7 @@ static void a_point_above_the_limit_is_an_error(void **state)
 	struct otlp_batches b;
 
 	add_many(&p);
-	assert_int_equal(otlp_encode_batches(&p, 100, &b), -EMSGSIZE);
+	assert_int_equal(encode_batches(&p, 100, &b), -EMSGSIZE);
 	assert_null(b.list);
 	free_many(&p);
 }
@@ -114,10 +115,10 @@ static void nothing_makes_no_request(void **state)
 	size_t len;
 
 	add_group(&p, "a");
-	assert_int_equal(otlp_encode_batches(&p, 0, &b), 0);
+	assert_int_equal(encode_batches(&p, 0, &b), 0);
 	assert_int_equal(b.count, 0);
 	otlp_batches_free(&b);
-	assert_int_equal(otlp_encode(&p, &bytes, &len), 0);
+	assert_int_equal(encode_all(&p, &bytes, &len), 0);
 	assert_int_equal(len, 0);
 	free(bytes);
 	points_fini(&p);
@@ -137,7 +138,7 @@ static void a_batch_says_which_groups_are_in_it_whole(void **state)
 		for (int k = 0; k < (i == 4 ? 60 : 5); k++)
 			add_count(g, &calls, k, "file");
 	}
-	assert_int_equal(otlp_encode_batches(&p, 1500, &b), 0);
+	assert_int_equal(encode_batches(&p, 1500, &b), 0);
 	assert_true(b.count > 3);
 	for (size_t i = 0; i < b.count; i++) {
 		assert_int_equal(b.list[i].number, 42);
@@ -154,6 +155,88 @@ static void a_batch_says_which_groups_are_in_it_whole(void **state)
 	points_fini(&p);
 }
 
+/* What was taken of an encoder, without its bytes. */
+static struct {
+	bool seen[541];
+	size_t requests, most;
+	const uint8_t *bytes;
+	bool moved;	    /* they were not in the same memory as before */
+	size_t refuse_from; /* so many are taken */
+} taken;
+
+static int look_at(void *arg, struct otlp_batch *b)
+{
+	assert_ptr_equal(arg, &taken);
+	if (taken.requests == taken.refuse_from)
+		return -EIO;
+	tick_off(b, taken.seen);
+	taken.moved |= taken.bytes && taken.bytes != b->bytes;
+	taken.bytes = b->bytes;
+	taken.requests++;
+	if (b->len > taken.most)
+		taken.most = b->len;
+	return 0;
+}
+
+/* Each group by itself, as the agent does it: nothing but the request in hand is kept.
+ */
+static int add_one_by_one(struct otlp_encoder *e, struct points *all)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < all->count && !err; i++) {
+		struct points one = *all;
+
+		one.groups = &all->groups[i];
+		one.count = 1;
+		err = otlp_add(e, &one);
+	}
+	return err;
+}
+
+static void groups_come_one_by_one_and_memory_is_used_again(void **state)
+{
+	struct otlp_encoder e = { .limit = 5000, .take = look_at, .arg = &taken };
+	struct points p = { .time_ns = TIME };
+	struct otlp_batches same;
+
+	add_many(&p);
+	memset(&taken, 0, sizeof(taken));
+	taken.refuse_from = SIZE_MAX;
+	taken.seen[0] = true;
+	assert_int_equal(otlp_end(&e, add_one_by_one(&e, &p)), 0);
+	for (size_t k = 0; k < COUNT(taken.seen); k++)
+		assert_true(taken.seen[k]);
+	assert_in_range(taken.most, 1, 5000);
+	assert_false(taken.moved);
+	assert_null(e.batch.bytes);
+	assert_int_equal(encode_batches(&p, 5000, &same), 0);
+	assert_true(same.count > 2);
+	assert_int_equal(taken.requests, same.count);
+	otlp_batches_free(&same);
+	free_many(&p);
+}
+
+static void who_takes_no_more_ends_it(void **state)
+{
+	struct otlp_encoder e = { .limit = 5000, .take = look_at, .arg = &taken };
+	struct points p = { .time_ns = TIME };
+
+	add_many(&p);
+	memset(&taken, 0, sizeof(taken));
+	taken.refuse_from = 1;
+	assert_int_equal(otlp_end(&e, add_one_by_one(&e, &p)), -EIO);
+	assert_int_equal(taken.requests, 1);
+	/* after an error of another the last one is not handed over */
+	memset(&taken, 0, sizeof(taken));
+	taken.refuse_from = SIZE_MAX;
+	e.limit = 0;
+	assert_int_equal(add_one_by_one(&e, &p), 0);
+	assert_int_equal(otlp_end(&e, -ENOMEM), -ENOMEM);
+	assert_int_equal(taken.requests, 0);
+	free_many(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -161,6 +244,8 @@ int main(void)
 		cmocka_unit_test(a_point_above_the_limit_is_an_error),
 		cmocka_unit_test(nothing_makes_no_request),
 		cmocka_unit_test(a_batch_says_which_groups_are_in_it_whole),
+		cmocka_unit_test(groups_come_one_by_one_and_memory_is_used_again),
+		cmocka_unit_test(who_takes_no_more_ends_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -152,6 +153,35 @@ static void a_path_of_4095_bytes_is_whole_and_a_longer_one_is_none(void **state)
 	assert_null(path_of(~102ULL));
 }
 
+/* Whoever may make cgroups chooses how long their paths are. */
+static void a_long_path_takes_no_more_memory_than_its_own_name(void **state)
+{
+	uint64_t id = make(""), leaf = 1ULL << 50;
+	char part[255 + 1];
+	size_t before;
+
+	open_cgroups();
+	memset(part, 'y', 255);
+	part[255] = '\0';
+	for (int i = 1; i <= 15; i++) {
+		report_made(~(uint64_t)i, id, part);
+		id = ~(uint64_t)i;
+	}
+	assert_non_null(path_of(id));
+	before = mallinfo2().uordblks;
+	for (int i = 0; i < 4000; i++) {
+		snprintf(part, sizeof(part), "c%d", i);
+		report_made(leaf + i, id, part);
+		if (i % 256 == 255)
+			cgroups_listen(with.cgroups);
+	}
+	cgroups_listen(with.cgroups);
+	assert_int_equal(strlen(path_of(leaf + 3999)), 15 * 256 + 6);
+	assert_string_equal(path_of(leaf + 3999) + 15 * 256, "/c3999");
+	assert_string_equal(path_of(leaf) + 15 * 256, "/c0");
+	assert_true(mallinfo2().uordblks - before < 4000 * 400);
+}
+
 static void what_has_no_known_parent_has_no_name(void **state)
 {
 	open_cgroups();
@@ -276,6 +306,61 @@ static void removals_that_were_lost_are_found_out(void **state)
 	drop("/b");
 }
 
+/* Root goes everywhere, but for one that gave up its capabilities: we do as if. */
+static void be_root(bool root)
+{
+	if (!getuid())
+		assert_int_equal(seteuid(root ? 0 : 65534), 0);
+}
+
+static void set_mode(const char *path, mode_t mode)
+{
+	char full[256];
+
+	snprintf(full, sizeof(full), "%s%s", with.root, path);
+	assert_int_equal(chmod(full, mode), 0);
+}
+
+static void walk_anew(void)
+{
+	cgroups_events(with.cgroups, true);
+	cgroups_refresh(with.cgroups);
+}
+
+static void what_its_owner_closed_is_not_gone(void **state)
+{
+	uint64_t a = make("/a"), b = make("/a/b"), c, d = make("/d"), nameless = ~9ULL;
+
+	open_with_events();
+	c = make("/a/c");
+	report_made(c, a, "/a/c");
+	assert_string_equal(path_of(c), "/a/c");
+	set_mode("", 0755);
+	set_mode("/a", 0);
+	drop("/d");
+	be_root(false);
+	walk_anew();
+	assert_string_equal(path_of(b), "/a/b");
+	assert_true(cgroups_exists(with.cgroups, "/a/b", b));
+	assert_true(cgroups_exists(with.cgroups, "/a/c", c));
+	assert_false(cgroups_exists(with.cgroups, "/d", d));
+	assert_null(path_of(nameless)); /* it may be one in there */
+	walk_anew();
+	assert_null(path_of(nameless));
+	assert_true(cgroups_exists(with.cgroups, NULL, nameless));
+	report_gone(c);
+	cgroups_refresh(with.cgroups);
+	assert_false(cgroups_exists(with.cgroups, "/a/c", c));
+	assert_true(cgroups_exists(with.cgroups, "/a/b", b));
+	be_root(true);
+	set_mode("/a", 0700);
+	drop("/a/c");
+	drop("/a/b");
+	walk_anew();
+	assert_false(cgroups_exists(with.cgroups, "/a/b", b));
+	drop("/a");
+}
+
 static void many_that_came_and_went_take_no_more_room(void **state)
 {
 	uint64_t root = make(""), id = 1ULL << 60;
@@ -348,12 +433,14 @@ int main(void)
 		TEST(the_tree_is_walked_once_for_a_miss),
 		TEST(names_of_the_ring_stand_below_their_parents),
 		TEST(a_path_of_4095_bytes_is_whole_and_a_longer_one_is_none),
+		TEST(a_long_path_takes_no_more_memory_than_its_own_name),
 		TEST(what_has_no_known_parent_has_no_name),
 		TEST(an_entry_that_is_being_written_is_read_later),
 		TEST(with_events_the_tree_is_not_walked_again),
 		TEST(who_is_not_found_is_searched_for_once),
 		TEST(names_that_were_lost_are_found_by_a_walk),
 		TEST(removals_that_were_lost_are_found_out),
+		TEST(what_its_owner_closed_is_not_gone),
 		TEST(many_that_came_and_went_take_no_more_room),
 		cmocka_unit_test(a_subtree_has_one_share_whenever_its_owner_is_seen),
 		cmocka_unit_test(a_workload_is_found_by_its_path_among_many),

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 #include "collector.h"
+#include "encode.h"
 #include "fake_snapshot.h"
 
 /* AddressSanitizer keeps freed memory for a while. */
@@ -75,7 +76,7 @@ static void a_full_disk_is_few_lines_too(void **state)
 	assert_int_equal(ftruncate(out, 1 << 20), 0);
 	for (int i = 0; i < 1000; i++) {
 		b = snapshot("a", 2);
-		assert_int_equal(export_send(e, &b), -EFBIG);
+		assert_int_equal(send_batches(e, &b), -EFBIG);
 	}
 	assert_int_equal(ftruncate(out, 0), 0);
 	send_snapshot(e, "b", 1);
@@ -214,14 +215,12 @@ static void flush_sends_what_it_can_and_ends_in_time(void **state)
 	export_close(e);
 	server_stop(&s);
 
-	server_bind(&s);
-	server_start(&s, busy, COUNT(busy));
-	e = open_url(s.url);
+	e = open_served(&s, busy, COUNT(busy));
 	send_snapshot(e, "a", 1);
 	began = now_mono_ns();
 	assert_int_equal(export_flush(e, 1000), -ETIMEDOUT);
 	assert_in_range(now_mono_ns() - began, 0, 1500000000);
-	assert_int_equal(s.seen->count, 1);
+	wait_for_requests(&s, 1);
 	export_close(e);
 	server_stop(&s);
 }

@@ -13,6 +13,7 @@
 #include "otlp/frame.h"
 #include "otlp/otlp.h"
 #include "otlp/otlp_pb.h"
+#include "encode.h"
 #include "full_hist.h"
 
 static const struct metric wait = { "test.wait", "s", "A wait.", METRIC_HISTOGRAM,
@@ -70,7 +71,7 @@ static uint8_t *encode(const struct values *v, size_t count, size_t limit, size_
 
 	for (size_t i = 0; i < count; i++)
 		add(&p, &v[i]);
-	assert_int_equal(otlp_encode_batches(&p, limit, &b), 0);
+	assert_int_equal(encode_batches(&p, limit, &b), 0);
 	*len = 0;
 	for (size_t i = 0; i < b.count; i++) {
 		bytes = realloc(bytes, *len + b.list[i].len);
@@ -93,7 +94,7 @@ static void a_series_that_has_ended_is_not_there(void **state)
 	add(&p, &v);
 	for (size_t i = 1; i < p.groups[0].count; i++)
 		p.groups[0].points[i].ended = true;
-	assert_int_equal(otlp_encode(&p, &bytes, &len), 0);
+	assert_int_equal(encode_all(&p, &bytes, &len), 0);
 	assert_int_equal(frame_decode(bytes, len, &f), 0);
 	assert_int_equal(f->count, 1);
 	assert_string_equal(f->series[0].name, calls.name);

@@ -155,6 +155,121 @@ static void paths_tell_kind_name_and_container(void **state)
 	}
 }
 
+#define STATIC	"379560a2cb47f9b13c810328ff2bade1"
+#define DASHED	"7c1d2e3f-4a5b-4c6d-9e8f-0a1b2c3d4e5f"
+#define BELOW	"7c1d2e3f_4a5b_4c6d_9e8f_0a1b2c3d4e5f"
+#define NO_POD	"", QOS_NONE, ""
+#define SYSTEMD "/kubepods.slice/kubepods-"
+
+static const struct {
+	const char *path;
+	enum runtime runtime;
+	enum cgroup_role role;
+	const char *uid;
+	enum qos qos;
+	const char *container;
+} pods[] = {
+	/* both drivers, all classes */
+	{ POD1 "/cri-containerd-" ID ".scope", RUNTIME_CONTAINERD, ROLE_OWN, STATIC,
+	  QOS_BURSTABLE, ID },
+	{ SYSTEMD "besteffort.slice/kubepods-besteffort-pod" BELOW
+		  ".slice/cri-containerd-" ID ".scope",
+	  RUNTIME_CONTAINERD, ROLE_OWN, DASHED, QOS_BESTEFFORT, ID },
+	{ SYSTEMD "pod" BELOW ".slice/crio-" ID ".scope", RUNTIME_CRIO, ROLE_OWN,
+	  DASHED, QOS_GUARANTEED, ID },
+	{ "/kubepods/besteffort/pod" DASHED "/" ID, RUNTIME_UNKNOWN, ROLE_OWN, DASHED,
+	  QOS_BESTEFFORT, ID },
+	{ "/kubepods/burstable/pod" STATIC "/" ID, RUNTIME_UNKNOWN, ROLE_OWN, STATIC,
+	  QOS_BURSTABLE, ID },
+	{ "/kubepods/pod" DASHED "/crio-" ID, RUNTIME_CRIO, ROLE_OWN, DASHED,
+	  QOS_GUARANTEED, ID },
+	/* another cgroupRoot, kind, minikube, microk8s */
+	{ "/kubelet/kubepods/pod" DASHED "/" ID, RUNTIME_UNKNOWN, ROLE_OWN, DASHED,
+	  QOS_GUARANTEED, ID },
+	{ KIND "/cri-containerd-" ID ".scope", RUNTIME_CONTAINERD, ROLE_OWN, STATIC,
+	  QOS_BURSTABLE, ID },
+	{ "/docker/" OUTER "/kubelet/kubepods/burstable/pod" DASHED "/" ID,
+	  RUNTIME_UNKNOWN, ROLE_OWN, DASHED, QOS_BURSTABLE, ID },
+	{ "/system.slice/docker-" OUTER ".scope" KIND "/cri-containerd-" ID ".scope",
+	  RUNTIME_CONTAINERD, ROLE_OWN, STATIC, QOS_BURSTABLE, ID },
+	/* a pod of the node that is itself one in a pod */
+	{ POD1 "/cri-containerd-" OUTER ".scope/kubepods/pod" DASHED "/" ID,
+	  RUNTIME_UNKNOWN, ROLE_OWN, DASHED, QOS_GUARANTEED, ID },
+	/* cri-dockerd */
+	{ POD1 "/docker-" ID ".scope", RUNTIME_DOCKER, ROLE_OWN, STATIC, QOS_BURSTABLE,
+	  ID },
+	/* runc named the scope itself */
+	{ "/system.slice/kubepods-besteffort-pod" BELOW ".slice:cri-containerd:" ID,
+	  RUNTIME_CONTAINERD, ROLE_OWN, DASHED, QOS_BESTEFFORT, ID },
+	/* what is below a container is the pod's, too */
+	{ POD2 "/crio-" ID ".scope/container", RUNTIME_CRIO, ROLE_OWN, DASHED,
+	  QOS_BURSTABLE, ID },
+	{ POD2 "/crio-" ID ".scope/container/exec", RUNTIME_CRIO, ROLE_NESTED, DASHED,
+	  QOS_BURSTABLE, ID },
+	{ POD2 "/cri-containerd-" ID ".scope/system.slice/nginx.service",
+	  RUNTIME_CONTAINERD, ROLE_NESTED, DASHED, QOS_BURSTABLE, ID },
+	{ POD2 "/cri-containerd-" OUTER ".scope/docker/" ID, RUNTIME_DOCKER, ROLE_OWN,
+	  DASHED, QOS_BURSTABLE, OUTER },
+	{ "/kubepods/pod" DASHED "/" OUTER "/docker/" ID "/init", RUNTIME_DOCKER,
+	  ROLE_NESTED, DASHED, QOS_GUARANTEED, OUTER },
+	/* the pod's own cgroup, and those that are no pod's */
+	{ POD1, RUNTIME_UNKNOWN, ROLE_POD, STATIC, QOS_BURSTABLE, "" },
+	{ "/kubepods/pod" DASHED, RUNTIME_UNKNOWN, ROLE_POD, DASHED, QOS_GUARANTEED,
+	  "" },
+	{ "/../../kubepods/pod" DASHED, RUNTIME_UNKNOWN, ROLE_POD, DASHED,
+	  QOS_GUARANTEED, "" },
+	{ "/kubepods.slice", RUNTIME_UNKNOWN, ROLE_OWN, NO_POD },
+	{ "/kubepods/burstable", RUNTIME_UNKNOWN, ROLE_OWN, NO_POD },
+	{ SYSTEMD "podaa_bb.slice", RUNTIME_UNKNOWN, ROLE_OWN, NO_POD },
+	{ SYSTEMD "pod" DASHED ".slice", RUNTIME_UNKNOWN, ROLE_OWN, NO_POD },
+	{ SYSTEMD "pod" BELOW ".slicer", RUNTIME_UNKNOWN, ROLE_OWN, NO_POD },
+	{ "/kubepods/pod" BELOW, RUNTIME_UNKNOWN, ROLE_OWN, NO_POD },
+	{ "/kubepods/pod" DASHED "0", RUNTIME_UNKNOWN, ROLE_OWN, NO_POD },
+	{ "/a/pod" DASHED "/b", RUNTIME_UNKNOWN, ROLE_OWN, NO_POD },
+	{ "/pod" DASHED ".slice/" ID, RUNTIME_UNKNOWN, ROLE_OWN, NO_POD },
+	{ "/-pod" BELOW ".slice", RUNTIME_UNKNOWN, ROLE_OWN, NO_POD },
+	{ "/kubepods.slice/x", RUNTIME_UNKNOWN, ROLE_OWN, NO_POD },
+	/* helpers */
+	{ POD1 "/crio-conmon-" ID ".scope", RUNTIME_UNKNOWN, ROLE_HELPER, STATIC,
+	  QOS_BURSTABLE, "" },
+	{ "/machine.slice/libpod-conmon-" ID ".scope", RUNTIME_UNKNOWN, ROLE_HELPER,
+	  NO_POD },
+	{ "/libpod_parent/conmon", RUNTIME_UNKNOWN, ROLE_HELPER, NO_POD },
+	{ "/lxc.monitor.web", RUNTIME_UNKNOWN, ROLE_HELPER, NO_POD },
+	{ "/lxc.monitor/web", RUNTIME_UNKNOWN, ROLE_HELPER, NO_POD },
+	{ "/machine.slice/systemd-nspawn@deb.service/supervisor", RUNTIME_UNKNOWN,
+	  ROLE_HELPER, NO_POD },
+	/* other runtimes */
+	{ "/docker/" ID, RUNTIME_DOCKER, ROLE_OWN, NO_POD },
+	{ "/system.slice/docker-" ID ".scope/init", RUNTIME_DOCKER, ROLE_NESTED,
+	  NO_POD },
+	{ "/system.slice/nerdctl-" ID ".scope", RUNTIME_CONTAINERD, ROLE_OWN, NO_POD },
+	{ "/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" ID
+	  ".scope/container",
+	  RUNTIME_PODMAN, ROLE_OWN, NO_POD },
+	{ "/lxc.payload.web/docker/" ID, RUNTIME_DOCKER, ROLE_OWN, NO_POD },
+	{ "/lxc.payload.web", RUNTIME_LXC, ROLE_OWN, NO_POD },
+	{ "/machine.slice/systemd-nspawn@deb.service/payload", RUNTIME_NSPAWN, ROLE_OWN,
+	  NO_POD },
+	{ "/system.slice/nginx.service", RUNTIME_UNKNOWN, ROLE_OWN, NO_POD },
+};
+
+static void paths_tell_pod_class_runtime_and_role(void **state)
+{
+	struct workload_id id;
+
+	for (size_t i = 0; i < COUNT(pods); i++) {
+		print_message("%s\n", pods[i].path);
+		assert_int_equal(workload_identify(pods[i].path, &id), 0);
+		assert_int_equal(id.runtime, pods[i].runtime);
+		assert_int_equal(id.role, pods[i].role);
+		assert_string_equal(id.pod_uid, pods[i].uid);
+		assert_int_equal(id.qos, pods[i].qos);
+		assert_string_equal(id.pod_container, pods[i].container);
+		workload_id_fini(&id);
+	}
+}
+
 /* What two cgroups of one container have in common is the container, not the name. */
 static void siblings_in_a_container_have_names_of_their_own(void **state)
 {
@@ -195,6 +310,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(paths_tell_kind_name_and_container),
+		cmocka_unit_test(paths_tell_pod_class_runtime_and_role),
 		cmocka_unit_test(siblings_in_a_container_have_names_of_their_own),
 		cmocka_unit_test(a_name_is_never_cut),
 	};

@@ -13,6 +13,7 @@
 #include "base/util.h"
 #include "otlp/otlp.h"
 #include "otlp/otlp_pb.h"
+#include "encode.h"
 #include "full_hist.h"
 #include "some_points.h"
 
@@ -39,7 +40,7 @@ static struct pb_request *encode_one(const struct points *p)
 	uint8_t *bytes;
 	size_t len;
 
-	assert_int_equal(otlp_encode(p, &bytes, &len), 0);
+	assert_int_equal(encode_all(p, &bytes, &len), 0);
 	r = pb_request_unpack(NULL, len, bytes);
 	assert_non_null(r);
 	free(bytes);

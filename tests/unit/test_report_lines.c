@@ -183,6 +183,32 @@ static void a_line_of_saturation_has_its_head_without_histograms_too(void **stat
 	frame_free(f);
 }
 
+static void a_culprit_is_called_what_its_workload_is(void **state)
+{
+	static const char container[] =
+	    "/kubepods/pod1/"
+	    "0123456789abcdef0123456789abcdef0123456789abcdef0123"
+	    "456789abcdef";
+	static const uint64_t one[] = { SECOND };
+	struct hist *h = new_hist(one, 1);
+	struct points p = { 0 };
+	struct point_group *g = add_workload(&p, "db", "/db");
+	struct frame *f;
+	char *text;
+
+	add_hist(g, &waits, "contention", h);
+	add_real(g, &culprit, container, NULL, 0.75);
+	g = add_workload(&p, "shop/web-0/nginx", container);
+	add_sum(g, &faults, NULL, NULL, NULL, 8);
+	f = to_frame(&p);
+	text = print(report_table, f);
+	assert_has(text, "waited behind shop/web-0/nginx 100 %");
+	free(text);
+	frame_free(f);
+	points_fini(&p);
+	test_free(h);
+}
+
 static void many_culprits_are_added_up_and_long_names_wrap(void **state)
 {
 	static const char id[] =
@@ -295,6 +321,7 @@ int main(void)
 		cmocka_unit_test(saturation_says_behind_whom_and_out_of_what),
 		cmocka_unit_test(
 		    a_line_of_saturation_has_its_head_without_histograms_too),
+		cmocka_unit_test(a_culprit_is_called_what_its_workload_is),
 		cmocka_unit_test(many_culprits_are_added_up_and_long_names_wrap),
 		cmocka_unit_test(what_is_now_is_not_a_difference),
 		cmocka_unit_test(ages_have_two_units_at_most),

@@ -17,6 +17,7 @@
 #include "metric/resource.h"
 #include "otlp/frame.h"
 #include "otlp/otlp.h"
+#include "encode.h"
 
 static const struct metric level = { "test.level", "", "", METRIC_GAUGE };
 
@@ -43,9 +44,8 @@ static void init(struct resource *r, const char *attributes, char *said, size_t 
 }
 
 /* A point of a workload as a receiver reads it. */
-static struct frame *export(const struct resource *r)
+static struct frame *export_of(const struct resource *r, struct workload w)
 {
-	struct workload w = { .id = { WORKLOAD_CGROUP, "job" }, .path = "/job" };
 	struct points p = { .time_ns = 2 };
 	struct point_group *g = points_group(&p);
 	struct frame *f;
@@ -54,12 +54,20 @@ static struct frame *export(const struct resource *r)
 
 	assert_int_equal(resource_workload(r, &w, g), 0);
 	points_add(g, &level);
-	assert_int_equal(otlp_encode(&p, &bytes, &len), 0);
+	assert_int_equal(encode_all(&p, &bytes, &len), 0);
 	assert_int_equal(frame_decode(bytes, len, &f), 0);
 	points_fini(&p);
 	free(bytes);
 	free(w.instance);
 	return f;
+}
+
+static struct frame *export(const struct resource *r)
+{
+	struct workload w = { .id = { .kind = WORKLOAD_CGROUP, .name = "job" },
+			      .path = "/job" };
+
+	return export_of(r, w);
 }
 
 static void every_attribute_arrives(void **state)
@@ -82,6 +90,49 @@ static void every_attribute_arrives(void **state)
 	assert_string_equal(frame_attr(f->series->resource, "empty"), "");
 	assert_string_equal(frame_attr(f->series->resource, "gr\xc3\xbc\xc3\x9f"),
 			    "a b,c");
+	frame_free(f);
+	resource_fini(&r);
+}
+
+static void names_of_a_container_are_attributes(void **state)
+{
+	struct names names = {
+		"shop", "web-0", "nginx", "quay.io/app", false, NAMES_LOG
+	};
+	struct workload w = { .id = { .kind = WORKLOAD_CONTAINER,
+				      .name = "shop/web-0/nginx",
+				      .container_id = "0123",
+				      .pod_uid = "uid" },
+			      .path = "/pod/c",
+			      .names = &names };
+	static const char *const want[][2] = {
+		{ "service.name", "web-0" },
+		{ "service.namespace", "shop" },
+		{ "k8s.namespace.name", "shop" },
+		{ "k8s.pod.name", "web-0" },
+		{ "k8s.pod.uid", "uid" },
+		{ "k8s.container.name", "nginx" },
+		{ "container.id", "0123" },
+		{ "container.image.name", "quay.io/app" },
+		{ "assay.workload.name", "shop/web-0/nginx" },
+	};
+	char said[512];
+	struct resource r;
+	struct frame *f;
+
+	init(&r, "k8s.pod.name=ours,k8s.node.name=n1", said, sizeof(said));
+	assert_non_null(strstr(said, "resource attribute k8s.pod.name is left out"));
+	f = export_of(&r, w);
+	for (size_t i = 0; i < COUNT(want); i++)
+		assert_string_equal(frame_attr(f->series->resource, want[i][0]),
+				    want[i][1]);
+	assert_string_equal(frame_attr(f->series->resource, "k8s.node.name"), "n1");
+	frame_free(f);
+	names = (struct names){ .container = "web" };
+	w.id.name = "web"; /* Docker's */
+	f = export_of(&r, w);
+	assert_string_equal(frame_attr(f->series->resource, "service.name"), "web");
+	assert_null(frame_attr(f->series->resource, "k8s.container.name"));
 	frame_free(f);
 	resource_fini(&r);
 }
@@ -139,6 +190,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_attribute_arrives),
+		cmocka_unit_test(names_of_a_container_are_attributes),
 		cmocka_unit_test(what_is_left_out_is_named),
 		cmocka_unit_test(pairs_that_cannot_be_are_named),
 	};

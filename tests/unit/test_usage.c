@@ -1,119 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Files of cgroups, in a tree of our own that looks like one of the kernel's. */
-#include <errno.h>
-#include <ftw.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-#include <cmocka.h>
-#include "base/util.h"
+#include "usage_tree.h"
 #include "metric/metrics.h"
-#include "workload/usage.h"
-#include "workload/workload.h"
-
-struct tree {
-	char root[64];
-	struct cells cells;
-	struct cgroups *cgroups;
-	struct usage_reader *reader;
-};
-
-static void make(const struct tree *t, const char *cgroup)
-{
-	char path[256];
-
-	snprintf(path, sizeof(path), "%s%s", t->root, cgroup);
-	assert_int_equal(mkdir(path, 0755), 0);
-}
-
-static void put(const struct tree *t, const char *cgroup, const char *file,
-		const char *text)
-{
-	char path[256];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s%s/%s", t->root, cgroup, file);
-	f = fopen(path, "w");
-	assert_non_null(f);
-	fputs(text, f);
-	fclose(f);
-}
-
-static void put_cpu(const struct tree *t, const char *cgroup, int us, int periods,
-		    int throttled, int throttled_us)
-{
-	char text[512];
-
-	snprintf(text, sizeof(text),
-		 "usage_usec %d\nuser_usec 1\nsystem_usec 2\nnice_usec 0\n"
-		 "core_sched.force_idle_usec 0\nnr_periods %d\nnr_throttled %d\n"
-		 "throttled_usec %d\nnr_bursts 7\nburst_usec 8\n",
-		 us, periods, throttled, throttled_us);
-	put(t, cgroup, "cpu.stat", text);
-}
-
-/* Ends the agent's reading and begins it anew, as a start of the agent does. */
-static void start(struct tree *t)
-{
-	usage_close(t->reader);
-	cgroups_close(t->cgroups);
-	assert_int_equal(cgroups_open(t->root, &t->cells, &t->cgroups), 0);
-	assert_int_equal(usage_open(t->cgroups, &t->reader), 0);
-}
-
-static int open_tree(void **state)
-{
-	struct tree *t = calloc(1, sizeof(*t));
-
-	strcpy(t->root, "/tmp/assay-usage-XXXXXX");
-	assert_non_null(mkdtemp(t->root));
-	t->cells.names = calloc(1, sizeof(*t->cells.names));
-	make(t, "/old");
-	put_cpu(t, "/old", 5000, 10, 4, 900);
-	put(t, "/old", "cpu.pressure",
-	    "some avg10=1.00 avg60=2.00 avg300=3.00 total=100\n"
-	    "full avg10=0.00 avg60=0.00 avg300=0.00 total=50\n");
-	start(t);
-	*state = t;
-	return 0;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type,
-		      struct FTW *ftw)
-{
-	return remove(path);
-}
-
-static int close_tree(void **state)
-{
-	struct tree *t = *state;
-
-	usage_close(t->reader);
-	cgroups_close(t->cgroups);
-	nftw(t->root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-	free(t->cells.names);
-	free(t);
-	return 0;
-}
-
-static bool has(const struct usage *u, enum usage_value v)
-{
-	return u->has & 1U << v;
-}
-
-/* Reads all files of a cgroup. */
-static void look(struct tree *t, const char *path, struct usage *u)
-{
-	struct usage_round round = { .now_ns = 1, .whole = true };
-
-	usage_read(t->reader, &round, path, u);
-}
 
 static void a_cgroup_that_was_there_counts_from_the_start(void **state)
 {
@@ -185,15 +73,6 @@ static void memory_is_what_is_now_and_max_is_no_limit(void **state)
 	assert_true(u.value[USAGE_MEMORY_LIMIT] == 8589934592ULL);
 }
 
-static void move(const struct tree *t, const char *from, const char *to)
-{
-	char a[256], b[256];
-
-	snprintf(a, sizeof(a), "%s%s", t->root, from);
-	snprintf(b, sizeof(b), "%s%s", t->root, to);
-	assert_int_equal(rename(a, b), 0);
-}
-
 static void
 counters_outlive_the_cgroup_and_go_on_with_the_next_of_its_path(void **state)
 {
@@ -251,99 +130,6 @@ static void the_root_is_a_cgroup_too(void **state)
 	assert_false(cgroups_was_there(t->cgroups, 12345678901234ULL));
 }
 
-/* Puts what tells who has read which file. */
-static void put_all(const struct tree *t, int us, int n)
-{
-	char text[64];
-
-	put_cpu(t, "/old", 5000 + us, 10, 4, 900);
-	snprintf(text, sizeof(text), "%d\n", n);
-	put(t, "/old", "memory.current", text);
-	put(t, "/old", "memory.max", text);
-	snprintf(text, sizeof(text), "pgmajfault %d\n", n);
-	put(t, "/old", "memory.stat", text);
-	snprintf(text, sizeof(text), "some avg10=0.00 total=%d\n", 100 + n);
-	put(t, "/old", "cpu.pressure", text);
-	put(t, "/old", "memory.pressure", text);
-	put(t, "/old", "io.pressure", text);
-}
-
-static void check_values(const struct usage *u, int us, int cpu, int mem, int io,
-			 int memory, int limit)
-{
-	assert_int_equal(u->value[USAGE_CPU_TIME], us);
-	assert_int_equal(u->value[USAGE_SOME + USAGE_CPU], cpu);
-	assert_int_equal(u->value[USAGE_SOME + USAGE_MEM], 100 + mem);
-	assert_int_equal(u->value[USAGE_SOME + USAGE_IO], 100 + io);
-	assert_true(has(u, USAGE_MEMORY) && has(u, USAGE_MEMORY_LIMIT));
-	assert_int_equal(u->value[USAGE_MEMORY], memory);
-	assert_int_equal(u->value[USAGE_MEMORY_LIMIT], limit);
-	assert_int_equal(u->value[USAGE_MAJOR_FAULTS], limit);
-}
-
-/* A round in which files may be left out, after it has read all of a new cgroup. */
-static struct usage_round a_first_round(const struct tree *t, struct usage *u)
-{
-	struct usage_round round = { .now_ns = USAGE_WHOLE_NS * 9,
-				     .node = { 7, 8, 9 } };
-
-	put_all(t, 1, 1);
-	usage_read(t->reader, &round, "/old", u);
-	return round;
-}
-
-static void what_cannot_have_changed_is_left_out_for_a_minute(void **state)
-{
-	struct tree *t = *state;
-	struct usage u = { 0 };
-	struct usage_round round = a_first_round(t, &u);
-
-	check_values(&u, 1, 1, 1, 1, 1, 1);
-	u.whole_ns = round.now_ns; /* whatever the cgroup's number says */
-	put_all(t, 1, 2);
-	usage_read(t->reader, &round, "/old", &u);
-	check_values(&u, 1, 1, 1, 1, 1, 1); /* nobody waited, nothing ran */
-	round.node[USAGE_CPU]++;
-	round.node[USAGE_IO]++;
-	usage_read(t->reader, &round, "/old", &u);
-	check_values(&u, 1, 1, 1, 2, 1, 1);
-	put_all(t, 3, 3);
-	usage_read(t->reader, &round, "/old", &u);
-	check_values(&u, 3, 3, 1, 2, 3, 1); /* it ran */
-	round.node[USAGE_MEM] = 0;	    /* not known */
-	usage_read(t->reader, &round, "/old", &u);
-	check_values(&u, 3, 3, 3, 2, 3, 1);
-	put_all(t, 3, 4);
-	round.node[USAGE_MEM] = 8;
-	round.now_ns += USAGE_WHOLE_NS - 1;
-	usage_read(t->reader, &round, "/old", &u);
-	check_values(&u, 3, 3, 4, 2, 3, 1);
-	round.now_ns++;
-	usage_read(t->reader, &round, "/old", &u);
-	check_values(&u, 3, 4, 4, 4, 4, 4);
-	put_all(t, 3, 5);
-	round.whole = true;
-	usage_read(t->reader, &round, "/old", &u);
-	check_values(&u, 3, 5, 5, 5, 5, 5);
-}
-
-static void another_cgroup_of_the_path_is_read_whole(void **state)
-{
-	struct tree *t = *state;
-	struct usage u = { 0 };
-	struct usage_round round = a_first_round(t, &u);
-
-	move(t, "/old", "/gone");
-	make(t, "/old");
-	put_all(t, -4999, 3); /* the same CPU time as when it was read first */
-	usage_read(t->reader, &round, "/old", &u);
-	assert_int_equal(u.value[USAGE_CPU_TIME], 2);
-	assert_int_equal(u.value[USAGE_SOME + USAGE_CPU], 1 + 103);
-	assert_int_equal(u.value[USAGE_SOME + USAGE_IO], 101 + 103);
-	assert_int_equal(u.value[USAGE_MAJOR_FAULTS], 1 + 3);
-	assert_int_equal(u.value[USAGE_MEMORY], 3);
-}
-
 static const struct point *find(const struct point_group *g, const char *name,
 				const char *value)
 {
@@ -380,8 +166,6 @@ static void points_are_seconds_periods_and_bytes(void **state)
 	free(g.points);
 }
 
-#define TREE_TEST(name) cmocka_unit_test_setup_teardown(name, open_tree, close_tree)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -393,8 +177,6 @@ int main(void)
 		    counters_outlive_the_cgroup_and_go_on_with_the_next_of_its_path),
 		TREE_TEST(counters_never_go_down),
 		TREE_TEST(the_root_is_a_cgroup_too),
-		TREE_TEST(what_cannot_have_changed_is_left_out_for_a_minute),
-		TREE_TEST(another_cgroup_of_the_path_is_read_whole),
 		TREE_TEST(points_are_seconds_periods_and_bytes),
 	};
 

@@ -11,6 +11,7 @@
 #include "base/wall.h"
 #include "otlp/otlp.h"
 #include "otlp/otlp_pb.h"
+#include "encode.h"
 
 #define S 1000000000LL
 
@@ -117,7 +118,7 @@ static void exported(int64_t wall_ns, uint64_t start, uint64_t time, uint64_t *o
 
 	pt->u = 1;
 	pt->start_ns = start;
-	assert_int_equal(otlp_encode(&p, &bytes, &len), 0);
+	assert_int_equal(encode_all(&p, &bytes, &len), 0);
 	r = pb_request_unpack(NULL, len, bytes);
 	free(bytes);
 	d = r->resource_metrics[0]->scope_metrics[0]->metrics[0]->sum->data_points[0];

@@ -13,7 +13,9 @@ sys.dont_write_bytecode = True
 os.environ.setdefault("TEST_PATIENCE", "100")
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from node import Agent, Cgroup, Change, Load, Numbers, crowd, defined
+from crowd import crowd
+from node import Agent, Cgroup, Load, defined
+from readings import Change, Numbers
 from tap import Skip, between, defer, diag, main, near, need_root, same, test
 
 need_root()
@@ -48,11 +50,8 @@ def resident(agent):
 def load(name, program):
     """A load that makes cgroups beside its own."""
     base = Cgroup(name)
-    base.write("cgroup.subtree_control", "+cpu")
-    own = Cgroup.__new__(Cgroup)
-    own.path, own.dir = base.path + "/own", base.dir + "/own"
-    os.mkdir(own.dir)
-    defer(own.remove)
+    base.write("cgroup.subtree_control", "+cpu +io")  # else what is read is the parent's
+    own = base.below("own")
     defer(sweep, base)
     return base, Load(own, program, base.dir)
 
@@ -126,17 +125,8 @@ def _():
     churn.ask("drop")
 
 
-def allow(threads):
-    """Lets the guest have so many threads in one process."""
-    for name, value in (("kernel/pid_max", 4 * threads), ("kernel/threads-max", 2 * threads),
-                        ("vm/max_map_count", 4 * threads)):
-        with open(f"/proc/sys/{name}", "w") as f:
-            f.write(str(value))
-
-
 @test(f"{THREADS} threads: waits are the kernel's, calls exact, nothing is lost")
 def _():
-    allow(THREADS)
     agent = Agent("--memory", "256MiB", "--probes", "sched,syscall")
     crowd(THREADS)
     groups = Cgroup("spin"), Cgroup("calls")

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Somebody sets the wall clock while the agent runs: what it exports follows, forwards
 and back. Needs a guest, whose clock is nobody else's."""
-# vm: kernels=6.1,6.12,7.x
+# vm: kernels=6.1,6.12,7.x ci=6.1
 
 import os
 import sys

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# vm: drive=size=128M fallbacks=6.12
+# vm: kernels=6.1,6.12,7.x,fallbacks ci=6.1,7.x,fallbacks drive=size=128M
 """Reclaim and OOM kills against memory.events, in a guest:
 
   ASSAY_VM_DRIVE="size=128M" tests/vm/run KERNEL tests/vm/test_memory.py
@@ -16,7 +16,8 @@ sys.dont_write_bytecode = True
 os.environ.setdefault("TEST_PATIENCE", "100")
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from node import Agent, Cgroup, Change, wait_for
+from node import Agent, Cgroup, wait_for
+from readings import Change
 from tap import Skip, between, check, defer, diag, main, need_root, same, test
 
 need_root()

@@ -3,7 +3,7 @@
 """Why a task waited for a CPU, and for whom: against cpu.stat of a pure v2 tree. A thread
 that always wants its CPU is either running, or throttled, or waiting for who else runs:
 all three are what the kernel has counted, in cpu.stat of its group and of the others."""
-# vm: kernels=6.1,6.12,7.x
+# vm: kernels=6.1,6.12,7.x ci=7.x
 
 import os
 import sys
@@ -13,7 +13,8 @@ sys.dont_write_bytecode = True
 os.environ.setdefault("TEST_PATIENCE", "100")
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from node import Agent, Cgroup, Change, Load, cgroup_root
+from node import Agent, Cgroup, Load, cgroup_root
+from readings import Change
 from tap import Skip, between, check, diag, main, near, need_root, same, test
 
 need_root()

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# vm: ci=7.x
 """Quota, memory and pressure where the v2 tree has all controllers, so in a guest:
 tests/vm/run 6.12 tests/vm/test_usage.py"""
 

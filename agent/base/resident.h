@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What of our memory is resident. */
+#ifndef RESIDENT_H
+#define RESIDENT_H
+
+#include <stdint.h>
+
+/*
+ * Gives back what has served its time, when the start is over: what malloc has free,
+ * and pages of the program and its libraries that nobody wrote to (code that relocates,
+ * loads and verifies, the BPF objects). Those that are needed again come from the page
+ * cache. Where somebody has written into a mapping, as a breakpoint is, it stays whole.
+ */
+void resident_trim(void);
+
+/* Bytes that malloc has given and that were not freed, in all threads. */
+uint64_t heap_used(void);
+
+#endif

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/util.h"
+#include "workload/names_impl.h"
+
+#define FILE_MAX  (256 << 10) /* a config.json has 4 to 16 KiB */
+#define PATH_LEN  1024
+#define LINKS	  "var/log/containers"
+#define LINKS_MAX 16384 /* links; the kubelet's limit is some hundreds of pods */
+#define REREAD_NS 1000000000ULL
+#define NOTED	  512
+#define LOOKS	  100 /* a second, for cgroups that were just made */
+
+/* The file of a container, by its id. */
+struct place {
+	enum runtime runtime; /* unknown: of any */
+	enum names_source source;
+	const char *format;
+};
+
+#define TASKS "containerd/io.containerd.runtime.v2.task/"
+
+static const struct place places[] = {
+	{ RUNTIME_CONTAINERD, NAMES_BUNDLE, "run/" TASKS "k8s.io/%s/config.json" },
+	{ RUNTIME_CONTAINERD, NAMES_BUNDLE, "run/k3s/" TASKS "k8s.io/%s/config.json" },
+	{ RUNTIME_CONTAINERD, NAMES_BUNDLE,
+	  "var/snap/microk8s/common/run/" TASKS "k8s.io/%s/config.json" },
+	{ RUNTIME_CONTAINERD, NAMES_BUNDLE, "run/" TASKS "default/%s/config.json" },
+	{ RUNTIME_CRIO, NAMES_BUNDLE,
+	  "run/containers/storage/overlay-containers/%s/userdata/config.json" },
+	{ RUNTIME_CRIO, NAMES_BUNDLE,
+	  "var/run/containers/storage/overlay-containers/%s/userdata/config.json" },
+	{ RUNTIME_DOCKER, NAMES_DOCKER, "var/lib/docker/containers/%s/config.v2.json" },
+};
+
+/* What was found when a container's cgroup was made. */
+struct noted {
+	char id[CONTAINER_ID_LEN + 1];
+	struct names *names; /* NULL: the entry is free */
+};
+
+struct names_reader {
+	char *root;
+	struct noted noted[NOTED];
+	size_t next; /* the oldest of these */
+	uint64_t second_ns;
+	unsigned int looks; /* since then */
+	char **links;	    /* names in LINKS */
+	size_t count, room;
+	uint64_t read_ns;	 /* when they were read */
+	struct timespec changed; /* the directory, then */
+};
+
+int names_open(const char *root, struct names_reader **out)
+{
+	struct names_reader *r = calloc(1, sizeof(*r));
+
+	if (r)
+		r->root = strdup(root ? root : "/");
+	if (!r || !r->root) {
+		free(r);
+		return -ENOMEM;
+	}
+	*out = r;
+	return 0;
+}
+
+static void clear(struct names *n)
+{
+	free(n->namespace);
+	free(n->pod);
+	free(n->container);
+	free(n->image);
+	memset(n, 0, sizeof(*n));
+}
+
+/* The first of the files that there is and that has names. */
+static int find_file(const struct names_reader *r, const char *id, enum runtime runtime,
+		     char *text, struct names *n)
+{
+	char path[PATH_LEN];
+	int len, err = -ENOENT;
+
+	for (size_t i = 0; i < COUNT(places) && err; i++) {
+		if (runtime != RUNTIME_UNKNOWN && places[i].runtime != runtime)
+			continue;
+		snprintf(path, sizeof(path), places[i].format, id);
+		len = read_file_below(r->root, path, text, FILE_MAX);
+		if (len > 0 && len < FILE_MAX - 1)
+			err = names_parse(places[i].source, text, len, n);
+		if (err)
+			clear(n);
+	}
+	return err;
+}
+
+static void forget_links(struct names_reader *r)
+{
+	for (size_t i = 0; i < r->count; i++)
+		free(r->links[i]);
+	r->count = 0;
+}
+
+static int add_link(struct names_reader *r, const char *name)
+{
+	if (r->count == LINKS_MAX)
+		return 0;
+	if (r->count == r->room) {
+		size_t room = r->room ? 2 * r->room : 64;
+		char **more = reallocarray(r->links, room, sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		r->links = more;
+		r->room = room;
+	}
+	r->links[r->count] = strdup(name);
+	return r->links[r->count] ? (r->count++, 0) : -ENOMEM;
+}
+
+/* Reads the directory of links if it has changed, once a second at most. */
+static int read_links(struct names_reader *r)
+{
+	uint64_t now = now_mono_ns();
+	struct dirent *e;
+	struct stat st;
+	int fd, err = 0;
+	DIR *dir;
+
+	if (r->read_ns && now - r->read_ns < REREAD_NS)
+		return 0;
+	fd = open_below(r->root, LINKS, O_RDONLY | O_DIRECTORY);
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) ||
+	    (r->read_ns && !memcmp(&st.st_mtim, &r->changed, sizeof(r->changed)))) {
+		close(fd);
+		return 0;
+	}
+	dir = fdopendir(fd);
+	if (!dir) {
+		close(fd);
+		return -ENOMEM;
+	}
+	forget_links(r);
+	while (!err && (e = readdir(dir)))
+		err = *e->d_name == '.' ? 0 : add_link(r, e->d_name);
+	closedir(dir);
+	r->read_ns = now;
+	r->changed = st.st_mtim;
+	return err;
+}
+
+static int find_link(struct names_reader *r, const char *id, struct names *n)
+{
+	char target[PATH_LEN];
+	int err = read_links(r), dir;
+	ssize_t len = -1;
+
+	for (size_t i = 0; i < r->count && !err && len < 0; i++) {
+		if (!names_link_is(r->links[i], id))
+			continue;
+		dir = open_below(r->root, LINKS, O_PATH | O_DIRECTORY);
+		if (dir < 0)
+			return -ENOENT;
+		len = readlinkat(dir, r->links[i], target, sizeof(target) - 1);
+		close(dir);
+	}
+	if (err || len < 0)
+		return err == -ENOMEM ? err : -ENOENT;
+	target[len] = '\0';
+	return names_parse_log(target, n);
+}
+
+/* The container that names are asked for: the pod's, if it is in one. */
+static const char *container_of(const struct workload_id *id)
+{
+	return id->pod_container[0] ? id->pod_container : id->container_id;
+}
+
+/* Looks into the files. */
+static int look(struct names_reader *r, const struct workload_id *id,
+		struct names **out)
+{
+	/* of a container in a pod's container, the runtime is the inner one's */
+	enum runtime runtime =
+	    strcmp(container_of(id), id->container_id) ? RUNTIME_UNKNOWN : id->runtime;
+	struct names *n = calloc(1, sizeof(*n));
+	char *text = malloc(FILE_MAX);
+	int err =
+	    n && text ? find_file(r, container_of(id), runtime, text, n) : -ENOMEM;
+
+	free(text);
+	if (err == -ENOENT && id->pod_container[0])
+		err = find_link(r, container_of(id), n);
+	if (err) {
+		names_free(n);
+		return err;
+	}
+	*out = n;
+	return 0;
+}
+
+/* A copy; NULL: no memory. */
+static struct names *copy(const struct names *from)
+{
+	char *const *const strings[] = { &from->namespace, &from->pod, &from->container,
+					 &from->image };
+	struct names *n = calloc(1, sizeof(*n));
+	char **copies[] = { &n->namespace, &n->pod, &n->container, &n->image };
+
+	if (!n)
+		return NULL;
+	n->sandbox = from->sandbox;
+	n->source = from->source;
+	for (size_t i = 0; i < COUNT(strings); i++) {
+		*copies[i] = *strings[i] ? strdup(*strings[i]) : NULL;
+		if (*strings[i] && !*copies[i]) {
+			names_free(n);
+			return NULL;
+		}
+	}
+	return n;
+}
+
+static const struct noted *find_noted(const struct names_reader *r, const char *id)
+{
+	for (size_t i = 0; i < NOTED; i++)
+		if (r->noted[i].names && !strcmp(r->noted[i].id, id))
+			return &r->noted[i];
+	return NULL;
+}
+
+int names_find(struct names_reader *r, const struct workload_id *id, struct names **out)
+{
+	const struct noted *noted;
+
+	if (!*container_of(id))
+		return -ENOENT;
+	noted = find_noted(r, container_of(id));
+	if (!noted)
+		return look(r, id, out);
+	*out = copy(noted->names);
+	return *out ? 0 : -ENOMEM;
+}
+
+/* May it be looked for? So many are in each second. */
+static bool may_look(struct names_reader *r)
+{
+	uint64_t now = now_mono_ns();
+
+	if (now - r->second_ns >= REREAD_NS) {
+		r->second_ns = now;
+		r->looks = 0;
+	}
+	return r->looks++ < LOOKS;
+}
+
+void names_note(struct names_reader *r, const char *path)
+{
+	const char *last = strrchr(path, '/');
+	struct noted *noted = &r->noted[r->next];
+	struct workload_id id;
+	struct names *names;
+
+	if (!last || strlen(last) <= CONTAINER_ID_LEN || workload_identify(path, &id))
+		return;
+	if (id.role == ROLE_OWN && id.container_id[0] &&
+	    !find_noted(r, container_of(&id)) && may_look(r) && !look(r, &id, &names)) {
+		names_free(noted->names);
+		noted->names = names;
+		strcpy(noted->id, container_of(&id));
+		r->next = (r->next + 1) % NOTED;
+	}
+	workload_id_fini(&id);
+}
+
+char *names_of_workload(const struct names *n)
+{
+	char *name;
+	int len;
+
+	if (!names_in_pod(n))
+		return n->container ? strdup(n->container) : NULL;
+	if (n->sandbox || !n->container)
+		len = asprintf(&name, "%s/%s", n->namespace, n->pod);
+	else
+		len = asprintf(&name, "%s/%s/%s", n->namespace, n->pod, n->container);
+	return len < 0 ? NULL : name;
+}
+
+void names_free(struct names *n)
+{
+	if (n)
+		clear(n);
+	free(n);
+}
+
+void names_close(struct names_reader *r)
+{
+	if (!r)
+		return;
+	forget_links(r);
+	for (size_t i = 0; i < NOTED; i++)
+		names_free(r->noted[i].names);
+	free(r->links);
+	free(r->root);
+	free(r);
+}

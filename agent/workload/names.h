@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a container is called by those who started it: from files that runtimes and the
+ * kubelet keep on the node. No socket of a runtime is asked, and no API server.
+ */
+#ifndef NAMES_H
+#define NAMES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "workload/identity.h"
+
+/* Where names were found. */
+enum names_source {
+	NAMES_BUNDLE, /* config.json of an OCI bundle: containerd, CRI-O */
+	NAMES_DOCKER, /* config.v2.json */
+	NAMES_LOG,    /* a link of the kubelet's to a container's log */
+};
+
+/*
+ * All strings are owned; NULL: not known. They are printable ASCII without spaces, as
+ * Kubernetes and the runtimes allow it; others are as good as none.
+ */
+struct names {
+	char *namespace, *pod, *container;
+	char *image;  /* without its tag or digest */
+	bool sandbox; /* the pause container of a pod */
+	enum names_source source;
+};
+
+struct names_reader;
+
+/* root: where the node's root directory is mounted. -ENOMEM. */
+int names_open(const char *root, struct names_reader **out);
+/*
+ * Looks for the names of the container that a path speaks of, of its pod's container if
+ * it is in one. Files of Kubernetes, of which there is one for each container, are
+ * opened by its id; the directory of links, if it has changed and once a second at
+ * most, is read. -ENOENT: nothing says, or may be read; -ENOMEM. The caller ends *out
+ * with names_free().
+ */
+int names_find(struct names_reader *r, const struct workload_id *id,
+	       struct names **out);
+/*
+ * A cgroup of this path was just made. If it is a container's, its names are looked up
+ * now, as their files may be gone when it is first read, and kept for names_find():
+ * those of the latest 512 of them, no more than 100 a second.
+ */
+void names_note(struct names_reader *r, const char *path);
+/* Are they those of a container of Kubernetes? */
+bool names_in_pod(const struct names *n);
+/*
+ * "namespace/pod/container" or "container"; NULL: no memory, or there is none. Owned by
+ * the caller.
+ */
+char *names_of_workload(const struct names *n);
+void names_free(struct names *n);
+void names_close(struct names_reader *r);
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of names.c share. */
+#ifndef NAMES_IMPL_H
+#define NAMES_IMPL_H
+
+#include "workload/names.h"
+
+/*
+ * Reads what a runtime's file says of a container: text is the whole file.
+ * -ENOENT: no names, or no JSON. What n has is the caller's in any case.
+ */
+int names_parse(enum names_source source, const char *text, size_t len,
+		struct names *n);
+/* Reads the target of a link of the kubelet's. -ENOENT: it is none. */
+int names_parse_log(const char *target, struct names *n);
+/* Has this name of a link the beginning of the id at its end, before ".log"? */
+bool names_link_is(const char *link, const char *id);
+
+#endif

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <jansson.h>
+#include "base/util.h"
+#include "workload/names_impl.h"
+
+#define NAME_LEN   512 /* an image with its registry; names are 253 at most */
+#define PREFIX_MIN 8   /* digits of an id in a link's name, which may be cut */
+
+/* What the value of a key is. */
+enum field { NAMESPACE, POD, CONTAINER, IMAGE, TYPE };
+
+struct key {
+	const char *name;
+	enum field field;
+};
+
+/* Annotations of bundles: pkg/cri/annotations of containerd, pkg/annotations of CRI-O.
+ */
+static const struct key annotations[] = {
+	{ "io.kubernetes.cri.sandbox-namespace", NAMESPACE },
+	{ "io.kubernetes.cri.sandbox-name", POD },
+	{ "io.kubernetes.cri.container-name", CONTAINER },
+	{ "io.kubernetes.cri.image-name", IMAGE },
+	{ "io.kubernetes.cri.container-type", TYPE },
+	{ "io.kubernetes.pod.namespace", NAMESPACE },
+	{ "io.kubernetes.pod.name", POD },
+	{ "io.kubernetes.container.name", CONTAINER },
+	{ "io.kubernetes.cri-o.ImageName", IMAGE },
+	{ "io.kubernetes.cri-o.ContainerType", TYPE },
+	{ "nerdctl/name", CONTAINER },
+};
+
+/* Labels of cri-dockerd's containers: libdocker. */
+static const struct key labels[] = {
+	{ "io.kubernetes.pod.namespace", NAMESPACE },
+	{ "io.kubernetes.pod.name", POD },
+	{ "io.kubernetes.container.name", CONTAINER },
+	{ "io.kubernetes.docker.type", TYPE },
+};
+
+/* A copy of a name if it is one; NULL else, or without memory. */
+static char *copy_name(const char *s, size_t len)
+{
+	if (!len || len >= NAME_LEN)
+		return NULL;
+	for (size_t i = 0; i < len; i++)
+		if (s[i] <= ' ' || s[i] > '~')
+			return NULL;
+	return strndup(s, len);
+}
+
+/* An image without its tag or digest; 0: it is only a digest. */
+static size_t image_len(const char *image)
+{
+	const char *slash = strrchr(image, '/'), *from = slash ? slash : image;
+
+	if (!strncmp(image, "sha256:", strlen("sha256:")))
+		return 0;
+	return from - image + strcspn(from, ":@");
+}
+
+static void set(struct names *n, enum field field, const char *value)
+{
+	char **where[] = { [NAMESPACE] = &n->namespace,
+			   [POD] = &n->pod,
+			   [CONTAINER] = &n->container,
+			   [IMAGE] = &n->image };
+
+	if (field == TYPE) { /* cri-dockerd's is podsandbox */
+		n->sandbox = strstr(value, "sandbox");
+		return;
+	}
+	free(*where[field]);
+	*where[field] =
+	    copy_name(value, field == IMAGE ? image_len(value) : strlen(value));
+}
+
+static void take(const json_t *object, const struct key *keys, size_t count,
+		 struct names *n)
+{
+	for (size_t i = 0; i < count; i++) {
+		const char *s =
+		    json_string_value(json_object_get(object, keys[i].name));
+
+		if (s)
+			set(n, keys[i].field, s);
+	}
+}
+
+/* Of a container that Docker itself started: "/web". */
+static void take_docker(const json_t *root, struct names *n)
+{
+	const json_t *config = json_object_get(root, "Config");
+	const char *name = json_string_value(json_object_get(root, "Name"));
+	const char *image = json_string_value(json_object_get(config, "Image"));
+
+	if (name)
+		set(n, CONTAINER, name + (*name == '/'));
+	if (image)
+		set(n, IMAGE, image);
+	take(json_object_get(config, "Labels"), labels, COUNT(labels), n);
+}
+
+bool names_in_pod(const struct names *n)
+{
+	return n->namespace && n->pod;
+}
+
+int names_parse(enum names_source source, const char *text, size_t len, struct names *n)
+{
+	json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+
+	if (!root)
+		return -ENOENT;
+	n->source = source;
+	if (source == NAMES_DOCKER)
+		take_docker(root, n);
+	else
+		take(json_object_get(root, "annotations"), annotations,
+		     COUNT(annotations), n);
+	json_decref(root);
+	return n->container || (n->sandbox && names_in_pod(n)) ? 0 : -ENOENT;
+}
+
+/* The part of a path before its last component, and that one; false: there is none. */
+static bool split_last(const char *path, size_t *len, const char **last,
+		       size_t *last_len)
+{
+	size_t end = *len, start;
+
+	while (end && path[end - 1] == '/')
+		end--;
+	for (start = end; start && path[start - 1] != '/'; start--)
+		;
+	*last = path + start;
+	*last_len = end - start;
+	*len = start;
+	return end > start;
+}
+
+/* "3.log": it was started again three times. */
+static bool is_log(const char *name, size_t len)
+{
+	size_t digits = strspn(name, "0123456789");
+
+	return digits && len == digits + strlen(".log") &&
+	       !memcmp(name + digits, ".log", strlen(".log"));
+}
+
+int names_parse_log(const char *target, struct names *n)
+{
+	size_t len = strlen(target), file_len, container_len, pod_len;
+	const char *file, *container, *pod, *name, *uid;
+
+	if (!split_last(target, &len, &file, &file_len) ||
+	    !split_last(target, &len, &container, &container_len) ||
+	    !split_last(target, &len, &pod, &pod_len))
+		return -ENOENT;
+	name = memchr(pod, '_', pod_len); /* no name of Kubernetes has one */
+	uid = memrchr(pod, '_', pod_len);
+	n->source = NAMES_LOG;
+	if (!name || name == uid || !is_log(file, file_len))
+		return -ENOENT;
+	n->namespace = copy_name(pod, name - pod);
+	n->pod = copy_name(name + 1, uid - name - 1);
+	n->container = copy_name(container, container_len);
+	return n->namespace && n->pod && n->container ? 0 : -ENOENT;
+}
+
+bool names_link_is(const char *link, const char *id)
+{
+	const char *end = strstr(link, ".log"), *dash = strrchr(link, '-');
+	size_t len;
+
+	while (end && end[strlen(".log")])
+		end = strstr(end + 1, ".log");
+	if (!end || !dash || dash > end)
+		return false;
+	len = end - dash - 1;
+	return len >= PREFIX_MIN && len <= CONTAINER_ID_LEN &&
+	       !memcmp(dash + 1, id, len);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The scheduler's part of the pass over tasks: who waits for a CPU. */
+#ifndef SCHED_TASKS_BPF_H
+#define SCHED_TASKS_BPF_H
+
+#include "inflight.bpf.h"
+#include "sched_thread.bpf.h"
+
+/*
+ * Who waits for a CPU now: it can run, and last_queued says since when. The clock is
+ * that of the task's queue, a timer tick old at most while somebody waits there.
+ */
+static __always_inline bool is_waiting(struct task_struct *task)
+{
+	return !task->__state && task->on_rq == ON_RQ_QUEUED &&
+	       !(HAS_DELAYED_DEQUEUE && task->se.sched_delayed);
+}
+
+static __always_inline void sched_look(struct cpu_state *cpu, struct task_struct *task)
+{
+	__u64 queued = task->sched_info.last_queued, age;
+	struct thread *t;
+
+	if (!queued || task->tgid == tunes.self_tgid || !is_waiting(task))
+		return;
+	age = task->se.cfs_rq->rq->clock - queued;
+	t = thread_get(task);
+	if (t ? is_asleep(t, task) : HAS_DELAYED_DEQUEUE)
+		return; /* since when is not known */
+	if (t && !was_asleep(t) && t->key >> 32 == enabled_of(PROBE_SCHED))
+		age += task->sched_info.run_delay - t->total; /* moved meanwhile */
+	inflight_note_for(PROBE_SCHED, slot_of_task(cpu, task), INFLIGHT_WAIT,
+			  bpf_ktime_get_ns() - age);
+}
+
+#endif

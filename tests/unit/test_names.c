@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Names of containers, from files as runtimes and the kubelet leave them on a node. */
+#include <errno.h>
+#include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "base/util.h"
+#include "workload/names_impl.h"
+
+#define ID  "22d0b2f8154dd5edd2802eb36dec5717a5277d8735b35784aa2c147e8903678e"
+#define ID2 "e3a604302db838ae5e4ffde9e9d7f3e606767cfc5da5c01aa516143741e44a0e"
+#define UID "379560a2cb47f9b13c810328ff2bade1"
+#define POD \
+	"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" UID ".slice"
+#define CRI "io.kubernetes.cri."
+
+static const char containerd[] =
+    "{\"ociVersion\":\"1.2.0\",\"process\":{\"env\":[\"PATH=/bin\"]},\"annotations\":{"
+    "\"" CRI "container-name\":\"nginx\",\"" CRI "container-type\":\"container\","
+    "\"" CRI "image-name\":\"docker.io:5000/library/busybox:1.36\","
+    "\"" CRI "sandbox-name\":\"web-0\",\"" CRI "sandbox-namespace\":\"shop\","
+    "\"" CRI "sandbox-uid\":\"" UID "\"}}";
+static const char sandbox[] =
+    "{\"annotations\":{\"" CRI "container-type\":\"sandbox\","
+    "\"" CRI "sandbox-name\":\"web-0\",\"" CRI "sandbox-namespace\":\"shop\"}}";
+static const char crio[] =
+    "{\"annotations\":{\"io.kubernetes.container.name\":\"db\","
+    "\"io.kubernetes.pod.name\":\"db-1\",\"io.kubernetes.pod.namespace\":\"prod\","
+    "\"io.kubernetes.cri-o.ImageName\":\"quay.io/pg@sha256:00\","
+    "\"io.kubernetes.cri-o.ContainerType\":\"container\"}}";
+static const char docker[] =
+    "{\"ID\":\"" ID "\",\"Name\":\"/web\",\"Config\":{\"Image\":\"nginx:1.27\","
+    "\"Labels\":{\"a\":\"b\"}}}";
+static const char dockerd[] =
+    "{\"Name\":\"/k8s_app_p_n_u_0\",\"Config\":{\"Image\":\"sha256:0123\",\"Labels\":{"
+    "\"io.kubernetes.container.name\":\"app\",\"io.kubernetes.pod.name\":\"p\","
+    "\"io.kubernetes.pod.namespace\":\"n\",\"io.kubernetes.docker.type\":\"container\"}}}";
+
+static void check(const struct names *n, const char *namespace, const char *pod,
+		  const char *container, const char *image)
+{
+	const char *got[] = { n->namespace, n->pod, n->container, n->image };
+	const char *want[] = { namespace, pod, container, image };
+
+	for (size_t i = 0; i < COUNT(got); i++) {
+		assert_int_equal(!got[i], !want[i]);
+		if (got[i])
+			assert_string_equal(got[i], want[i]);
+	}
+}
+
+static struct names *parse(enum names_source source, const char *text)
+{
+	struct names *n = calloc(1, sizeof(*n));
+
+	assert_int_equal(names_parse(source, text, strlen(text), n), 0);
+	return n;
+}
+
+static void each_runtime_has_its_words(void **state)
+{
+	struct names *n = parse(NAMES_BUNDLE, containerd);
+
+	check(n, "shop", "web-0", "nginx", "docker.io:5000/library/busybox");
+	assert_false(n->sandbox);
+	names_free(n);
+	n = parse(NAMES_BUNDLE, sandbox);
+	check(n, "shop", "web-0", NULL, NULL);
+	assert_true(n->sandbox);
+	names_free(n);
+	n = parse(NAMES_BUNDLE, crio);
+	check(n, "prod", "db-1", "db", "quay.io/pg");
+	names_free(n);
+	n = parse(NAMES_DOCKER, docker);
+	check(n, NULL, NULL, "web", "nginx");
+	names_free(n);
+	n = parse(NAMES_DOCKER, dockerd);
+	check(n, "n", "p", "app", NULL);
+	assert_false(n->sandbox);
+	names_free(n);
+}
+
+static void what_is_no_name_is_none(void **state)
+{
+	static const char *const texts[] = {
+		"",
+		"{",
+		"[]",
+		"{}",
+		"null",
+		"{\"annotations\":[]}",
+		"{\"annotations\":{}}",
+		"{\"annotations\":{\"" CRI "container-name\":7}}",
+		"{\"annotations\":{\"" CRI "container-name\":\"\"}}",
+		"{\"annotations\":{\"" CRI "container-name\":\"a b\"}}",
+		"{\"annotations\":{\"" CRI "container-name\":\"a\\u001b[31m\"}}",
+		"{\"annotations\":{\"" CRI "container-name\":\"\\u00e4\"}}",
+		"{\"annotations\":{\"" CRI "container-type\":\"sandbox\"}}",
+		"{\"annotations\":{\"" CRI "container-type\":\"sandbox\","
+		"\"" CRI "sandbox-name\":\"a\"}}",
+	};
+
+	for (size_t i = 0; i < COUNT(texts); i++) {
+		struct names *n = calloc(1, sizeof(*n));
+
+		print_message("%s\n", texts[i]);
+		assert_int_equal(
+		    names_parse(NAMES_BUNDLE, texts[i], strlen(texts[i]), n), -ENOENT);
+		names_free(n);
+	}
+}
+
+static void logs_are_read_from_the_right(void **state)
+{
+	static const struct {
+		const char *target, *namespace, *pod, *container;
+	} cases[] = {
+		{ "/var/log/pods/shop_web-0_" UID "/nginx/0.log", "shop", "web-0",
+		  "nginx" },
+		{ "/mnt/a_b/logs/shop_web.x_" UID "/c//12.log", "shop", "web.x", "c" },
+		{ "shop_web_u/c/3.log", "shop", "web", "c" },
+		{ "/var/log/pods/shop_web-0_" UID "/nginx/0.log.20260102-030405", NULL,
+		  NULL, NULL },
+		{ "/var/log/pods/shop_" UID "/nginx/0.log", NULL, NULL, NULL },
+		{ "/var/log/pods/shop__" UID "/nginx/0.log", NULL, NULL, NULL },
+		{ "/var/log/pods/shop_web_u/nginx/x.log", NULL, NULL, NULL },
+		{ "/nginx/0.log", NULL, NULL, NULL },
+		{ "0.log", NULL, NULL, NULL },
+		{ "", NULL, NULL, NULL },
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct names *n = calloc(1, sizeof(*n));
+
+		print_message("%s\n", cases[i].target);
+		assert_int_equal(names_parse_log(cases[i].target, n),
+				 cases[i].pod ? 0 : -ENOENT);
+		if (cases[i].pod)
+			check(n, cases[i].namespace, cases[i].pod, cases[i].container,
+			      NULL);
+		names_free(n);
+	}
+}
+
+static void a_link_ends_with_the_beginning_of_the_id(void **state)
+{
+	assert_true(names_link_is("web-0_shop_nginx-" ID ".log", ID));
+	/* cut at 251 bytes, as a long pod name makes it */
+	assert_true(names_link_is("long_default_a-e3a604302db838ae5e4ffd.log", ID2));
+	assert_true(names_link_is("a.log_b_c-" ID ".log", ID));
+	assert_false(names_link_is("long_default_a-e3a604302db838ae5e4ffd.log", ID));
+	assert_false(names_link_is("long_default_a-e3a6.log", ID2)); /* anybody's */
+	assert_false(names_link_is("long_default_a-" ID2 "0.log", ID2));
+	assert_false(names_link_is("web-0_shop_nginx-" ID, ID));
+	assert_false(names_link_is(".log", ID));
+	assert_false(names_link_is("", ID));
+}
+
+/* A node's root directory, as far as names are concerned. */
+struct node {
+	char root[64];
+	struct names_reader *reader;
+};
+
+static int open_node(void **state)
+{
+	struct node *node = calloc(1, sizeof(*node));
+
+	strcpy(node->root, "/tmp/assay-names-XXXXXX");
+	assert_non_null(mkdtemp(node->root));
+	assert_int_equal(names_open(node->root, &node->reader), 0);
+	*state = node;
+	return 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type,
+		      struct FTW *ftw)
+{
+	return remove(path);
+}
+
+static int close_node(void **state)
+{
+	struct node *node = *state;
+
+	names_close(node->reader);
+	nftw(node->root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	free(node);
+	return 0;
+}
+
+/* The path below the node's root, whose directories are made. */
+static char *make(const struct node *node, const char *path)
+{
+	char *whole;
+
+	assert_true(asprintf(&whole, "%s/%s", node->root, path) > 0);
+	for (char *s = whole + strlen(node->root) + 1; (s = strchr(s, '/')); s++) {
+		*s = '\0';
+		assert_true(!mkdir(whole, 0755) || errno == EEXIST);
+		*s = '/';
+	}
+	return whole;
+}
+
+static void put(const struct node *node, const char *path, const char *text)
+{
+	char *whole = make(node, path);
+	FILE *f = fopen(whole, "w");
+
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+	free(whole);
+}
+
+static void put_link(const struct node *node, const char *name, const char *target)
+{
+	char path[512], *whole;
+
+	snprintf(path, sizeof(path), "var/log/containers/%s", name);
+	whole = make(node, path);
+	assert_int_equal(symlink(target, whole), 0);
+	free(whole);
+}
+
+static int find(const struct node *node, const char *cgroup, struct names **n)
+{
+	struct workload_id id;
+	int err;
+
+	assert_int_equal(workload_identify(cgroup, &id), 0);
+	err = names_find(node->reader, &id, n);
+	workload_id_fini(&id);
+	return err;
+}
+
+static void expect(const struct node *node, const char *cgroup,
+		   enum names_source source, const char *name)
+{
+	struct names *n;
+	char *found;
+
+	assert_int_equal(find(node, cgroup, &n), 0);
+	assert_int_equal(n->source, source);
+	found = names_of_workload(n);
+	assert_string_equal(found, name);
+	free(found);
+	names_free(n);
+}
+
+#define TASKS "containerd/io.containerd.runtime.v2.task/k8s.io/"
+
+static void files_are_found_by_the_id(void **state)
+{
+	struct node *node = *state;
+	struct names *n;
+
+	assert_int_equal(find(node, POD "/cri-containerd-" ID ".scope", &n), -ENOENT);
+	put(node, "run/" TASKS ID "/config.json", containerd);
+	expect(node, POD "/cri-containerd-" ID ".scope", NAMES_BUNDLE,
+	       "shop/web-0/nginx");
+	/* the cgroupfs driver names no runtime; kind has a node around it */
+	expect(node, "/kubepods/pod" UID "/" ID, NAMES_BUNDLE, "shop/web-0/nginx");
+	expect(node, "/docker/" ID2 "/kubepods/pod" UID "/" ID, NAMES_BUNDLE,
+	       "shop/web-0/nginx");
+	/* Docker in the pod's container */
+	expect(node, POD "/cri-containerd-" ID ".scope/docker/" ID2, NAMES_BUNDLE,
+	       "shop/web-0/nginx");
+	assert_int_equal(find(node, "/docker/" ID, &n),
+			 -ENOENT); /* no bundle of Docker's */
+	put(node, "run/k3s/" TASKS ID2 "/config.json", sandbox);
+	expect(node, POD "/cri-containerd-" ID2 ".scope", NAMES_BUNDLE, "shop/web-0");
+}
+
+static void other_runtimes_files_are_found(void **state)
+{
+	struct node *node = *state;
+
+	put(node,
+	    "run/containers/storage/overlay-containers/" ID "/userdata/config.json",
+	    crio);
+	expect(node, POD "/crio-" ID ".scope/container", NAMES_BUNDLE, "prod/db-1/db");
+	put(node, "var/lib/docker/containers/" ID2 "/config.v2.json", docker);
+	expect(node, "/system.slice/docker-" ID2 ".scope", NAMES_DOCKER, "web");
+}
+
+static void links_are_read_again_when_they_change(void **state)
+{
+	struct node *node = *state;
+	const char *cgroup = POD "/cri-containerd-" ID2 ".scope";
+	struct names *n;
+
+	put_link(node, "web-0_shop_nginx-" ID ".log",
+		 "/var/log/pods/shop_web-0_" UID "/nginx/0.log");
+	assert_int_equal(find(node, cgroup, &n), -ENOENT);
+	expect(node, POD "/cri-containerd-" ID ".scope", NAMES_LOG, "shop/web-0/nginx");
+	put_link(node, "long_default_a-e3a604302db838ae5e4ffd.log",
+		 "/var/log/pods/default_long_" UID "/a/2.log");
+	for (int i = 0; i < 50 && find(node, cgroup, &n); i++)
+		usleep(100000); /* once a second */
+	check(n, "default", "long", "a", NULL);
+	names_free(n);
+	/* what is in no pod has no log of the kubelet's */
+	assert_int_equal(find(node, "/docker/" ID, &n), -ENOENT);
+}
+
+static void what_was_found_when_it_was_made_is_kept(void **state)
+{
+	struct node *node = *state;
+	const char *cgroup = POD "/cri-containerd-" ID ".scope";
+	char path[256], other[256];
+	struct names *n;
+
+	names_note(node->reader, cgroup); /* no file yet */
+	put(node, "run/" TASKS ID "/config.json", containerd);
+	names_note(node->reader, POD);
+	names_note(node->reader, "/");
+	names_note(node->reader, cgroup);
+	snprintf(path, sizeof(path), "%s/run/" TASKS ID "/config.json", node->root);
+	assert_int_equal(unlink(path), 0);
+	for (int i = 0; i < 2; i++)
+		expect(node, cgroup, NAMES_BUNDLE, "shop/web-0/nginx");
+	expect(node, POD "/cri-containerd-" ID ".scope/docker/" ID2, NAMES_BUNDLE,
+	       "shop/web-0/nginx");
+	/* the oldest is forgotten; there are 100 looks a second */
+	for (int i = 0; i < 512; i++) {
+		snprintf(other, sizeof(other), "%s/%064x/config.json", "run/" TASKS, i);
+		put(node, other, containerd);
+		snprintf(other, sizeof(other), "/default/%064x", i);
+		names_note(node->reader, other);
+		if (i % 90 == 89)
+			usleep(1100000);
+	}
+	assert_int_equal(find(node, cgroup, &n), -ENOENT);
+}
+
+static void a_file_that_is_no_json_or_too_large_says_nothing(void **state)
+{
+	struct node *node = *state;
+	const char *cgroup = POD "/cri-containerd-" ID ".scope";
+	char *large = malloc(300 << 10);
+	struct names *n;
+
+	put(node, "run/" TASKS ID "/config.json", "{\"annotations\":");
+	assert_int_equal(find(node, cgroup, &n), -ENOENT);
+	memset(large, ' ', 300 << 10);
+	memcpy(large, containerd, strlen(containerd));
+	large[(300 << 10) - 1] = '\0';
+	put(node, "run/" TASKS ID "/config.json", large);
+	assert_int_equal(find(node, cgroup, &n), -ENOENT);
+	free(large);
+	/* then the link */
+	put_link(node, "web-0_shop_nginx-" ID ".log",
+		 "/var/log/pods/shop_web-0_" UID "/nginx/0.log");
+	for (int i = 0; i < 50 && find(node, cgroup, &n); i++)
+		usleep(100000);
+	assert_int_equal(n->source, NAMES_LOG);
+	names_free(n);
+}
+
+#define NODE_TEST(name) cmocka_unit_test_setup_teardown(name, open_node, close_node)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_runtime_has_its_words),
+		cmocka_unit_test(what_is_no_name_is_none),
+		cmocka_unit_test(logs_are_read_from_the_right),
+		cmocka_unit_test(a_link_ends_with_the_beginning_of_the_id),
+		NODE_TEST(files_are_found_by_the_id),
+		NODE_TEST(other_runtimes_files_are_found),
+		NODE_TEST(links_are_read_again_when_they_change),
+		NODE_TEST(what_was_found_when_it_was_made_is_kept),
+		NODE_TEST(a_file_that_is_no_json_or_too_large_says_nothing),
+	};
+
+	return cmocka_run_group_tests_name("names", tests, NULL, NULL);
+}
