@@ -72,15 +72,6 @@ int names_open(const char *root, struct names_reader **out)
 	return 0;
 }
 
-static void clear(struct names *n)
-{
-	free(n->namespace);
-	free(n->pod);
-	free(n->container);
-	free(n->image);
-	memset(n, 0, sizeof(*n));
-}
-
 /* The first of the files that there is and that has names. */
 static int find_file(const struct names_reader *r, const char *id, enum runtime runtime,
 		     char *text, struct names *n)
@@ -96,7 +87,7 @@ static int find_file(const struct names_reader *r, const char *id, enum runtime 
 		if (len > 0 && len < FILE_MAX - 1)
 			err = names_parse(places[i].source, text, len, n);
 		if (err)
-			clear(n);
+			names_clear(n);
 	}
 	return err;
 }
@@ -192,7 +183,7 @@ static int look(struct names_reader *r, const struct workload_id *id,
 	/* of a container in a pod's container, the runtime is the inner one's */
 	enum runtime runtime =
 	    strcmp(container_of(id), id->container_id) ? RUNTIME_UNKNOWN : id->runtime;
-	struct names *n = calloc(1, sizeof(*n));
+	struct names *n = names_new();
 	char *text = malloc(FILE_MAX);
 	int err =
 	    n && text ? find_file(r, container_of(id), runtime, text, n) : -ENOMEM;
@@ -206,28 +197,6 @@ static int look(struct names_reader *r, const struct workload_id *id,
 	}
 	*out = n;
 	return 0;
-}
-
-/* A copy; NULL: no memory. */
-static struct names *copy(const struct names *from)
-{
-	char *const *const strings[] = { &from->namespace, &from->pod, &from->container,
-					 &from->image };
-	struct names *n = calloc(1, sizeof(*n));
-	char **copies[] = { &n->namespace, &n->pod, &n->container, &n->image };
-
-	if (!n)
-		return NULL;
-	n->sandbox = from->sandbox;
-	n->source = from->source;
-	for (size_t i = 0; i < COUNT(strings); i++) {
-		*copies[i] = *strings[i] ? strdup(*strings[i]) : NULL;
-		if (*strings[i] && !*copies[i]) {
-			names_free(n);
-			return NULL;
-		}
-	}
-	return n;
 }
 
 static const struct noted *find_noted(const struct names_reader *r, const char *id)
@@ -247,7 +216,7 @@ int names_find(struct names_reader *r, const struct workload_id *id, struct name
 	noted = find_noted(r, container_of(id));
 	if (!noted)
 		return look(r, id, out);
-	*out = copy(noted->names);
+	*out = names_copy(noted->names);
 	return *out ? 0 : -ENOMEM;
 }
 
@@ -280,27 +249,6 @@ void names_note(struct names_reader *r, const char *path)
 		r->next = (r->next + 1) % NOTED;
 	}
 	workload_id_fini(&id);
-}
-
-char *names_of_workload(const struct names *n)
-{
-	char *name;
-	int len;
-
-	if (!names_in_pod(n))
-		return n->container ? strdup(n->container) : NULL;
-	if (n->sandbox || !n->container)
-		len = asprintf(&name, "%s/%s", n->namespace, n->pod);
-	else
-		len = asprintf(&name, "%s/%s/%s", n->namespace, n->pod, n->container);
-	return len < 0 ? NULL : name;
-}
-
-void names_free(struct names *n)
-{
-	if (n)
-		clear(n);
-	free(n);
 }
 
 void names_close(struct names_reader *r)

@@ -12,9 +12,15 @@
 
 /* Where names were found. */
 enum names_source {
-	NAMES_BUNDLE, /* config.json of an OCI bundle: containerd, CRI-O */
-	NAMES_DOCKER, /* config.v2.json */
-	NAMES_LOG,    /* a link of the kubelet's to a container's log */
+	NAMES_BUNDLE,  /* config.json of an OCI bundle: containerd, CRI-O */
+	NAMES_DOCKER,  /* config.v2.json */
+	NAMES_LOG,     /* a link of the kubelet's to a container's log */
+	NAMES_KUBELET, /* its answer to /pods */
+};
+
+/* A label or an annotation of a pod. */
+struct name_pair {
+	char *key, *value;
 };
 
 /*
@@ -24,7 +30,17 @@ enum names_source {
 struct names {
 	char *namespace, *pod, *container;
 	char *image;  /* without its tag or digest */
+	char *tag;    /* of the image; of the container's first image name */
 	bool sandbox; /* the pause container of a pod */
+	int restarts; /* of the container so far; -1: not known */
+	/* from here on only the kubelet knows */
+	char *owner_kind, *owner; /* "ReplicaSet", "DaemonSet", ...: who controls it */
+	char *deployment;	  /* of the ReplicaSet, without its template's hash */
+	char *node;		  /* spec.nodeName */
+	struct name_pair *labels; /* those that somebody may ask for */
+	size_t label_count;
+	struct name_pair *annotations; /* as labels */
+	size_t annotation_count;
 	enum names_source source;
 };
 
@@ -54,6 +70,11 @@ bool names_in_pod(const struct names *n);
  * the caller.
  */
 char *names_of_workload(const struct names *n);
+/* A copy, owned by the caller; NULL: no memory. */
+struct names *names_copy(const struct names *from);
+/* The value of a label or annotation; NULL: it has none. Lives as long as n. */
+const char *names_label(const struct names *n, const char *key);
+const char *names_annotation(const struct names *n, const char *key);
 void names_free(struct names *n);
 void names_close(struct names_reader *r);
 

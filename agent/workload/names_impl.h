@@ -5,6 +5,17 @@
 
 #include "workload/names.h"
 
+/* With nothing in it; NULL: no memory. */
+struct names *names_new(void);
+/* Frees what it has, and makes it as names_new() does. */
+void names_clear(struct names *n);
+/* A copy of a name if it is one; NULL else, or without memory. */
+char *names_word(const char *s, size_t len);
+/*
+ * Takes an image's name apart: n->image and n->tag. Whoever's name is only a digest has
+ * neither.
+ */
+void names_set_image(struct names *n, const char *image);
 /*
  * Reads what a runtime's file says of a container: text is the whole file.
  * -ENOENT: no names, or no JSON. What n has is the caller's in any case.

@@ -6,8 +6,7 @@
 #include "base/util.h"
 #include "workload/names_impl.h"
 
-#define NAME_LEN   512 /* an image with its registry; names are 253 at most */
-#define PREFIX_MIN 8   /* digits of an id in a link's name, which may be cut */
+#define PREFIX_MIN 8 /* digits of an id in a link's name, which may be cut */
 
 /* What the value of a key is. */
 enum field { NAMESPACE, POD, CONTAINER, IMAGE, TYPE };
@@ -41,41 +40,20 @@ static const struct key labels[] = {
 	{ "io.kubernetes.docker.type", TYPE },
 };
 
-/* A copy of a name if it is one; NULL else, or without memory. */
-static char *copy_name(const char *s, size_t len)
-{
-	if (!len || len >= NAME_LEN)
-		return NULL;
-	for (size_t i = 0; i < len; i++)
-		if (s[i] <= ' ' || s[i] > '~')
-			return NULL;
-	return strndup(s, len);
-}
-
-/* An image without its tag or digest; 0: it is only a digest. */
-static size_t image_len(const char *image)
-{
-	const char *slash = strrchr(image, '/'), *from = slash ? slash : image;
-
-	if (!strncmp(image, "sha256:", strlen("sha256:")))
-		return 0;
-	return from - image + strcspn(from, ":@");
-}
-
 static void set(struct names *n, enum field field, const char *value)
 {
 	char **where[] = { [NAMESPACE] = &n->namespace,
 			   [POD] = &n->pod,
-			   [CONTAINER] = &n->container,
-			   [IMAGE] = &n->image };
+			   [CONTAINER] = &n->container };
 
 	if (field == TYPE) { /* cri-dockerd's is podsandbox */
 		n->sandbox = strstr(value, "sandbox");
-		return;
+	} else if (field == IMAGE) {
+		names_set_image(n, value);
+	} else {
+		free(*where[field]);
+		*where[field] = names_word(value, strlen(value));
 	}
-	free(*where[field]);
-	*where[field] =
-	    copy_name(value, field == IMAGE ? image_len(value) : strlen(value));
 }
 
 static void take(const json_t *object, const struct key *keys, size_t count,
@@ -102,11 +80,6 @@ static void take_docker(const json_t *root, struct names *n)
 	if (image)
 		set(n, IMAGE, image);
 	take(json_object_get(config, "Labels"), labels, COUNT(labels), n);
-}
-
-bool names_in_pod(const struct names *n)
-{
-	return n->namespace && n->pod;
 }
 
 int names_parse(enum names_source source, const char *text, size_t len, struct names *n)
@@ -141,13 +114,15 @@ static bool split_last(const char *path, size_t *len, const char **last,
 	return end > start;
 }
 
-/* "3.log": it was started again three times. */
-static bool is_log(const char *name, size_t len)
+/* "3.log": it was started again three times. -1: it is no such name. */
+static int restarts_of(const char *name, size_t len)
 {
 	size_t digits = strspn(name, "0123456789");
 
-	return digits && len == digits + strlen(".log") &&
-	       !memcmp(name + digits, ".log", strlen(".log"));
+	if (!digits || digits > 8 || len != digits + strlen(".log") ||
+	    memcmp(name + digits, ".log", strlen(".log")))
+		return -1;
+	return atoi(name);
 }
 
 int names_parse_log(const char *target, struct names *n)
@@ -162,11 +137,11 @@ int names_parse_log(const char *target, struct names *n)
 	name = memchr(pod, '_', pod_len); /* no name of Kubernetes has one */
 	uid = memrchr(pod, '_', pod_len);
 	n->source = NAMES_LOG;
-	if (!name || name == uid || !is_log(file, file_len))
+	if (!name || name == uid || (n->restarts = restarts_of(file, file_len)) < 0)
 		return -ENOENT;
-	n->namespace = copy_name(pod, name - pod);
-	n->pod = copy_name(name + 1, uid - name - 1);
-	n->container = copy_name(container, container_len);
+	n->namespace = names_word(pod, name - pod);
+	n->pod = names_word(name + 1, uid - name - 1);
+	n->container = names_word(container, container_len);
 	return n->namespace && n->pod && n->container ? 0 : -ENOENT;
 }
 

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What is known of one container: made, copied, asked and freed. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/util.h"
+#include "workload/names_impl.h"
+
+#define NAME_LEN 512 /* an image with its registry; names are 253 at most */
+
+/* The strings of struct names. */
+static const size_t strings[] = {
+	offsetof(struct names, namespace), offsetof(struct names, pod),
+	offsetof(struct names, container), offsetof(struct names, image),
+	offsetof(struct names, tag),	   offsetof(struct names, owner_kind),
+	offsetof(struct names, owner),	   offsetof(struct names, deployment),
+	offsetof(struct names, node),
+};
+
+static char **string_of(const struct names *n, size_t i)
+{
+	return (char **)((char *)n + strings[i]);
+}
+
+struct names *names_new(void)
+{
+	struct names *n = calloc(1, sizeof(*n));
+
+	if (n)
+		n->restarts = -1;
+	return n;
+}
+
+static void free_pairs(struct name_pair *pairs, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		free(pairs[i].key);
+		free(pairs[i].value);
+	}
+	free(pairs);
+}
+
+void names_clear(struct names *n)
+{
+	for (size_t i = 0; i < COUNT(strings); i++)
+		free(*string_of(n, i));
+	free_pairs(n->labels, n->label_count);
+	free_pairs(n->annotations, n->annotation_count);
+	memset(n, 0, sizeof(*n));
+	n->restarts = -1;
+}
+
+void names_free(struct names *n)
+{
+	if (n)
+		names_clear(n);
+	free(n);
+}
+
+/* false: no memory, and *out is to be freed. */
+static bool copy_pairs(struct name_pair **out, size_t *out_count,
+		       const struct name_pair *from, size_t count)
+{
+	if (!count)
+		return true;
+	*out = calloc(count, sizeof(**out));
+	if (!*out)
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		struct name_pair *p = &(*out)[(*out_count)++];
+
+		p->key = strdup(from[i].key);
+		p->value = strdup(from[i].value);
+		if (!p->key || !p->value)
+			return false;
+	}
+	return true;
+}
+
+struct names *names_copy(const struct names *from)
+{
+	struct names *n = names_new();
+	bool ok = n != NULL;
+
+	for (size_t i = 0; ok && i < COUNT(strings); i++)
+		if (*string_of(from, i))
+			ok = (*string_of(n, i) = strdup(*string_of(from, i))) != NULL;
+	ok = ok &&
+	     copy_pairs(&n->labels, &n->label_count, from->labels, from->label_count) &&
+	     copy_pairs(&n->annotations, &n->annotation_count, from->annotations,
+			from->annotation_count);
+	if (!ok) {
+		names_free(n);
+		return NULL;
+	}
+	n->sandbox = from->sandbox;
+	n->restarts = from->restarts;
+	n->source = from->source;
+	return n;
+}
+
+static const char *value_of(const struct name_pair *pairs, size_t count,
+			    const char *key)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(pairs[i].key, key))
+			return pairs[i].value;
+	return NULL;
+}
+
+const char *names_label(const struct names *n, const char *key)
+{
+	return value_of(n->labels, n->label_count, key);
+}
+
+const char *names_annotation(const struct names *n, const char *key)
+{
+	return value_of(n->annotations, n->annotation_count, key);
+}
+
+bool names_in_pod(const struct names *n)
+{
+	return n->namespace && n->pod;
+}
+
+char *names_of_workload(const struct names *n)
+{
+	char *name;
+	int len;
+
+	if (!names_in_pod(n))
+		return n->container ? strdup(n->container) : NULL;
+	if (n->sandbox || !n->container)
+		len = asprintf(&name, "%s/%s", n->namespace, n->pod);
+	else
+		len = asprintf(&name, "%s/%s/%s", n->namespace, n->pod, n->container);
+	return len < 0 ? NULL : name;
+}
+
+char *names_word(const char *s, size_t len)
+{
+	if (!len || len >= NAME_LEN)
+		return NULL;
+	for (size_t i = 0; i < len; i++)
+		if (s[i] <= ' ' || s[i] > '~')
+			return NULL;
+	return strndup(s, len);
+}
+
+void names_set_image(struct names *n, const char *image)
+{
+	const char *slash = strrchr(image, '/'), *end, *tag;
+
+	free(n->image);
+	free(n->tag);
+	n->image = n->tag = NULL;
+	if (!strncmp(image, "sha256:", strlen("sha256:")))
+		return;
+	end = (slash ? slash : image) + strcspn(slash ? slash : image, ":@");
+	n->image = names_word(image, end - image);
+	if (*end == ':') {
+		tag = end + 1;
+		n->tag = names_word(tag, strcspn(tag, "@"));
+	}
+}
