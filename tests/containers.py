@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real containers for tests: a containerd of the test's own, which is asked as the
+kubelet asks it (CRI), and runc by itself. The image is busybox, made here."""
+
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+
+sys.dont_write_bytecode = True
+
+from node import PATIENCE, Cgroup, scratch, start, wait_for
+from tap import Failed, Skip, defer, same
+
+PROTO = os.path.join(os.path.dirname(os.path.abspath(__file__)), "cri.proto")
+IMAGE = "registry.test/team/box:1.36"
+PAUSE = "registry.test/pause:3.9"
+CALLS = "sh", "sleep", "cat", "dd", "mkdir", "mount", "true"
+
+
+class Parent(Cgroup):
+    """A cgroup below which runtimes make theirs, in all trees that are mounted."""
+
+    def remove(self):
+        with open("/proc/self/mountinfo") as f:
+            trees = [line.split()[4] for line in f if " - cgroup" in line]
+        for tree in trees:
+            for path, _, _ in os.walk(tree + self.path, topdown=False):
+                try:
+                    os.rmdir(path)
+                except OSError:
+                    pass  # said below, if it is ours
+        super().remove()
+
+
+def need_tools(*names):
+    for name in names:
+        if not shutil.which(name):
+            raise Skip(f"no {name} here: make deps installs it")
+
+
+def root_files(path):
+    """The files of the image, in a directory."""
+    os.makedirs(f"{path}/bin")
+    for name in ("proc", "dev", "sys", "tmp"):
+        os.makedirs(f"{path}/{name}")
+    shutil.copy(shutil.which("busybox"), f"{path}/bin/busybox")
+    for name in CALLS:
+        os.symlink("busybox", f"{path}/bin/{name}")
+    return path
+
+
+def add(tar, name, data):
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    path = os.path.join(scratch(), "blob")
+    with open(path, "wb") as f:
+        f.write(data)
+    with open(path, "rb") as f:
+        tar.addfile(info, f)
+
+
+def image(path):
+    """An OCI image of root_files() with both names, as a tar file."""
+    work = scratch()
+    with tarfile.open(f"{work}/layer.tar", "w") as tar:
+        tar.add(root_files(f"{work}/files"), arcname=".")
+    with open(f"{work}/layer.tar", "rb") as f:
+        plain = f.read()
+    blobs = {}
+
+    def blob(kind, data):
+        digest = hashlib.sha256(data).hexdigest()
+        blobs[digest] = data
+        return {"mediaType": "application/vnd.oci.image." + kind,
+                "digest": "sha256:" + digest, "size": len(data)}
+
+    layer = blob("layer.v1.tar+gzip", gzip.compress(plain, 1))
+    index = {"schemaVersion": 2, "manifests": []}
+    for name in IMAGE, PAUSE:  # one each: one that had both names would have the first
+        config = blob("config.v1+json", json.dumps(
+            {"architecture": "amd64" if os.uname().machine == "x86_64" else "arm64",
+             "os": "linux", "author": name,
+             "config": {"Cmd": ["sleep", "1000"], "Env": ["PATH=/bin"]},
+             "rootfs": {"type": "layers", "diff_ids":
+                        ["sha256:" + hashlib.sha256(plain).hexdigest()]}}).encode())
+        manifest = blob("manifest.v1+json", json.dumps(
+            {"schemaVersion": 2, "config": config, "layers": [layer],
+             "mediaType": "application/vnd.oci.image.manifest.v1+json"}).encode())
+        index["manifests"].append(manifest | {"annotations": {
+            "io.containerd.image.name": name,
+            "org.opencontainers.image.ref.name": name}})
+    with tarfile.open(path, "w") as tar:
+        add(tar, "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
+        add(tar, "index.json", json.dumps(index).encode())
+        for digest, data in blobs.items():
+            add(tar, "blobs/sha256/" + digest, data)
+    return path
+
+
+CONFIG = """version = 2
+root = "{root}/var/lib/containerd"
+state = "{root}/run/containerd"
+oom_score = 0
+[grpc]
+  address = "{root}/run/containerd.sock"
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "{pause}"
+  disable_apparmor = true
+  restrict_oom_score_adj = true
+  [plugins."io.containerd.grpc.v1.cri".containerd]
+    snapshotter = "native"
+    default_runtime_name = "runc"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+      runtime_type = "io.containerd.runc.v2"
+      [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+        SystemdCgroup = false
+"""
+
+
+class Containerd:
+    """containerd with all of its files below a directory."""
+
+    def __init__(self, root):
+        need_tools("containerd", "ctr", "runc", "busybox", "protoc")
+        self.grpc = grpc_module()
+        self.root, self.socket = root, f"{root}/run/containerd.sock"
+        self.log = f"{scratch()}/log"
+        os.makedirs(f"{root}/run", exist_ok=True)
+        config = f"{scratch()}/config.toml"
+        with open(config, "w") as f:
+            f.write(CONFIG.format(root=root, pause=PAUSE))
+        with open(self.log, "w") as log:
+            self.process = start(["containerd", "--config", config], stdout=log, stderr=log,
+                                 stdin=subprocess.DEVNULL)
+        defer(self.end)
+        wait_for(self.answers, PATIENCE, "containerd to answer")
+        self.ctr("images", "import", image(f"{scratch()}/image.tar"))
+        self.types = messages()
+        self.channel = self.grpc.insecure_channel("unix:" + self.socket)
+        defer(self.channel.close)
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait(PATIENCE)
+
+    def answers(self):
+        if self.process.poll() is not None:
+            with open(self.log) as f:
+                raise Failed("containerd ended: " + f.read()[-2000:])
+        return os.path.exists(self.socket) and not self.ctr("version", check=False)
+
+    def ctr(self, *words, check=True):
+        p = subprocess.run(["ctr", "-a", self.socket, "-n", "k8s.io", *words], text=True,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                           timeout=PATIENCE)
+        if check:
+            same(p.returncode, 0, f"exit status of ctr {words[:2]}: {p.stdout}")
+        return p.returncode
+
+    def ask(self, method, request, answer="Nothing"):
+        call = self.channel.unary_unary(
+            f"/runtime.v1.RuntimeService/{method}",
+            request_serializer=lambda m: m.SerializeToString(),
+            response_deserializer=self.types[answer].FromString)
+        try:
+            return call(request, timeout=PATIENCE)
+        except self.grpc.RpcError as e:
+            raise Failed(f"containerd: {method}: {e.details()}")
+
+
+def grpc_module():
+    try:
+        import grpc
+    except ImportError:
+        raise Skip("no grpc module for Python here: make deps installs python3-grpcio")
+    return grpc
+
+
+def messages():
+    """The classes of cri.proto, by name."""
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+    out = f"{scratch()}/cri.desc"
+    subprocess.run(["protoc", f"-I{os.path.dirname(PROTO)}",
+                    f"--descriptor_set_out={out}", PROTO], check=True)
+    files, pool = descriptor_pb2.FileDescriptorSet(), descriptor_pool.DescriptorPool()
+    with open(out, "rb") as f:
+        files.ParseFromString(f.read())
+    pool.Add(files.file[0])
+    factory = message_factory.MessageFactory(pool)
+    return {m.name: factory.GetPrototype(pool.FindMessageTypeByName("runtime.v1." + m.name))
+            for m in files.file[0].message_type}
+
+
+class Pod:
+    """A pod with its sandbox, in the node's network, below a cgroup of the tree."""
+
+    def __init__(self, containerd, namespace, name, uid, parent):
+        self.c, self.removed = containerd, False
+        self.config = containerd.types["PodSandboxConfig"](
+            metadata={"name": name, "uid": uid, "namespace": namespace},
+            log_directory=f"{containerd.root}/var/log/pods/{namespace}_{name}_{uid}",
+            linux={"cgroup_parent": parent,
+                   "security_context": {"namespace_options": {"network": 2, "pid": 1}}})
+        self.id = containerd.ask(
+            "RunPodSandbox", containerd.types["RunPodSandboxRequest"](config=self.config),
+            "RunPodSandboxResponse").pod_sandbox_id
+        defer(self.remove)
+
+    def start(self, name, attempt=0, command=("sleep", "1000")):
+        """Starts a container; its id."""
+        types = self.c.types
+        container = self.c.ask("CreateContainer", types["CreateContainerRequest"](
+            pod_sandbox_id=self.id, sandbox_config=self.config,
+            config={"metadata": {"name": name, "attempt": attempt},
+                    "image": {"image": IMAGE}, "command": command,
+                    "log_path": f"{name}/{attempt}.log"}),
+            "CreateContainerResponse").container_id
+        self.c.ask("StartContainer",
+                   types["StartContainerRequest"](container_id=container))
+        return container
+
+    def run(self, container, *command):
+        """Runs a command in a container, to its end."""
+        done = self.c.ask("ExecSync", self.c.types["ExecSyncRequest"](
+            container_id=container, cmd=command, timeout=int(PATIENCE)),
+            "ExecSyncResponse")
+        same(done.exit_code, 0, f"exit status of {command}: {done.stderr}")
+
+    def end(self, container):
+        self.c.ask("StopContainer", self.c.types["StopContainerRequest"](
+            container_id=container, timeout=0))
+
+    def remove(self):
+        if self.removed:
+            return
+        self.removed = True
+        request = self.c.types["PodSandboxRequest"](pod_sandbox_id=self.id)
+        self.c.ask("StopPodSandbox", request)
+        self.c.ask("RemovePodSandbox", request)
