@@ -224,13 +224,6 @@ class Pod:
                    types["StartContainerRequest"](container_id=container))
         return container
 
-    def run(self, container, *command):
-        """Runs a command in a container, to its end."""
-        done = self.c.ask("ExecSync", self.c.types["ExecSyncRequest"](
-            container_id=container, cmd=command, timeout=int(PATIENCE)),
-            "ExecSyncResponse")
-        same(done.exit_code, 0, f"exit status of {command}: {done.stderr}")
-
     def end(self, container):
         self.c.ask("StopContainer", self.c.types["StopContainerRequest"](
             container_id=container, timeout=0))

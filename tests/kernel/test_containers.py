@@ -3,6 +3,7 @@
 # beside: others
 """Real containers: pods that a containerd of our own runs as the kubelet asks it to, and
 containers by runc alone. What they do is known, and counted under their names."""
+# vm: kernels=6.12,7.x ci=none timeout=600 memory=1024
 
 import json
 import os
@@ -44,6 +45,10 @@ def copying(count):
     return "dd", "if=/dev/zero", "of=/dev/null", "bs=1", f"count={count}"
 
 
+def copying_then_sleeping(count):
+    return "sh", "-c", " ".join(copying(count)) + "; exec sleep 1000"
+
+
 class Counted:
     """What exports say of a pod's workloads: system calls, by container."""
 
@@ -77,12 +82,11 @@ def counted(pod, container, least):
 def _():
     uid, parent = str(uuid.uuid4()), Parent("cri")
     pod = Pod(containerd, "shop", "web-0", uid, f"{parent.path}/kubepods/burstable/pod{uid}")
-    first, second = pod.start("nginx"), pod.start("sidecar")
-    pod.run(first, *copying(N))
-    pod.run(second, *copying(2 * N))
+    first = pod.start("nginx", command=copying_then_sleeping(N))
+    second = pod.start("sidecar", command=copying_then_sleeping(2 * N))
     for name, container, did in ("nginx", first, 2 * N), ("sidecar", second, 4 * N):
         found = counted("web-0", name, did)
-        # runc's own start of the command is in the container, too
+        # runc's own start of a container is in it, too
         between(found.calls[name], did, did + N / 4, f"calls of {name}")
         resource = [r for _, r in found.of if r.get("k8s.container.name") == name][0]
         same({k: resource.get(k) for k in ("k8s.namespace.name", "k8s.pod.uid",
@@ -96,12 +100,10 @@ def _():
 def _():
     uid, parent = str(uuid.uuid4()), Parent("restart")
     pod = Pod(containerd, "shop", "again", uid, f"{parent.path}/kubepods/pod{uid}")
-    first = pod.start("app")
-    pod.run(first, *copying(N))
-    time.sleep(0.2)  # the agent looks ten times a second who has come
+    first = pod.start("app", command=copying_then_sleeping(N))
+    counted("again", "app", 2 * N)
     pod.end(first)
-    second = pod.start("app", attempt=1)
-    pod.run(second, *copying(N))
+    second = pod.start("app", attempt=1, command=copying_then_sleeping(N))
     found = counted("again", "app", 4 * N)
     between(found.calls["app"], 4 * N, 4 * N + N / 2, "calls of both")
     same({r["container.id"] for _, r in found.of if r.get("k8s.container.name") == "app"},
