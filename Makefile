@@ -21,8 +21,10 @@ say      = $(if $(V),,@printf '  %-6s %s\n' $(1) $(2))
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-ARCH     := $(subst x86_64,x86,$(subst aarch64,arm64,$(shell uname -m)))
+# Of the machine that CC builds for, whose headers are below SYSROOT (tests/arm64/build).
 MULTI    := $(shell $(CC) -print-multiarch 2>/dev/null)
+ARCH     := $(subst x86_64,x86,$(subst aarch64,arm64,$(firstword $(subst -, ,$(MULTI)) $(shell uname -m))))
+SYSROOT  :=
 LIBS     := -lbpf -lcurl -lssl -lcrypto -lprotobuf-c -ljansson -lseccomp -lelf -lz
 CFLAGS   ?= -O2 -g
 BASE     := -std=gnu11 -D_GNU_SOURCE -DASSAY_VERSION='"$(VERSION)"' -I. -Iagent -I$(BUILD) \
@@ -31,7 +33,7 @@ BASE     := -std=gnu11 -D_GNU_SOURCE -DASSAY_VERSION='"$(VERSION)"' -I. -Iagent 
 	-Werror=incompatible-pointer-types
 ALL_CFLAGS = $(BASE) $(CFLAGS)
 BPF_CFLAGS := -O2 -g -Wall -Werror -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) \
-	-iquote bpf -I$(BUILD) -I/usr/include/$(MULTI) -MMD -MP
+	-iquote bpf -I$(BUILD) -I$(SYSROOT)/usr/include/$(MULTI) -MMD -MP
 
 PROBES  := $(patsubst bpf/%.bpf.c,%,$(wildcard bpf/*.bpf.c))
 # Those that use what not all kernels have: a second time, without (bpf/kernel.bpf.h).
@@ -84,7 +86,7 @@ $(BUILD)/%.plain.bpf.o: bpf/%.bpf.c Makefile | $(BUILD)/syscall_table.h
 
 $(BUILD)/syscall_table.h: bpf/syscalls.tbl bpf/syscalls.sh
 	$(call say,GEN,$@)
-	$(Q)mkdir -p $(@D) && sh bpf/syscalls.sh $(CC) $< > $@
+	$(Q)mkdir -p $(@D) && sh bpf/syscalls.sh "$(CC)" $< > $@
 
 $(BUILD)/proto/%.pb-c.c $(BUILD)/proto/%.pb-c.h: proto/%.proto
 	$(call say,PROTO,$<)

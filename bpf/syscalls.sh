@@ -8,11 +8,21 @@
 set -e
 cc=$1 table=$2
 
-# numbers HEADER: "name number" for each call that the header defines
+# numbers HEADER: "name number" for each call that the header defines. Where that is a
+# generic one (arm64), some are defined by another name: __NR_lseek __NR3264_lseek.
 numbers()
 {
-	echo "#include <$1>" | $cc -E -dM - |
-		sed -n 's/^#define __NR_\([a-z0-9_]*\) \([0-9][0-9]*\)$/\1 \2/p'
+	echo "#include <$1>" | $cc -E -dM - | awk '
+		$1 == "#define" && $2 ~ /^__NR/ && NF == 3 { value[$2] = $3 }
+		END {
+			for (name in value) {
+				v = value[name]
+				if (v in value)
+					v = value[v]
+				if (name ~ /^__NR_[a-z0-9_]*$/ && v ~ /^[0-9]+$/)
+					print substr(name, 6), v
+			}
+		}'
 }
 
 # array NAME HEADER

@@ -155,6 +155,7 @@ static long do_sleep(void)
  * 32-bit calls. Their numbers mean something else in the 64-bit table: 20 is
  * getpid here and writev there, 4 is write here and stat there.
  */
+#ifdef __x86_64__
 static long int80(long nr, long a, long b, long c)
 {
 	int ret;
@@ -169,6 +170,13 @@ static long int80(long nr, long a, long b, long c)
 	}
 	return ret;
 }
+#else
+static long int80(long nr, long a, long b, long c)
+{
+	errno = ENOSYS;
+	return -1;
+}
+#endif
 
 static long do_getpid_32(void)
 {

@@ -66,7 +66,7 @@ static void *rival(void *arg)
 	for (;;) {
 		wait_until(&order, ++turn);
 		while (__atomic_load_n(&stop, __ATOMIC_SEQ_CST) < turn)
-			asm volatile("pause");
+			relax();
 	}
 	return NULL;
 }
@@ -132,10 +132,10 @@ static uint32_t begin(long ms, int with)
 	if (!with)
 		return turn;
 	while (__atomic_load_n(&asleep, __ATOMIC_SEQ_CST) < turn)
-		asm volatile("pause");
+		relax();
 	since = gate_clock(CLOCK_MONOTONIC);
 	while (gate_clock(CLOCK_MONOTONIC) - since < SETTLED_NS)
-		asm volatile("pause");
+		relax();
 	pin(sleeper, cpus[1]);
 	__atomic_store_n(&stop, turn, __ATOMIC_SEQ_CST);
 	return turn;

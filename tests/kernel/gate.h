@@ -22,6 +22,16 @@
 #define COUNT(a)  (sizeof(a) / sizeof((a)[0]))
 #define GATE_ARGS 8
 
+/* In a loop that waits for another CPU. */
+static inline void relax(void)
+{
+#if defined(__x86_64__)
+	asm volatile("pause");
+#elif defined(__aarch64__)
+	asm volatile("yield");
+#endif
+}
+
 struct gate_command {
 	const char *name;
 	/* Does the work and answers with gate_say(). */

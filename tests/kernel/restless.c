@@ -38,7 +38,7 @@ static void work(uint64_t until)
 {
 	while (gate_clock(CLOCK_MONOTONIC) < until)
 		for (int i = 0; i < 100; i++)
-			asm volatile("pause");
+			relax();
 }
 
 /* Mostly short sleeps, now and then one that would be a wait nobody has. */

@@ -44,7 +44,7 @@ static void spin(uint64_t since)
 
 	do {
 		for (int i = 0; i < 1000; i++)
-			asm volatile("pause");
+			relax();
 		now = gate_clock(CLOCK_MONOTONIC);
 	} while (now < deadline_ns);
 	cpu = gate_clock(CLOCK_THREAD_CPUTIME_ID) - cpu;

@@ -83,6 +83,34 @@ static void run_read(const struct gate_command *self, const long *args)
 		 (int)signals);
 }
 
+/* Has -2 in the register of the return value until a signal has come; what is in it
+ * then. */
+static long wait_with_result(void)
+{
+#if defined(__x86_64__)
+	long ax;
+
+	asm volatile("mov $-2, %0\n"
+		     "1: pause\n"
+		     "cmpl $0, %1\n"
+		     "je 1b\n"
+		     : "=&a"(ax)
+		     : "m"(signals)
+		     : "cc", "memory");
+	return ax;
+#elif defined(__aarch64__)
+	register long x0 asm("x0") = -2;
+
+	asm volatile("1: yield\n"
+		     "ldr w1, %1\n"
+		     "cbz w1, 1b\n"
+		     : "+r"(x0)
+		     : "m"(signals)
+		     : "x1", "cc", "memory");
+	return x0;
+#endif
+}
+
 /*
  * "sigreturn N": N times a signal hits user code that has -2 in the register of
  * the return value. rt_sigreturn then "returns" -2 and nothing has failed.
@@ -98,13 +126,7 @@ static void run_sigreturn(const struct gate_command *self, const long *args)
 		signals = 0;
 		if (setitimer(ITIMER_REAL, &soon, NULL))
 			gate_die("setitimer");
-		asm volatile("mov $-2, %0\n"
-			     "1: pause\n"
-			     "cmpl $0, %1\n"
-			     "je 1b\n"
-			     : "=&a"(ax)
-			     : "m"(signals)
-			     : "cc", "memory");
+		ax = wait_with_result();
 	}
 	gate_say("signals=%ld ax=%ld", args[0], ax);
 }
