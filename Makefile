@@ -53,7 +53,7 @@ LOADS   := $(foreach f,$(LOAD_SRC),$(BUILD)/tests/$(basename $(notdir $(f)))) \
 
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all deps deps-build demo check check-installed bench install fmt lint clean unit loads \
+.PHONY: all deps deps-build deps-arm64 demo check check-installed bench install fmt lint clean unit loads \
 	fuzz fuzzers build-fuzz build-san
 all: $(BUILD)/assay
 unit: $(UNIT)
@@ -139,6 +139,10 @@ deps:
 # What building needs alone: for the image.
 deps-build:
 	$(Q)sh tests/deps $(DEB_BUILD)
+
+# What tests/arm64/run needs.
+deps-arm64:
+	$(Q)sh tests/deps gcc-aarch64-linux-gnu qemu-system-arm ipxe-qemu e2fsprogs kmod
 
 SUITES = $(UNIT) $(sort $(wildcard tests/harness/test_*)) $(sort $(wildcard tests/cli/test_*) \
 	$(wildcard tests/deploy/test_*) $(wildcard tests/kernel/test_*.py) $(wildcard tests/e2e/test_*.py))
