@@ -9,8 +9,8 @@
 
 #define EXIT_USAGE 2
 
-static const struct cmd *const cmds[] = { &cmd_agent, &cmd_report, &cmd_probes,
-					  &cmd_doctor, &cmd_tune };
+static const struct cmd *const cmds[] = { &cmd_agent,  &cmd_report, &cmd_probes,
+					  &cmd_doctor, &cmd_tune,   &cmd_status };
 
 static int print_help(void)
 {
@@ -72,6 +72,7 @@ int main(int argc, char **argv)
 	if (*name)
 		log_errorx("%.200s: no such command (try assay --help)", name);
 	else
-		log_errorx("which command? one of agent, report, probes, doctor, tune");
+		log_errorx(
+		    "which command? one of agent, report, probes, doctor, tune, status");
 	return EXIT_USAGE;
 }

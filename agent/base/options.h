@@ -19,7 +19,8 @@ enum options_cmd {
 	CMD_PROBES = 4,
 	CMD_DOCTOR = 8,
 	CMD_TUNE = 16,
-	CMD_ALL = 31,
+	CMD_STATUS = 32,
+	CMD_ALL = 63,
 };
 
 enum compression { COMPRESSION_GZIP, COMPRESSION_NONE };
@@ -55,6 +56,8 @@ struct options {
 	uint64_t duration_ms;
 	int format; /* enum report_format */
 	bool total;
+	bool live, ready, started, strict;
+	uint64_t timeout_ms;
 	uint64_t given; /* a bit for each option that is not as by default */
 	char url[2048]; /* export points here when it was made from a base URL */
 };

@@ -5,18 +5,17 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 #include <curl/curl.h>
 #include "base/log.h"
 #include "base/options.h"
 #include "base/resident.h"
 #include "base/util.h"
+#include "cmd/agent_impl.h"
 #include "cmd/cmd.h"
 #include "cmd/measure.h"
 #include "cmd/sandbox.h"
@@ -28,22 +27,9 @@
 
 #define EXIT_USAGE	2
 #define FLUSH_MS	4000 /* SIGTERM to exit takes 5 s at most */
-#define TURN_MS		100  /* how often one that waits looks */
-#define LEAVE_TURNS	50   /* so often at the socket of the one before it */
 #define LOG_INTERVAL_NS 30000000000ULL
 #define DESCRIPTORS	4096 /* for files of cgroups that are kept open */
 #define RELIEVE_MS	100  /* a node may start 1000 containers a second */
-
-struct agent {
-	const struct options *o;
-	struct measure *measure;
-	struct export *export; /* NULL: --export none */
-	struct api *api;
-	struct node_lock *lock; /* NULL: --node-lock none */
-	bool waited;		/* another agent held it */
-	int signals;
-	uint64_t next_snapshot_ns, next_export_ns;
-};
 
 static void on_accepted(void *arg, const struct otlp_batch *b)
 {
@@ -84,152 +70,12 @@ static int open_export(struct agent *a, char *cause, size_t len)
 	return err;
 }
 
-static void leave(int signal_number)
-{
-	_exit(0);
-}
-
-static void block(sigset_t *set, int signal_number)
-{
-	sigaddset(set, signal_number);
-	sigprocmask(SIG_BLOCK, set, NULL);
-}
-
-/*
- * While we load, which takes seconds where there is little CPU time: nothing was
- * measured, and the kernel takes back what we have. So what ends us does so at once.
- * SIGHUP waits; nobody has a reason to send the others.
- */
-static void expect_signals(void)
-{
-	static const int ignored[] = { SIGPIPE, SIGXFSZ, SIGUSR1, SIGUSR2 };
-	sigset_t set;
-
-	for (size_t i = 0; i < COUNT(ignored); i++)
-		signal(ignored[i], SIG_IGN);
-	signal(SIGTERM, leave);
-	signal(SIGINT, leave);
-	sigemptyset(&set);
-	block(&set, SIGHUP);
-}
-
-/* From now on: some end us, SIGHUP is for a new file. */
-static int open_signals(struct agent *a)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	block(&set, SIGTERM);
-	block(&set, SIGINT);
-	block(&set, SIGHUP);
-	a->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return a->signals < 0 ? -errno : 0;
-}
-
-static const struct export_stats *stats_of(const struct agent *a)
-{
-	return a->export ? export_stats(a->export) : NULL;
-}
-
-static int answer_snapshot(void *arg, uint64_t asked_ns, uint8_t **bytes, size_t *len)
-{
-	struct agent *a = arg;
-
-	return measure_read(a->measure, asked_ns, stats_of(a), bytes, len);
-}
-
-static int answer_tune(void *arg, const char *words, uint8_t **bytes, size_t *len,
-		       char *cause, size_t cause_len)
-{
-	struct agent *a = arg;
-	int err =
-	    measure_tune(a->measure, words, (char **)bytes, len, cause, cause_len);
-
-	if (!err && words && strchr(words, '='))
-		log_info("tune %s", words);
-	return err;
-}
-
-/* Takes the signals that have come. True: one that ends us. */
-static bool must_end(struct agent *a)
-{
-	struct signalfd_siginfo info;
-
-	while (read(a->signals, &info, sizeof(info)) == sizeof(info)) {
-		int err;
-
-		if (info.ssi_signo != SIGHUP)
-			return true;
-		err = a->export ? export_reopen(a->export) : 0;
-		if (err)
-			log_warn(err, "SIGHUP: the export file cannot be opened anew");
-		else
-			log_info("SIGHUP: the export file, if any, is opened anew");
-	}
-	return false;
-}
-
-/* The same, after a wait of so many milliseconds for the next one. */
-static bool ends_within(struct agent *a, int ms)
-{
-	struct pollfd fd = { .fd = a->signals, .events = POLLIN };
-
-	return poll(&fd, 1, ms) > 0 && must_end(a);
-}
-
-/* Waits until this node is ours to measure. 1: a signal came first. */
-static int take_node(struct agent *a, char *cause, size_t len)
-{
-	const char *name = a->o->node_lock;
-	bool warned = false;
-	uint32_t pid;
-	int turn, err;
-
-	if (!strcmp(name, NODE_LOCK_NONE))
-		return 0;
-	err = node_lock_open(name, &a->lock, cause, len);
-	if (err)
-		return err;
-	while ((turn = node_lock_try(a->lock, &pid)) <= 0) {
-		if (turn < 0 && !warned)
-			log_warn(turn, "node lock %s: cannot see who holds it", name);
-		if (turn == 0 && !a->waited)
-			log_info("waiting: another agent (process %u of the node) "
-				 "measures this node (see --node-lock)",
-				 pid);
-		warned |= turn < 0;
-		a->waited |= turn == 0;
-		if (ends_within(a, TURN_MS))
-			return 1;
-	}
-	if (a->waited)
-		log_info("the other agent is gone: this one measures now");
-	return 0;
-}
-
-/*
- * Opens the socket. When another agent was killed, its mark may go before its socket:
- * the kernel closes one after the other. 1: a signal came first.
- */
-static int open_api(struct agent *a, const struct api_ops *ops, char *cause, size_t len)
-{
-	int err = api_open(a->o->socket, ops, &a->api, cause, len);
-
-	for (int i = 0; err == -EADDRINUSE && a->waited && i < LEAVE_TURNS; i++) {
-		if (ends_within(a, TURN_MS))
-			return 1;
-		err = api_open(a->o->socket, ops, &a->api, cause, len);
-	}
-	return err;
-}
-
 /* 1: a signal came before all was open. One that comes while we load ends us there. */
 static int open_all(struct agent *a, char *cause, size_t len)
 {
-	struct api_ops ops = { answer_snapshot, answer_tune, a };
 	int err;
 
-	expect_signals();
+	agent_expect_signals();
 	raise_descriptors(DESCRIPTORS);
 	err = open_export(a, cause, len);
 	if (err)
@@ -239,13 +85,13 @@ static int open_all(struct agent *a, char *cause, size_t len)
 		err = measure_open(a->o, &a->measure, cause, len);
 	if (err)
 		return err;
-	err = open_signals(a);
+	err = agent_open_signals(a);
 	if (err)
 		snprintf(cause, len, "signalfd: %s", strerror(-err));
 	if (!err) /* with all loaded: the next agent takes over at once */
-		err = take_node(a, cause, len);
+		err = agent_take_node(a, cause, len);
 	if (!err)
-		err = open_api(a, &ops, cause, len);
+		err = agent_open_api(a, cause, len);
 	if (!err)
 		err = measure_begin(a->measure, cause, len);
 	if (err)
@@ -254,7 +100,7 @@ static int open_all(struct agent *a, char *cause, size_t len)
 	/* bytes from outside, the first ones that are looked at */
 	if (a->export)
 		export_mend(a->export);
-	return ends_within(a, 0);
+	return agent_ends_within(a, 0);
 }
 
 static int hand_over(void *arg, struct otlp_batch *b)
@@ -271,7 +117,7 @@ static int hand_over(void *arg, struct otlp_batch *b)
 static int send_points(struct agent *a, bool ends)
 {
 	struct otlp_encoder e = { .take = hand_over, .arg = a };
-	int err = measure_encode(a->measure, stats_of(a), ends, &e);
+	int err = measure_encode(a->measure, agent_stats(a), ends, &e);
 
 	if (err) {
 		log_warn(err, "this export is left out, the next one holds its counts");
@@ -406,15 +252,16 @@ static void loop(struct agent *a)
 			log_warn(err, "waiting for the exporter's sockets");
 			next_log_ns = now_mono_ns() + LOG_INTERVAL_NS;
 		}
-		if (err && ends_within(a, RELIEVE_MS))
+		if (err && agent_ends_within(a, RELIEVE_MS))
 			break;
 		api_serve(a->api);
 		sandbox_tell();
-	} while (!must_end(a));
+	} while (!agent_must_end(a));
 }
 
 static void close_all(struct agent *a)
 {
+	api_close(a->waiting);
 	api_close(a->api);
 	measure_close(a->measure);
 	export_close(a->export);
@@ -424,7 +271,7 @@ static void close_all(struct agent *a)
 
 static int agent_run(const struct options *o, int argc, char **argv)
 {
-	struct agent a = { .o = o, .signals = -1 };
+	struct agent a = { .o = o, .signals = -1, .began_ns = now_mono_ns() };
 	unsigned int attached, wanted;
 	char cause[512], where[256];
 	int err = export_check(o, cause, sizeof(cause));
@@ -442,6 +289,7 @@ static int agent_run(const struct options *o, int argc, char **argv)
 		close_all(&a);
 		return err < 0;
 	}
+	a.ready_ns = now_mono_ns();
 	resident_trim();
 	attached = measure_attached(a.measure, &wanted);
 	export_describe(o->export, where, sizeof(where));

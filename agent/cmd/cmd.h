@@ -14,6 +14,7 @@ struct cmd {
 	int (*run)(const struct options *o, int argc, char **argv);
 };
 
-extern const struct cmd cmd_agent, cmd_report, cmd_probes, cmd_doctor, cmd_tune;
+extern const struct cmd cmd_agent, cmd_report, cmd_probes, cmd_doctor, cmd_tune,
+    cmd_status;
 
 #endif

@@ -17,7 +17,11 @@
 
 int measure_update(struct measure *m)
 {
-	return snapshot_read(m->snapshot);
+	int err = snapshot_read(m->snapshot);
+
+	if (!err)
+		measure_note_read(m);
+	return err;
 }
 
 /* Of each workload that is there: a few small files. */

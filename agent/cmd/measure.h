@@ -15,6 +15,7 @@ struct measure;
 struct export_stats;
 struct otlp_batch;
 struct otlp_encoder;
+struct status;
 
 /*
  * Plans the memory, and loads the probes that the options name: nothing is measured
@@ -93,6 +94,11 @@ void measure_drop(struct measure *m);
 int measure_relieve(struct measure *m);
 /* How many probes are attached, and how many were asked for. */
 unsigned int measure_attached(const struct measure *m, unsigned int *wanted);
+/*
+ * Fills in what there is to say of probes, readings, losses and memory at `now`
+ * (monotonic clock), before measure_begin(), too. Cheap: no cell is read.
+ */
+void measure_status(struct measure *m, uint64_t now, struct status *s);
 void measure_close(struct measure *m);
 
 #endif

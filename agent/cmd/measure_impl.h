@@ -30,6 +30,12 @@ struct look {
 	uint64_t nudge_ns;
 };
 
+/* What was lost until then, since the start. */
+struct loss_sample {
+	uint64_t ns; /* 0: there is none */
+	uint64_t lost[PROBE_COUNT][SELF_LOSSES];
+};
+
 struct measure {
 	struct cells cells;
 	struct cgroups *cgroups;
@@ -49,13 +55,17 @@ struct measure {
 	struct look looks[LOOKS];
 	uint64_t asked_ns; /* the latest reading that waits for passes, or has waited */
 	uint64_t next_sweep_ns;
-	uint64_t missed_events; /* runs of the programs that tell of cgroups */
+	uint64_t missed_events;	      /* runs of the programs that tell of cgroups */
+	uint64_t read_ns;	      /* the latest reading of the cells; monotonic */
+	struct loss_sample losses[2]; /* LOSS_SAMPLE_NS apart, the older one first */
 };
 
 /* Counts the passes that a reading which was asked for then does without. */
 void measure_lose_late(struct measure *m, uint64_t since_ns);
 /* Counts DNS queries that get no answer any more, and gives back their entries. */
 void measure_sweep(struct measure *m);
+/* After a reading: notes its time and, every LOSS_SAMPLE_NS, what was lost so far. */
+void measure_note_read(struct measure *m);
 /* Counts passes of a probe that did not end. */
 void measure_lose_walks(struct measure *m, size_t probe, unsigned int n);
 

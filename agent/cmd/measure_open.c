@@ -227,6 +227,7 @@ int measure_begin(struct measure *m, char *cause, size_t len)
 	if (err)
 		return err;
 	self_init(&m->self);
+	measure_note_read(m);
 	wall_measure(&m->wall);
 	m->first_wall_ns = m->wall.offset_ns;
 	return 0;

@@ -23,6 +23,11 @@ struct export_stats {
 	struct export_failure failed[EXPORT_FAILURES];
 	unsigned int failed_count;
 	char status[256]; /* how the last attempt ended, for people; "" before it */
+	/* monotonic clock; 0: never */
+	uint64_t arrived_ns; /* the last success */
+	uint64_t
+	    failing_ns;	 /* the first failure since then; 0: the last one was none */
+	char error[256]; /* of the last failure */
 };
 
 #endif

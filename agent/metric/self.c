@@ -107,7 +107,7 @@ const struct metric *const self_metrics[] = {
 };
 const size_t self_metric_count = COUNT(self_metrics);
 
-const char *loss_name(enum loss why)
+const char *loss_name(int why)
 {
 	static const char *const names[] = {
 		[LOSS_SLOTS_FULL] = "slots_full",
@@ -126,9 +126,11 @@ const char *loss_name(enum loss why)
 		[LOSS_UNNAMED] = "unnamed",
 		[LOSS_WALK_INTERRUPTED] = "walk_interrupted",
 		[LOSS_TABLE_FULL] = "table_full",
+		[LOSS_RECURSION] = "recursion",
+		[LOSS_FOLDED] = "folded",
 	};
 
-	_Static_assert(COUNT(names) == LOSS_COUNT, "one name for each reason");
+	_Static_assert(COUNT(names) == SELF_LOSSES, "one name for each reason");
 	return names[why];
 }
 
@@ -257,27 +259,29 @@ static int add_probes(struct self *s, struct point_group *g, const struct self_f
 	return err;
 }
 
+uint64_t self_lost(const struct self_facts *f, size_t probe, int why)
+{
+	if (why < LOSS_COUNT)
+		return f->cells->control->lost[probe][why];
+	if (why == LOSS_RECURSION)
+		return probe_recursion_misses(&f->probes[probe]);
+	return probe == PROBE_CGROUP ? f->folded : 0;
+}
+
 static int add_losses(const struct self *s, struct point_group *g,
 		      const struct self_facts *f)
 {
 	int err = 0;
 
-	for (size_t i = 0; i < probe_desc_count && !err; i++) {
-		const char *name = probe_descs[i].name;
-		uint64_t misses = probe_recursion_misses(&f->probes[i]);
-
-		for (int why = 0; why < LOSS_COUNT && !err; why++) {
-			uint64_t n = f->cells->control->lost[i][why];
+	for (size_t i = 0; i < probe_desc_count; i++) {
+		for (int why = 0; why < SELF_LOSSES && !err; why++) {
+			uint64_t n = self_lost(f, i, why);
 
 			if (n)
-				err = add_u(s, g, &lost, name, loss_name(why), n);
+				err = add_u(s, g, &lost, probe_descs[i].name,
+					    loss_name(why), n);
 		}
-		if (misses && !err)
-			err = add_u(s, g, &lost, name, "recursion", misses);
 	}
-	if (f->folded && !err)
-		err = add_u(s, g, &lost, probe_descs[PROBE_CGROUP].name, LOSS_FOLDED,
-			    f->folded);
 	return err;
 }
 

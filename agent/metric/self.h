@@ -72,11 +72,18 @@ void self_pools(const struct cells *c, uint32_t opens, const int32_t taken[TABLE
 /* The value of assay.pool. */
 const char *pool_use_name(enum pool_use_id id);
 
-/* The name of a loss: the value of assay.reason. */
-const char *loss_name(enum loss why);
+/* What a probe may lose: those of the kernel's side (enum loss), and what we know. */
+enum self_loss {
+	LOSS_RECURSION = LOSS_COUNT, /* runs that the kernel skipped */
+	LOSS_FOLDED, /* of cgroup: workloads that ended and were added to the overflow
+		      */
+	SELF_LOSSES,
+};
 
-/* Of the probe cgroup: workloads that ended and were added to the overflow. */
-#define LOSS_FOLDED "folded"
+/* The name of a loss (enum loss, enum self_loss): the value of assay.reason. */
+const char *loss_name(int why);
+/* How much of that a probe has lost since the start. */
+uint64_t self_lost(const struct self_facts *f, size_t probe, int why);
 
 /* The agent's own metrics, for the reference. */
 extern const struct metric *const self_metrics[];

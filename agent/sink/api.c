@@ -341,20 +341,36 @@ static int answer_error(struct client *c, const char *message)
 	return 0;
 }
 
+/* Has the operation that is asked for make an answer: bytes to be freed, or -errno. */
+static int operate(struct api *a, struct client *c, uint8_t **bytes, size_t *len,
+		   char *cause, size_t cause_len)
+{
+	const struct api_ops *ops = &a->ops;
+	bool snapshot = !strcmp(c->in, "snapshot");
+
+	if (!strcmp(c->in, "status"))
+		return ops->status(ops->arg, bytes, len);
+	if (!snapshot && (strncmp(c->in, "tune", 4) || !strchr(" ", c->in[4]))) {
+		snprintf(cause, cause_len, "unknown request");
+		return -EINVAL;
+	}
+	if (!ops->snapshot || !ops->tune) {
+		snprintf(cause, cause_len, "this agent waits for its node");
+		return -EBUSY;
+	}
+	if (snapshot)
+		return ops->snapshot(ops->arg, c->asked_ns, bytes, len);
+	return ops->tune(ops->arg, c->in[4] ? c->in + 5 : NULL, bytes, len, cause,
+			 cause_len);
+}
+
 static int answer(struct api *a, struct client *c)
 {
 	char head[32], cause[256] = "";
 	uint8_t *bytes;
 	size_t len, n;
-	int err;
+	int err = operate(a, c, &bytes, &len, cause, sizeof(cause));
 
-	if (!strcmp(c->in, "snapshot"))
-		err = a->ops.snapshot(a->ops.arg, c->asked_ns, &bytes, &len);
-	else if (!strncmp(c->in, "tune", 4) && strchr(" ", c->in[4]))
-		err = a->ops.tune(a->ops.arg, c->in[4] ? c->in + 5 : NULL, &bytes, &len,
-				  cause, sizeof(cause));
-	else
-		return answer_error(c, "unknown request");
 	if (err == -EAGAIN)
 		return err;
 	if (err)

@@ -5,7 +5,8 @@
  * A client sends the line "snapshot" and gets "ok LENGTH", a newline, and one OTLP
  * ExportMetricsServiceRequest with the numbers of that moment; or "error MESSAGE". The
  * line "tune", or "tune PROBE KEY=VALUE..." (tune.h), changes parameters of a probe,
- * and the answer holds them as text.
+ * and the answer holds them as text. "status" is answered by a JSON document
+ * (view/status.h) at once: it costs next to nothing.
  * Nothing blocks: a client that does not read is only a full buffer, and there are
  * API_CLIENTS of them at most. One that is not served gets an "error MESSAGE", too.
  */
@@ -24,12 +25,14 @@ struct api;
  * Each makes an answer, bytes to be freed, or returns -errno. snapshot is asked for at
  * asked_ns (monotonic clock) and may say -EAGAIN: not yet, to be called again at the
  * next api_serve(). words are what stands behind "tune ", NULL: nothing; its
- * failures are explained in cause, in one line.
+ * failures are explained in cause, in one line. What is NULL an agent that waits for
+ * its node does not answer.
  */
 struct api_ops {
 	int (*snapshot)(void *arg, uint64_t asked_ns, uint8_t **bytes, size_t *len);
 	int (*tune)(void *arg, const char *words, uint8_t **bytes, size_t *len,
 		    char *cause, size_t cause_len);
+	int (*status)(void *arg, uint8_t **bytes, size_t *len);
 	void *arg;
 };
 

@@ -22,6 +22,12 @@ struct answer {
 	size_t len, room;
 };
 
+/* How long we wait: for each word, until a deadline that moves on with each that comes,
+ * and for all of them. */
+struct patience {
+	uint64_t word_ns, deadline, last;
+};
+
 /* Waits until the socket is ready or the deadline has passed. */
 static int wait_until(int fd, short events, uint64_t deadline)
 {
@@ -109,17 +115,15 @@ static int make_room(struct answer *a)
 }
 
 /* All until the agent closes; a NUL that does not count stands at the end. */
-static int receive(int fd, uint64_t deadline, struct answer *a)
+static int receive(int fd, struct patience *p, struct answer *a)
 {
-	uint64_t last = deadline - TIMEOUT_NS + WHOLE_NS;
-
 	while (true) {
 		ssize_t n;
 		int err;
 
 		err = make_room(a);
 		if (!err)
-			err = wait_until(fd, POLLIN, deadline);
+			err = wait_until(fd, POLLIN, p->deadline);
 		if (err)
 			return err;
 		n = recv(fd, a->bytes + a->len, a->room - a->len - 1, 0);
@@ -129,9 +133,9 @@ static int receive(int fd, uint64_t deadline, struct answer *a)
 			return -errno;
 		if (n > 0) {
 			a->len += n;
-			deadline = now_mono_ns() + TIMEOUT_NS;
-			if (deadline > last)
-				deadline = last;
+			p->deadline = now_mono_ns() + p->word_ns;
+			if (p->deadline > p->last)
+				p->deadline = p->last;
 		}
 		a->bytes[a->len] = '\0';
 		if (n == 0)
@@ -140,13 +144,13 @@ static int receive(int fd, uint64_t deadline, struct answer *a)
 }
 
 /* A client that is refused hears why, also when that is before it could ask. */
-static int converse(int fd, const char *request, uint64_t deadline, struct answer *a)
+static int converse(int fd, const char *request, struct patience *p, struct answer *a)
 {
-	int sent = send_request(fd, request, deadline), err;
+	int sent = send_request(fd, request, p->deadline), err;
 
 	if (sent && !is_closed(sent))
 		return sent;
-	err = receive(fd, deadline, a);
+	err = receive(fd, p, a);
 	return sent && !a->len ? sent : err;
 }
 
@@ -179,17 +183,16 @@ static int parse_answer(struct answer *a, char *cause, size_t len)
 	return 0;
 }
 
-int client_ask(const char *path, const char *request, uint8_t **bytes,
-	       size_t *bytes_len, char *cause, size_t len)
+static int ask(const char *path, const char *request, struct patience *p,
+	       uint8_t **bytes, size_t *bytes_len, char *cause, size_t len)
 {
-	uint64_t deadline = now_mono_ns() + TIMEOUT_NS;
 	struct answer a = { 0 };
 	int fd = -1, err;
 
 	cause[0] = '\0';
-	err = connect_to(path, deadline, &fd);
+	err = connect_to(path, p->deadline, &fd);
 	if (!err)
-		err = converse(fd, request, deadline, &a);
+		err = converse(fd, request, p, &a);
 	if (!err)
 		err = parse_answer(&a, cause, len);
 	if (fd >= 0)
@@ -207,6 +210,50 @@ int client_ask(const char *path, const char *request, uint8_t **bytes,
 	*bytes = (uint8_t *)a.bytes;
 	*bytes_len = a.len;
 	return 0;
+}
+
+int client_ask(const char *path, const char *request, uint8_t **bytes,
+	       size_t *bytes_len, char *cause, size_t len)
+{
+	uint64_t now = now_mono_ns();
+	struct patience p = { TIMEOUT_NS, now + TIMEOUT_NS, now + WHOLE_NS };
+
+	return ask(path, request, &p, bytes, bytes_len, cause, len);
+}
+
+/* Nobody listens at a path. */
+static bool nobody_there(int err)
+{
+	return err == -ENOENT || err == -ECONNREFUSED;
+}
+
+void client_waiting_path(char out[CLIENT_PATH], const char *path)
+{
+	snprintf(out, CLIENT_PATH, "%.*s.waiting", CLIENT_PATH - 16, path);
+}
+
+int client_status(const char *path, uint64_t timeout_ns, uint8_t **bytes,
+		  size_t *bytes_len, char *cause, size_t len)
+{
+	uint64_t end = now_mono_ns() + timeout_ns;
+	char waiting[CLIENT_PATH];
+	/* the own one again: one that waited may just have got it */
+	const char *const paths[] = { path, waiting, path };
+	int err = 0;
+
+	client_waiting_path(waiting, path);
+	for (size_t i = 0; i < COUNT(paths); i++) {
+		struct patience p = { timeout_ns, end, end };
+
+		err = ask(paths[i], "status", &p, bytes, bytes_len, cause, len);
+		/* one that is about to measure lets its clients go, some in silence */
+		if (!nobody_there(err) && err != -ENAMETOOLONG &&
+		    (i != 1 || (!is_closed(err) && err != -EPROTO)))
+			break;
+	}
+	if (nobody_there(err))
+		snprintf(cause, len, "%.108s: no agent runs, or it still loads", path);
+	return err;
 }
 
 int client_snapshot(const char *path, uint8_t **bytes, size_t *bytes_len, char *cause,

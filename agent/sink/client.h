@@ -14,6 +14,16 @@
  */
 int client_ask(const char *path, const char *request, uint8_t **bytes,
 	       size_t *bytes_len, char *cause, size_t len);
+/* Room for the path of a socket, and what is appended to it. */
+#define CLIENT_PATH 128
+/* Where an agent is asked that waits for its node: the socket's path is another's. */
+void client_waiting_path(char out[CLIENT_PATH], const char *path);
+/*
+ * Asks the agent at a socket, or else one that waits for that, how it is: the JSON of
+ * view/status.h. timeout_ns: for all of it. Errors as client_ask(), and -ETIMEDOUT.
+ */
+int client_status(const char *path, uint64_t timeout_ns, uint8_t **bytes,
+		  size_t *bytes_len, char *cause, size_t len);
 /*
  * Asks for the numbers of this moment: one OTLP ExportMetricsServiceRequest.
  */

@@ -161,6 +161,9 @@ static void log_failure(struct export *e, const char *what)
 {
 	uint64_t now = now_mono_ns();
 
+	if (!e->stats.failing_ns)
+		e->stats.failing_ns = now;
+	snprintf(e->stats.error, sizeof(e->stats.error), "%s", what);
 	if (now < e->next_log_ns) {
 		e->suppressed++;
 		return;
@@ -208,12 +211,14 @@ static void supersede(struct export *e, struct otlp_batches *newer)
 	e->done = 0;
 }
 
-/* Once after failures that were logged. */
-static void log_success(struct export *e)
+/* Is told of once, after failures that were logged. */
+static void note_success(struct export *e)
 {
 	if (e->failing)
 		log_info("export: works again");
 	e->failing = false;
+	e->stats.arrived_ns = now_mono_ns();
+	e->stats.failing_ns = 0;
 }
 
 static void file_written(struct export *e, int err)
@@ -226,7 +231,7 @@ static void file_written(struct export *e, int err)
 	if (err)
 		log_failure(e, line);
 	else
-		log_success(e);
+		note_success(e);
 }
 
 /* What comes behind a batch that could not be written is not tried. */
@@ -362,8 +367,11 @@ static void accepted(struct export *e, const struct http_result *r)
 			 "the collector rejected %llu of %zu points: %s",
 			 (unsigned long long)rejected, e->flying.points, r->text);
 		log_failure(e, line);
+		e->stats.arrived_ns = now_mono_ns(); /* the rest of it */
+		if (!rejected)
+			e->stats.failing_ns = 0;
 	} else {
-		log_success(e);
+		note_success(e);
 	}
 	drop_flying(e);
 }

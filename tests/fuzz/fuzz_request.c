@@ -38,6 +38,11 @@ static int tune(void *arg, const char *words, uint8_t **bytes, size_t *len, char
 	return err ? err : abc(bytes, len);
 }
 
+static int status(void *arg, uint8_t **bytes, size_t *len)
+{
+	return abc(bytes, len);
+}
+
 static struct api *listen_once(struct sockaddr_un *addr)
 {
 	static struct api *api;
@@ -48,7 +53,8 @@ static struct api *listen_once(struct sockaddr_un *addr)
 		log_set_level(LOG_LEVEL_ERROR);
 		snprintf(at.sun_path, sizeof(at.sun_path), "%s/assay.sock",
 			 fuzz_directory());
-		CHECK(!api_open(at.sun_path, &(struct api_ops){ snapshot, tune }, &api,
+		CHECK(!api_open(at.sun_path,
+				&(struct api_ops){ snapshot, tune, status }, &api,
 				cause, sizeof(cause)));
 	}
 	*addr = at;

@@ -196,19 +196,19 @@ static const char *const losses[] = {
 	    "passes over tasks or descriptors that had not ended when they were needed: "
 	    "see `assay.inflight.age`; at the start of the agent "
 	    "connections count from their first packet",
+	[LOSS_RECURSION] = "runs that the kernel skipped",
+	[LOSS_FOLDED] = "workloads that ended and were added to the overflow: too many "
+			"before an export arrived",
 };
-_Static_assert(COUNT(losses) == LOSS_COUNT, "each reason has a meaning");
+_Static_assert(COUNT(losses) == SELF_LOSSES, "each reason has a meaning");
 
 static void print_losses(void)
 {
 	printf("\nReasons of `assay.lost`:\n\n| reason | what is lost |\n|---|---|\n");
-	for (int i = 0; i < LOSS_COUNT; i++)
+	for (int i = 0; i < SELF_LOSSES; i++)
 		printf("| `%s` | %s |\n", loss_name(i), losses[i]);
 	printf(
-	    "| `recursion` | runs that the kernel skipped |\n| `" LOSS_FOLDED
-	    "` | workloads that ended and were added to the overflow: too many "
-	    "before an export arrived |\n\n"
-	    "All cgroups below one that was delegated (its directory, or that of one "
+	    "\nAll cgroups below one that was delegated (its directory, or that of one "
 	    "above it, is not root's) have a quarter of the slots together; what is "
 	    "more counts in `overflow`. So have they of the cells, and of the entries for "
 	    "waiting DNS queries that are free.\n");

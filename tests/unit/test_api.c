@@ -337,6 +337,35 @@ static void a_failure_is_told_in_one_line(void **state)
 	assert_hears_snapshot(dial_and_say("snapshot\n"));
 }
 
+static void a_status_costs_no_snapshot(void **state)
+{
+	with.not_yet = 1000;
+	assert_hears(dial_and_say("status\n"), "ok 2\n{}");
+	assert_hears(dial_and_say("status\r\n"), "ok 2\n{}");
+	assert_int_equal(with.statuses, 2);
+	assert_int_equal(with.snapshots + with.tunes, 0);
+	assert_hears(dial_and_say("status now\n"), "error unknown request\n");
+	with.error = -ENOMEM;
+	assert_hears(dial_and_say("status\n"), "error Cannot allocate memory\n");
+}
+
+static void one_that_waits_for_its_node_tells_its_status_alone(void **state)
+{
+	const struct api_ops waits = { .status = tell, .arg = &with };
+	char cause[256] = "";
+
+	api_close(with.api);
+	assert_int_equal(api_open(with.path, &waits, &with.api, cause, sizeof(cause)),
+			 0);
+	assert_hears(dial_and_say("status\n"), "ok 2\n{}");
+	assert_hears(dial_and_say("snapshot\n"),
+		     "error this agent waits for its node\n");
+	assert_hears(dial_and_say("tune sched\n"),
+		     "error this agent waits for its node\n");
+	assert_hears(dial_and_say("snapshots\n"), "error unknown request\n");
+	assert_int_equal(with.snapshots + with.tunes, 0);
+}
+
 /* Without a descriptor for it a client would be waiting for ever, and poll() never. */
 static void without_descriptors_clients_are_turned_away_with_pauses(void **state)
 {
@@ -376,6 +405,8 @@ int main(void)
 		API_TEST(what_is_no_request_does_nothing),
 		API_TEST(words_stand_behind_the_command),
 		API_TEST(a_failure_is_told_in_one_line),
+		API_TEST(a_status_costs_no_snapshot),
+		API_TEST(one_that_waits_for_its_node_tells_its_status_alone),
 		API_TEST(without_descriptors_clients_are_turned_away_with_pauses),
 	};
 

@@ -167,9 +167,54 @@ static void a_partial_success_is_counted_and_not_retried(void **state)
 	assert_int_equal(export_stats(e)->rejected, 3);
 	assert_int_equal(failed_points(e, "rejected"), 3);
 	assert_string_equal(export_stats(e)->status, "too old");
+	/* some of it has arrived, and not all is well */
+	assert_true(export_stats(e)->arrived_ns && export_stats(e)->failing_ns);
+	assert_non_null(strstr(export_stats(e)->error, "rejected 3 of 10 points: too"));
 	send_snapshot(e, "b", 1);
 	run_until(e, &s, 0);
+	assert_int_equal(export_stats(e)->failing_ns, 0);
 	assert_body(&s, 1, "b 1");
+	export_close(e);
+	server_stop(&s);
+}
+
+/* Since the first failure behind the last success, and no longer. */
+static void it_says_since_when_exports_fail(void **state)
+{
+	static const char warning[] = "\x0a\x06\x12\x04hmm!"; /* nothing rejected */
+	static const struct step steps[] = {
+		{ ANSWER, "200 OK" },
+		{ ANSWER, "400 Bad Request" },
+		{ ANSWER, "404 Not Found" },
+		{ ANSWER, "200 OK", PROTOBUF, warning, sizeof(warning) - 1 },
+	};
+	const struct export_stats *stats;
+	uint64_t began = now_mono_ns(), first, failing;
+	struct export *e;
+	struct server s;
+
+	e = open_served(&s, steps, COUNT(steps));
+	stats = export_stats(e);
+	assert_int_equal(stats->arrived_ns + stats->failing_ns, 0);
+	send_snapshot(e, "a", 1);
+	run_until(e, &s, 0);
+	first = stats->arrived_ns;
+	assert_in_range(first, began, now_mono_ns());
+	assert_int_equal(stats->failing_ns, 0);
+	send_snapshot(e, "b", 1);
+	run_until(e, &s, 0);
+	failing = stats->failing_ns;
+	assert_in_range(failing, first, now_mono_ns());
+	assert_int_equal(strncmp(stats->error, "HTTP 400", 8), 0);
+	send_snapshot(e, "c", 1);
+	run_until(e, &s, 0);
+	assert_int_equal(stats->failing_ns, failing);
+	assert_int_equal(stats->arrived_ns, first);
+	assert_int_equal(strncmp(stats->error, "HTTP 404", 8), 0);
+	send_snapshot(e, "d", 1);
+	run_until(e, &s, 0);
+	assert_int_equal(stats->failing_ns, 0);
+	assert_true(stats->arrived_ns > failing);
 	export_close(e);
 	server_stop(&s);
 }
@@ -389,6 +434,7 @@ int main(void)
 		cmocka_unit_test(gzip_and_headers_are_sent_as_asked),
 		cmocka_unit_test(headers_and_urls_that_cannot_be_are_refused),
 		cmocka_unit_test(a_partial_success_is_counted_and_not_retried),
+		cmocka_unit_test(it_says_since_when_exports_fail),
 		cmocka_unit_test(only_the_listed_statuses_are_retried),
 		cmocka_unit_test(a_refused_batch_does_not_stop_the_others),
 		cmocka_unit_test(what_the_collector_says_is_shown),

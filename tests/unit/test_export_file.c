@@ -42,8 +42,12 @@ static void a_file_holds_whole_messages(void **state)
 	assert_int_equal(st.st_size, 306); /* the torn message is gone */
 	assert_int_equal(failed_points(e, "write"), 10);
 	assert_int_equal(export_stats(e)->exported, 20);
+	assert_true(export_stats(e)->failing_ns > export_stats(e)->arrived_ns);
+	assert_true(export_stats(e)->arrived_ns);
+	assert_non_null(strstr(export_stats(e)->error, strerror(EFBIG)));
 
 	send_snapshot(e, "b", 1);
+	assert_int_equal(export_stats(e)->failing_ns, 0);
 	export_close(e);
 	fd = open(path, O_RDONLY);
 	assert_int_equal(read(fd, text, sizeof(text)), 310);

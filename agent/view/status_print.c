@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What is wrong with an agent, and how that is said. */
+#include <stdarg.h>
+#include <string.h>
+#include "base/log.h"
+#include "base/units.h"
+#include "base/util.h"
+#include "kernel/probes.h"
+#include "view/status.h"
+
+/* A reading is late after so many intervals, and this on top: passes, a busy node. */
+#define LATE_INTERVALS 3
+#define LATE_S	       30
+
+static void add(struct status_verdict *v, enum status_level level, const char *fmt, ...)
+    PRINTF(3, 4);
+
+static void add(struct status_verdict *v, enum status_level level, const char *fmt, ...)
+{
+	struct status_problem *p = &v->problems[v->count];
+	va_list ap;
+
+	if (v->count == STATUS_PROBLEMS)
+		return;
+	v->count++;
+	p->level = level;
+	va_start(ap, fmt);
+	vsnprintf(p->text, sizeof(p->text), fmt, ap);
+	va_end(ap);
+}
+
+static bool is(const struct status_probe *p, const char *state)
+{
+	return !strcmp(p->state, state);
+}
+
+/* The one that only names cgroups is always on, and measures nothing. */
+static bool measures(const struct status_probe *p)
+{
+	for (size_t i = 0; i < probe_desc_count; i++)
+		if (!strcmp(probe_descs[i].name, p->name))
+			return !probe_descs[i].always;
+	return true;
+}
+
+/* Off is what somebody has told it to be: it is there. */
+static bool works(const struct status *s, const struct status_probe *p)
+{
+	return is(p, "attached") || is(p, "off") || (s->waits && is(p, "loaded"));
+}
+
+static const char *reason_of(const struct status_probe *p)
+{
+	return *p->reason ? p->reason : "it does not say why";
+}
+
+static void judge_probes(const struct status *s, struct status_verdict *v)
+{
+	const struct status_probe *missing = NULL;
+	size_t working = 0;
+
+	for (size_t i = 0; i < s->probe_count; i++) {
+		const struct status_probe *p = &s->probes[i];
+
+		working += measures(p) && works(s, p);
+		if (!missing && measures(p) && !works(s, p) && !is(p, "disabled"))
+			missing = p;
+	}
+	if (!working)
+		add(v, STATUS_NOT_READY, "no probe is %s: %s: %s",
+		    s->waits ? "loaded" : "attached", missing ? missing->name : "none",
+		    missing ? reason_of(missing) : "all are disabled");
+	for (size_t i = 0; i < s->probe_count; i++)
+		if (!works(s, &s->probes[i]) && !is(&s->probes[i], "disabled"))
+			add(v, STATUS_STRICT, "probe %s is %s: %s", s->probes[i].name,
+			    s->probes[i].state, reason_of(&s->probes[i]));
+}
+
+static void judge_readings(const struct status *s, struct status_verdict *v)
+{
+	double most = LATE_INTERVALS * s->snapshot_interval_s + LATE_S;
+	char age[UNITS_LEN];
+
+	if (!s->waits && (s->read_s < 0 ? s->state_s : s->read_s) > most)
+		add(v, STATUS_NOT_READY, "the kernel's counts were last read %s ago",
+		    units_age(age, s->read_s < 0 ? s->state_s : s->read_s));
+}
+
+/* When the last export arrived: "last arrived 12s ago". */
+static void say_arrived(const struct status_export *e, char *out, size_t len)
+{
+	char age[UNITS_LEN];
+
+	if (e->arrived_s < 0)
+		snprintf(out, len, "none has arrived yet");
+	else
+		snprintf(out, len, "the last one arrived %s ago",
+			 units_age(age, e->arrived_s));
+}
+
+static void judge_exports(const struct status *s, struct status_verdict *v)
+{
+	const struct status_export *e = &s->export;
+	char age[UNITS_LEN], arrived[64];
+
+	if (!e->on || e->failing_s < 0)
+		return;
+	say_arrived(e, arrived, sizeof(arrived));
+	add(v, STATUS_STRICT, "exports have failed for %s (%s): %s",
+	    units_age(age, e->failing_s), arrived, e->error);
+}
+
+static void judge_losses(const struct status *s, struct status_verdict *v)
+{
+	char age[UNITS_LEN], lately[UNITS_LEN], count[UNITS_LEN];
+
+	for (size_t i = 0; i < s->lost_count; i++) {
+		const struct status_loss *l = &s->lost[i];
+
+		if (l->lately)
+			add(v, STATUS_NOTE, "%s lost %s in the last %s: %s (%s in all)",
+			    l->probe, units_count(lately, l->lately),
+			    units_age(age, s->lost_window_s), l->reason,
+			    units_count(count, l->count));
+	}
+}
+
+void status_judge(const struct status *s, struct status_verdict *v)
+{
+	v->count = 0;
+	/* the gravest first: of the probes there may be both */
+	judge_readings(s, v);
+	judge_probes(s, v);
+	judge_exports(s, v);
+	judge_losses(s, v);
+}
+
+const char *status_level_name(enum status_level level)
+{
+	static const char *const names[] = { "not_ready", "strict", "note" };
+
+	return names[level];
+}
+
+/* "6 of 7 probes attached, 1 switched off". */
+static void say_probes(const struct status *s, char *out, size_t len)
+{
+	size_t wanted = 0, there = 0, off = 0, n;
+	const char *state = s->waits ? "loaded" : "attached";
+
+	for (size_t i = 0; i < s->probe_count; i++) {
+		wanted += !is(&s->probes[i], "disabled");
+		there += is(&s->probes[i], state);
+		off += is(&s->probes[i], "off");
+	}
+	n = snprintf(out, len, "%zu of %zu probes %s", there, wanted, state);
+	if (off && n < len)
+		snprintf(out + n, len - n, ", %zu switched off", off);
+}
+
+void status_summary(const struct status *s, char *out, size_t len)
+{
+	char age[UNITS_LEN], probes[96];
+
+	say_probes(s, probes, sizeof(probes));
+	units_age(age, s->state_s);
+	if (s->waits)
+		snprintf(out, len,
+			 "waiting for %s while process %u of the node measures it, %s",
+			 age, s->holder, probes);
+	else
+		snprintf(out, len, "measuring for %s, %s", age, probes);
+}
+
+static void print_exports(const struct status *s, FILE *f)
+{
+	const struct status_export *e = &s->export;
+	char arrived[64], interval[UNITS_LEN];
+
+	if (!e->on) {
+		fputs("exports:  none\n", f);
+		return;
+	}
+	say_arrived(e, arrived, sizeof(arrived));
+	fprintf(f, "exports:  to %s every %s, %s\n", e->to,
+		units_age(interval, e->interval_s), s->waits ? "not yet" : arrived);
+}
+
+static void print_memory(const struct status_memory *m, FILE *f)
+{
+	char limit[UNITS_LEN], planned[UNITS_LEN], kernel[UNITS_LEN], agent[UNITS_LEN],
+	    used[UNITS_LEN];
+
+	fprintf(f,
+		"memory:   %s planned of %s: %s in the kernel, %s for the agent's "
+		"numbers, which take %s\n",
+		units_bytes(planned, m->planned), units_bytes(limit, m->limit),
+		units_bytes(kernel, m->kernel), units_bytes(agent, m->agent),
+		units_bytes(used, m->agent_used));
+}
+
+void status_print(const struct status *s, const struct status_verdict *v, FILE *f)
+{
+	char summary[STATUS_TEXT], age[UNITS_LEN];
+
+	status_summary(s, summary, sizeof(summary));
+	fprintf(f, "assay %s, process %d, up for %s: %s\n", s->version, s->pid,
+		units_age(age, s->uptime_s), summary);
+	if (!s->waits && s->read_s >= 0)
+		fprintf(f, "readings: the last one %s ago\n",
+			units_age(age, s->read_s));
+	print_exports(s, f);
+	print_memory(&s->memory, f);
+	for (size_t i = 0; i < v->count; i++)
+		fprintf(f, "%s: %s\n",
+			v->problems[i].level == STATUS_NOTE ? "note" : "problem",
+			v->problems[i].text);
+}
