@@ -68,11 +68,28 @@ def check_memory(spec):
     check(mib(limit) >= mib(plan) + 64, f"a limit of {limit} for a plan of {plan}")
 
 
+def check_probes(spec):
+    """Each of the three asks the agent what it is for, answers before the kubelet gives up,
+    and does not ask for the receiver of exports."""
+    box = box_of(spec)
+    for probe, word in (("startupProbe", "--started"), ("readinessProbe", "--ready"),
+                        ("livenessProbe", "--live")):
+        command = box[probe]["exec"]["command"]
+        same(command[:3], ["/usr/bin/assay", "status", word], probe)
+        seconds = re.fullmatch(r"--timeout=(\d+)s", command[3]).group(1)
+        check(int(seconds) < box[probe]["timeoutSeconds"], f"{probe}: the kubelet's is shorter")
+        same(command[4:], [], probe)
+    live, start = box["livenessProbe"], box["startupProbe"]
+    check(live["periodSeconds"] * live["failureThreshold"] >= 120, "restarts are too eager")
+    check(start["periodSeconds"] * start["failureThreshold"] >= 120, "no time to load")
+
+
 def check_agent(spec, user=65532, paths=()):
     """What each agent of ours is: as user, with these directories of the node besides."""
     check_privileges(spec, user)
     check_host_paths(spec, paths)
     check_memory(spec)
+    check_probes(spec)
     same(spec["tolerations"], [{"operator": "Exists"}], "tolerations")
     check(spec["terminationGracePeriodSeconds"] > 5, "no time for the last export")
 

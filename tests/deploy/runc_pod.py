@@ -116,7 +116,10 @@ def main(rootfs):
             with open(f'/proc/{state["pid"]}/status', encoding="utf-8") as f:
                 print(*re.findall(r"^(?:Uid|Cap\w+|NoNewPrivs|Seccomp):.*", f.read(), re.M),
                       sep="\n")
-            for words in (["tune"], ["report", "--duration", "2s"]):
+            probes = [box["exec"]["command"][1:] for box in
+                      (pod["containers"][0][p] for p in
+                       ("startupProbe", "readinessProbe", "livenessProbe"))]
+            for words in (*probes, ["status"], ["report", "--duration", "2s"]):
                 out = subprocess.run(["runc", "exec", name, "/usr/bin/assay", *words],
                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                      text=True, check=False)

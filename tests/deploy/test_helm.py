@@ -205,6 +205,17 @@ def refusal(over, **more):
     raise Failed(f"not refused: {over} {more}")
 
 
+@test("each probe can be changed, and taken away")
+def _():
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        box = box_of(pod(objects({probe: {"periodSeconds": 7}})))
+        same((box[probe]["periodSeconds"], box[probe]["exec"]["command"][:2]),
+             (7, ["/usr/bin/assay", "status"]), probe)
+        for none in (None, {"exec": None, "periodSeconds": None, "timeoutSeconds": None,
+                            "failureThreshold": None}):
+            check(probe not in box_of(pod(objects({probe: none}))), f"{probe}: {none}")
+
+
 @test("GKE Autopilot is refused with the reason, GKE Standard is not")
 def _():
     check("allow-list" in refusal({"platform": "gke-autopilot"}), "no reason")

@@ -94,10 +94,9 @@ def _():
         spec = agent(folder)["spec"]
         same(spec["updateStrategy"], {"type": "RollingUpdate", "rollingUpdate": {
             "maxSurge": 1, "maxUnavailable": 0}}, "updateStrategy")
-        # The new one does not answer before the old one is gone: a probe that had to
-        # succeed first would hold the update for ever.
-        box = spec["template"]["spec"]["containers"][0]
-        same([p for p in ("readinessProbe", "startupProbe") if p in box], [], "probes")
+        # ... and ends it when the new one says that it is ready, which it does while it
+        # waits: tests/cli/test_cli_status.py.
+        check("readinessProbe" in spec["template"]["spec"]["containers"][0], "no readiness")
 
 
 @test("selectors choose their pods, mounts have volumes, variables stand in order")
@@ -163,6 +162,13 @@ def _():
         same(out.returncode, 2, "exit status")
         check("--no-such" in out.stdout and len(out.stdout.splitlines()) == 1,
               f"{folder}: {out.stdout}")
+        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+            out = subprocess.run(
+                [os.path.join(TOP, "build/assay"), *box[probe]["exec"]["command"][1:],
+                 "--socket", "/nobody.sock"], stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, text=True, timeout=20, check=False)
+            check((out.returncode, "no agent runs" in out.stdout) == (1, True),
+                  f"{probe}: status {out.returncode}: {out.stdout}")
 
 
 main()
