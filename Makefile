@@ -5,6 +5,7 @@
 # make deps       install what is missing (the one place that names packages)
 # make fuzz       FUZZ_SECONDS each      make fmt | lint | clean       V=1 shows all
 # make install    PREFIX, DESTDIR, UNITDIR, SYSCONFDIR
+# make deb        a Debian package, in build/deb
 
 BUILD   ?= build
 PREFIX  ?= /usr/local
@@ -34,6 +35,8 @@ BASE     := -std=gnu11 -D_GNU_SOURCE -DASSAY_VERSION='"$(VERSION)"' -I. -Iagent 
 ALL_CFLAGS = $(BASE) $(CFLAGS)
 BPF_CFLAGS := -O2 -g -Wall -Werror -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) \
 	-iquote bpf -I$(BUILD) -I$(SYSROOT)/usr/include/$(MULTI) -MMD -MP
+# The same objects in each directory: their line numbers name files.
+BPF_CFLAGS += -ffile-prefix-map=$(CURDIR)=.
 
 PROBES  := $(patsubst bpf/%.bpf.c,%,$(wildcard bpf/*.bpf.c))
 # Those that use what not all kernels have: a second time, without (bpf/kernel.bpf.h).
@@ -130,7 +133,7 @@ DEB_TEST := python3-minimal python3-jsonschema python3-yaml python3-protobuf lib
 	libbpf-tools bpftrace clang-format clang-tidy cppcheck pyflakes3 libclang-rt-14-dev \
 	busybox-static fio mount nftables qemu-system-common zstd xz-utils cpio e2fsprogs binutils \
 	mandoc libcap2-bin redis-server redis-tools wireguard-tools containerd runc \
-	python3-grpcio
+	python3-grpcio debhelper
 DEB_ALL := $(DEB_BUILD) $(DEB_TEST)
 
 deps:
@@ -189,6 +192,11 @@ install: all
 	chmod 644 $(DESTDIR)$(UNITDIR)/assay.service
 	[ -e $(DESTDIR)$(SYSCONFDIR)/default/assay ] || install -m 644 \
 		deploy/systemd/assay.default $(DESTDIR)$(SYSCONFDIR)/default/assay
+
+# With the compiler's flags for packages, so of objects of its own.
+.PHONY: deb
+deb:
+	$(Q)deploy/debian/build
 
 C_FILES = $(wildcard agent/*.[ch] agent/*/*.[ch] bpf/*.[ch] tests/*/*.[ch])
 
