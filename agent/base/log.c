@@ -52,7 +52,7 @@ void log_raw(const char *fmt, va_list ap)
 /* Says in the same write how many lines nobody took before this one. */
 static void put(const char *line)
 {
-	static unsigned int missing;
+	static _Atomic unsigned int missing; /* there is a thread beside the loop */
 	char text[PIPE_BUF];
 	int len = 0;
 

@@ -17,6 +17,11 @@ char *names_word(const char *s, size_t len);
  */
 void names_set_image(struct names *n, const char *image);
 /*
+ * Takes from `more` what n does not have; an image goes with its tag. -ENOMEM: n has
+ * got a part of it.
+ */
+int names_fill(struct names *n, const struct names *more);
+/*
  * Reads what a runtime's file says of a container: text is the whole file.
  * -ENOENT: no names, or no JSON. What n has is the caller's in any case.
  */

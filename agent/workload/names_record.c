@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What is known of one container: made, copied, asked and freed. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,7 @@ static const size_t strings[] = {
 	offsetof(struct names, container), offsetof(struct names, image),
 	offsetof(struct names, tag),	   offsetof(struct names, owner_kind),
 	offsetof(struct names, owner),	   offsetof(struct names, deployment),
-	offsetof(struct names, node),
+	offsetof(struct names, cronjob),   offsetof(struct names, node),
 };
 
 static char **string_of(const struct names *n, size_t i)
@@ -97,6 +98,38 @@ struct names *names_copy(const struct names *from)
 	n->restarts = from->restarts;
 	n->source = from->source;
 	return n;
+}
+
+/* Those of the image belong together: a tag is taken for the same image only. */
+static bool may_take(const struct names *n, const struct names *more, size_t i)
+{
+	if (strings[i] == offsetof(struct names, tag))
+		return n->image && more->image && !strcmp(n->image, more->image);
+	if (strings[i] == offsetof(struct names, container))
+		return !n->sandbox;
+	return true;
+}
+
+int names_fill(struct names *n, const struct names *more)
+{
+	for (size_t i = 0; i < COUNT(strings); i++) {
+		char **to = string_of(n, i), *from = *string_of(more, i);
+
+		if (*to || !from || !may_take(n, more, i))
+			continue;
+		*to = strdup(from);
+		if (!*to)
+			return -ENOMEM;
+	}
+	if (n->restarts < 0)
+		n->restarts = more->restarts;
+	if ((!n->label_count && !copy_pairs(&n->labels, &n->label_count, more->labels,
+					    more->label_count)) ||
+	    (!n->annotation_count &&
+	     !copy_pairs(&n->annotations, &n->annotation_count, more->annotations,
+			 more->annotation_count)))
+		return -ENOMEM;
+	return 0;
 }
 
 static const char *value_of(const struct name_pair *pairs, size_t count,
