@@ -51,7 +51,12 @@ struct options {
 	const char *cgroup_root; /* NULL: find it in mountinfo */
 	const char *host_root;	 /* NULL: not given; so are the next two */
 	const char *host_id, *host_name;
-	const char *resource_attributes; /* k=v,k=v; values percent-encoded */
+	const char *kubelet;			/* URL of its pods, or "none" */
+	const char *kubelet_token, *kubelet_ca; /* files */
+	const char *kubelet_server_name;	/* NULL: the URL's host */
+	bool kubelet_insecure;
+	const char *k8s_labels, *k8s_annotations; /* keys; NULL: none */
+	const char *resource_attributes;	  /* k=v,k=v; values percent-encoded */
 	const char *service_name;
 	uint64_t duration_ms;
 	int format; /* enum report_format */

@@ -50,6 +50,11 @@ void resident_trim(void)
 		drop_file_pages(smaps);
 		fclose(smaps);
 	}
+	heap_trim();
+}
+
+void heap_trim(void)
+{
 	malloc_trim(0);
 }
 

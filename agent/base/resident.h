@@ -13,6 +13,8 @@
  */
 void resident_trim(void);
 
+/* Gives back what malloc has free, in all threads. */
+void heap_trim(void);
 /* Bytes that malloc has given and that were not freed, in all threads. */
 uint64_t heap_used(void);
 

@@ -30,6 +30,11 @@ int measure_open(const struct options *o, struct measure **out, char *cause,
  */
 int measure_begin(struct measure *m, char *cause, size_t len);
 /*
+ * Begins to ask the kubelet, if the options say so: a thread, with the privileges that
+ * this one has now. What fails is said in the log.
+ */
+void measure_ask_kubelet(struct measure *m);
+/*
  * Does a bit of each kind of thing that measuring asks of the kernel from then on, to
  * see whether it is allowed to (privileges_drop()). arg: struct measure. 0 or -errno.
  */

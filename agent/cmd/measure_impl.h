@@ -42,6 +42,7 @@ struct measure {
 	struct snapshot *snapshot;
 	struct usage_reader *usage;
 	struct names_reader *names;
+	struct kubelet *kubelet; /* NULL: not asked */
 	struct resource resource;
 	struct self self;
 	struct wall wall;

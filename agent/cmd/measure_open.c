@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "base/options.h"
+#include "cmd/kubelet_options.h"
 #include "cmd/measure.h"
 #include "cmd/measure_impl.h"
 #include "kernel/doctor.h"
@@ -172,6 +173,24 @@ static int find_resource(struct measure *m, const struct options *o, char *cause
 	return err;
 }
 
+static int open_kubelet(struct measure *m, const struct options *o, char *cause,
+			size_t len)
+{
+	struct kubelet_opts opts;
+	int err;
+
+	if (!kubelet_options(o, &opts))
+		return 0;
+	if (opts.insecure)
+		log_warnx("--kubelet-insecure: whoever answers at %s gets the token of "
+			  "the service account, and is believed",
+			  opts.url);
+	err = kubelet_open(&opts, &m->kubelet, cause, len);
+	if (!err)
+		names_ask(m->names, m->kubelet);
+	return err;
+}
+
 int measure_open(const struct options *o, struct measure **out, char *cause, size_t len)
 {
 	struct measure *m;
@@ -192,6 +211,8 @@ int measure_open(const struct options *o, struct measure **out, char *cause, siz
 	err = find_cgroups(m, o, cause, len);
 	if (!err)
 		err = find_resource(m, o, cause, len);
+	if (!err)
+		err = open_kubelet(m, o, cause, len);
 	if (!err)
 		err = load_probes(m, o, cause, len);
 	if (err)
@@ -233,6 +254,14 @@ int measure_begin(struct measure *m, char *cause, size_t len)
 	return 0;
 }
 
+void measure_ask_kubelet(struct measure *m)
+{
+	int err = m->kubelet ? kubelet_start(m->kubelet) : 0;
+
+	if (err)
+		log_warn(err, "the kubelet is not asked: no thread");
+}
+
 int measure_try(void *arg)
 {
 	struct measure *m = arg;
@@ -256,6 +285,7 @@ void measure_close(struct measure *m)
 	snapshot_close(m->snapshot);
 	usage_close(m->usage);
 	names_close(m->names);
+	kubelet_close(m->kubelet);
 	cgroups_close(m->cgroups);
 	rings_close(&m->cells);
 	cells_close(&m->cells);

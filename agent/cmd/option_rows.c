@@ -20,21 +20,19 @@
 	{                                                                \
 		"OTEL_EXPORTER_OTLP_" s, "OTEL_EXPORTER_OTLP_METRICS_" s \
 	}
-#define FIELD(f) .off = offsetof(struct options, f)
+#define SERVICE_ACCOUNT "/var/run/secrets/kubernetes.io/serviceaccount/"
+#define FIELD(f)	.off = offsetof(struct options, f)
 
 /* In the order of the enums of options.h and log.h. */
 static const char *const compressions[] = { "gzip", "none", NULL };
 static const char *const formats[] = { "table", "json", NULL };
 static const char *const levels[] = { "error", "warn", "info", "debug", NULL };
 
-static int check_export(const char *s)
+/* http(s)://HOST and what follows. */
+static int check_url(const char *s)
 {
 	size_t skip;
 
-	if (!strcmp(s, "none"))
-		return 0;
-	if (!strncmp(s, "file:", 5))
-		return s[5] ? 0 : -EINVAL;
 	if (!strncasecmp(s, "http://", 7))
 		skip = 7;
 	else if (!strncasecmp(s, "https://", 8))
@@ -48,9 +46,52 @@ static int check_export(const char *s)
 	return strchr("/:?#", s[skip]) ? -EINVAL : 0;
 }
 
+static int check_export(const char *s)
+{
+	if (!strcmp(s, "none"))
+		return 0;
+	if (!strncmp(s, "file:", 5))
+		return s[5] ? 0 : -EINVAL;
+	return check_url(s);
+}
+
 static void allow_export(FILE *f)
 {
 	fputs("http://HOST..., https://HOST..., file:PATH or none", f);
+}
+
+/* No password: what proves who we are is the token. */
+static int check_kubelet(const char *s)
+{
+	if (!strcmp(s, "none"))
+		return 0;
+	return strchr(s, '@') ? -EINVAL : check_url(s);
+}
+
+static void allow_kubelet(FILE *f)
+{
+	fputs("https://HOST:10250/pods, http://HOST:10255/pods or none", f);
+}
+
+/* Keys of labels or annotations, with commas between: [PREFIX/]NAME. */
+static int check_keys(const char *s)
+{
+	do {
+		size_t len = strcspn(s, ",");
+
+		if (!len || len > 317)
+			return -EINVAL;
+		for (size_t i = 0; i < len; i++)
+			if (!isalnum((unsigned char)s[i]) && !strchr("-_./", s[i]))
+				return -EINVAL;
+		s += len;
+	} while (*s++);
+	return 0;
+}
+
+static void allow_keys(FILE *f)
+{
+	fputs("keys as Kubernetes has them, with commas between", f);
 }
 
 /* Names of probes, with commas between; at least one. */
@@ -182,6 +223,34 @@ static const struct option_desc rows[] = {
 	{ "host-name", "NAME", NULL,
 	  "host.name of everything exported; found by default", FIELD(host_name),
 	  .mask = MEASURES, .check = check_word, .allowed = allow_word },
+	{ "kubelet", "URL|none", "none",
+	  "the kubelet's list of this node's pods, https://HOST:10250/pods: containers' "
+	  "owners, labels and restarts, and names that files do not say",
+	  FIELD(kubelet), .mask = MEASURES, .check = check_kubelet,
+	  .allowed = allow_kubelet },
+	{ "kubelet-token", "PATH", SERVICE_ACCOUNT "token",
+	  "file with the token for the kubelet, read anew at each request; over http none "
+	  "is sent",
+	  FIELD(kubelet_token), .mask = MEASURES },
+	{ "kubelet-ca", "PATH", SERVICE_ACCOUNT "ca.crt",
+	  "PEM file of the authorities to trust for the kubelet", FIELD(kubelet_ca),
+	  .mask = MEASURES },
+	{ "kubelet-server-name", "NAME", NULL,
+	  "name in the kubelet's certificate, if it is not the URL's host",
+	  FIELD(kubelet_server_name), .mask = MEASURES, .check = check_word,
+	  .allowed = allow_word },
+	{ "kubelet-insecure", NULL, "false",
+	  "do not look at the kubelet's certificate: whoever answers gets the token and is "
+	  "believed",
+	  FIELD(kubelet_insecure), .mask = MEASURES, .type = OPTION_BOOL },
+	{ "k8s-labels", "KEY,...", NULL,
+	  "labels of pods to keep besides those that names need; see --kubelet",
+	  FIELD(k8s_labels), .mask = MEASURES, .check = check_keys,
+	  .allowed = allow_keys },
+	{ "k8s-annotations", "KEY,...", NULL,
+	  "annotations of pods to keep besides those that names need; see --kubelet",
+	  FIELD(k8s_annotations), .mask = MEASURES, .check = check_keys,
+	  .allowed = allow_keys },
 	{ "node-lock", "NAME|none", "assay",
 	  "of the agents with one NAME on a node one measures, the others wait for its "
 	  "end; none: do not look for others",

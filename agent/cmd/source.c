@@ -39,6 +39,7 @@ static int read_bytes(struct source *s, bool alone, uint8_t **bytes, size_t *byt
 			err = measure_begin(s->measure, cause, len);
 		if (err)
 			return err;
+		measure_ask_kubelet(s->measure);
 	}
 	now = now_mono_ns();
 	measure_wait(s->measure, now);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/util.h"
+#include "workload/kubelet.h"
 #include "workload/names_impl.h"
 
 #define FILE_MAX  (256 << 10) /* a config.json has 4 to 16 KiB */
@@ -48,6 +49,7 @@ struct noted {
 
 struct names_reader {
 	char *root;
+	struct kubelet *kubelet; /* NULL: not asked */
 	struct noted noted[NOTED];
 	size_t next; /* the oldest of these */
 	uint64_t second_ns;
@@ -207,17 +209,67 @@ static const struct noted *find_noted(const struct names_reader *r, const char *
 	return NULL;
 }
 
-int names_find(struct names_reader *r, const struct workload_id *id, struct names **out)
+void names_ask(struct names_reader *r, struct kubelet *k)
 {
-	const struct noted *noted;
+	r->kubelet = k;
+}
 
-	if (!*container_of(id))
-		return -ENOENT;
-	noted = find_noted(r, container_of(id));
+static int find_on_disk(struct names_reader *r, const struct workload_id *id,
+			struct names **out)
+{
+	const struct noted *noted = find_noted(r, container_of(id));
+
 	if (!noted)
 		return look(r, id, out);
 	*out = names_copy(noted->names);
 	return *out ? 0 : -ENOMEM;
+}
+
+/* Will the kubelet tell of it? It never tells of sandboxes, only of their pods. */
+static void want(struct names_reader *r, const struct workload_id *id,
+		 const struct names *n)
+{
+	if (r->kubelet && id->pod_uid[0])
+		kubelet_want(r->kubelet, n && n->sandbox ? "" : container_of(id),
+			     id->pod_uid);
+}
+
+/* What the kubelet has told is added to *out, which may be NULL. 0: there is some. */
+static int add_kubelet(struct names_reader *r, const struct workload_id *id,
+		       struct names **out)
+{
+	struct names *more;
+	int err;
+
+	want(r, id, *out);
+	err = kubelet_find(r->kubelet, container_of(id), id->pod_uid, &more);
+	if (err || !*out) {
+		if (!err)
+			*out = more;
+		return err;
+	}
+	err = names_fill(*out, more);
+	names_free(more);
+	return err;
+}
+
+int names_find(struct names_reader *r, const struct workload_id *id, struct names **out)
+{
+	struct names *n = NULL;
+	int err;
+
+	if (!*container_of(id))
+		return -ENOENT;
+	err = find_on_disk(r, id, &n);
+	if (err != -ENOMEM && r->kubelet && id->pod_uid[0])
+		err = add_kubelet(r, id, &n);
+	if (err == -ENOENT && n) /* the disk's alone */
+		err = 0;
+	if (err)
+		names_free(n);
+	else
+		*out = n;
+	return err;
 }
 
 /* May it be looked for? So many are in each second. */
@@ -236,17 +288,20 @@ void names_note(struct names_reader *r, const char *path)
 {
 	const char *last = strrchr(path, '/');
 	struct noted *noted = &r->noted[r->next];
+	struct names *names = NULL;
 	struct workload_id id;
-	struct names *names;
 
 	if (!last || strlen(last) <= CONTAINER_ID_LEN || workload_identify(path, &id))
 		return;
 	if (id.role == ROLE_OWN && id.container_id[0] &&
-	    !find_noted(r, container_of(&id)) && may_look(r) && !look(r, &id, &names)) {
-		names_free(noted->names);
-		noted->names = names;
-		strcpy(noted->id, container_of(&id));
-		r->next = (r->next + 1) % NOTED;
+	    !find_noted(r, container_of(&id))) {
+		if (may_look(r) && !look(r, &id, &names)) {
+			names_free(noted->names);
+			noted->names = names;
+			strcpy(noted->id, container_of(&id));
+			r->next = (r->next + 1) % NOTED;
+		}
+		want(r, &id, names);
 	}
 	workload_id_fini(&id);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a container is called by those who started it: from files that runtimes and the
- * kubelet keep on the node. No socket of a runtime is asked, and no API server.
+ * kubelet keep on the node, and by the kubelet's answer to /pods, where it is asked. No
+ * socket of a runtime is asked, and no API server.
  */
 #ifndef NAMES_H
 #define NAMES_H
@@ -46,22 +47,28 @@ struct names {
 };
 
 struct names_reader;
+struct kubelet;
 
 /* root: where the node's root directory is mounted. -ENOMEM. */
 int names_open(const char *root, struct names_reader **out);
+/* From now on the kubelet is asked, too. It is borrowed; NULL: it is not asked. */
+void names_ask(struct names_reader *r, struct kubelet *k);
 /*
  * Looks for the names of the container that a path speaks of, of its pod's container if
- * it is in one. Files of Kubernetes, of which there is one for each container, are
- * opened by its id; the directory of links, if it has changed and once a second at
- * most, is read. -ENOENT: nothing says, or may be read; -ENOMEM. The caller ends *out
- * with names_free().
+ * it is in one. What files say comes first; the kubelet adds to it what they do not
+ * say, as far as it has told by now. A container of which only its pod is known has no
+ * name of its own (container is NULL). Files of Kubernetes, of which there is one for
+ * each container, are opened by its id; the directory of links, if it has changed and
+ * once a second at most, is read. -ENOENT: nothing says, or may be read; -ENOMEM. The
+ * caller ends *out with names_free().
  */
 int names_find(struct names_reader *r, const struct workload_id *id,
 	       struct names **out);
 /*
  * A cgroup of this path was just made. If it is a container's, its names are looked up
  * now, as their files may be gone when it is first read, and kept for names_find():
- * those of the latest 512 of them, no more than 100 a second.
+ * those of the latest 512 of them, no more than 100 a second. The kubelet is asked
+ * soon.
  */
 void names_note(struct names_reader *r, const char *path);
 /* Are they those of a container of Kubernetes? */
