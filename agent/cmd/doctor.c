@@ -430,8 +430,9 @@ static int check_probes(const struct options *o)
 }
 
 static int (*const checks[])(const struct options *o) = {
-	doctor_check_kernel, doctor_check_lockdown,   check_host,   check_cgroup,
-	check_controllers,   check_pressure,	      check_memory, check_collector,
+	doctor_check_kernel, doctor_check_lockdown,   check_host,
+	check_cgroup,	     check_controllers,	      check_pressure,
+	check_memory,	     check_collector,	      doctor_check_kubelet,
 	check_probes,	     doctor_check_privileges,
 };
 

@@ -15,6 +15,8 @@ int doctor_say(enum verdict verdict, const char *name, const char *fmt, ...)
 /* What the kernel has; lockdown. 1: something that we need is missing. */
 int doctor_check_kernel(const struct options *o);
 int doctor_check_lockdown(const struct options *o);
+/* The kubelet, if options say that it is asked: it is, once. */
+int doctor_check_kubelet(const struct options *o);
 /* What the agent that runs has kept of its privileges. Nothing, if there is none. */
 int doctor_check_privileges(const struct options *o);
 

@@ -11,6 +11,7 @@
 #include "kernel/walk.h"
 #include "metric/metrics.h"
 #include "otlp/otlp.h"
+#include "workload/kubelet.h"
 
 #define SELF_SERIAL UINT64_MAX	  /* behind all workloads */
 #define SWEEP_NS    5000000000ULL /* between two looks at the DNS queries that wait */
@@ -160,10 +161,15 @@ static int encode_self(struct measure *m, const struct export_stats *stats,
 		.number = p->number,
 	};
 	struct point_group *g = points_group(p);
+	struct kubelet_stats kubelet;
 	int err;
 
 	if (!g)
 		return -ENOMEM;
+	if (m->kubelet) {
+		kubelet_get_stats(m->kubelet, &kubelet);
+		facts.kubelet = &kubelet;
+	}
 	resource_self(&m->resource, g);
 	g->serial = SELF_SERIAL;
 	err = self_add(&m->self, g, &facts);

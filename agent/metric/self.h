@@ -10,6 +10,7 @@
 #include "metric/metric.h"
 
 struct export_stats;
+struct kubelet_stats;
 
 /* The state that was reported of a probe: with its reason it names a series. */
 struct self_state {
@@ -43,9 +44,10 @@ struct self_facts {
 	const struct probe *probes; /* PROBE_COUNT of them */
 	const struct cells *cells;
 	uint32_t slots_used, opens_used;
-	const struct export_stats *stats; /* NULL: nothing is exported */
-	uint64_t folded;		  /* workloads, see snapshot_folded() */
-	uint64_t number;		  /* of the export; 0: it is none */
+	const struct export_stats *stats;    /* NULL: nothing is exported */
+	const struct kubelet_stats *kubelet; /* NULL: it is not asked */
+	uint64_t folded;		     /* workloads, see snapshot_folded() */
+	uint64_t number;		     /* of the export; 0: it is none */
 };
 
 void self_init(struct self *s);

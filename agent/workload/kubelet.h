@@ -19,7 +19,8 @@ struct kubelet;
 
 /* All strings are borrowed as long as the kubelet is open. */
 struct kubelet_opts {
-	const char *url; /* http(s)://HOST:PORT/pods */
+	/* http(s)://HOST:PORT/pods; brackets of an IPv6 address may be missing */
+	const char *url;
 	/* File with the token of a service account, read before each request, as it
 	 * is renewed there. Over http none is sent, and the file is not read. */
 	const char *token;
@@ -27,6 +28,7 @@ struct kubelet_opts {
 	const char *server_name; /* in that, if it is not the URL's host; or NULL */
 	bool insecure;		 /* the certificate is not looked at */
 	struct pods_keep keep;
+	unsigned int timeout_ms;  /* of a request; 0: 20 s */
 	struct kubelet_pace pace; /* all 0: kubelet_pace_default */
 };
 

@@ -10,7 +10,7 @@
 #include "workload/kubelet_impl.h"
 
 #define CONNECT_MS  5000L
-#define REQUEST_MS  20000L
+#define REQUEST_MS  20000
 #define TOKEN_MAX   16384
 #define HEADERS_MAX 65536 /* bytes of the answer's */
 #define WORDS_MAX   200	  /* bytes that are read of a refusal */
@@ -86,6 +86,28 @@ const char *kubelet_result_name(enum kubelet_result result)
 	return results[result].name;
 }
 
+/*
+ * In a manifest an address comes without brackets: https://$(HOST_IP):10250/pods. More
+ * than one colon is an IPv6 address then, and behind the last one is the port. A copy,
+ * NULL: no memory.
+ */
+static char *add_brackets(const char *url)
+{
+	const char *host = strstr(url, "://"), *port;
+	char *whole;
+	size_t len;
+
+	host = host ? host + 3 : url;
+	len = strcspn(host, "/?#");
+	port = memrchr(host, ':', len);
+	if (!port || *host == '[' || memchr(host, ':', len) == port)
+		return strdup(url);
+	if (asprintf(&whole, "%.*s[%.*s]%s", (int)(host - url), url, (int)(port - host),
+		     host, port) < 0)
+		return NULL;
+	return whole;
+}
+
 /* The URL with another host in it, which is connected to all the same. */
 static int set_server_name(struct kubelet_target *t, CURLU *url, const char *name)
 {
@@ -107,14 +129,13 @@ static int set_server_name(struct kubelet_target *t, CURLU *url, const char *nam
 int kubelet_target_init(struct kubelet_target *t, const struct kubelet_opts *o)
 {
 	CURLU *url = curl_url();
-	char *whole = NULL;
+	char *given = add_brackets(o->url), *whole = NULL;
 	int err = -ENOMEM;
 
 	memset(t, 0, sizeof(*t));
-	if (!url)
-		return err;
 	t->tls = !strncasecmp(o->url, "https://", strlen("https://"));
-	err = curl_url_set(url, CURLUPART_URL, o->url, 0) ? -EINVAL : 0;
+	if (url && given)
+		err = curl_url_set(url, CURLUPART_URL, given, 0) ? -EINVAL : 0;
 	if (!err && o->server_name && t->tls)
 		err = set_server_name(t, url, o->server_name);
 	if (!err && curl_url_get(url, CURLUPART_URL, &whole, 0))
@@ -124,6 +145,7 @@ int kubelet_target_init(struct kubelet_target *t, const struct kubelet_opts *o)
 		err = t->url ? 0 : -ENOMEM;
 	}
 	curl_free(whole);
+	free(given);
 	curl_url_cleanup(url);
 	return err;
 }
@@ -221,9 +243,13 @@ static int set_options(CURL *c, const struct kubelet_target *t,
 	curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(c, CURLOPT_USERAGENT, "assay/" ASSAY_VERSION);
+	/* seldom asked: one that is kept would be held, and tried twice when it is dead
+	 */
+	curl_easy_setopt(c, CURLOPT_FORBID_REUSE, 1L);
 	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
-	curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, REQUEST_MS);
+	curl_easy_setopt(c, CURLOPT_TIMEOUT_MS,
+			 (long)(o->timeout_ms ? o->timeout_ms : REQUEST_MS));
 	curl_easy_setopt(c, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)PODS_ANSWER_MAX);
 	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(c, CURLOPT_WRITEDATA, a);
@@ -291,7 +317,7 @@ static enum kubelet_result result_of(struct answer *a, CURLcode code, char *text
 
 	curl_easy_getinfo(a->curl, CURLINFO_RESPONSE_CODE, &status);
 	if (status >= 200 && status != 200) {
-		snprintf(text, len, "HTTP %ld: %.*s", status,
+		snprintf(text, len, "HTTP %ld%s%.*s", status, *a->words ? ": " : "",
 			 (int)strcspn(a->words, "\r\n"), a->words);
 		return result_of_status(status);
 	}

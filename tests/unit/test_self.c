@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include "fake_self.h"
+#include "workload/kubelet.h"
 
 static uint64_t value_of(const char *metric, const char *a, const char *b)
 {
@@ -56,6 +57,14 @@ static const struct metric promised[] = {
 	  METRIC_SUM,
 	  false,
 	  { "error.type" } },
+	{ "assay.kubelet.requests",
+	  "{request}",
+	  NULL,
+	  METRIC_SUM,
+	  false,
+	  { "assay.result" } },
+	{ "assay.kubelet.containers", "{container}", NULL, METRIC_UPDOWN },
+	{ "assay.kubelet.left_out", "{item}", NULL, METRIC_UPDOWN },
 };
 
 static void metrics_are_what_they_were(void **state)
@@ -82,10 +91,12 @@ static void all_that_is_listed_is_reported(void **state)
 {
 	uint32_t cpu = 0;
 	struct cpu_state seen = { .runs[PROGRAM_tcp_state] = { .count = 1, .ns = 1 } };
+	struct kubelet_stats kubelet = { 0 };
 	size_t all = 0;
 
 	bpf_map_update_elem(with.cells.fds[MAP_CPUS], &cpu, &seen, 0);
 	with.control.lost[PROBE_TCP][LOSS_UNREADABLE] = 1;
+	with.facts.kubelet = &kubelet;
 	look(1);
 	for (size_t i = 0; i < self_metric_count; i++) {
 		if (!points_of(self_metrics[i]->name))
@@ -93,6 +104,26 @@ static void all_that_is_listed_is_reported(void **state)
 		all += points_of(self_metrics[i]->name);
 	}
 	assert_int_equal(all, with.group->count);
+}
+
+static void the_kubelet_is_reported_when_it_is_asked(void **state)
+{
+	struct kubelet_stats kubelet = {
+		.results = { [KUBELET_FORBIDDEN] = 3, [KUBELET_TLS] = 1 },
+		.counts = { 2, 5, 1 }
+	};
+
+	look(1);
+	assert_int_equal(points_of("assay.kubelet.requests"), 0);
+	assert_int_equal(points_of("assay.kubelet.containers"), 0);
+	with.facts.kubelet = &kubelet;
+	look(2);
+	assert_int_equal(points_of("assay.kubelet.requests"), 3);
+	assert_int_equal(value_of("assay.kubelet.requests", "ok", NULL), 0);
+	assert_int_equal(value_of("assay.kubelet.requests", "403", NULL), 3);
+	assert_int_equal(value_of("assay.kubelet.requests", "tls", NULL), 1);
+	assert_int_equal(value_of("assay.kubelet.containers", NULL, NULL), 5);
+	assert_int_equal(value_of("assay.kubelet.left_out", NULL, NULL), 1);
 }
 
 static void every_loss_has_a_name_of_its_own(void **state)
@@ -331,6 +362,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		SELF_TEST(metrics_are_what_they_were),
 		SELF_TEST(all_that_is_listed_is_reported),
+		SELF_TEST(the_kubelet_is_reported_when_it_is_asked),
 		SELF_TEST(every_loss_has_a_name_of_its_own),
 		SELF_TEST(losses_are_counted_by_probe_and_reason),
 		SELF_TEST(skipped_runs_are_lost_events),
