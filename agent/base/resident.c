@@ -2,12 +2,14 @@
 #include <malloc.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include "base/resident.h"
 
 struct mapping {
 	unsigned long start, end, inode;
 	char mode[5]; /* "r-xp" */
+	char path[256];
 };
 
 static bool is_private_file(const struct mapping *m)
@@ -20,14 +22,22 @@ static bool begins(const char *line, struct mapping *m)
 {
 	struct mapping here;
 
-	if (sscanf(line, "%lx-%lx %4s %*x %*s %lu", &here.start, &here.end, here.mode,
-		   &here.inode) != 4)
+	here.path[0] = '\0';
+	if (sscanf(line, "%lx-%lx %4s %*x %*s %lu %255s", &here.start, &here.end,
+		   here.mode, &here.inode, here.path) < 4)
 		return false; /* "Anonymous" begins with a digit, too */
 	*m = here;
 	return true;
 }
 
-static void drop_file_pages(FILE *smaps)
+/* Of a program that is linked with them: they are mapped as long as it runs. */
+static bool speaks_tls(const struct mapping *m)
+{
+	return strstr(m->path, "/libcrypto.so") || strstr(m->path, "/libssl.so") ||
+	       strstr(m->path, "/libcurl.so");
+}
+
+static void drop_file_pages(FILE *smaps, bool tls_only)
 {
 	struct mapping m = { 0 };
 	unsigned long written;
@@ -37,25 +47,30 @@ static void drop_file_pages(FILE *smaps)
 		if (begins(line, &m))
 			continue;
 		if (sscanf(line, "Anonymous: %lu", &written) == 1 && !written &&
-		    is_private_file(&m))
+		    is_private_file(&m) && (!tls_only || speaks_tls(&m)))
 			madvise((void *)m.start, m.end - m.start, MADV_DONTNEED);
 	}
 }
 
-void resident_trim(void)
+static void trim(bool tls_only)
 {
 	FILE *smaps = fopen("/proc/self/smaps", "re");
 
 	if (smaps) {
-		drop_file_pages(smaps);
+		drop_file_pages(smaps, tls_only);
 		fclose(smaps);
 	}
-	heap_trim();
+	malloc_trim(0);
 }
 
-void heap_trim(void)
+void resident_trim(void)
 {
-	malloc_trim(0);
+	trim(false);
+}
+
+void resident_trim_tls(void)
+{
+	trim(true);
 }
 
 uint64_t heap_used(void)

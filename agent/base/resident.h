@@ -10,11 +10,15 @@
  * and pages of the program and its libraries that nobody wrote to (code that relocates,
  * loads and verifies, the BPF objects). Those that are needed again come from the page
  * cache. Where somebody has written into a mapping, as a breakpoint is, it stays whole.
+ * No other thread may unmap a file meanwhile, as dlclose() does.
  */
 void resident_trim(void);
+/*
+ * The same while other threads run, and only of the libraries that speak TLS: nobody
+ * unmaps those. For whoever speaks it seldom.
+ */
+void resident_trim_tls(void);
 
-/* Gives back what malloc has free, in all threads. */
-void heap_trim(void);
 /* Bytes that malloc has given and that were not freed, in all threads. */
 uint64_t heap_used(void);
 

@@ -12,6 +12,7 @@
 
 #define WANTED	512
 #define WAIT_MS 60000 /* the clock is looked at again; libcurl takes an int */
+#define REST_MS 2000  /* a pause in which what TLS and JSON took is given back */
 #define SECOND	1000000000ULL
 
 /* After how long a container that is wanted is asked for again. */
@@ -163,7 +164,6 @@ static void ask(struct kubelet *k)
 	want_again(k, result ? 0 : now);
 	pthread_mutex_unlock(&k->lock);
 	pods_free(old);
-	heap_trim();
 }
 
 /* In ms; 0: it is time. */
@@ -191,6 +191,8 @@ static void *run(void *arg)
 			curl_multi_poll(k->multi, NULL, 0, ms, NULL);
 		else
 			ask(k);
+		if (!ms && until_next(k) > REST_MS)
+			resident_trim_tls();
 	}
 	return NULL;
 }

@@ -1,0 +1,302 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+# beside: others
+"""Containers by the names that the kubelet gives them: a fake one over TLS, that checks
+the token and plays what kubelets do, and cgroups as a real one makes them."""
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+import time
+import uuid
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from exports import Exports
+from kubelet import Kubelet, container, make_ca, make_certificate, pod
+from node import ASSAY, PATIENCE, Agent, Cgroup, Load, scratch, wait_for
+from tap import between, check, diag, main, need_root, same, test
+
+need_root()
+
+folder = ca = other_ca = certificate = token = kubelet = agent = None
+
+
+def setup():
+    global folder, ca, other_ca, certificate, token, kubelet, agent
+    folder = scratch()
+    ca, other_ca = make_ca(folder, "ca"), make_ca(folder, "other")
+    certificate = make_certificate(folder, ca, "IP:127.0.0.1,DNS:node-a")
+    token = folder + "/token"
+    put_token("first")
+    kubelet = Kubelet(certificate)
+    agent = start()
+
+
+def put_token(text):
+    """As the kubelet renews it: another file of that name."""
+    with open(token + ".new", "w") as f:
+        f.write(text)
+    os.rename(token + ".new", token)
+
+
+def options(of, *more):
+    return ("--kubelet", of.url, "--kubelet-ca", ca, "--kubelet-token", token, *more)
+
+
+def start(of=None, *more):
+    return Agent("--probes", "syscall", "--export-interval", "500ms", "--host-root", folder,
+                 *options(of or kubelet, *more))
+
+
+def new_id():
+    return uuid.uuid4().hex + uuid.uuid4().hex
+
+
+def below(*parts):
+    cgroup = Cgroup("node")
+    for part in parts:
+        cgroup = cgroup.below(part)
+    return cgroup
+
+
+def resource_of(who, cgroup):
+    def look():
+        with contextlib.suppress(FileNotFoundError):
+            for resource in Exports(who.exports).resources.values():
+                if resource.get("process.linux.cgroup") == cgroup.path:
+                    return resource
+        return None
+
+    return wait_for(look, PATIENCE, f"{cgroup.path} in an export")
+
+
+def named(resource):
+    return {k: v for k, v in resource.items()
+            if k.startswith(("k8s.", "assay.workload.name", "container.image.name"))}
+
+
+def work(cgroup):
+    Load(cgroup, "traps").ask("getppid", 1000)
+
+
+def requests_of(who):
+    """What the agent says of its requests: by result."""
+    with contextlib.suppress(FileNotFoundError):
+        found = {}
+        for (_, name, _, attrs), value in Exports(who.exports).series.items():
+            if name == "assay.kubelet.requests":
+                found[dict(attrs)["assay.result"]] = int(value)
+        return found
+    return {}
+
+
+def answered(who, result, count=1):
+    wait_for(lambda: requests_of(who).get(result, 0) >= count, PATIENCE,
+             f"{count} requests that come to {result}")
+
+
+def resident(who, what="VmHWM"):
+    """MiB that the agent has had, at most."""
+    with open(f"/proc/{who.pid()}/status") as f:
+        return int(re.search(what + r":\s+(\d+) kB", f.read())[1]) / 1024
+
+
+def doctor(*more):
+    p = subprocess.run([ASSAY, "doctor", "--socket", agent.socket, "--export", "none",
+                        *more], text=True, capture_output=True, timeout=PATIENCE)
+    return next(line for line in p.stdout.splitlines() if " kubelet: " in line)
+
+
+@test("it is asked once at the start, with the token and no more; who comes later is asked "
+      "for at once, and named")
+def _():
+    answered(agent, "ok")
+    same([sent for _, sent in kubelet.requests], ["Bearer first"], "its tokens")
+    check("kubelet " + kubelet.url + " answers: 0 containers of 0 pods" in agent.said(),
+          agent.said())
+    uid, number = str(uuid.uuid4()), new_id()
+    kubelet.pods.append(pod("shop", "web-0", uid, [container("nginx", number)]))
+    began = time.monotonic()
+    cgroup = below("kubepods", "burstable", f"pod{uid}", number)
+    wait_for(lambda: kubelet.count() == 2, PATIENCE, "a request")
+    diag(f"asked {time.monotonic() - began:.3f} s after its cgroup was made")
+    time.sleep(0.1)
+    work(cgroup)
+    same(named(resource_of(agent, cgroup)),
+         {"k8s.namespace.name": "shop", "k8s.pod.name": "web-0", "k8s.pod.uid": uid,
+          "k8s.container.name": "nginx", "assay.workload.name": "shop/web-0/nginx",
+          "container.image.name": "registry.example/team/app"}, "its names")
+    answered(agent, "ok", 2)
+    same((requests_of(agent), kubelet.count()), ({"ok": 2}, 2), "requests")
+
+
+@test("a pod without status, a static one and a sandbox have the names of their pod; what "
+      "files say comes first")
+def _():
+    uid, hashed, linked = str(uuid.uuid4()), uuid.uuid4().hex, new_id()
+    kubelet.pods += [
+        pod("shop", "new-0", uid, [container("app", linked)]),
+        pod("kube-system", "dns-node", str(uuid.uuid4()),
+            annotations={"kubernetes.io/config.hash": hashed})]
+    os.makedirs(f"{folder}/var/log/containers", exist_ok=True)
+    os.symlink(f"/var/log/pods/shop_linked-0_{uid}/app/3.log",
+               f"{folder}/var/log/containers/linked-0_shop_app-{linked}.log")
+    of = start()
+    answered(of, "ok")
+    slice_ = f"kubepods-burstable-pod{uid.replace('-', '_')}.slice"
+    sandbox = below("kubepods.slice", slice_, f"cri-containerd-{new_id()}.scope")
+    static = below("kubepods", f"pod{hashed}", new_id())
+    other = below("kubepods", f"pod{uid}", linked)
+    for cgroup in (sandbox, static, other):
+        work(cgroup)
+    found = named(resource_of(of, sandbox))
+    same((found["assay.workload.name"], found.get("k8s.container.name")),
+         ("shop/new-0", None), "the sandbox's")
+    same(named(resource_of(of, static))["assay.workload.name"], "kube-system/dns-node",
+         "the static pod's")
+    found = named(resource_of(of, other))
+    same((found["assay.workload.name"], found["container.image.name"]),
+         ("shop/linked-0/app", "registry.example/team/app"), "of both")
+    same(of.stop()[0], 0, "exit status")
+
+
+@test("doctor says what is wrong with the certificate, the name in it, the token")
+def _():
+    before = kubelet.count()
+    yes = options(kubelet)
+    check(doctor(*yes).startswith("ok   kubelet: " + kubelet.url), doctor(*yes))
+    check("not asked" in doctor(), "it asks though nobody wants it")
+    wrong = doctor(*yes, "--kubelet-ca", other_ca)
+    check("warn" in wrong and "certificate" in wrong and "see --kubelet-ca" in wrong, wrong)
+    wrong = doctor(*yes, "--kubelet-ca", "/nowhere")
+    check("warn" in wrong and "/nowhere" in wrong and "see --kubelet-ca" in wrong, wrong)
+    wrong = doctor(*yes, "--kubelet-server-name", "node-b")
+    check("warn" in wrong and "node-b" in wrong and "--kubelet-server-name" in wrong, wrong)
+    same(kubelet.count(), before + 2, "requests that came so far")
+    right = doctor(*yes, "--kubelet-server-name", "node-a")
+    check(right.startswith("ok "), right)
+    insecure = doctor(*yes, "--kubelet-ca", other_ca, "--kubelet-insecure")
+    check("containers of" in insecure and "was not looked at" in insecure, insecure)
+    wrong = doctor(*yes, "--kubelet-token", folder + "/none")
+    check("cannot be read by user 0" in wrong and "No such file" in wrong, wrong)
+    kubelet.refuse(403, "Forbidden (user=system:serviceaccount:assay:assay)")
+    wrong = doctor(*yes)
+    kubelet.answer = None
+    check("HTTP 403: Forbidden (user=system:serviceaccount:assay:assay); give the service "
+          "account get on nodes/pods" in wrong, wrong)
+
+
+@test("a token that is renewed is read anew; names stay while there is none, and it heals")
+def _():
+    of = start()
+    answered(of, "ok")
+    kubelet.token = "second"
+    cgroup = below("kubepods", f"pod{uuid.uuid4()}", new_id())  # nobody knows it
+    answered(of, "401")
+    work(cgroup)
+    resource_of(of, cgroup)
+    put_token("second")
+    answered(of, "ok", 2)
+    said = of.said()
+    same((said.count("HTTP 401"), said.count(" answers: ")), (1, 2), "lines of " + said)
+    check("first" not in said and "second" not in said, "it tells its token")
+
+
+@test("what is cut, garbled or flooded changes no name and takes no memory")
+def _():
+    mine = Kubelet(certificate)
+    mine.token = kubelet.token
+    for i in range(250):
+        mine.pods.append(pod("shop", f"pod-{i}", str(uuid.uuid4()),
+                             [container(f"c{k}", f"{i * 8 + k:064x}") for k in range(8)],
+                             nodeName="node-a", containers=[
+                                 {"name": f"c{k}", "image": "i", "args": ["x" * 300]}
+                                 for k in range(8)]))
+    uid, number = mine.pods[7]["metadata"]["uid"], f"{7 * 8 + 3:064x}"
+    bare = Agent("--probes", "syscall", "--export-interval", "500ms", "--host-root", folder)
+    of = start(mine)
+    answered(of, "ok")
+    check("2000 containers of 250 pods" in of.said(), of.said())
+    diag(f"{len(mine.list())} bytes; resident {resident(of):.1f} MiB at most, "
+         f"{resident(bare):.1f} without a kubelet; now {resident(of, 'VmRSS'):.1f} and "
+         f"{resident(bare, 'VmRSS'):.1f}")
+    between(resident(of) - resident(bare), -5, 9, "MiB for 250 pods")
+    wait_for(lambda: resident(of, "VmRSS") < 18, 10, "18 MiB: what TLS took is given back")
+    first = resident(of)
+    answers = (mine.flood, "too_large"), (mine.cut, "disconnect"), (mine.garble, "bad_answer")
+    answer, result = answers[0]
+    answer()
+    cgroup = below("kubepods", f"pod{uid}", number)  # known: nothing is asked
+    below("kubepods", f"pod{uuid.uuid4()}", new_id())
+    answered(of, result)
+    diag(f"after a flood {resident(of):.1f} MiB")
+    between(resident(of) - first, 0, 12, "MiB for a flood")
+    work(cgroup)
+    same(named(resource_of(of, cgroup))["assay.workload.name"], "shop/pod-7/c3", "its name")
+    for answer, result in answers[1:]:
+        answer()
+        line = doctor(*options(mine))
+        check({"disconnect": "bytes remaining", "bad_answer": "no whole list"}[result]
+              in line, line)
+    mine.held.set()
+
+
+@test("however many containers come, it is asked once a second in a burst of ten, then once "
+      "in ten seconds; the agent counts what the kubelet does")
+def _():
+    mine = Kubelet(certificate)
+    mine.token = kubelet.token
+    of = start(mine)
+    answered(of, "ok")
+    began = time.monotonic()
+    while time.monotonic() - began < 16:
+        cgroup = below("kubepods", f"pod{uuid.uuid4()}", new_id())
+        time.sleep(0.05)
+        cgroup.remove()
+    times = [at for at, _ in mine.requests]
+    gaps = [b - a for a, b in zip(times, times[1:])]
+    diag(f"{len(times)} requests, the shortest pause {min(gaps):.3f} s: "
+         f"{[round(g, 1) for g in gaps]}")
+    check(min(gaps) >= 0.95, "more often than once a second")
+    between(len(times), 8, 10 + (times[-1] - times[0]) / 10 + 1, "requests")
+    wait_for(lambda: requests_of(of) == {"ok": mine.count()}, PATIENCE,
+             "the agent to count them")
+
+
+@test("one that hangs holds no export, and not the end")
+def _():
+    mine = Kubelet(certificate)
+    mine.token = kubelet.token
+    mine.hang()
+    of = start(mine)
+    wait_for(lambda: mine.count() == 1, PATIENCE, "a request")
+    cgroup = below("kubepods", f"pod{uuid.uuid4()}", new_id())
+    began = time.monotonic()
+    work(cgroup)
+    resource_of(of, cgroup)
+    between(time.monotonic() - began, 0, 5, "seconds to an export")
+    status, seconds = of.stop()
+    same(status, 0, "exit status")
+    between(seconds, 0, 3, "seconds to its end")
+
+
+@test("it asks when it has given up its privileges, by the system calls that it has left")
+def _():
+    said = agent.said()
+    check("system call" not in said.replace("system calls", ""), said)
+    tasks = os.listdir(f"/proc/{agent.pid()}/task")
+    for task in tasks:
+        with open(f"/proc/{agent.pid()}/task/{task}/status") as f:
+            status = f.read()
+        same((re.search(r"CapEff:\s+(\w+)", status)[1], re.search(r"Seccomp:\s+(\d)",
+                                                                 status)[1],
+              re.search(r"NoNewPrivs:\s+(\d)", status)[1]), ("0" * 16, "2", "1"),
+             f"privileges of thread {task}")
+    check(len(tasks) > 1, "it has no thread for that")
+
+
+main(setup)
