@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 struct kubelet_pace {
-	uint64_t gap_ns;     /* between two requests, at least */
+	uint64_t gap_ns;     /* from the end of one to the next, at least */
 	uint64_t refill_ns;  /* of the bucket by one: the pace over longer times */
 	unsigned int burst;  /* what the bucket holds */
 	uint64_t period_ns;  /* when nobody wants anything; 10 % more or less */
@@ -23,11 +23,11 @@ extern const struct kubelet_pace kubelet_pace_default;
 
 /* Of the monotonic clock. All 0: it is asked at once. */
 struct kubelet_clock {
-	uint64_t wanted_ns;    /* somebody wants an answer from then on */
-	uint64_t regular_ns;   /* the next one without */
-	uint64_t last_ns;      /* request */
-	uint64_t full_ns;      /* when the bucket is full again */
-	uint64_t retry_ns;     /* not before, after a failure */
+	uint64_t wanted_ns;  /* somebody wants an answer from then on */
+	uint64_t regular_ns; /* the next one without */
+	uint64_t last_ns;    /* request: its end, or its start while it is under way */
+	uint64_t full_ns;    /* when the bucket is full again */
+	uint64_t retry_ns;   /* not before, after a failure */
 	unsigned int failures; /* since the latest answer */
 };
 

@@ -394,7 +394,7 @@ static void print_long_pod(char *s, size_t len, size_t i)
 /* Two bytes of it take a hundred of memory when they are parsed. */
 static void print_nested_pod(char *s, size_t len, size_t i)
 {
-	int at = snprintf(s, len, "{\"a\":[");
+	int at = snprintf(s, len, "{" META("") ",\"a\":[");
 
 	for (int k = 0; k < 300000; k++) {
 		memcpy(s + at, "[],", 3);
