@@ -27,7 +27,7 @@ static const struct {
 	[KUBELET_FORBIDDEN] = { "403",
 				"give the service account get on nodes/pods, or "
 				"on nodes/proxy if the kubelet is older than 1.33 "
-				"(deploy/kubernetes/overlays/kubelet)" },
+				"(deploy/kubernetes/README.md)" },
 	[KUBELET_NOT_FOUND] = { "404", "a kubelet has its pods at "
 				       "https://HOST:10250/pods: see --kubelet" },
 	[KUBELET_REDIRECT] = { "3xx", "redirects are not followed: see --kubelet" },

@@ -94,6 +94,23 @@ def check_agent(spec, user=65532, paths=()):
     check(spec["terminationGracePeriodSeconds"] > 5, "no time for the last export")
 
 
+TOKENS = "/var/run/secrets/kubernetes.io/serviceaccount"  # where the agent looks
+
+
+def check_kubelet(spec, url="https://$(HOST_IP):10250/pods"):
+    """The agent asks the kubelet with a short-lived token, which nobody else has."""
+    box = box_of(spec)
+    env = {v["name"]: v.get("value") for v in box["env"]}
+    same(env["ASSAY_KUBELET"], url, "ASSAY_KUBELET")
+    mount = next(m for m in box["volumeMounts"] if m["mountPath"] == TOKENS)
+    same(mount["readOnly"], True, "readOnly of the token")
+    token = next(v for v in spec["volumes"] if v["name"] == mount["name"])["projected"]
+    same(token["defaultMode"], 0o440, "mode of the token")
+    same([s.get("serviceAccountToken") for s in token["sources"]],
+         [{"path": "token", "expirationSeconds": 3600}, None], "token")
+    same(token["sources"][1]["configMap"]["items"][0]["path"], "ca.crt", "CA")
+
+
 def check_selector(obj):
     chosen = obj["spec"]["selector"]["matchLabels"]
     labels = obj["spec"]["template"]["metadata"]["labels"]

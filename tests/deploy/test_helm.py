@@ -16,8 +16,8 @@ import jsonschema  # noqa: E402
 import chart  # noqa: E402
 from kube import (TOP, by_name, differences, digest_in, load, parse, read,  # noqa: E402
                   validate)
-from pods import (box_of, check_agent, check_env_order, check_image, check_mounts,  # noqa: E402
-                  check_selector)
+from pods import (box_of, check_agent, check_env_order, check_image,  # noqa: E402
+                  check_kubelet, check_mounts, check_selector)
 from tap import Failed, Skip, check, main, same, test  # noqa: E402
 
 # Of security.openshift.io/v1; OpenShift's schemas cannot be had here.
@@ -81,6 +81,7 @@ def _():
                  {"agent": {"memory": "64M"}}, {"export": {"interval": "60"}},
                  {"preset": "prometheus"}, {"agent": {"probes": ["cpu"]}},
                  {"hostPID": "yes"}, {"networkPolicy": {"ports": ["http"]}},
+                 {"kubelet": {"url": "10.0.0.1:10250"}}, {"kubelet": {"labels": ["a,b"]}},
                  {"terminationGracePeriodSeconds": 5}):
         try:
             chart.check_values(chart.values(over))
@@ -214,6 +215,30 @@ def _():
         for none in (None, {"exec": None, "periodSeconds": None, "timeoutSeconds": None,
                             "failureThreshold": None}):
             check(probe not in box_of(pod(objects({probe: none}))), f"{probe}: {none}")
+
+
+def role(objs):
+    return [r for o in objs.values() if o["kind"] == "ClusterRole" for r in o["rules"]]
+
+
+@test("the kubelet is asked as the values say; without it there is no role and no token")
+def _():
+    pods = {"apiGroups": [""], "resources": ["nodes/pods"], "verbs": ["get"]}
+    check_kubelet(pod(example("collector-daemonset")))
+    same(role(example("collector-daemonset")), [pods], "rules")
+    same([r["resources"] for r in role(example("everything"))],
+         [["nodes/pods", "nodes/proxy"], ["nodes"]], "resources")
+    env = variables(example("everything"))
+    same([env[f"ASSAY_K{x}"] for x in ("UBELET_SERVER_NAME", "UBELET_INSECURE",
+                                       "8S_LABELS", "8S_ANNOTATIONS")],
+         ["node.example.com", "true", "team,example.com/tier", "example.com/owner"],
+         "variables")
+    off = objects({"kubelet": {"enabled": False}})
+    same(role(off), [], "rules without it")
+    same([v["name"] for v in pod(off)["volumes"] if "projected" in v], [], "tokens")
+    check("ASSAY_KUBELET" not in variables(off), "it is asked")
+    plain = pod(objects({"kubelet": {"url": "http://$(HOST_IP):10255/pods"}}))
+    check_kubelet(plain, "http://$(HOST_IP):10255/pods")
 
 
 @test("GKE Autopilot is refused with the reason, GKE Standard is not")

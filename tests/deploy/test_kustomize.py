@@ -14,8 +14,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from kube import (TOP, by_name, differences, digest_in, load, parse, pod_specs,  # noqa: E402
                   validate)
-from pods import (check_agent, check_env_order, check_image, check_mounts,  # noqa: E402
-                  check_selector)
+from pods import (check_agent, check_env_order, check_image, check_kubelet,  # noqa: E402
+                  check_mounts, check_selector)
 from renders import (KUSTOMIZE, kustomize, kustomize_digest, kustomize_file,  # noqa: E402
                      render_kustomize)
 from tap import Failed, Skip, check, main, same, test  # noqa: E402
@@ -130,8 +130,24 @@ def _():
             space = obj["metadata"].get("namespace")
             for kind, name in (("ServiceAccount", x.get("serviceAccountName")),
                                ("ConfigMap", (x.get("configMap") or {}).get("name"))):
-                check(not name or f"{kind} {space}/{name}" in there,
+                # every namespace is given that one by the cluster
+                check(not name or name == "kube-root-ca.crt" or
+                      f"{kind} {space}/{name}" in there,
                       f"{folder}: no {kind} {space}/{name}")
+
+
+@test("the agent may ask the kubelet for its pods, by a token of its own, and no more")
+def _():
+    for folder in AGENTS:
+        check_kubelet(agent(folder)["spec"]["template"]["spec"])
+        roles = [o for o in rendered(folder) if o["kind"] == "ClusterRole" and
+                 o["metadata"]["name"] == "assay"]
+        same([r["rules"] for r in roles], [[{"apiGroups": [""], "resources": ["nodes/pods"],
+                                             "verbs": ["get"]}]], "rules")
+        binding = by_name(rendered(folder))["ClusterRoleBinding /assay"]
+        same(binding["roleRef"]["name"], "assay", "role")
+        same(binding["subjects"], [{"kind": "ServiceAccount", "name": "assay",
+                                    "namespace": "assay"}], "subjects")
 
 
 @test("each option that the manifests set is one of the agent's")
