@@ -55,7 +55,7 @@ struct options {
 	const char *kubelet_token, *kubelet_ca; /* files */
 	const char *kubelet_server_name;	/* NULL: the URL's host */
 	bool kubelet_insecure;
-	const char *k8s_labels, *k8s_annotations; /* keys; NULL: none */
+	const char *pod_labels, *pod_annotations; /* keys; NULL: none */
 	const char *resource_attributes;	  /* k=v,k=v; values percent-encoded */
 	const char *service_name;
 	uint64_t duration_ms;

@@ -10,7 +10,7 @@ bool kubelet_options(const struct options *o, struct kubelet_opts *k)
 		.ca = o->kubelet_ca,
 		.server_name = o->kubelet_server_name,
 		.insecure = o->kubelet_insecure,
-		.keep = { o->k8s_labels, o->k8s_annotations },
+		.keep = { o->pod_labels, o->pod_annotations },
 	};
 	return strcmp(o->kubelet, "none") != 0;
 }

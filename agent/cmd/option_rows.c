@@ -243,13 +243,13 @@ static const struct option_desc rows[] = {
 	  "do not look at the kubelet's certificate: whoever answers gets the token and is "
 	  "believed",
 	  FIELD(kubelet_insecure), .mask = MEASURES, .type = OPTION_BOOL },
-	{ "k8s-labels", "KEY,...", NULL,
+	{ "k8s-pod-labels", "KEY,...", NULL,
 	  "labels of pods to keep besides those that names need; see --kubelet",
-	  FIELD(k8s_labels), .mask = MEASURES, .check = check_keys,
+	  FIELD(pod_labels), .mask = MEASURES, .check = check_keys,
 	  .allowed = allow_keys },
-	{ "k8s-annotations", "KEY,...", NULL,
+	{ "k8s-pod-annotations", "KEY,...", NULL,
 	  "annotations of pods to keep besides those that names need; see --kubelet",
-	  FIELD(k8s_annotations), .mask = MEASURES, .check = check_keys,
+	  FIELD(pod_annotations), .mask = MEASURES, .check = check_keys,
 	  .allowed = allow_keys },
 	{ "node-lock", "NAME|none", "assay",
 	  "of the agents with one NAME on a node one measures, the others wait for its "

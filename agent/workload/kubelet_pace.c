@@ -57,7 +57,8 @@ void kubelet_clock_answered(const struct kubelet_pace *p, struct kubelet_clock *
 {
 	uint64_t pause = p->backoff_ns;
 
-	c->last_ns = now_ns; /* whenever it came there, the next one keeps its distance */
+	c->last_ns =
+	    now_ns; /* whenever it came there, the next one keeps its distance */
 	if (!failed) {
 		c->failures = 0;
 		c->retry_ns = 0;

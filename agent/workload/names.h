@@ -37,7 +37,6 @@ struct names {
 	/* from here on only the kubelet knows */
 	char *owner_kind, *owner; /* "ReplicaSet", "DaemonSet", ...: who controls it */
 	char *deployment;	  /* of the ReplicaSet, without its template's hash */
-	char *cronjob;		  /* of the Job, without the minute that it is for */
 	char *node;		  /* spec.nodeName */
 	struct name_pair *labels; /* those that somebody may ask for */
 	size_t label_count;

@@ -15,7 +15,7 @@ static const size_t strings[] = {
 	offsetof(struct names, container), offsetof(struct names, image),
 	offsetof(struct names, tag),	   offsetof(struct names, owner_kind),
 	offsetof(struct names, owner),	   offsetof(struct names, deployment),
-	offsetof(struct names, cronjob),   offsetof(struct names, node),
+	offsetof(struct names, node),
 };
 
 static char **string_of(const struct names *n, size_t i)

@@ -12,7 +12,6 @@
 #define PARSE_MAX   (8U << 20) /* bytes of memory for one pod's JSON */
 #define PAIRS	    32	       /* labels, and annotations, of one pod */
 #define VALUE_MAX   256	       /* bytes; a label's value has 63 at most */
-#define JOB_MINUTE  8	       /* digits: minutes since 1970, until the year 2160 */
 #define HASH_LABEL  "pod-template-hash"
 #define OTEL_PREFIX "resource.opentelemetry.io/"
 
@@ -161,20 +160,6 @@ static char *before(const char *name, const char *end)
 	return names_word(name, len - n - 1);
 }
 
-/*
- * A CronJob is not told, but it names its Jobs: its own name, "-", and the minute that
- * the Job is for (getJobName() of its controller).
- */
-static char *cronjob_of(const char *job)
-{
-	const char *dash = strrchr(job, '-');
-
-	if (!dash || strlen(dash + 1) != JOB_MINUTE ||
-	    strspn(dash + 1, "0123456789") != JOB_MINUTE)
-		return NULL;
-	return before(job, dash + 1);
-}
-
 /* Static pods are the node's, which is no owner to anybody who asks. */
 static void take_owner(struct names *n, const json_t *meta)
 {
@@ -191,8 +176,6 @@ static void take_owner(struct names *n, const json_t *meta)
 	}
 	if (!strcmp(n->owner_kind, "ReplicaSet"))
 		n->deployment = before(n->owner, hash);
-	else if (!strcmp(n->owner_kind, "Job"))
-		n->cronjob = cronjob_of(n->owner);
 }
 
 static bool is_uid(const char *s)

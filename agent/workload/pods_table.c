@@ -26,7 +26,7 @@ static size_t size_of_pod(const struct names *n)
 {
 	return sizeof(n) + sizeof(*n) + OVERHEAD + size_of(n->namespace) +
 	       size_of(n->pod) + size_of(n->owner_kind) + size_of(n->owner) +
-	       size_of(n->deployment) + size_of(n->cronjob) + size_of(n->node) +
+	       size_of(n->deployment) + size_of(n->node) +
 	       size_of_pairs(n->labels, n->label_count) +
 	       size_of_pairs(n->annotations, n->annotation_count);
 }

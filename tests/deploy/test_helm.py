@@ -230,7 +230,7 @@ def _():
          [["nodes/pods", "nodes/proxy"], ["nodes"]], "resources")
     env = variables(example("everything"))
     same([env[f"ASSAY_K{x}"] for x in ("UBELET_SERVER_NAME", "UBELET_INSECURE",
-                                       "8S_LABELS", "8S_ANNOTATIONS")],
+                                       "8S_POD_LABELS", "8S_POD_ANNOTATIONS")],
          ["node.example.com", "true", "team,example.com/tier", "example.com/owner"],
          "variables")
     off = objects({"kubelet": {"enabled": False}})

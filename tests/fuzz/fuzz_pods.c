@@ -28,7 +28,6 @@ static void check_found(const struct pods *p)
 	check(n->image);
 	check(n->owner);
 	check(n->deployment);
-	check(n->cronjob);
 	name = names_of_workload(n);
 	CHECK(name && names_in_pod(n) && n->restarts >= -1);
 	free(name);
