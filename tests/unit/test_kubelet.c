@@ -159,84 +159,75 @@ static void an_answer_gives_names(void **state)
 	assert_int_equal(said("answers: 1 containers of 1 pods"), 1);
 }
 
+static const struct failure {
+	struct step step;
+	enum kubelet_result result;
+	const char *words;
+} failures[] = {
+	{ STATUS_STEP("401 Unauthorized", "Unauthorized"), KUBELET_UNAUTHORIZED,
+	  "HTTP 401: Unauthorized; it does not know the token" },
+	{ STATUS_STEP("403 Forbidden", "Forbidden (user=x, verb=get)\nmore"),
+	  KUBELET_FORBIDDEN,
+	  "HTTP 403: Forbidden (user=x, verb=get); give the service account get on "
+	  "nodes/pods" },
+	{ STATUS_STEP("404 Not Found", ""), KUBELET_NOT_FOUND, "HTTP 404; a kubelet" },
+	{ { ANSWER, "302 Found", "Location: /pods\r\n", "", 0, 0 },
+	  KUBELET_REDIRECT,
+	  "redirects are not followed" },
+	{ STATUS_STEP("400 Bad Request", "\x1b[31m"), KUBELET_REFUSED,
+	  "HTTP 400: \\x1b[31m" },
+	{ STATUS_STEP("503 Busy", "b"), KUBELET_SERVER_ERROR, "HTTP 503: b" },
+	{ STATUS_STEP("204 No Content", ""), KUBELET_BAD_ANSWER, "HTTP 204" },
+	{ STATUS_STEP("200 OK", "{\"items\":[{\"metadata\":{}"), KUBELET_BAD_ANSWER,
+	  "no whole list of pods" },
+	{ STATUS_STEP("200 OK", "ok"), KUBELET_BAD_ANSWER, "no whole list of pods" },
+	{ STATUS_STEP("200 OK", "{}"), KUBELET_BAD_ANSWER, "no whole list of pods" },
+	{ { RAW, .body = "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{\"items\":",
+	    .body_len = 48 },
+	  KUBELET_DISCONNECT,
+	  "bytes remaining to read" },
+	{ { RAW, .body = "HTTP/1.1 200 OK\r\n\r\n{\"items\":", .body_len = 28 },
+	  KUBELET_BAD_ANSWER,
+	  "no whole list of pods" },
+	{ { RAW, .body = "hello\r\n", .body_len = 7 }, KUBELET_BAD_ANSWER, "HTTP/0.9" },
+	{ { .action = RESET }, KUBELET_DISCONNECT, "reset by peer" },
+	{ { .action = CLOSE }, KUBELET_DISCONNECT, "mpty reply" },
+	{ { ENDLESS, .headers = "\r\n", .body = spaces, .body_len = sizeof(spaces) },
+	  KUBELET_TOO_LARGE,
+	  "larger than any node's" },
+	{ { ENDLESS, .body = "A: 456789012345678901234567890\r\n", .body_len = 32 },
+	  KUBELET_TOO_LARGE,
+	  "larger than any node's" },
+	{ { ENDLESS, .headers = "\r\n", .body = " ", .body_len = 1, .delay_ms = 10 },
+	  KUBELET_TIMEOUT,
+	  "timed out" },
+	{ { ENDLESS, .headers = "Content-Length: 99999999\r\n\r\n", .body = spaces,
+	    .body_len = sizeof(spaces) },
+	  KUBELET_TOO_LARGE,
+	  "file size" },
+};
+
 /* Names stay as they were through any of these, and what it says next counts. */
 static void each_failure_is_told_and_heals(void **state)
 {
-	static const struct {
-		struct step step;
-		enum kubelet_result result;
-		const char *words;
-	} cases[] = {
-		{ STATUS_STEP("401 Unauthorized", "Unauthorized"), KUBELET_UNAUTHORIZED,
-		  "HTTP 401: Unauthorized; it does not know the token" },
-		{ STATUS_STEP("403 Forbidden", "Forbidden (user=x, verb=get)\nmore"),
-		  KUBELET_FORBIDDEN,
-		  "HTTP 403: Forbidden (user=x, verb=get); give the service account get on "
-		  "nodes/pods" },
-		{ STATUS_STEP("404 Not Found", ""), KUBELET_NOT_FOUND,
-		  "HTTP 404; a kubelet" },
-		{ { ANSWER, "302 Found", "Location: /pods\r\n", "", 0, 0 },
-		  KUBELET_REDIRECT,
-		  "redirects are not followed" },
-		{ STATUS_STEP("400 Bad Request", "\x1b[31m"), KUBELET_REFUSED,
-		  "HTTP 400: \\x1b[31m" },
-		{ STATUS_STEP("503 Busy", "b"), KUBELET_SERVER_ERROR, "HTTP 503: b" },
-		{ STATUS_STEP("204 No Content", ""), KUBELET_BAD_ANSWER, "HTTP 204" },
-		{ STATUS_STEP("200 OK", "{\"items\":[{\"metadata\":{}"),
-		  KUBELET_BAD_ANSWER, "no whole list of pods" },
-		{ STATUS_STEP("200 OK", "ok"), KUBELET_BAD_ANSWER,
-		  "no whole list of pods" },
-		{ STATUS_STEP("200 OK", "{}"), KUBELET_BAD_ANSWER,
-		  "no whole list of pods" },
-		{ { RAW,
-		    .body = "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{\"items\":",
-		    .body_len = 48 },
-		  KUBELET_DISCONNECT,
-		  "bytes remaining to read" },
-		{ { RAW, .body = "HTTP/1.1 200 OK\r\n\r\n{\"items\":", .body_len = 28 },
-		  KUBELET_BAD_ANSWER,
-		  "no whole list of pods" },
-		{ { RAW, .body = "hello\r\n", .body_len = 7 },
-		  KUBELET_BAD_ANSWER,
-		  "HTTP/0.9" },
-		{ { .action = RESET }, KUBELET_DISCONNECT, "reset by peer" },
-		{ { .action = CLOSE }, KUBELET_DISCONNECT, "mpty reply" },
-		{ { ENDLESS, .headers = "\r\n", .body = spaces,
-		    .body_len = sizeof(spaces) },
-		  KUBELET_TOO_LARGE,
-		  "larger than any node's" },
-		{ { ENDLESS, .body = "A: 456789012345678901234567890\r\n",
-		    .body_len = 32 },
-		  KUBELET_TOO_LARGE,
-		  "larger than any node's" },
-		{ { ENDLESS, .headers = "\r\n", .body = " ", .body_len = 1,
-		    .delay_ms = 10 },
-		  KUBELET_TIMEOUT,
-		  "timed out" },
-		{ { ENDLESS, .headers = "Content-Length: 99999999\r\n\r\n",
-		    .body = spaces, .body_len = sizeof(spaces) },
-		  KUBELET_TOO_LARGE,
-		  "file size" },
-	};
+	for (size_t i = 0; i < COUNT(failures); i++) {
+		const struct step steps[] = { OK_STEP("web-0"), failures[i].step,
+					      failures[i].step, OK_STEP("web-1") };
 
-	for (size_t i = 0; i < COUNT(cases); i++) {
-		const struct step steps[] = { OK_STEP("web-0"), cases[i].step,
-					      cases[i].step, OK_STEP("web-1") };
-
-		print_message("%zu: %s\n", i, cases[i].words);
+		print_message("%zu: %s\n", i, failures[i].words);
 		if (i)
 			begin(state);
 		ask(steps, COUNT(steps), &quick);
 		wait_for(KUBELET_OK, 1);
 		kubelet_want(with.kubelet, OTHER, UID);
-		wait_for(cases[i].result, 2);
+		wait_for(failures[i].result, 2);
 		wait_for(KUBELET_OK, 2);
 		expect_name("shop/web-1/a");
 		assert_int_equal(with.server.seen->count, 4);
-		assert_int_equal(said(cases[i].words), 1);
+		assert_int_equal(said(failures[i].words), 1);
 		assert_int_equal(said("warning"), 1);
 		assert_int_equal(said("answers: "), 2);
-		if (i + 1 < COUNT(cases))
+		if (i + 1 < COUNT(failures))
 			end(state);
 	}
 }

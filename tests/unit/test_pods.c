@@ -1,36 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The kubelet's answer to /pods: what it says of whom, what is left out, what is none.
  */
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-#include "base/resident.h"
-#include "base/util.h"
-#include "workload/names_impl.h"
-#include "workload/pods.h"
+#include "some_pods.h"
 
-#define ID    "22d0b2f8154dd5edd2802eb36dec5717a5277d8735b35784aa2c147e8903678e"
-#define ID2   "e3a604302db838ae5e4ffde9e9d7f3e606767cfc5da5c01aa516143741e44a0e"
-#define ID3   "0000000000000000000000000000000000000000000000000000000000000003"
-#define UID   "379560a2-cb47-f9b1-3c81-0328ff2bade1"
-#define HASH  "379560a2cb47f9b13c810328ff2bade1"
-#define OTHER "11111111-cb47-f9b1-3c81-0328ff2bade1"
-#define REAL  "tests/fuzz/corpus/pods/kubelet"
-
-#define META(more)                                                               \
-	"\"metadata\":{\"namespace\":\"shop\",\"name\":\"web-0\",\"uid\":\"" UID \
-	"\"" more "}"
-#define LIST(...) "{\"kind\":\"PodList\",\"items\":[" __VA_ARGS__ "]}"
-#define STATUS(id, more) \
-	"{\"name\":\"app\",\"containerID\":\"containerd://" id "\"" more "}"
-
-static const struct pods_keep none;
+#define REAL "tests/fuzz/corpus/pods/kubelet"
 
 static int read_pieces(const char *text, size_t len, size_t piece,
 		       const struct pods_keep *keep, struct pods **out)
@@ -52,41 +25,6 @@ static struct pods *read_list(const char *text)
 
 	assert_int_equal(read_pieces(text, strlen(text), 1000000, &none, &p), 0);
 	return p;
-}
-
-static struct names *find(const struct pods *p, const char *id, const char *uid)
-{
-	struct names *n;
-
-	assert_int_equal(pods_find(p, id, uid, &n), 0);
-	assert_int_equal(n->source, NAMES_KUBELET);
-	return n;
-}
-
-static void same(const char *got, const char *want)
-{
-	assert_int_equal(!got, !want);
-	if (got)
-		assert_string_equal(got, want);
-}
-
-static void is_called(const struct names *n, const char *want)
-{
-	char *name = names_of_workload(n);
-
-	same(name, want);
-	free(name);
-}
-
-static void expect_counts(const struct pods *p, size_t pods, size_t containers,
-			  size_t left_out)
-{
-	struct pods_counts c;
-
-	pods_count(p, &c);
-	assert_int_equal(c.pods, pods);
-	assert_int_equal(c.containers, containers);
-	assert_int_equal(c.left_out, left_out);
 }
 
 /* Of a real kubelet: static pods, one that crashes, one with sidecars. */
@@ -210,13 +148,11 @@ static void owners(void **state)
 	static const struct {
 		const char *kind, *name, *hash, *want_kind, *deployment;
 	} cases[] = {
-		{ "ReplicaSet", "web-7d9f8b6c5", "7d9f8b6c5", "ReplicaSet", "web",
-		  NULL },
+		{ "ReplicaSet", "web-7d9f8b6c5", "7d9f8b6c5", "ReplicaSet", "web" },
 		{ "ReplicaSet", "web-7d9f8b6c5", "8b6c5", "ReplicaSet", NULL },
 		{ "ReplicaSet", "-7d9f", "7d9f", "ReplicaSet", NULL },
 		{ "ReplicaSet", "hand-made", "", "ReplicaSet", NULL },
-		{ "StatefulSet", "db-7d9f8b6c5", "7d9f8b6c5", "StatefulSet", NULL,
-		  NULL },
+		{ "StatefulSet", "db-7d9f8b6c5", "7d9f8b6c5", "StatefulSet", NULL },
 		{ "Job", "report-28812345", "", "Job", NULL },
 		{ "Job", "28812345", "", "Job", NULL },
 		{ "Node", "node-a", "", NULL, NULL },
@@ -333,139 +269,6 @@ static void odd_pods_are_left_out_and_counted(void **state)
 	pods_free(p);
 }
 
-/* Feeds count times what print() writes, and ends it. */
-static struct pods *read_many(size_t count,
-			      void (*print)(char *s, size_t len, size_t i))
-{
-	char *text = malloc(3 << 20);
-	struct pods *p;
-
-	assert_int_equal(pods_new(&none, &p), 0);
-	assert_int_equal(pods_feed(p, "{\"items\":[", 10), 0);
-	for (size_t i = 0; i < count; i++) {
-		text[0] = i ? ',' : ' ';
-		print(text + 1, (3 << 20) - 1, i);
-		assert_int_equal(pods_feed(p, text, strlen(text)), 0);
-	}
-	assert_int_equal(pods_feed(p, "]}", 2), 0);
-	assert_int_equal(pods_end(p), 0);
-	free(text);
-	return p;
-}
-
-static void print_pod(char *s, size_t len, size_t i)
-{
-	int at = snprintf(s, len,
-			  "{\"metadata\":{\"namespace\":\"shop\",\"name\":\"pod-%zu\","
-			  "\"uid\":\"%08zx-0000-0000-0000-000000000000\"},\"status\":{"
-			  "\"containerStatuses\":[",
-			  i, i);
-
-	for (size_t c = 0; c < 8; c++)
-		at += snprintf(
-		    s + at, len - at,
-		    "%s{\"name\":\"c%zu\",\"restartCount\":1,\"image\":\"r/a:1\","
-		    "\"containerID\":\"containerd://%064zx\"}",
-		    c ? "," : "", c, i * 8 + c);
-	snprintf(s + at, len - at, "]}}");
-}
-
-static void print_long_pod(char *s, size_t len, size_t i)
-{
-	char value[201];
-	int at;
-
-	memset(value, 'v', sizeof(value));
-	value[200] = '\0';
-	at = snprintf(s, len,
-		      "{\"metadata\":{\"namespace\":\"shop\",\"name\":\"pod-%zu\","
-		      "\"annotations\":{\"a\":\"\"",
-		      i);
-	for (int k = 0; k < 40; k++)
-		at += snprintf(s + at, len - at,
-			       ",\"resource.opentelemetry.io/%d\":\"%s\"", k, value);
-	snprintf(s + at, len - at, "}}}");
-}
-
-/* Two bytes of it take a hundred of memory when they are parsed. */
-static void print_nested_pod(char *s, size_t len, size_t i)
-{
-	int at = snprintf(s, len, "{" META("") ",\"a\":[");
-
-	for (int k = 0; k < 300000; k++) {
-		memcpy(s + at, "[],", 3);
-		at += 3;
-	}
-	snprintf(s + at, len - at, "7]}");
-}
-
-/* Larger than one may be. */
-static void print_huge_pod(char *s, size_t len, size_t i)
-{
-	int at = snprintf(s, len, "{" META("") ",\"a\":\"");
-
-	memset(s + at, 'x', PODS_POD_MAX);
-	snprintf(s + at + PODS_POD_MAX, 4, "\"}");
-}
-
-static void a_large_node_fits(void **state)
-{
-	uint64_t before = heap_used();
-	struct pods *p = read_many(250, print_pod);
-	struct names *n;
-	char id[65];
-
-	print_message("%llu bytes\n", (unsigned long long)(heap_used() - before));
-	assert_true(heap_used() - before < 700000);
-	expect_counts(p, 250, 2000, 0);
-	snprintf(id, sizeof(id), "%064x", 249 * 8 + 7);
-	n = find(p, id, "");
-	is_called(n, "shop/pod-249/c7");
-	names_free(n);
-	pods_free(p);
-}
-
-static void memory_is_bounded(void **state)
-{
-	uint64_t before = heap_used();
-	struct pods_counts c;
-	struct pods *p = read_many(3000, print_pod);
-
-	expect_counts(p, 2048, 16384, 3000 - 2048);
-	assert_true(heap_used() - before < 5 << 20);
-	pods_free(p);
-	p = read_many(2000, print_long_pod);
-	pods_count(p, &c);
-	print_message("%zu pods, %zu left out\n", c.pods, c.left_out);
-	assert_true(heap_used() - before < 5 << 20);
-	assert_true(c.pods < 600 && c.pods > 300);
-	/* each pod has 8 annotations more than may be */
-	assert_int_equal(c.left_out, 2000 - c.pods + 2000 * 8);
-	pods_free(p);
-	p = read_many(2, print_huge_pod);
-	expect_counts(p, 0, 0, 2);
-	pods_free(p);
-	pods_prepare();
-	p = read_many(2, print_nested_pod);
-	expect_counts(p, 0, 0, 2);
-	pods_free(p);
-}
-
-static void an_answer_without_end_is_given_up(void **state)
-{
-	static char spaces[1 << 20];
-	struct pods *p;
-	int err = 0, n = 0;
-
-	memset(spaces, ' ', sizeof(spaces));
-	assert_int_equal(pods_new(&none, &p), 0);
-	while (!err && n++ < 100)
-		err = pods_feed(p, spaces, sizeof(spaces));
-	assert_int_equal(err, -EFBIG);
-	assert_int_equal(n, 33);
-	pods_free(p);
-}
-
 /* The disk's names come first, the kubelet adds to them. */
 static void names_are_filled_up(void **state)
 {
@@ -510,9 +313,6 @@ int main(void)
 		cmocka_unit_test(labels_and_annotations_that_are_kept),
 		cmocka_unit_test(what_is_no_list_of_pods_is_none),
 		cmocka_unit_test(odd_pods_are_left_out_and_counted),
-		cmocka_unit_test(a_large_node_fits),
-		cmocka_unit_test(memory_is_bounded),
-		cmocka_unit_test(an_answer_without_end_is_given_up),
 		cmocka_unit_test(names_are_filled_up),
 	};
 
