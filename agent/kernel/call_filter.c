@@ -44,9 +44,9 @@ enum { NO_ARGUMENT = -1 };
 
 /*
  * Let through: those that strace shows of an agent in all suites (reports, tune,
- * exports to files and over HTTP and HTTPS, names, rotation, signals, the end), and
- * what glibc and musl do instead on another kernel or architecture. Rows of one name:
- * any may hold.
+ * exports to files and over HTTP and HTTPS, names, the kubelet, rotation, signals, the
+ * end), and what glibc and musl do instead on another kernel or architecture. Rows of
+ * one name: any may hold.
  */
 static const struct allowed {
 	const char *name;

@@ -138,7 +138,7 @@ void pods_table_sort(struct pods_table *t)
 static const struct pods_container *find_container(const struct pods_table *t,
 						   const char *id)
 {
-	struct pods_container key;
+	struct pods_container key = { 0 };
 
 	if (!*id || strlen(id) > CONTAINER_ID_LEN || !t->container_count)
 		return NULL;
@@ -148,7 +148,7 @@ static const struct pods_container *find_container(const struct pods_table *t,
 
 static const struct pods_uid *find_uid(const struct pods_table *t, const char *uid)
 {
-	struct pods_uid key;
+	struct pods_uid key = { 0 };
 
 	if (!*uid || strlen(uid) > POD_UID_LEN || !t->uid_count)
 		return NULL;
