@@ -60,13 +60,13 @@ static void print_long_pod(char *s, size_t len, size_t i)
 /* Two bytes of it take a hundred of memory when they are parsed. */
 static void print_nested_pod(char *s, size_t len, size_t i)
 {
-	int at = snprintf(s, len, "{" META("") ",\"a\":[");
+	int at = snprintf(s, len, "{\"metadata\":{\"labels\":{\"a\":[");
 
 	for (int k = 0; k < 300000; k++) {
 		memcpy(s + at, "[],", 3);
 		at += 3;
 	}
-	snprintf(s + at, len - at, "7]}");
+	snprintf(s + at, len - at, "7]},\"namespace\":\"n\",\"name\":\"p\"}}");
 }
 
 /* Larger than one may be. */
@@ -76,6 +76,33 @@ static void print_huge_pod(char *s, size_t len, size_t i)
 
 	memset(s + at, 'x', PODS_POD_MAX);
 	snprintf(s + at + PODS_POD_MAX, 4, "\"}");
+}
+
+/* As large, by what nobody asks for; strings in it look like the end of something. */
+static void print_much_beside(char *s, size_t len, size_t i)
+{
+	int at =
+	    snprintf(s, len, "{" META("") ",\"spec\":{\"containers\":[{\"env\":[\"");
+
+	memset(s + at, 'x', PODS_POD_MAX);
+	snprintf(
+	    s + at + PODS_POD_MAX, len - at - PODS_POD_MAX,
+	    "\",\"},\\\"]\",{\"name\":7}],\"name\":\"c\",\"image\":\"i:1\"}],\"volumes\""
+	    ":[{\"name\":\"v\"}]},\"status\":{\"conditions\":{\"a\":[]},"
+	    "\"containerStatuses\":[{\"imageID\":\"sha256:1\",\"name\":\"c\","
+	    "\"containerID\":\"containerd://" ID "\"}]}}");
+}
+
+static void what_nobody_asks_for_may_be_large(void **state)
+{
+	struct pods *p = read_many(1, print_much_beside);
+	struct names *n = find(p, ID, "");
+
+	expect_counts(p, 1, 1, 0);
+	is_called(n, "shop/web-0/c");
+	same(n->image, "i");
+	names_free(n);
+	pods_free(p);
 }
 
 static void a_large_node_fits(void **state)
@@ -140,6 +167,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_large_node_fits),
+		cmocka_unit_test(what_nobody_asks_for_may_be_large),
 		cmocka_unit_test(memory_is_bounded),
 		cmocka_unit_test(an_answer_without_end_is_given_up),
 	};
