@@ -258,9 +258,8 @@ int names_find(struct names_reader *r, const struct workload_id *id, struct name
 	struct names *n = NULL;
 	int err;
 
-	if (!*container_of(id))
-		return -ENOENT;
-	err = find_on_disk(r, id, &n);
+	/* a pod's own cgroup has no file */
+	err = *container_of(id) ? find_on_disk(r, id, &n) : -ENOENT;
 	if (err != -ENOMEM && r->kubelet && id->pod_uid[0])
 		err = add_kubelet(r, id, &n);
 	if (err == -ENOENT && n) /* the disk's alone */

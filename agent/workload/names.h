@@ -56,10 +56,11 @@ void names_ask(struct names_reader *r, struct kubelet *k);
  * Looks for the names of the container that a path speaks of, of its pod's container if
  * it is in one. What files say comes first; the kubelet adds to it what they do not
  * say, as far as it has told by now. A container of which only its pod is known has no
- * name of its own (container is NULL). Files of Kubernetes, of which there is one for
- * each container, are opened by its id; the directory of links, if it has changed and
- * once a second at most, is read. -ENOENT: nothing says, or may be read; -ENOMEM. The
- * caller ends *out with names_free().
+ * name of its own (container is NULL). So has a pod's own path, by the kubelet alone.
+ * Files of Kubernetes, of which there is one for each container, are opened by its id;
+ * the directory of links, if it has changed and once a second at most, is read.
+ * -ENOENT: nothing says, or may be read; -ENOMEM. The caller ends *out with
+ * names_free().
  */
 int names_find(struct names_reader *r, const struct workload_id *id,
 	       struct names **out);
