@@ -76,7 +76,8 @@ def resource_of(who, cgroup):
 
 def named(resource):
     return {k: v for k, v in resource.items()
-            if k.startswith(("k8s.", "assay.workload.name", "container.image.name"))}
+            if k in ("k8s.namespace.name", "k8s.pod.name", "k8s.pod.uid",
+                     "k8s.container.name", "assay.workload.name", "container.image.name")}
 
 
 def work(cgroup):
@@ -192,13 +193,17 @@ def _():
 
 @test("a token that is renewed is read anew; names stay while there is none, and it heals")
 def _():
+    uid, number = str(uuid.uuid4()), new_id()
+    kubelet.pods.append(pod("shop", "kept-0", uid, [container("app", number)]))
     of = start()
     answered(of, "ok")
     kubelet.token = "second"
-    cgroup = below("kubepods", f"pod{uuid.uuid4()}", new_id())  # nobody knows it
+    cgroup = below("kubepods", f"pod{uid}", number)
+    below("kubepods", f"pod{uuid.uuid4()}", new_id())  # nobody knows it
     answered(of, "401")
     work(cgroup)
-    resource_of(of, cgroup)
+    same(named(resource_of(of, cgroup))["assay.workload.name"], "shop/kept-0/app",
+         "its name")
     put_token("second")
     answered(of, "ok", 2)
     said = of.said()
@@ -274,7 +279,8 @@ def _():
     mine.hang()
     of = start(mine)
     wait_for(lambda: mine.count() == 1, PATIENCE, "a request")
-    cgroup = below("kubepods", f"pod{uuid.uuid4()}", new_id())
+    below("kubepods", f"pod{uuid.uuid4()}", new_id())
+    cgroup = Cgroup("plain")
     began = time.monotonic()
     work(cgroup)
     resource_of(of, cgroup)
