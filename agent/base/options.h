@@ -37,6 +37,7 @@ struct options {
 	const char *export_headers;  /* k=v,k=v; values percent-encoded */
 	uint64_t export_timeout_ms;
 	uint64_t export_interval_ms;
+	uint64_t export_culprits; /* of a workload, by name */
 	int export_compression;	 /* enum compression */
 	const char *certificate; /* PEM files */
 	const char *client_certificate;

@@ -50,6 +50,7 @@ struct measure {
 	struct tasks tasks;
 	struct tuner tuner;
 	unsigned int wanted;
+	unsigned int culprits_sent; /* see snapshot_send_culprits() */
 	struct params params;	 /* of all probes */
 	struct cgroup_root root; /* read when measuring begins */
 	struct look looks[LOOKS];

@@ -184,6 +184,7 @@ int measure_open(const struct options *o, struct measure **out, char *cause, siz
 		snprintf(cause, len, "no memory");
 		return -ENOMEM;
 	}
+	m->culprits_sent = o->export_culprits;
 	err = open_cells(m, o, cause, len);
 	if (err) {
 		free(m);
@@ -217,6 +218,8 @@ int measure_begin(struct measure *m, char *cause, size_t len)
 	}
 	cgroups_on_new(m->cgroups, note_new, m->names);
 	err = snapshot_open(&m->cells, m->cgroups, &m->snapshot);
+	if (!err)
+		snapshot_send_culprits(m->snapshot, m->culprits_sent);
 	if (!err)
 		err = usage_open(m->cgroups, &m->usage);
 	if (err) {

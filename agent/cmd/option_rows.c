@@ -7,6 +7,7 @@
 #include "bpf/node.h"
 #include "cmd/option_rows.h"
 #include "kernel/probes.h"
+#include "reading/snapshot.h"
 #include "workload/host.h"
 
 #define SECOND 1000ULL /* ms */
@@ -139,6 +140,10 @@ static const struct option_desc rows[] = {
 	  OTLP("CLIENT_CERTIFICATE"), FIELD(client_certificate), .mask = EXPORTS },
 	{ "export-client-key", "PATH", NULL, "PEM file of our own certificate's key",
 	  OTLP("CLIENT_KEY"), FIELD(client_key), .mask = EXPORTS },
+	{ "export-culprits", "N", "5",
+	  "culprits of a workload that exports name; the time of the others is _OTHER",
+	  FIELD(export_culprits), .mask = EXPORTS, .type = OPTION_UINT, .min = 0,
+	  .max = CULPRIT_NAMES },
 	{ "resource-attributes",
 	  "K=V,...",
 	  NULL,

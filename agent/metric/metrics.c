@@ -119,9 +119,41 @@ static int add_culprits(struct point_group *g, const struct metric_row *r,
 		p->d = w->culprits[i].ns * 1e-9;
 		if (w->culprits[i].start_ns)
 			p->start_ns = w->culprits[i].start_ns;
-		p->ended = w->culprits[i].ending.last;
 	}
 	return 0;
+}
+
+static int add_culprit(struct point_group *g, const struct metric_row *r,
+		       const struct workload *w, const char *name, uint64_t ns,
+		       uint64_t start_ns, bool ended)
+{
+	struct point *p = add(g, r, w, name, NULL);
+
+	if (!p)
+		return -ENOMEM;
+	p->d = ns * 1e-9;
+	p->start_ns = start_ns;
+	p->ended = ended;
+	return 0;
+}
+
+/* As exports have them: a few by name, the rest together. */
+static int add_culprits_sent(struct point_group *g, const struct metric_row *r,
+			     const struct workload *w)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < w->culprit_count && !err; i++) {
+		const struct culprit_series *own = w->culprits[i].series;
+
+		if (own)
+			err = add_culprit(g, r, w, w->culprits[i].name, own->ns,
+					  own->start_ns, own->ending.last);
+	}
+	if (w->other_ns && !err)
+		err = add_culprit(g, r, w, CULPRIT_OTHER, w->other_ns,
+				  w->other_start_ns, false);
+	return err;
 }
 
 static int add_inflight(struct point_group *g, const struct metric_row *r,
@@ -186,7 +218,7 @@ static void settle_ended(struct point_group *g, const struct workload *w, bool e
 }
 
 static int add_row(struct point_group *g, const struct metric_row *r,
-		   const struct workload *w)
+		   const struct workload *w, bool ends)
 {
 	static int (*const adders[])(struct point_group *, const struct metric_row *,
 				     const struct workload *) = {
@@ -203,6 +235,8 @@ static int add_row(struct point_group *g, const struct metric_row *r,
 	 * not reported */
 	if (r->source == FROM_USAGE && !g->count)
 		return 0;
+	if (r->source == FROM_CULPRITS && ends)
+		return add_culprits_sent(g, r, w);
 	return adders[r->source](g, r, w);
 }
 
@@ -212,7 +246,7 @@ int metrics_add(struct point_group *g, const struct workload *w, bool ends)
 
 	for (size_t i = 0; i < metric_table_count; i++)
 		for (size_t k = 0; k < metric_tables[i]->count && !err; k++)
-			err = add_row(g, &metric_tables[i]->rows[k], w);
+			err = add_row(g, &metric_tables[i]->rows[k], w, ends);
 	settle_ended(g, w, ends);
 	return err;
 }

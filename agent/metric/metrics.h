@@ -76,7 +76,8 @@ extern const size_t metric_table_count;
 
 /*
  * Adds the points of a workload. ends: it is for an export, where series that have
- * ended are reported as such; else what is kept of the workload are values. -ENOMEM.
+ * ended are reported as such, and few culprits are named; else what is kept of the
+ * workload are values. -ENOMEM.
  */
 int metrics_add(struct point_group *g, const struct workload *w, bool ends);
 

@@ -28,7 +28,10 @@ uint64_t snapshot_export(struct snapshot *s)
 		ending_note(&w->ending, w->gone, s->exports);
 		note_usage(w, s->exports);
 	}
-	culprits_retire(s, s->exports);
+	culprits_retire(s);
+	for (size_t i = 0; i < s->count; i++)
+		culprits_tell(s, s->workloads[i]);
+	s->export_ns = s->time_ns;
 	return s->exports;
 }
 
@@ -40,8 +43,7 @@ void snapshot_accepted(struct snapshot *s, uint64_t number, uint64_t from, uint6
 		if (w->serial < from || w->serial > to)
 			continue;
 		ending_accepted(&w->ending, number, s->exports + 1);
-		for (size_t k = 0; k < w->culprit_count; k++)
-			ending_accepted(&w->culprits[k].ending, number, s->exports + 1);
+		culprits_accepted(w, number, s->exports + 1);
 		if (number >= w->usage_since) {
 			w->usage_sent &= ~w->usage_ended;
 			w->usage_ended = 0;
@@ -49,20 +51,13 @@ void snapshot_accepted(struct snapshot *s, uint64_t number, uint64_t from, uint6
 	}
 }
 
-/* It was there for a whole interval after it had ended. */
-static void pass(struct ending *e, uint64_t exports)
-{
-	e->over = e->since && e->since < exports;
-}
-
 void snapshot_unheard(struct snapshot *s)
 {
 	for (size_t i = 0; i < s->count; i++) {
 		struct workload *w = s->workloads[i];
 
-		pass(&w->ending, s->exports);
-		for (size_t k = 0; k < w->culprit_count; k++)
-			pass(&w->culprits[k].ending, s->exports);
+		ending_unheard(&w->ending, s->exports);
+		culprits_unheard(w, s->exports);
 	}
 }
 

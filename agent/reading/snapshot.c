@@ -17,6 +17,7 @@ int snapshot_open(struct cells *c, struct cgroups *g, struct snapshot **out)
 		return -ENOMEM;
 	s->cells = c;
 	s->cgroups = g;
+	s->culprits_sent = CULPRITS_SENT;
 	s->open_ns = s->time_ns = now_boot_ns();
 	s->reaped.free = c->plan.slots - SLOT_FIRST;
 	s->slots = calloc(c->plan.slots, sizeof(*s->slots));

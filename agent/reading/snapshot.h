@@ -27,7 +27,10 @@ struct open_total {
 	char name[DISK_NAME_LEN]; /* of a disk, as its users know it */
 };
 
-#define CULPRIT_NAMES 32 /* per workload; the rest is _OTHER */
+#define CULPRIT_OTHER	"_OTHER"
+#define CULPRIT_NAMES	32 /* per workload; the rest is _OTHER */
+#define CULPRITS_SENT	5  /* of those that exports name, by default */
+#define CULPRITS_ENDING 2  /* beside them, series that have ended but did not arrive */
 
 /*
  * What has ended is kept until the receiver has its last values, and then until it has
@@ -42,12 +45,23 @@ struct ending {
 	bool arrived; /* an export that held it was accepted */
 };
 
+/* A series that exports have of a culprit: some of its time, which is in no other. */
+struct culprit_series {
+	uint64_t start_ns; /* boot time */
+	uint64_t ns;
+	bool leaves; /* others matter more: it grows no further, and ends */
+	struct ending ending;
+};
+
 /* For how long somebody had the CPU that the workload's tasks waited for. */
 struct culprit_total {
 	char *name;	   /* its cgroup path, or the name of a workload without one */
 	uint64_t start_ns; /* boot time; 0: the workload's */
 	uint64_t ns;
-	struct ending ending; /* its cgroup is gone */
+	uint64_t told_ns; /* of that, what the latest export had, by whatever name */
+	float lately;	  /* ns; each export makes it an eighth less */
+	bool gone;	  /* its cgroup is */
+	struct culprit_series *series; /* NULL: in exports it is in _OTHER */
 };
 
 struct workload {
@@ -66,6 +80,7 @@ struct workload {
 	size_t open_count;
 	struct culprit_total *culprits; /* CULPRIT_NAMES + 1 at most */
 	size_t culprit_count;
+	uint64_t other_ns, other_start_ns; /* what exports have of culprits as _OTHER */
 	uint64_t inflight_began[INFLIGHT_COUNT]; /* monotonic; 0: nothing under way */
 	uint64_t inflight_ns[INFLIGHT_COUNT];	 /* ages at the reading, or: */
 #define INFLIGHT_UNKNOWN UINT64_MAX
@@ -79,6 +94,8 @@ struct snapshot;
 
 /* The cells and cgroups are borrowed. */
 int snapshot_open(struct cells *c, struct cgroups *g, struct snapshot **out);
+/* How many culprits of a workload exports name: CULPRITS_SENT, if nobody says. */
+void snapshot_send_culprits(struct snapshot *s, unsigned int most);
 /* Reads all cells. -ENOMEM: some differences wait for the next reading. */
 int snapshot_read(struct snapshot *s);
 /*

@@ -2,8 +2,8 @@
 /*
  * What the files of the snapshot share: snapshot.c reads cells, owners.c knows whose a
  * slot is, totals.c keeps what a workload came to, culprits.c whom it waited for,
- * past.c who is gone, reap.c gives slots back, delivery.c knows what has arrived.
- * Nobody else includes this, but for tests.
+ * culprit_series.c which of these exports name, past.c who is gone, reap.c gives slots
+ * back, delivery.c knows what has arrived. Nobody else includes this, but for tests.
  */
 #ifndef SNAPSHOT_IMPL_H
 #define SNAPSHOT_IMPL_H
@@ -72,8 +72,10 @@ struct snapshot {
 	uint32_t open_gen;
 	struct workload **workloads;
 	size_t count, room;
-	uint64_t serial;  /* of the newest workload */
-	uint64_t exports; /* number of the newest export */
+	uint64_t serial;    /* of the newest workload */
+	uint64_t exports;   /* number of the newest export */
+	uint64_t export_ns; /* the reading that it was made of; 0: there was none */
+	unsigned int culprits_sent; /* at most, of a workload, by name */
 	uint64_t folded;
 	struct path_index paths;   /* of the workloads */
 	uint64_t open_ns, last_ns; /* when we began; the reading before this one */
@@ -84,8 +86,6 @@ struct snapshot {
 	struct past past[PAST];
 	size_t past_count; /* so far: the oldest give way */
 };
-
-#define CULPRIT_OTHER "_OTHER"
 
 /* Makes the first workloads: of the slots with a fixed meaning, in their order. */
 int owners_open(struct snapshot *s);
@@ -114,16 +114,26 @@ void culprits_free(struct snapshot *s);
  * now: then it must be published that what programs keep is out of date (free_gen).
  */
 bool culprits_make_room(struct snapshot *s);
-/* Notes which culprits are no workloads any more: export `number` is about to be made.
+/* Notes which culprits are no workloads any more. */
+void culprits_retire(struct snapshot *s);
+/*
+ * What the next export says of a workload's culprits: which of them have a series of
+ * their own, and what was added since the export before goes to that or to _OTHER. Time
+ * that was told once stays where it was told.
  */
-void culprits_retire(struct snapshot *s, uint64_t number);
-/* Forgets the culprits of a workload that are over. */
+void culprits_tell(struct snapshot *s, struct workload *w);
+/* Export `number` arrived, or: nobody takes exports. As of endings. */
+void culprits_accepted(struct workload *w, uint64_t number, uint64_t next);
+void culprits_unheard(struct workload *w, uint64_t exports);
+/* Forgets series of culprits that are over, and culprits that are gone. */
 void culprits_drop(struct workload *w);
 
 /* Has ended, or lives; noted when export `number` is about to be made. */
 void ending_note(struct ending *e, bool ended, uint64_t number);
 /* Export `number` arrived; the next one to be made has the number `next`. */
 void ending_accepted(struct ending *e, uint64_t number, uint64_t next);
+/* Nobody takes exports, of which the latest is `exports`: an interval has to do. */
+void ending_unheard(struct ending *e, uint64_t exports);
 /* Keeps the number of workloads bounded while many come and go between two exports. */
 void delivery_fold(struct snapshot *s);
 

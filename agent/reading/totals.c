@@ -11,8 +11,10 @@ void totals_free(struct workload *w)
 		free(w->hists[i]);
 	for (size_t i = 0; i < w->open_count; i++)
 		free(w->opens[i].hist);
-	for (size_t i = 0; i < w->culprit_count; i++)
+	for (size_t i = 0; i < w->culprit_count; i++) {
+		free(w->culprits[i].series);
 		free(w->culprits[i].name);
+	}
 	free(w->culprits);
 	workload_id_fini(&w->id);
 	free(w->opens);
@@ -79,10 +81,7 @@ void totals_fold(struct workload *into, const struct workload *w)
 	for (size_t i = 0; i < w->culprit_count; i++) {
 		struct culprit_total *c = totals_culprit(into, w->culprits[i].name);
 
-		if (!c)
-			continue;
-		c->ns += w->culprits[i].ns;
-		c->ending = (struct ending){ .first = c->ending.first,
-					     .arrived = c->ending.arrived };
+		if (c)
+			c->ns += w->culprits[i].ns;
 	}
 }

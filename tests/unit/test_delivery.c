@@ -38,6 +38,7 @@ static int open_fake(void **state)
 	struct fake *f = calloc(1, sizeof(*f));
 
 	f->s.cells = &f->cells;
+	f->s.culprits_sent = CULPRITS_SENT;
 	f->cells.plan.slots = SLOTS;
 	for (int i = 0; i < SLOT_FIRST; i++)
 		add(&f->s, NULL, 0);
