@@ -88,7 +88,8 @@ static bool name(const struct snapshot *s, const struct workload *w,
 /*
  * Places that are free are for the best. When there are none, one culprit at each
  * export may displace another: if it had much more, so that two which are about equal
- * do not take turns, and if there are not too many ends on their way already.
+ * do not take turns, and if there are not too many ends on their way already. (One too
+ * many is named when a cgroup comes back before its end was told.)
  */
 static void choose(const struct snapshot *s, struct workload *w)
 {
@@ -99,8 +100,11 @@ static void choose(const struct snapshot *s, struct workload *w)
 	       (f.best->series || f.named + f.ending < most + CULPRITS_ENDING) &&
 	       name(s, w, f.best))
 		f = look(w);
-	if (f.rival && f.named && f.named == most && f.ending < CULPRITS_ENDING &&
-	    f.rival->lately > DISPLACES * f.worst->lately && name(s, w, f.rival))
+	if (!f.named || f.named < most || f.ending >= CULPRITS_ENDING)
+		return;
+	if (f.named > most ||
+	    (f.rival && f.rival->lately > DISPLACES * f.worst->lately &&
+	     name(s, w, f.rival)))
 		f.worst->series->leaves = true;
 }
 

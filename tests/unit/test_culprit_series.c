@@ -302,22 +302,20 @@ static unsigned int rnd(unsigned int *seed, unsigned int below)
 	return (*seed >> 16) % below;
 }
 
-/*
- * Loads and ends by chance, exports that do not arrive: what did arrive is each time
- * all that was counted, no series goes down, and there are no more than the bound.
- */
-static void whatever_happens_the_sum_is_the_truth(void **state)
+/* Loads and ends by chance, exports that do not arrive. */
+static void by_chance(struct scene *c, unsigned int seed)
 {
-	struct scene *c = *state;
-	unsigned int seed = 1, changes = 0;
+	unsigned int changes = 0;
 	uint64_t all_ms = 0;
 
-	for (int round = 0; round < 600; round++) {
+	/* the registry walks its tree, which is empty here, after ten minutes */
+	for (int round = 0; round < 200; round++) {
+		bool arrives = rnd(&seed, 4);
+
 		for (int k = rnd(&seed, 8); k > 0; k--) {
-			int i = rnd(&seed, MANY);
 			uint64_t ms = 1ULL << rnd(&seed, 14);
 
-			wait_behind(&c->n, c->victim, c->slot[i], ms);
+			wait_behind(&c->n, c->victim, c->slot[rnd(&seed, MANY)], ms);
 			all_ms += ms;
 		}
 		node_read_and_reap(&c->n);
@@ -330,14 +328,25 @@ static void whatever_happens_the_sum_is_the_truth(void **state)
 			come(c, i); /* its name has another slot, or the old one */
 			changes++;
 		}
-		bool arrives = rnd(&seed, 4);
-
 		assert_true(export(&c->n, c->w, arrives) <=
 			    CULPRITS_SENT + CULPRITS_ENDING + 1);
 		if (arrives)
 			assert_seconds(received(), all_ms * 1e-3);
 	}
-	assert_true(changes > 50 && got.count > 30);
+	assert_true(changes > 15 && got.count > 15);
+}
+
+/*
+ * What arrived is each time all that was counted, no series goes down, and there are no
+ * more than the bound.
+ */
+static void whatever_happens_the_sum_is_the_truth(void **state)
+{
+	for (unsigned int seed = 1; seed <= 20; seed++) {
+		open_scene(state);
+		by_chance(*state, seed);
+		close_scene(state);
+	}
 }
 
 int main(void)
@@ -349,7 +358,7 @@ int main(void)
 		SCENE_TEST(who_comes_back_begins_anew),
 		SCENE_TEST(equals_do_not_take_turns),
 		SCENE_TEST(who_is_gone_before_the_first_export_is_named),
-		SCENE_TEST(whatever_happens_the_sum_is_the_truth),
+		cmocka_unit_test(whatever_happens_the_sum_is_the_truth),
 	};
 
 	return cmocka_run_group_tests_name("culprit series", tests, NULL, NULL);
