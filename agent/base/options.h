@@ -24,6 +24,7 @@ enum options_cmd {
 };
 
 enum compression { COMPRESSION_GZIP, COMPRESSION_NONE };
+enum series_choice { SERIES_BASIC, SERIES_ALL };
 enum report_format { FORMAT_TABLE, FORMAT_JSON };
 
 struct option_table;
@@ -38,8 +39,9 @@ struct options {
 	uint64_t export_timeout_ms;
 	uint64_t export_interval_ms;
 	uint64_t export_culprits; /* of a workload, by name */
-	int export_compression;	 /* enum compression */
-	const char *certificate; /* PEM files */
+	int series;		  /* enum series_choice */
+	int export_compression;	  /* enum compression */
+	const char *certificate;  /* PEM files */
 	const char *client_certificate;
 	const char *client_key;
 	uint64_t snapshot_interval_ms;

@@ -139,7 +139,7 @@ static int encode_workload(struct measure *m, struct workload *w, struct points 
 	g->serial = w->serial;
 	err = resource_workload(&m->resource, w, g);
 	if (!err)
-		err = metrics_add(g, w, p->number);
+		err = metrics_add(g, w, p->number ? m->export_use : METRICS_READ);
 	if (p->number && g->count)
 		w->named = true;
 	if (!err && !g->count) /* nothing to say of it */

@@ -51,8 +51,9 @@ struct measure {
 	struct tuner tuner;
 	unsigned int wanted;
 	unsigned int culprits_sent; /* see snapshot_send_culprits() */
-	struct params params;	 /* of all probes */
-	struct cgroup_root root; /* read when measuring begins */
+	unsigned int export_use;    /* enum metrics_use */
+	struct params params;	    /* of all probes */
+	struct cgroup_root root;    /* read when measuring begins */
 	struct look looks[LOOKS];
 	uint64_t asked_ns; /* the latest reading that waits for passes, or has waited */
 	uint64_t next_sweep_ns;

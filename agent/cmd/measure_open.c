@@ -15,6 +15,7 @@
 #include "kernel/doctor.h"
 #include "kernel/kernel_btf.h"
 #include "kernel/rings.h"
+#include "metric/metrics.h"
 
 /* Says which probes are missing, and why: lockdown takes several at once. */
 static void warn_missing(const struct measure *m)
@@ -185,6 +186,8 @@ int measure_open(const struct options *o, struct measure **out, char *cause, siz
 		return -ENOMEM;
 	}
 	m->culprits_sent = o->export_culprits;
+	m->export_use =
+	    METRICS_EXPORT | (o->series == SERIES_BASIC ? METRICS_BASIC : 0);
 	err = open_cells(m, o, cause, len);
 	if (err) {
 		free(m);

@@ -25,6 +25,7 @@
 
 /* In the order of the enums of options.h and log.h. */
 static const char *const compressions[] = { "gzip", "none", NULL };
+static const char *const series[] = { "basic", "all", NULL };
 static const char *const formats[] = { "table", "json", NULL };
 static const char *const levels[] = { "error", "warn", "info", "debug", NULL };
 
@@ -144,6 +145,10 @@ static const struct option_desc rows[] = {
 	  "culprits of a workload that exports name; the time of the others is _OTHER",
 	  FIELD(export_culprits), .mask = EXPORTS, .type = OPTION_UINT, .min = 0,
 	  .max = CULPRIT_NAMES },
+	{ "series", "basic|all", "basic",
+	  "what exports have of a workload: what is needed to see what hurts, or all that "
+	  "is measured",
+	  .choices = series, FIELD(series), .mask = EXPORTS, .type = OPTION_ENUM },
 	{ "resource-attributes",
 	  "K=V,...",
 	  NULL,

@@ -11,26 +11,36 @@ static struct point *add(struct point_group *g, const struct metric_row *r,
 	if (!p)
 		return NULL;
 	p->start_ns = w->start_ns;
-	p->values[0] = first ? first : last;
-	p->values[1] = first ? last : NULL;
+	p->values[r->values && last ? 1 : 0] =
+	    last; /* the only one, if it has no other */
+	if (first)
+		p->values[0] = first;
 	return p;
 }
 
-static const char *value_name(const struct metric_row *r, unsigned int v)
+static const char *value_name(const struct metric_row *r, unsigned int v,
+			      unsigned int use)
 {
+	if (r->basic && use & METRICS_BASIC)
+		return r->basic[v];
 	return r->values ? r->values[v] : NULL;
 }
 
+static bool is_left_out(const struct metric_row *r, unsigned int v, unsigned int use)
+{
+	return value_name(r, v, use) == metric_left_out;
+}
+
 static int add_hists(struct point_group *g, const struct metric_row *r,
-		     const struct workload *w)
+		     const struct workload *w, unsigned int use)
 {
 	for (unsigned int v = 0; v < r->value_count; v++) {
 		const struct sparse *h = w->hists[snapshot_index(r->signal, v)];
 		struct point *p;
 
-		if (!h || !sparse_count(h))
+		if (!h || !sparse_count(h) || is_left_out(r, v, use))
 			continue;
-		p = add(g, r, w, value_name(r, v), NULL);
+		p = add(g, r, w, value_name(r, v, use), NULL);
 		if (!p)
 			return -ENOMEM;
 		p->hist = h;
@@ -39,7 +49,7 @@ static int add_hists(struct point_group *g, const struct metric_row *r,
 }
 
 static int add_lanes(struct point_group *g, const struct metric_row *r,
-		     const struct workload *w)
+		     const struct workload *w, unsigned int use)
 {
 	unsigned int values = snapshot_values(r->signal);
 
@@ -48,9 +58,9 @@ static int add_lanes(struct point_group *g, const struct metric_row *r,
 		uint64_t n = w->counts[snapshot_index(r->signal, v)][r->lanes[k].lane];
 		struct point *p;
 
-		if (!n)
+		if (!n || is_left_out(r, v, use))
 			continue;
-		p = add(g, r, w, value_name(r, v), r->lanes[k].value);
+		p = add(g, r, w, value_name(r, v, use), r->lanes[k].value);
 		if (!p)
 			return -ENOMEM;
 		p->u = n;
@@ -59,16 +69,16 @@ static int add_lanes(struct point_group *g, const struct metric_row *r,
 }
 
 static int add_open_connections(struct point_group *g, const struct metric_row *r,
-				const struct workload *w)
+				const struct workload *w, unsigned int use)
 {
 	for (unsigned int v = 0; v < r->value_count; v++) {
 		const uint64_t *lane = w->counts[snapshot_index(r->signal, v)];
 		uint64_t all = lane[CONN_OPENED] + lane[CONN_EXISTING];
 		struct point *p;
 
-		if (!all)
+		if (!all || is_left_out(r, v, use))
 			continue;
-		p = add(g, r, w, value_name(r, v), NULL);
+		p = add(g, r, w, value_name(r, v, use), NULL);
 		if (!p)
 			return -ENOMEM;
 		/* the three are read one after the other: a close may seem to come
@@ -87,16 +97,17 @@ static const char *open_value(const struct metric_row *r, struct open_total *t)
 }
 
 static int add_opens(struct point_group *g, const struct metric_row *r,
-		     const struct workload *w)
+		     const struct workload *w, unsigned int use)
 {
 	for (size_t i = 0; i < w->open_count; i++) {
 		struct open_total *t = &w->opens[i];
 		struct point *p;
 
 		if (t->signal < r->signal || t->signal >= r->signal + r->value_count ||
-		    !(t->hist ? sparse_count(t->hist) : t->value))
+		    !(t->hist ? sparse_count(t->hist) : t->value) ||
+		    is_left_out(r, t->signal - r->signal, use))
 			continue;
-		p = add(g, r, w, value_name(r, t->signal - r->signal),
+		p = add(g, r, w, value_name(r, t->signal - r->signal, use),
 			open_value(r, t));
 		if (!p)
 			return -ENOMEM;
@@ -104,21 +115,6 @@ static int add_opens(struct point_group *g, const struct metric_row *r,
 			p->hist = t->hist;
 		else
 			p->u = t->value;
-	}
-	return 0;
-}
-
-static int add_culprits(struct point_group *g, const struct metric_row *r,
-			const struct workload *w)
-{
-	for (size_t i = 0; i < w->culprit_count; i++) {
-		struct point *p = add(g, r, w, w->culprits[i].name, NULL);
-
-		if (!p)
-			return -ENOMEM;
-		p->d = w->culprits[i].ns * 1e-9;
-		if (w->culprits[i].start_ns)
-			p->start_ns = w->culprits[i].start_ns;
 	}
 	return 0;
 }
@@ -156,17 +152,33 @@ static int add_culprits_sent(struct point_group *g, const struct metric_row *r,
 	return err;
 }
 
+static int add_culprits(struct point_group *g, const struct metric_row *r,
+			const struct workload *w, unsigned int use)
+{
+	int err = 0;
+
+	if (use & METRICS_EXPORT)
+		return add_culprits_sent(g, r, w);
+	for (size_t i = 0; i < w->culprit_count && !err; i++) {
+		const struct culprit_total *c = &w->culprits[i];
+
+		err = add_culprit(g, r, w, c->name, c->ns,
+				  c->start_ns ? c->start_ns : w->start_ns, false);
+	}
+	return err;
+}
+
 static int add_inflight(struct point_group *g, const struct metric_row *r,
-			const struct workload *w)
+			const struct workload *w, unsigned int use)
 {
 	for (unsigned int v = 0; v < r->value_count; v++) {
 		uint64_t age = w->gone ? 0 : w->inflight_ns[v];
 		struct point *p;
 
 		/* once reported it is 0, not absent: absent is the same as before */
-		if (!(w->inflight_seen & 1U << v))
+		if (!(w->inflight_seen & 1U << v) || is_left_out(r, v, use))
 			continue;
-		p = add(g, r, w, value_name(r, v), NULL);
+		p = add(g, r, w, value_name(r, v, use), NULL);
 		if (!p)
 			return -ENOMEM;
 		p->start_ns = 0;		    /* a gauge has none */
@@ -177,7 +189,7 @@ static int add_inflight(struct point_group *g, const struct metric_row *r,
 }
 
 static int add_usage(struct point_group *g, const struct metric_row *r,
-		     const struct workload *w)
+		     const struct workload *w, unsigned int use)
 {
 	bool now = r->metric.kind != METRIC_SUM;
 
@@ -187,9 +199,10 @@ static int add_usage(struct point_group *g, const struct metric_row *r,
 		struct point *p;
 
 		/* 0 of what is now is a fact, a counter of 0 says nothing */
-		if (!((w->usage.has | w->usage_ended) & bit) || (!value && !now))
+		if (!((w->usage.has | w->usage_ended) & bit) || (!value && !now) ||
+		    is_left_out(r, v, use))
 			continue;
-		p = add(g, r, w, value_name(r, v), NULL);
+		p = add(g, r, w, value_name(r, v, use), NULL);
 		if (!p)
 			return -ENOMEM;
 		p->ended = !(w->usage.has & bit);
@@ -202,8 +215,10 @@ static int add_usage(struct point_group *g, const struct metric_row *r,
 }
 
 /* Marks or leaves out what has ended, of all points. */
-static void settle_ended(struct point_group *g, const struct workload *w, bool ends)
+static void settle_ended(struct point_group *g, const struct workload *w,
+			 unsigned int use)
 {
+	bool ends = use & METRICS_EXPORT;
 	size_t kept = 0;
 
 	for (size_t i = 0; i < g->count; i++) {
@@ -218,10 +233,10 @@ static void settle_ended(struct point_group *g, const struct workload *w, bool e
 }
 
 static int add_row(struct point_group *g, const struct metric_row *r,
-		   const struct workload *w, bool ends)
+		   const struct workload *w, unsigned int use)
 {
 	static int (*const adders[])(struct point_group *, const struct metric_row *,
-				     const struct workload *) = {
+				     const struct workload *, unsigned int) = {
 		[FROM_HIST] = add_hists,
 		[FROM_LANE] = add_lanes,
 		[FROM_OPEN] = add_opens,
@@ -235,18 +250,18 @@ static int add_row(struct point_group *g, const struct metric_row *r,
 	 * not reported */
 	if (r->source == FROM_USAGE && !g->count)
 		return 0;
-	if (r->source == FROM_CULPRITS && ends)
-		return add_culprits_sent(g, r, w);
-	return adders[r->source](g, r, w);
+	if (r->detail && use & METRICS_BASIC)
+		return 0;
+	return adders[r->source](g, r, w, use);
 }
 
-int metrics_add(struct point_group *g, const struct workload *w, bool ends)
+int metrics_add(struct point_group *g, const struct workload *w, unsigned int use)
 {
 	int err = 0;
 
 	for (size_t i = 0; i < metric_table_count; i++)
 		for (size_t k = 0; k < metric_tables[i]->count && !err; k++)
-			err = add_row(g, &metric_tables[i]->rows[k], w, ends);
-	settle_ended(g, w, ends);
+			err = add_row(g, &metric_tables[i]->rows[k], w, use);
+	settle_ended(g, w, use);
 	return err;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Prints docs/metrics.md from the metric table: make docs/metrics.md */
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include "base/util.h"
 #include "metric/metrics.h"
 #include "metric/self.h"
@@ -28,6 +30,39 @@ static void print_values(const struct metric_row *r, const char *key, int last)
 	printf("\n");
 }
 
+/* Values that --series basic has under a name: how many are printed. */
+static int print_those(const struct metric_row *r, const char *name, const char *begin)
+{
+	int n = 0;
+
+	for (unsigned int i = 0; i < r->value_count; i++)
+		if (r->basic[i] == name ||
+		    (r->basic[i] && name && strcmp(r->basic[i], name) == 0))
+			printf("%s`%s`", n++ ? ", " : begin, r->values[i]);
+	return n;
+}
+
+static void print_basic(const struct metric_row *r)
+{
+	bool folds = false;
+
+	if (r->detail)
+		printf("- Not exported with `--series basic`.\n");
+	if (!r->basic)
+		return;
+	printf("- With `--series basic`");
+	if (!r->basic[0]) {
+		printf(" `%s` is absent.\n", r->metric.attrs[0]);
+		return;
+	}
+	for (unsigned int i = 0; i < r->value_count; i++)
+		folds |= !strcmp(r->basic[i], "_OTHER");
+	if (folds && print_those(r, "_OTHER", " ") > 0)
+		printf(" are `_OTHER`, and");
+	print_those(r, metric_left_out, " ");
+	printf(" are not exported.\n");
+}
+
 static void print_row(const struct metric_row *r)
 {
 	const struct metric *m = &r->metric;
@@ -37,6 +72,7 @@ static void print_row(const struct metric_row *r)
 	       r->signal_name);
 	for (int i = 0; m->attrs[i]; i++)
 		print_values(r, m->attrs[i], !m->attrs[i + 1]);
+	print_basic(r);
 	printf("- Rests on: %s\n- Blind spots: %s\n\n", r->source_text, r->blind_text);
 }
 

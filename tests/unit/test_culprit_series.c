@@ -66,7 +66,7 @@ static size_t export(struct node *n, struct workload *w, bool arrives)
 	uint64_t number = snapshot_export(n->s);
 	size_t count = 0;
 
-	assert_int_equal(metrics_add(&g, w, true), 0);
+	assert_int_equal(metrics_add(&g, w, METRICS_EXPORT), 0);
 	for (size_t i = 0; i < g.count; i++) {
 		if (g.points[i].metric != &culprit_row()->metric)
 			continue;
