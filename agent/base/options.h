@@ -40,8 +40,9 @@ struct options {
 	uint64_t export_interval_ms;
 	uint64_t export_culprits; /* of a workload, by name */
 	int series;		  /* enum series_choice */
-	int export_compression;	  /* enum compression */
-	const char *certificate;  /* PEM files */
+	uint64_t series_per_metric;
+	int export_compression;	 /* enum compression */
+	const char *certificate; /* PEM files */
 	const char *client_certificate;
 	const char *client_key;
 	uint64_t snapshot_interval_ms;

@@ -115,10 +115,14 @@ void measure_make_room(struct measure *m)
 }
 
 /* Encodes the points of one resource, and forgets them. */
-static int encode_group(struct points *p, bool ends, struct otlp_encoder *e)
+static int encode_group(struct measure *m, struct points *p, bool ends,
+			struct otlp_encoder *e)
 {
 	struct point_group *g = &p->groups[0];
 	int err = points_merge(g);
+
+	if (!err && p->number)
+		err = cap_take(&m->cap, g);
 
 	for (size_t i = 0; ends && i < g->count; i++)
 		g->points[i].ended = true;
@@ -144,7 +148,7 @@ static int encode_workload(struct measure *m, struct workload *w, struct points 
 		w->named = true;
 	if (!err && !g->count) /* nothing to say of it */
 		w->ending.over = w->gone && p->number;
-	return err ? err : encode_group(p, ends, e);
+	return err ? err : encode_group(m, p, ends, e);
 }
 
 static int encode_self(struct measure *m, const struct export_stats *stats,
@@ -157,6 +161,7 @@ static int encode_self(struct measure *m, const struct export_stats *stats,
 		.opens_used = snapshot_opens(m->snapshot),
 		.stats = stats,
 		.folded = snapshot_folded(m->snapshot),
+		.overflown = m->cap.overflown,
 		.number = p->number,
 	};
 	struct point_group *g = points_group(p);
@@ -167,7 +172,7 @@ static int encode_self(struct measure *m, const struct export_stats *stats,
 	resource_self(&m->resource, g);
 	g->serial = SELF_SERIAL;
 	err = self_add(&m->self, g, &facts);
-	return err ? err : encode_group(p, ends, e);
+	return err ? err : encode_group(m, p, ends, e);
 }
 
 /* One workload after the other: there are never more points than of one. */
@@ -181,8 +186,12 @@ static int encode_all(struct measure *m, const struct export_stats *stats,
 	workloads = snapshot_workloads(m->snapshot, &count, &p->time_ns);
 	if (ends)
 		p->time_ns = now_boot_ns(); /* later than the values */
+	if (p->number)
+		cap_begin(&m->cap);
 	for (size_t i = 0; i < count && !err; i++)
 		err = encode_workload(m, workloads[i], p, ends, e);
+	if (!err && p->number)
+		cap_end(&m->cap);
 	if (!err)
 		err = encode_self(m, stats, p, ends, e);
 	points_fini(p);

@@ -11,6 +11,7 @@
 #include "kernel/probe.h"
 #include "kernel/tasks.h"
 #include "kernel/tune.h"
+#include "metric/cap.h"
 #include "metric/resource.h"
 #include "metric/self.h"
 #include "reading/snapshot.h"
@@ -52,8 +53,9 @@ struct measure {
 	unsigned int wanted;
 	unsigned int culprits_sent; /* see snapshot_send_culprits() */
 	unsigned int export_use;    /* enum metrics_use */
-	struct params params;	    /* of all probes */
-	struct cgroup_root root;    /* read when measuring begins */
+	struct series_cap cap;
+	struct params params;	 /* of all probes */
+	struct cgroup_root root; /* read when measuring begins */
 	struct look looks[LOOKS];
 	uint64_t asked_ns; /* the latest reading that waits for passes, or has waited */
 	uint64_t next_sweep_ns;

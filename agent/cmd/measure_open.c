@@ -186,6 +186,7 @@ int measure_open(const struct options *o, struct measure **out, char *cause, siz
 		return -ENOMEM;
 	}
 	m->culprits_sent = o->export_culprits;
+	m->cap.most = o->series_per_metric;
 	m->export_use =
 	    METRICS_EXPORT | (o->series == SERIES_BASIC ? METRICS_BASIC : 0);
 	err = open_cells(m, o, cause, len);
@@ -222,7 +223,7 @@ int measure_begin(struct measure *m, char *cause, size_t len)
 	cgroups_on_new(m->cgroups, note_new, m->names);
 	err = snapshot_open(&m->cells, m->cgroups, &m->snapshot);
 	if (!err)
-		snapshot_send_culprits(m->snapshot, m->culprits_sent);
+		snapshot_send_culprits(m->snapshot, m->culprits_sent, m->cap.most);
 	if (!err)
 		err = usage_open(m->cgroups, &m->usage);
 	if (err) {

@@ -149,6 +149,11 @@ static const struct option_desc rows[] = {
 	  "what exports have of a workload: what is needed to see what hurts, or all that "
 	  "is measured",
 	  .choices = series, FIELD(series), .mask = EXPORTS, .type = OPTION_ENUM },
+	{ "max-series-per-metric", "N", "2000",
+	  "attribute sets of one metric, over all workloads; what is more is one set of "
+	  "its workload, with otel.metric.overflow",
+	  FIELD(series_per_metric), .mask = EXPORTS, .type = OPTION_UINT, .min = 1,
+	  .max = 1000000 },
 	{ "resource-attributes",
 	  "K=V,...",
 	  NULL,

@@ -48,6 +48,9 @@ struct point {
 	const char *values[METRIC_ATTRS];
 	uint64_t start_ns; /* boot time; 0 for gauges */
 	bool ended;	   /* the series is over: reported once more, without a value */
+	bool overflow;	   /* it carries otel.metric.overflow = true */
+	uint8_t row;	   /* the metric's number among those of workloads */
+	uint8_t *set;	   /* enum set_state, the workload's; NULL: of no interest */
 	union {
 		const struct sparse *hist; /* of width 8 */
 		uint64_t u;

@@ -91,6 +91,10 @@ extern const struct metric_table *const metric_tables[];
 extern const size_t metric_table_count;
 
 /* Adds the points of a workload: enum metrics_use. -ENOMEM. */
-int metrics_add(struct point_group *g, const struct workload *w, unsigned int use);
+int metrics_add(struct point_group *g, struct workload *w, unsigned int use);
+/* How many series of a workload the row has that are fixed, of all WORKLOAD_SETS. */
+unsigned int metrics_sets(const struct metric_row *r);
+/* Rows in all tables, at most. */
+#define METRIC_ROWS 64
 
 #endif

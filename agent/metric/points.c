@@ -66,7 +66,7 @@ static bool same_value(const char *a, const char *b)
 /* Would a backend take both for the same series? */
 static bool is_same(const struct point *a, const struct point *b)
 {
-	if (a->metric != b->metric)
+	if (a->metric != b->metric || a->overflow != b->overflow)
 		return false;
 	for (size_t i = 0; i < METRIC_ATTRS; i++)
 		if (!same_value(a->values[i], b->values[i]))
@@ -97,6 +97,9 @@ static int merge(struct point_group *g, struct point *into, const struct point *
 {
 	bool gauge = p->metric->kind == METRIC_GAUGE;
 
+	/* what was decided of one part holds for the series */
+	if (into->set && !*into->set)
+		into->set = p->set;
 	if (p->ended)
 		return 0; /* the other part of the series goes on, or has ended, too */
 	if (into->ended) {

@@ -45,6 +45,7 @@ struct self_facts {
 	uint32_t slots_used, opens_used;
 	const struct export_stats *stats; /* NULL: nothing is exported */
 	uint64_t folded;		  /* workloads, see snapshot_folded() */
+	uint64_t overflown;		  /* attribute sets, see series_cap */
 	uint64_t number;		  /* of the export; 0: it is none */
 };
 
@@ -77,6 +78,7 @@ enum self_loss {
 	LOSS_RECURSION = LOSS_COUNT, /* runs that the kernel skipped */
 	LOSS_FOLDED, /* of cgroup: workloads that ended and were added to the overflow
 		      */
+	LOSS_SERIES_FULL, /* the same: attribute sets, one too many for their metric */
 	SELF_LOSSES,
 };
 

@@ -63,7 +63,7 @@ static int point_attrs(struct arena *a, const struct point *p, bool overflow,
 		if (p->values[i])
 			err = add_attr(a, *list, count, p->metric->attrs[i],
 				       p->values[i]);
-	if (overflow && !err)
+	if ((overflow || p->overflow) && !err)
 		err = add_attr(a, *list, count, "otel.metric.overflow", NULL);
 	return err;
 }

@@ -69,13 +69,16 @@ static uint64_t later(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-/* Its series goes on if it has not ended yet; else a new one begins. False: no memory,
- * it is in _OTHER for another interval. */
-static bool name(const struct snapshot *s, const struct workload *w,
-		 struct culprit_total *c)
+/*
+ * Its series goes on if it has not ended yet; else a new one begins. False: there are
+ * too many on the node, or there is no memory: it is in _OTHER for another interval.
+ */
+static bool name(struct snapshot *s, const struct workload *w, struct culprit_total *c)
 {
-	if (!c->series)
+	if (!c->series && s->culprit_series < s->culprit_series_most) {
 		c->series = calloc(1, sizeof(*c->series));
+		s->culprit_series += c->series != NULL;
+	}
 	if (!c->series)
 		return false;
 	c->series->leaves = false;
@@ -91,7 +94,7 @@ static bool name(const struct snapshot *s, const struct workload *w,
  * do not take turns, and if there are not too many ends on their way already. (One too
  * many is named when a cgroup comes back before its end was told.)
  */
-static void choose(const struct snapshot *s, struct workload *w)
+static void choose(struct snapshot *s, struct workload *w)
 {
 	size_t most = s->culprits_sent;
 	struct field f = look(w);
@@ -125,6 +128,15 @@ static void tell(const struct snapshot *s, struct workload *w, struct culprit_to
 	}
 	if (own)
 		ending_note(&own->ending, own->leaves || c->gone, s->exports);
+}
+
+size_t culprits_named(const struct workload *w)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < w->culprit_count; i++)
+		n += w->culprits[i].series != NULL;
+	return n;
 }
 
 void culprits_tell(struct snapshot *s, struct workload *w)
@@ -172,7 +184,8 @@ void culprits_drop(struct workload *w)
 	w->culprit_count = kept;
 }
 
-void snapshot_send_culprits(struct snapshot *s, unsigned int most)
+void snapshot_send_culprits(struct snapshot *s, unsigned int most, uint64_t of_all)
 {
 	s->culprits_sent = most;
+	s->culprit_series_most = of_all;
 }

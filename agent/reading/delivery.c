@@ -29,6 +29,9 @@ uint64_t snapshot_export(struct snapshot *s)
 		note_usage(w, s->exports);
 	}
 	culprits_retire(s);
+	s->culprit_series = 0;
+	for (size_t i = 0; i < s->count; i++)
+		s->culprit_series += culprits_named(s->workloads[i]);
 	for (size_t i = 0; i < s->count; i++)
 		culprits_tell(s, s->workloads[i]);
 	s->export_ns = s->time_ns;

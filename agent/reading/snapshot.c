@@ -17,7 +17,7 @@ int snapshot_open(struct cells *c, struct cgroups *g, struct snapshot **out)
 		return -ENOMEM;
 	s->cells = c;
 	s->cgroups = g;
-	s->culprits_sent = CULPRITS_SENT;
+	snapshot_send_culprits(s, CULPRITS_SENT, UINT64_MAX);
 	s->open_ns = s->time_ns = now_boot_ns();
 	s->reaped.free = c->plan.slots - SLOT_FIRST;
 	s->slots = calloc(c->plan.slots, sizeof(*s->slots));

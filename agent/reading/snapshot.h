@@ -20,8 +20,12 @@
 #define SNAPSHOT_HISTS	24
 #define SNAPSHOT_COUNTS 8
 
+/* What became of a series when an export had it first, for its life (metric/cap.c). */
+enum set_state { SET_NEW, SET_OWN, SET_OVERFLOW };
+
 struct open_total {
 	uint32_t signal, attr; /* enum open_signal; errno, disk or OPEN_OTHER */
+	uint8_t set;	       /* enum set_state */
 	uint64_t value;
 	struct sparse *hist;	  /* of the signals from OPEN_HIST on, else NULL */
 	char name[DISK_NAME_LEN]; /* of a disk, as its users know it */
@@ -88,14 +92,19 @@ struct workload {
 	struct usage usage;		  /* from the files of its cgroup */
 	uint32_t usage_sent, usage_ended; /* bits: was in an export; but is no more */
 	uint64_t usage_since;		  /* the first export that says so */
+#define WORKLOAD_SETS 80
+	uint8_t sets[WORKLOAD_SETS]; /* enum set_state of what is not open */
 };
 
 struct snapshot;
 
 /* The cells and cgroups are borrowed. */
 int snapshot_open(struct cells *c, struct cgroups *g, struct snapshot **out);
-/* How many culprits of a workload exports name: CULPRITS_SENT, if nobody says. */
-void snapshot_send_culprits(struct snapshot *s, unsigned int most);
+/*
+ * How many culprits exports name: of a workload (CULPRITS_SENT, if nobody says), and of
+ * all together (as many as there are).
+ */
+void snapshot_send_culprits(struct snapshot *s, unsigned int most, uint64_t of_all);
 /* Reads all cells. -ENOMEM: some differences wait for the next reading. */
 int snapshot_read(struct snapshot *s);
 /*

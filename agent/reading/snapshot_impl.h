@@ -76,6 +76,7 @@ struct snapshot {
 	uint64_t exports;   /* number of the newest export */
 	uint64_t export_ns; /* the reading that it was made of; 0: there was none */
 	unsigned int culprits_sent; /* at most, of a workload, by name */
+	uint64_t culprit_series, culprit_series_most; /* of all workloads */
 	uint64_t folded;
 	struct path_index paths;   /* of the workloads */
 	uint64_t open_ns, last_ns; /* when we began; the reading before this one */
@@ -116,6 +117,8 @@ void culprits_free(struct snapshot *s);
 bool culprits_make_room(struct snapshot *s);
 /* Notes which culprits are no workloads any more. */
 void culprits_retire(struct snapshot *s);
+/* How many series exports have of culprits of a workload, but for _OTHER. */
+size_t culprits_named(const struct workload *w);
 /*
  * What the next export says of a workload's culprits: which of them have a series of
  * their own, and what was added since the export before goes to that or to _OTHER. Time

@@ -235,6 +235,9 @@ static const char *const losses[] = {
 	[LOSS_RECURSION] = "runs that the kernel skipped",
 	[LOSS_FOLDED] = "workloads that ended and were added to the overflow: too many "
 			"before an export arrived",
+	[LOSS_SERIES_FULL] =
+	    "attribute sets that are in the one with `otel.metric.overflow` of their "
+	    "workload: their metric has `--max-series-per-metric`",
 };
 _Static_assert(COUNT(losses) == SELF_LOSSES, "each reason has a meaning");
 

@@ -198,11 +198,11 @@ static void as_many_are_named_as_is_asked_for(void **state)
 {
 	struct scene *c = *state;
 
-	snapshot_send_culprits(c->n.s, 0);
+	snapshot_send_culprits(c->n.s, 0, 100);
 	all_wait(c, 100, 0);
 	assert_int_equal(export(&c->n, c->w, true), 1);
 	assert_seconds(received_of("_OTHER", true), 1.2);
-	snapshot_send_culprits(c->n.s, CULPRIT_NAMES);
+	snapshot_send_culprits(c->n.s, CULPRIT_NAMES, 100);
 	all_wait(c, 100, 0);
 	assert_int_equal(export(&c->n, c->w, true), MANY + 1);
 	assert_seconds(received_of("_OTHER", true), 1.2);

@@ -38,7 +38,7 @@ static int open_fake(void **state)
 	struct fake *f = calloc(1, sizeof(*f));
 
 	f->s.cells = &f->cells;
-	f->s.culprits_sent = CULPRITS_SENT;
+	snapshot_send_culprits(&f->s, CULPRITS_SENT, 100);
 	f->cells.plan.slots = SLOTS;
 	for (int i = 0; i < SLOT_FIRST; i++)
 		add(&f->s, NULL, 0);
@@ -269,7 +269,7 @@ static void who_lives_is_never_folded(void **state)
 }
 
 /* A point of the workload with this value of an attribute. */
-static const struct point *point_of(struct point_group *g, const struct workload *w,
+static const struct point *point_of(struct point_group *g, struct workload *w,
 				    const char *value)
 {
 	g->count = 0;
