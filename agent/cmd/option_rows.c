@@ -154,6 +154,11 @@ static const struct option_desc rows[] = {
 	  "its workload, with otel.metric.overflow",
 	  FIELD(series_per_metric), .mask = EXPORTS, .type = OPTION_UINT, .min = 1,
 	  .max = 1000000 },
+	{ "max-pods", "N", "0",
+	  "pods that the node may have, for the estimate of what exports come to; 0: as "
+	  "var/lib/kubelet/config.yaml below --host-root says, if it is there",
+	  FIELD(max_pods), .mask = EXPORTS, .type = OPTION_UINT, .min = 0,
+	  .max = 1000000 },
 	{ "resource-attributes",
 	  "K=V,...",
 	  NULL,

@@ -7,6 +7,7 @@
 #define SELF_H
 
 #include "kernel/probe.h"
+#include "metric/export_stats.h"
 #include "metric/metric.h"
 
 struct export_stats;
@@ -16,6 +17,12 @@ struct self_state {
 	enum probe_state state;
 	char reason[200];
 };
+
+/* Series of the agent itself: about so many, and at most. */
+#define SELF_SERIES 70
+#define SELF_SERIES_MOST                                                       \
+	(PROBE_COUNT * (1 + SELF_ENDED) + PROBE_COUNT * (LOSS_COUNT + 1) + 2 + \
+	 2 * PROGRAM_COUNT + 2 + 2 * POOL_USES + 3 + 2 + 1 + 1 + EXPORT_FAILURES)
 
 #define SELF_ENDED 3 /* a probe has no more states but the one it is in */
 
