@@ -139,11 +139,11 @@ static void assert_bound(struct node *n, const struct series_rules *r, double ti
 
 	snapshot_send_culprits(n->s, r->culprits, r->per_metric);
 	count = fill_node(n);
-	most = series_bound(r, 2 * NODE_SLOTS);
+	most = series_bound(r, count);
 	assert_true(count <= 2 * NODE_SLOTS && count > NODE_SLOTS);
 	for (int i = 0; i < 3; i++) { /* it does not grow from export to export */
 		got = points_of_export(n, r, &cap);
-		if (got > most || got < tight * most * count / (2 * NODE_SLOTS))
+		if (got > most || got < tight * most)
 			fail_msg("%zu series of %zu workloads, at most %ju", got, count,
 				 (uintmax_t)most);
 	}
