@@ -26,13 +26,13 @@ struct field {
 
 static bool is_named(const struct culprit_total *c)
 {
-	return c->series && !c->series->leaves && !c->gone;
+	return c->series && !c->leaves && !c->gone;
 }
 
 /* Had it anything since the latest export that could be told by a name it has not? */
 static bool may_be_named(const struct culprit_total *c)
 {
-	return (!c->series || c->series->leaves) && c->ns > c->told_ns &&
+	return (!c->series || c->leaves) && c->ns > c->told_ns &&
 	       strcmp(c->name, CULPRIT_OTHER) != 0;
 }
 
@@ -81,7 +81,7 @@ static bool name(struct snapshot *s, const struct workload *w, struct culprit_to
 	}
 	if (!c->series)
 		return false;
-	c->series->leaves = false;
+	c->leaves = false;
 	if (!c->series->start_ns) /* what was told before is in _OTHER */
 		c->series->start_ns =
 		    later(c->start_ns ? c->start_ns : w->start_ns, s->export_ns);
@@ -108,7 +108,7 @@ static void choose(struct snapshot *s, struct workload *w)
 	if (f.named > most ||
 	    (f.rival && f.rival->lately > DISPLACES * f.worst->lately &&
 	     name(s, w, f.rival)))
-		f.worst->series->leaves = true;
+		f.worst->leaves = true;
 }
 
 static void tell(const struct snapshot *s, struct workload *w, struct culprit_total *c)
@@ -117,7 +117,7 @@ static void tell(const struct snapshot *s, struct workload *w, struct culprit_to
 	uint64_t more = c->ns - c->told_ns;
 
 	c->told_ns = c->ns;
-	if (own && !own->leaves) {
+	if (own && !c->leaves) {
 		own->ns += more;
 		if (more) /* there is news of it: its end was none */
 			ending_note(&own->ending, false, s->exports);
@@ -127,7 +127,7 @@ static void tell(const struct snapshot *s, struct workload *w, struct culprit_to
 		w->other_ns += more;
 	}
 	if (own)
-		ending_note(&own->ending, own->leaves || c->gone, s->exports);
+		ending_note(&own->ending, c->leaves || c->gone, s->exports);
 }
 
 size_t culprits_named(const struct workload *w)
@@ -175,6 +175,7 @@ void culprits_drop(struct workload *w)
 		if (c->series && c->series->ending.over) {
 			free(c->series);
 			c->series = NULL;
+			c->leaves = false;
 		}
 		if (c->gone && !c->series) /* all that it had was told */
 			free(c->name);

@@ -53,7 +53,6 @@ struct ending {
 struct culprit_series {
 	uint64_t start_ns; /* boot time */
 	uint64_t ns;
-	bool leaves; /* others matter more: it grows no further, and ends */
 	struct ending ending;
 };
 
@@ -65,6 +64,7 @@ struct culprit_total {
 	uint64_t told_ns; /* of that, what the latest export had, by whatever name */
 	float lately;	  /* ns; each export makes it an eighth less */
 	bool gone;	  /* its cgroup is */
+	bool leaves; /* others matter more: its series grows no further, and ends */
 	struct culprit_series *series; /* NULL: in exports it is in _OTHER */
 };
 
@@ -92,7 +92,7 @@ struct workload {
 	struct usage usage;		  /* from the files of its cgroup */
 	uint32_t usage_sent, usage_ended; /* bits: was in an export; but is no more */
 	uint64_t usage_since;		  /* the first export that says so */
-#define WORKLOAD_SETS 80
+#define WORKLOAD_SETS 72
 	uint8_t sets[WORKLOAD_SETS]; /* enum set_state of what is not open */
 };
 
