@@ -41,6 +41,10 @@ struct hist {
 
 uint64_t hist_count(const struct hist *h);
 
+/* In place of an attribute's value: there is no such series (struct metric_row.basic).
+ */
+extern const char metric_left_out[];
+
 /* One point. Strings are borrowed; values[i] belongs to metric->attrs[i], NULL: absent.
  */
 struct point {

@@ -8,6 +8,4 @@ const struct metric_table *const metric_tables[] = {
 	METRIC_TABLES(METRIC_TABLE)
 };
 
-const char metric_left_out[] = "";
-
 const size_t metric_table_count = COUNT(metric_tables);

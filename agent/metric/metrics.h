@@ -28,9 +28,6 @@ enum metrics_use {
 	METRICS_BASIC = 2,  /* only the series of --series basic */
 };
 
-/* Of a row's `basic`: this value has no series there. */
-extern const char metric_left_out[];
-
 /* Where a metric's points come from. */
 struct metric_row {
 	struct metric metric;

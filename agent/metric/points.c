@@ -6,6 +6,8 @@
 #include "metric/metric.h"
 #include "reading/sparse.h"
 
+const char metric_left_out[] = "";
+
 /* Makes room for one more element of size bytes; false when there is no memory. */
 static bool grow(void **array, size_t count, size_t *room, size_t size)
 {
