@@ -41,7 +41,7 @@ struct options {
 	uint64_t export_culprits; /* of a workload, by name */
 	int series;		  /* enum series_choice */
 	uint64_t series_per_metric;
-	uint64_t max_pods; /* 0: as the kubelet's file says */
+	uint64_t max_pods;	 /* 0: as the kubelet's file says */
 	int export_compression;	 /* enum compression */
 	const char *certificate; /* PEM files */
 	const char *client_certificate;
