@@ -78,11 +78,12 @@ uint64_t series_bound(const struct series_rules *r, uint64_t workloads)
 	for (size_t i = 0; i < metric_table_count; i++)
 		for (size_t k = 0; k < metric_tables[i]->count; k++) {
 			const struct metric_row *row = &metric_tables[i]->rows[k];
-			uint64_t all = workloads * sets_of(row, r);
+			uint64_t sets = sets_of(row, r), all = workloads * sets;
 
-			/* beyond the most, one for all others of its workload */
+			/* beyond the most, one for all others of its workload; of that
+			 * which is the overflow itself they are not limited */
 			n += row->metric.attrs[0]
-				 ? least(all, r->per_metric + workloads)
+				 ? least(all, r->per_metric + workloads + sets)
 				 : all;
 		}
 	return n;

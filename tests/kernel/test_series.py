@@ -13,7 +13,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from exports import Exports
-from node import Agent, Cgroup, Load, scratch, start, wait_for
+from node import Agent, Cgroup, Load, scratch, wait_for
 from tap import Skip, between, check, diag, main, near, need_root, same, test
 
 need_root()
