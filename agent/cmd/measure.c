@@ -141,6 +141,8 @@ static int encode_workload(struct measure *m, struct workload *w, struct points 
 	if (!g)
 		return -ENOMEM;
 	g->serial = w->serial;
+	g->unlimited =
+	    w->id.kind == WORKLOAD_OVERFLOW || w->id.kind == WORKLOAD_UNKNOWN;
 	err = resource_workload(&m->resource, w, g);
 	if (!err)
 		err = metrics_add(g, w, p->number ? m->export_use : METRICS_READ);

@@ -12,6 +12,7 @@
 #define TYPICAL_BASIC 19
 #define TYPICAL_ALL   39
 
+#define UNLIMITED 2    /* workloads: overflow, unknown */
 #define ERRNO_END 4096 /* the kernel has none beyond */
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -80,10 +81,10 @@ uint64_t series_bound(const struct series_rules *r, uint64_t workloads)
 			const struct metric_row *row = &metric_tables[i]->rows[k];
 			uint64_t sets = sets_of(row, r), all = workloads * sets;
 
-			/* beyond the most, one for all others of its workload; of that
-			 * which is the overflow itself they are not limited */
+			/* beyond the most, one for all others of its workload */
 			n += row->metric.attrs[0]
-				 ? least(all, r->per_metric + workloads + sets)
+				 ? least(all,
+					 r->per_metric + workloads + UNLIMITED * sets)
 				 : all;
 		}
 	return n;

@@ -22,7 +22,7 @@ int cap_take(struct series_cap *c, struct point_group *g)
 {
 	bool some = false;
 
-	if (g->overflow) /* what found no slot is one workload, and has such sets */
+	if (g->unlimited)
 		return 0;
 	for (size_t i = 0; i < g->count; i++) {
 		struct point *p = &g->points[i];

@@ -4,7 +4,8 @@
  * are so many is one set of its workload, which has nothing but otel.metric.overflow =
  * true: sums are as before. What was decided of a series holds for its life, so none
  * goes down and nothing is counted twice. Metrics that have one set for each workload
- * are not touched.
+ * are not touched, nor are the workloads that others are added to: what found no slot,
+ * and what has no name.
  */
 #ifndef CAP_H
 #define CAP_H

@@ -76,6 +76,7 @@ struct point_group {
 	const struct attr *extra; /* more of them, borrowed: those of every group */
 	size_t extra_count;
 	bool overflow;	 /* every point carries otel.metric.overflow = true */
+	bool unlimited;	 /* its sets are not counted, see metric/cap.h */
 	uint64_t serial; /* grows from group to group, see struct otlp_batch */
 	struct point *points;
 	size_t count, room;

@@ -13,6 +13,7 @@
 #define WORKLOADS 9
 
 static struct series_cap cap;
+static bool unlimited; /* all of them are */
 static struct workload workloads[WORKLOADS];
 
 /* What an export has of a metric, of all workloads. */
@@ -52,6 +53,7 @@ static struct told export(const char *metric)
 		if (!workloads[i].gone)
 			assert_int_equal(metrics_add(g, &workloads[i], METRICS_EXPORT),
 					 0);
+		g->unlimited = unlimited;
 		assert_int_equal(points_merge(g), 0);
 		assert_int_equal(cap_take(&cap, g), 0);
 		add_up(g, metric, &t);
@@ -65,6 +67,7 @@ static struct told export(const char *metric)
 static int begin(void **state)
 {
 	cap = (struct series_cap){ .most = 10 };
+	unlimited = false;
 	for (size_t i = 0; i < WORKLOADS; i++)
 		workloads[i] = (struct workload){ .start_ns = 1 };
 	return 0;
@@ -119,6 +122,21 @@ static void what_is_more_is_one_set_of_its_workload(void **state)
 	t = export("assay.tcp.retransmits");
 	assert_int_equal(t.sets, WORKLOADS);
 	assert_int_equal(t.overflows, 0);
+}
+
+/* Those that others are added to have all their sets, and take none from others. */
+static void who_is_not_limited_takes_no_place(void **state)
+{
+	struct told t;
+
+	for (size_t i = 0; i < WORKLOADS; i++)
+		bytes(i)[TCP_RX_BYTES] = bytes(i)[TCP_TX_BYTES] = 1;
+	unlimited = true;
+	t = export(IO);
+	assert_int_equal(t.sets, 2 * WORKLOADS);
+	unlimited = false;
+	t = export(IO);
+	assert_int_equal(t.sets, 10);
 }
 
 /* A set of before goes on; one that was too many is that also when there is room. */
@@ -194,6 +212,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CAP_TEST(what_is_more_is_one_set_of_its_workload),
+		CAP_TEST(who_is_not_limited_takes_no_place),
 		CAP_TEST(what_was_decided_holds),
 		CAP_TEST(parts_of_a_set_are_of_one_mind),
 		CAP_TEST(each_fixed_series_has_a_state_of_its_own),
