@@ -158,8 +158,7 @@ static int add_culprits_sent(struct adding *a, const struct metric_row *r)
 					  own->start_ns, own->ending.last);
 	}
 	if (w->other_ns && !err)
-		err = add_culprit(a, r, CULPRIT_OTHER, w->other_ns, w->other_start_ns,
-				  false);
+		err = add_culprit(a, r, CULPRIT_OTHER, w->other_ns, w->start_ns, false);
 	return err;
 }
 

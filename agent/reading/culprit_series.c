@@ -121,9 +121,7 @@ static void tell(const struct snapshot *s, struct workload *w, struct culprit_to
 		own->ns += more;
 		if (more) /* there is news of it: its end was none */
 			ending_note(&own->ending, false, s->exports);
-	} else if (more) {
-		if (!w->other_ns)
-			w->other_start_ns = later(w->start_ns, s->export_ns);
+	} else {
 		w->other_ns += more;
 	}
 	if (own)
