@@ -84,8 +84,7 @@ struct workload {
 	size_t open_count;
 	struct culprit_total *culprits; /* CULPRIT_NAMES + 1 at most */
 	size_t culprit_count;
-	uint64_t
-	    other_ns; /* what exports have of culprits as _OTHER, from start_ns on */
+	uint64_t other_ns; /* of culprits, in exports: _OTHER, from start_ns on */
 	uint64_t inflight_began[INFLIGHT_COUNT]; /* monotonic; 0: nothing under way */
 	uint64_t inflight_ns[INFLIGHT_COUNT];	 /* ages at the reading, or: */
 #define INFLIGHT_UNKNOWN UINT64_MAX
