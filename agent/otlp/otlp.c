@@ -50,6 +50,44 @@ static int add_attr(struct arena *a, struct pb_key_value **list, size_t *count,
 	return 0;
 }
 
+/* A list with one string in it. */
+static int set_list(struct arena *a, struct pb_any_value *v, const char *value)
+{
+	struct pb_array *array = NEW(a, pb_array);
+	struct pb_element *element = NEW(a, pb_element);
+
+	if (!array || !element)
+		return -ENOMEM;
+	v->value_case = PB_VALUE(ARRAY_VALUE);
+	v->array_value = array;
+	array->values = arena_get(a, sizeof(*array->values));
+	element->string_value = arena_utf8(a, value);
+	if (!array->values || !element->string_value)
+		return -ENOMEM;
+	array->values[array->n_values++] = element;
+	return 0;
+}
+
+/* A new attribute of a resource at the end of list. */
+static int add_resource_attr(struct arena *a, const struct attr *attr,
+			     struct pb_key_value **list, size_t *count)
+{
+	struct pb_any_value *v;
+	int err;
+
+	if (attr->kind == ATTR_TEXT)
+		return add_attr(a, list, count, attr->key, attr->value);
+	err = add_attr(a, list, count, attr->key, NULL);
+	if (err)
+		return err;
+	v = list[*count - 1]->value;
+	if (attr->kind == ATTR_LIST)
+		return set_list(a, v, attr->value);
+	v->value_case = PB_VALUE(INT_VALUE);
+	v->int_value = attr->number;
+	return 0;
+}
+
 /* The attributes of a point, as a list of the arena. */
 static int point_attrs(struct arena *a, const struct point *p, bool overflow,
 		       struct pb_key_value ***list, size_t *count)
@@ -301,11 +339,11 @@ static int build(struct arena *a, const struct part *part,
 		return -ENOMEM;
 	rm->scope_metrics[rm->n_scope_metrics++] = scope;
 	for (size_t i = 0; i < g->attr_count && !err; i++)
-		err = add_attr(a, r->attributes, &r->n_attributes, g->attrs[i].key,
-			       g->attrs[i].value);
+		err =
+		    add_resource_attr(a, &g->attrs[i], r->attributes, &r->n_attributes);
 	for (size_t i = 0; i < g->extra_count && !err; i++)
-		err = add_attr(a, r->attributes, &r->n_attributes, g->extra[i].key,
-			       g->extra[i].value);
+		err =
+		    add_resource_attr(a, &g->extra[i], r->attributes, &r->n_attributes);
 	*out = rm;
 	return err ? err : add_scope(a, part, scope);
 }
@@ -414,6 +452,8 @@ int otlp_add(struct otlp_encoder *e, const struct points *p)
 	for (size_t i = 0; i < p->count && !err; i++) {
 		struct part part = { p, &p->groups[i], 0, p->groups[i].count };
 
+		if (p->groups[i].incomplete)
+			return -ENOMEM;
 		if (part.to) /* a resource with no metric says nothing */
 			err = append_split(e, &part);
 	}

@@ -31,6 +31,7 @@ struct names {
 	char *namespace, *pod, *container;
 	char *image;  /* without its tag or digest */
 	char *tag;    /* of the image; of the container's first image name */
+	char *digest; /* of the same: "sha256:..." */
 	bool sandbox; /* the pause container of a pod */
 	int restarts; /* of the container so far; -1: not known */
 	/* from here on only the kubelet knows */
@@ -75,6 +76,8 @@ struct names *names_copy(const struct names *from);
 /* The value of a label or annotation; NULL: it has none. Lives as long as n. */
 const char *names_label(const struct names *n, const char *key);
 const char *names_annotation(const struct names *n, const char *key);
+/* "bundle", "docker", ...: what assay.identity.source says. */
+const char *names_source_name(enum names_source source);
 void names_free(struct names *n);
 void names_close(struct names_reader *r);
 

@@ -12,8 +12,8 @@ void names_clear(struct names *n);
 /* A copy of a name if it is one; NULL else, or without memory. */
 char *names_word(const char *s, size_t len);
 /*
- * Takes an image's name apart: n->image and n->tag. Whoever's name is only a digest has
- * neither.
+ * Takes an image's name apart: n->image, n->tag and n->digest. Whoever's name is only
+ * an image's id has none of them.
  */
 void names_set_image(struct names *n, const char *image);
 /*

@@ -369,6 +369,35 @@ static void a_file_that_is_no_json_or_too_large_says_nothing(void **state)
 
 #define NODE_TEST(name) cmocka_unit_test_setup_teardown(name, open_node, close_node)
 
+static void an_image_is_a_name_a_tag_and_a_digest(void **state)
+{
+	static const char *const cases[][4] = {
+		{ "nginx", "nginx" },
+		{ "nginx:1.27", "nginx", "1.27" },
+		{ "r:5000/a/b:2@sha256:00", "r:5000/a/b", "2", "sha256:00" },
+		{ "r:5000/a/b@sha256:00", "r:5000/a/b", NULL, "sha256:00" },
+		{ "sha256:0123" },
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct names *n = names_new();
+		const char *const *want = &cases[i][1];
+		const char *got[3];
+
+		names_set_image(n, "old:1@sha256:11");
+		names_set_image(n, cases[i][0]);
+		got[0] = n->image;
+		got[1] = n->tag;
+		got[2] = n->digest;
+		for (size_t k = 0; k < COUNT(got); k++) {
+			assert_int_equal(!got[k], !want[k]);
+			if (got[k])
+				assert_string_equal(got[k], want[k]);
+		}
+		names_free(n);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -381,6 +410,7 @@ int main(void)
 		NODE_TEST(links_are_read_again_when_they_change),
 		NODE_TEST(what_was_found_when_it_was_made_is_kept),
 		NODE_TEST(a_file_that_is_no_json_or_too_large_says_nothing),
+		cmocka_unit_test(an_image_is_a_name_a_tag_and_a_digest),
 	};
 
 	return cmocka_run_group_tests_name("names", tests, NULL, NULL);
