@@ -77,8 +77,9 @@ struct point_group {
 	bool incomplete;	  /* there was no memory for an attribute */
 	const struct attr *extra; /* more of them, borrowed: those of every group */
 	size_t extra_count;
-	bool overflow;	 /* every point carries otel.metric.overflow = true */
-	uint64_t serial; /* grows from group to group, see struct otlp_batch */
+	uint64_t earlier_ns; /* its points are of so long before the reading */
+	bool overflow;	     /* every point carries otel.metric.overflow = true */
+	uint64_t serial;     /* grows from group to group, see struct otlp_batch */
 	struct point *points;
 	size_t count, room;
 	struct sparse **merged; /* histograms of its own, see points_merge() */

@@ -173,30 +173,47 @@ static int take_instance(struct workload *w, char *instance)
 	return 0;
 }
 
-int resource_instance(const struct resource *r, struct workload *w)
+static char *path_instance(const struct resource *r, const struct workload *w)
 {
 	char *instance;
 
+	if (asprintf(&instance, "%s:%s", r->host.id,
+		     w->path ? w->path : workload_kind_name(w->id.kind)) < 0)
+		return NULL;
+	return instance;
+}
+
+int resource_instance(const struct resource *r, struct workload *w)
+{
 	if (w->instance)
 		return 0;
 	if (w->names && names_in_pod(w->names))
 		return take_instance(w, k8s_instance(w, true));
-	if (asprintf(&instance, "%s:%s", r->host.id,
-		     w->path ? w->path : workload_kind_name(w->id.kind)) < 0)
-		instance = NULL;
-	return take_instance(w, instance);
+	return take_instance(w, path_instance(r, w));
 }
 
-int resource_instance_again(struct workload *w)
+int resource_instance_again(const struct resource *r, struct workload *w)
 {
-	char *plain = k8s_instance(w, false), *instance;
+	char *plain = k8s_instance(w, false), *with_id = NULL;
+	bool was_plain, was_with_id;
 
-	if (!plain || strcmp(plain, w->instance))
-		return take_instance(w, plain);
-	if (asprintf(&instance, "%s:%.12s", plain, w->id.container_id) < 0)
-		instance = NULL;
-	free(plain);
-	return take_instance(w, instance);
+	if (!plain || asprintf(&with_id, "%s:%.12s", plain, w->id.container_id) < 0) {
+		free(plain);
+		return -ENOMEM;
+	}
+	was_plain = !strcmp(w->instance, plain);
+	was_with_id = !strcmp(w->instance, with_id);
+	if (was_plain || was_with_id) {
+		free(plain);
+		plain = NULL;
+	}
+	if (!was_plain) {
+		free(with_id);
+		with_id = NULL;
+	}
+	if (was_with_id)
+		return take_instance(w, path_instance(r, w));
+	return take_instance(w, was_plain ? with_id : plain);
 }
 
 int resource_workload(const struct resource *r, struct workload *w,

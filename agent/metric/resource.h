@@ -42,10 +42,11 @@ int resource_init(struct resource *r, const struct options *o, char *cause, size
  */
 int resource_instance(const struct resource *r, struct workload *w);
 /*
- * Another live workload has this instance: makes w->instance the next best, which is
- * without the annotation's wish, and then with the container's id behind. -ENOMEM.
+ * Another workload of a pod has this instance: makes w->instance the next best, which
+ * is without the annotation's wish, then with the container's id behind, then of the
+ * path, which nobody else has. -ENOMEM.
  */
-int resource_instance_again(struct workload *w);
+int resource_instance_again(const struct resource *r, struct workload *w);
 /* Attributes of a workload's group. -ENOMEM. */
 int resource_workload(const struct resource *r, struct workload *w,
 		      struct point_group *g);

@@ -71,6 +71,8 @@ bool names_in_pod(const struct names *n);
  * the caller.
  */
 char *names_of_workload(const struct names *n);
+/* Forgets what is the container's alone. */
+void names_keep_pod(struct names *n);
 /* A copy, owned by the caller; NULL: no memory. */
 struct names *names_copy(const struct names *from);
 /* The value of a label or annotation; NULL: it has none. Lives as long as n. */

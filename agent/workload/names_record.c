@@ -99,6 +99,18 @@ struct names *names_copy(const struct names *from)
 	return n;
 }
 
+void names_keep_pod(struct names *n)
+{
+	char **of_container[] = { &n->container, &n->image, &n->tag, &n->digest };
+
+	for (size_t i = 0; i < COUNT(of_container); i++) {
+		free(*of_container[i]);
+		*of_container[i] = NULL;
+	}
+	n->sandbox = false;
+	n->restarts = -1;
+}
+
 static const char *value_of(const struct name_pair *pairs, size_t count,
 			    const char *key)
 {

@@ -210,6 +210,29 @@ static void the_points_of_a_metric_stand_in_one_metric(void **state)
 	points_fini(&p);
 }
 
+static void what_has_a_successor_is_told_of_an_earlier_time(void **state)
+{
+	struct points p = { .time_ns = TIME };
+	struct point_group *g = add_group(&p, "a");
+	const struct pb_number *d;
+	struct pb_request *r;
+
+	g->earlier_ns = 3000000;
+	add_count(g, &calls, 1, "file");
+	add_count(g, &calls, 1, "late")->start_ns = TIME;
+	add_count(add_group(&p, "b"), &calls, 1, "file");
+	r = encode_one(&p);
+	d = metric_at(r, 0, 0)->sum->data_points[0];
+	assert_int_equal(d->time_unix_nano, TIME - 3000000);
+	assert_int_equal(d->start_time_unix_nano, START);
+	d = metric_at(r, 0, 0)->sum->data_points[1];
+	assert_true(d->start_time_unix_nano < d->time_unix_nano);
+	d = metric_at(r, 1, 0)->sum->data_points[0];
+	assert_int_equal(d->time_unix_nano, TIME);
+	pb_request_free(r, NULL);
+	points_fini(&p);
+}
+
 static void a_resource_has_texts_numbers_and_lists(void **state)
 {
 	struct points p = { .time_ns = TIME };
@@ -377,6 +400,7 @@ int main(void)
 		cmocka_unit_test(the_points_of_a_metric_stand_in_one_metric),
 		cmocka_unit_test(scope_and_schema_are_named),
 		cmocka_unit_test(overflow_marks_every_point),
+		cmocka_unit_test(what_has_a_successor_is_told_of_an_earlier_time),
 		cmocka_unit_test(a_resource_has_texts_numbers_and_lists),
 		cmocka_unit_test(a_point_never_ends_before_it_starts),
 		cmocka_unit_test(what_has_ended_has_a_flag_and_no_value),

@@ -169,6 +169,7 @@ static void a_service_is_called_as_its_owner(void **state)
 		{ "Job", "nightly-29000000", NULL, "k8s.job.name", "nightly",
 		  "nightly" },
 		{ "Job", "run-2024", NULL, "k8s.job.name", "run-2024" },
+		{ "Job", "a-b2900000", NULL, "k8s.job.name", "a-b2900000" },
 		{ "Job", "-29000000", NULL, "k8s.job.name", "-29000000" },
 		{ "Node", "n1", NULL, "k8s.job.name", "web-0" },
 		{ NULL, NULL, NULL, "k8s.job.name", "web-0" },
@@ -340,12 +341,14 @@ static void an_instance_that_is_taken_has_a_next_best(void **state)
 	assert_int_equal(workload_identify(w.path, &w.id), 0);
 	assert_int_equal(resource_instance(&r, &w), 0);
 	assert_string_equal(w.instance, "front-0");
-	assert_int_equal(resource_instance_again(&w), 0);
+	assert_int_equal(resource_instance_again(&r, &w), 0);
 	assert_string_equal(w.instance, "shop.web-0.nginx");
-	assert_int_equal(resource_instance_again(&w), 0);
+	assert_int_equal(resource_instance_again(&r, &w), 0);
 	assert_string_equal(w.instance, "shop.web-0.nginx:0123456789ab");
 	assert_int_equal(resource_instance(&r, &w), 0); /* it has one */
 	assert_string_equal(w.instance, "shop.web-0.nginx:0123456789ab");
+	assert_int_equal(resource_instance_again(&r, &w), 0);
+	assert_string_equal(w.instance, "h1:" POD "/" ID);
 	free(w.instance);
 	workload_id_fini(&w.id);
 }
