@@ -273,6 +273,105 @@ static void what_is_open_stays_its_own_when_it_gets_a_name(void **state)
 	snapshot_free_workload(all);
 }
 
+static void one_that_is_older_and_named_later_waits_too(void **state)
+{
+	struct workload *old, *new;
+	struct held *h = *state;
+
+	begin(h, POD_NAME "/" A, 1);
+	begin(h, POD2_NAME "/" B, 1);
+	node_read(&h->n);
+	new = name(h, POD2_NAME "/" B, "nginx");
+	settle(h);
+	assert_false(new->held);
+	send(h, true);
+	node_read(&h->n);
+	old = name(h, POD_NAME "/" A, "nginx");
+	settle(h);
+	assert_true(old->serial < new->serial);
+	assert_true(old->held && !new->held);
+}
+
+/* One that no export had has not arrived, though all that was sent did. */
+static void what_is_held_back_does_not_arrive(void **state)
+{
+	struct workload *old, *new;
+	struct held *h = *state;
+	uint64_t first = begin(h, POD_NAME "/" A, 1), second;
+
+	node_read(&h->n);
+	old = name(h, POD_NAME "/" A, "nginx");
+	end(h, first);
+	second = begin(h, POD_NAME "/" B, 2);
+	node_read(&h->n);
+	new = name(h, POD_NAME "/" B, "nginx");
+	end(h, second);
+	node_read(&h->n);
+	settle(h);
+	assert_true(old->gone && new->gone && !old->held &&new->held);
+	send(h, true);
+	assert_true(old->ending.last);
+	assert_false(new->ending.arrived || new->ending.last);
+	node_read(&h->n);
+	settle(h);
+	assert_false(new->held);
+	assert_int_equal(kills_of(new), 2);
+	send(h, true);
+	assert_true(new->ending.last);
+}
+
+static void those_it_waited_for_are_others_in_unknown(void **state)
+{
+	struct held *h = *state;
+	struct workload *w, *all;
+
+	begin(h, POD_NAME "/" A, 1);
+	node_read(&h->n);
+	w = node_workload(&h->n, POD_NAME "/" A);
+	totals_culprit(w, "/a")->ns = 5;
+	totals_culprit(w, "/b")->ns = 7;
+	totals_culprit(h->n.s->workloads[SLOT_UNKNOWN], "/c")->ns = 11;
+	for (int i = 0; i < 6; i++) {
+		node_read(&h->n);
+		settle(h);
+	}
+	for (int i = 0; i < 2; i++) { /* before it has a name, and after */
+		assert_int_equal(snapshot_unknown(h->n.s, &all), 0);
+		assert_int_equal(all->culprit_count, 2);
+		assert_int_equal(totals_culprit(all, "/c")->ns, 11);
+		assert_int_equal(totals_culprit(all, CULPRIT_OTHER)->ns, 12);
+		snapshot_free_workload(all);
+		if (!i)
+			name(h, POD_NAME "/" A, "nginx");
+	}
+	assert_int_equal(w->culprit_count, 0);
+}
+
+static void what_was_open_of_one_without_a_name_is_unknowns_once(void **state)
+{
+	size_t at = snapshot_index(SIGNAL_TCP_CONN, TCP_CLIENT);
+	struct held *h = *state;
+	uint64_t id = make(h, POD_NAME "/" A);
+	struct workload *all;
+	const uint64_t *lane;
+
+	node_count(&h->n, node_slot(&h->n, id), SIGNAL_TCP_CONN, TCP_CLIENT, 0,
+		   CONN_OPENED, 3);
+	node_read(&h->n);
+	end(h, id);
+	export(h);
+	export(h);
+	assert_null(node_find(&h->n, POD_NAME "/" A));
+	node_count(&h->n, node_slot(&h->n, id), SIGNAL_TCP_CONN, TCP_CLIENT, 0,
+		   CONN_CLOSED, 1); /* late */
+	export(h);
+	assert_int_equal(snapshot_unknown(h->n.s, &all), 0);
+	lane = all->counts[at];
+	assert_int_equal(lane[CONN_OPENED] + lane[CONN_EXISTING], 3);
+	assert_int_equal(lane[CONN_CLOSED], 1);
+	snapshot_free_workload(all);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -286,6 +385,10 @@ int main(void)
 		TEST(a_chain_of_restarts_ends_in_order),
 		TEST(two_that_are_there_at_once_are_told_apart),
 		TEST(what_is_open_stays_its_own_when_it_gets_a_name),
+		TEST(one_that_is_older_and_named_later_waits_too),
+		TEST(what_is_held_back_does_not_arrive),
+		TEST(those_it_waited_for_are_others_in_unknown),
+		TEST(what_was_open_of_one_without_a_name_is_unknowns_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

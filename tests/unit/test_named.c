@@ -189,6 +189,61 @@ static void more_than_may_be_kept_goes_where_it_belongs(void **state)
 	assert_int_equal(snapshot_folded(h->n.s), 0);
 }
 
+static void all_that_a_sandbox_does_is_the_pods(void **state)
+{
+	size_t at = snapshot_index(SIGNAL_TCP_CONN, TCP_CLIENT);
+	struct held *h = *state;
+	uint64_t pause = begin(h, POD_NAME "/" PAUSE, 1), victim = begin(h, "/job", 1);
+	uint32_t slot = node_slot(&h->n, pause);
+	struct sched_block *block =
+	    &h->n.cells.sched_blocks[node_slot(&h->n, victim) * NODE_SHARDS];
+	struct workload *p;
+
+	node_read(&h->n);
+	name(h, POD_NAME "/" PAUSE, NULL);
+	p = node_workload(&h->n, POD_NAME);
+	node_count(&h->n, slot, SIGNAL_TCP_CONN, TCP_CLIENT, 0, CONN_OPENED, 2);
+	h->n.cells.counts[node_open_cell(&h->n, slot, OPEN_CONNECT_ERROR, 13)].lane[0] =
+	    4;
+	block->key[0] = slot + 1;
+	block->ns[0] = 9;
+	node_read(&h->n);
+	assert_int_equal(totals_open(p, OPEN_CONNECT_ERROR, 13)->value, 4);
+	assert_string_equal(node_workload(&h->n, "/job")->culprits[0].name, POD_NAME);
+	end(h, pause);
+	for (int i = 0; i < 2; i++)
+		node_read_and_reap(&h->n);
+	node_count(&h->n, node_slot(&h->n, pause), SIGNAL_TCP_CONN, TCP_CLIENT, 0,
+		   CONN_CLOSED, 1); /* late */
+	node_read(&h->n);
+	assert_int_equal(p->counts[at][CONN_OPENED], 2);
+	assert_int_equal(p->counts[at][CONN_CLOSED], 1);
+}
+
+static void a_pod_with_a_second_sandbox_is_there(void **state)
+{
+	struct held *h = *state;
+	uint64_t first = begin(h, POD_NAME "/" PAUSE, 1);
+	struct workload *p, *second;
+
+	begin(h, POD_NAME "/" B, 2);
+	node_read(&h->n);
+	name(h, POD_NAME "/" PAUSE, NULL);
+	second = name(h, POD_NAME "/" B, NULL);
+	p = node_workload(&h->n, POD_NAME);
+	assert_int_equal(p->sandbox, second->serial);
+	end(h, first);
+	for (int i = 0; i < 3; i++)
+		export(h);
+	assert_null(node_find(&h->n, POD_NAME "/" PAUSE));
+	assert_false(p->gone);
+	assert_int_equal(kills_of(p), 3);
+	p->gone = p->ending.over = true; /* whatever made it go first */
+	snapshot_drop(h->n.s);
+	assert_null(node_find(&h->n, POD_NAME));
+	assert_null(second->into);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -199,6 +254,8 @@ int main(void)
 		TEST(a_pod_is_called_as_its_containers_say),
 		TEST(names_are_looked_for_less_and_less),
 		TEST(more_than_may_be_kept_goes_where_it_belongs),
+		TEST(all_that_a_sandbox_does_is_the_pods),
+		TEST(a_pod_with_a_second_sandbox_is_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
