@@ -104,7 +104,7 @@ static void sort_out(struct snapshot *s, enum fate (*fate)(const struct workload
 		}
 		if (f == FOLDED)
 			into = fold(s, w);
-		past_forget(s, w, into, f == FOLDED || w->unnamed);
+		past_forget(s, w, into, f == FOLDED);
 		s->workloads[i] = NULL;
 		named_forget(s, w);
 		totals_free(w);

@@ -315,6 +315,9 @@ static void what_is_held_back_does_not_arrive(void **state)
 	node_read(&h->n);
 	settle(h);
 	assert_false(new->held);
+	snapshot_export(h->n.s);
+	snapshot_accepted(h->n.s, 1, 0, UINT64_MAX); /* the one before, again */
+	assert_false(new->ending.arrived || new->ending.last);
 	assert_int_equal(kills_of(new), 2);
 	send(h, true);
 	assert_true(new->ending.last);
