@@ -11,9 +11,10 @@
  * An instance has one writer at a time, since a receiver may know no more of a resource
  * than that. A container that was started again has the instance of the one before: it
  * is in exports when the last values of that one have arrived, and the report of their
- * end is given an earlier time than its values. Two of one instance that are both there
- * are told apart by another instance for the newer one; it is waited for whether the
- * older one ends, unless they are of one pod.
+ * end is given an earlier time than its values. Those that began and ended since then
+ * are not waited for: exports have them all, each a moment before the next. Two of one
+ * instance that are both there are told apart by another instance for the newer one; it
+ * is waited for whether the older one ends, unless they are of one pod.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -195,13 +196,17 @@ static bool has_instance(const struct workload *v, const struct workload *w)
 	return v->settled || v->serial < w->serial;
 }
 
-/* Who has the instance of w, and whose values have not all arrived. */
+/*
+ * Who has the instance of w, and must have come to its end before: one that is there.
+ * To one that is gone itself it is enough to come next.
+ */
 static struct workload *find_rival(struct snapshot *s, const struct workload *w)
 {
 	for (size_t i = SLOT_FIRST; i < s->count; i++) {
 		struct workload *v = s->workloads[i];
 
-		if (has_instance(v, w) && !(v->gone && v->ending.last))
+		if (has_instance(v, w) &&
+		    !(v->gone && (v->ending.last || (w->gone && !v->held))))
 			return v;
 	}
 	return NULL;
