@@ -14,6 +14,7 @@
 enum names_source {
 	NAMES_BUNDLE,  /* config.json of an OCI bundle: containerd, CRI-O */
 	NAMES_DOCKER,  /* config.v2.json */
+	NAMES_PODMAN,  /* containers.json of its storage */
 	NAMES_LOG,     /* a link of the kubelet's to a container's log */
 	NAMES_KUBELET, /* its answer to /pods */
 };

@@ -183,9 +183,8 @@ void names_set_image(struct names *n, const char *image)
 const char *names_source_name(enum names_source source)
 {
 	static const char *const names[] = {
-		[NAMES_BUNDLE] = "bundle",
-		[NAMES_DOCKER] = "docker",
-		[NAMES_LOG] = "log",
+		[NAMES_BUNDLE] = "bundle",   [NAMES_DOCKER] = "docker",
+		[NAMES_PODMAN] = "podman",   [NAMES_LOG] = "log",
 		[NAMES_KUBELET] = "kubelet",
 	};
 
