@@ -14,11 +14,6 @@
 
 #define SELF_SERIAL UINT64_MAX	  /* behind all workloads */
 #define SWEEP_NS    5000000000ULL /* between two looks at the DNS queries that wait */
-/* Between two looks for a name: the second one, while exports wait for it, and later.
- */
-#define LOOK_FIRST_NS 1000000000ULL
-#define LOOK_HELD_NS  5000000000ULL
-#define LOOK_MOST_NS  300000000000ULL
 /* What ends is told of so much earlier than what begins under its instance. */
 #define SUCCESSION_NS 1000000ULL
 

@@ -84,7 +84,7 @@ static int fold_opens(struct workload *into, const struct workload *w)
 		}
 		t->value += w->opens[i].value;
 		memcpy(t->name, w->opens[i].name, sizeof(t->name));
-		err = sparse_add(&t->hist, w->opens[i].hist) ?: err;
+		err |= sparse_add(&t->hist, w->opens[i].hist);
 	}
 	return err;
 }
@@ -113,10 +113,11 @@ int totals_fold(struct workload *into, const struct workload *w, bool name_culpr
 	int err = 0;
 
 	for (int i = 0; i < SNAPSHOT_HISTS; i++)
-		err = sparse_add(&into->hists[i], w->hists[i]) ?: err;
+		err |= sparse_add(&into->hists[i], w->hists[i]);
 	for (int i = 0; i < SNAPSHOT_COUNTS; i++)
 		for (int k = 0; k < LANES; k++)
 			into->counts[i][k] += w->counts[i][k];
-	err = fold_opens(into, w) ?: err;
-	return fold_culprits(into, w, name_culprits) ?: err;
+	err |= fold_opens(into, w);
+	return err |
+	       fold_culprits(into, w, name_culprits); /* 0 or -ENOMEM, all of them */
 }
