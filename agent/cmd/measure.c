@@ -182,8 +182,8 @@ static int encode_workload(struct measure *m, struct workload *w, struct points 
 	err = resource_workload(&m->resource, w, g);
 	if (!err)
 		err = metrics_add(g, w, p->number);
-	if (p->number && g->count)
-		w->settled = true;
+	if (p->number && g->count && !w->settled)
+		w->settled = p->number;
 	if (!err && !g->count) /* nothing to say of it */
 		w->ending.over = w->gone && p->number;
 	return err ? err : encode_group(p, ends, e);

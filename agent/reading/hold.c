@@ -188,12 +188,21 @@ static int hold_unnamed(struct snapshot *s, struct workload *w,
 	return err;
 }
 
+/* Was v, or will it be, the first of the two that receivers know? */
+static bool is_before(const struct workload *v, const struct workload *w)
+{
+	if (v->settled && w->settled && v->settled != w->settled)
+		return v->settled < w->settled;
+	if (!v->settled != !w->settled)
+		return v->settled;
+	return v->serial < w->serial;
+}
+
 /* Does it stand for this instance, to a receiver, or will before the other one? */
 static bool has_instance(const struct workload *v, const struct workload *w)
 {
-	if (v == w || v->into || !v->instance || strcmp(v->instance, w->instance))
-		return false;
-	return v->settled || v->serial < w->serial;
+	return v != w && !v->into && v->instance && !strcmp(v->instance, w->instance) &&
+	       is_before(v, w);
 }
 
 /*

@@ -55,10 +55,10 @@ struct workload {
 	char *path;	     /* cgroup v2 path, NULL when it has none */
 	char *instance;	     /* service.instance.id, made by resource.c */
 	struct names *names; /* NULL: nothing is known but the path */
-	bool settled;	     /* an export has shown who it is: that stays */
 	bool held;	     /* exports leave it out, see hold.c */
 	bool unnamed;	     /* given up: exports have its counts in `unknown` */
 	bool gone;	     /* its slots are free again: its values are the last */
+	uint32_t settled;    /* the export that showed first who it is: that stays */
 	/* workloads of its instance that exports have now, and its end before */
 	uint32_t successors;
 	uint32_t look_wait_ms; /* between two looks for its names; the next: look_ns */

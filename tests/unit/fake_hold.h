@@ -121,7 +121,7 @@ static inline void send(struct held *h, bool arrives)
 		struct workload *w = s->workloads[i];
 
 		if (!w->held && kills_of(w))
-			w->settled = true;
+			w->settled = w->settled ? w->settled : number;
 		else if (!w->held)
 			w->ending.over = w->gone;
 	}
