@@ -58,6 +58,11 @@ struct options {
 	const char *host_id, *host_name;
 	const char *resource_attributes; /* k=v,k=v; values percent-encoded */
 	const char *service_name;
+	const char *cluster_name, *node_name; /* NULL: not given */
+	bool labels_as_service;
+	const char *pod_labels,
+	    *pod_annotations; /* keys with commas between, or NULL */
+	bool identity_source;
 	uint64_t duration_ms;
 	int format; /* enum report_format */
 	bool total;

@@ -59,6 +59,8 @@ struct measure {
 	struct look looks[LOOKS];
 	uint64_t asked_ns; /* the latest reading that waits for passes, or has waited */
 	uint64_t next_sweep_ns;
+	uint64_t hold_ns;	      /* how long exports wait for a name */
+	bool said_unnamed;	      /* that some have none */
 	uint64_t missed_events;	      /* runs of the programs that tell of cgroups */
 	uint64_t read_ns;	      /* the latest reading of the cells; monotonic */
 	struct loss_sample losses[2]; /* LOSS_SAMPLE_NS apart, the older one first */

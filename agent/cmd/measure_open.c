@@ -173,6 +173,20 @@ static int find_resource(struct measure *m, const struct options *o, char *cause
 	return err;
 }
 
+#define HOLD_MS	  30000
+#define HOLD_NAME "ASSAY_TEST_HOLD" /* for tests, as an option has a time */
+
+static uint64_t hold_ns(void)
+{
+	const char *text = getenv(HOLD_NAME);
+	uint64_t ms = HOLD_MS;
+
+	if (text && options_duration(text, 0, HOLD_MS, &ms))
+		log_warnx(HOLD_NAME " is no time up to %d ms: it does not count",
+			  HOLD_MS);
+	return ms * 1000000;
+}
+
 int measure_open(const struct options *o, struct measure **out, char *cause, size_t len)
 {
 	struct measure *m;
@@ -189,6 +203,7 @@ int measure_open(const struct options *o, struct measure **out, char *cause, siz
 	m->cap.most = o->series_per_metric;
 	m->export_use =
 	    METRICS_EXPORT | (o->series == SERIES_BASIC ? METRICS_BASIC : 0);
+	m->hold_ns = hold_ns();
 	err = open_cells(m, o, cause, len);
 	if (err) {
 		free(m);

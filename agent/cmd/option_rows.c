@@ -103,6 +103,29 @@ static void allow_word(FILE *f)
 	fprintf(f, "1 to %d characters (UTF-8) without spaces", HOST_WORD - 1);
 }
 
+/* Keys of labels or annotations with commas between. */
+static int check_keys(const char *s)
+{
+	do {
+		size_t len = strcspn(s, ",");
+
+		for (size_t i = 0; i < len; i++)
+			if (!isalnum((unsigned char)s[i]) && !strchr("-_./", s[i]))
+				return -EINVAL;
+		if (!len)
+			return -EINVAL;
+		s += len;
+	} while (*s++);
+	return 0;
+}
+
+static void allow_keys(FILE *f)
+{
+	fputs("keys as Kubernetes has them (letters, digits, - _ . /) with commas "
+	      "between",
+	      f);
+}
+
 /* The master copy: defaults, limits, environment, flags, --help and the manual. */
 static const struct option_desc rows[] = {
 	{ "socket", "PATH", "/run/assay/assay.sock",
@@ -174,6 +197,31 @@ static const struct option_desc rows[] = {
 	  { "OTEL_SERVICE_NAME" },
 	  FIELD(service_name),
 	  .mask = MEASURES },
+	{ "cluster-name", "NAME", NULL, "k8s.cluster.name of everything exported",
+	  FIELD(cluster_name), .mask = MEASURES },
+	{ "node-name",
+	  "NAME",
+	  NULL,
+	  "k8s.node.name of everything exported",
+	  { "K8S_NODE_NAME" },
+	  FIELD(node_name),
+	  .mask = MEASURES,
+	  .check = check_word,
+	  .allowed = allow_word },
+	{ "k8s-labels-as-service", NULL, "false",
+	  "service.name and service.version of a pod's containers by its labels "
+	  "app.kubernetes.io/instance, name and version",
+	  FIELD(labels_as_service), .mask = MEASURES, .type = OPTION_BOOL },
+	{ "k8s-pod-labels", "KEY,...", NULL,
+	  "labels of pods that are exported, as k8s.pod.label.KEY", FIELD(pod_labels),
+	  .mask = MEASURES, .check = check_keys, .allowed = allow_keys },
+	{ "k8s-pod-annotations", "KEY,...", NULL,
+	  "annotations of pods that are exported, as k8s.pod.annotation.KEY",
+	  FIELD(pod_annotations), .mask = MEASURES, .check = check_keys,
+	  .allowed = allow_keys },
+	{ "identity-source", NULL, "false",
+	  "export where a workload's names are from, as assay.identity.source",
+	  FIELD(identity_source), .mask = MEASURES, .type = OPTION_BOOL },
 	{ "snapshot-interval", "TIME", "10s",
 	  "time between two readings of the kernel's cells",
 	  FIELD(snapshot_interval_ms), .mask = CMD_AGENT, .type = OPTION_DURATION,

@@ -10,6 +10,7 @@
  * displaced keeps its value until that has arrived, then it ends as any other
  * (delivery.c).
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include "reading/snapshot_impl.h"
@@ -187,4 +188,28 @@ void snapshot_send_culprits(struct snapshot *s, unsigned int most, uint64_t of_a
 {
 	s->culprits_sent = most;
 	s->culprit_series_most = of_all;
+}
+
+int culprits_copy(struct workload *to, const struct workload *from)
+{
+	to->other_ns = from->other_ns;
+	for (size_t i = 0; i < from->culprit_count; i++) {
+		struct culprit_total *c = totals_culprit(to, from->culprits[i].name);
+
+		if (!c)
+			return -ENOMEM;
+		if (!from->culprits[i].series)
+			continue;
+		c->series = malloc(sizeof(*c->series));
+		if (!c->series)
+			return -ENOMEM;
+		*c->series = *from->culprits[i].series;
+	}
+	return 0;
+}
+
+void culprits_add_rest(struct workload *to, const struct workload *w)
+{
+	for (size_t i = 0; i < w->culprit_count; i++)
+		to->other_ns += w->culprits[i].ns;
 }

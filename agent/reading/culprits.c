@@ -16,7 +16,7 @@ static const char *name_of(struct snapshot *s, uint32_t key)
 		return CULPRIT_OTHER;
 	if (key == CULPRIT_IDLE + 1)
 		return "idle";
-	w = key <= s->cells->plan.slots ? owners_find(s, key - 1) : NULL;
+	w = key <= s->cells->plan.slots ? counts_of(owners_find(s, key - 1)) : NULL;
 	if (!w)
 		w = s->workloads[SLOT_UNKNOWN];
 	return w->path ? w->path : w->id.name;

@@ -25,6 +25,8 @@ uint64_t snapshot_export(struct snapshot *s)
 	for (size_t i = 0; i < s->count; i++) {
 		struct workload *w = s->workloads[i];
 
+		if (w->held)
+			continue;
 		ending_note(&w->ending, w->gone, s->exports);
 		note_usage(w, s->exports);
 	}
@@ -43,7 +45,7 @@ void snapshot_accepted(struct snapshot *s, uint64_t number, uint64_t from, uint6
 	for (size_t i = 0; i < s->count; i++) {
 		struct workload *w = s->workloads[i];
 
-		if (w->serial < from || w->serial > to)
+		if (w->serial < from || w->serial > to || w->held)
 			continue;
 		ending_accepted(&w->ending, number, s->exports + 1);
 		culprits_accepted(w, number, s->exports + 1);
@@ -67,6 +69,21 @@ void snapshot_unheard(struct snapshot *s)
 /* What becomes of a workload that is gone. */
 enum fate { STAYS, FREED, FOLDED };
 
+/*
+ * Adds it to the overflow; one without a name to what exports call `unknown`. Returns
+ * where its late events go.
+ */
+static struct workload *fold(struct snapshot *s, struct workload *w)
+{
+	if (hold_needs_name(w)) {
+		hold_retire(s, w, false);
+		return s->workloads[SLOT_UNKNOWN];
+	}
+	totals_fold(s->workloads[SLOT_OVERFLOW], w, true);
+	s->folded++;
+	return s->workloads[SLOT_OVERFLOW];
+}
+
 /* The oldest first, until no more than `most` are left. */
 static void sort_out(struct snapshot *s, enum fate (*fate)(const struct workload *w),
 		     size_t most)
@@ -77,16 +94,17 @@ static void sort_out(struct snapshot *s, enum fate (*fate)(const struct workload
 		struct workload *w = s->workloads[i];
 		bool enough = kept + s->count - i <= most;
 		enum fate f = w->gone && !enough ? fate(w) : STAYS;
+		struct workload *into = s->workloads[SLOT_UNKNOWN];
 
 		if (f == STAYS) {
 			s->workloads[kept++] = w;
 			continue;
 		}
-		if (f == FOLDED) {
-			totals_fold(s->workloads[SLOT_OVERFLOW], w);
-			s->folded++;
-		}
-		past_forget(s, w, f == FOLDED);
+		if (f == FOLDED)
+			into = fold(s, w);
+		past_forget(s, w, into, f == FOLDED);
+		s->workloads[i] = NULL;
+		named_forget(s, w);
 		totals_free(w);
 	}
 	s->count = kept;
@@ -96,7 +114,7 @@ static void sort_out(struct snapshot *s, enum fate (*fate)(const struct workload
 /* One whose values have arrived may go; one that no export held can be added. */
 static enum fate unless_sent(const struct workload *w)
 {
-	if (w->ending.last)
+	if (w->ending.last || w->into)
 		return FREED;
 	return w->ending.first ? STAYS : FOLDED;
 }
@@ -107,6 +125,8 @@ static enum fate unless_sent(const struct workload *w)
  */
 static enum fate unless_arrived(const struct workload *w)
 {
+	if (w->into)
+		return FREED;
 	return w->ending.arrived ? STAYS : FOLDED;
 }
 

@@ -306,7 +306,7 @@ int snapshot_read(struct snapshot *s)
 	s->names = __atomic_load_n(&s->cells->names->head, __ATOMIC_RELAXED);
 	cgroups_refresh(s->cgroups);
 	for (uint32_t i = 0; i < s->cells->plan.slots; i++) {
-		struct workload *w = owners_find(s, i);
+		struct workload *w = counts_of(owners_find(s, i));
 
 		if (!w)
 			continue;
@@ -319,7 +319,7 @@ int snapshot_read(struct snapshot *s)
 		age_inflight(s, s->workloads[i], now);
 	err |= list_opens(s);
 	for (size_t i = 0; i < s->open_count; i++) {
-		struct workload *w = owners_find(s, s->opens[i].key.slot);
+		struct workload *w = counts_of(owners_find(s, s->opens[i].key.slot));
 
 		if (w)
 			err |= add_open(s, w, &s->opens[i]);
@@ -355,6 +355,7 @@ void snapshot_close(struct snapshot *s)
 		return;
 	for (size_t i = 0; i < s->count; i++)
 		totals_free(s->workloads[i]);
+	totals_free(s->retired);
 	free(s->workloads);
 	path_index_fini(&s->paths);
 	if (s->seen_hists)

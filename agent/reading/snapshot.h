@@ -73,10 +73,18 @@ struct workload {
 	char *path;	     /* cgroup v2 path, NULL when it has none */
 	char *instance;	     /* service.instance.id, made by resource.c */
 	struct names *names; /* NULL: nothing is known but the path */
-	bool named;	     /* it keeps the names that it has, or none */
-	uint64_t start_ns;   /* boot time: when its series begin */
-	uint64_t serial;     /* the order in which they came; never 0 */
+	bool held;	     /* exports leave it out, see hold.c */
+	bool unnamed;	     /* given up: exports have its counts in `unknown` */
 	bool gone;	     /* its slots are free again: its values are the last */
+	uint32_t settled;    /* the export that showed first who it is: that stays */
+	/* workloads of its instance that exports have now, and its end before */
+	uint32_t successors;
+	uint32_t look_wait_ms; /* between two looks for its names; the next: look_ns */
+	struct workload *into; /* the pod whose sandbox it is: that has its counts */
+	uint64_t sandbox; /* of a pod: the serial of the sandbox whose usage it has */
+	uint64_t seen_ns, look_ns; /* boot times; seen: the first reading with it */
+	uint64_t start_ns;	   /* boot time: when its series begin */
+	uint64_t serial;	   /* the order in which they came; never 0 */
 	struct ending ending;
 	struct sparse *hists[SNAPSHOT_HISTS]; /* NULL: no event yet */
 	uint64_t counts[SNAPSHOT_COUNTS][LANES];
@@ -154,10 +162,47 @@ uint64_t snapshot_folded(const struct snapshot *s);
  */
 void snapshot_drop(struct snapshot *s);
 /*
- * Takes over names, which become the workload's; a cgroup that the container made below
- * its own has its own name behind them. -ENOMEM.
+ * Is it time to look for the names of a workload that may have some? At its first
+ * reading, then each time later: soon while exports hold it back (for hold_ns), hardly
+ * ever after that, and no more when it is settled.
  */
-int snapshot_take_names(struct workload *w, struct names *n);
+bool snapshot_asks_names(const struct snapshot *s, struct workload *w,
+			 uint64_t hold_ns);
+/*
+ * Takes over names, which become the workload's instead of those that it has; a cgroup
+ * that the container made below its own has its own name behind them. What counted in
+ * `unknown` until now stays there: its series begin at the latest reading. A pod's
+ * sandbox counts for its pod from now on, if that has a cgroup. -ENOMEM.
+ */
+int snapshot_take_names(struct snapshot *s, struct workload *w, struct names *n);
+/*
+ * The names of the pod whose cgroup it is, by one of its containers that is named, as a
+ * copy of the caller's. -ENOENT: none is; -ENOMEM.
+ */
+int snapshot_pod_names(const struct snapshot *s, const struct workload *w,
+		       struct names **out);
+
+/* How exports hold workloads back. */
+struct hold_rules {
+	uint64_t unnamed_ns; /* for so long one that may yet get a name */
+	bool last;	     /* no export follows */
+	/* makes another w->instance, as the one that it has is taken; -ENOMEM */
+	int (*again)(void *arg, struct workload *w);
+	void *arg;
+};
+
+/*
+ * Decides who is in the export that is about to be made (hold.c says how). All that are
+ * not settled, and have names, have an instance. Returns how many have been given up
+ * waiting for a name now, or -ENOMEM.
+ */
+int snapshot_settle(struct snapshot *s, const struct hold_rules *rules);
+/*
+ * What exports say of `unknown`: with the counts of those that have no name. To be
+ * freed, unless it is NULL: then it is the workload `unknown` itself. -ENOMEM.
+ */
+int snapshot_unknown(struct snapshot *s, struct workload **out);
+void snapshot_free_workload(struct workload *w);
 /* The workloads, and the boot time of the latest reading. */
 struct workload **snapshot_workloads(struct snapshot *s, size_t *count,
 				     uint64_t *time_ns);

@@ -3,7 +3,8 @@
  * What the files of the snapshot share: snapshot.c reads cells, owners.c knows whose a
  * slot is, totals.c keeps what a workload came to, culprits.c whom it waited for,
  * culprit_series.c which of these exports name, past.c who is gone, reap.c gives slots
- * back, delivery.c knows what has arrived. Nobody else includes this, but for tests.
+ * back, delivery.c knows what has arrived, hold.c who may be exported, named.c what
+ * names make of a workload. Nobody else includes this, but for tests.
  */
 #ifndef SNAPSHOT_IMPL_H
 #define SNAPSHOT_IMPL_H
@@ -71,6 +72,7 @@ struct snapshot {
 	size_t open_count;
 	uint32_t open_gen;
 	struct workload **workloads;
+	struct workload *retired; /* what went to exports' `unknown`; NULL: nothing */
 	size_t count, room;
 	uint64_t serial;    /* of the newest workload */
 	uint64_t exports;   /* number of the newest export */
@@ -90,6 +92,9 @@ struct snapshot {
 
 /* Makes the first workloads: of the slots with a fixed meaning, in their order. */
 int owners_open(struct snapshot *s);
+/* The workload of a path, made if there is none, that begins at start_ns. */
+struct workload *owners_workload(struct snapshot *s, const char *path,
+				 uint64_t start_ns);
 /* Call when workloads were taken out of the list. */
 void owners_index_paths(struct snapshot *s);
 /*
@@ -117,6 +122,10 @@ void culprits_free(struct snapshot *s);
 bool culprits_make_room(struct snapshot *s);
 /* Notes which culprits are no workloads any more. */
 void culprits_retire(struct snapshot *s);
+/* Gives `to`, which is for one export, what exports have of the culprits of `from`. */
+int culprits_copy(struct workload *to, const struct workload *from);
+/* Adds all of another's culprits to what exports have as _OTHER. */
+void culprits_add_rest(struct workload *to, const struct workload *w);
 /* How many series exports have of culprits of a workload, but for _OTHER. */
 size_t culprits_named(const struct workload *w);
 /*
@@ -143,11 +152,11 @@ void delivery_fold(struct snapshot *s);
 /* Notes a cgroup that gives its slot back, if connections of its workload are open. */
 void past_add(struct snapshot *s, uint64_t owner, struct workload *w);
 /*
- * The workload is about to be freed. What comes late of its cgroups is the overflow's,
- * if that has its counts (folded), else `unknown`'s, with the connections that may end
- * there.
+ * The workload is about to be freed. What comes late of its cgroups goes into another
+ * workload; the connections that may end there do, too, unless that has its counts.
  */
-void past_forget(struct snapshot *s, const struct workload *w, bool folded);
+void past_forget(struct snapshot *s, const struct workload *w, struct workload *into,
+		 bool has_counts);
 /* Whose the late events of a cgroup are, alive again; NULL: not noted. */
 struct workload *past_of(struct snapshot *s, uint64_t owner);
 
@@ -162,7 +171,28 @@ struct open_total *totals_open(struct workload *w, uint32_t signal, uint32_t att
 /* The entry of a culprit, until the next call; when there are too many, that of all
  * further ones. */
 struct culprit_total *totals_culprit(struct workload *w, const char *name);
-/* Adds all that w counted to another workload; what finds no memory is missing. */
-void totals_fold(struct workload *into, const struct workload *w);
+/*
+ * Adds all that w counted to another workload; its culprits under their names, or all
+ * under _OTHER. -ENOMEM: something is missing there.
+ */
+int totals_fold(struct workload *into, const struct workload *w, bool name_culprits);
+/* Forgets all that it counted: from now on it counts from 0. */
+void totals_clear(struct workload *w);
+
+/* Has it no name, and may it get one yet? */
+bool hold_needs_name(const struct workload *w);
+/*
+ * Moves what it counted to exports' `unknown` for good: from now on it counts from 0.
+ * open: its open connections stay open, and are its own.
+ */
+int hold_retire(struct snapshot *s, struct workload *w, bool open);
+
+/* Whose the counts of a workload's cgroups are: its own, or its pod's. */
+static inline struct workload *counts_of(struct workload *w)
+{
+	return w && w->into ? w->into : w;
+}
+/* The workload is about to be freed: if it is a pod, no sandbox counts for it. */
+void named_forget(struct snapshot *s, const struct workload *w);
 
 #endif

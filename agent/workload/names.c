@@ -189,6 +189,8 @@ static int look(struct names_reader *r, const struct workload_id *id,
 	    n && text ? find_file(r, container_of(id), runtime, text, n) : -ENOMEM;
 
 	free(text);
+	if (err == -ENOENT && id->runtime == RUNTIME_PODMAN)
+		err = names_find_podman(r->root, container_of(id), n);
 	if (err == -ENOENT && id->pod_container[0])
 		err = find_link(r, container_of(id), n);
 	if (err) {
