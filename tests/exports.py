@@ -27,7 +27,9 @@ class Exports:
 
     def add(self, request):
         for resource, metric in metrics(request):
-            instance = resource["service.instance.id"]
+            # restarts of a container are one instance, one after the other
+            instance = (resource["service.instance.id"],
+                        resource.get("process.linux.cgroup"))
             self.resources[instance] = resource
             data = data_of(metric)
             grows = getattr(data, "is_monotonic", metric.WhichOneof("data") != "gauge")

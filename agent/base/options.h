@@ -24,6 +24,7 @@ enum options_cmd {
 };
 
 enum compression { COMPRESSION_GZIP, COMPRESSION_NONE };
+enum series_choice { SERIES_BASIC, SERIES_ALL };
 enum report_format { FORMAT_TABLE, FORMAT_JSON };
 
 struct option_table;
@@ -37,6 +38,10 @@ struct options {
 	const char *export_headers;  /* k=v,k=v; values percent-encoded */
 	uint64_t export_timeout_ms;
 	uint64_t export_interval_ms;
+	uint64_t export_culprits; /* of a workload, by name */
+	int series;		  /* enum series_choice */
+	uint64_t series_per_metric;
+	uint64_t max_pods;	 /* 0: as the kubelet's file says */
 	int export_compression;	 /* enum compression */
 	const char *certificate; /* PEM files */
 	const char *client_certificate;
@@ -55,9 +60,13 @@ struct options {
 	const char *kubelet_token, *kubelet_ca; /* files */
 	const char *kubelet_server_name;	/* NULL: the URL's host */
 	bool kubelet_insecure;
-	const char *pod_labels, *pod_annotations; /* keys; NULL: none */
-	const char *resource_attributes;	  /* k=v,k=v; values percent-encoded */
+	const char *resource_attributes; /* k=v,k=v; values percent-encoded */
 	const char *service_name;
+	const char *cluster_name, *node_name; /* NULL: not given */
+	bool labels_as_service;
+	const char *pod_labels,
+	    *pod_annotations; /* keys with commas between, or NULL */
+	bool identity_source;
 	uint64_t duration_ms;
 	int format; /* enum report_format */
 	bool total;

@@ -17,9 +17,11 @@
 #include "base/util.h"
 #include "cmd/agent_impl.h"
 #include "cmd/cmd.h"
+#include "cmd/exports_cost.h"
 #include "cmd/measure.h"
 #include "cmd/sandbox.h"
 #include "kernel/node_lock.h"
+#include "kernel/plan.h"
 #include "otlp/otlp.h"
 #include "sink/api.h"
 #include "sink/export.h"
@@ -270,6 +272,18 @@ static void close_all(struct agent *a)
 	close(a->signals);
 }
 
+/* What the receiver is in for. */
+static void say_cost(const struct options *o)
+{
+	struct cells_plan plan;
+	char text[400];
+
+	if (!strcmp(o->export, "none") || cells_plan(o, &plan))
+		return;
+	exports_cost(o, &plan, text, sizeof(text));
+	log_info("exports: %s", text);
+}
+
 static int agent_run(const struct options *o, int argc, char **argv)
 {
 	struct agent a = { .o = o, .signals = -1, .began_ns = now_mono_ns() };
@@ -296,6 +310,7 @@ static int agent_run(const struct options *o, int argc, char **argv)
 	export_describe(o->export, where, sizeof(where));
 	if (!a.lock)
 		log_info("node lock: none: other agents may measure this node, too");
+	say_cost(o);
 	log_info("ready: %u of %u probes attached, export to %s every %g s", attached,
 		 wanted, where, o->export_interval_ms / 1e3);
 	srandom(now_mono_ns() ^ getpid());

@@ -13,6 +13,7 @@
 #include "base/util.h"
 #include "cmd/cmd.h"
 #include "cmd/doctor_impl.h"
+#include "cmd/exports_cost.h"
 #include "cmd/source.h"
 #include "kernel/cells.h"
 #include "kernel/doctor.h"
@@ -183,6 +184,17 @@ static int check_memory(const struct options *o)
 	return doctor_say(
 	    OK, "memory", "%s of at most %s: %s; %u workloads can be busy",
 	    units_bytes(total, p.total), units_bytes(limit, p.limit), text, p.busy);
+}
+
+static int check_series(const struct options *o)
+{
+	struct cells_plan p;
+	char text[400];
+
+	if (!strcmp(o->export, "none") || cells_plan(o, &p))
+		return 0; /* nothing is exported; or what is wrong was said already */
+	exports_cost(o, &p, text, sizeof(text));
+	return doctor_say(OK, "series", "%s", text);
 }
 
 /* Host and port of an http(s) URL; brackets and user information are taken off. */
@@ -430,10 +442,10 @@ static int check_probes(const struct options *o)
 }
 
 static int (*const checks[])(const struct options *o) = {
-	doctor_check_kernel, doctor_check_lockdown,   check_host,
-	check_cgroup,	     check_controllers,	      check_pressure,
-	check_memory,	     check_collector,	      doctor_check_kubelet,
-	check_probes,	     doctor_check_privileges,
+	doctor_check_kernel,  doctor_check_lockdown, check_host,
+	check_cgroup,	      check_controllers,     check_pressure,
+	check_memory,	      check_series,	     check_collector,
+	doctor_check_kubelet, check_probes,	     doctor_check_privileges,
 };
 
 static int run_doctor(const struct options *o, int argc, char **argv)

@@ -15,39 +15,12 @@
 
 #define SELF_SERIAL UINT64_MAX	  /* behind all workloads */
 #define SWEEP_NS    5000000000ULL /* between two looks at the DNS queries that wait */
-
-int measure_update(struct measure *m)
-{
-	int err = snapshot_read(m->snapshot);
-
-	if (!err)
-		measure_note_read(m);
-	return err;
-}
-
-/* Of each workload that is there: a few small files. */
-static void read_usage(struct measure *m, bool whole)
-{
-	struct usage_round round;
-	struct workload **workloads;
-	uint64_t time_ns;
-	size_t count;
-
-	usage_round(m->usage, &round, whole);
-	workloads = snapshot_workloads(m->snapshot, &count, &time_ns);
-	for (size_t i = 0; i < count; i++) {
-		struct workload *w = workloads[i];
-
-		if (w->path && !w->gone)
-			usage_read(m->usage, &round, w->path, &w->usage);
-		else
-			usage_forget(m->usage, &w->usage);
-	}
-}
+/* What ends is told of so much earlier than what begins under its instance. */
+#define SUCCESSION_NS 1000000ULL
 
 /*
- * Who is new is asked for once at each reading, until an export has shown who it is:
- * from then on that is who it is to a receiver.
+ * Who is new is asked for at once, and again until an export has shown who it is: from
+ * then on that is who it is to a receiver.
  */
 static int find_names(struct measure *m)
 {
@@ -58,17 +31,57 @@ static int find_names(struct measure *m)
 
 	workloads = snapshot_workloads(m->snapshot, &count, &time_ns);
 	for (size_t i = 0; i < count && !err; i++) {
+		struct workload *w = workloads[i];
 		struct names *names = NULL;
 
-		if (workloads[i]->named || workloads[i]->id.kind != WORKLOAD_CONTAINER)
+		if (!snapshot_asks_names(m->snapshot, w, m->hold_ns))
 			continue;
-		err = names_find(m->names, &workloads[i]->id, &names);
+		err = names_find(m->names, &w->id, &names);
+		if (err == -ENOENT && w->id.kind == WORKLOAD_POD)
+			err = snapshot_pod_names(m->snapshot, w, &names);
 		if (!err)
-			err = snapshot_take_names(workloads[i], names);
+			err = snapshot_take_names(m->snapshot, w, names);
 		else if (err == -ENOENT)
 			err = 0;
+		/* a sandbox may have made its pod known */
+		workloads = snapshot_workloads(m->snapshot, &count, &time_ns);
 	}
 	return err;
+}
+
+int measure_update(struct measure *m)
+{
+	int err = snapshot_read(m->snapshot);
+
+	if (err)
+		return err;
+	measure_note_read(m);
+	return find_names(m);
+}
+
+/*
+ * Of each workload that is there: a few small files. A pod's are those of its sandbox,
+ * if it has one.
+ */
+static void read_usage(struct measure *m, bool whole)
+{
+	struct usage_round round;
+	struct workload **workloads;
+	uint64_t time_ns;
+	size_t count;
+
+	usage_round(m->usage, &round, whole);
+	workloads = snapshot_workloads(m->snapshot, &count, &time_ns);
+	for (size_t i = 0; i < count; i++) {
+		struct workload *w = workloads[i], *of = w->into ? w->into : w;
+
+		if (w->into ? of->sandbox != w->serial : w->sandbox && !w->gone)
+			continue;
+		if (w->path && !w->gone)
+			usage_read(m->usage, &round, w->path, &of->usage);
+		else
+			usage_forget(m->usage, &w->usage);
+	}
 }
 
 /* Reads the cells, with what the passes since then have found. */
@@ -78,8 +91,6 @@ static int collect(struct measure *m, uint64_t since_ns, bool whole)
 
 	measure_lose_late(m, since_ns);
 	err = measure_update(m);
-	if (!err)
-		err = find_names(m);
 	read_usage(m, whole);
 	return err;
 }
@@ -95,6 +106,36 @@ static void find_missed_events(struct measure *m)
 	m->missed_events = missed;
 }
 
+static int instance_again(void *resource, struct workload *w)
+{
+	return resource_instance_again(resource, w);
+}
+
+/* Decides who is in the export. */
+static int settle(struct measure *m, bool last)
+{
+	struct hold_rules rules = { m->hold_ns, last, instance_again, &m->resource };
+	struct workload **workloads;
+	uint64_t time_ns;
+	size_t count;
+	int err = 0;
+
+	workloads = snapshot_workloads(m->snapshot, &count, &time_ns);
+	for (size_t i = 0; i < count && !err; i++)
+		if (workloads[i]->names)
+			err = resource_instance(&m->resource, workloads[i]);
+	if (!err)
+		err = snapshot_settle(m->snapshot, &rules);
+	if (err > 0 && !m->said_unnamed) {
+		log_warnx("containers of pods have had no name for %g s: exports have "
+			  "them in `unknown` (is the node's root mounted? see "
+			  "--host-root); assay report shows them by their ids",
+			  m->hold_ns / 1e9);
+		m->said_unnamed = true;
+	}
+	return err < 0 ? err : 0;
+}
+
 int measure_collect_last(struct measure *m, uint64_t since_ns, bool last)
 {
 	int err;
@@ -107,7 +148,7 @@ int measure_collect_last(struct measure *m, uint64_t since_ns, bool last)
 	err = snapshot_reap(m->snapshot);
 	if (err)
 		log_warn(err, "slots of cgroups that are gone");
-	return 0;
+	return settle(m, last);
 }
 
 void measure_make_room(struct measure *m)
@@ -116,10 +157,14 @@ void measure_make_room(struct measure *m)
 }
 
 /* Encodes the points of one resource, and forgets them. */
-static int encode_group(struct points *p, bool ends, struct otlp_encoder *e)
+static int encode_group(struct measure *m, struct points *p, bool ends,
+			struct otlp_encoder *e)
 {
 	struct point_group *g = &p->groups[0];
 	int err = points_merge(g);
+
+	if (!err && p->number)
+		err = cap_take(&m->cap, g);
 
 	for (size_t i = 0; ends && i < g->count; i++)
 		g->points[i].ended = true;
@@ -138,14 +183,37 @@ static int encode_workload(struct measure *m, struct workload *w, struct points 
 	if (!g)
 		return -ENOMEM;
 	g->serial = w->serial;
+	g->unlimited =
+	    w->id.kind == WORKLOAD_OVERFLOW || w->id.kind == WORKLOAD_UNKNOWN;
+	g->earlier_ns = w->successors * SUCCESSION_NS;
 	err = resource_workload(&m->resource, w, g);
 	if (!err)
-		err = metrics_add(g, w, p->number);
-	if (p->number && g->count)
-		w->named = true;
+		err = metrics_add(g, w, p->number ? m->export_use : METRICS_READ);
+	if (p->number && g->count && !w->settled)
+		w->settled = p->number;
 	if (!err && !g->count) /* nothing to say of it */
 		w->ending.over = w->gone && p->number;
-	return err ? err : encode_group(p, ends, e);
+	return err ? err : encode_group(m, p, ends, e);
+}
+
+/*
+ * Who asks at the socket is shown all there is, by what it is called so far. Exports do
+ * without those that are held back, and `unknown` may have more in it.
+ */
+static int encode_one(struct measure *m, struct workload *w, struct points *p,
+		      bool ends, struct otlp_encoder *e)
+{
+	struct workload *unknown = NULL;
+	int err = 0;
+
+	if (w->into || (p->number && w->held))
+		return 0;
+	if (p->number && w->id.kind == WORKLOAD_UNKNOWN)
+		err = snapshot_unknown(m->snapshot, &unknown);
+	if (!err)
+		err = encode_workload(m, unknown ? unknown : w, p, ends, e);
+	snapshot_free_workload(unknown);
+	return err;
 }
 
 static int encode_self(struct measure *m, const struct export_stats *stats,
@@ -158,6 +226,7 @@ static int encode_self(struct measure *m, const struct export_stats *stats,
 		.opens_used = snapshot_opens(m->snapshot),
 		.stats = stats,
 		.folded = snapshot_folded(m->snapshot),
+		.overflown = m->cap.overflown,
 		.number = p->number,
 	};
 	struct point_group *g = points_group(p);
@@ -173,7 +242,7 @@ static int encode_self(struct measure *m, const struct export_stats *stats,
 	resource_self(&m->resource, g);
 	g->serial = SELF_SERIAL;
 	err = self_add(&m->self, g, &facts);
-	return err ? err : encode_group(p, ends, e);
+	return err ? err : encode_group(m, p, ends, e);
 }
 
 /* One workload after the other: there are never more points than of one. */
@@ -187,8 +256,12 @@ static int encode_all(struct measure *m, const struct export_stats *stats,
 	workloads = snapshot_workloads(m->snapshot, &count, &p->time_ns);
 	if (ends)
 		p->time_ns = now_boot_ns(); /* later than the values */
+	if (p->number)
+		cap_begin(&m->cap);
 	for (size_t i = 0; i < count && !err; i++)
-		err = encode_workload(m, workloads[i], p, ends, e);
+		err = encode_one(m, workloads[i], p, ends, e);
+	if (!err && p->number)
+		cap_end(&m->cap);
 	if (!err)
 		err = encode_self(m, stats, p, ends, e);
 	points_fini(p);

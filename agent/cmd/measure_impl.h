@@ -11,6 +11,7 @@
 #include "kernel/probe.h"
 #include "kernel/tasks.h"
 #include "kernel/tune.h"
+#include "metric/cap.h"
 #include "metric/resource.h"
 #include "metric/self.h"
 #include "reading/snapshot.h"
@@ -51,11 +52,16 @@ struct measure {
 	struct tasks tasks;
 	struct tuner tuner;
 	unsigned int wanted;
+	unsigned int culprits_sent; /* see snapshot_send_culprits() */
+	unsigned int export_use;    /* enum metrics_use */
+	struct series_cap cap;
 	struct params params;	 /* of all probes */
 	struct cgroup_root root; /* read when measuring begins */
 	struct look looks[LOOKS];
 	uint64_t asked_ns; /* the latest reading that waits for passes, or has waited */
 	uint64_t next_sweep_ns;
+	uint64_t hold_ns;	      /* how long exports wait for a name */
+	bool said_unnamed;	      /* that some have none */
 	uint64_t missed_events;	      /* runs of the programs that tell of cgroups */
 	uint64_t read_ns;	      /* the latest reading of the cells; monotonic */
 	struct loss_sample losses[2]; /* LOSS_SAMPLE_NS apart, the older one first */

@@ -16,6 +16,7 @@
 #include "kernel/doctor.h"
 #include "kernel/kernel_btf.h"
 #include "kernel/rings.h"
+#include "metric/metrics.h"
 
 /* Says which probes are missing, and why: lockdown takes several at once. */
 static void warn_missing(const struct measure *m)
@@ -191,6 +192,20 @@ static int open_kubelet(struct measure *m, const struct options *o, char *cause,
 	return err;
 }
 
+#define HOLD_MS	  30000
+#define HOLD_NAME "ASSAY_TEST_HOLD" /* for tests, as an option has a time */
+
+static uint64_t hold_ns(void)
+{
+	const char *text = getenv(HOLD_NAME);
+	uint64_t ms = HOLD_MS;
+
+	if (text && options_duration(text, 0, HOLD_MS, &ms))
+		log_warnx(HOLD_NAME " is no time up to %d ms: it does not count",
+			  HOLD_MS);
+	return ms * 1000000;
+}
+
 int measure_open(const struct options *o, struct measure **out, char *cause, size_t len)
 {
 	struct measure *m;
@@ -203,6 +218,11 @@ int measure_open(const struct options *o, struct measure **out, char *cause, siz
 		snprintf(cause, len, "no memory");
 		return -ENOMEM;
 	}
+	m->culprits_sent = o->export_culprits;
+	m->cap.most = o->series_per_metric;
+	m->export_use =
+	    METRICS_EXPORT | (o->series == SERIES_BASIC ? METRICS_BASIC : 0);
+	m->hold_ns = hold_ns();
 	err = open_cells(m, o, cause, len);
 	if (err) {
 		free(m);
@@ -238,6 +258,8 @@ int measure_begin(struct measure *m, char *cause, size_t len)
 	}
 	cgroups_on_new(m->cgroups, note_new, m->names);
 	err = snapshot_open(&m->cells, m->cgroups, &m->snapshot);
+	if (!err)
+		snapshot_send_culprits(m->snapshot, m->culprits_sent, m->cap.most);
 	if (!err)
 		err = usage_open(m->cgroups, &m->usage);
 	if (err) {

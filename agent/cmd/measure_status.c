@@ -16,6 +16,7 @@ static struct self_facts facts_of(const struct measure *m)
 		.probes = m->probes,
 		.cells = &m->cells,
 		.folded = m->snapshot ? snapshot_folded(m->snapshot) : 0,
+		.overflown = m->cap.overflown,
 	};
 }
 

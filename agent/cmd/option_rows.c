@@ -7,6 +7,7 @@
 #include "bpf/node.h"
 #include "cmd/option_rows.h"
 #include "kernel/probes.h"
+#include "reading/snapshot.h"
 #include "workload/host.h"
 
 #define SECOND 1000ULL /* ms */
@@ -25,6 +26,7 @@
 
 /* In the order of the enums of options.h and log.h. */
 static const char *const compressions[] = { "gzip", "none", NULL };
+static const char *const series[] = { "basic", "all", NULL };
 static const char *const formats[] = { "table", "json", NULL };
 static const char *const levels[] = { "error", "warn", "info", "debug", NULL };
 
@@ -180,6 +182,24 @@ static const struct option_desc rows[] = {
 	  OTLP("CLIENT_CERTIFICATE"), FIELD(client_certificate), .mask = EXPORTS },
 	{ "export-client-key", "PATH", NULL, "PEM file of our own certificate's key",
 	  OTLP("CLIENT_KEY"), FIELD(client_key), .mask = EXPORTS },
+	{ "export-culprits", "N", "5",
+	  "culprits of a workload that exports name; the time of the others is _OTHER",
+	  FIELD(export_culprits), .mask = EXPORTS, .type = OPTION_UINT, .min = 0,
+	  .max = CULPRIT_NAMES },
+	{ "series", "basic|all", "basic",
+	  "what exports have of a workload: what is needed to see what hurts, or all that "
+	  "is measured",
+	  .choices = series, FIELD(series), .mask = EXPORTS, .type = OPTION_ENUM },
+	{ "max-series-per-metric", "N", "2000",
+	  "attribute sets of one metric, over all workloads; what is more is one set of "
+	  "its workload, with otel.metric.overflow",
+	  FIELD(series_per_metric), .mask = EXPORTS, .type = OPTION_UINT, .min = 1,
+	  .max = 1000000 },
+	{ "max-pods", "N", "0",
+	  "pods that the node may have, for the estimate of what exports come to; 0: as "
+	  "var/lib/kubelet/config.yaml below --host-root says, if it is there",
+	  FIELD(max_pods), .mask = EXPORTS, .type = OPTION_UINT, .min = 0,
+	  .max = 1000000 },
 	{ "resource-attributes",
 	  "K=V,...",
 	  NULL,
@@ -195,6 +215,31 @@ static const struct option_desc rows[] = {
 	  { "OTEL_SERVICE_NAME" },
 	  FIELD(service_name),
 	  .mask = MEASURES },
+	{ "cluster-name", "NAME", NULL, "k8s.cluster.name of everything exported",
+	  FIELD(cluster_name), .mask = MEASURES },
+	{ "node-name",
+	  "NAME",
+	  NULL,
+	  "k8s.node.name of everything exported",
+	  { "K8S_NODE_NAME" },
+	  FIELD(node_name),
+	  .mask = MEASURES,
+	  .check = check_word,
+	  .allowed = allow_word },
+	{ "k8s-labels-as-service", NULL, "false",
+	  "service.name and service.version of a pod's containers by its labels "
+	  "app.kubernetes.io/instance, name and version",
+	  FIELD(labels_as_service), .mask = MEASURES, .type = OPTION_BOOL },
+	{ "k8s-pod-labels", "KEY,...", NULL,
+	  "labels of pods that are exported, as k8s.pod.label.KEY", FIELD(pod_labels),
+	  .mask = MEASURES, .check = check_keys, .allowed = allow_keys },
+	{ "k8s-pod-annotations", "KEY,...", NULL,
+	  "annotations of pods that are exported, as k8s.pod.annotation.KEY",
+	  FIELD(pod_annotations), .mask = MEASURES, .check = check_keys,
+	  .allowed = allow_keys },
+	{ "identity-source", NULL, "false",
+	  "export where a workload's names are from, as assay.identity.source",
+	  FIELD(identity_source), .mask = MEASURES, .type = OPTION_BOOL },
 	{ "snapshot-interval", "TIME", "10s",
 	  "time between two readings of the kernel's cells",
 	  FIELD(snapshot_interval_ms), .mask = CMD_AGENT, .type = OPTION_DURATION,
@@ -243,14 +288,6 @@ static const struct option_desc rows[] = {
 	  "do not look at the kubelet's certificate: whoever answers gets the token and is "
 	  "believed",
 	  FIELD(kubelet_insecure), .mask = MEASURES, .type = OPTION_BOOL },
-	{ "k8s-pod-labels", "KEY,...", NULL,
-	  "labels of pods to keep besides those that names need; see --kubelet",
-	  FIELD(pod_labels), .mask = MEASURES, .check = check_keys,
-	  .allowed = allow_keys },
-	{ "k8s-pod-annotations", "KEY,...", NULL,
-	  "annotations of pods to keep besides those that names need; see --kubelet",
-	  FIELD(pod_annotations), .mask = MEASURES, .check = check_keys,
-	  .allowed = allow_keys },
 	{ "node-lock", "NAME|none", "assay",
 	  "of the agents with one NAME on a node one measures, the others wait for its "
 	  "end; none: do not look for others",

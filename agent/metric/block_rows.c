@@ -46,6 +46,7 @@ static const struct metric_row rows[] = {
 	    .metric = { "assay.block.device.duration", "s",
 			"Block requests in the device alone.", METRIC_HISTOGRAM,
 			.attrs = { "disk.io.direction", "system.device" } },
+	    .detail = true,
 	    .source = FROM_OPEN,
 	    .signal = OPEN_BLOCK_DEVICE,
 	    VALUES(block_directions),

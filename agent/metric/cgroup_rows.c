@@ -44,6 +44,7 @@ static const struct metric_row rows[] = {
 	    .metric = { "assay.cgroup.cpu.periods", "{period}",
 			"Periods of the CPU quota, by whether it ran out.", METRIC_SUM,
 			.attrs = { "assay.throttled" } },
+	    .detail = true,
 	    .source = FROM_USAGE,
 	    .signal = USAGE_PERIODS_FREE,
 	    VALUES(periods),
@@ -113,6 +114,7 @@ static const struct metric_row rows[] = {
 			"Time in which all tasks that were not idle were stalled for "
 			"lack of a resource.",
 			METRIC_SUM, true, .attrs = { "assay.resource" } },
+	    .detail = true,
 	    .source = FROM_USAGE,
 	    .signal = USAGE_FULL,
 	    VALUES(resources),

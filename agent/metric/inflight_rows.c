@@ -16,6 +16,20 @@ static const char *const inflight_names[] = {
 
 _Static_assert(COUNT(inflight_names) == INFLIGHT_COUNT, "one for each operation");
 
+/* Calls that wait for somebody are as old as anything may be. */
+static const char *const basic_names[] = {
+	"syscall.file",	   "syscall.socket",
+	"syscall.pipe",	   "syscall.memory",
+	"syscall.process", metric_left_out,
+	metric_left_out,   "syscall.other",
+	"sched.wait",	   "tcp.connect",
+	"tcp.server",	   "tcp.client",
+	"block",	   "dns",
+	"memory.reclaim",
+};
+
+_Static_assert(COUNT(basic_names) == INFLIGHT_COUNT, "one for each operation");
+
 static const struct metric_row rows[] = {
 	{
 	    .metric = { "assay.inflight.age",
@@ -24,6 +38,7 @@ static const struct metric_row rows[] = {
 			METRIC_GAUGE,
 			true,
 			{ "assay.operation" } },
+	    .basic = basic_names,
 	    .source = FROM_INFLIGHT,
 	    VALUES(inflight_names),
 	    .signal_name = "all",

@@ -41,6 +41,10 @@ struct hist {
 
 uint64_t hist_count(const struct hist *h);
 
+/* In place of an attribute's value: there is no such series (struct metric_row.basic).
+ */
+extern const char metric_left_out[];
+
 /* One point. Strings are borrowed; values[i] belongs to metric->attrs[i], NULL: absent.
  */
 struct point {
@@ -48,6 +52,9 @@ struct point {
 	const char *values[METRIC_ATTRS];
 	uint64_t start_ns; /* boot time; 0 for gauges */
 	bool ended;	   /* the series is over: reported once more, without a value */
+	bool overflow;	   /* it carries otel.metric.overflow = true */
+	uint8_t row;	   /* the metric's number among those of workloads */
+	uint8_t *set;	   /* enum set_state, the workload's; NULL: of no interest */
 	union {
 		const struct sparse *hist; /* of width 8 */
 		uint64_t u;
@@ -55,21 +62,32 @@ struct point {
 	};
 };
 
-/* One attribute of a resource. */
-struct attr {
-	const char *key, *value;
+enum attr_kind {
+	ATTR_TEXT,
+	ATTR_NUMBER, /* of a resource only */
+	ATTR_LIST,   /* a list of one string; of a resource only */
 };
 
-#define RESOURCE_ATTRS 24
+/* One attribute. */
+struct attr {
+	const char *key, *value;
+	enum attr_kind kind;
+	int64_t number; /* ATTR_NUMBER: in the place of value */
+};
 
 /* The points of one resource: a workload, or the agent itself. */
 struct point_group {
-	struct attr attrs[RESOURCE_ATTRS];
-	size_t attr_count;
+	struct attr *attrs;
+	size_t attr_count, attr_room;
+	char **texts; /* strings of its own, see points_text() */
+	size_t text_count, text_room;
+	bool incomplete;	  /* there was no memory for an attribute */
 	const struct attr *extra; /* more of them, borrowed: those of every group */
 	size_t extra_count;
-	bool overflow;	 /* every point carries otel.metric.overflow = true */
-	uint64_t serial; /* grows from group to group, see struct otlp_batch */
+	uint64_t earlier_ns; /* its points are of so long before the reading */
+	bool overflow;	     /* every point carries otel.metric.overflow = true */
+	bool unlimited;	     /* its sets are not counted, see metric/cap.h */
+	uint64_t serial;     /* grows from group to group, see struct otlp_batch */
 	struct point *points;
 	size_t count, room;
 	struct sparse **merged; /* histograms of its own, see points_merge() */
@@ -89,8 +107,22 @@ struct points {
 struct point_group *points_group(struct points *p);
 /* A new point of a group, zeroed but for the metric. NULL: no memory. */
 struct point *points_add(struct point_group *g, const struct metric *m);
-/* Adds an attribute to the resource; no effect when value is NULL or empty. */
+/*
+ * Adds an attribute to the resource; no effect when value is NULL or empty. Without
+ * memory the group is incomplete, which who encodes it looks at.
+ */
 void points_attr(struct point_group *g, const char *key, const char *value);
+void points_attr_number(struct point_group *g, const char *key, int64_t number);
+/* The same as a list with this as its only member. */
+void points_attr_list(struct point_group *g, const char *key, const char *value);
+/* Has the resource this attribute? The ones of every group count, too. */
+bool points_has_attr(const struct point_group *g, const char *key);
+/*
+ * Makes a string that lives as long as the group's points, for points_attr(). NULL: no
+ * memory, and the group is incomplete.
+ */
+const char *points_text(struct point_group *g, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 /*
  * Makes one point of those that have the same metric and attributes: two values can
  * have one name (errnos without a name, devices behind one another), and a backend

@@ -2,35 +2,55 @@
 #include <errno.h>
 #include "metric/metrics.h"
 
-/* A point of a row: values in the order of the metric's attributes. */
-static struct point *add(struct point_group *g, const struct metric_row *r,
-			 const struct workload *w, const char *first, const char *last)
+/* What points are added to, and of what. */
+struct adding {
+	struct point_group *g;
+	struct workload *w;
+	unsigned int use; /* enum metrics_use */
+	unsigned int row; /* the metric's number */
+	unsigned int set; /* number of its first series, of those that are fixed */
+};
+
+/* A point of a row, of its series v; values in the order of the metric's attributes. */
+static struct point *add(struct adding *a, const struct metric_row *r, unsigned int v,
+			 const char *first, const char *last)
 {
-	struct point *p = points_add(g, &r->metric);
+	struct point *p = points_add(a->g, &r->metric);
 
 	if (!p)
 		return NULL;
-	p->start_ns = w->start_ns;
-	p->values[0] = first ? first : last;
-	p->values[1] = first ? last : NULL;
+	p->row = a->row;
+	p->set = &a->w->sets[a->set + v];
+	p->start_ns = a->w->start_ns;
+	p->values[r->values && last ? 1 : 0] =
+	    last; /* the only one, if it has no other */
+	if (first)
+		p->values[0] = first;
 	return p;
 }
 
-static const char *value_name(const struct metric_row *r, unsigned int v)
+static const char *value_name(const struct metric_row *r, unsigned int v,
+			      unsigned int use)
 {
+	if (r->basic && use & METRICS_BASIC)
+		return r->basic[v];
 	return r->values ? r->values[v] : NULL;
 }
 
-static int add_hists(struct point_group *g, const struct metric_row *r,
-		     const struct workload *w)
+static bool is_left_out(const struct metric_row *r, unsigned int v, unsigned int use)
+{
+	return value_name(r, v, use) == metric_left_out;
+}
+
+static int add_hists(struct adding *a, const struct metric_row *r)
 {
 	for (unsigned int v = 0; v < r->value_count; v++) {
-		const struct sparse *h = w->hists[snapshot_index(r->signal, v)];
+		const struct sparse *h = a->w->hists[snapshot_index(r->signal, v)];
 		struct point *p;
 
-		if (!h || !sparse_count(h))
+		if (!h || !sparse_count(h) || is_left_out(r, v, a->use))
 			continue;
-		p = add(g, r, w, value_name(r, v), NULL);
+		p = add(a, r, v, value_name(r, v, a->use), NULL);
 		if (!p)
 			return -ENOMEM;
 		p->hist = h;
@@ -38,9 +58,9 @@ static int add_hists(struct point_group *g, const struct metric_row *r,
 	return 0;
 }
 
-static int add_lanes(struct point_group *g, const struct metric_row *r,
-		     const struct workload *w)
+static int add_lanes(struct adding *a, const struct metric_row *r)
 {
+	const struct workload *w = a->w;
 	unsigned int values = snapshot_values(r->signal);
 
 	for (unsigned int i = 0; i < values * r->lane_count; i++) {
@@ -48,9 +68,9 @@ static int add_lanes(struct point_group *g, const struct metric_row *r,
 		uint64_t n = w->counts[snapshot_index(r->signal, v)][r->lanes[k].lane];
 		struct point *p;
 
-		if (!n)
+		if (!n || is_left_out(r, v, a->use))
 			continue;
-		p = add(g, r, w, value_name(r, v), r->lanes[k].value);
+		p = add(a, r, i, value_name(r, v, a->use), r->lanes[k].value);
 		if (!p)
 			return -ENOMEM;
 		p->u = n;
@@ -58,17 +78,17 @@ static int add_lanes(struct point_group *g, const struct metric_row *r,
 	return 0;
 }
 
-static int add_open_connections(struct point_group *g, const struct metric_row *r,
-				const struct workload *w)
+static int add_open_connections(struct adding *a, const struct metric_row *r)
 {
+	const struct workload *w = a->w;
 	for (unsigned int v = 0; v < r->value_count; v++) {
 		const uint64_t *lane = w->counts[snapshot_index(r->signal, v)];
 		uint64_t all = lane[CONN_OPENED] + lane[CONN_EXISTING];
 		struct point *p;
 
-		if (!all)
+		if (!all || is_left_out(r, v, a->use))
 			continue;
-		p = add(g, r, w, value_name(r, v), NULL);
+		p = add(a, r, v, value_name(r, v, a->use), NULL);
 		if (!p)
 			return -ENOMEM;
 		/* the three are read one after the other: a close may seem to come
@@ -86,20 +106,22 @@ static const char *open_value(const struct metric_row *r, struct open_total *t)
 	return r->open_name(t->attr, t->name, sizeof(t->name));
 }
 
-static int add_opens(struct point_group *g, const struct metric_row *r,
-		     const struct workload *w)
+static int add_opens(struct adding *a, const struct metric_row *r)
 {
+	struct workload *w = a->w;
 	for (size_t i = 0; i < w->open_count; i++) {
 		struct open_total *t = &w->opens[i];
 		struct point *p;
 
 		if (t->signal < r->signal || t->signal >= r->signal + r->value_count ||
-		    !(t->hist ? sparse_count(t->hist) : t->value))
+		    !(t->hist ? sparse_count(t->hist) : t->value) ||
+		    is_left_out(r, t->signal - r->signal, a->use))
 			continue;
-		p = add(g, r, w, value_name(r, t->signal - r->signal),
+		p = add(a, r, 0, value_name(r, t->signal - r->signal, a->use),
 			open_value(r, t));
 		if (!p)
 			return -ENOMEM;
+		p->set = &t->set;
 		if (t->hist)
 			p->hist = t->hist;
 		else
@@ -108,33 +130,65 @@ static int add_opens(struct point_group *g, const struct metric_row *r,
 	return 0;
 }
 
-static int add_culprits(struct point_group *g, const struct metric_row *r,
-			const struct workload *w)
+static int add_culprit(struct adding *a, const struct metric_row *r, const char *name,
+		       uint64_t ns, uint64_t start_ns, bool ended)
 {
-	for (size_t i = 0; i < w->culprit_count; i++) {
-		struct point *p = add(g, r, w, w->culprits[i].name, NULL);
+	struct point *p = add(a, r, 0, name, NULL);
 
-		if (!p)
-			return -ENOMEM;
-		p->d = w->culprits[i].ns * 1e-9;
-		if (w->culprits[i].start_ns)
-			p->start_ns = w->culprits[i].start_ns;
-		p->ended = w->culprits[i].ending.last;
-	}
+	if (!p)
+		return -ENOMEM;
+	p->set = NULL; /* their number was bounded when they got a series */
+	p->d = ns * 1e-9;
+	p->start_ns = start_ns;
+	p->ended = ended;
 	return 0;
 }
 
-static int add_inflight(struct point_group *g, const struct metric_row *r,
-			const struct workload *w)
+/* As exports have them: a few by name, the rest together. */
+static int add_culprits_sent(struct adding *a, const struct metric_row *r)
 {
+	const struct workload *w = a->w;
+	int err = 0;
+
+	for (size_t i = 0; i < w->culprit_count && !err; i++) {
+		const struct culprit_series *own = w->culprits[i].series;
+
+		if (own)
+			err = add_culprit(a, r, w->culprits[i].name, own->ns,
+					  own->start_ns, own->ending.last);
+	}
+	if (w->other_ns && !err)
+		err = add_culprit(a, r, CULPRIT_OTHER, w->other_ns, w->start_ns, false);
+	return err;
+}
+
+static int add_culprits(struct adding *a, const struct metric_row *r)
+{
+	const struct workload *w = a->w;
+	int err = 0;
+
+	if (a->use & METRICS_EXPORT)
+		return add_culprits_sent(a, r);
+	for (size_t i = 0; i < w->culprit_count && !err; i++) {
+		const struct culprit_total *c = &w->culprits[i];
+
+		err = add_culprit(a, r, c->name, c->ns,
+				  c->start_ns ? c->start_ns : w->start_ns, false);
+	}
+	return err;
+}
+
+static int add_inflight(struct adding *a, const struct metric_row *r)
+{
+	const struct workload *w = a->w;
 	for (unsigned int v = 0; v < r->value_count; v++) {
 		uint64_t age = w->gone ? 0 : w->inflight_ns[v];
 		struct point *p;
 
 		/* once reported it is 0, not absent: absent is the same as before */
-		if (!(w->inflight_seen & 1U << v))
+		if (!(w->inflight_seen & 1U << v) || is_left_out(r, v, a->use))
 			continue;
-		p = add(g, r, w, value_name(r, v), NULL);
+		p = add(a, r, v, value_name(r, v, a->use), NULL);
 		if (!p)
 			return -ENOMEM;
 		p->start_ns = 0;		    /* a gauge has none */
@@ -144,9 +198,9 @@ static int add_inflight(struct point_group *g, const struct metric_row *r,
 	return 0;
 }
 
-static int add_usage(struct point_group *g, const struct metric_row *r,
-		     const struct workload *w)
+static int add_usage(struct adding *a, const struct metric_row *r)
 {
+	const struct workload *w = a->w;
 	bool now = r->metric.kind != METRIC_SUM;
 
 	for (unsigned int v = 0; v < r->value_count; v++) {
@@ -155,9 +209,10 @@ static int add_usage(struct point_group *g, const struct metric_row *r,
 		struct point *p;
 
 		/* 0 of what is now is a fact, a counter of 0 says nothing */
-		if (!((w->usage.has | w->usage_ended) & bit) || (!value && !now))
+		if (!((w->usage.has | w->usage_ended) & bit) || (!value && !now) ||
+		    is_left_out(r, v, a->use))
 			continue;
-		p = add(g, r, w, value_name(r, v), NULL);
+		p = add(a, r, v, value_name(r, v, a->use), NULL);
 		if (!p)
 			return -ENOMEM;
 		p->ended = !(w->usage.has & bit);
@@ -170,8 +225,10 @@ static int add_usage(struct point_group *g, const struct metric_row *r,
 }
 
 /* Marks or leaves out what has ended, of all points. */
-static void settle_ended(struct point_group *g, const struct workload *w, bool ends)
+static void settle_ended(struct point_group *g, const struct workload *w,
+			 unsigned int use)
 {
+	bool ends = use & METRICS_EXPORT;
 	size_t kept = 0;
 
 	for (size_t i = 0; i < g->count; i++) {
@@ -185,11 +242,24 @@ static void settle_ended(struct point_group *g, const struct workload *w, bool e
 	g->count = kept;
 }
 
-static int add_row(struct point_group *g, const struct metric_row *r,
-		   const struct workload *w)
+static bool is_fixed(const struct metric_row *r)
 {
-	static int (*const adders[])(struct point_group *, const struct metric_row *,
-				     const struct workload *) = {
+	return r->source != FROM_OPEN && r->source != FROM_CULPRITS;
+}
+
+unsigned int metrics_sets(const struct metric_row *r)
+{
+	unsigned int values =
+	    r->source == FROM_LANE ? snapshot_values(r->signal) : r->value_count;
+
+	if (!is_fixed(r))
+		return 0;
+	return r->lane_count ? values * r->lane_count : values;
+}
+
+static int add_row(struct adding *a, const struct metric_row *r)
+{
+	static int (*const adders[])(struct adding *, const struct metric_row *) = {
 		[FROM_HIST] = add_hists,
 		[FROM_LANE] = add_lanes,
 		[FROM_OPEN] = add_opens,
@@ -201,18 +271,26 @@ static int add_row(struct point_group *g, const struct metric_row *r,
 
 	/* they come last: a cgroup where nothing happened, but for our own activity, is
 	 * not reported */
-	if (r->source == FROM_USAGE && !g->count)
+	if (r->source == FROM_USAGE && !a->g->count)
 		return 0;
-	return adders[r->source](g, r, w);
+	if (r->detail && a->use & METRICS_BASIC)
+		return 0;
+	return adders[r->source](a, r);
 }
 
-int metrics_add(struct point_group *g, const struct workload *w, bool ends)
+int metrics_add(struct point_group *g, struct workload *w, unsigned int use)
 {
+	struct adding a = { .g = g, .w = w, .use = use };
 	int err = 0;
 
 	for (size_t i = 0; i < metric_table_count; i++)
-		for (size_t k = 0; k < metric_tables[i]->count && !err; k++)
-			err = add_row(g, &metric_tables[i]->rows[k], w);
-	settle_ended(g, w, ends);
+		for (size_t k = 0; k < metric_tables[i]->count && !err; k++) {
+			const struct metric_row *r = &metric_tables[i]->rows[k];
+
+			err = add_row(&a, r);
+			a.row++;
+			a.set += metrics_sets(r);
+		}
+	settle_ended(g, w, use);
 	return err;
 }

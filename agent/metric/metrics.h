@@ -21,6 +21,13 @@ enum metric_source {
 
 #define METRIC_LANES 3
 
+/* What points are made for: bits. */
+enum metrics_use {
+	METRICS_READ = 0,   /* somebody on the node: all that there is, as values */
+	METRICS_EXPORT = 1, /* ends of series are told, few culprits have a name */
+	METRICS_BASIC = 2,  /* only the series of --series basic */
+};
+
 /* Where a metric's points come from. */
 struct metric_row {
 	struct metric metric;
@@ -31,6 +38,12 @@ struct metric_row {
 	/* attribute value of each value of the signal; NULL: the attribute is absent */
 	const char *const *values;
 	unsigned int value_count;
+	/*
+	 * --series basic: the same, where values of one name are one series; NULL: as
+	 * they are. A metric that is a detail is not there at all.
+	 */
+	const char *const *basic;
+	bool detail;
 	struct {
 		unsigned int lane;
 		const char *value; /* attribute of the lane; it comes last */
@@ -74,10 +87,11 @@ METRIC_TABLES(METRIC_TABLE)
 extern const struct metric_table *const metric_tables[];
 extern const size_t metric_table_count;
 
-/*
- * Adds the points of a workload. ends: it is for an export, where series that have
- * ended are reported as such; else what is kept of the workload are values. -ENOMEM.
- */
-int metrics_add(struct point_group *g, const struct workload *w, bool ends);
+/* Adds the points of a workload: enum metrics_use. -ENOMEM. */
+int metrics_add(struct point_group *g, struct workload *w, unsigned int use);
+/* How many series of a workload the row has that are fixed, of all WORKLOAD_SETS. */
+unsigned int metrics_sets(const struct metric_row *r);
+/* Rows in all tables, at most. */
+#define METRIC_ROWS 64
 
 #endif

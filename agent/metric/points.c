@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Points in memory: growing arrays, nothing more. */
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "metric/metric.h"
 #include "reading/sparse.h"
+
+const char metric_left_out[] = "";
 
 /* Makes room for one more element of size bytes; false when there is no memory. */
 static bool grow(void **array, size_t count, size_t *room, size_t size)
@@ -51,11 +55,61 @@ struct point *points_add(struct point_group *g, const struct metric *m)
 	return pt;
 }
 
+static void add_attr(struct point_group *g, struct attr attr)
+{
+	if (grow((void **)&g->attrs, g->attr_count, &g->attr_room, sizeof(*g->attrs)))
+		g->attrs[g->attr_count++] = attr;
+	else
+		g->incomplete = true;
+}
+
 void points_attr(struct point_group *g, const char *key, const char *value)
 {
-	if (!value || !*value || g->attr_count == RESOURCE_ATTRS)
-		return;
-	g->attrs[g->attr_count++] = (struct attr){ key, value };
+	if (value && *value)
+		add_attr(g, (struct attr){ key, value });
+}
+
+void points_attr_number(struct point_group *g, const char *key, int64_t number)
+{
+	add_attr(g, (struct attr){ key, .kind = ATTR_NUMBER, .number = number });
+}
+
+void points_attr_list(struct point_group *g, const char *key, const char *value)
+{
+	if (value && *value)
+		add_attr(g, (struct attr){ key, value, ATTR_LIST });
+}
+
+static bool has_key(const struct attr *attrs, size_t count, const char *key)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(attrs[i].key, key))
+			return true;
+	return false;
+}
+
+bool points_has_attr(const struct point_group *g, const char *key)
+{
+	return has_key(g->attrs, g->attr_count, key) ||
+	       has_key(g->extra, g->extra_count, key);
+}
+
+const char *points_text(struct point_group *g, const char *format, ...)
+{
+	char *text = NULL;
+	va_list ap;
+	int len = -1;
+
+	va_start(ap, format);
+	if (grow((void **)&g->texts, g->text_count, &g->text_room, sizeof(*g->texts)))
+		len = vasprintf(&text, format, ap);
+	va_end(ap);
+	if (len < 0) {
+		g->incomplete = true;
+		return NULL;
+	}
+	g->texts[g->text_count++] = text;
+	return text;
 }
 
 static bool same_value(const char *a, const char *b)
@@ -66,7 +120,7 @@ static bool same_value(const char *a, const char *b)
 /* Would a backend take both for the same series? */
 static bool is_same(const struct point *a, const struct point *b)
 {
-	if (a->metric != b->metric)
+	if (a->metric != b->metric || a->overflow != b->overflow)
 		return false;
 	for (size_t i = 0; i < METRIC_ATTRS; i++)
 		if (!same_value(a->values[i], b->values[i]))
@@ -97,6 +151,9 @@ static int merge(struct point_group *g, struct point *into, const struct point *
 {
 	bool gauge = p->metric->kind == METRIC_GAUGE;
 
+	/* what was decided of one part holds for the series */
+	if (into->set && !*into->set)
+		into->set = p->set;
 	if (p->ended)
 		return 0; /* the other part of the series goes on, or has ended, too */
 	if (into->ended) {
@@ -139,6 +196,10 @@ static void group_fini(struct point_group *g)
 {
 	for (size_t i = 0; i < g->merged_count; i++)
 		free(g->merged[i]);
+	for (size_t i = 0; i < g->text_count; i++)
+		free(g->texts[i]);
+	free(g->texts);
+	free(g->attrs);
 	free(g->merged);
 	free(g->points);
 }

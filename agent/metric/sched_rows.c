@@ -33,6 +33,7 @@ static const struct metric_row rows[] = {
 	    .metric = { "assay.sched.context_switches", "{context_switch}",
 			"Times that tasks were switched out.", METRIC_SUM,
 			.attrs = { "process.context_switch.type" } },
+	    .detail = true,
 	    .source = FROM_LANE,
 	    .signal = SIGNAL_SCHED_COUNT,
 	    .lanes = { { SCHED_VOLUNTARY, "voluntary" },
@@ -46,6 +47,7 @@ static const struct metric_row rows[] = {
 	{
 	    .metric = { "assay.sched.migrations", "{migration}",
 			"Moves of tasks to another CPU.", METRIC_SUM },
+	    .detail = true,
 	    .source = FROM_LANE,
 	    .signal = SIGNAL_SCHED_COUNT,
 	    .lanes = { { SCHED_MIGRATIONS } },
@@ -75,9 +77,13 @@ static const struct metric_row rows[] = {
 		"entry at a time and 32 a name, the rest is `_OTHER`: at "
 		"each export those who hardly count lose their entry to "
 		"those who do, so a new one that matters has a name one "
-		"export later. A culprit whose cgroup is gone is reported until "
-		"that has arrived, then no more: its time is in no sum from "
-		"then on.",
+		"export later. Exports name the five that had most of late "
+		"(--export-culprits), and the rest is `_OTHER` there, too: one "
+		"that becomes as great begins with what is new then, what it had "
+		"before stays in `_OTHER`; one that it displaced ends as it "
+		"would if its cgroup were gone, and what it has later is in "
+		"`_OTHER`. A series that has ended is in no sum over those "
+		"that are there; all that ever were have the truth.",
 	    .open_text = "a cgroup path, `idle`, `kernel`, `unknown`, `overflow`, "
 			 "`_OTHER`",
 	},

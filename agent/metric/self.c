@@ -150,6 +150,7 @@ const char *loss_name(int why)
 		[LOSS_TABLE_FULL] = "table_full",
 		[LOSS_RECURSION] = "recursion",
 		[LOSS_FOLDED] = "folded",
+		[LOSS_SERIES_FULL] = "series_full",
 	};
 
 	_Static_assert(COUNT(names) == SELF_LOSSES, "one name for each reason");
@@ -287,7 +288,9 @@ uint64_t self_lost(const struct self_facts *f, size_t probe, int why)
 		return f->cells->control->lost[probe][why];
 	if (why == LOSS_RECURSION)
 		return probe_recursion_misses(&f->probes[probe]);
-	return probe == PROBE_CGROUP ? f->folded : 0;
+	if (probe != PROBE_CGROUP)
+		return 0;
+	return why == LOSS_FOLDED ? f->folded : f->overflown;
 }
 
 static int add_losses(const struct self *s, struct point_group *g,

@@ -7,6 +7,7 @@
 #define SELF_H
 
 #include "kernel/probe.h"
+#include "metric/export_stats.h"
 #include "metric/metric.h"
 
 struct export_stats;
@@ -17,6 +18,12 @@ struct self_state {
 	enum probe_state state;
 	char reason[200];
 };
+
+/* Series of the agent itself: about so many, and at most. */
+#define SELF_SERIES 70
+#define SELF_SERIES_MOST                                                       \
+	(PROBE_COUNT * (1 + SELF_ENDED) + PROBE_COUNT * (LOSS_COUNT + 1) + 2 + \
+	 2 * PROGRAM_COUNT + 2 + 2 * POOL_USES + 3 + 2 + 1 + 1 + EXPORT_FAILURES)
 
 #define SELF_ENDED 3 /* a probe has no more states but the one it is in */
 
@@ -47,6 +54,7 @@ struct self_facts {
 	const struct export_stats *stats;    /* NULL: nothing is exported */
 	const struct kubelet_stats *kubelet; /* NULL: it is not asked */
 	uint64_t folded;		     /* workloads, see snapshot_folded() */
+	uint64_t overflown;		     /* attribute sets, see series_cap */
 	uint64_t number;		     /* of the export; 0: it is none */
 };
 
@@ -79,6 +87,7 @@ enum self_loss {
 	LOSS_RECURSION = LOSS_COUNT, /* runs that the kernel skipped */
 	LOSS_FOLDED, /* of cgroup: workloads that ended and were added to the overflow
 		      */
+	LOSS_SERIES_FULL, /* the same: attribute sets, one too many for their metric */
 	SELF_LOSSES,
 };
 

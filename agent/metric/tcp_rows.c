@@ -106,6 +106,7 @@ static const struct metric_row rows[] = {
 	    .metric = { "assay.tcp.connections", "{connection}",
 			"Connections that became established.", METRIC_SUM,
 			.attrs = { "assay.tcp.role" } },
+	    .detail = true,
 	    .source = FROM_LANE,
 	    .signal = SIGNAL_TCP_CONN,
 	    VALUES(tcp_roles),
@@ -185,6 +186,7 @@ static const struct metric_row rows[] = {
 	{
 	    .metric = { "assay.tcp.accepts", "{connection}",
 			"Connections that accept calls returned.", METRIC_SUM },
+	    .detail = true,
 	    .source = FROM_LANE,
 	    .signal = SIGNAL_TCP_COUNT,
 	    .lanes = { { TCP_ACCEPTED } },

@@ -49,6 +49,23 @@ static int compare_series(const void *first, const void *second)
 	return c ? c : compare_attrs(&a->attrs, &b->attrs);
 }
 
+/* The strings of a list with commas between; NULL: no memory. */
+static const char *list_value(struct arena *a, const struct pb_array *list)
+{
+	size_t len = 1;
+	char *text, *end;
+
+	for (size_t i = 0; i < list->n_values; i++)
+		len += strlen(list->values[i]->string_value) + 1;
+	end = text = arena_get(a, len);
+	for (size_t i = 0; text && i < list->n_values; i++) {
+		if (i)
+			*end++ = ',';
+		end = stpcpy(end, list->values[i]->string_value);
+	}
+	return text;
+}
+
 /* The value as a string; NULL: no memory, or nothing that we know. */
 static const char *attr_value(struct arena *a, const struct pb_any_value *v)
 {
@@ -61,6 +78,8 @@ static const char *attr_value(struct arena *a, const struct pb_any_value *v)
 		return v->string_value;
 	case PB_VALUE(BOOL_VALUE):
 		return v->bool_value ? "true" : "false";
+	case PB_VALUE(ARRAY_VALUE):
+		return list_value(a, v->array_value);
 	case PB_VALUE(INT_VALUE):
 	case PB_VALUE(DOUBLE_VALUE):
 		text = arena_get(a, 32);

@@ -50,6 +50,44 @@ static int add_attr(struct arena *a, struct pb_key_value **list, size_t *count,
 	return 0;
 }
 
+/* A list with one string in it. */
+static int set_list(struct arena *a, struct pb_any_value *v, const char *value)
+{
+	struct pb_array *array = NEW(a, pb_array);
+	struct pb_element *element = NEW(a, pb_element);
+
+	if (!array || !element)
+		return -ENOMEM;
+	v->value_case = PB_VALUE(ARRAY_VALUE);
+	v->array_value = array;
+	array->values = arena_get(a, sizeof(*array->values));
+	element->string_value = arena_utf8(a, value);
+	if (!array->values || !element->string_value)
+		return -ENOMEM;
+	array->values[array->n_values++] = element;
+	return 0;
+}
+
+/* A new attribute of a resource at the end of list. */
+static int add_resource_attr(struct arena *a, const struct attr *attr,
+			     struct pb_key_value **list, size_t *count)
+{
+	struct pb_any_value *v;
+	int err;
+
+	if (attr->kind == ATTR_TEXT)
+		return add_attr(a, list, count, attr->key, attr->value);
+	err = add_attr(a, list, count, attr->key, NULL);
+	if (err)
+		return err;
+	v = list[*count - 1]->value;
+	if (attr->kind == ATTR_LIST)
+		return set_list(a, v, attr->value);
+	v->value_case = PB_VALUE(INT_VALUE);
+	v->int_value = attr->number;
+	return 0;
+}
+
 /* The attributes of a point, as a list of the arena. */
 static int point_attrs(struct arena *a, const struct point *p, bool overflow,
 		       struct pb_key_value ***list, size_t *count)
@@ -63,7 +101,7 @@ static int point_attrs(struct arena *a, const struct point *p, bool overflow,
 		if (p->values[i])
 			err = add_attr(a, *list, count, p->metric->attrs[i],
 				       p->values[i]);
-	if (overflow && !err)
+	if ((overflow || p->overflow) && !err)
 		err = add_attr(a, *list, count, "otel.metric.overflow", NULL);
 	return err;
 }
@@ -90,21 +128,30 @@ static int positive_buckets(struct arena *a, uint64_t *buckets, struct pb_bucket
 	return 0;
 }
 
-static uint64_t point_time(const struct points *all)
+/* What one ResourceMetrics is made of. */
+struct part {
+	const struct points *all;
+	const struct point_group *group;
+	size_t from, to; /* of the group's points */
+};
+
+static uint64_t point_time(const struct part *part)
 {
-	return wall_time(all->wall_ns, all->time_ns);
+	return wall_time(part->all->wall_ns, part->all->time_ns) -
+	       part->group->earlier_ns;
 }
 
 /* A point never starts when it ends: that would mean that nobody knows the start. */
-static uint64_t point_start(const struct points *all, const struct point *p)
+static uint64_t point_start(const struct part *part, const struct point *p)
 {
-	uint64_t time = point_time(all), start = wall_time(all->wall_ns, p->start_ns);
+	uint64_t time = point_time(part),
+		 start = wall_time(part->all->wall_ns, p->start_ns);
 
 	return start < time ? start : time - 1;
 }
 
-static int hist_point(struct arena *a, const struct points *all, bool overflow,
-		      const struct point *p, struct pb_hist_point **out)
+static int hist_point(struct arena *a, const struct part *part, const struct point *p,
+		      struct pb_hist_point **out)
 {
 	struct pb_hist_point *d = NEW(a, pb_hist_point);
 	uint64_t *buckets;
@@ -112,12 +159,13 @@ static int hist_point(struct arena *a, const struct points *all, bool overflow,
 
 	if (!d)
 		return -ENOMEM;
-	d->start_time_unix_nano = point_start(all, p);
-	d->time_unix_nano = point_time(all);
+	d->start_time_unix_nano = point_start(part, p);
+	d->time_unix_nano = point_time(part);
 	*out = d;
 	if (p->ended) {
 		d->flags = NO_VALUE;
-		return point_attrs(a, p, overflow, &d->attributes, &d->n_attributes);
+		return point_attrs(a, p, part->group->overflow, &d->attributes,
+				   &d->n_attributes);
 	}
 	buckets = arena_get(a, BUCKET_COUNT * sizeof(*buckets));
 	if (!buckets)
@@ -131,20 +179,21 @@ static int hist_point(struct arena *a, const struct points *all, bool overflow,
 	d->zero_threshold = ZERO_THRESHOLD;
 	err = positive_buckets(a, buckets, &d->positive);
 	if (!err)
-		err = point_attrs(a, p, overflow, &d->attributes, &d->n_attributes);
+		err = point_attrs(a, p, part->group->overflow, &d->attributes,
+				  &d->n_attributes);
 	return err;
 }
 
-static int number_point(struct arena *a, const struct points *all, bool overflow,
-			const struct point *p, struct pb_number **out)
+static int number_point(struct arena *a, const struct part *part, const struct point *p,
+			struct pb_number **out)
 {
 	struct pb_number *d = NEW(a, pb_number);
 
 	if (!d)
 		return -ENOMEM;
 	if (p->metric->kind != METRIC_GAUGE)
-		d->start_time_unix_nano = point_start(all, p);
-	d->time_unix_nano = point_time(all);
+		d->start_time_unix_nano = point_start(part, p);
+	d->time_unix_nano = point_time(part);
 	if (p->ended) {
 		d->flags = NO_VALUE;
 	} else if (p->metric->real) {
@@ -155,15 +204,9 @@ static int number_point(struct arena *a, const struct points *all, bool overflow
 		d->as_int = (int64_t)p->u;
 	}
 	*out = d;
-	return point_attrs(a, p, overflow, &d->attributes, &d->n_attributes);
+	return point_attrs(a, p, part->group->overflow, &d->attributes,
+			   &d->n_attributes);
 }
-
-/* What one ResourceMetrics is made of. */
-struct part {
-	const struct points *all;
-	const struct point_group *group;
-	size_t from, to; /* of the group's points */
-};
 
 /* All points of the metric in the part, as `count` data points of a new list. */
 static int number_points(struct arena *a, const struct part *part,
@@ -178,8 +221,7 @@ static int number_points(struct arena *a, const struct part *part,
 		return -ENOMEM;
 	for (size_t i = part->from; i < part->to && !err; i++)
 		if (points[i].metric == m)
-			err = number_point(a, part->all, part->group->overflow,
-					   &points[i], &(*list)[(*count)++]);
+			err = number_point(a, part, &points[i], &(*list)[(*count)++]);
 	return err;
 }
 
@@ -201,9 +243,8 @@ static int set_hist(struct arena *a, const struct part *part, const struct metri
 		return -ENOMEM;
 	for (size_t i = part->from; i < part->to && !err; i++)
 		if (points[i].metric == m)
-			err =
-			    hist_point(a, part->all, part->group->overflow, &points[i],
-				       &h->data_points[h->n_data_points++]);
+			err = hist_point(a, part, &points[i],
+					 &h->data_points[h->n_data_points++]);
 	return err;
 }
 
@@ -301,11 +342,11 @@ static int build(struct arena *a, const struct part *part,
 		return -ENOMEM;
 	rm->scope_metrics[rm->n_scope_metrics++] = scope;
 	for (size_t i = 0; i < g->attr_count && !err; i++)
-		err = add_attr(a, r->attributes, &r->n_attributes, g->attrs[i].key,
-			       g->attrs[i].value);
+		err =
+		    add_resource_attr(a, &g->attrs[i], r->attributes, &r->n_attributes);
 	for (size_t i = 0; i < g->extra_count && !err; i++)
-		err = add_attr(a, r->attributes, &r->n_attributes, g->extra[i].key,
-			       g->extra[i].value);
+		err =
+		    add_resource_attr(a, &g->extra[i], r->attributes, &r->n_attributes);
 	*out = rm;
 	return err ? err : add_scope(a, part, scope);
 }
@@ -414,6 +455,8 @@ int otlp_add(struct otlp_encoder *e, const struct points *p)
 	for (size_t i = 0; i < p->count && !err; i++) {
 		struct part part = { p, &p->groups[i], 0, p->groups[i].count };
 
+		if (p->groups[i].incomplete)
+			return -ENOMEM;
 		if (part.to) /* a resource with no metric says nothing */
 			err = append_split(e, &part);
 	}

@@ -10,6 +10,10 @@
 
 #define pb_any_value	    Opentelemetry__Proto__Common__V1__AnyValue
 #define pb_any_value_init   opentelemetry__proto__common__v1__any_value__init
+#define pb_array	    Opentelemetry__Proto__Common__V1__ArrayValue
+#define pb_array_init	    opentelemetry__proto__common__v1__array_value__init
+#define pb_element	    Opentelemetry__Proto__Common__V1__ArrayElement
+#define pb_element_init	    opentelemetry__proto__common__v1__array_element__init
 #define pb_key_value	    Opentelemetry__Proto__Common__V1__KeyValue
 #define pb_key_value_init   opentelemetry__proto__common__v1__key_value__init
 #define pb_scope	    Opentelemetry__Proto__Common__V1__InstrumentationScope

@@ -16,7 +16,7 @@ static const char *name_of(struct snapshot *s, uint32_t key)
 		return CULPRIT_OTHER;
 	if (key == CULPRIT_IDLE + 1)
 		return "idle";
-	w = key <= s->cells->plan.slots ? owners_find(s, key - 1) : NULL;
+	w = key <= s->cells->plan.slots ? counts_of(owners_find(s, key - 1)) : NULL;
 	if (!w)
 		w = s->workloads[SLOT_UNKNOWN];
 	return w->path ? w->path : w->id.name;
@@ -49,7 +49,6 @@ int culprits_read(struct snapshot *s, uint32_t n, struct workload *w)
 		if (!c)
 			return -ENOMEM;
 		c->ns += more;
-		c->ending = (struct ending){ 0 };
 		seen->ns[i] = ns;
 		seen->grown[i] += more;
 	}
@@ -108,20 +107,18 @@ static int by_path(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* A culprit with a path is over when none of the workloads that live has it. */
-static void retire_of(struct workload *w, char **paths, size_t count, uint64_t number)
+/* A culprit with a path is gone when none of the workloads that live has it. */
+static void retire_of(struct workload *w, char **paths, size_t count)
 {
 	for (size_t i = 0; i < w->culprit_count; i++) {
 		struct culprit_total *c = &w->culprits[i];
 
-		ending_note(&c->ending,
-			    c->name[0] == '/' && !bsearch(&c->name, paths, count,
-							  sizeof(*paths), by_path),
-			    number);
+		c->gone = c->name[0] == '/' &&
+			  !bsearch(&c->name, paths, count, sizeof(*paths), by_path);
 	}
 }
 
-void culprits_retire(struct snapshot *s, uint64_t number)
+void culprits_retire(struct snapshot *s)
 {
 	char **paths = calloc(s->count + 1, sizeof(*paths));
 	size_t count = 0;
@@ -133,18 +130,6 @@ void culprits_retire(struct snapshot *s, uint64_t number)
 			paths[count++] = s->workloads[i]->path;
 	qsort(paths, count, sizeof(*paths), by_path);
 	for (size_t i = 0; i < s->count; i++)
-		retire_of(s->workloads[i], paths, count, number);
+		retire_of(s->workloads[i], paths, count);
 	free(paths);
-}
-
-void culprits_drop(struct workload *w)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < w->culprit_count; i++)
-		if (w->culprits[i].ending.over)
-			free(w->culprits[i].name);
-		else
-			w->culprits[kept++] = w->culprits[i];
-	w->culprit_count = kept;
 }

@@ -25,10 +25,18 @@ uint64_t snapshot_export(struct snapshot *s)
 	for (size_t i = 0; i < s->count; i++) {
 		struct workload *w = s->workloads[i];
 
+		if (w->held)
+			continue;
 		ending_note(&w->ending, w->gone, s->exports);
 		note_usage(w, s->exports);
 	}
-	culprits_retire(s, s->exports);
+	culprits_retire(s);
+	s->culprit_series = 0;
+	for (size_t i = 0; i < s->count; i++)
+		s->culprit_series += culprits_named(s->workloads[i]);
+	for (size_t i = 0; i < s->count; i++)
+		culprits_tell(s, s->workloads[i]);
+	s->export_ns = s->time_ns;
 	return s->exports;
 }
 
@@ -37,11 +45,10 @@ void snapshot_accepted(struct snapshot *s, uint64_t number, uint64_t from, uint6
 	for (size_t i = 0; i < s->count; i++) {
 		struct workload *w = s->workloads[i];
 
-		if (w->serial < from || w->serial > to)
+		if (w->serial < from || w->serial > to || w->held)
 			continue;
 		ending_accepted(&w->ending, number, s->exports + 1);
-		for (size_t k = 0; k < w->culprit_count; k++)
-			ending_accepted(&w->culprits[k].ending, number, s->exports + 1);
+		culprits_accepted(w, number, s->exports + 1);
 		if (number >= w->usage_since) {
 			w->usage_sent &= ~w->usage_ended;
 			w->usage_ended = 0;
@@ -49,25 +56,33 @@ void snapshot_accepted(struct snapshot *s, uint64_t number, uint64_t from, uint6
 	}
 }
 
-/* It was there for a whole interval after it had ended. */
-static void pass(struct ending *e, uint64_t exports)
-{
-	e->over = e->since && e->since < exports;
-}
-
 void snapshot_unheard(struct snapshot *s)
 {
 	for (size_t i = 0; i < s->count; i++) {
 		struct workload *w = s->workloads[i];
 
-		pass(&w->ending, s->exports);
-		for (size_t k = 0; k < w->culprit_count; k++)
-			pass(&w->culprits[k].ending, s->exports);
+		ending_unheard(&w->ending, s->exports);
+		culprits_unheard(w, s->exports);
 	}
 }
 
 /* What becomes of a workload that is gone. */
 enum fate { STAYS, FREED, FOLDED };
+
+/*
+ * Adds it to the overflow; one without a name to what exports call `unknown`. Returns
+ * where its late events go.
+ */
+static struct workload *fold(struct snapshot *s, struct workload *w)
+{
+	if (hold_needs_name(w)) {
+		hold_retire(s, w, false);
+		return s->workloads[SLOT_UNKNOWN];
+	}
+	totals_fold(s->workloads[SLOT_OVERFLOW], w, true);
+	s->folded++;
+	return s->workloads[SLOT_OVERFLOW];
+}
 
 /* The oldest first, until no more than `most` are left. */
 static void sort_out(struct snapshot *s, enum fate (*fate)(const struct workload *w),
@@ -79,16 +94,17 @@ static void sort_out(struct snapshot *s, enum fate (*fate)(const struct workload
 		struct workload *w = s->workloads[i];
 		bool enough = kept + s->count - i <= most;
 		enum fate f = w->gone && !enough ? fate(w) : STAYS;
+		struct workload *into = s->workloads[SLOT_UNKNOWN];
 
 		if (f == STAYS) {
 			s->workloads[kept++] = w;
 			continue;
 		}
-		if (f == FOLDED) {
-			totals_fold(s->workloads[SLOT_OVERFLOW], w);
-			s->folded++;
-		}
-		past_forget(s, w, f == FOLDED);
+		if (f == FOLDED)
+			into = fold(s, w);
+		past_forget(s, w, into, f == FOLDED);
+		s->workloads[i] = NULL;
+		named_forget(s, w);
 		totals_free(w);
 	}
 	s->count = kept;
@@ -98,7 +114,7 @@ static void sort_out(struct snapshot *s, enum fate (*fate)(const struct workload
 /* One whose values have arrived may go; one that no export held can be added. */
 static enum fate unless_sent(const struct workload *w)
 {
-	if (w->ending.last)
+	if (w->ending.last || w->into)
 		return FREED;
 	return w->ending.first ? STAYS : FOLDED;
 }
@@ -109,6 +125,8 @@ static enum fate unless_sent(const struct workload *w)
  */
 static enum fate unless_arrived(const struct workload *w)
 {
+	if (w->into)
+		return FREED;
 	return w->ending.arrived ? STAYS : FOLDED;
 }
 

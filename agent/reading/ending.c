@@ -24,3 +24,8 @@ void ending_accepted(struct ending *e, uint64_t number, uint64_t next)
 		e->since = next;
 	e->last = true;
 }
+
+void ending_unheard(struct ending *e, uint64_t exports)
+{
+	e->over = e->since && e->since < exports;
+}

@@ -19,7 +19,7 @@ static struct workload *add_workload(struct snapshot *s, struct workload_id *id,
 	}
 	w->id = *id;
 	w->serial = ++s->serial;
-	w->start_ns = s->time_ns;
+	w->start_ns = w->seen_ns = s->time_ns;
 	w->path = path ? strdup(path) : NULL;
 	if (s->count == s->room) {
 		size_t room = s->room ? s->room * 2 : 64;
@@ -46,6 +46,26 @@ void owners_index_paths(struct snapshot *s)
 		path_index_add(&s->paths, s->workloads[i]); /* there was room before */
 }
 
+struct workload *owners_workload(struct snapshot *s, const char *path,
+				 uint64_t start_ns)
+{
+	struct workload *w = path_index_find(&s->paths, path);
+	struct workload_id id;
+
+	if (w) {
+		w->gone = false;
+		if (w->into)
+			w->into->gone = false;
+		return w;
+	}
+	if (workload_identify(path, &id))
+		return NULL;
+	w = add_workload(s, &id, path);
+	if (w)
+		w->start_ns = start_ns;
+	return w;
+}
+
 /*
  * The workload of a path: two slots (or cgroup ids) of one path are one workload. All
  * that a new one has happened since the reading before this; but of a cgroup that was
@@ -54,20 +74,8 @@ void owners_index_paths(struct snapshot *s)
 static struct workload *find_workload(struct snapshot *s, const char *path,
 				      uint64_t cgroup)
 {
-	struct workload *w = path_index_find(&s->paths, path);
-	struct workload_id id;
-
-	if (w) {
-		w->gone = false;
-		return w;
-	}
-	if (workload_identify(path, &id))
-		return NULL;
-	w = add_workload(s, &id, path);
-	if (w)
-		w->start_ns =
-		    cgroups_was_there(s->cgroups, cgroup) ? s->open_ns : s->last_ns;
-	return w;
+	return owners_workload(
+	    s, path, cgroups_was_there(s->cgroups, cgroup) ? s->open_ns : s->last_ns);
 }
 
 int owners_open(struct snapshot *s)
@@ -114,25 +122,4 @@ struct workload *owners_find(struct snapshot *s, uint32_t i)
 	path = cgroups_path(s->cgroups, owner);
 	slot->workload = path ? find_workload(s, path, owner) : NULL;
 	return slot->workload ? slot->workload : s->workloads[SLOT_UNKNOWN];
-}
-
-int snapshot_take_names(struct workload *w, struct names *n)
-{
-	const char *last = w->path ? strrchr(w->path, '/') : NULL;
-	char *own = names_of_workload(n), *name = own;
-
-	if (own && last && w->id.role == ROLE_NESTED &&
-	    asprintf(&name, "%s%s", own, last) < 0)
-		name = NULL;
-	if (name != own)
-		free(own);
-	if (!name) {
-		names_free(n);
-		return -ENOMEM;
-	}
-	free(w->id.name);
-	w->id.name = name;
-	w->names = n;
-	w->named = true;
-	return 0;
 }

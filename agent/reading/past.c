@@ -45,9 +45,9 @@ static void hand_on_open(struct workload *into, const struct workload *w)
 	}
 }
 
-void past_forget(struct snapshot *s, const struct workload *w, bool folded)
+void past_forget(struct snapshot *s, const struct workload *w, struct workload *into,
+		 bool has_counts)
 {
-	struct workload *into = s->workloads[folded ? SLOT_OVERFLOW : SLOT_UNKNOWN];
 	bool found = false;
 
 	for (size_t i = 0; i < PAST; i++)
@@ -55,7 +55,7 @@ void past_forget(struct snapshot *s, const struct workload *w, bool folded)
 			s->past[i].workload = into;
 			found = true;
 		}
-	if (found && !folded)
+	if (found && !has_counts)
 		hand_on_open(into, w);
 }
 

@@ -59,8 +59,10 @@ static void free_slot(struct snapshot *s, uint32_t i)
 static void keep_owners(struct snapshot *s)
 {
 	for (uint32_t i = 0; i < s->cells->plan.slots; i++)
-		if (s->slots[i].workload)
+		if (s->slots[i].workload) {
 			s->slots[i].workload->gone = false;
+			counts_of(s->slots[i].workload)->gone = false;
+		}
 }
 
 /*
@@ -118,10 +120,10 @@ static bool reap_slot(struct snapshot *s, uint32_t i)
 	if (s->behind)
 		return false; /* there may be records of it */
 	if (w)
-		past_add(s, s->slots[i].owner, w);
+		past_add(s, s->slots[i].owner, counts_of(w));
 	free_slot(s, i);
-	if (w)
-		w->gone = true; /* unless keep_owners() knows better */
+	if (w) /* unless keep_owners() knows better */
+		w->gone = counts_of(w)->gone = true;
 	return true;
 }
 

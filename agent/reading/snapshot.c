@@ -17,6 +17,7 @@ int snapshot_open(struct cells *c, struct cgroups *g, struct snapshot **out)
 		return -ENOMEM;
 	s->cells = c;
 	s->cgroups = g;
+	snapshot_send_culprits(s, CULPRITS_SENT, UINT64_MAX);
 	s->open_ns = s->time_ns = now_boot_ns();
 	s->reaped.free = c->plan.slots - SLOT_FIRST;
 	s->slots = calloc(c->plan.slots, sizeof(*s->slots));
@@ -305,7 +306,7 @@ int snapshot_read(struct snapshot *s)
 	s->names = __atomic_load_n(&s->cells->names->head, __ATOMIC_RELAXED);
 	cgroups_refresh(s->cgroups);
 	for (uint32_t i = 0; i < s->cells->plan.slots; i++) {
-		struct workload *w = owners_find(s, i);
+		struct workload *w = counts_of(owners_find(s, i));
 
 		if (!w)
 			continue;
@@ -318,7 +319,7 @@ int snapshot_read(struct snapshot *s)
 		age_inflight(s, s->workloads[i], now);
 	err |= list_opens(s);
 	for (size_t i = 0; i < s->open_count; i++) {
-		struct workload *w = owners_find(s, s->opens[i].key.slot);
+		struct workload *w = counts_of(owners_find(s, s->opens[i].key.slot));
 
 		if (w)
 			err |= add_open(s, w, &s->opens[i]);
@@ -354,6 +355,7 @@ void snapshot_close(struct snapshot *s)
 		return;
 	for (size_t i = 0; i < s->count; i++)
 		totals_free(s->workloads[i]);
+	totals_free(s->retired);
 	free(s->workloads);
 	path_index_fini(&s->paths);
 	if (s->seen_hists)

@@ -20,14 +20,21 @@
 #define SNAPSHOT_HISTS	24
 #define SNAPSHOT_COUNTS 8
 
+/* What became of a series when an export had it first, for its life (metric/cap.c). */
+enum set_state { SET_NEW, SET_OWN, SET_OVERFLOW };
+
 struct open_total {
 	uint32_t signal, attr; /* enum open_signal; errno, disk or OPEN_OTHER */
+	uint8_t set;	       /* enum set_state */
 	uint64_t value;
 	struct sparse *hist;	  /* of the signals from OPEN_HIST on, else NULL */
 	char name[DISK_NAME_LEN]; /* of a disk, as its users know it */
 };
 
-#define CULPRIT_NAMES 32 /* per workload; the rest is _OTHER */
+#define CULPRIT_OTHER	"_OTHER"
+#define CULPRIT_NAMES	32 /* per workload; the rest is _OTHER */
+#define CULPRITS_SENT	5  /* of those that exports name, by default */
+#define CULPRITS_ENDING 2  /* beside them, series that have ended but did not arrive */
 
 /*
  * What has ended is kept until the receiver has its last values, and then until it has
@@ -42,12 +49,23 @@ struct ending {
 	bool arrived; /* an export that held it was accepted */
 };
 
+/* A series that exports have of a culprit: some of its time, which is in no other. */
+struct culprit_series {
+	uint64_t start_ns; /* boot time */
+	uint64_t ns;
+	struct ending ending;
+};
+
 /* For how long somebody had the CPU that the workload's tasks waited for. */
 struct culprit_total {
 	char *name;	   /* its cgroup path, or the name of a workload without one */
 	uint64_t start_ns; /* boot time; 0: the workload's */
 	uint64_t ns;
-	struct ending ending; /* its cgroup is gone */
+	uint64_t told_ns; /* of that, what the latest export had, by whatever name */
+	float lately;	  /* ns; each export makes it an eighth less */
+	bool gone;	  /* its cgroup is */
+	bool leaves; /* others matter more: its series grows no further, and ends */
+	struct culprit_series *series; /* NULL: in exports it is in _OTHER */
 };
 
 struct workload {
@@ -55,10 +73,18 @@ struct workload {
 	char *path;	     /* cgroup v2 path, NULL when it has none */
 	char *instance;	     /* service.instance.id, made by resource.c */
 	struct names *names; /* NULL: nothing is known but the path */
-	bool named;	     /* it keeps the names that it has, or none */
-	uint64_t start_ns;   /* boot time: when its series begin */
-	uint64_t serial;     /* the order in which they came; never 0 */
+	bool held;	     /* exports leave it out, see hold.c */
+	bool unnamed;	     /* given up: exports have its counts in `unknown` */
 	bool gone;	     /* its slots are free again: its values are the last */
+	uint32_t settled;    /* the export that showed first who it is: that stays */
+	/* workloads of its instance that exports have now, and its end before */
+	uint32_t successors;
+	uint32_t look_wait_ms; /* between two looks for its names; the next: look_ns */
+	struct workload *into; /* the pod whose sandbox it is: that has its counts */
+	uint64_t sandbox; /* of a pod: the serial of the sandbox whose usage it has */
+	uint64_t seen_ns, look_ns; /* boot times; seen: the first reading with it */
+	uint64_t start_ns;	   /* boot time: when its series begin */
+	uint64_t serial;	   /* the order in which they came; never 0 */
 	struct ending ending;
 	struct sparse *hists[SNAPSHOT_HISTS]; /* NULL: no event yet */
 	uint64_t counts[SNAPSHOT_COUNTS][LANES];
@@ -66,6 +92,7 @@ struct workload {
 	size_t open_count;
 	struct culprit_total *culprits; /* CULPRIT_NAMES + 1 at most */
 	size_t culprit_count;
+	uint64_t other_ns; /* of culprits, in exports: _OTHER, from start_ns on */
 	uint64_t inflight_began[INFLIGHT_COUNT]; /* monotonic; 0: nothing under way */
 	uint64_t inflight_ns[INFLIGHT_COUNT];	 /* ages at the reading, or: */
 #define INFLIGHT_UNKNOWN UINT64_MAX
@@ -73,12 +100,19 @@ struct workload {
 	struct usage usage;		  /* from the files of its cgroup */
 	uint32_t usage_sent, usage_ended; /* bits: was in an export; but is no more */
 	uint64_t usage_since;		  /* the first export that says so */
+#define WORKLOAD_SETS 72
+	uint8_t sets[WORKLOAD_SETS]; /* enum set_state of what is not open */
 };
 
 struct snapshot;
 
 /* The cells and cgroups are borrowed. */
 int snapshot_open(struct cells *c, struct cgroups *g, struct snapshot **out);
+/*
+ * How many culprits exports name: of a workload (CULPRITS_SENT, if nobody says), and of
+ * all together (as many as there are).
+ */
+void snapshot_send_culprits(struct snapshot *s, unsigned int most, uint64_t of_all);
 /* Reads all cells. -ENOMEM: some differences wait for the next reading. */
 int snapshot_read(struct snapshot *s);
 /*
@@ -128,10 +162,47 @@ uint64_t snapshot_folded(const struct snapshot *s);
  */
 void snapshot_drop(struct snapshot *s);
 /*
- * Takes over names, which become the workload's; a cgroup that the container made below
- * its own has its own name behind them. -ENOMEM.
+ * Is it time to look for the names of a workload that may have some? At its first
+ * reading, then each time later: soon while exports hold it back (for hold_ns), hardly
+ * ever after that, and no more when it is settled.
  */
-int snapshot_take_names(struct workload *w, struct names *n);
+bool snapshot_asks_names(const struct snapshot *s, struct workload *w,
+			 uint64_t hold_ns);
+/*
+ * Takes over names, which become the workload's instead of those that it has; a cgroup
+ * that the container made below its own has its own name behind them. What counted in
+ * `unknown` until now stays there: its series begin at the latest reading. A pod's
+ * sandbox counts for its pod from now on, if that has a cgroup. -ENOMEM.
+ */
+int snapshot_take_names(struct snapshot *s, struct workload *w, struct names *n);
+/*
+ * The names of the pod whose cgroup it is, by one of its containers that is named, as a
+ * copy of the caller's. -ENOENT: none is; -ENOMEM.
+ */
+int snapshot_pod_names(const struct snapshot *s, const struct workload *w,
+		       struct names **out);
+
+/* How exports hold workloads back. */
+struct hold_rules {
+	uint64_t unnamed_ns; /* for so long one that may yet get a name */
+	bool last;	     /* no export follows */
+	/* makes another w->instance, as the one that it has is taken; -ENOMEM */
+	int (*again)(void *arg, struct workload *w);
+	void *arg;
+};
+
+/*
+ * Decides who is in the export that is about to be made (hold.c says how). All that are
+ * not settled, and have names, have an instance. Returns how many have been given up
+ * waiting for a name now, or -ENOMEM.
+ */
+int snapshot_settle(struct snapshot *s, const struct hold_rules *rules);
+/*
+ * What exports say of `unknown`: with the counts of those that have no name. To be
+ * freed, unless it is NULL: then it is the workload `unknown` itself. -ENOMEM.
+ */
+int snapshot_unknown(struct snapshot *s, struct workload **out);
+void snapshot_free_workload(struct workload *w);
 /* The workloads, and the boot time of the latest reading. */
 struct workload **snapshot_workloads(struct snapshot *s, size_t *count,
 				     uint64_t *time_ns);

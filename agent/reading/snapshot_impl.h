@@ -2,8 +2,9 @@
 /*
  * What the files of the snapshot share: snapshot.c reads cells, owners.c knows whose a
  * slot is, totals.c keeps what a workload came to, culprits.c whom it waited for,
- * past.c who is gone, reap.c gives slots back, delivery.c knows what has arrived.
- * Nobody else includes this, but for tests.
+ * culprit_series.c which of these exports name, past.c who is gone, reap.c gives slots
+ * back, delivery.c knows what has arrived, hold.c who may be exported, named.c what
+ * names make of a workload. Nobody else includes this, but for tests.
  */
 #ifndef SNAPSHOT_IMPL_H
 #define SNAPSHOT_IMPL_H
@@ -71,9 +72,13 @@ struct snapshot {
 	size_t open_count;
 	uint32_t open_gen;
 	struct workload **workloads;
+	struct workload *retired; /* what went to exports' `unknown`; NULL: nothing */
 	size_t count, room;
-	uint64_t serial;  /* of the newest workload */
-	uint64_t exports; /* number of the newest export */
+	uint64_t serial;    /* of the newest workload */
+	uint64_t exports;   /* number of the newest export */
+	uint64_t export_ns; /* the reading that it was made of; 0: there was none */
+	unsigned int culprits_sent; /* at most, of a workload, by name */
+	uint64_t culprit_series, culprit_series_most; /* of all workloads */
 	uint64_t folded;
 	struct path_index paths;   /* of the workloads */
 	uint64_t open_ns, last_ns; /* when we began; the reading before this one */
@@ -85,10 +90,11 @@ struct snapshot {
 	size_t past_count; /* so far: the oldest give way */
 };
 
-#define CULPRIT_OTHER "_OTHER"
-
 /* Makes the first workloads: of the slots with a fixed meaning, in their order. */
 int owners_open(struct snapshot *s);
+/* The workload of a path, made if there is none, that begins at start_ns. */
+struct workload *owners_workload(struct snapshot *s, const char *path,
+				 uint64_t start_ns);
 /* Call when workloads were taken out of the list. */
 void owners_index_paths(struct snapshot *s);
 /*
@@ -114,27 +120,43 @@ void culprits_free(struct snapshot *s);
  * now: then it must be published that what programs keep is out of date (free_gen).
  */
 bool culprits_make_room(struct snapshot *s);
-/* Notes which culprits are no workloads any more: export `number` is about to be made.
+/* Notes which culprits are no workloads any more. */
+void culprits_retire(struct snapshot *s);
+/* Gives `to`, which is for one export, what exports have of the culprits of `from`. */
+int culprits_copy(struct workload *to, const struct workload *from);
+/* Adds all of another's culprits to what exports have as _OTHER. */
+void culprits_add_rest(struct workload *to, const struct workload *w);
+/* How many series exports have of culprits of a workload, but for _OTHER. */
+size_t culprits_named(const struct workload *w);
+/*
+ * What the next export says of a workload's culprits: which of them have a series of
+ * their own, and what was added since the export before goes to that or to _OTHER. Time
+ * that was told once stays where it was told.
  */
-void culprits_retire(struct snapshot *s, uint64_t number);
-/* Forgets the culprits of a workload that are over. */
+void culprits_tell(struct snapshot *s, struct workload *w);
+/* Export `number` arrived, or: nobody takes exports. As of endings. */
+void culprits_accepted(struct workload *w, uint64_t number, uint64_t next);
+void culprits_unheard(struct workload *w, uint64_t exports);
+/* Forgets series of culprits that are over, and culprits that are gone. */
 void culprits_drop(struct workload *w);
 
 /* Has ended, or lives; noted when export `number` is about to be made. */
 void ending_note(struct ending *e, bool ended, uint64_t number);
 /* Export `number` arrived; the next one to be made has the number `next`. */
 void ending_accepted(struct ending *e, uint64_t number, uint64_t next);
+/* Nobody takes exports, of which the latest is `exports`: an interval has to do. */
+void ending_unheard(struct ending *e, uint64_t exports);
 /* Keeps the number of workloads bounded while many come and go between two exports. */
 void delivery_fold(struct snapshot *s);
 
 /* Notes a cgroup that gives its slot back, if connections of its workload are open. */
 void past_add(struct snapshot *s, uint64_t owner, struct workload *w);
 /*
- * The workload is about to be freed. What comes late of its cgroups is the overflow's,
- * if that has its counts (folded), else `unknown`'s, with the connections that may end
- * there.
+ * The workload is about to be freed. What comes late of its cgroups goes into another
+ * workload; the connections that may end there do, too, unless that has its counts.
  */
-void past_forget(struct snapshot *s, const struct workload *w, bool folded);
+void past_forget(struct snapshot *s, const struct workload *w, struct workload *into,
+		 bool has_counts);
 /* Whose the late events of a cgroup are, alive again; NULL: not noted. */
 struct workload *past_of(struct snapshot *s, uint64_t owner);
 
@@ -149,7 +171,28 @@ struct open_total *totals_open(struct workload *w, uint32_t signal, uint32_t att
 /* The entry of a culprit, until the next call; when there are too many, that of all
  * further ones. */
 struct culprit_total *totals_culprit(struct workload *w, const char *name);
-/* Adds all that w counted to another workload; what finds no memory is missing. */
-void totals_fold(struct workload *into, const struct workload *w);
+/*
+ * Adds all that w counted to another workload; its culprits under their names, or all
+ * under _OTHER. -ENOMEM: something is missing there.
+ */
+int totals_fold(struct workload *into, const struct workload *w, bool name_culprits);
+/* Forgets all that it counted: from now on it counts from 0. */
+void totals_clear(struct workload *w);
+
+/* Has it no name, and may it get one yet? */
+bool hold_needs_name(const struct workload *w);
+/*
+ * Moves what it counted to exports' `unknown` for good: from now on it counts from 0.
+ * open: its open connections stay open, and are its own.
+ */
+int hold_retire(struct snapshot *s, struct workload *w, bool open);
+
+/* Whose the counts of a workload's cgroups are: its own, or its pod's. */
+static inline struct workload *counts_of(struct workload *w)
+{
+	return w && w->into ? w->into : w;
+}
+/* The workload is about to be freed: if it is a pod, no sandbox counts for it. */
+void named_forget(struct snapshot *s, const struct workload *w);
 
 #endif

@@ -1,21 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include "reading/snapshot_impl.h"
+
+void totals_clear(struct workload *w)
+{
+	for (size_t i = 0; i < SNAPSHOT_HISTS; i++)
+		free(w->hists[i]);
+	for (size_t i = 0; i < w->open_count; i++)
+		free(w->opens[i].hist);
+	for (size_t i = 0; i < w->culprit_count; i++) {
+		free(w->culprits[i].series);
+		free(w->culprits[i].name);
+	}
+	free(w->culprits);
+	free(w->opens);
+	memset(w->hists, 0, sizeof(w->hists));
+	memset(w->counts, 0, sizeof(w->counts));
+	memset(w->sets, 0, sizeof(w->sets));
+	w->other_ns = 0;
+	w->culprits = NULL;
+	w->opens = NULL;
+	w->culprit_count = w->open_count = 0;
+}
 
 void totals_free(struct workload *w)
 {
 	if (!w)
 		return;
-	for (size_t i = 0; i < SNAPSHOT_HISTS; i++)
-		free(w->hists[i]);
-	for (size_t i = 0; i < w->open_count; i++)
-		free(w->opens[i].hist);
-	for (size_t i = 0; i < w->culprit_count; i++)
-		free(w->culprits[i].name);
-	free(w->culprits);
+	totals_clear(w);
 	workload_id_fini(&w->id);
-	free(w->opens);
 	free(w->path);
 	free(w->instance);
 	names_free(w->names);
@@ -59,30 +74,52 @@ struct culprit_total *totals_culprit(struct workload *w, const char *name)
 	return c;
 }
 
-void totals_fold(struct workload *into, const struct workload *w)
+static int fold_opens(struct workload *into, const struct workload *w)
 {
-	for (int i = 0; i < SNAPSHOT_HISTS; i++)
-		sparse_add(&into->hists[i], w->hists[i]);
-	for (int i = 0; i < SNAPSHOT_COUNTS; i++)
-		for (int k = 0; k < LANES; k++)
-			into->counts[i][k] += w->counts[i][k];
+	int err = 0;
+
 	for (size_t i = 0; i < w->open_count; i++) {
 		struct open_total *t =
 		    totals_open(into, w->opens[i].signal, w->opens[i].attr);
 
-		if (!t)
+		if (!t) {
+			err = -ENOMEM;
 			continue;
+		}
 		t->value += w->opens[i].value;
 		memcpy(t->name, w->opens[i].name, sizeof(t->name));
-		sparse_add(&t->hist, w->opens[i].hist);
+		err |= sparse_add(&t->hist, w->opens[i].hist);
 	}
-	for (size_t i = 0; i < w->culprit_count; i++) {
-		struct culprit_total *c = totals_culprit(into, w->culprits[i].name);
+	return err;
+}
 
-		if (!c)
+static int fold_culprits(struct workload *into, const struct workload *w, bool named)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < w->culprit_count; i++) {
+		struct culprit_total *c =
+		    totals_culprit(into, named ? w->culprits[i].name : CULPRIT_OTHER);
+
+		if (!c) {
+			err = -ENOMEM;
 			continue;
+		}
 		c->ns += w->culprits[i].ns;
-		c->ending = (struct ending){ .first = c->ending.first,
-					     .arrived = c->ending.arrived };
 	}
+	return err;
+}
+
+int totals_fold(struct workload *into, const struct workload *w, bool name_culprits)
+{
+	int err = 0;
+
+	for (int i = 0; i < SNAPSHOT_HISTS; i++)
+		err |= sparse_add(&into->hists[i], w->hists[i]);
+	for (int i = 0; i < SNAPSHOT_COUNTS; i++)
+		for (int k = 0; k < LANES; k++)
+			into->counts[i][k] += w->counts[i][k];
+	err |= fold_opens(into, w);
+	return err |
+	       fold_culprits(into, w, name_culprits); /* 0 or -ENOMEM, all of them */
 }

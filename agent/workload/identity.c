@@ -31,9 +31,10 @@ struct pod {
 const char *workload_kind_name(enum workload_kind kind)
 {
 	static const char *const names[] = {
-		[WORKLOAD_CONTAINER] = "container", [WORKLOAD_UNIT] = "unit",
-		[WORKLOAD_CGROUP] = "cgroup",	    [WORKLOAD_KERNEL] = "kernel",
-		[WORKLOAD_UNKNOWN] = "unknown",	    [WORKLOAD_OVERFLOW] = "overflow",
+		[WORKLOAD_CONTAINER] = "container", [WORKLOAD_POD] = "pod",
+		[WORKLOAD_UNIT] = "unit",	    [WORKLOAD_CGROUP] = "cgroup",
+		[WORKLOAD_KERNEL] = "kernel",	    [WORKLOAD_UNKNOWN] = "unknown",
+		[WORKLOAD_OVERFLOW] = "overflow",
 	};
 
 	return names[kind];
@@ -306,8 +307,8 @@ int workload_identify(const char *path, struct workload_id *id)
 		if (f.c.id)
 			memcpy(id->container_id, f.c.id, CONTAINER_ID_LEN);
 		id->name = name_inside(&f.c, f.own, f.last);
-	} else if (is_unit(f.last)) {
-		id->kind = WORKLOAD_UNIT;
+	} else if (f.at_pod || is_unit(f.last)) {
+		id->kind = f.at_pod ? WORKLOAD_POD : WORKLOAD_UNIT;
 		id->name = strndup(f.last.s, f.last.len);
 	} else {
 		id->kind = WORKLOAD_CGROUP;

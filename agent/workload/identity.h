@@ -8,6 +8,7 @@
 
 enum workload_kind {
 	WORKLOAD_CONTAINER,
+	WORKLOAD_POD, /* the cgroup in which those of its containers are */
 	WORKLOAD_UNIT,
 	WORKLOAD_CGROUP,
 	WORKLOAD_KERNEL,
@@ -73,6 +74,8 @@ struct workload_id {
  * "besteffort" (pkg/kubelet/cm of Kubernetes); the innermost one counts. The UID of a
  * static pod is 32 digits without dashes, which the API calls its config.hash. A
  * container that runs in a pod's container (Docker in Kubernetes) is in that pod, too.
+ *
+ * The pod's own cgroup is of kind pod; its name is that of the cgroup.
  *
  * Else it is a systemd unit by the suffix of its last component, else a cgroup, whose
  * name is its path.

@@ -191,6 +191,8 @@ static int look(struct names_reader *r, const struct workload_id *id,
 	    n && text ? find_file(r, container_of(id), runtime, text, n) : -ENOMEM;
 
 	free(text);
+	if (err == -ENOENT && id->runtime == RUNTIME_PODMAN)
+		err = names_find_podman(r->root, container_of(id), n);
 	if (err == -ENOENT && id->pod_container[0])
 		err = find_link(r, container_of(id), n);
 	if (err) {
@@ -243,11 +245,18 @@ static int add_kubelet(struct names_reader *r, const struct workload_id *id,
 
 	want(r, id, *out);
 	err = kubelet_find(r->kubelet, container_of(id), id->pod_uid, &more);
-	if (err || !*out) {
-		if (!err)
-			*out = more;
+	if (err) {
+		if (*out)
+			(*out)->awaited = true;
 		return err;
 	}
+	if (!*out) {
+		*out = more;
+		more->awaited = !more->container && *container_of(id);
+		return 0;
+	}
+	/* of a container that has no status yet it tells the pod's */
+	(*out)->awaited = !more->container && !(*out)->sandbox;
 	err = names_fill(*out, more);
 	names_free(more);
 	return err;

@@ -15,6 +15,7 @@
 enum names_source {
 	NAMES_BUNDLE,  /* config.json of an OCI bundle: containerd, CRI-O */
 	NAMES_DOCKER,  /* config.v2.json */
+	NAMES_PODMAN,  /* containers.json of its storage */
 	NAMES_LOG,     /* a link of the kubelet's to a container's log */
 	NAMES_KUBELET, /* its answer to /pods */
 };
@@ -32,8 +33,10 @@ struct names {
 	char *namespace, *pod, *container;
 	char *image;  /* without its tag or digest */
 	char *tag;    /* of the image; of the container's first image name */
+	char *digest; /* of the same: "sha256:..." */
 	bool sandbox; /* the pause container of a pod */
 	int restarts; /* of the container so far; -1: not known */
+	bool awaited; /* the kubelet is asked, and has not told of it yet */
 	/* from here on only the kubelet knows */
 	char *owner_kind, *owner; /* "ReplicaSet", "DaemonSet", ...: who controls it */
 	char *deployment;	  /* of the ReplicaSet, without its template's hash */
@@ -78,11 +81,15 @@ bool names_in_pod(const struct names *n);
  * the caller.
  */
 char *names_of_workload(const struct names *n);
+/* Forgets what is the container's alone. */
+void names_keep_pod(struct names *n);
 /* A copy, owned by the caller; NULL: no memory. */
 struct names *names_copy(const struct names *from);
 /* The value of a label or annotation; NULL: it has none. Lives as long as n. */
 const char *names_label(const struct names *n, const char *key);
 const char *names_annotation(const struct names *n, const char *key);
+/* "bundle", "docker", ...: what assay.identity.source says. */
+const char *names_source_name(enum names_source source);
 void names_free(struct names *n);
 void names_close(struct names_reader *r);
 

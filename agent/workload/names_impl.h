@@ -12,8 +12,8 @@ void names_clear(struct names *n);
 /* A copy of a name if it is one; NULL else, or without memory. */
 char *names_word(const char *s, size_t len);
 /*
- * Takes an image's name apart: n->image and n->tag. Whoever's name is only a digest has
- * neither.
+ * Takes an image's name apart: n->image, n->tag and n->digest. Whoever's name is only
+ * an image's id has none of them.
  */
 void names_set_image(struct names *n, const char *image);
 /*
@@ -27,6 +27,16 @@ int names_fill(struct names *n, const struct names *more);
  */
 int names_parse(enum names_source source, const char *text, size_t len,
 		struct names *n);
+/*
+ * Reads the list of a user's containers that podman keeps, and takes what it says of
+ * the one with this id. -ENOENT: nothing.
+ */
+int names_parse_podman(const char *text, size_t len, const char *id, struct names *n);
+/*
+ * Looks into the lists of root's containers, and then of all users with a home.
+ * -ENOENT; -ENOMEM.
+ */
+int names_find_podman(const char *root, const char *id, struct names *n);
 /* Reads the target of a link of the kubelet's. -ENOENT: it is none. */
 int names_parse_log(const char *target, struct names *n);
 /* Has this name of a link the beginning of the id at its end, before ".log"? */

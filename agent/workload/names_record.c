@@ -11,11 +11,11 @@
 
 /* The strings of struct names. */
 static const size_t strings[] = {
-	offsetof(struct names, namespace), offsetof(struct names, pod),
-	offsetof(struct names, container), offsetof(struct names, image),
-	offsetof(struct names, tag),	   offsetof(struct names, owner_kind),
-	offsetof(struct names, owner),	   offsetof(struct names, deployment),
-	offsetof(struct names, node),
+	offsetof(struct names, namespace),  offsetof(struct names, pod),
+	offsetof(struct names, container),  offsetof(struct names, image),
+	offsetof(struct names, tag),	    offsetof(struct names, digest),
+	offsetof(struct names, owner_kind), offsetof(struct names, owner),
+	offsetof(struct names, deployment), offsetof(struct names, node),
 };
 
 static char **string_of(const struct names *n, size_t i)
@@ -96,14 +96,17 @@ struct names *names_copy(const struct names *from)
 	}
 	n->sandbox = from->sandbox;
 	n->restarts = from->restarts;
+	n->awaited = from->awaited;
 	n->source = from->source;
 	return n;
 }
 
-/* Those of the image belong together: a tag is taken for the same image only. */
+/* Those of the image belong together: tag and digest are taken for the same image only.
+ */
 static bool may_take(const struct names *n, const struct names *more, size_t i)
 {
-	if (strings[i] == offsetof(struct names, tag))
+	if (strings[i] == offsetof(struct names, tag) ||
+	    strings[i] == offsetof(struct names, digest))
 		return n->image && more->image && !strcmp(n->image, more->image);
 	if (strings[i] == offsetof(struct names, container))
 		return !n->sandbox;
@@ -130,6 +133,18 @@ int names_fill(struct names *n, const struct names *more)
 			 more->annotation_count)))
 		return -ENOMEM;
 	return 0;
+}
+
+void names_keep_pod(struct names *n)
+{
+	char **of_container[] = { &n->container, &n->image, &n->tag, &n->digest };
+
+	for (size_t i = 0; i < COUNT(of_container); i++) {
+		free(*of_container[i]);
+		*of_container[i] = NULL;
+	}
+	n->sandbox = false;
+	n->restarts = -1;
 }
 
 static const char *value_of(const struct name_pair *pairs, size_t count,
@@ -186,13 +201,28 @@ void names_set_image(struct names *n, const char *image)
 
 	free(n->image);
 	free(n->tag);
-	n->image = n->tag = NULL;
+	free(n->digest);
+	n->image = n->tag = n->digest = NULL;
 	if (!strncmp(image, "sha256:", strlen("sha256:")))
 		return;
 	end = (slash ? slash : image) + strcspn(slash ? slash : image, ":@");
 	n->image = names_word(image, end - image);
 	if (*end == ':') {
 		tag = end + 1;
-		n->tag = names_word(tag, strcspn(tag, "@"));
+		end = tag + strcspn(tag, "@");
+		n->tag = names_word(tag, end - tag);
 	}
+	if (*end == '@')
+		n->digest = names_word(end + 1, strlen(end + 1));
+}
+
+const char *names_source_name(enum names_source source)
+{
+	static const char *const names[] = {
+		[NAMES_BUNDLE] = "bundle",   [NAMES_DOCKER] = "docker",
+		[NAMES_PODMAN] = "podman",   [NAMES_LOG] = "log",
+		[NAMES_KUBELET] = "kubelet",
+	};
+
+	return names[source];
 }

@@ -13,7 +13,7 @@ struct pods_container {
 	char id[CONTAINER_ID_LEN + 1];
 	uint32_t pod;
 	int restarts;
-	char *name, *image, *tag; /* owned; image and tag may be NULL */
+	char *name, *image, *tag, *digest; /* owned; but for the name may be NULL */
 };
 
 /* A pod may have several: a static one that of its file, and that of its mirror. */

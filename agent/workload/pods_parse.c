@@ -262,7 +262,8 @@ static const char *asked_image(const json_t *spec, const char *list, const char 
 	return NULL;
 }
 
-/* A container's image and tag; from the spec, where its status has only a digest. */
+/* A container's image, tag and digest; from the spec, where its status has only a
+ * digest. */
 static void take_image(struct pods_container *c, const char *image, const char *asked)
 {
 	struct names n = { 0 };
@@ -273,6 +274,7 @@ static void take_image(struct pods_container *c, const char *image, const char *
 		names_set_image(&n, asked);
 	c->image = n.image;
 	c->tag = n.tag;
+	c->digest = n.digest;
 }
 
 static int add_container(struct pods_table *t, uint32_t pod, const json_t *status,

@@ -93,6 +93,7 @@ static void free_container(struct pods_container *c)
 	free(c->name);
 	free(c->image);
 	free(c->tag);
+	free(c->digest);
 }
 
 int pods_table_container(struct pods_table *t, struct pods_container *c)
@@ -104,7 +105,8 @@ int pods_table_container(struct pods_table *t, struct pods_container *c)
 	else
 		err = make_room(t, (void **)&t->containers, sizeof(*c),
 				t->container_count, &t->container_room,
-				size_of(c->name) + size_of(c->image) + size_of(c->tag));
+				size_of(c->name) + size_of(c->image) + size_of(c->tag) +
+				    size_of(c->digest));
 	if (err) {
 		free_container(c);
 		return err;
@@ -178,7 +180,7 @@ int pods_table_find(const struct pods_table *t, const char *container, const cha
 	if (c) {
 		n->restarts = c->restarts;
 		if (!copy(&n->container, c->name) || !copy(&n->image, c->image) ||
-		    !copy(&n->tag, c->tag)) {
+		    !copy(&n->tag, c->tag) || !copy(&n->digest, c->digest)) {
 			names_free(n);
 			return -ENOMEM;
 		}

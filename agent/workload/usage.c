@@ -315,6 +315,14 @@ void usage_forget(struct usage_reader *r, const struct usage *u)
 		usage_kept_drop(r->kept, kept);
 }
 
+void usage_restart(struct usage *u)
+{
+	for (int v = 0; v < USAGE_COUNTERS; v++) {
+		u->base[v] += u->value[v] - u->before[v]; /* what was read last */
+		u->before[v] = u->value[v] = 0;
+	}
+}
+
 void usage_close(struct usage_reader *r)
 {
 	if (!r)

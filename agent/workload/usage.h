@@ -100,6 +100,8 @@ void usage_round(struct usage_reader *r, struct usage_round *round, bool whole);
  */
 void usage_read(struct usage_reader *r, const struct usage_round *round,
 		const char *path, struct usage *u);
+/* From now on its counters count from 0. */
+void usage_restart(struct usage *u);
 /* The workload's cgroup is gone: closes what is kept of it. */
 void usage_forget(struct usage_reader *r, const struct usage *u);
 void usage_close(struct usage_reader *r);

@@ -166,8 +166,14 @@ def _():
                if v["name"] == "ASSAY_EXPORT_HEADERS"][0]
     same(headers["valueFrom"], {"secretKeyRef": {"name": "otlp", "key": "headers"}},
          "headers")
-    same(variables(example("backend-with-token"))["OTEL_RESOURCE_ATTRIBUTES"],
-         "k8s.cluster.name=production%20eu", "attributes")
+    same(variables(example("backend-with-token"))["ASSAY_CLUSTER_NAME"], "production eu",
+         "the cluster's name")
+    given = variables(example("everything"))
+    same({k: v for k, v in given.items() if "K8S" in k or "IDENTITY" in k},
+         {"ASSAY_K8S_LABELS_AS_SERVICE": "true",
+          "ASSAY_K8S_POD_LABELS": "app.kubernetes.io/part-of,team",
+          "ASSAY_K8S_POD_ANNOTATIONS": "example.com/cost-center",
+          "ASSAY_IDENTITY_SOURCE": "true"}, "what is exported of pods")
 
 
 @test("the agent takes what the examples set")

@@ -69,8 +69,11 @@ def unknown(message, path=""):
 
 
 def text(value):
-    """An AnyValue as a string."""
-    return str(getattr(value, value.WhichOneof("value") or "string_value"))
+    """An AnyValue as a string; of a list, its members with commas between."""
+    kind = value.WhichOneof("value") or "string_value"
+    if kind == "array_value":
+        return ",".join(v.string_value for v in value.array_value.values)
+    return str(getattr(value, kind))
 
 
 def attributes(list_):

@@ -16,6 +16,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+import uuid
 
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -29,6 +30,8 @@ need_root()
 
 OUTAGE = float(os.environ.get("ASSAY_E2E_OUTAGE", "20"))
 BACKOFF = 30  # the agent's longest wait before it tries again
+# what Prometheus makes job and instance of
+JOB = "service_namespace, service_name, service_instance_id"
 SLEEPS_MS = 1, 3, 8, 20, 21, 22, 45
 state = {}
 
@@ -234,6 +237,55 @@ def _():
     wait_for(lambda: now(age) is None and now(switches) is None, 20,
              "its series to be absent")
     diag(f"absent after {time.monotonic() - began:.1f} s")
+
+
+def put_bundle(root, container, name):
+    """What containerd leaves of a container of the pod shop/web-0."""
+    path = f"{root}/run/containerd/io.containerd.runtime.v2.task/k8s.io/{container}"
+    os.makedirs(path)
+    cri = "io.kubernetes.cri."
+    with open(path + "/config.json", "w") as f:
+        json.dump({"annotations": {
+            cri + "container-type": "container", cri + "container-name": name,
+            cri + "sandbox-name": "web-0", cri + "sandbox-namespace": "shop"}}, f)
+
+
+@test("by job and instance alone each workload is told from every other, also when a "
+      "container is started again")
+def _():
+    root = scratch()
+    agent = Agent("--export-interval", "500ms", "--host-root", root, "--host-id", "again",
+                  export=state["receiver"].url + "/opentelemetry/v1/metrics")
+    top = Cgroup("pods").below("kubepods").below(f"pod{uuid.uuid4()}")
+    metric = 'assay_sched_context_switches_total{host_id="again"}'
+    # workloads that a receiver takes for one, at this moment
+    writers = f"max(count(count({metric}) by ({JOB}, process_linux_cgroup)) by ({JOB}))"
+    seen, loads = [], []
+    beside = top.below(uuid.uuid4().hex * 2)
+    put_bundle(root, os.path.basename(beside.path), "sidecar")
+    loads.append(Load(beside, "traps"))
+    for _ in range(3):
+        container = uuid.uuid4().hex * 2
+        put_bundle(root, container, "app")
+        cgroup = top.below(container)
+        load = Load(cgroup, "traps")
+        here = f'sum({metric[:-1]},process_linux_cgroup="{cgroup.path}"}})'
+
+        def is_there():
+            for each in *loads, load:
+                each.ask("sleep", 1)
+            seen.append(now(writers))
+            return now(here)
+
+        wait_for(is_there, 30, "the container to be there")
+        load.close()
+        cgroup.remove()
+    same({n for n in seen if n}, {1}, "workloads of one job and instance")
+    names = json.loads(state["receiver"].get(
+        "/api/v1/query", query=f"count({metric[:-1]},k8s_pod_name=\"web-0\"}}) by ({JOB})",
+        nocache="1"))["data"]["result"]
+    diag(f"{len(seen)} looks; {[m['metric'] for m in names]}")
+    agent.stop()
 
 
 @test("at its end the agent exports once more")

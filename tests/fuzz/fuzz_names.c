@@ -4,6 +4,8 @@
 #include "workload/names_impl.h"
 #include "fuzz.h"
 
+#define ID "22d0b2f8154dd5edd2802eb36dec5717a5277d8735b35784aa2c147e8903678e"
+
 static void check(const char *name)
 {
 	for (; name && *name; name++)
@@ -22,6 +24,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text[size] = '\0';
 	if (*text == 'l')
 		err = names_parse_log(text + (size > 0), n);
+	else if (*text == 'p')
+		err = names_parse_podman(text + 1, size - 1, ID, n);
 	else
 		err = names_parse(*text == 'd' ? NAMES_DOCKER : NAMES_BUNDLE,
 				  text + (size > 0), size - (size > 0), n);
@@ -34,8 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		CHECK(name && *name);
 		free(name);
 	}
-	names_link_is(
-	    text, "22d0b2f8154dd5edd2802eb36dec5717a5277d8735b35784aa2c147e8903678e");
+	names_link_is(text, ID);
 	names_free(n);
 	free(text);
 	return 0;

@@ -14,7 +14,7 @@ import uuid
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from exports import Exports
+from exports import PROTO, Exports, attributes, class_of, data_of, metrics, split
 from node import ASSAY, PATIENCE, Agent, Cgroup, Load, scratch, wait_for
 from tap import check, diag, main, need_root, same, test
 
@@ -75,13 +75,51 @@ def resource_of(cgroup):
 
 
 def work(cgroup):
-    Load(cgroup, "traps").ask("getppid", 1000)
+    load = Load(cgroup, "traps")
+    load.ask("getppid", 1000)
+    return load
 
 
 def named(resource):
     return {k: v for k, v in resource.items()
             if k.startswith(("k8s.", "service.name", "assay.workload.name",
                              "container.image"))}
+
+
+def holding(hold):
+    """An agent whose exports wait for a name for so long."""
+    return Agent("--probes", "syscall,sched", "--export-interval", "500ms", "--host-root",
+                 root, prefix=("env", f"ASSAY_TEST_HOLD={hold}"))
+
+
+def calls(agent_, wanted):
+    """Calls of class process, over all series of resources that are wanted."""
+    if not os.path.exists(agent_.exports):
+        return 0
+    return Exports(agent_.exports).sum(DURATION, wanted, **{"class": "process"})
+
+
+def is_unknown(resource):
+    return resource["assay.workload.kind"] == "unknown"
+
+
+def is_of(cgroup):
+    return lambda resource: resource.get("process.linux.cgroup") == cgroup.path
+
+
+def all_points(agent_, instance):
+    """Of a receiver that knows resources by their instance only: (time, start, value or
+    None, container id) of calls of class process, in the order in which they came."""
+    kind = class_of(PROTO, "otlp_service.proto", agent_.exports + ".desc")
+    with open(agent_.exports, "rb") as f:
+        for message in split(f.read()):
+            for resource, metric in metrics(kind.FromString(message)):
+                if resource["service.instance.id"] != instance or metric.name != DURATION:
+                    continue
+                for p in data_of(metric).data_points:
+                    if attributes(p.attributes)["assay.syscall.class"] == "process":
+                        yield (p.time_unix_nano, p.start_time_unix_nano,
+                               None if p.flags & 1 else p.count, resource["container.id"])
 
 
 @test("a container of either driver has its pod's names from its bundle")
@@ -94,14 +132,18 @@ def _():
         container = new_id()
         put_bundle(container, "shop", "web-0", "nginx")
         cgroup = below(Cgroup("node"), *parts[:-1], parts[-1].format(container))
-        work(cgroup)
+        work(cgroup).close()
         resource = resource_of(cgroup)
         same(named(resource),
              {"k8s.namespace.name": "shop", "k8s.pod.name": "web-0", "k8s.pod.uid": uid,
               "k8s.container.name": "nginx", "service.name": "web-0",
               "service.namespace": "shop", "assay.workload.name": "shop/web-0/nginx",
-              "container.image.name": "registry.example:5000/team/app"}, "its names")
-        same(resource["container.id"], container, "its id")
+              "container.image.name": "registry.example:5000/team/app",
+              "container.image.tags": "1.2"}, "its names")
+        same((resource["container.id"], resource["service.version"],
+              resource["service.instance.id"]), (container, "1.2", "shop.web-0.nginx"),
+             "its id, version, instance")
+        cgroup.remove()  # the next one has its instance
 
 
 @test("without a bundle that may be read, the kubelet's link to its log names it; and a "
@@ -118,26 +160,109 @@ def _():
     work(second)
     same(named(resource_of(first)),
          {"k8s.namespace.name": "kube-system", "k8s.pod.name": "dns-node",
-          "k8s.pod.uid": uid, "k8s.container.name": "dns", "service.name": "dns-node",
+          "k8s.pod.uid": uid, "k8s.container.name": "dns",
+          "k8s.container.restart_count": "3", "service.name": "dns-node",
           "service.namespace": "kube-system",
           "assay.workload.name": "kube-system/dns-node/dns"}, "its names")
-    found = named(resource_of(second))
-    same((found.get("k8s.container.name"), found["assay.workload.name"]),
-         (None, "kube-system/dns-node"), "the sandbox's")
+    found = resource_of(pod)
+    same(named(found),
+         {"k8s.namespace.name": "kube-system", "k8s.pod.name": "dns-node",
+          "k8s.pod.uid": uid, "service.name": "dns-node",
+          "service.namespace": "kube-system",
+          "assay.workload.name": "kube-system/dns-node"}, "the pod's")
+    same((found["assay.workload.kind"], found["service.instance.id"]),
+         ("pod", "kube-system.dns-node"), "its kind and instance")
+    same(calls(agent, is_of(second)), 0, "calls of the sandbox")
+    check(calls(agent, is_of(pod)) >= 1000, "the pod has not the calls of its sandbox")
 
 
-@test("a container that nothing names is its id, and keeps to that once it was exported")
+@test("a name that comes while exports wait for it has all that was counted")
 def _():
     uid, container = str(uuid.uuid4()), new_id()
     cgroup = below(Cgroup("node"), "kubepods", f"pod{uid}", container)
-    work(cgroup)
-    want = {"k8s.pod.uid": uid, "service.name": container[:12],
-            "assay.workload.name": container[:12]}
-    same(named(resource_of(cgroup)), want, "its names")
-    put_bundle(container, "late", "late", "late")
-    work(cgroup)
+    load = work(cgroup)
     time.sleep(1.5)
-    same(named(resource_of(cgroup)), want, "its names later")
+    same(calls(agent, is_of(cgroup)), 0, "calls exported without a name")
+    text = subprocess.run([ASSAY, "report", "--total", "--socket", agent.socket], text=True,
+                          stdout=subprocess.PIPE, timeout=PATIENCE, check=True).stdout
+    check(container[:12] in text, f"the report does not show it:\n{text}")
+    put_bundle(container, "late", "in-time", "app")
+    same(resource_of(cgroup)["assay.workload.name"], "late/in-time/app", "its name")
+    check(calls(agent, is_of(cgroup)) >= 1000, "calls from before its name are missing")
+    load.close()
+
+
+@test("a name that comes when exports have given up begins at zero; what was before stays "
+      "in `unknown`")
+def _():
+    late = holding("2s")
+    uid, container = str(uuid.uuid4()), new_id()
+    cgroup = below(Cgroup("node"), "kubepods", f"pod{uid}", container)
+    load = work(cgroup)
+    wait_for(lambda: calls(late, is_unknown) >= 1000, PATIENCE, "its calls in unknown")
+    same(calls(late, is_of(cgroup)), 0, "calls exported without a name")
+    check("no name for 2 s" in late.said(), f"the log says: {late.said()}")
+    put_bundle(container, "late", "too-late", "app")
+
+    def has_name():
+        text = subprocess.run([ASSAY, "report", "--total", "--socket", late.socket],
+                              text=True, stdout=subprocess.PIPE, timeout=PATIENCE,
+                              check=True).stdout
+        return "late/too-late/app" in text
+
+    before = calls(late, is_unknown)
+    # the report shows who has counts since then
+    wait_for(lambda: (load.ask("getppid", 1), has_name())[1], PATIENCE, "its name", 0.2)
+    load.ask("getppid", 5000)
+    wait_for(lambda: calls(late, is_of(cgroup)) >= 5000, PATIENCE, "its own calls")
+    own = calls(late, is_of(cgroup))
+    check(own < 6000, f"its own series have {own} calls: more than since its name")
+    check(calls(late, is_unknown) >= before, "unknown has gone back")
+    load.close()
+
+
+@test("a container that is gone before anything named it counts in `unknown`")
+def _():
+    slow = Agent("--probes", "syscall", "--export-interval", "2s", "--host-root", root)
+    wait_for(lambda: os.path.exists(slow.exports), PATIENCE, "an export")
+    before = calls(slow, is_unknown)
+    cgroup = below(Cgroup("node"), "kubepods", f"pod{uuid.uuid4()}", new_id())
+    work(cgroup).close()
+    cgroup.remove()
+    wait_for(lambda: calls(slow, is_unknown) >= before + 1000, PATIENCE,
+             "its calls in unknown")
+    time.sleep(2.5)
+    same(calls(slow, is_of(cgroup)), 0, "calls under its own path")
+    check(calls(slow, is_unknown) >= before + 1000, "unknown has gone back")
+
+
+@test("a container that is started again has the instance of the one before, and begins "
+      "when that one has ended")
+def _():
+    uid, first, second = str(uuid.uuid4()), new_id(), new_id()
+    pod = below(Cgroup("node"), "kubepods", f"pod{uid}")
+    for container in first, second:
+        put_bundle(container, "shop", "again-0", "app")
+    one = pod.below(first)
+    work(one).close()
+    resource_of(one)
+    one.remove()
+    two = pod.below(second)
+    load = work(two)
+    resource_of(two)
+    time.sleep(1.5)
+    load.close()
+    points = list(all_points(agent, "shop.again-0.app"))
+    ids = [p[3] for p in points]
+    values = [i for i, p in enumerate(points) if p[2] is not None]
+    last = max(i for i in values if ids[i] == first)
+    begin = min(i for i in values if ids[i] == second)
+    check(last < begin, "a value of the first one after the second one's began")
+    check(any(ids[i] == first and points[i][2] is None for i in range(last, begin)),
+          f"no end of the first one before the second one: {points}")
+    times = [p[0] for p in points]
+    same(times, sorted(times), "times")
+    check(len(set(times)) == len(times), f"two points of one time: {points}")
 
 
 @test("a container that lives 200 ms between two exports, and its bundle no longer, is "

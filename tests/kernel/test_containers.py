@@ -60,7 +60,8 @@ class Counted:
         for instance, resource in self.of:
             name = resource.get("k8s.container.name")
             calls = exports.sum(DURATION, lambda r, i=instance:
-                                r["service.instance.id"] == i)
+                                (r["service.instance.id"],
+                                 r.get("process.linux.cgroup")) == i)
             self.calls[name] = self.calls.get(name, 0) + calls
 
 

@@ -79,7 +79,8 @@ def slots_for_all():
 
 @test(f"{CHURN} cgroups in a row, each 10 calls and gone: the sum of all is the truth")
 def _():
-    agent = Agent("--probes", "syscall", "--export-interval", "5s")
+    agent = Agent("--probes", "syscall", "--export-interval", "5s",
+                  "--max-series-per-metric", "100000")
     base = Cgroup("churn")
     answer = load(base).ask("churn", CHURN)
     diag(f"{answer['cgroups']} cgroups in {answer['ms']} ms")

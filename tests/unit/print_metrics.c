@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Prints docs/metrics.md from the metric table: make docs/metrics.md */
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include "base/util.h"
 #include "metric/metrics.h"
 #include "metric/self.h"
@@ -28,6 +30,39 @@ static void print_values(const struct metric_row *r, const char *key, int last)
 	printf("\n");
 }
 
+/* Values that --series basic has under a name: how many are printed. */
+static int print_those(const struct metric_row *r, const char *name, const char *begin)
+{
+	int n = 0;
+
+	for (unsigned int i = 0; i < r->value_count; i++)
+		if (r->basic[i] == name ||
+		    (r->basic[i] && name && strcmp(r->basic[i], name) == 0))
+			printf("%s`%s`", n++ ? ", " : begin, r->values[i]);
+	return n;
+}
+
+static void print_basic(const struct metric_row *r)
+{
+	bool folds = false;
+
+	if (r->detail)
+		printf("- Not exported with `--series basic`.\n");
+	if (!r->basic)
+		return;
+	printf("- With `--series basic`");
+	if (!r->basic[0]) {
+		printf(" `%s` is absent.\n", r->metric.attrs[0]);
+		return;
+	}
+	for (unsigned int i = 0; i < r->value_count; i++)
+		folds |= !strcmp(r->basic[i], "_OTHER");
+	if (folds && print_those(r, "_OTHER", " ") > 0)
+		printf(" are `_OTHER`, and");
+	print_those(r, metric_left_out, " ");
+	printf(" are not exported.\n");
+}
+
 static void print_row(const struct metric_row *r)
 {
 	const struct metric *m = &r->metric;
@@ -37,6 +72,7 @@ static void print_row(const struct metric_row *r)
 	       r->signal_name);
 	for (int i = 0; m->attrs[i]; i++)
 		print_values(r, m->attrs[i], !m->attrs[i + 1]);
+	print_basic(r);
 	printf("- Rests on: %s\n- Blind spots: %s\n\n", r->source_text, r->blind_text);
 }
 
@@ -52,21 +88,52 @@ static void print_self(const struct metric *m)
 static const char intro[] =
     "# Metrics\n\n"
     "Made from the tables agent/metric/NAME_rows.c by `make docs/metrics.md`; do not edit.\n\n"
-    "Every workload is a resource of its own: `service.name`, `service.instance.id`\n"
-    "(`<host.id>:<cgroup path>`), `assay.workload.kind`, `assay.workload.name`,\n"
-    "`process.linux.cgroup`, `container.id` where there is one, `host.name`, `host.id`.\n"
-    "Of a container of Kubernetes also `k8s.pod.uid` (of a static pod its config.hash),\n"
-    "and, if a file of the node below `--host-root` says them, `k8s.namespace.name`,\n"
-    "`k8s.pod.name`, `k8s.container.name` (not of a pod's sandbox), `service.namespace`\n"
-    "(the namespace), `container.image.name`; then `service.name` is the pod's name and\n"
-    "`assay.workload.name` is NAMESPACE/POD/CONTAINER. Files that are looked at: config.json\n"
-    "of the container's bundle (containerd, also k3s and microk8s; CRI-O), Docker's\n"
-    "config.v2.json, the kubelet's links in /var/log/containers. With `--kubelet` the kubelet\n"
-    "adds what these do not say. They are looked at until an\n"
-    "export has shown the container; who has no name by then keeps its id's first 12 digits.\n"
-    "Kinds: `container`, `unit`, `cgroup`, `kernel` (kernel threads, and the network\n"
-    "stack on its own behalf), `unknown` (cgroups that cannot be named), `overflow`\n"
-    "(`otel.metric.overflow` = true: what found no slot).\n"
+    "Every workload is a resource of its own: `service.name`, `service.instance.id`,\n"
+    "`assay.workload.kind`, `assay.workload.name`, `process.linux.cgroup`, `container.id` where\n"
+    "there is one, `host.name`, `host.id`, `k8s.node.name` and `k8s.cluster.name` if they are\n"
+    "given. Kinds: `container`, `pod` (a pod's cgroup, with what its sandbox does), `unit`,\n"
+    "`cgroup`, `kernel` (kernel threads, and the network stack on its own behalf), `unknown`\n"
+    "(what cannot be named), `overflow` (`otel.metric.overflow` = true: what found no slot).\n"
+    "\n"
+    "`service.instance.id` is `<host.id>:<cgroup path>`. Of a container of Kubernetes it is\n"
+    "`<namespace>.<pod>.<container>` (`<namespace>.<pod>` of the pod itself; of a cgroup that the\n"
+    "container made, with the path from there behind it), so it stays when the container is\n"
+    "started again: then `container.id` and `k8s.container.restart_count` are others. One\n"
+    "instance has one writer at a time, as receivers may know no more of a resource: the new\n"
+    "container is in exports when the last values of the one before have arrived, and the end\n"
+    "of that one is told with an earlier time (1 ms). What began and ended between two exports\n"
+    "is in one export, each 1 ms after the other. When two that are both there would have one\n"
+    "instance (an annotation says so; a pod's cgroup that stays), the newer one has the plain\n"
+    "form instead of the annotation's, then the container's id behind it.\n"
+    "\n"
+    "Names of containers are read from files below `--host-root`: config.json of the bundle\n"
+    "(containerd, also k3s and microk8s; CRI-O), Docker's config.v2.json, podman's\n"
+    "containers.json, the kubelet's links in /var/log/containers. With `--kubelet` the kubelet\n"
+    "adds what these do not say. `assay.identity.source`\n"
+    "(`bundle`, `docker`, `podman`, `log`, `kubelet`, `path`) is exported with\n"
+    "`--identity-source`. With them a resource has, by OpenTelemetry's rule for Kubernetes:\n"
+    "\n"
+    "| attribute | value: the first that there is |\n"
+    "|---|---|\n"
+    "| `service.name` | annotation `resource.opentelemetry.io/service.name`; with `--k8s-labels-as-service` the labels `app.kubernetes.io/instance`, `app.kubernetes.io/name`; Deployment, ReplicaSet, StatefulSet, DaemonSet, CronJob, Job, pod |\n"
+    "| `service.namespace` | annotation `.../service.namespace`; namespace |\n"
+    "| `service.version` | annotation `.../service.version`; with `--k8s-labels-as-service` the label `app.kubernetes.io/version`; the image's TAG@DIGEST, DIGEST, TAG |\n"
+    "| `service.instance.id` | annotation `.../service.instance.id`; as above |\n"
+    "| `k8s.namespace.name`, `k8s.pod.name`, `k8s.pod.uid`, `k8s.container.name`, `k8s.container.restart_count` | as they are (the UID of a static pod is its config.hash; a pod's own resource has no container) |\n"
+    "| `k8s.deployment.name`, `k8s.replicaset.name`, `k8s.statefulset.name`, `k8s.daemonset.name`, `k8s.job.name`, `k8s.cronjob.name` | who owns the pod; the CronJob by the name of its Job |\n"
+    "| `container.image.name`, `container.image.tags` | the image, and its tag as a list |\n"
+    "| `k8s.pod.label.KEY`, `k8s.pod.annotation.KEY` | those of `--k8s-pod-labels` and `--k8s-pod-annotations` |\n"
+    "| KEY | annotation `resource.opentelemetry.io/KEY`, unless assay or the agent's user sets KEY |\n"
+    "\n"
+    "`assay.workload.name` is NAMESPACE/POD/CONTAINER. (Owners, labels and annotations are known\n"
+    "from the kubelet alone.) Outside of Kubernetes a container's name is Docker's or podman's.\n"
+    "\n"
+    "A container in a pod that has no name yet is held back: no export has it for 30 s, or\n"
+    "until it is gone. After that exports have its counts in `unknown`, and what was counted\n"
+    "there stays there: if a name comes later, its own series begin at 0, at that moment. So the\n"
+    "sum over all series is right at any time, and nothing is counted twice. `assay report`\n"
+    "shows it at once, by the first 12 digits of its id. Who has no pod is not held back: what\n"
+    "names it was written before its first process ran.\n"
     "A cgroup that a container makes below its own is a workload of its own: kind\n"
     "`container`, the innermost container's `container.id`, and a name that says both\n"
     "(`0123456789ab/nginx.service`). Cgroup paths are whole, up to 4095 bytes; what is\n"
@@ -82,7 +149,7 @@ static const char intro[] =
     "Names that are no UTF-8 have their stray bytes written as `\\xff`; backslashes before\n"
     "such an escape, or before what looks like one, are doubled: no two names become one.\n"
     "Attributes of `OTEL_RESOURCE_ATTRIBUTES` go on every resource; one that assay sets itself\n"
-    "(but for `host.id` and `host.name`) is left out, and a line in the log says so.\n\n"
+    "(but for `host.id`, `host.name`, `k8s.cluster.name`, `k8s.node.name`) is left out, and a line in the log says so.\n\n"
     "Histograms have scale 3: bounds are powers of 2^(1/8) of a second, from 2^-20 s\n"
     "(the zero bucket ends there) to 128 s; what is longer is in the last bucket and\n"
     "counted as `above_range`. The kernel counts into these very buckets, nothing is\n"
@@ -92,6 +159,10 @@ static const char intro[] =
     "A series that is over (its cgroup is gone, a limit was lifted, the agent ended) is\n"
     "reported once more without a value (the flag NO_RECORDED_VALUE), when its last value\n"
     "has arrived. When somebody sets the wall clock, all starts move with it: a reset.\n"
+    "Exports have the series of `--series basic`, if not all are asked for: what they lack, or\n"
+    "have under one name, is said below. Reports have all. A metric has at most\n"
+    "`--max-series-per-metric` attribute sets over all workloads; a set that is one too many is\n"
+    "in that of its workload which has nothing but `otel.metric.overflow` = true, for its life.\n"
     "The agent's own activity is in no workload; but what the files of its cgroup say\n"
     "(`assay.cgroup.*`, `assay.pressure.*`) has it, when others in there make that\n"
     "cgroup a workload.\n\n"
@@ -200,6 +271,9 @@ static const char *const losses[] = {
 	[LOSS_RECURSION] = "runs that the kernel skipped",
 	[LOSS_FOLDED] = "workloads that ended and were added to the overflow: too many "
 			"before an export arrived",
+	[LOSS_SERIES_FULL] =
+	    "attribute sets that are in the one with `otel.metric.overflow` of their "
+	    "workload: their metric has `--max-series-per-metric`",
 };
 _Static_assert(COUNT(losses) == SELF_LOSSES, "each reason has a meaning");
 

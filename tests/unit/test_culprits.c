@@ -310,12 +310,12 @@ static void a_culprit_that_comes_back_has_not_ended(void **state)
 	node_read_and_reap(n);
 	node_read_and_reap(n);
 	node_export(n, true);
-	assert_true(find(w, "/c0")->ending.last);
+	assert_true(find(w, "/c0")->series->ending.last);
 	wait_behind(n, victim, 0, numbered(n, "c", 0, &id), 70);
 	for (int i = 0; i < 3; i++) {
 		node_read_and_reap(n);
-		assert_false(find(w, "/c0")->ending.last);
 		node_export(n, true);
+		assert_false(find(w, "/c0")->series->ending.last);
 		assert_int_equal(ns_of(w, "/c0"), 75);
 	}
 }

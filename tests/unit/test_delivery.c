@@ -38,6 +38,7 @@ static int open_fake(void **state)
 	struct fake *f = calloc(1, sizeof(*f));
 
 	f->s.cells = &f->cells;
+	snapshot_send_culprits(&f->s, CULPRITS_SENT, 100);
 	f->cells.plan.slots = SLOTS;
 	for (int i = 0; i < SLOT_FIRST; i++)
 		add(&f->s, NULL, 0);
@@ -268,11 +269,11 @@ static void who_lives_is_never_folded(void **state)
 }
 
 /* A point of the workload with this value of an attribute. */
-static const struct point *point_of(struct point_group *g, const struct workload *w,
+static const struct point *point_of(struct point_group *g, struct workload *w,
 				    const char *value)
 {
 	g->count = 0;
-	assert_int_equal(metrics_add(g, w, true), 0);
+	assert_int_equal(metrics_add(g, w, METRICS_EXPORT), 0);
 	for (size_t i = 0; i < g->count; i++)
 		if (g->points[i].values[0] && !strcmp(g->points[i].values[0], value))
 			return &g->points[i];
@@ -340,7 +341,7 @@ static void an_age_goes_on_as_0_and_a_limit_that_is_lifted_ends(void **state)
 	export(s, false);
 	w->usage_ended = 1U << USAGE_MEMORY_LIMIT;
 	w->ending.last = true;
-	assert_int_equal(metrics_add(&g, w, false), 0);
+	assert_int_equal(metrics_add(&g, w, METRICS_READ), 0);
 	assert_true(g.count > 0);
 	for (size_t i = 0; i < g.count; i++)
 		assert_false(g.points[i].ended);

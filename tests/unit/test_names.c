@@ -369,6 +369,95 @@ static void a_file_that_is_no_json_or_too_large_says_nothing(void **state)
 
 #define NODE_TEST(name) cmocka_unit_test_setup_teardown(name, open_node, close_node)
 
+static const char podman[] =
+    "[{\"id\":\"" ID2 "\",\"names\":[\"db\"]},{\"id\":\"" ID "\",\"names\":[\"web\"],"
+    "\"image\":\"ab\",\"metadata\":\"{\\\"image-name\\\":\\\"docker.io/nginx:1.27\\\"}\"}]";
+
+static void podmans_list_names_its_containers(void **state)
+{
+	static const char *const none[] = { "",
+					    "{}",
+					    "[]",
+					    "[7]",
+					    "[{\"id\":7}]",
+					    "[{\"id\":\"" ID "\"}]",
+					    "[{\"id\":\"" ID "\",\"names\":[]}]",
+					    "[{\"id\":\"" ID
+					    "\",\"names\":[\"a b\"]}]" };
+	struct names *n = names_new();
+
+	assert_int_equal(names_parse_podman(podman, strlen(podman), ID, n), 0);
+	check(n, NULL, NULL, "web", "docker.io/nginx");
+	assert_string_equal(n->tag, "1.27");
+	assert_int_equal(n->source, NAMES_PODMAN);
+	names_clear(n);
+	assert_int_equal(names_parse_podman(podman, strlen(podman), ID2, n), 0);
+	check(n, NULL, NULL, "db", NULL);
+	for (size_t i = 0; i < COUNT(none); i++) {
+		names_clear(n);
+		assert_int_equal(names_parse_podman(none[i], strlen(none[i]), ID, n),
+				 -ENOENT);
+	}
+	names_free(n);
+}
+
+static void containers_of_podman_are_named_whoever_has_them(void **state)
+{
+	struct node *node = *state;
+	struct names *n;
+
+	assert_int_equal(find(node, "/machine.slice/libpod-" ID ".scope", &n), -ENOENT);
+	put(node,
+	    "var/lib/containers/storage/overlay-containers/volatile-containers.json",
+	    podman);
+	expect(node, "/machine.slice/libpod-" ID ".scope/container", NAMES_PODMAN,
+	       "web");
+	put(node,
+	    "var/lib/containers/storage/overlay-containers/volatile-containers.json",
+	    "[]");
+	put(node, "etc/passwd",
+	    "root:x:0:0:root:/root:/bin/bash\nbroken\n:::::\na:x:1:1::relative:/bin/sh\n"
+	    "jo:x:1000:1000:Jo,,,:/home/jo:/bin/bash\n");
+	put(node,
+	    "home/jo/.local/share/containers/storage/overlay-containers/containers.json",
+	    podman);
+	expect(node,
+	       "/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" ID2
+	       ".scope",
+	       NAMES_PODMAN, "db");
+	/* no list of podman's says of another runtime's */
+	assert_int_equal(find(node, "/docker/" ID, &n), -ENOENT);
+}
+
+static void an_image_is_a_name_a_tag_and_a_digest(void **state)
+{
+	static const char *const cases[][4] = {
+		{ "nginx", "nginx" },
+		{ "nginx:1.27", "nginx", "1.27" },
+		{ "r:5000/a/b:2@sha256:00", "r:5000/a/b", "2", "sha256:00" },
+		{ "r:5000/a/b@sha256:00", "r:5000/a/b", NULL, "sha256:00" },
+		{ "sha256:0123" },
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct names *n = names_new();
+		const char *const *want = &cases[i][1];
+		const char *got[3];
+
+		names_set_image(n, "old:1@sha256:11");
+		names_set_image(n, cases[i][0]);
+		got[0] = n->image;
+		got[1] = n->tag;
+		got[2] = n->digest;
+		for (size_t k = 0; k < COUNT(got); k++) {
+			assert_int_equal(!got[k], !want[k]);
+			if (got[k])
+				assert_string_equal(got[k], want[k]);
+		}
+		names_free(n);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -381,6 +470,9 @@ int main(void)
 		NODE_TEST(links_are_read_again_when_they_change),
 		NODE_TEST(what_was_found_when_it_was_made_is_kept),
 		NODE_TEST(a_file_that_is_no_json_or_too_large_says_nothing),
+		cmocka_unit_test(an_image_is_a_name_a_tag_and_a_digest),
+		cmocka_unit_test(podmans_list_names_its_containers),
+		NODE_TEST(containers_of_podman_are_named_whoever_has_them),
 	};
 
 	return cmocka_run_group_tests_name("names", tests, NULL, NULL);

@@ -210,6 +210,55 @@ static void the_points_of_a_metric_stand_in_one_metric(void **state)
 	points_fini(&p);
 }
 
+static void what_has_a_successor_is_told_of_an_earlier_time(void **state)
+{
+	struct points p = { .time_ns = TIME };
+	struct point_group *g = add_group(&p, "a");
+	const struct pb_number *d;
+	struct pb_request *r;
+
+	g->earlier_ns = 3000000;
+	add_count(g, &calls, 1, "file");
+	add_count(g, &calls, 1, "late")->start_ns = TIME;
+	add_count(add_group(&p, "b"), &calls, 1, "file");
+	r = encode_one(&p);
+	d = metric_at(r, 0, 0)->sum->data_points[0];
+	assert_int_equal(d->time_unix_nano, TIME - 3000000);
+	assert_int_equal(d->start_time_unix_nano, START);
+	d = metric_at(r, 0, 0)->sum->data_points[1];
+	assert_true(d->start_time_unix_nano < d->time_unix_nano);
+	d = metric_at(r, 1, 0)->sum->data_points[0];
+	assert_int_equal(d->time_unix_nano, TIME);
+	pb_request_free(r, NULL);
+	points_fini(&p);
+}
+
+static void a_resource_has_texts_numbers_and_lists(void **state)
+{
+	struct points p = { .time_ns = TIME };
+	struct point_group *g = add_group(&p, "a");
+	struct pb_key_value **attrs;
+	struct pb_request *r;
+
+	points_attr_number(g, "restarts", -3);
+	points_attr_list(g, "tags", "1.2");
+	points_attr_list(g, "none", "");
+	points_attr(g, "text", points_text(g, "%s-%d", "n", 7));
+	add_count(g, &calls, 1, "file");
+	r = encode_one(&p);
+	assert_int_equal(r->resource_metrics[0]->resource->n_attributes, 5);
+	attrs = r->resource_metrics[0]->resource->attributes;
+	assert_int_equal(attrs[2]->value->value_case, PB_VALUE(INT_VALUE));
+	assert_int_equal(attrs[2]->value->int_value, -3);
+	assert_int_equal(attrs[3]->value->value_case, PB_VALUE(ARRAY_VALUE));
+	assert_int_equal(attrs[3]->value->array_value->n_values, 1);
+	assert_string_equal(attrs[3]->value->array_value->values[0]->string_value,
+			    "1.2");
+	assert_string_equal(attrs[4]->value->string_value, "n-7");
+	pb_request_free(r, NULL);
+	points_fini(&p);
+}
+
 static void scope_and_schema_are_named(void **state)
 {
 	struct points p = { .time_ns = TIME };
@@ -351,6 +400,8 @@ int main(void)
 		cmocka_unit_test(the_points_of_a_metric_stand_in_one_metric),
 		cmocka_unit_test(scope_and_schema_are_named),
 		cmocka_unit_test(overflow_marks_every_point),
+		cmocka_unit_test(what_has_a_successor_is_told_of_an_earlier_time),
+		cmocka_unit_test(a_resource_has_texts_numbers_and_lists),
 		cmocka_unit_test(a_point_never_ends_before_it_starts),
 		cmocka_unit_test(what_has_ended_has_a_flag_and_no_value),
 		cmocka_unit_test(names_that_are_no_utf8_are_escaped),

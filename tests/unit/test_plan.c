@@ -190,7 +190,9 @@ static void what_user_space_keeps_is_no_more_than_planned(void **state)
 	assert_true(sizeof(struct block_seen) + 16 <= PLAN_BLOCK);
 	assert_true(sizeof(struct open_cell) <= PLAN_OPEN);
 	assert_true(sizeof(struct workload) + sizeof(struct slot) +
-			(CULPRIT_NAMES + 1) * sizeof(struct culprit_total) + 16 + 600 <=
+			(CULPRIT_NAMES + 1) * sizeof(struct culprit_total) +
+			CULPRITS_SENT * (sizeof(struct culprit_series) + 16) + 16 +
+			600 <=
 		    PLAN_WORKLOAD);
 	assert_int_equal(SPARSE_GROUP, 8); /* PLAN_OCTAVES are groups of eight */
 }

@@ -53,7 +53,7 @@ static void errnos_without_a_name_are_one_point(void **state)
 	struct point_group *g = points_group(&points);
 	const struct point *p;
 
-	assert_int_equal(metrics_add(g, &w, 1), 0);
+	assert_int_equal(metrics_add(g, &w, METRICS_EXPORT), 0);
 	assert_int_equal(points_merge(g), 0);
 	assert_int_equal(find(g, "assay.syscall.errors", "ENOTSUPP", &p), 1);
 	assert_int_equal(p->u, 2);
@@ -117,11 +117,84 @@ static void histograms_add_up_and_gauges_do_not(void **state)
 	points_fini(&points);
 }
 
+/* The one point of a metric with this first attribute; NULL: of that without. */
+static const struct point *only(const struct point_group *g, const char *metric,
+				const char *first)
+{
+	const struct point *found = NULL;
+
+	for (size_t i = 0; i < g->count; i++) {
+		const struct point *p = &g->points[i];
+
+		if (strcmp(p->metric->name, metric) ||
+		    (first ? !p->values[0] || strcmp(p->values[0], first)
+			   : p->values[0] != NULL))
+			continue;
+		assert_null(found);
+		found = p;
+	}
+	return found;
+}
+
+/* The sums are those of all series; what is left out is not there at all. */
+static void basic_series_are_fewer_and_add_up(void **state)
+{
+	static const enum metrics_use uses[] = { METRICS_EXPORT,
+						 METRICS_EXPORT | METRICS_BASIC };
+	struct open_total opens[] = {
+		{ .signal = OPEN_SYSCALL_ERROR + CALL_FILE, .attr = 2, .value = 7 },
+		{ .signal = OPEN_SYSCALL_ERROR + CALL_PIPE, .attr = 2, .value = 20 },
+		{ .signal = OPEN_SYSCALL_ERROR + CALL_PIPE, .attr = 13, .value = 300 },
+	};
+	struct workload w = { .start_ns = 9, .opens = opens, .open_count = 3 };
+	struct points points = { 0 };
+	struct hist h[CALL_CLASSES] = { 0 };
+	struct point_group *g[2];
+	unsigned int lane = snapshot_index(SIGNAL_SCHED_COUNT, 0);
+
+	for (int i = 0; i < CALL_CLASSES; i++) {
+		h[i].buckets[30 + i] = 1 << i;
+		h[i].sum_ns = 1000 << i;
+		w.hists[snapshot_index(SIGNAL_SYSCALL, i)] =
+		    (struct sparse *)sparse_of(&h[i]);
+	}
+	w.counts[lane][SCHED_VOLUNTARY] = w.counts[lane][SCHED_MIGRATIONS] = 5;
+	w.inflight_seen = 1 << (INFLIGHT_SYSCALL + CALL_WAIT) | 1 << INFLIGHT_DNS;
+	for (int i = 0; i < 2; i++) {
+		points_group(&points);
+		points_group(&points);
+	}
+	for (int i = 0; i < 2; i++) {
+		g[i] = &points.groups[i];
+		assert_int_equal(metrics_add(g[i], &w, uses[i]), 0);
+		assert_int_equal(points_merge(g[i]), 0);
+	}
+	assert_int_equal(g[0]->count, CALL_CLASSES + 3 + 2 + 2);
+	assert_int_equal(g[1]->count, 3 + 2 + 0 + 1);
+	assert_null(only(g[1], "assay.sched.migrations", NULL));
+	assert_null(only(g[1], "assay.syscall.duration", "wait"));
+	assert_int_equal(only(g[1], "assay.syscall.duration", "file")->hist->sum_ns,
+			 only(g[0], "assay.syscall.duration", "file")->hist->sum_ns);
+	assert_int_equal(only(g[1], "assay.syscall.duration", "_OTHER")->hist->sum_ns,
+			 (1000 << CALL_PIPE) + (1000 << CALL_MEMORY) +
+			     (1000 << CALL_PROCESS) + (1000 << CALL_OTHER));
+	for (size_t i = 0; i < g[1]->count; i++) {
+		const struct point *p = &g[1]->points[i];
+
+		if (strcmp(p->metric->name, "assay.syscall.errors"))
+			continue;
+		assert_null(p->values[0]); /* the class is absent */
+		assert_int_equal(p->u, strcmp(p->values[1], "ENOENT") ? 300 : 27);
+	}
+	points_fini(&points);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(errnos_without_a_name_are_one_point),
 		cmocka_unit_test(histograms_add_up_and_gauges_do_not),
+		cmocka_unit_test(basic_series_are_fewer_and_add_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -94,49 +94,6 @@ static void every_attribute_arrives(void **state)
 	resource_fini(&r);
 }
 
-static void names_of_a_container_are_attributes(void **state)
-{
-	struct names names = {
-		"shop", "web-0", "nginx", "quay.io/app", false, NAMES_LOG
-	};
-	struct workload w = { .id = { .kind = WORKLOAD_CONTAINER,
-				      .name = "shop/web-0/nginx",
-				      .container_id = "0123",
-				      .pod_uid = "uid" },
-			      .path = "/pod/c",
-			      .names = &names };
-	static const char *const want[][2] = {
-		{ "service.name", "web-0" },
-		{ "service.namespace", "shop" },
-		{ "k8s.namespace.name", "shop" },
-		{ "k8s.pod.name", "web-0" },
-		{ "k8s.pod.uid", "uid" },
-		{ "k8s.container.name", "nginx" },
-		{ "container.id", "0123" },
-		{ "container.image.name", "quay.io/app" },
-		{ "assay.workload.name", "shop/web-0/nginx" },
-	};
-	char said[512];
-	struct resource r;
-	struct frame *f;
-
-	init(&r, "k8s.pod.name=ours,k8s.node.name=n1", said, sizeof(said));
-	assert_non_null(strstr(said, "resource attribute k8s.pod.name is left out"));
-	f = export_of(&r, w);
-	for (size_t i = 0; i < COUNT(want); i++)
-		assert_string_equal(frame_attr(f->series->resource, want[i][0]),
-				    want[i][1]);
-	assert_string_equal(frame_attr(f->series->resource, "k8s.node.name"), "n1");
-	frame_free(f);
-	names = (struct names){ .container = "web" };
-	w.id.name = "web"; /* Docker's */
-	f = export_of(&r, w);
-	assert_string_equal(frame_attr(f->series->resource, "service.name"), "web");
-	assert_null(frame_attr(f->series->resource, "k8s.container.name"));
-	frame_free(f);
-	resource_fini(&r);
-}
-
 static void what_is_left_out_is_named(void **state)
 {
 	char said[512];
@@ -190,7 +147,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_attribute_arrives),
-		cmocka_unit_test(names_of_a_container_are_attributes),
 		cmocka_unit_test(what_is_left_out_is_named),
 		cmocka_unit_test(pairs_that_cannot_be_are_named),
 	};

@@ -147,8 +147,9 @@ static void losses_are_counted_by_probe_and_reason(void **state)
 		for (int why = 0; why < LOSS_COUNT; why++)
 			with.control.lost[i][why] = 1 + 100 * i + why;
 	with.facts.folded = 9;
+	with.facts.overflown = 8;
 	look(2);
-	assert_int_equal(points_of("assay.lost"), PROBE_COUNT * LOSS_COUNT + 1);
+	assert_int_equal(points_of("assay.lost"), PROBE_COUNT * LOSS_COUNT + 2);
 	for (int i = 0; i < PROBE_COUNT; i++)
 		for (int why = 0; why < LOSS_COUNT; why++)
 			assert_int_equal(
@@ -156,6 +157,7 @@ static void losses_are_counted_by_probe_and_reason(void **state)
 			    1 + 100 * i + why);
 	assert_int_equal(value_of("assay.lost", "cgroup", "folded"), 9);
 	assert_int_equal(self_lost(&with.facts, PROBE_DNS, LOSS_FOLDED), 0);
+	assert_int_equal(value_of("assay.lost", "cgroup", "series_full"), 8);
 }
 
 /* Runs that the kernel skipped, of every program of the probe; its maps have none. */
@@ -357,6 +359,26 @@ static void exports_are_counted_by_what_became_of_them(void **state)
 	assert_int_equal(points_of(EXPORTED), 0);
 }
 
+/* Everything that there is to say at once; but for runs that the kernel skipped. */
+static void there_are_no_more_series_than_the_bound(void **state)
+{
+	memset(with.control.lost, 1, sizeof(with.control.lost));
+	with.facts.folded = with.facts.overflown = 1;
+	for (int i = 0; i < PROGRAM_COUNT; i++)
+		set_runs(0, i, 1000, 1000000000);
+	with.stats.failed_count = EXPORT_FAILURES;
+	for (int i = 0; i < EXPORT_FAILURES; i++)
+		snprintf(with.stats.failed[i].type, sizeof(with.stats.failed[i].type),
+			 "%d", i);
+	for (int k = 0; k < 2 * SELF_ENDED; k++) {
+		for (int i = 0; i < PROBE_COUNT; i++)
+			snprintf(with.probes[i].reason, sizeof(with.probes[i].reason),
+				 "%d", k);
+		look(k + 1);
+	}
+	assert_int_equal(with.group->count, SELF_SERIES_MOST - PROBE_COUNT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -373,6 +395,7 @@ int main(void)
 		SELF_TEST(what_the_numbers_take_is_what_malloc_gave),
 		SELF_TEST(the_process_is_measured_as_the_kernel_does),
 		SELF_TEST(exports_are_counted_by_what_became_of_them),
+		SELF_TEST(there_are_no_more_series_than_the_bound),
 	};
 
 	return cmocka_run_group_tests_name("self", tests, NULL, NULL);

@@ -337,7 +337,7 @@ static void one_folded_into_another_is_the_sum_of_both(void **state)
 {
 	struct workload *into = some_workload(1), *w = some_workload(1000);
 
-	totals_fold(into, w);
+	assert_int_equal(totals_fold(into, w, true), 0);
 	totals_free(w); /* nothing is borrowed */
 	for (size_t i = 0; i < SNAPSHOT_HISTS; i++) {
 		assert_int_equal(into->hists[i] != NULL, i % 2 == 0);

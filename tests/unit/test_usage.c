@@ -150,10 +150,10 @@ static void points_are_seconds_periods_and_bytes(void **state)
 	put(t, "/old", "memory.current", "0\n");
 	put(t, "/old", "io.pressure", "some avg10=0.00 total=2500000\n");
 	look(t, "/old", &w.usage);
-	assert_int_equal(metrics_add(&g, &w, false), 0);
+	assert_int_equal(metrics_add(&g, &w, METRICS_READ), 0);
 	assert_int_equal(g.count, 0); /* nothing happened there that we measure */
 	w.inflight_seen = 1 << INFLIGHT_WAIT;
-	assert_int_equal(metrics_add(&g, &w, false), 0);
+	assert_int_equal(metrics_add(&g, &w, METRICS_READ), 0);
 	assert_true(find(&g, "assay.cgroup.cpu.time", NULL)->d == 1.5);
 	assert_int_equal(find(&g, "assay.cgroup.cpu.time", NULL)->start_ns, 42);
 	assert_true(find(&g, "assay.cgroup.cpu.throttled.time", NULL)->d == 0.25);

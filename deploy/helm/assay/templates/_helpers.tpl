@@ -90,7 +90,6 @@ http://$(HOST_IP):4318
 
 {{- define "assay.resourceAttributes" -}}
 {{- $all := dict -}}
-{{- with .Values.clusterName }}{{ $_ := set $all "k8s.cluster.name" . }}{{ end -}}
 {{- range $k, $v := .Values.agent.resourceAttributes }}{{ $_ := set $all $k $v }}{{ end -}}
 {{- include "assay.pairs" $all -}}
 {{- end -}}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Containers of a few pods come, are named or not, early or late, go and are started
+ * again under the same names; exports arrive or do not. At each of them what they say,
+ * what has arrived of who is gone and what is held back is all that has happened, and a
+ * receiver that knows instances only has one writer for each.
+ */
+#include "fake_hold.h"
+
+#define LIVING	 5
+#define NAMES	 4 /* instances */
+#define SERIALS	 8192
+#define READINGS 280 /* a second each: before the tree is walked again */
+
+struct life {
+	struct held *h;
+	struct {
+		uint64_t id;
+		char path[256];
+		int name;  /* what it is called */
+		int after; /* named after so many seconds; negative: never */
+	} groups[LIVING];
+	uint64_t counted, received[SERIALS], writer[NAMES];
+	bool there[SERIALS];
+	int restarts, late, chains;
+};
+
+static uint32_t dice(uint32_t sides)
+{
+	static uint64_t x = 88172645463325252ULL;
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	return (x >> 20) % sides;
+}
+
+/* One whose names are in use is not started beside the other one. */
+static bool is_used(const struct life *l, int name)
+{
+	for (int i = 0; i < LIVING; i++)
+		if (l->groups[i].id && l->groups[i].name == name)
+			return true;
+	return false;
+}
+
+static void start(struct life *l, int i)
+{
+	static int number;
+	int name = dice(NAMES);
+
+	if (is_used(l, name))
+		return;
+	l->groups[i].name = name;
+	l->groups[i].after = !dice(8) ? -1 : dice(3) ? 0 : (int)dice(14);
+	snprintf(l->groups[i].path, sizeof(l->groups[i].path), POD_NAME "/%064x",
+		 ++number);
+	l->h->made_count = 0; /* parents are made anew: nobody looks at them */
+	l->groups[i].id = make(l->h, l->groups[i].path);
+}
+
+static void happen(struct life *l, int i)
+{
+	uint64_t some = 1 + dice(100);
+
+	if (!l->groups[i].id) {
+		start(l, i);
+		if (!l->groups[i].id)
+			return;
+	} else if (!dice(4)) {
+		end(l->h, l->groups[i].id);
+		l->groups[i].id = 0;
+		return;
+	}
+	more(l->h, l->groups[i].id, some);
+	l->counted += some;
+}
+
+/* Names come, also of those that are gone but are kept yet. */
+static void find(struct life *l)
+{
+	for (int i = 0; i < LIVING; i++) {
+		struct workload *w =
+		    l->groups[i].id ? node_find(&l->h->n, l->groups[i].path) : NULL;
+		struct names *n;
+		char pod[16];
+
+		if (!w || w->names || l->groups[i].after < 0 ||
+		    l->groups[i].after-- > 0)
+			continue;
+		l->late += w->unnamed;
+		snprintf(pod, sizeof(pod), "%d", l->groups[i].name);
+		n = names_like(pod, "c");
+		assert_int_equal(snapshot_take_names(l->h->n.s, w, n), 0);
+	}
+}
+
+/* All that has happened is somewhere, once. */
+static void check_sum(struct life *l)
+{
+	struct snapshot *s = l->h->n.s;
+	bool here[SERIALS] = { false };
+	uint64_t sum = exported(l->h);
+
+	for (size_t i = 0; i < s->count; i++) {
+		const struct workload *w = s->workloads[i];
+
+		here[w->serial] = true;
+		if (w->held && !w->unnamed)
+			sum += kills_of(w);
+	}
+	for (size_t i = 0; i < SERIALS; i++)
+		if (!here[i])
+			sum += l->received[i];
+	assert_int_equal(sum, l->counted);
+}
+
+/* Of one instance: the newest that has values in the export that arrives. */
+static void check_writers(struct life *l)
+{
+	struct snapshot *s = l->h->n.s;
+	uint64_t newest[NAMES] = { 0 };
+	uint32_t left[NAMES];
+
+	for (size_t i = SLOT_FIRST; i < s->count; i++) {
+		struct workload *w = s->workloads[i];
+		int name;
+
+		if (w->held || !w->names || !kills_of(w) || w->ending.last ||
+		    strchr(w->instance, ':'))
+			continue;
+		name = atoi(w->names->pod);
+		/* whoever wrote before it writes no more, or a moment earlier */
+		assert_true(w->serial >= l->writer[name]);
+		if (newest[name]) {
+			assert_true(left[name] > w->successors);
+			l->chains++;
+		}
+		left[name] = w->successors;
+		newest[name] = w->serial;
+	}
+	for (int i = 0; i < NAMES; i++)
+		if (newest[i] > l->writer[i]) {
+			l->restarts += l->writer[i] != 0;
+			l->writer[i] = newest[i];
+		}
+}
+
+static void arrive(struct life *l)
+{
+	struct snapshot *s = l->h->n.s;
+
+	check_writers(l);
+	for (size_t i = SLOT_FIRST; i < s->count; i++)
+		if (!s->workloads[i]->held)
+			l->received[s->workloads[i]->serial] =
+			    kills_of(s->workloads[i]);
+}
+
+static void every_event_is_told_once_by_one_writer(void **state)
+{
+	struct life *l = calloc(1, sizeof(*l));
+
+	l->h = *state;
+	for (int i = 0; i < READINGS; i++) {
+		for (int k = 0; k < LIVING; k++)
+			happen(l, k);
+		node_read(&l->h->n);
+		find(l);
+		if (!dice(3)) {
+			bool arrives = dice(4) != 0;
+
+			settle(l->h);
+			check_sum(l);
+			if (arrives)
+				arrive(l);
+			send(l->h, arrives);
+		}
+	}
+	l->h->last = true;
+	node_read(&l->h->n);
+	settle(l->h);
+	check_sum(l);
+	assert_int_equal(snapshot_folded(l->h->n.s), 0);
+	print_message("# %d events, %d restarts, %d late names, %d in chains\n",
+		      (int)l->counted, l->restarts, l->late, l->chains);
+	assert_true(l->restarts > 10 && l->late > 2 && l->chains > 3);
+	free(l);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(every_event_is_told_once_by_one_writer),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
