@@ -235,10 +235,8 @@ def _():
     same([r["resources"] for r in role(example("everything"))],
          [["nodes/pods", "nodes/proxy"], ["nodes"]], "resources")
     env = variables(example("everything"))
-    same([env[f"ASSAY_K{x}"] for x in ("UBELET_SERVER_NAME", "UBELET_INSECURE",
-                                       "8S_POD_LABELS", "8S_POD_ANNOTATIONS")],
-         ["node.example.com", "true", "team,example.com/tier", "example.com/owner"],
-         "variables")
+    same([env[f"ASSAY_KUBELET_{x}"] for x in ("SERVER_NAME", "INSECURE")],
+         ["node.example.com", "true"], "variables")
     off = objects({"kubelet": {"enabled": False}})
     same(role(off), [], "rules without it")
     same([v["name"] for v in pod(off)["volumes"] if "projected" in v], [], "tokens")
