@@ -42,6 +42,61 @@ static void a_name_that_comes_in_time_has_all_that_was_counted(void **state)
 	assert_int_equal(w->start_ns, start);
 }
 
+/* Files have named it, and the kubelet, who knows more, has not told of it yet. */
+static void the_kubelet_is_waited_for_as_long_as_a_name(void **state)
+{
+	struct held *h = *state;
+	struct workload *first, *second;
+
+	begin(h, POD_NAME "/" A, 7);
+	begin(h, POD2_NAME "/" B, 5);
+	node_read(&h->n);
+	first = name(h, POD_NAME "/" A, "nginx");
+	second = name(h, POD2_NAME "/" B, "db");
+	first->names->awaited = second->names->awaited = true;
+	settle(h);
+	assert_true(first->held && second->held);
+	assert_int_equal(exported(h), 0);
+	send(h, true);
+	first->names->awaited = false; /* it has told */
+	node_read(&h->n);
+	settle(h);
+	assert_true(!first->held && second->held);
+	assert_int_equal(exported(h), 7);
+	send(h, true);
+	for (int i = 0; i < 5; i++)
+		node_read(&h->n);
+	settle(h);
+	assert_false(second->held);
+	assert_int_equal(exported(h), 12);
+	assert_int_equal(unknown(h), 0);
+	assert_string_equal(second->id.name, "shop/web-0/db");
+}
+
+/* It will tell nobody of one that is gone; and no export follows the last one. */
+static void the_kubelet_is_not_waited_for_at_an_end(void **state)
+{
+	struct held *h = *state;
+	struct workload *w;
+
+	begin(h, POD_NAME "/" A, 7);
+	node_read(&h->n);
+	w = name(h, POD_NAME "/" A, "nginx");
+	w->names->awaited = true;
+	settle(h);
+	assert_true(w->held);
+	h->last = true;
+	settle(h);
+	assert_false(w->held);
+	h->last = false;
+	settle(h);
+	assert_true(w->held);
+	w->gone = true;
+	settle(h);
+	assert_false(w->held);
+	assert_int_equal(exported(h), 7);
+}
+
 static void a_name_that_comes_late_begins_at_zero(void **state)
 {
 	struct held *h = *state;
@@ -384,6 +439,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(one_with_a_name_is_in_the_next_export),
 		TEST(a_name_that_comes_in_time_has_all_that_was_counted),
+		TEST(the_kubelet_is_waited_for_as_long_as_a_name),
+		TEST(the_kubelet_is_not_waited_for_at_an_end),
 		TEST(a_name_that_comes_late_begins_at_zero),
 		TEST(one_that_is_gone_without_a_name_is_unknown_for_good),
 		TEST(the_last_export_holds_nothing_back),
