@@ -47,9 +47,9 @@ def options(of, *more):
     return ("--kubelet", of.url, "--kubelet-ca", ca, "--kubelet-token", token, *more)
 
 
-def start(of=None, *more):
+def start(of=None, *more, prefix=()):
     return Agent("--probes", "syscall", "--export-interval", "500ms", "--host-root", folder,
-                 *options(of or kubelet, *more))
+                 *options(of or kubelet, *more), prefix=prefix)
 
 
 def new_id():
@@ -146,7 +146,8 @@ def _():
     os.makedirs(f"{folder}/var/log/containers", exist_ok=True)
     os.symlink(f"/var/log/pods/shop_linked-0_{uid}/app/3.log",
                f"{folder}/var/log/containers/linked-0_shop_app-{linked}.log")
-    of = start()
+    # exports wait so long for what the kubelet does not know
+    of = start(prefix=("env", "ASSAY_TEST_HOLD=4s"))
     answered(of, "ok")
     slice_ = f"kubepods-burstable-pod{uid.replace('-', '_')}.slice"
     sandbox = below("kubepods.slice", slice_, f"cri-containerd-{new_id()}.scope")
