@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include "base/log.h"
 #include "base/options.h"
+#include "base/text.h"
 #include "base/util.h"
 #include "cmd/cmd.h"
 #include "cmd/option_rows.h"
@@ -21,6 +24,19 @@ static int print_help(void)
 	    "  assay --version\n\nOptions (assay COMMAND --help shows those of a command):");
 	options_help(stdout, &option_table, CMD_ALL);
 	return 0;
+}
+
+static int run_with(const struct cmd *c, struct options *o, int argc, char **argv)
+{
+	bool is_url = strncasecmp(o->export, "http", strlen("http")) == 0;
+	char *url = is_url ? text_url(o->export) : NULL;
+	int status;
+
+	if (url)
+		o->export = url;
+	status = c->run(o, argc, argv);
+	free(url);
+	return status;
 }
 
 static int run(const struct cmd *c, int argc, char **argv)
@@ -49,7 +65,7 @@ static int run(const struct cmd *c, int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	log_set_level(o.log_level);
-	return c->run(&o, rest, argv);
+	return run_with(c, &o, rest, argv);
 }
 
 int main(int argc, char **argv)

@@ -230,3 +230,21 @@ void text_lines(FILE *f, const char *s, size_t len)
 		s += n + 1;
 	}
 }
+
+char *text_url(const char *url)
+{
+	const char *host = strstr(url, "://"), *port;
+	char *whole;
+	size_t len;
+
+	host = host ? host + 3 : url;
+	len = strcspn(host, "/?#");
+	port = memrchr(host, ':', len);
+	if (!port || *host == '[' || memchr(host, '@', len) ||
+	    memchr(host, ':', len) == port)
+		return strdup(url);
+	if (asprintf(&whole, "%.*s[%.*s]%s", (int)(host - url), url, (int)(port - host),
+		     host, port) < 0)
+		return NULL;
+	return whole;
+}

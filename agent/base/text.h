@@ -40,6 +40,12 @@ size_t text_copy(char *out, size_t size, const char *s, size_t columns);
 size_t text_columns(const char *s);
 /* Prints a text in a column of a table: cut, or filled up with spaces. */
 void text_column(FILE *f, const char *s, size_t columns);
+/*
+ * A URL whose host may be an IPv6 address without the brackets that it must have, as
+ * http://$(HOST_IP):4318 gives it: more than one colon in the host is such an address,
+ * and behind the last one is the port. A copy with them, the caller's; NULL: no memory.
+ */
+char *text_url(const char *url);
 /* Prints several lines, each through text_copy; a newline is the end of one. */
 void text_lines(FILE *f, const char *s, size_t len);
 

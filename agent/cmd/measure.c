@@ -39,9 +39,10 @@ static int find_names(struct measure *m)
 		err = names_find(m->names, &w->id, &names);
 		if (err == -ENOENT && w->id.kind == WORKLOAD_POD)
 			err = snapshot_pod_names(m->snapshot, w, &names);
-		if (!err)
+		if (!err) {
+			snapshot_find_sandbox(m->snapshot, w, names, now_mono_ns());
 			err = snapshot_take_names(m->snapshot, w, names);
-		else if (err == -ENOENT)
+		} else if (err == -ENOENT)
 			err = 0;
 		/* a sandbox may have made its pod known */
 		workloads = snapshot_workloads(m->snapshot, &count, &time_ns);

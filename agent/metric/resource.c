@@ -183,20 +183,41 @@ static char *path_instance(const struct resource *r, const struct workload *w)
 	return instance;
 }
 
+static bool is_path_instance(const struct resource *r, const char *instance)
+{
+	size_t len = strlen(r->host.id);
+
+	return !strncmp(instance, r->host.id, len) && instance[len] == ':';
+}
+
+/* A pod may wish for an instance, but not for what only a path gives. */
+static char *wished_instance(const struct resource *r, const struct workload *w)
+{
+	char *wish = k8s_instance(w, true);
+
+	if (!wish || !is_path_instance(r, wish))
+		return wish;
+	free(wish);
+	return k8s_instance(w, false);
+}
+
 int resource_instance(const struct resource *r, struct workload *w)
 {
 	if (w->instance)
 		return 0;
 	if (w->names && names_in_pod(w->names))
-		return take_instance(w, k8s_instance(w, true));
+		return take_instance(w, wished_instance(r, w));
 	return take_instance(w, path_instance(r, w));
 }
 
 int resource_instance_again(const struct resource *r, struct workload *w)
 {
-	char *plain = k8s_instance(w, false), *with_id = NULL;
+	char *plain, *with_id = NULL;
 	bool was_plain, was_with_id;
 
+	if (is_path_instance(r, w->instance))
+		return 1;
+	plain = k8s_instance(w, false);
 	if (!plain || asprintf(&with_id, "%s:%.12s", plain, w->id.container_id) < 0) {
 		free(plain);
 		return -ENOMEM;

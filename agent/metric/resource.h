@@ -44,7 +44,7 @@ int resource_instance(const struct resource *r, struct workload *w);
 /*
  * Another workload of a pod has this instance: makes w->instance the next best, which
  * is without the annotation's wish, then with the container's id behind, then of the
- * path, which nobody else has. -ENOMEM.
+ * path, which nobody else has. 1: it was that already; -ENOMEM.
  */
 int resource_instance_again(const struct resource *r, struct workload *w);
 /* Attributes of a workload's group. -ENOMEM. */

@@ -72,11 +72,12 @@ static uint64_t later(uint64_t a, uint64_t b)
 
 /*
  * Its series goes on if it has not ended yet; else a new one begins. False: there are
- * too many on the node, or there is no memory: it is in _OTHER for another interval.
+ * too many on the node, the workload is in no export, or there is no memory: it is in
+ * _OTHER for another interval.
  */
 static bool name(struct snapshot *s, const struct workload *w, struct culprit_total *c)
 {
-	if (!c->series && s->culprit_series < s->culprit_series_most) {
+	if (!c->series && !w->held && s->culprit_series < s->culprit_series_most) {
 		c->series = calloc(1, sizeof(*c->series));
 		s->culprit_series += c->series != NULL;
 	}
@@ -176,10 +177,12 @@ void culprits_drop(struct workload *w)
 			c->series = NULL;
 			c->leaves = false;
 		}
-		if (c->gone && !c->series) /* all that it had was told */
-			free(c->name);
-		else
+		if (!c->gone || c->series) {
 			w->culprits[kept++] = *c;
+			continue;
+		}
+		w->forgotten_ns += c->ns; /* all of it was told */
+		free(c->name);
 	}
 	w->culprit_count = kept;
 }
@@ -212,4 +215,5 @@ void culprits_add_rest(struct workload *to, const struct workload *w)
 {
 	for (size_t i = 0; i < w->culprit_count; i++)
 		to->other_ns += w->culprits[i].ns;
+	to->other_ns += w->forgotten_ns;
 }

@@ -244,29 +244,33 @@ static int hold_named(struct snapshot *s, struct workload *w,
 		      const struct hold_rules *rules)
 {
 	bool late = rules->last || s->time_ns - w->seen_ns >= rules->unnamed_ns;
-	struct workload *rival = find_rival(s, w);
+	struct workload *rival;
 	int err = 0;
 
 	if (w->names->awaited && !late && !w->gone) {
 		w->held = true;
 		return 0;
 	}
+	rival = find_rival(s, w);
 	while (rival && !rival->gone && (late || is_beside(rival, w)) && !err) {
 		err = rules->again(rules->arg, w);
 		rival = err ? NULL : find_rival(s, w);
 	}
 	w->held = rival && !rules->last;
-	if (!w->held && !err)
+	if (!w->held && !err && s->gone)
 		succeed(s, w);
-	return err;
+	return err < 0 ? err : 0;
 }
 
 int snapshot_settle(struct snapshot *s, const struct hold_rules *rules)
 {
 	int given_up = 0, err = 0;
 
-	for (size_t i = SLOT_FIRST; i < s->count; i++)
+	s->gone = 0;
+	for (size_t i = SLOT_FIRST; i < s->count; i++) {
 		s->workloads[i]->successors = 0;
+		s->gone += s->workloads[i]->gone;
+	}
 	for (size_t i = SLOT_FIRST; i < s->count && err >= 0; i++) {
 		struct workload *w = s->workloads[i];
 
@@ -277,7 +281,7 @@ int snapshot_settle(struct snapshot *s, const struct hold_rules *rules)
 			err = hold_unnamed(s, w, rules);
 		else if (w->names && names_in_pod(w->names) && !w->settled)
 			err = hold_named(s, w, rules);
-		else if (w->settled && w->instance && w->names)
+		else if (s->gone && w->settled && w->instance && w->names)
 			succeed(s, w);
 		given_up += err > 0;
 	}

@@ -11,6 +11,8 @@
 #include <string.h>
 #include "reading/snapshot_impl.h"
 
+#define SANDBOX_NS 8000000000ULL /* it is asked again 10 s after a container came */
+
 /* The names of a container as far as they are its pod's. NULL: no memory. */
 static struct names *names_of_pod(const struct names *n)
 {
@@ -96,6 +98,8 @@ static int fold_sandbox(struct snapshot *s, struct workload *w)
 	free(path);
 	if (!pod || pod == w)
 		return 0; /* it has no cgroup of its own: the sandbox is the pod */
+	if (w->gone && !pod->sandbox && !pod->settled)
+		pod->gone = true; /* it has no slot by which its end would be seen */
 	if (!pod->names) {
 		names = names_of_pod(w->names);
 		err = names ? take_names(s, pod, names) : -ENOMEM;
@@ -111,6 +115,39 @@ static int fold_sandbox(struct snapshot *s, struct workload *w)
 	pod->sandbox = w->serial;
 	w->into = pod;
 	return err;
+}
+
+/*
+ * The kubelet tells of no sandbox. But once it has told an id of each container of the
+ * pod, and still none of this one though it was asked so long after it came, that is
+ * the pod's sandbox; unless that is known already: then it is a container that was
+ * started again.
+ */
+static bool is_sandbox(struct snapshot *s, const struct workload *w,
+		       const struct names *n, uint64_t now_ns)
+{
+	uint64_t age_ns = s->time_ns - w->seen_ns;
+
+	if (w->id.kind != WORKLOAD_CONTAINER || w->id.role != ROLE_OWN ||
+	    n->container || n->sandbox || !n->awaited || !n->whole ||
+	    age_ns < now_ns - n->told_ns + SANDBOX_NS)
+		return false;
+	for (size_t i = SLOT_FIRST; i < s->count; i++) {
+		const struct workload *v = s->workloads[i];
+
+		if (v->into && !v->gone && !strcmp(v->id.pod_uid, w->id.pod_uid))
+			return false;
+	}
+	return true;
+}
+
+void snapshot_find_sandbox(struct snapshot *s, const struct workload *w,
+			   struct names *n, uint64_t now_ns)
+{
+	if (is_sandbox(s, w, n, now_ns)) {
+		n->sandbox = true;
+		n->awaited = false;
+	}
 }
 
 int snapshot_take_names(struct snapshot *s, struct workload *w, struct names *n)

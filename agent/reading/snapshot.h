@@ -92,7 +92,8 @@ struct workload {
 	size_t open_count;
 	struct culprit_total *culprits; /* CULPRIT_NAMES + 1 at most */
 	size_t culprit_count;
-	uint64_t other_ns; /* of culprits, in exports: _OTHER, from start_ns on */
+	uint64_t forgotten_ns; /* of culprits that are gone, and not in the list */
+	uint64_t other_ns;     /* of culprits, in exports: _OTHER, from start_ns on */
 	uint64_t inflight_began[INFLIGHT_COUNT]; /* monotonic; 0: nothing under way */
 	uint64_t inflight_ns[INFLIGHT_COUNT];	 /* ages at the reading, or: */
 #define INFLIGHT_UNKNOWN UINT64_MAX
@@ -176,6 +177,12 @@ bool snapshot_asks_names(const struct snapshot *s, struct workload *w,
  */
 int snapshot_take_names(struct snapshot *s, struct workload *w, struct names *n);
 /*
+ * Has the kubelet shown by now that names of this workload, of which only the pod is
+ * known, are those of the pod's sandbox? Then n says so. now_ns: monotonic.
+ */
+void snapshot_find_sandbox(struct snapshot *s, const struct workload *w,
+			   struct names *n, uint64_t now_ns);
+/*
  * The names of the pod whose cgroup it is, by one of its containers that is named, as a
  * copy of the caller's. -ENOENT: none is; -ENOMEM.
  */
@@ -186,7 +193,8 @@ int snapshot_pod_names(const struct snapshot *s, const struct workload *w,
 struct hold_rules {
 	uint64_t unnamed_ns; /* for so long one that may yet get a name */
 	bool last;	     /* no export follows */
-	/* makes another w->instance, as the one that it has is taken; -ENOMEM */
+	/* makes another w->instance, as the one that it has is taken; 1: there is no
+	 * other; -ENOMEM */
 	int (*again)(void *arg, struct workload *w);
 	void *arg;
 };

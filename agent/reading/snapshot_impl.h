@@ -80,6 +80,7 @@ struct snapshot {
 	unsigned int culprits_sent; /* at most, of a workload, by name */
 	uint64_t culprit_series, culprit_series_most; /* of all workloads */
 	uint64_t folded;
+	size_t gone;		   /* workloads, when the latest export was settled */
 	struct path_index paths;   /* of the workloads */
 	uint64_t open_ns, last_ns; /* when we began; the reading before this one */
 	uint64_t time_ns;	   /* all are boot times */

@@ -19,7 +19,7 @@ void totals_clear(struct workload *w)
 	memset(w->hists, 0, sizeof(w->hists));
 	memset(w->counts, 0, sizeof(w->counts));
 	memset(w->sets, 0, sizeof(w->sets));
-	w->other_ns = 0;
+	w->other_ns = w->forgotten_ns = 0;
 	w->culprits = NULL;
 	w->opens = NULL;
 	w->culprit_count = w->open_count = 0;
@@ -106,6 +106,14 @@ static int fold_culprits(struct workload *into, const struct workload *w, bool n
 			continue;
 		}
 		c->ns += w->culprits[i].ns;
+	}
+	if (w->forgotten_ns) {
+		struct culprit_total *c = totals_culprit(into, CULPRIT_OTHER);
+
+		if (c)
+			c->ns += w->forgotten_ns;
+		else
+			err = -ENOMEM;
 	}
 	return err;
 }

@@ -37,6 +37,7 @@ struct kubelet {
 	bool said_left_out;
 	pthread_mutex_t lock; /* for all that follows */
 	struct pods *pods;    /* the latest answer; NULL: there was none */
+	uint64_t told_ns;     /* when it was asked for */
 	struct kubelet_clock clock;
 	struct kubelet_stats stats;
 	struct wanted wanted[WANTED];
@@ -157,6 +158,7 @@ static void ask(struct kubelet *k)
 	if (!result) {
 		old = k->pods;
 		k->pods = pods;
+		k->told_ns = now;
 		k->stats.counts = counts;
 	}
 	kubelet_clock_answered(&k->o.pace, &k->clock, now_mono_ns(), result,
@@ -215,6 +217,8 @@ int kubelet_find(struct kubelet *k, const char *container, const char *uid,
 	pthread_mutex_lock(&k->lock);
 	if (k->pods)
 		err = pods_find(k->pods, container, uid, out);
+	if (!err)
+		(*out)->told_ns = k->told_ns;
 	pthread_mutex_unlock(&k->lock);
 	return err;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
+#include "base/text.h"
 #include "base/util.h"
 #include "workload/kubelet_impl.h"
 
@@ -86,28 +87,6 @@ const char *kubelet_result_name(enum kubelet_result result)
 	return results[result].name;
 }
 
-/*
- * In a manifest an address comes without brackets: https://$(HOST_IP):10250/pods. More
- * than one colon is an IPv6 address then, and behind the last one is the port. A copy,
- * NULL: no memory.
- */
-static char *add_brackets(const char *url)
-{
-	const char *host = strstr(url, "://"), *port;
-	char *whole;
-	size_t len;
-
-	host = host ? host + 3 : url;
-	len = strcspn(host, "/?#");
-	port = memrchr(host, ':', len);
-	if (!port || *host == '[' || memchr(host, ':', len) == port)
-		return strdup(url);
-	if (asprintf(&whole, "%.*s[%.*s]%s", (int)(host - url), url, (int)(port - host),
-		     host, port) < 0)
-		return NULL;
-	return whole;
-}
-
 /* The URL with another host in it, which is connected to all the same. */
 static int set_server_name(struct kubelet_target *t, CURLU *url, const char *name)
 {
@@ -129,7 +108,7 @@ static int set_server_name(struct kubelet_target *t, CURLU *url, const char *nam
 int kubelet_target_init(struct kubelet_target *t, const struct kubelet_opts *o)
 {
 	CURLU *url = curl_url();
-	char *given = add_brackets(o->url), *whole = NULL;
+	char *given = text_url(o->url), *whole = NULL;
 	int err = -ENOMEM;
 
 	memset(t, 0, sizeof(*t));

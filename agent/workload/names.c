@@ -58,6 +58,7 @@ struct names_reader {
 	size_t count, room;
 	uint64_t read_ns;	 /* when they were read */
 	struct timespec changed; /* the directory, then */
+	struct podman_names podman;
 };
 
 int names_open(const char *root, struct names_reader **out)
@@ -192,7 +193,7 @@ static int look(struct names_reader *r, const struct workload_id *id,
 
 	free(text);
 	if (err == -ENOENT && id->runtime == RUNTIME_PODMAN)
-		err = names_find_podman(r->root, container_of(id), n);
+		err = names_podman_find(&r->podman, r->root, container_of(id), n);
 	if (err == -ENOENT && id->pod_container[0])
 		err = find_link(r, container_of(id), n);
 	if (err) {
@@ -321,6 +322,7 @@ void names_close(struct names_reader *r)
 	forget_links(r);
 	for (size_t i = 0; i < NOTED; i++)
 		names_free(r->noted[i].names);
+	names_podman_clear(&r->podman);
 	free(r->links);
 	free(r->root);
 	free(r);

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include "workload/identity.h"
 
 /* Where names were found. */
@@ -38,6 +39,8 @@ struct names {
 	int restarts; /* of the container so far; -1: not known */
 	bool awaited; /* the kubelet is asked, and has not told of it yet */
 	/* from here on only the kubelet knows */
+	bool whole;	  /* it told an id of each container of the pod */
+	uint64_t told_ns; /* when it was asked what it told; monotonic, 0: never */
 	char *owner_kind, *owner; /* "ReplicaSet", "DaemonSet", ...: who controls it */
 	char *deployment;	  /* of the ReplicaSet, without its template's hash */
 	char *node;		  /* spec.nodeName */

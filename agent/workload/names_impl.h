@@ -3,7 +3,11 @@
 #ifndef NAMES_IMPL_H
 #define NAMES_IMPL_H
 
+#include <stdint.h>
+#include <sys/stat.h>
 #include "workload/names.h"
+
+#define PODMAN_LISTS 2
 
 /* With nothing in it; NULL: no memory. */
 struct names *names_new(void);
@@ -27,16 +31,33 @@ int names_fill(struct names *n, const struct names *more);
  */
 int names_parse(enum names_source source, const char *text, size_t len,
 		struct names *n);
+
+/* What podman's lists of root's containers say; all 0: nothing was read yet. */
+struct podman_names {
+	struct podman_entry {
+		char id[CONTAINER_ID_LEN + 1];
+		char *name, *image;
+	} * entries;
+	size_t count, room;
+	struct podman_file {
+		uint64_t inode, size; /* 0: there is none */
+		struct timespec changed;
+	} files[PODMAN_LISTS]; /* when they were read */
+	uint64_t read_ns;
+};
+
+/* Adds what the text of a list says. What is no list says nothing. -ENOMEM. */
+int names_podman_parse(struct podman_names *p, const char *text, size_t len);
+/* What is known of this container. -ENOENT: nothing. */
+int names_podman_take(const struct podman_names *p, const char *id, struct names *n);
 /*
- * Reads the list of a user's containers that podman keeps, and takes what it says of
- * the one with this id. -ENOENT: nothing.
- */
-int names_parse_podman(const char *text, size_t len, const char *id, struct names *n);
-/*
- * Looks into the lists of root's containers, and then of all users with a home.
+ * The same, by the lists as they are now: they are looked at once a second at most.
  * -ENOENT; -ENOMEM.
  */
-int names_find_podman(const char *root, const char *id, struct names *n);
+int names_podman_find(struct podman_names *p, const char *root, const char *id,
+		      struct names *n);
+/* Frees what was read. */
+void names_podman_clear(struct podman_names *p);
 /* Reads the target of a link of the kubelet's. -ENOENT: it is none. */
 int names_parse_log(const char *target, struct names *n);
 /* Has this name of a link the beginning of the id at its end, before ".log"? */

@@ -1,126 +1,181 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * podman's containers: a bundle of its has no name, but containers/storage keeps a list
- * of all of a user's, with their names and images. That of one who is not root is below
- * his home, which only he may open, as a rule: then it is not read.
+ * podman's containers: a bundle of its has no name, but containers/storage keeps lists
+ * of all of root's, with their names and images. They are read when they have changed,
+ * and once a second at most. (Lists of other users are in their homes: a file there may
+ * be anything that they like, and is not for a process of root to open.)
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include "base/util.h"
 #include "workload/names_impl.h"
 
-#define LIST_MAX   (4 << 20) /* 1 KiB a container */
-#define PASSWD_MAX (64 << 10)
-#define HOMES_MAX  64 /* users who are looked at */
+#define STORAGE	  "var/lib/containers/storage/overlay-containers/"
+#define LIST_MAX  (4 << 20) /* 1 KiB a container */
+#define REREAD_NS 1000000000ULL
 
-/* In the directory of a user's storage; those of `podman run --rm` are in the second.
- */
-static const char *const lists[] = {
-	"overlay-containers/containers.json",
-	"overlay-containers/volatile-containers.json",
+/* Those of `podman run --rm` are in the second. */
+static const char *const lists[PODMAN_LISTS] = {
+	STORAGE "containers.json",
+	STORAGE "volatile-containers.json",
 };
 
-/* Of one entry of the list: its name, and its image from what podman adds to it. */
-static void take(const json_t *entry, struct names *n)
+static void free_entry(struct podman_entry *e)
 {
+	free(e->name);
+	free(e->image);
+}
+
+void names_podman_clear(struct podman_names *p)
+{
+	for (size_t i = 0; i < p->count; i++)
+		free_entry(&p->entries[i]);
+	free(p->entries);
+	p->entries = NULL;
+	p->count = p->room = 0;
+}
+
+/* NULL stays what it is. false: no memory. */
+static bool copy_text(char **out, const char *text)
+{
+	*out = text ? strdup(text) : NULL;
+	return !text || *out;
+}
+
+static int add(struct podman_names *p, const char *id, const char *name,
+	       const char *image)
+{
+	struct podman_entry *e;
+
+	if (p->count == p->room) {
+		size_t room = p->room ? 2 * p->room : 16;
+
+		e = reallocarray(p->entries, room, sizeof(*e));
+		if (!e)
+			return -ENOMEM;
+		p->entries = e;
+		p->room = room;
+	}
+	e = &p->entries[p->count];
+	*e = (struct podman_entry){ 0 };
+	strcpy(e->id, id);
+	if (copy_text(&e->name, name) && copy_text(&e->image, image)) {
+		p->count++;
+		return 0;
+	}
+	free_entry(e);
+	return -ENOMEM;
+}
+
+/* Of one entry of a list: its first name, and its image from what podman adds to it. */
+static int take(struct podman_names *p, const json_t *entry)
+{
+	const char *id = json_string_value(json_object_get(entry, "id"));
 	const char *name =
 	    json_string_value(json_array_get(json_object_get(entry, "names"), 0));
-	const char *more = json_string_value(json_object_get(entry, "metadata")),
-		   *image;
-	json_t *metadata = more ? json_loads(more, JSON_REJECT_DUPLICATES, NULL) : NULL;
-
-	image = json_string_value(json_object_get(metadata, "image-name"));
-	if (name)
-		n->container = names_word(name, strlen(name));
-	if (image)
-		names_set_image(n, image);
-	json_decref(metadata);
-}
-
-int names_parse_podman(const char *text, size_t len, const char *id, struct names *n)
-{
-	json_t *list = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL), *entry;
-	size_t i;
-
-	n->source = NAMES_PODMAN;
-	json_array_foreach(list, i, entry)
-	{
-		const char *its = json_string_value(json_object_get(entry, "id"));
-
-		if (its && !strcmp(its, id)) {
-			take(entry, n);
-			break;
-		}
-	}
-	json_decref(list);
-	return n->container ? 0 : -ENOENT;
-}
-
-static int look_in(const char *root, const char *storage, const char *id, char *text,
-		   struct names *n)
-{
-	char path[1024];
-	int err = -ENOENT;
-
-	for (size_t i = 0; i < COUNT(lists) && err; i++) {
-		int len = snprintf(path, sizeof(path), "%s/%s", storage, lists[i]);
-
-		if (len >= (int)sizeof(path))
-			continue;
-		len = read_file_below(root, path, text, LIST_MAX);
-		if (len > 0 && len < LIST_MAX - 1)
-			err = names_parse_podman(text, len, id, n);
-		if (err)
-			names_clear(n);
-	}
-	return err;
-}
-
-/* The home in a line of passwd(5), cut out of it; NULL: it is none. */
-static char *home_of(char *line)
-{
-	for (int field = 0; field < 5 && line; field++) {
-		line = strchr(line, ':');
-		line = line ? line + 1 : NULL;
-	}
-	if (!line || *line != '/')
-		return NULL;
-	line[strcspn(line, ":")] = '\0';
-	return line[1] ? line + 1 : NULL;
-}
-
-static int look_in_homes(const char *root, const char *id, char *text, struct names *n)
-{
-	char *passwd = malloc(PASSWD_MAX), *rest = passwd, *line, storage[512];
-	int err = -ENOENT;
-	int len = passwd ? read_file_below(root, "etc/passwd", passwd, PASSWD_MAX) : 0;
-
-	for (int i = 0; len > 0 && i < HOMES_MAX && err && (line = strsep(&rest, "\n"));
-	     i++) {
-		const char *home = home_of(line);
-
-		if (home && snprintf(storage, sizeof(storage),
-				     "%s/.local/share/containers/storage",
-				     home) < (int)sizeof(storage))
-			err = look_in(root, storage, id, text, n);
-	}
-	free(passwd);
-	return err;
-}
-
-int names_find_podman(const char *root, const char *id, struct names *n)
-{
-	char *text = malloc(LIST_MAX);
+	const char *more = json_string_value(json_object_get(entry, "metadata"));
+	json_t *metadata;
 	int err;
 
-	if (!text)
-		return -ENOMEM;
-	err = look_in(root, "var/lib/containers/storage", id, text, n);
-	if (err)
-		err = look_in_homes(root, id, text, n);
+	if (!id || !name || strlen(id) != CONTAINER_ID_LEN)
+		return 0;
+	metadata = more ? json_loads(more, JSON_REJECT_DUPLICATES, NULL) : NULL;
+	err = add(p, id, name,
+		  json_string_value(json_object_get(metadata, "image-name")));
+	json_decref(metadata);
+	return err;
+}
+
+int names_podman_parse(struct podman_names *p, const char *text, size_t len)
+{
+	json_t *list = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL), *entry;
+	int err = 0;
+	size_t i;
+
+	json_array_foreach(list, i, entry)
+	{
+		if (!err)
+			err = take(p, entry);
+	}
+	json_decref(list);
+	return err;
+}
+
+int names_podman_take(const struct podman_names *p, const char *id, struct names *n)
+{
+	n->source = NAMES_PODMAN;
+	for (size_t i = 0; i < p->count; i++) {
+		const struct podman_entry *e = &p->entries[i];
+
+		if (strcmp(e->id, id))
+			continue;
+		n->container = names_word(e->name, strlen(e->name));
+		if (e->image)
+			names_set_image(n, e->image);
+		return n->container ? 0 : -ENOENT;
+	}
+	return -ENOENT;
+}
+
+static void look_at(const char *root, const char *path, struct podman_file *f)
+{
+	int fd = open_below(root, path, O_RDONLY | O_NONBLOCK);
+	struct stat st;
+
+	*f = (struct podman_file){ 0 };
+	if (fd < 0)
+		return;
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode))
+		*f = (struct podman_file){ st.st_ino, st.st_size, st.st_mtim };
+	close(fd);
+}
+
+static int read_all(struct podman_names *p, const char *root)
+{
+	char *text = malloc(LIST_MAX);
+	int err = text ? 0 : -ENOMEM;
+
+	names_podman_clear(p);
+	for (size_t i = 0; i < PODMAN_LISTS && !err; i++) {
+		int len = p->files[i].size
+			      ? read_file_below(root, lists[i], text, LIST_MAX)
+			      : 0;
+
+		if (len > 0 && len < LIST_MAX - 1)
+			err = names_podman_parse(p, text, len);
+	}
 	free(text);
 	return err;
+}
+
+static int refresh(struct podman_names *p, const char *root)
+{
+	struct podman_file now[PODMAN_LISTS];
+	uint64_t time = now_mono_ns();
+	int err;
+
+	if (p->read_ns && time - p->read_ns < REREAD_NS)
+		return 0;
+	for (size_t i = 0; i < PODMAN_LISTS; i++)
+		look_at(root, lists[i], &now[i]);
+	if (p->read_ns && !memcmp(now, p->files, sizeof(now))) {
+		p->read_ns = time;
+		return 0;
+	}
+	memcpy(p->files, now, sizeof(now));
+	err = read_all(p, root);
+	p->read_ns = err ? 0 : time;
+	return err;
+}
+
+int names_podman_find(struct podman_names *p, const char *root, const char *id,
+		      struct names *n)
+{
+	int err = refresh(p, root);
+
+	return err ? err : names_podman_take(p, id, n);
 }

@@ -97,6 +97,8 @@ struct names *names_copy(const struct names *from)
 	n->sandbox = from->sandbox;
 	n->restarts = from->restarts;
 	n->awaited = from->awaited;
+	n->whole = from->whole;
+	n->told_ns = from->told_ns;
 	n->source = from->source;
 	return n;
 }
@@ -126,6 +128,8 @@ int names_fill(struct names *n, const struct names *more)
 	}
 	if (n->restarts < 0)
 		n->restarts = more->restarts;
+	n->whole = more->whole;
+	n->told_ns = more->told_ns;
 	if ((!n->label_count && !copy_pairs(&n->labels, &n->label_count, more->labels,
 					    more->label_count)) ||
 	    (!n->annotation_count &&

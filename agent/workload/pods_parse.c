@@ -11,6 +11,7 @@
 
 #define PARSE_MAX   (8U << 20) /* bytes of memory for one pod's JSON */
 #define PAIRS	    32	       /* labels, and annotations, of one pod */
+#define KEY_LEN	    317	       /* a prefix of 253, "/", a name of 63 */
 #define VALUE_MAX   256	       /* bytes; a label's value has 63 at most */
 #define HASH_LABEL  "pod-template-hash"
 #define OTEL_PREFIX "resource.opentelemetry.io/"
@@ -103,6 +104,17 @@ static bool keeps_annotation(const struct pods_keep *keep, const char *key)
 }
 
 /* Those of an object that are kept. -ENOMEM. */
+/* What names_word() takes. */
+static bool is_key(const char *key)
+{
+	size_t len = strlen(key);
+
+	for (size_t i = 0; i < len; i++)
+		if (key[i] <= ' ' || key[i] > '~')
+			return false;
+	return len && len <= KEY_LEN;
+}
+
 static int take_pairs(struct pods_table *t, const struct pods_keep *keep,
 		      bool (*keeps)(const struct pods_keep *keep, const char *key),
 		      const json_t *object, struct name_pair **pairs, size_t *count)
@@ -116,7 +128,7 @@ static int take_pairs(struct pods_table *t, const struct pods_keep *keep,
 
 		if (!keeps(keep, key))
 			continue;
-		if (*count == PAIRS || !is_value(value)) {
+		if (*count == PAIRS || !is_value(value) || !is_key(key)) {
 			t->left_out++;
 			continue;
 		}
@@ -299,7 +311,7 @@ static int add_container(struct pods_table *t, uint32_t pod, const json_t *statu
  * may not have been exported yet.
  */
 static int take_status(struct pods_table *t, uint32_t pod, const json_t *status,
-		       const char *asked)
+		       const char *asked, size_t *known)
 {
 	json_int_t count = json_integer_value(get(status, "restartCount"));
 	int restarts = count < 0 || count > INT32_MAX ? -1 : count, err = 0;
@@ -308,6 +320,7 @@ static int take_status(struct pods_table *t, uint32_t pod, const json_t *status,
 
 	if (!now)
 		now = container_id(t, get(get(status, "state"), "terminated"));
+	*known += now != NULL;
 	if (now)
 		err = add_container(t, pod, status, asked, now, restarts);
 	if (!err && past && (!now || strcmp(now, past) != 0))
@@ -323,11 +336,12 @@ static int take_containers(struct pods_table *t, const json_t *json, uint32_t po
 		{ "initContainerStatuses", "initContainers" },
 		{ "ephemeralContainerStatuses", "ephemeralContainers" },
 	};
+	size_t known = 0, wanted = 0, k;
 	json_t *status;
 	int err = 0;
-	size_t k;
 
 	for (size_t i = 0; i < COUNT(lists); i++) {
+		wanted += json_array_size(get(get(json, "spec"), lists[i][1]));
 		json_array_foreach(get(get(json, "status"), lists[i][0]), k, status)
 		{
 			const char *name = json_string_value(get(status, "name"));
@@ -336,9 +350,11 @@ static int take_containers(struct pods_table *t, const json_t *json, uint32_t po
 				err = take_status(t, pod, status,
 						  name ? asked_image(get(json, "spec"),
 								     lists[i][1], name)
-						       : NULL);
+						       : NULL,
+						  &known);
 		}
 	}
+	t->pods[pod]->whole = wanted && known == wanted;
 	return err;
 }
 

@@ -16,6 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct names *n = calloc(1, sizeof(*n));
 	char *text = malloc(size + 1), *name;
+	struct podman_names podman = { 0 };
 	int err;
 
 	if (!size)
@@ -25,7 +26,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (*text == 'l')
 		err = names_parse_log(text + (size > 0), n);
 	else if (*text == 'p')
-		err = names_parse_podman(text + 1, size - 1, ID, n);
+		err = names_podman_parse(&podman, text + 1, size - 1)
+			  ?: names_podman_take(&podman, ID, n);
 	else
 		err = names_parse(*text == 'd' ? NAMES_DOCKER : NAMES_BUNDLE,
 				  text + (size > 0), size - (size > 0), n);
@@ -39,6 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		free(name);
 	}
 	names_link_is(text, ID);
+	names_podman_clear(&podman);
 	names_free(n);
 	free(text);
 	return 0;

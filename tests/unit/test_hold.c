@@ -101,6 +101,58 @@ static void the_kubelet_is_not_waited_for_at_an_end(void **state)
 	assert_int_equal(exported(h), 7);
 }
 
+static int no_other(void *arg, struct workload *w)
+{
+	++*(int *)arg;
+	return 1;
+}
+
+static void one_that_has_no_other_instance_is_not_asked_again(void **state)
+{
+	struct held *h = *state;
+	int asked = 0;
+	struct hold_rules rules = { HOLD, true, no_other, &asked };
+
+	begin(h, POD_NAME "/" A, 7);
+	begin(h, POD2_NAME "/" B, 5);
+	node_read(&h->n);
+	name(h, POD_NAME "/" A, "nginx");
+	name(h, POD2_NAME "/" B, "nginx");
+	name_instances(&h->n);
+	assert_int_equal(snapshot_settle(h->n.s, &rules), 0);
+	assert_int_equal(asked, 1);
+	assert_int_equal(exported(h), 12);
+}
+
+/* They are forgotten one after the other, and what they had stays in _OTHER. */
+static void culprits_that_went_stay_in_unknown(void **state)
+{
+	struct held *h = *state;
+	uint64_t id = begin(h, POD_NAME "/" A, 7);
+	struct workload *w, *all;
+
+	for (int i = 0; i < 6; i++)
+		export(h);
+	w = node_workload(&h->n, POD_NAME "/" A);
+	assert_true(w->unnamed);
+	for (char c = 'a'; c < 'a' + 8; c++)
+		totals_culprit(w, (char[]){ '/', c, '\0' })->ns = 1000;
+	for (int i = 0; i < 8; i++) {
+		export(h);
+		assert_int_equal(snapshot_unknown(h->n.s, &all), 0);
+		assert_int_equal(all->other_ns, 8000);
+		snapshot_free_workload(all);
+	}
+	assert_int_equal(w->culprit_count, 0);
+	end(h, id);
+	for (int i = 0; i < 4; i++) {
+		export(h);
+		assert_int_equal(snapshot_unknown(h->n.s, &all), 0);
+		assert_int_equal(all->other_ns, 8000);
+		snapshot_free_workload(all);
+	}
+}
+
 static void a_name_that_comes_late_begins_at_zero(void **state)
 {
 	struct held *h = *state;
@@ -443,6 +495,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(one_with_a_name_is_in_the_next_export),
 		TEST(a_name_that_comes_in_time_has_all_that_was_counted),
+		TEST(one_that_has_no_other_instance_is_not_asked_again),
+		TEST(culprits_that_went_stay_in_unknown),
 		TEST(the_kubelet_is_waited_for_as_long_as_a_name),
 		TEST(the_kubelet_is_not_waited_for_at_an_end),
 		TEST(a_name_that_comes_late_begins_at_zero),

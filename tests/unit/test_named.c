@@ -30,6 +30,52 @@ static void usage_of_a_late_name_begins_at_zero(void **state)
 	assert_int_equal(w->usage.base[USAGE_CPU_TIME], 120);
 }
 
+/* What the kubelet says of a container that it does not list. */
+static struct names *of_pod_alone(bool whole, uint64_t told_ns)
+{
+	struct names *n = names_like("web-0", NULL);
+
+	n->sandbox = false;
+	n->awaited = true;
+	n->whole = whole;
+	n->told_ns = told_ns;
+	return n;
+}
+
+static bool is_sandbox(struct held *h, const char *path, struct names *n, uint64_t now)
+{
+	bool found;
+
+	snapshot_find_sandbox(h->n.s, node_workload(&h->n, path), n, now);
+	found = n->sandbox;
+	assert_int_equal(n->awaited, !found);
+	names_free(n);
+	return found;
+}
+
+/* It was seen first at a reading, and ten more readings were a second apart. */
+static void whom_the_kubelet_never_lists_is_the_sandbox(void **state)
+{
+	struct held *h = *state;
+	uint64_t now = 1000 * FAKE_SECOND;
+
+	make(h, POD_NAME);
+	begin(h, POD_NAME "/" PAUSE, 7);
+	for (int i = 0; i < 11; i++)
+		node_read(&h->n);
+	/* asked too soon after it came; a container of the pod has no id yet */
+	assert_false(is_sandbox(h, POD_NAME "/" PAUSE,
+				of_pod_alone(true, now - 5 * FAKE_SECOND), now));
+	assert_false(is_sandbox(h, POD_NAME "/" PAUSE, of_pod_alone(false, now), now));
+	assert_true(is_sandbox(h, POD_NAME "/" PAUSE, of_pod_alone(true, now), now));
+	/* when that is known, another one is a container that was started again */
+	name(h, POD_NAME "/" PAUSE, NULL);
+	begin(h, POD_NAME "/" A, 7);
+	for (int i = 0; i < 11; i++)
+		node_read(&h->n);
+	assert_false(is_sandbox(h, POD_NAME "/" A, of_pod_alone(true, now), now));
+}
+
 static void a_sandbox_counts_for_its_pod(void **state)
 {
 	struct held *h = *state;
@@ -248,6 +294,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(usage_of_a_late_name_begins_at_zero),
+		TEST(whom_the_kubelet_never_lists_is_the_sandbox),
 		TEST(a_sandbox_counts_for_its_pod),
 		TEST(a_pod_is_gone_with_its_sandbox),
 		TEST(a_sandbox_outside_of_a_pods_cgroup_is_the_pod),

@@ -349,6 +349,16 @@ static void an_instance_that_is_taken_has_a_next_best(void **state)
 	assert_string_equal(w.instance, "shop.web-0.nginx:0123456789ab");
 	assert_int_equal(resource_instance_again(&r, &w), 0);
 	assert_string_equal(w.instance, "h1:" POD "/" ID);
+	assert_int_equal(resource_instance_again(&r, &w), 1); /* that is the last one */
+	assert_string_equal(w.instance, "h1:" POD "/" ID);
+	free(w.instance);
+	/* nobody may wish for what others have by their paths */
+	w.instance = NULL;
+	w.names->annotations =
+	    (struct name_pair[]){ { OTEL "service.instance.id", "h1:/other" } };
+	w.names->annotation_count = 1;
+	assert_int_equal(resource_instance(&r, &w), 0);
+	assert_string_equal(w.instance, "shop.web-0.nginx");
 	free(w.instance);
 	workload_id_fini(&w.id);
 }
