@@ -141,8 +141,12 @@ static int export_now(struct agent *a, uint64_t due_ns, bool last)
 {
 	int err = measure_collect_last(a->measure, due_ns, last);
 
-	if (err)
-		log_warn(err, "reading the cells");
+	if (err) { /* who is new was not looked at: it must not go out as it is */
+		log_warn(err,
+			 "reading the cells: this export is left out, the next one "
+			 "holds its counts");
+		return err;
+	}
 	if (!a->export || !export_in_flight(a->export))
 		measure_make_room(a->measure);
 	return send_points(a, false);
