@@ -166,6 +166,34 @@ def _():
     same(of.stop()[0], 0, "exit status")
 
 
+@test("whom the kubelet does not list, though it lists all containers of the pod, is its "
+      "sandbox")
+def _():
+    uid, number = str(uuid.uuid4()), new_id()
+    mine = Kubelet(certificate)
+    mine.token = kubelet.token
+    mine.pods.append(pod("shop", "quiet-0", uid, [container("app", number)],
+                         containers=[{"name": "app", "image": "registry.example/team/app"}]))
+    of = start(mine)
+    whole = below("kubepods", f"pod{uid}")
+    cgroups = [whole.below(each) for each in (number, new_id())]
+    for cgroup in cgroups:
+        work(cgroup)
+    own, sandbox = (c.path for c in cgroups)
+
+    def found():
+        if not os.path.exists(of.exports):
+            return None
+        paths = {r.get("process.linux.cgroup"): r.get("assay.workload.kind")
+                 for r in Exports(of.exports).resources.values()}
+        return paths if {own, whole.path} <= paths.keys() else None
+
+    began = time.monotonic()
+    paths = wait_for(found, PATIENCE, "the pod in an export", 0.3)
+    diag(f"the pod is in an export after {time.monotonic() - began:.1f} s")
+    same((paths[whole.path], sandbox in paths), ("pod", False), "the pod's kind; its sandbox")
+
+
 @test("doctor says what is wrong with the certificate, the name in it, the token")
 def _():
     mine = Kubelet(certificate)  # which no agent asks
