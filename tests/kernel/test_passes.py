@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# beside: nobody
 """Passes over all tasks and descriptors are read in slices: however many there are, no
 read(2) shows more than a slice of them, the agent serves others in between, and what is
 under way is told all the same, none of it twice."""
