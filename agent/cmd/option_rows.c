@@ -45,6 +45,8 @@ static int check_url(const char *s)
 	for (const char *c = s; *c; c++)
 		if (isspace((unsigned char)*c) || iscntrl((unsigned char)*c))
 			return -EINVAL;
+	if (!strncmp(s + skip, "::", 2)) /* an address: see text_url() */
+		return 0;
 	return strchr("/:?#", s[skip]) ? -EINVAL : 0;
 }
 

@@ -217,9 +217,30 @@ static void numbers_out_of_all_bounds_are_told_as_they_are(void **state)
 	assert_string_equal(units_count(out, 999e12), "999T");
 }
 
+static void an_address_in_a_url_has_brackets(void **state)
+{
+	static const char *const cases[][2] = {
+		{ "http://fd00::1:4318", "http://[fd00::1]:4318" },
+		{ "https://::1:10250/pods", "https://[::1]:10250/pods" },
+		{ "http://[fd00::1]:4318/v1", "http://[fd00::1]:4318/v1" },
+		{ "http://10.0.0.1:4318", "http://10.0.0.1:4318" },
+		{ "http://node", "http://node" },
+		{ "http://a:b:c@node:1/x:y", "http://a:b:c@node:1/x:y" },
+		{ "http://node/a:b:c", "http://node/a:b:c" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *url = text_url(cases[i][0]);
+
+		assert_string_equal(url, cases[i][1]);
+		free(url);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_address_in_a_url_has_brackets),
 		cmocka_unit_test(every_name_has_an_escape_of_its_own),
 		cmocka_unit_test(escapes_are_as_described),
 		cmocka_unit_test(a_terminal_sees_what_is_visible),
