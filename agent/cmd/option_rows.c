@@ -46,7 +46,7 @@ static int check_url(const char *s)
 		if (isspace((unsigned char)*c) || iscntrl((unsigned char)*c))
 			return -EINVAL;
 	if (!strncmp(s + skip, "::", 2)) /* an address: see text_url() */
-		return 0;
+		return isxdigit((unsigned char)s[skip + 2]) ? 0 : -EINVAL;
 	return strchr("/:?#", s[skip]) ? -EINVAL : 0;
 }
 
