@@ -42,8 +42,9 @@ static int find_names(struct measure *m)
 		if (!err) {
 			snapshot_find_sandbox(m->snapshot, w, names, now_mono_ns());
 			err = snapshot_take_names(m->snapshot, w, names);
-		} else if (err == -ENOENT)
+		} else if (err == -ENOENT) {
 			err = 0;
+		}
 		/* a sandbox may have made its pod known */
 		workloads = snapshot_workloads(m->snapshot, &count, &time_ns);
 	}

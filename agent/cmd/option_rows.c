@@ -9,6 +9,7 @@
 #include "kernel/probes.h"
 #include "reading/snapshot.h"
 #include "workload/host.h"
+#include "workload/pods.h"
 
 #define SECOND 1000ULL /* ms */
 #define MINUTE (60 * SECOND)
@@ -83,7 +84,7 @@ static int check_keys(const char *s)
 	do {
 		size_t len = strcspn(s, ",");
 
-		if (!len || len > 317)
+		if (!len || len > PODS_KEY_MAX)
 			return -EINVAL;
 		for (size_t i = 0; i < len; i++)
 			if (!isalnum((unsigned char)s[i]) && !strchr("-_./", s[i]))

@@ -13,6 +13,10 @@
 struct names *names_new(void);
 /* Frees what it has, and makes it as names_new() does. */
 void names_clear(struct names *n);
+/* Is it a name: printable ASCII without spaces, not too long? */
+bool names_is_word(const char *s, size_t len);
+/* A copy of a string that may be missing, the caller's; false: no memory. */
+bool names_copy_text(char **to, const char *from);
 /* A copy of a name if it is one; NULL else, or without memory. */
 char *names_word(const char *s, size_t len);
 /*

@@ -39,13 +39,6 @@ void names_podman_clear(struct podman_names *p)
 	p->count = p->room = 0;
 }
 
-/* NULL stays what it is. false: no memory. */
-static bool copy_text(char **out, const char *text)
-{
-	*out = text ? strdup(text) : NULL;
-	return !text || *out;
-}
-
 static int add(struct podman_names *p, const char *id, const char *name,
 	       const char *image)
 {
@@ -63,7 +56,7 @@ static int add(struct podman_names *p, const char *id, const char *name,
 	e = &p->entries[p->count];
 	*e = (struct podman_entry){ 0 };
 	strcpy(e->id, id);
-	if (copy_text(&e->name, name) && copy_text(&e->image, image)) {
+	if (names_copy_text(&e->name, name) && names_copy_text(&e->image, image)) {
 		p->count++;
 		return 0;
 	}

@@ -189,14 +189,23 @@ char *names_of_workload(const struct names *n)
 	return len < 0 ? NULL : name;
 }
 
-char *names_word(const char *s, size_t len)
+bool names_is_word(const char *s, size_t len)
 {
-	if (!len || len >= NAME_LEN)
-		return NULL;
 	for (size_t i = 0; i < len; i++)
 		if (s[i] <= ' ' || s[i] > '~')
-			return NULL;
-	return strndup(s, len);
+			return false;
+	return len && len < NAME_LEN;
+}
+
+char *names_word(const char *s, size_t len)
+{
+	return names_is_word(s, len) ? strndup(s, len) : NULL;
+}
+
+bool names_copy_text(char **to, const char *from)
+{
+	*to = from ? strdup(from) : NULL;
+	return *to || !from;
 }
 
 void names_set_image(struct names *n, const char *image)

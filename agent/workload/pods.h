@@ -16,6 +16,7 @@
 #define PODS_TABLE_MAX	(4U << 20)    /* bytes of memory for all that is kept */
 #define PODS_MAX	2048	      /* a kubelet's default limit is 110 */
 #define PODS_CONTAINERS 16384
+#define PODS_KEY_MAX	317 /* of a label: a prefix of 253, "/", a name of 63 */
 
 struct pods;
 

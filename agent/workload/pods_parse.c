@@ -11,7 +11,6 @@
 
 #define PARSE_MAX   (8U << 20) /* bytes of memory for one pod's JSON */
 #define PAIRS	    32	       /* labels, and annotations, of one pod */
-#define KEY_LEN	    317	       /* a prefix of 253, "/", a name of 63 */
 #define VALUE_MAX   256	       /* bytes; a label's value has 63 at most */
 #define HASH_LABEL  "pod-template-hash"
 #define OTEL_PREFIX "resource.opentelemetry.io/"
@@ -104,15 +103,11 @@ static bool keeps_annotation(const struct pods_keep *keep, const char *key)
 }
 
 /* Those of an object that are kept. -ENOMEM. */
-/* What names_word() takes. */
 static bool is_key(const char *key)
 {
 	size_t len = strlen(key);
 
-	for (size_t i = 0; i < len; i++)
-		if (key[i] <= ' ' || key[i] > '~')
-			return false;
-	return len && len <= KEY_LEN;
+	return len <= PODS_KEY_MAX && names_is_word(key, len);
 }
 
 static int take_pairs(struct pods_table *t, const struct pods_keep *keep,

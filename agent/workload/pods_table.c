@@ -158,13 +158,6 @@ static const struct pods_uid *find_uid(const struct pods_table *t, const char *u
 	return bsearch(&key, t->uids, t->uid_count, sizeof(key), by_uid);
 }
 
-/* A copy of a string that may be missing; false: no memory. */
-static bool copy(char **to, const char *from)
-{
-	*to = from ? strdup(from) : NULL;
-	return *to || !from;
-}
-
 int pods_table_find(const struct pods_table *t, const char *container, const char *uid,
 		    struct names **out)
 {
@@ -179,8 +172,10 @@ int pods_table_find(const struct pods_table *t, const char *container, const cha
 		return -ENOMEM;
 	if (c) {
 		n->restarts = c->restarts;
-		if (!copy(&n->container, c->name) || !copy(&n->image, c->image) ||
-		    !copy(&n->tag, c->tag) || !copy(&n->digest, c->digest)) {
+		if (!names_copy_text(&n->container, c->name) ||
+		    !names_copy_text(&n->image, c->image) ||
+		    !names_copy_text(&n->tag, c->tag) ||
+		    !names_copy_text(&n->digest, c->digest)) {
 			names_free(n);
 			return -ENOMEM;
 		}

@@ -308,4 +308,35 @@ static inline int node_teardown(void **state)
 
 #define NODE_TEST(name) cmocka_unit_test_setup_teardown(name, node_setup, node_teardown)
 
+/* As a replay does it: its entry, or a free one, or the last one, which has no key. */
+static inline void node_wait_behind(struct node *n, uint32_t victim, uint32_t shard,
+				    uint32_t culprit, uint64_t ns)
+{
+	struct sched_block *b = &n->cells.sched_blocks[victim * NODE_SHARDS + shard];
+	uint32_t at = CULPRITS;
+
+	for (uint32_t i = 0; i < CULPRITS; i++) {
+		if (b->key[i] == culprit + 1) {
+			at = i;
+			break;
+		}
+		if (!b->key[i] && at == CULPRITS)
+			at = i;
+	}
+	if (at < CULPRITS)
+		b->key[at] = culprit + 1;
+	b->ns[at] += ns;
+}
+
+/* 0 to sides - 1: the same row of numbers in each run. */
+static inline uint32_t node_dice(uint32_t sides)
+{
+	static uint64_t x = 88172645463325252ULL;
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	return (x >> 20) % sides;
+}
+
 #endif

@@ -109,20 +109,7 @@ static double received_of(const char *name, bool now)
 
 static void wait_behind(struct node *n, uint32_t victim, uint32_t culprit, uint64_t ms)
 {
-	struct sched_block *b = &n->cells.sched_blocks[victim * NODE_SHARDS];
-	uint32_t at = CULPRITS;
-
-	for (uint32_t i = 0; i < CULPRITS; i++) {
-		if (b->key[i] == culprit + 1) {
-			at = i;
-			break;
-		}
-		if (!b->key[i] && at == CULPRITS)
-			at = i;
-	}
-	if (at < CULPRITS)
-		b->key[at] = culprit + 1;
-	b->ns[at] += ms * 1000000;
+	node_wait_behind(n, victim, 0, culprit, ms * 1000000);
 }
 
 #define MANY 12

@@ -8,26 +8,6 @@ static struct sched_block *block_of(struct node *n, uint32_t victim, uint32_t sh
 	return &n->cells.sched_blocks[victim * NODE_SHARDS + shard];
 }
 
-/* As a replay does it: its entry, or a free one, or the last one, which has no key. */
-static void wait_behind(struct node *n, uint32_t victim, uint32_t shard,
-			uint32_t culprit, uint64_t ns)
-{
-	struct sched_block *b = block_of(n, victim, shard);
-	uint32_t at = CULPRITS;
-
-	for (uint32_t i = 0; i < CULPRITS; i++) {
-		if (b->key[i] == culprit + 1) {
-			at = i;
-			break;
-		}
-		if (!b->key[i] && at == CULPRITS)
-			at = i;
-	}
-	if (at < CULPRITS)
-		b->key[at] = culprit + 1;
-	b->ns[at] += ns;
-}
-
 static bool has_entry(struct node *n, uint32_t victim, uint32_t culprit)
 {
 	for (uint32_t i = 0; i < CULPRITS; i++)
@@ -75,14 +55,14 @@ static void each_is_known_by_its_name(void **state)
 		 a = node_slot(n, node_mkdir(n, "a"));
 	const struct workload *w;
 
-	wait_behind(n, victim, 0, a, 1);
-	wait_behind(n, victim, 1, a, 10);
-	wait_behind(n, victim, 0, victim, 100); /* its own threads, too */
-	wait_behind(n, victim, 0, CULPRIT_IDLE, 1000);
-	wait_behind(n, victim, 1, SLOT_KERNEL, 10000);
-	wait_behind(n, victim, 1, SLOT_OVERFLOW, 100000);
+	node_wait_behind(n, victim, 0, a, 1);
+	node_wait_behind(n, victim, 1, a, 10);
+	node_wait_behind(n, victim, 0, victim, 100); /* its own threads, too */
+	node_wait_behind(n, victim, 0, CULPRIT_IDLE, 1000);
+	node_wait_behind(n, victim, 1, SLOT_KERNEL, 10000);
+	node_wait_behind(n, victim, 1, SLOT_OVERFLOW, 100000);
 	block_of(n, victim, 1)->ns[CULPRITS] += 1000000;
-	wait_behind(n, SLOT_KERNEL, 0, a, 10000000);
+	node_wait_behind(n, SLOT_KERNEL, 0, a, 10000000);
 	for (int i = 0; i < 3; i++) /* once */
 		node_read(n);
 	w = node_workload(n, "/victim");
@@ -103,9 +83,10 @@ static void who_cannot_be_told_is_unknown(void **state)
 	struct node *n = *state;
 	uint32_t victim = node_slot(n, node_mkdir(n, "victim"));
 
-	wait_behind(n, victim, 0, NODE_SLOTS - 1, 1);
-	wait_behind(n, victim, 0, 12345, 10);
-	wait_behind(n, victim, 0, node_slot(n, ++n->last_id), 100); /* no name yet */
+	node_wait_behind(n, victim, 0, NODE_SLOTS - 1, 1);
+	node_wait_behind(n, victim, 0, 12345, 10);
+	node_wait_behind(n, victim, 0, node_slot(n, ++n->last_id),
+			 100); /* no name yet */
 	node_read(n);
 	assert_int_equal(ns_of(node_workload(n, "/victim"), "unknown"), 111);
 	assert_int_equal(node_workload(n, "/victim")->culprit_count, 1);
@@ -117,12 +98,12 @@ static void a_culprits_series_begins_at_the_reading_before_it(void **state)
 	uint32_t victim = node_slot(n, node_mkdir(n, "victim"));
 	uint64_t before;
 
-	wait_behind(n, victim, 0, CULPRIT_IDLE, 1);
+	node_wait_behind(n, victim, 0, CULPRIT_IDLE, 1);
 	node_read(n);
 	node_read(n);
 	before = fake_now_ns;
-	wait_behind(n, victim, 0, SLOT_KERNEL, 1);
-	wait_behind(n, victim, 0, CULPRIT_IDLE, 1);
+	node_wait_behind(n, victim, 0, SLOT_KERNEL, 1);
+	node_wait_behind(n, victim, 0, CULPRIT_IDLE, 1);
 	node_read(n);
 	node_read(n);
 	assert_int_equal(find(node_workload(n, "/victim"), "idle")->start_ns,
@@ -149,7 +130,7 @@ static void who_finds_no_entry_is_other_and_the_sum_is_exact(void **state)
 	uint64_t id;
 
 	for (int i = 0; i < MANY; i++)
-		wait_behind(n, victim, 0, numbered(n, "c", i, &id), 1ULL << i);
+		node_wait_behind(n, victim, 0, numbered(n, "c", i, &id), 1ULL << i);
 	node_read(n);
 	w = node_workload(n, "/victim");
 	assert_int_equal(w->culprit_count, CULPRITS + 1);
@@ -174,7 +155,7 @@ static void who_begins_to_matter_gets_the_entry_of_who_does_not(void **state)
 	for (int i = 0; i < MANY; i++)
 		slots[i] = numbered(n, "c", i, &id);
 	for (int i = 0; i < CULPRITS; i++) { /* one of them is busy, the others not */
-		wait_behind(n, victim, 0, slots[i], i == 4 ? 50000 : 10);
+		node_wait_behind(n, victim, 0, slots[i], i == 4 ? 50000 : 10);
 		all += i == 4 ? 50000 : 10;
 	}
 	node_read_and_reap(n);
@@ -182,7 +163,7 @@ static void who_begins_to_matter_gets_the_entry_of_who_does_not(void **state)
 	for (int i = 0; i < CULPRITS; i++) /* nobody asks for one: nobody loses his */
 		assert_true(has_entry(n, victim, slots[i]));
 	gen = n->cells.tunes.free_gen;
-	wait_behind(n, victim, 0, slots[MANY - 1], 40000);
+	node_wait_behind(n, victim, 0, slots[MANY - 1], 40000);
 	all += 40000;
 	node_read_and_reap(n);
 	w = node_workload(n, "/victim");
@@ -193,8 +174,8 @@ static void who_begins_to_matter_gets_the_entry_of_who_does_not(void **state)
 		assert_int_equal(has_entry(n, victim, slots[i]), i == 4);
 	node_read_and_reap(n);
 	assert_true(n->cells.tunes.free_gen > gen); /* programs look again */
-	wait_behind(n, victim, 0, slots[MANY - 1], 7000);
-	wait_behind(n, victim, 0, slots[4], 600000);
+	node_wait_behind(n, victim, 0, slots[MANY - 1], 7000);
+	node_wait_behind(n, victim, 0, slots[4], 600000);
 	all += 607000;
 	node_read_and_reap(n);
 	assert_int_equal(ns_of(w, "/c19"), 7000);
@@ -215,11 +196,11 @@ static void who_was_busy_long_ago_gives_way(void **state)
 	for (int i = 0; i < MANY; i++)
 		slots[i] = numbered(n, "c", i, &id);
 	for (int i = 0; i < CULPRITS; i++) {
-		wait_behind(n, victim, 0, slots[i], 1 << 20);
+		node_wait_behind(n, victim, 0, slots[i], 1 << 20);
 		all += 1 << 20;
 	}
 	for (; rounds < 20 && !has_entry(n, victim, slots[MANY - 1]); rounds++) {
-		wait_behind(n, victim, 0, slots[MANY - 1], 1 << 20);
+		node_wait_behind(n, victim, 0, slots[MANY - 1], 1 << 20);
 		all += 1 << 20;
 		node_read_and_reap(n);
 		node_export(n, true);
@@ -237,19 +218,19 @@ static void the_next_owner_of_a_slot_is_not_to_blame(void **state)
 		 slot = numbered(n, "old", 0, &old);
 	const struct workload *w;
 
-	wait_behind(n, victim, 0, slot, 5);
-	wait_behind(n, slot, 0, victim, 300); /* it is a victim as well */
+	node_wait_behind(n, victim, 0, slot, 5);
+	node_wait_behind(n, slot, 0, victim, 300); /* it is a victim as well */
 	node_read_and_reap(n);
 	node_rmdir(n, old);
-	wait_behind(n, victim, 0, slot, 20);
+	node_wait_behind(n, victim, 0, slot, 20);
 	node_read_and_reap(n);
-	wait_behind(n, victim, 0, slot, 100); /* on its way */
+	node_wait_behind(n, victim, 0, slot, 100); /* on its way */
 	node_read_and_reap(n);
 	assert_false(has_entry(n, victim, slot));
 	assert_false(has_entry(n, slot, victim));
 	assert_int_equal(numbered(n, "new", 0, &new), slot);
-	wait_behind(n, victim, 0, slot, 4000);
-	wait_behind(n, slot, 0, SLOT_KERNEL, 60000);
+	node_wait_behind(n, victim, 0, slot, 4000);
+	node_wait_behind(n, slot, 0, SLOT_KERNEL, 60000);
 	node_read_and_reap(n);
 	w = node_workload(n, "/victim");
 	assert_int_equal(ns_of(w, "/old0"), 125);
@@ -270,7 +251,7 @@ static void the_33rd_name_is_other_and_names_come_free(void **state)
 	for (int i = 0; i < 40; i++) { /* one after the other: each gets an entry */
 		uint32_t slot = numbered(n, "c", i, &ids[i]);
 
-		wait_behind(n, victim, i % NODE_SHARDS, slot, 1000 + i);
+		node_wait_behind(n, victim, i % NODE_SHARDS, slot, 1000 + i);
 		all += 1000 + i;
 		node_read(n);
 		memset(block_of(n, victim, i % NODE_SHARDS)->key, 0,
@@ -289,7 +270,7 @@ static void the_33rd_name_is_other_and_names_come_free(void **state)
 	node_export(n, true);
 	node_export(n, true);
 	assert_int_equal(w->culprit_count, CULPRIT_NAMES + 1 - 20);
-	wait_behind(n, victim, 0, node_slot(n, ids[39]), 5);
+	node_wait_behind(n, victim, 0, node_slot(n, ids[39]), 5);
 	node_read(n);
 	assert_int_equal(ns_of(w, "/c39"), 5);
 }
@@ -303,7 +284,7 @@ static void a_culprit_that_comes_back_has_not_ended(void **state)
 		 slot = numbered(n, "c", 0, &id);
 	const struct workload *w;
 
-	wait_behind(n, victim, 0, slot, 5);
+	node_wait_behind(n, victim, 0, slot, 5);
 	node_read_and_reap(n);
 	w = node_workload(n, "/victim");
 	node_rmdir(n, id);
@@ -311,7 +292,7 @@ static void a_culprit_that_comes_back_has_not_ended(void **state)
 	node_read_and_reap(n);
 	node_export(n, true);
 	assert_true(find(w, "/c0")->series->ending.last);
-	wait_behind(n, victim, 0, numbered(n, "c", 0, &id), 70);
+	node_wait_behind(n, victim, 0, numbered(n, "c", 0, &id), 70);
 	for (int i = 0; i < 3; i++) {
 		node_read_and_reap(n);
 		node_export(n, true);

@@ -25,16 +25,6 @@ struct life {
 	int restarts, late, chains;
 };
 
-static uint32_t dice(uint32_t sides)
-{
-	static uint64_t x = 88172645463325252ULL;
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	return (x >> 20) % sides;
-}
-
 /* One whose names are in use is not started beside the other one. */
 static bool is_used(const struct life *l, int name)
 {
@@ -47,12 +37,12 @@ static bool is_used(const struct life *l, int name)
 static void start(struct life *l, int i)
 {
 	static int number;
-	int name = dice(NAMES);
+	int name = node_dice(NAMES);
 
 	if (is_used(l, name))
 		return;
 	l->groups[i].name = name;
-	l->groups[i].after = !dice(8) ? -1 : dice(3) ? 0 : (int)dice(14);
+	l->groups[i].after = !node_dice(8) ? -1 : node_dice(3) ? 0 : (int)node_dice(14);
 	snprintf(l->groups[i].path, sizeof(l->groups[i].path), POD_NAME "/%064x",
 		 ++number);
 	l->h->made_count = 0; /* parents are made anew: nobody looks at them */
@@ -61,13 +51,13 @@ static void start(struct life *l, int i)
 
 static void happen(struct life *l, int i)
 {
-	uint64_t some = 1 + dice(100);
+	uint64_t some = 1 + node_dice(100);
 
 	if (!l->groups[i].id) {
 		start(l, i);
 		if (!l->groups[i].id)
 			return;
-	} else if (!dice(4)) {
+	} else if (!node_dice(4)) {
 		end(l->h, l->groups[i].id);
 		l->groups[i].id = 0;
 		return;
@@ -167,8 +157,8 @@ static void every_event_is_told_once_by_one_writer(void **state)
 			happen(l, k);
 		node_read(&l->h->n);
 		find(l);
-		if (!dice(3)) {
-			bool arrives = dice(4) != 0;
+		if (!node_dice(3)) {
+			bool arrives = node_dice(4) != 0;
 
 			settle(l->h);
 			check_sum(l);

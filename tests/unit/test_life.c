@@ -25,16 +25,6 @@ struct life {
 	int path_of[SERIALS];
 };
 
-static uint32_t dice(uint32_t sides)
-{
-	static uint64_t x = 88172645463325252ULL;
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	return (x >> 20) % sides;
-}
-
 /* Also one that is in quarantine is used by programs that knew it before. */
 static bool still_has(const struct node *n, uint64_t id, uint32_t slot)
 {
@@ -45,17 +35,17 @@ static bool still_has(const struct node *n, uint64_t id, uint32_t slot)
 
 static void happen(struct life *l)
 {
-	int i = dice(LIVING);
-	uint64_t more = 1 + dice(1000);
+	int i = node_dice(LIVING);
+	uint64_t more = 1 + node_dice(1000);
 	char name[16];
 
-	if (!l->groups[i].id || (l->groups[i].gone && !dice(4))) {
-		l->groups[i].path = dice(PATHS);
+	if (!l->groups[i].id || (l->groups[i].gone && !node_dice(4))) {
+		l->groups[i].path = node_dice(PATHS);
 		snprintf(name, sizeof(name), "%d", l->groups[i].path);
 		l->groups[i].id = node_mkdir(l->n, name);
 		l->groups[i].gone = false;
 		l->groups[i].slot = 0;
-	} else if (!l->groups[i].gone && !dice(8)) {
+	} else if (!l->groups[i].gone && !node_dice(8)) {
 		node_rmdir(l->n, l->groups[i].id);
 		l->groups[i].gone = true;
 		return;
@@ -89,12 +79,12 @@ static void nothing_is_lost_or_counted_twice_in_a_life(void **state)
 	uint64_t received[PATHS] = { 0 }, of_others = 0, folded = 0;
 
 	for (int r = 0; r < READINGS; r++) {
-		for (int i = dice(60); i > 0; i--)
+		for (int i = node_dice(60); i > 0; i--)
 			happen(&l);
 		node_read_and_reap(n);
-		if (!dice(3))
+		if (!node_dice(3))
 			snapshot_make_room(n->s);
-		send(&l, r + 1 == READINGS || !dice(8));
+		send(&l, r + 1 == READINGS || !node_dice(8));
 	}
 	for (int i = 1; i < SERIALS; i++)
 		if (l.path_of[i] < 0 || i <= SLOT_FIRST)
