@@ -15,6 +15,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from exports import PROTO, Exports, attributes, class_of, data_of, metrics, split
+from identities import below, new_id, resource_of, work
 from node import ASSAY, PATIENCE, Agent, Cgroup, Load, scratch, wait_for
 from tap import check, diag, main, need_root, same, test
 
@@ -41,17 +42,6 @@ def put(path, text):
         f.write(text)
 
 
-def new_id():
-    return uuid.uuid4().hex + uuid.uuid4().hex
-
-
-def below(cgroup, *parts):
-    """A cgroup further down, whose name is its last component."""
-    for part in parts:
-        cgroup = cgroup.below(part)
-    return cgroup
-
-
 def put_bundle(container, namespace, pod, name, kind="container"):
     notes = {CRI + "container-type": kind, CRI + "sandbox-name": pod,
              CRI + "sandbox-namespace": namespace,
@@ -59,25 +49,6 @@ def put_bundle(container, namespace, pod, name, kind="container"):
     if kind == "container":
         notes[CRI + "container-name"] = name
     put(f"{TASKS}/{container}/config.json", json.dumps({"annotations": notes}))
-
-
-def resource_of(cgroup):
-    """The resource of a cgroup in the exports, when it is there."""
-    def look():
-        if not os.path.exists(agent.exports):
-            return None
-        for resource in Exports(agent.exports).resources.values():
-            if resource.get("process.linux.cgroup") == cgroup.path:
-                return resource
-        return None
-
-    return wait_for(look, PATIENCE, f"{cgroup.path} in an export")
-
-
-def work(cgroup):
-    load = Load(cgroup, "traps")
-    load.ask("getppid", 1000)
-    return load
 
 
 def named(resource):
@@ -133,7 +104,7 @@ def _():
         put_bundle(container, "shop", "web-0", "nginx")
         cgroup = below(Cgroup("node"), *parts[:-1], parts[-1].format(container))
         work(cgroup).close()
-        resource = resource_of(cgroup)
+        resource = resource_of(agent, cgroup)
         same(named(resource),
              {"k8s.namespace.name": "shop", "k8s.pod.name": "web-0", "k8s.pod.uid": uid,
               "k8s.container.name": "nginx", "service.name": "web-0",
@@ -158,13 +129,13 @@ def _():
     first, second = pod.below(container), pod.below(pause)
     work(first)
     work(second)
-    same(named(resource_of(first)),
+    same(named(resource_of(agent, first)),
          {"k8s.namespace.name": "kube-system", "k8s.pod.name": "dns-node",
           "k8s.pod.uid": uid, "k8s.container.name": "dns",
           "k8s.container.restart_count": "3", "service.name": "dns-node",
           "service.namespace": "kube-system",
           "assay.workload.name": "kube-system/dns-node/dns"}, "its names")
-    found = resource_of(pod)
+    found = resource_of(agent, pod)
     same(named(found),
          {"k8s.namespace.name": "kube-system", "k8s.pod.name": "dns-node",
           "k8s.pod.uid": uid, "service.name": "dns-node",
@@ -187,7 +158,7 @@ def _():
                           stdout=subprocess.PIPE, timeout=PATIENCE, check=True).stdout
     check(container[:12] in text, f"the report does not show it:\n{text}")
     put_bundle(container, "late", "in-time", "app")
-    same(resource_of(cgroup)["assay.workload.name"], "late/in-time/app", "its name")
+    same(resource_of(agent, cgroup)["assay.workload.name"], "late/in-time/app", "its name")
     check(calls(agent, is_of(cgroup)) >= 1000, "calls from before its name are missing")
     load.close()
 
@@ -245,11 +216,11 @@ def _():
         put_bundle(container, "shop", "again-0", "app")
     one = pod.below(first)
     work(one).close()
-    resource_of(one)
+    resource_of(agent, one)
     one.remove()
     two = pod.below(second)
     load = work(two)
-    resource_of(two)
+    resource_of(agent, two)
     time.sleep(1.5)
     load.close()
     points = list(all_points(agent, "shop.again-0.app"))
@@ -299,7 +270,7 @@ def _():
     own = below(Cgroup("node"), "kubepods", f"pod{uid}", container)
     inner = own.below("buildkit")
     work(inner)
-    resource = resource_of(inner)
+    resource = resource_of(agent, inner)
     same((resource["assay.workload.name"], resource["service.name"],
           resource["k8s.container.name"]), ("ci/builder/docker/buildkit", "builder",
                                             "docker"), "its names")

@@ -16,8 +16,9 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from exports import Exports
+from identities import below, new_id, resource_of, work
 from kubelet import Kubelet, container, make_ca, make_certificate, pod
-from node import ASSAY, PATIENCE, Agent, Cgroup, Load, scratch, wait_for
+from node import ASSAY, PATIENCE, Agent, Cgroup, scratch, wait_for
 from tap import between, check, diag, main, need_root, same, test
 
 need_root()
@@ -52,36 +53,10 @@ def start(of=None, *more, prefix=()):
                  *options(of or kubelet, *more), prefix=prefix)
 
 
-def new_id():
-    return uuid.uuid4().hex + uuid.uuid4().hex
-
-
-def below(*parts):
-    cgroup = Cgroup("node")
-    for part in parts:
-        cgroup = cgroup.below(part)
-    return cgroup
-
-
-def resource_of(who, cgroup):
-    def look():
-        with contextlib.suppress(FileNotFoundError):
-            for resource in Exports(who.exports).resources.values():
-                if resource.get("process.linux.cgroup") == cgroup.path:
-                    return resource
-        return None
-
-    return wait_for(look, PATIENCE, f"{cgroup.path} in an export")
-
-
 def named(resource):
     return {k: v for k, v in resource.items()
             if k in ("k8s.namespace.name", "k8s.pod.name", "k8s.pod.uid",
                      "k8s.container.name", "assay.workload.name", "container.image.name")}
-
-
-def work(cgroup):
-    Load(cgroup, "traps").ask("getppid", 1000)
 
 
 def requests_of(who):
@@ -122,7 +97,7 @@ def _():
     uid, number = str(uuid.uuid4()), new_id()
     kubelet.pods.append(pod("shop", "web-0", uid, [container("nginx", number)]))
     began = time.monotonic()
-    cgroup = below("kubepods", "burstable", f"pod{uid}", number)
+    cgroup = below(Cgroup("node"), "kubepods", "burstable", f"pod{uid}", number)
     wait_for(lambda: kubelet.count() == 2, PATIENCE, "a request")
     diag(f"asked {time.monotonic() - began:.3f} s after its cgroup was made")
     time.sleep(0.1)
@@ -150,9 +125,9 @@ def _():
     of = start(prefix=("env", "ASSAY_TEST_HOLD=4s"))
     answered(of, "ok")
     slice_ = f"kubepods-burstable-pod{uid.replace('-', '_')}.slice"
-    sandbox = below("kubepods.slice", slice_, f"cri-containerd-{new_id()}.scope")
-    static = below("kubepods", f"pod{hashed}", new_id())
-    other = below("kubepods", f"pod{uid}", linked)
+    sandbox = below(Cgroup("node"), "kubepods.slice", slice_, f"cri-containerd-{new_id()}.scope")
+    static = below(Cgroup("node"), "kubepods", f"pod{hashed}", new_id())
+    other = below(Cgroup("node"), "kubepods", f"pod{uid}", linked)
     for cgroup in (sandbox, static, other):
         work(cgroup)
     found = named(resource_of(of, sandbox))
@@ -175,7 +150,7 @@ def _():
     mine.pods.append(pod("shop", "quiet-0", uid, [container("app", number)],
                          containers=[{"name": "app", "image": "registry.example/team/app"}]))
     of = start(mine)
-    whole = below("kubepods", f"pod{uid}")
+    whole = below(Cgroup("node"), "kubepods", f"pod{uid}")
     cgroups = [whole.below(each) for each in (number, new_id())]
     for cgroup in cgroups:
         work(cgroup)
@@ -227,8 +202,8 @@ def _():
     of = start()
     answered(of, "ok")
     kubelet.token = "second"
-    cgroup = below("kubepods", f"pod{uid}", number)
-    below("kubepods", f"pod{uuid.uuid4()}", new_id())  # nobody knows it
+    cgroup = below(Cgroup("node"), "kubepods", f"pod{uid}", number)
+    below(Cgroup("node"), "kubepods", f"pod{uuid.uuid4()}", new_id())  # nobody knows it
     answered(of, "401")
     work(cgroup)
     same(named(resource_of(of, cgroup))["assay.workload.name"], "shop/kept-0/app",
@@ -264,8 +239,8 @@ def _():
     answers = (mine.flood, "too_large"), (mine.cut, "disconnect"), (mine.garble, "bad_answer")
     answer, result = answers[0]
     answer()
-    cgroup = below("kubepods", f"pod{uid}", number)  # known: nothing is asked
-    below("kubepods", f"pod{uuid.uuid4()}", new_id())
+    cgroup = below(Cgroup("node"), "kubepods", f"pod{uid}", number)  # known: nothing is asked
+    below(Cgroup("node"), "kubepods", f"pod{uuid.uuid4()}", new_id())
     answered(of, result)
     diag(f"after a flood {resident(of):.1f} MiB")
     between(resident(of) - first, 0, 12, "MiB for a flood")
@@ -288,7 +263,7 @@ def _():
     answered(of, "ok")
     began = time.monotonic()
     while time.monotonic() - began < 16:
-        cgroup = below("kubepods", f"pod{uuid.uuid4()}", new_id())
+        cgroup = below(Cgroup("node"), "kubepods", f"pod{uuid.uuid4()}", new_id())
         time.sleep(0.05)
         cgroup.remove()
     times = [at for at, _ in mine.requests]
@@ -308,7 +283,7 @@ def _():
     mine.hang()
     of = start(mine)
     wait_for(lambda: mine.count() == 1, PATIENCE, "a request")
-    below("kubepods", f"pod{uuid.uuid4()}", new_id())
+    below(Cgroup("node"), "kubepods", f"pod{uuid.uuid4()}", new_id())
     cgroup = Cgroup("plain")
     began = time.monotonic()
     work(cgroup)
