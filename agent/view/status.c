@@ -9,13 +9,18 @@
 #define SCHEMA	    1
 #define SECONDS_MAX 1e12 /* 30,000 years: what is more nobody has measured */
 
-/* Any text of the agent's, as UTF-8; what is empty is null. */
+/*
+ * Any text of the agent's, as UTF-8; what is empty is null. Text that is UTF-8 stays as
+ * it is, also where it looks escaped: a status that was read can be told on.
+ */
 static json_t *text_json(const char *s)
 {
 	char out[4 * STATUS_TEXT + 1];
 
 	if (!*s)
 		return json_null();
+	if (text_is_utf8(s))
+		return json_string(s);
 	text_escape(out, s);
 	return json_string(out);
 }

@@ -75,7 +75,7 @@ static void what_is_told_arrives(void **state)
 
 static void text_from_outside_is_visible_text(void **state)
 {
-	struct status s = healthy(), got;
+	struct status s = healthy(), got, again;
 
 	memset(s.export.error, '\xff', sizeof(s.export.error) - 1);
 	strcpy(s.probes[0].reason, "a\x1b[31mb\xfe");
@@ -83,6 +83,9 @@ static void text_from_outside_is_visible_text(void **state)
 	assert_string_equal(got.probes[0].reason, "a\\x1b[31mb\\xfe");
 	assert_int_equal(strncmp(got.export.error, "\\xff\\xff", 8), 0);
 	assert_in_range(strlen(got.export.error), 200, sizeof(s.export.error) - 1);
+	/* told on, as `assay status --format json` does, it is the same */
+	again = sent(&got);
+	assert_string_equal(again.probes[0].reason, "a\\x1b[31mb\\xfe");
 }
 
 static void what_is_no_status_is_refused(void **state)
