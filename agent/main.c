@@ -9,6 +9,7 @@
 #include "base/util.h"
 #include "cmd/cmd.h"
 #include "cmd/option_rows.h"
+#include "kernel/privileges.h"
 
 #define EXIT_USAGE 2
 
@@ -72,6 +73,7 @@ int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "";
 
+	privileges_raise();
 	for (size_t i = 0; i < COUNT(cmds); i++)
 		if (!strcmp(cmds[i]->name, name))
 			return run(cmds[i], argc - 2, argv + 2);

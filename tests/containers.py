@@ -64,12 +64,25 @@ def add(tar, name, data):
         tar.addfile(info, f)
 
 
-def image(path):
-    """An OCI image of root_files() with both names, as a tar file."""
-    work = scratch()
-    with tarfile.open(f"{work}/layer.tar", "w") as tar:
-        tar.add(root_files(f"{work}/files"), arcname=".")
-    with open(f"{work}/layer.tar", "rb") as f:
+def with_capability(root):
+    """A filter for tarfile: files keep their capabilities."""
+    def keep(info):
+        try:
+            value = os.getxattr(os.path.join(root, info.name), "security.capability",
+                                follow_symlinks=False)
+        except OSError:
+            return info
+        info.pax_headers["SCHILY.xattr.security.capability"] = \
+            value.decode("utf-8", "surrogateescape")
+        return info
+    return keep
+
+
+def image(path, root, names, **config):
+    """An OCI image of the files in root, with each of the names, as a tar file."""
+    with tarfile.open(f"{scratch()}/layer.tar", "w") as tar:
+        tar.add(root, arcname=".", filter=with_capability(root))
+    with open(tar.name, "rb") as f:
         plain = f.read()
     blobs = {}
 
@@ -81,15 +94,14 @@ def image(path):
 
     layer = blob("layer.v1.tar+gzip", gzip.compress(plain, 1))
     index = {"schemaVersion": 2, "manifests": []}
-    for name in IMAGE, PAUSE:  # one each: one that had both names would have the first
-        config = blob("config.v1+json", json.dumps(
+    for name in names:  # one each: one that had both names would have the first
+        about = blob("config.v1+json", json.dumps(
             {"architecture": "amd64" if os.uname().machine == "x86_64" else "arm64",
-             "os": "linux", "author": name,
-             "config": {"Cmd": ["sleep", "1000"], "Env": ["PATH=/bin"]},
+             "os": "linux", "author": name, "config": config,
              "rootfs": {"type": "layers", "diff_ids":
                         ["sha256:" + hashlib.sha256(plain).hexdigest()]}}).encode())
         manifest = blob("manifest.v1+json", json.dumps(
-            {"schemaVersion": 2, "config": config, "layers": [layer],
+            {"schemaVersion": 2, "config": about, "layers": [layer],
              "mediaType": "application/vnd.oci.image.manifest.v1+json"}).encode())
         index["manifests"].append(manifest | {"annotations": {
             "io.containerd.image.name": name,
@@ -139,7 +151,8 @@ class Containerd:
                                  stdin=subprocess.DEVNULL)
         defer(self.end)
         wait_for(self.answers, PATIENCE, "containerd to answer")
-        self.ctr("images", "import", image(f"{scratch()}/image.tar"))
+        self.take(image(f"{scratch()}/image.tar", root_files(f"{scratch()}/files"),
+                        (IMAGE, PAUSE), Cmd=["sleep", "1000"], Env=["PATH=/bin"]))
         self.types = messages()
         self.channel = self.grpc.insecure_channel("unix:" + self.socket)
         defer(self.channel.close)
@@ -161,6 +174,10 @@ class Containerd:
         if check:
             same(p.returncode, 0, f"exit status of ctr {words[:2]}: {p.stdout}")
         return p.returncode
+
+    def take(self, file):
+        """Imports the images of a tar file."""
+        self.ctr("images", "import", file)
 
     def ask(self, method, request, answer="Nothing"):
         call = self.channel.unary_unary(
@@ -197,41 +214,57 @@ def messages():
 
 
 class Pod:
-    """A pod with its sandbox, in the node's network, below a cgroup of the tree."""
+    """A pod with its sandbox, in the node's network, below a cgroup of the tree. With
+    host_pid it is in the node's PID namespace."""
 
-    def __init__(self, containerd, namespace, name, uid, parent):
+    def __init__(self, containerd, namespace, name, uid, parent, host_pid=False):
         self.c, self.removed = containerd, False
+        self.namespaces = {"network": 2, "pid": 2 if host_pid else 1}
         self.config = containerd.types["PodSandboxConfig"](
             metadata={"name": name, "uid": uid, "namespace": namespace},
             log_directory=f"{containerd.root}/var/log/pods/{namespace}_{name}_{uid}",
             linux={"cgroup_parent": parent,
-                   "security_context": {"namespace_options": {"network": 2, "pid": 1}}})
+                   "security_context": {"namespace_options": self.namespaces}})
         self.id = containerd.ask(
             "RunPodSandbox", containerd.types["RunPodSandboxRequest"](config=self.config),
             "RunPodSandboxResponse").pod_sandbox_id
         defer(self.remove)
 
-    def start(self, name, attempt=0, command=("sleep", "1000")):
-        """Starts a container; its id."""
+    def start(self, name, attempt=0, **more):
+        """Starts a container; its id. More: fields of its ContainerConfig; without, it
+        sleeps."""
+        config = {"image": {"image": IMAGE}, "command": ("sleep", "1000")} | more
         types = self.c.types
         container = self.c.ask("CreateContainer", types["CreateContainerRequest"](
             pod_sandbox_id=self.id, sandbox_config=self.config,
-            config={"metadata": {"name": name, "attempt": attempt},
-                    "image": {"image": IMAGE}, "command": command,
-                    "log_path": f"{name}/{attempt}.log"}),
+            config=config | {"metadata": {"name": name, "attempt": attempt},
+                             "log_path": f"{name}/{attempt}.log"}),
             "CreateContainerResponse").container_id
         self.c.ask("StartContainer",
                    types["StartContainerRequest"](container_id=container))
         return container
 
-    def end(self, container):
+    def log(self, name, attempt=0):
+        """What a container has said until now."""
+        try:
+            with open(f"{self.config.log_directory}/{name}/{attempt}.log") as f:
+                # each line: time, stream, P for a part or F for the end of a line, text
+                return "".join(line.split(" ", 3)[3] for line in f)
+        except FileNotFoundError:
+            return ""
+
+    def end(self, container, timeout=0):
+        """Ends a container: SIGTERM, and so many seconds later SIGKILL."""
         self.c.ask("StopContainer", self.c.types["StopContainerRequest"](
-            container_id=container, timeout=0))
+            container_id=container, timeout=timeout))
 
     def remove(self):
         if self.removed:
             return
         self.removed = True
         request = self.c.types["PodSandboxRequest"](pod_sandbox_id=self.id)
-        self.c.ask("StopPodSandbox", request)
+        try:
+            self.c.ask("StopPodSandbox", request)
+        except Failed:  # a shim whose container has just ended leaves: the kubelet asks on
+            self.c.ask("StopPodSandbox", request)
         self.c.ask("RemovePodSandbox", request)

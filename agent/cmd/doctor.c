@@ -18,6 +18,7 @@
 #include "kernel/cells.h"
 #include "kernel/doctor.h"
 #include "kernel/probes.h"
+#include "kernel/tasks.h"
 #include "metric/resource.h"
 #include "sink/export_check.h"
 #include "sink/export_http.h"
@@ -68,6 +69,13 @@ static int check_host(const struct options *o)
 			   r.host.name_from, r.host.id, r.host.id_from);
 	resource_fini(&r);
 	return failed;
+}
+
+static int check_tasks(const struct options *o)
+{
+	return tasks_of_node()
+		   ? 0
+		   : doctor_say(WARN, "host", "this is " TASKS_OWN_NAMESPACE);
 }
 
 /* Is a word in a line of words? */
@@ -442,10 +450,19 @@ static int check_probes(const struct options *o)
 }
 
 static int (*const checks[])(const struct options *o) = {
-	doctor_check_kernel,  doctor_check_lockdown, check_host,
-	check_cgroup,	      check_controllers,     check_pressure,
-	check_memory,	      check_series,	     check_collector,
-	doctor_check_kubelet, check_probes,	     doctor_check_privileges,
+	doctor_check_kernel,
+	doctor_check_lockdown,
+	check_host,
+	check_tasks,
+	check_cgroup,
+	check_controllers,
+	check_pressure,
+	check_memory,
+	check_series,
+	check_collector,
+	doctor_check_kubelet,
+	check_probes,
+	doctor_check_privileges,
 };
 
 static int run_doctor(const struct options *o, int argc, char **argv)

@@ -121,6 +121,8 @@ static int attach_probes(struct measure *m, char *cause, size_t len)
 		return err;
 	}
 	warn_missing(m);
+	if (!tasks_of_node())
+		log_warnx("this is " TASKS_OWN_NAMESPACE);
 	cgroups_events(m->cgroups, m->probes[PROBE_CGROUP].state == PROBE_ATTACHED);
 	kernel_btf_free();
 	return 0;
@@ -171,6 +173,10 @@ static int find_resource(struct measure *m, const struct options *o, char *cause
 			  "node: see --host-root and --host-id");
 	if (!err)
 		err = names_open(o->host_root, &m->names);
+	if (!err && o->host_root && !names_has_logs(m->names))
+		log_info("names: no " NAMES_LOGS " below %s: pods have the names that "
+			 "runtimes' files and the kubelet tell",
+			 o->host_root);
 	return err;
 }
 

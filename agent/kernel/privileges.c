@@ -87,6 +87,14 @@ static int set(uint64_t effective, uint64_t permitted)
 	return syscall(SYS_capset, &head, data) ? -errno : 0;
 }
 
+void privileges_raise(void)
+{
+	uint64_t permitted;
+
+	if (!get(&permitted))
+		set(permitted, permitted);
+}
+
 /* The least set of those it had that try() does with; all, if none does. */
 static int find_needed(uint64_t had, int (*try)(void *), void *arg, uint64_t *needed)
 {

@@ -32,6 +32,14 @@ struct privileges {
  */
 int privileges_drop(struct privileges *p, int (*try)(void *arg), void *arg);
 
+/*
+ * Makes all that this process is permitted effective. A file whose capabilities are
+ * permitted only (cap_bpf,cap_perfmon=p) is executed also where one of them cannot be
+ * had: then the program says so, instead of a runtime "operation not permitted"
+ * (capabilities(7), "Safety checking for capability-dumb binaries").
+ */
+void privileges_raise(void);
+
 /* The capabilities of this thread alone, which needs none: it may outlive a drop. */
 void privileges_drop_thread(void);
 

@@ -1,10 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include "kernel/fallbacks.h"
 #include "kernel/tasks.h"
+
+#define INITIAL_NAMESPACE 0xeffffffcU /* PROC_PID_INIT_INO, include/linux/proc_ns.h */
+
+bool tasks_of_node(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/pid", &st) || st.st_ino == INITIAL_NAMESPACE;
+}
 
 /* The probes with a part that are in this state. */
 static uint32_t in_state(const struct probe *probes, enum probe_state state)

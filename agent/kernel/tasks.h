@@ -6,6 +6,7 @@
 #ifndef TASKS_H
 #define TASKS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "kernel/cells.h"
 #include "kernel/probe.h"
@@ -27,5 +28,14 @@ uint32_t tasks_parts(const struct tasks *t, const struct probe *probes);
 /* Opens a pass for walk.h; -ENOENT: nobody needs one now; or -errno. */
 int tasks_pass(const struct tasks *t, const struct probe *probes);
 void tasks_close(struct tasks *t);
+/*
+ * Does a pass see the tasks of the whole node, and not of a PID namespace of the
+ * agent's only? true also where that cannot be told.
+ */
+bool tasks_of_node(void);
+#define TASKS_OWN_NAMESPACE                                                      \
+	"a PID namespace of its own: tasks and sockets that are older than the " \
+	"agent are not known, those of new tasks are (hostPID in Kubernetes, "   \
+	"--pid=host elsewhere)"
 
 #endif

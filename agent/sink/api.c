@@ -99,6 +99,17 @@ static bool is_dead(const struct sockaddr_un *addr)
 	return dead;
 }
 
+/* Why we cannot listen at a path, as the kernel says of it or of its directory. */
+static int no_listener(const char *path, const char *what, int err, char *cause,
+		       size_t len)
+{
+	snprintf(cause, len,
+		 "cannot listen at %s: %s: %s (give --socket a path in a directory "
+		 "that user %u may write to)",
+		 path, what, strerror(-err), geteuid());
+	return err;
+}
+
 /* What is at the path: nothing (0), a dead socket of ours (1), or why we cannot listen.
  */
 static int look_at(const struct sockaddr_un *addr, char *cause, size_t len)
@@ -108,9 +119,7 @@ static int look_at(const struct sockaddr_un *addr, char *cause, size_t len)
 	if (lstat(addr->sun_path, &st)) {
 		if (errno == ENOENT)
 			return 0;
-		snprintf(cause, len, "cannot listen at %s: %s", addr->sun_path,
-			 strerror(errno));
-		return -errno;
+		return no_listener(addr->sun_path, addr->sun_path, -errno, cause, len);
 	}
 	if (!S_ISSOCK(st.st_mode)) {
 		snprintf(cause, len, "cannot listen at %s: what is there is no socket",
@@ -167,9 +176,7 @@ static int listen_at(struct api *a, char *cause, size_t len)
 			  "without it",
 			  dir);
 	} else if (lock < 0) {
-		snprintf(cause, len, "cannot listen at %s: %s: %s", a->path, dir,
-			 strerror(-lock));
-		return lock;
+		return no_listener(a->path, dir, lock, cause, len);
 	}
 	err = look_at(&addr, cause, len);
 	if (err == 1)
@@ -177,8 +184,7 @@ static int listen_at(struct api *a, char *cause, size_t len)
 	if (err >= 0) {
 		err = bind_at(a, &addr);
 		if (err)
-			snprintf(cause, len, "cannot listen at %s: %s", a->path,
-				 strerror(-err));
+			no_listener(a->path, dir, err, cause, len);
 	}
 	if (lock >= 0)
 		close(lock);

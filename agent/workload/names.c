@@ -13,7 +13,6 @@
 
 #define FILE_MAX  (256 << 10) /* a config.json has 4 to 16 KiB */
 #define PATH_LEN  1024
-#define LINKS	  "var/log/containers"
 #define LINKS_MAX 16384 /* links; the kubelet's limit is some hundreds of pods */
 #define REREAD_NS 1000000000ULL
 #define NOTED	  512
@@ -54,7 +53,7 @@ struct names_reader {
 	size_t next; /* the oldest of these */
 	uint64_t second_ns;
 	unsigned int looks; /* since then */
-	char **links;	    /* names in LINKS */
+	char **links;	    /* names in NAMES_LOGS */
 	size_t count, room;
 	uint64_t read_ns;	 /* when they were read */
 	struct timespec changed; /* the directory, then */
@@ -73,6 +72,15 @@ int names_open(const char *root, struct names_reader **out)
 	}
 	*out = r;
 	return 0;
+}
+
+bool names_has_logs(const struct names_reader *r)
+{
+	int fd = open_below(r->root, NAMES_LOGS, O_RDONLY | O_DIRECTORY);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
 }
 
 /* The first of the files that there is and that has names. */
@@ -130,7 +138,7 @@ static int read_links(struct names_reader *r)
 
 	if (r->read_ns && now - r->read_ns < REREAD_NS)
 		return 0;
-	fd = open_below(r->root, LINKS, O_RDONLY | O_DIRECTORY);
+	fd = open_below(r->root, NAMES_LOGS, O_RDONLY | O_DIRECTORY);
 	if (fd < 0)
 		return fd;
 	if (fstat(fd, &st) ||
@@ -161,7 +169,7 @@ static int find_link(struct names_reader *r, const char *id, struct names *n)
 	for (size_t i = 0; i < r->count && !err && len < 0; i++) {
 		if (!names_link_is(r->links[i], id))
 			continue;
-		dir = open_below(r->root, LINKS, O_PATH | O_DIRECTORY);
+		dir = open_below(r->root, NAMES_LOGS, O_PATH | O_DIRECTORY);
 		if (dir < 0)
 			return -ENOENT;
 		len = readlinkat(dir, r->links[i], target, sizeof(target) - 1);

@@ -51,11 +51,15 @@ struct names {
 	enum names_source source;
 };
 
+#define NAMES_LOGS "var/log/containers" /* the kubelet's links, below the root */
+
 struct names_reader;
 struct kubelet;
 
 /* root: where the node's root directory is mounted. -ENOMEM. */
 int names_open(const char *root, struct names_reader **out);
+/* Are the kubelet's links there, to be read? */
+bool names_has_logs(const struct names_reader *r);
 /* From now on the kubelet is asked, too. It is borrowed; NULL: it is not asked. */
 void names_ask(struct names_reader *r, struct kubelet *k);
 /*

@@ -96,7 +96,7 @@ def serve(answer, hang=0, pause=0):
             with peer:
                 peer.recv(100)
                 time.sleep(hang)
-                third = len(answer) // 3 + 1 if pause else len(answer)
+                third = len(answer) // 3 + 1 if pause else len(answer) or 1
                 with contextlib.suppress(OSError):
                     for at in range(0, len(answer), third):
                         peer.sendall(answer[at:at + third])

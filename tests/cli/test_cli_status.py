@@ -97,7 +97,8 @@ def _():
     between(found["read_s"], 0, PATIENCE, "age of the reading")
     same((found["memory"]["limit"], found["memory"]["planned"]),
          (64 << 20, found["memory"]["kernel"] + found["memory"]["agent"]), "memory")
-    check(found["memory"]["agent_used"] > 0, "nothing is used")
+    if "ASAN_OPTIONS" not in os.environ:  # which has an allocator of its own
+        check(found["memory"]["agent_used"] > 0, "nothing is used")
     same(levels(found), set(), "problems")
     same(status(agent.socket, "--strict")[0], 0, "strict")
     code, out = status(agent.socket)
