@@ -295,12 +295,13 @@ def runs_of_init():
 
 
 class Agent:
-    """`assay agent` with a socket and an export file of its own."""
+    """`assay agent` with a socket and an export file of its own, once it has said that it
+    is ready, or what `until` says."""
 
     asks = 5  # total() asks so often at most; 1 where late passes are what is tested
     late = 0
 
-    def __init__(self, *options, cgroup=None, prefix=(), export=None):
+    def __init__(self, *options, cgroup=None, prefix=(), export=None, until="ready"):
         if not os.access(ASSAY, os.X_OK):
             raise Failed(f"{ASSAY} is not built")
         self.dir = scratch()
@@ -314,7 +315,7 @@ class Agent:
                                  stdin=subprocess.DEVNULL)
         defer(self.stop)
         try:
-            wait_for(self.is_ready, PATIENCE, "the agent to say that it is ready")
+            wait_for(lambda: self.says(until), PATIENCE, f"the agent to say: {until}")
         except Failed as e:
             raise Failed(f"{e}; it said: {self.said()}")
 
@@ -322,10 +323,10 @@ class Agent:
         with open(self.log) as f:
             return f.read()
 
-    def is_ready(self):
+    def says(self, text):
         if self.process.poll() is not None:
             raise Failed(f"the agent ended, status {self.process.returncode}")
-        return "ready" in self.said()
+        return text in self.said()
 
     def pid(self):
         """The agent's own process, which is not our child behind a prefix."""

@@ -99,7 +99,8 @@ class Deployed:
         path = volume.get("hostPath", {}).get("path")
         if path == "/sys/fs/cgroup":
             path = cgroup_root()  # elsewhere on a hybrid host
-        if not path or volume["hostPath"]["type"] == "Directory" and not os.path.exists(path):
+        if not path or (volume["hostPath"]["type"] == "Directory" and
+                        not os.path.exists(path)):
             path = f"{self.volumes}/{m['name']}"
             os.makedirs(path)
             os.chown(path, 0, spec["securityContext"]["fsGroup"])
@@ -256,7 +257,7 @@ def _():
 @test("without the host's cgroup tree, without its root, without a directory for the "
       "socket: refused, with what to do")
 def _():
-    refused("no-cgroup", r"--cgroup-root /sys/fs/cgroup: .* is mounted",
+    refused("no-cgroup", r"--cgroup-root /sys/fs/cgroup: .* mount",
             without=["/sys/fs/cgroup"])
     refused("no-host", r"--host-root /host: must be a directory",
             without=["/host/etc/machine-id", "/host/var/log/containers"])
