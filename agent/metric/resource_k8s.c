@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/util.h"
 #include "metric/resource_k8s.h"
 #include "metric/resource_keys.h"
+#include "workload/group.h"
 
 /* What follows this in an annotation's key is the attribute that it sets. */
 #define WISH "resource.opentelemetry.io/"
@@ -28,28 +28,10 @@ static const char *owner_attr(const struct names *n)
 	return NULL;
 }
 
-/*
- * The length of the name of the CronJob that made a Job: its controller adds "-" and
- * the minute for which it was due, of 8 digits until 2160. 0: it made none.
- */
-static size_t cronjob_len(const struct names *n)
-{
-	size_t len, digits = 0;
-
-	if (!n->owner || !n->owner_kind || strcmp(n->owner_kind, "Job"))
-		return 0;
-	len = strlen(n->owner);
-	while (digits < len && isdigit((unsigned char)n->owner[len - 1 - digits]))
-		digits++;
-	if (digits != 8 || len < 10 || n->owner[len - 9] != '-')
-		return 0;
-	return len - 9;
-}
-
 /* NAME of a CronJob that owns the pod's Job; NULL: none does. */
 static const char *cronjob(const struct names *n, struct point_group *g)
 {
-	size_t len = cronjob_len(n);
+	size_t len = group_cronjob_len(n);
 
 	return len ? points_text(g, "%.*s", (int)len, n->owner) : NULL;
 }

@@ -34,7 +34,8 @@ const char *workload_kind_name(enum workload_kind kind)
 		[WORKLOAD_CONTAINER] = "container", [WORKLOAD_POD] = "pod",
 		[WORKLOAD_UNIT] = "unit",	    [WORKLOAD_CGROUP] = "cgroup",
 		[WORKLOAD_KERNEL] = "kernel",	    [WORKLOAD_UNKNOWN] = "unknown",
-		[WORKLOAD_OVERFLOW] = "overflow",
+		[WORKLOAD_OVERFLOW] = "overflow",   [WORKLOAD_OWNER] = "owner",
+		[WORKLOAD_NAMESPACE] = "namespace", [WORKLOAD_EXCLUDED] = "excluded",
 	};
 
 	return names[kind];

@@ -14,6 +14,10 @@ enum workload_kind {
 	WORKLOAD_KERNEL,
 	WORKLOAD_UNKNOWN,
 	WORKLOAD_OVERFLOW,
+	/* of no path, but of several workloads together: group.h */
+	WORKLOAD_OWNER,
+	WORKLOAD_NAMESPACE,
+	WORKLOAD_EXCLUDED,
 };
 
 const char *workload_kind_name(enum workload_kind kind);
