@@ -41,9 +41,11 @@ struct options {
 	uint64_t export_culprits; /* of a workload, by name */
 	int series;		  /* enum series_choice */
 	uint64_t series_per_metric;
-	uint64_t max_pods;	 /* 0: as the kubelet's file says */
-	int export_compression;	 /* enum compression */
-	const char *certificate; /* PEM files */
+	int group_by;		       /* enum group_by */
+	const char *include, *exclude; /* rules: workload/select.h; NULL: not given */
+	uint64_t max_pods;	       /* 0: as the kubelet's file says */
+	int export_compression;	       /* enum compression */
+	const char *certificate;       /* PEM files */
 	const char *client_certificate;
 	const char *client_key;
 	uint64_t snapshot_interval_ms;

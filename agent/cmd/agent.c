@@ -18,6 +18,7 @@
 #include "cmd/agent_impl.h"
 #include "cmd/cmd.h"
 #include "cmd/exports_cost.h"
+#include "cmd/group_options.h"
 #include "cmd/measure.h"
 #include "cmd/sandbox.h"
 #include "kernel/node_lock.h"
@@ -293,7 +294,8 @@ static int agent_run(const struct options *o, int argc, char **argv)
 	struct agent a = { .o = o, .signals = -1, .began_ns = now_mono_ns() };
 	unsigned int attached, wanted;
 	char cause[512], where[256];
-	int err = export_check(o, cause, sizeof(cause));
+	int err = export_check(o, cause, sizeof(cause))
+		      ?: grouping_check(o, cause, sizeof(cause));
 
 	if (err) {
 		log_errorx("%s", cause);

@@ -14,6 +14,7 @@
 #include "cmd/cmd.h"
 #include "cmd/doctor_impl.h"
 #include "cmd/exports_cost.h"
+#include "cmd/group_options.h"
 #include "cmd/source.h"
 #include "kernel/cells.h"
 #include "kernel/doctor.h"
@@ -199,6 +200,8 @@ static int check_series(const struct options *o)
 	struct cells_plan p;
 	char text[400];
 
+	if (grouping_check(o, text, sizeof(text)))
+		return doctor_say(FAIL, "series", "%s", text);
 	if (!strcmp(o->export, "none") || cells_plan(o, &p))
 		return 0; /* nothing is exported; or what is wrong was said already */
 	exports_cost(o, &p, text, sizeof(text));

@@ -8,7 +8,7 @@ int doctor_check_kubelet(const struct options *o)
 	struct kubelet_opts opts;
 	char text[512];
 
-	if (!kubelet_options(o, &opts))
+	if (!kubelet_options(o, o->pod_labels, &opts))
 		return doctor_say(OK, "kubelet",
 				  "not asked: names are what files of the node say "
 				  "(see --kubelet)");

@@ -2,7 +2,8 @@
 #include <string.h>
 #include "cmd/kubelet_options.h"
 
-bool kubelet_options(const struct options *o, struct kubelet_opts *k)
+bool kubelet_options(const struct options *o, const char *labels,
+		     struct kubelet_opts *k)
 {
 	*k = (struct kubelet_opts){
 		.url = o->kubelet,
@@ -10,7 +11,7 @@ bool kubelet_options(const struct options *o, struct kubelet_opts *k)
 		.ca = o->kubelet_ca,
 		.server_name = o->kubelet_server_name,
 		.insecure = o->kubelet_insecure,
-		.keep = { o->pod_labels, o->pod_annotations },
+		.keep = { labels, o->pod_annotations },
 	};
 	return strcmp(o->kubelet, "none") != 0;
 }

@@ -6,8 +6,11 @@
 #include "base/options.h"
 #include "workload/kubelet.h"
 
-/* How the options want the kubelet to be asked; false: not at all. Strings are theirs.
+/*
+ * How the options want the kubelet to be asked; false: not at all. Strings are theirs,
+ * and labels: keys of those that somebody may ask for, with commas between, or NULL.
  */
-bool kubelet_options(const struct options *o, struct kubelet_opts *k);
+bool kubelet_options(const struct options *o, const char *labels,
+		     struct kubelet_opts *k);
 
 #endif

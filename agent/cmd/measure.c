@@ -108,6 +108,11 @@ static void find_missed_events(struct measure *m)
 	m->missed_events = missed;
 }
 
+static int first_instance(void *resource, struct workload *w)
+{
+	return resource_instance(resource, w);
+}
+
 static int instance_again(void *resource, struct workload *w)
 {
 	return resource_instance_again(resource, w);
@@ -116,7 +121,8 @@ static int instance_again(void *resource, struct workload *w)
 /* Decides who is in the export. */
 static int settle(struct measure *m, bool last)
 {
-	struct hold_rules rules = { m->hold_ns, last, instance_again, &m->resource };
+	struct hold_rules rules = { m->hold_ns, last, instance_again, &m->resource,
+				    first_instance };
 	struct workload **workloads;
 	uint64_t time_ns;
 	size_t count;
@@ -198,6 +204,18 @@ static int encode_workload(struct measure *m, struct workload *w, struct points 
 	return err ? err : encode_group(m, p, ends, e);
 }
 
+/* A group: its counts are added up for this moment only. */
+static int encode_sum(struct measure *m, struct workload *group, struct points *p,
+		      bool ends, struct otlp_encoder *e)
+{
+	int err = snapshot_sum_group(m->snapshot, group);
+
+	if (!err)
+		err = encode_workload(m, group, p, ends, e);
+	snapshot_clear_group(group);
+	return err;
+}
+
 /*
  * Who asks at the socket is shown all there is, by what it is called so far. Exports do
  * without those that are held back, and `unknown` may have more in it.
@@ -208,8 +226,10 @@ static int encode_one(struct measure *m, struct workload *w, struct points *p,
 	struct workload *unknown = NULL;
 	int err = 0;
 
-	if (w->into || (p->number && w->held))
+	if (w->into || (p->number && (w->held || w->group)))
 		return 0;
+	if (w->sum)
+		return encode_sum(m, w, p, ends, e);
 	if (p->number && w->id.kind == WORKLOAD_UNKNOWN)
 		err = snapshot_unknown(m->snapshot, &unknown);
 	if (!err)
@@ -251,17 +271,25 @@ static int encode_self(struct measure *m, const struct export_stats *stats,
 static int encode_all(struct measure *m, const struct export_stats *stats,
 		      struct points *p, bool ends, struct otlp_encoder *e)
 {
-	struct workload **workloads;
-	size_t count;
+	struct workload **workloads, **groups;
+	size_t count, group_count, k = 0;
 	int err = 0;
 
 	workloads = snapshot_workloads(m->snapshot, &count, &p->time_ns);
+	groups = snapshot_groups(m->snapshot, &group_count);
+	if (!p->number) /* who asks is shown the workloads themselves */
+		group_count = 0;
 	if (ends)
 		p->time_ns = now_boot_ns(); /* later than the values */
 	if (p->number)
 		cap_begin(&m->cap);
-	for (size_t i = 0; i < count && !err; i++)
-		err = encode_one(m, workloads[i], p, ends, e);
+	/* in the order of their serials: struct otlp_batch */
+	for (size_t i = 0; i + k < count + group_count && !err;) {
+		bool group = k < group_count &&
+			     (i == count || groups[k]->serial < workloads[i]->serial);
+
+		err = encode_one(m, group ? groups[k++] : workloads[i++], p, ends, e);
+	}
 	if (!err && p->number)
 		cap_end(&m->cap);
 	if (!err)

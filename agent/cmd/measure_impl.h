@@ -55,8 +55,10 @@ struct measure {
 	unsigned int culprits_sent; /* see snapshot_send_culprits() */
 	unsigned int export_use;    /* enum metrics_use */
 	struct series_cap cap;
-	struct params params;	 /* of all probes */
-	struct cgroup_root root; /* read when measuring begins */
+	struct grouping grouping; /* what exports take together */
+	char *labels;		  /* that the kubelet is to tell; NULL: none more */
+	struct params params;	  /* of all probes */
+	struct cgroup_root root;  /* read when measuring begins */
 	struct look looks[LOOKS];
 	uint64_t asked_ns; /* the latest reading that waits for passes, or has waited */
 	uint64_t next_sweep_ns;

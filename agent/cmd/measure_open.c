@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "base/options.h"
+#include "cmd/group_options.h"
 #include "cmd/kubelet_options.h"
 #include "cmd/measure.h"
 #include "cmd/measure_impl.h"
@@ -186,7 +187,8 @@ static int open_kubelet(struct measure *m, const struct options *o, char *cause,
 	struct kubelet_opts opts;
 	int err;
 
-	if (!kubelet_options(o, &opts))
+	m->labels = grouping_labels(o);
+	if (!kubelet_options(o, m->labels, &opts))
 		return 0;
 	if (opts.insecure)
 		log_warnx("--kubelet-insecure: whoever answers at %s gets the token of "
@@ -224,6 +226,12 @@ int measure_open(const struct options *o, struct measure **out, char *cause, siz
 		snprintf(cause, len, "no memory");
 		return -ENOMEM;
 	}
+	err = grouping_options(o, &m->grouping);
+	if (err) {
+		snprintf(cause, len, "what exports take together: %s", strerror(-err));
+		free(m);
+		return err;
+	}
 	m->culprits_sent = o->export_culprits;
 	m->cap.most = o->series_per_metric;
 	m->export_use =
@@ -231,6 +239,7 @@ int measure_open(const struct options *o, struct measure **out, char *cause, siz
 	m->hold_ns = hold_ns();
 	err = open_cells(m, o, cause, len);
 	if (err) {
+		grouping_fini(&m->grouping);
 		free(m);
 		return err;
 	}
@@ -266,6 +275,8 @@ int measure_begin(struct measure *m, char *cause, size_t len)
 	err = snapshot_open(&m->cells, m->cgroups, &m->snapshot);
 	if (!err)
 		snapshot_send_culprits(m->snapshot, m->culprits_sent, m->cap.most);
+	if (!err)
+		snapshot_group(m->snapshot, &m->grouping);
 	if (!err)
 		err = usage_open(m->cgroups, &m->usage);
 	if (err) {
@@ -318,5 +329,7 @@ void measure_close(struct measure *m)
 	rings_close(&m->cells);
 	cells_close(&m->cells);
 	resource_fini(&m->resource);
+	grouping_fini(&m->grouping);
+	free(m->labels);
 	free(m);
 }

@@ -10,6 +10,7 @@
 #include "reading/snapshot.h"
 #include "workload/host.h"
 #include "workload/pods.h"
+#include "workload/select.h"
 
 #define SECOND 1000ULL /* ms */
 #define MINUTE (60 * SECOND)
@@ -28,6 +29,7 @@
 /* In the order of the enums of options.h and log.h. */
 static const char *const compressions[] = { "gzip", "none", NULL };
 static const char *const series[] = { "basic", "all", NULL };
+static const char *const groups[] = { "container", "pod", "owner", "namespace", NULL };
 static const char *const formats[] = { "table", "json", NULL };
 static const char *const levels[] = { "error", "warn", "info", "debug", NULL };
 
@@ -198,6 +200,21 @@ static const struct option_desc rows[] = {
 	  "its workload, with otel.metric.overflow",
 	  FIELD(series_per_metric), .mask = EXPORTS, .type = OPTION_UINT, .min = 1,
 	  .max = 1000000 },
+	{ "group-by", "WHAT", "container",
+	  "what is one workload in exports, of those that Kubernetes has named: container, "
+	  "pod, owner (all pods of one deployment, ... on this node; by --kubelet) or "
+	  "namespace",
+	  .choices = groups, FIELD(group_by), .mask = EXPORTS, .type = OPTION_ENUM },
+	{ "include", "RULE,...", NULL,
+	  "which workloads exports have as themselves: namespace=, pod=, container=, "
+	  "owner=, name= or kind=PATTERN, label:KEY=PATTERN, in which * stands for any "
+	  "characters; all others are added up in one workload `excluded`",
+	  FIELD(include), .mask = EXPORTS, .check = select_check,
+	  .allowed = select_allowed },
+	{ "exclude", "RULE,...", NULL,
+	  "which they do not have as themselves, though included: rules as for --include",
+	  FIELD(exclude), .mask = EXPORTS, .check = select_check,
+	  .allowed = select_allowed },
 	{ "max-pods", "N", "0",
 	  "pods that the node may have, for the estimate of what exports come to; 0: as "
 	  "var/lib/kubelet/config.yaml below --host-root says, if it is there",

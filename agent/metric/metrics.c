@@ -172,6 +172,8 @@ static int add_culprits(struct adding *a, const struct metric_row *r)
 	for (size_t i = 0; i < w->culprit_count && !err; i++) {
 		const struct culprit_total *c = &w->culprits[i];
 
+		if (c->export_only)
+			continue;
 		err = add_culprit(a, r, c->name, c->ns,
 				  c->start_ns ? c->start_ns : w->start_ns, false);
 	}

@@ -135,13 +135,24 @@ int resource_init(struct resource *r, const struct options *o, char *cause, size
 	return host_find(&wish, &r->host, cause, len);
 }
 
-static void add_common(const struct resource *r, const char *node,
+static const char *node_of(const struct resource *r, const struct names *n)
+{
+	return n && n->node ? n->node : r->node;
+}
+
+static void add_common(const struct resource *r, const struct names *n,
 		       struct point_group *g)
 {
 	points_attr(g, "k8s.cluster.name", r->cluster);
-	points_attr(g, "k8s.node.name", node ? node : r->node);
+	points_attr(g, "k8s.node.name", node_of(r, n));
 	points_attr(g, "host.name", r->host.name);
 	points_attr(g, "host.id", r->host.id);
+}
+
+/* Several pods that are one. */
+static bool is_of_pods(const struct workload *w)
+{
+	return w->id.kind == WORKLOAD_OWNER || w->id.kind == WORKLOAD_NAMESPACE;
 }
 
 /* NAME of the container that a user started by himself; of all others, the workload's.
@@ -149,7 +160,9 @@ static void add_common(const struct resource *r, const char *node,
 static void add_service(const struct resource *r, const struct workload *w,
 			struct point_group *g)
 {
-	if (w->names && names_in_pod(w->names))
+	if (is_of_pods(w))
+		k8s_group_attrs(r, w, g);
+	else if (w->names && names_in_pod(w->names))
 		k8s_attrs(r, w, g);
 	else
 		points_attr(g, "service.name", w->id.name);
@@ -176,11 +189,22 @@ static int take_instance(struct workload *w, char *instance)
 static char *path_instance(const struct resource *r, const struct workload *w)
 {
 	char *instance;
+	int len;
 
-	if (asprintf(&instance, "%s:%s", r->host.id,
-		     w->path ? w->path : workload_kind_name(w->id.kind)) < 0)
-		return NULL;
-	return instance;
+	if (w->path)
+		len = asprintf(&instance, "%s:%s", r->host.id, w->path);
+	else
+		len = asprintf(&instance, "%s:%s%s", r->host.id,
+			       workload_kind_name(w->id.kind), w->id.pod_uid);
+	return len < 0 ? NULL : instance;
+}
+
+/* The node is in it: others have pods of the same owner or namespace. */
+static char *pods_instance(const struct resource *r, const struct workload *w)
+{
+	const char *node = node_of(r, w->names);
+
+	return k8s_group_instance(w, node ? node : r->host.id);
 }
 
 static bool is_path_instance(const struct resource *r, const char *instance)
@@ -205,6 +229,8 @@ int resource_instance(const struct resource *r, struct workload *w)
 {
 	if (w->instance)
 		return 0;
+	if (is_of_pods(w))
+		return take_instance(w, pods_instance(r, w));
 	if (w->names && names_in_pod(w->names))
 		return take_instance(w, wished_instance(r, w));
 	return take_instance(w, path_instance(r, w));
@@ -215,10 +241,11 @@ int resource_instance_again(const struct resource *r, struct workload *w)
 	char *plain, *with_id = NULL;
 	bool was_plain, was_with_id;
 
-	if (is_path_instance(r, w->instance))
+	if (is_path_instance(r, w->instance) || is_of_pods(w))
 		return 1;
 	plain = k8s_instance(w, false);
-	if (!plain || asprintf(&with_id, "%s:%.12s", plain, w->id.container_id) < 0) {
+	if (!plain || asprintf(&with_id, "%s:%.12s", plain,
+			       w->sum ? w->id.pod_uid : w->id.container_id) < 0) {
 		free(plain);
 		return -ENOMEM;
 	}
@@ -259,7 +286,7 @@ int resource_workload(const struct resource *r, struct workload *w,
 	}
 	if (r->identity_source)
 		add_source(w, g);
-	add_common(r, n ? n->node : NULL, g);
+	add_common(r, n, g);
 	add_service(r, w, g);
 	g->overflow = w->id.kind == WORKLOAD_OVERFLOW;
 	return g->incomplete ? -ENOMEM : 0;

@@ -54,14 +54,22 @@ static const char *wish(const struct names *n, const char *key)
 	return value && *value ? value : NULL;
 }
 
-static const char *service_name(const struct resource *r, const struct names *n,
-				const char *cronjob)
+/* What somebody wants the service to be called; NULL: nobody does. */
+static const char *asked_name(const struct resource *r, const struct names *n)
 {
 	const char *name = wish(n, WISH "service.name");
 
 	if (!name && r->labels_as_service)
 		name = first_label(n, "app.kubernetes.io/instance",
 				   "app.kubernetes.io/name");
+	return name;
+}
+
+static const char *service_name(const struct resource *r, const struct names *n,
+				const char *cronjob)
+{
+	const char *name = asked_name(r, n);
+
 	if (!name)
 		name = n->deployment;
 	if (!name)
@@ -127,6 +135,57 @@ static void add_owner(const struct names *n, const char *cronjob, struct point_g
 	points_attr(g, "k8s.cronjob.name", cronjob);
 	if (attr)
 		points_attr(g, attr, n->owner);
+}
+
+char *k8s_group_instance(const struct workload *w, const char *node)
+{
+	const char *of = w->id.name; /* NAMESPACE/KIND/NAME */
+	char *text;
+	int len;
+
+	if (w->id.kind == WORKLOAD_OWNER)
+		len = asprintf(&text, "%s:%s", of, node);
+	else
+		len = asprintf(&text, "%s:%s", w->names->namespace, node);
+	if (len < 0)
+		return NULL;
+	for (char *c = text; w->id.kind == WORKLOAD_OWNER && *c != ':'; c++)
+		*c = *c == '/' ? '.' : *c;
+	return text;
+}
+
+static void add_group_owner(const struct resource *r, const struct names *n,
+			    struct point_group *g)
+{
+	const char *attr = owner_attr(n), *service = asked_name(r, n), *name;
+	struct group_owner owner;
+
+	if (!group_owner(n, &owner))
+		return; /* it is a group of owners: there is one */
+	name = points_text(g, "%.*s", (int)owner.len, owner.name);
+	if (n->deployment)
+		attr = "k8s.deployment.name";
+	else if (group_cronjob_len(n))
+		attr = "k8s.cronjob.name";
+	points_attr(g, "service.name", service ? service : name);
+	if (attr)
+		points_attr(g, attr, name);
+}
+
+void k8s_group_attrs(const struct resource *r, const struct workload *w,
+		     struct point_group *g)
+{
+	const struct names *n = w->names;
+	const char *namespace = NULL;
+
+	if (w->id.kind == WORKLOAD_OWNER) {
+		add_group_owner(r, n, g);
+		namespace = wish(n, WISH "service.namespace");
+	} else {
+		points_attr(g, "service.name", n->namespace);
+	}
+	points_attr(g, "service.namespace", namespace ? namespace : n->namespace);
+	points_attr(g, "k8s.namespace.name", n->namespace);
 }
 
 static void add_chosen(const struct chosen_key *keys, size_t count,

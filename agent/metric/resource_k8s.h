@@ -15,6 +15,14 @@
  * caller; NULL: no memory.
  */
 char *k8s_instance(const struct workload *w, bool annotated);
+/* Of all pods of an owner or a namespace: with the node behind it. As above. */
+char *k8s_group_instance(const struct workload *w, const char *node);
+/*
+ * What the pods of an owner or a namespace have in common. Names and wishes for the
+ * service are those of the first that exports had.
+ */
+void k8s_group_attrs(const struct resource *r, const struct workload *w,
+		     struct point_group *g);
 /* All that is Kubernetes' of a resource, the service's name, namespace and version. */
 void k8s_attrs(const struct resource *r, const struct workload *w,
 	       struct point_group *g);

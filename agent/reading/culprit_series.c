@@ -181,7 +181,8 @@ void culprits_drop(struct workload *w)
 			w->culprits[kept++] = *c;
 			continue;
 		}
-		w->forgotten_ns += c->ns; /* all of it was told */
+		if (!c->export_only || w->sum)	  /* else another entry has it */
+			w->forgotten_ns += c->ns; /* all of it was told */
 		free(c->name);
 	}
 	w->culprit_count = kept;
@@ -197,8 +198,13 @@ int culprits_copy(struct workload *to, const struct workload *from)
 {
 	to->other_ns = from->other_ns;
 	for (size_t i = 0; i < from->culprit_count; i++) {
-		struct culprit_total *c = totals_culprit(to, from->culprits[i].name);
+		const char *name = from->culprits[i].name;
+		struct culprit_total *c;
 
+		if (from->culprits[i].export_only)
+			c = totals_export_culprit(to, name);
+		else
+			c = totals_culprit(to, name);
 		if (!c)
 			return -ENOMEM;
 		if (!from->culprits[i].series)
@@ -214,6 +220,7 @@ int culprits_copy(struct workload *to, const struct workload *from)
 void culprits_add_rest(struct workload *to, const struct workload *w)
 {
 	for (size_t i = 0; i < w->culprit_count; i++)
-		to->other_ns += w->culprits[i].ns;
+		if (!w->culprits[i].export_only)
+			to->other_ns += w->culprits[i].ns;
 	to->other_ns += w->forgotten_ns;
 }

@@ -102,34 +102,51 @@ bool culprits_make_room(struct snapshot *s)
 	return some;
 }
 
-static int by_path(const void *a, const void *b)
+static int by_name(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+/* Names of who lives: paths of workloads, and names of groups. */
+struct living {
+	char **names[2]; /* [1]: groups */
+	size_t count[2];
+};
+
+static bool lives(const struct living *l, const struct culprit_total *c)
+{
+	return bsearch(&c->name, l->names[c->of_group], l->count[c->of_group],
+		       sizeof(char *), by_name) != NULL;
+}
+
 /* A culprit with a path is gone when none of the workloads that live has it. */
-static void retire_of(struct workload *w, char **paths, size_t count)
+static void retire_of(struct workload *w, const struct living *l)
 {
 	for (size_t i = 0; i < w->culprit_count; i++) {
 		struct culprit_total *c = &w->culprits[i];
 
-		c->gone = c->name[0] == '/' &&
-			  !bsearch(&c->name, paths, count, sizeof(*paths), by_path);
+		c->gone = (c->name[0] == '/' || c->of_group) && !lives(l, c);
 	}
 }
 
 void culprits_retire(struct snapshot *s)
 {
-	char **paths = calloc(s->count + 1, sizeof(*paths));
-	size_t count = 0;
+	struct living l = { { calloc(s->count + 1, sizeof(char *)),
+			      calloc(s->group_count + 1, sizeof(char *)) } };
 
-	if (!paths)
-		return; /* they stay until the next time */
-	for (size_t i = SLOT_FIRST; i < s->count; i++)
-		if (!s->workloads[i]->gone)
-			paths[count++] = s->workloads[i]->path;
-	qsort(paths, count, sizeof(*paths), by_path);
-	for (size_t i = 0; i < s->count; i++)
-		retire_of(s->workloads[i], paths, count);
-	free(paths);
+	/* without memory they stay until the next time */
+	if (l.names[0] && l.names[1]) {
+		for (size_t i = SLOT_FIRST; i < s->count; i++)
+			if (!s->workloads[i]->gone)
+				l.names[0][l.count[0]++] = s->workloads[i]->path;
+		for (size_t i = 0; i < s->group_count; i++)
+			if (!s->groups[i]->gone)
+				l.names[1][l.count[1]++] = s->groups[i]->id.name;
+		for (int i = 0; i < 2; i++)
+			qsort(l.names[i], l.count[i], sizeof(char *), by_name);
+		for (size_t i = 0; i < exported_count(s); i++)
+			retire_of(exported(s, i), &l);
+	}
+	free(l.names[0]);
+	free(l.names[1]);
 }

@@ -19,33 +19,40 @@ static void note_usage(struct workload *w, uint64_t number)
 	w->usage_sent |= w->usage.has;
 }
 
+/* Is it in exports by itself? */
+static bool is_exported(const struct workload *w)
+{
+	return !w->held && !w->group;
+}
+
 uint64_t snapshot_export(struct snapshot *s)
 {
 	s->exports++;
-	for (size_t i = 0; i < s->count; i++) {
-		struct workload *w = s->workloads[i];
+	culprits_retire(s);
+	groups_tell(s, true);
+	s->culprit_series = 0;
+	for (size_t i = 0; i < exported_count(s); i++) {
+		struct workload *w = exported(s, i);
 
-		if (w->held)
+		s->culprit_series += culprits_named(w);
+		if (!is_exported(w))
 			continue;
 		ending_note(&w->ending, w->gone, s->exports);
 		note_usage(w, s->exports);
 	}
-	culprits_retire(s);
-	s->culprit_series = 0;
-	for (size_t i = 0; i < s->count; i++)
-		s->culprit_series += culprits_named(s->workloads[i]);
-	for (size_t i = 0; i < s->count; i++)
-		culprits_tell(s, s->workloads[i]);
+	for (size_t i = 0; i < exported_count(s); i++)
+		if (!exported(s, i)->group)
+			culprits_tell(s, exported(s, i));
 	s->export_ns = s->time_ns;
 	return s->exports;
 }
 
 void snapshot_accepted(struct snapshot *s, uint64_t number, uint64_t from, uint64_t to)
 {
-	for (size_t i = 0; i < s->count; i++) {
-		struct workload *w = s->workloads[i];
+	for (size_t i = 0; i < exported_count(s); i++) {
+		struct workload *w = exported(s, i);
 
-		if (w->serial < from || w->serial > to || w->held)
+		if (w->serial < from || w->serial > to || !is_exported(w))
 			continue;
 		ending_accepted(&w->ending, number, s->exports + 1);
 		culprits_accepted(w, number, s->exports + 1);
@@ -58,9 +65,11 @@ void snapshot_accepted(struct snapshot *s, uint64_t number, uint64_t from, uint6
 
 void snapshot_unheard(struct snapshot *s)
 {
-	for (size_t i = 0; i < s->count; i++) {
-		struct workload *w = s->workloads[i];
+	for (size_t i = 0; i < exported_count(s); i++) {
+		struct workload *w = exported(s, i);
 
+		if (w->into || w->group)
+			continue;
 		ending_unheard(&w->ending, s->exports);
 		culprits_unheard(w, s->exports);
 	}
@@ -68,6 +77,8 @@ void snapshot_unheard(struct snapshot *s)
 
 /* What becomes of a workload that is gone. */
 enum fate { STAYS, FREED, FOLDED };
+
+typedef enum fate fate_of(const struct snapshot *s, const struct workload *w);
 
 /*
  * Adds it to the overflow; one without a name to what exports call `unknown`. Returns
@@ -79,42 +90,63 @@ static struct workload *fold(struct snapshot *s, struct workload *w)
 		hold_retire(s, w, false);
 		return s->workloads[SLOT_UNKNOWN];
 	}
-	totals_fold(s->workloads[SLOT_OVERFLOW], w, true);
+	if (w->sum)
+		snapshot_sum_group(s, w);
+	totals_fold(s->workloads[SLOT_OVERFLOW], w, !w->sum);
 	s->folded++;
 	return s->workloads[SLOT_OVERFLOW];
 }
 
-/* The oldest first, until no more than `most` are left. */
-static void sort_out(struct snapshot *s, enum fate (*fate)(const struct workload *w),
-		     size_t most)
+/* Frees one that is gone. */
+static void forget(struct snapshot *s, struct workload *w, enum fate fate)
 {
-	size_t kept = SLOT_FIRST;
+	struct workload *into = s->workloads[SLOT_UNKNOWN];
 
-	for (size_t i = SLOT_FIRST; i < s->count; i++) {
-		struct workload *w = s->workloads[i];
-		bool enough = kept + s->count - i <= most;
-		enum fate f = w->gone && !enough ? fate(w) : STAYS;
-		struct workload *into = s->workloads[SLOT_UNKNOWN];
+	if (fate == FOLDED)
+		into = fold(s, w);
+	else if (w->group)
+		into = groups_keep(w);
+	past_forget(s, w->sum ? &w->sum->ended : w, into, fate == FOLDED || w->group);
+	if (w->sum)
+		groups_note_end(s, w);
+	named_forget(s, w);
+	totals_free(w);
+}
+
+/* The oldest first, until no more than `most` are left. Returns how many are. */
+static size_t sort_list(struct snapshot *s, struct workload **list, size_t kept,
+			size_t count, fate_of *fate, size_t most)
+{
+	for (size_t i = kept; i < count; i++) {
+		struct workload *w = list[i];
+		bool enough = kept + count - i <= most;
+		enum fate f = w->gone && !enough ? fate(s, w) : STAYS;
 
 		if (f == STAYS) {
-			s->workloads[kept++] = w;
+			list[kept++] = w;
 			continue;
 		}
-		if (f == FOLDED)
-			into = fold(s, w);
-		past_forget(s, w, into, f == FOLDED);
-		s->workloads[i] = NULL;
-		named_forget(s, w);
-		totals_free(w);
+		list[i] = NULL;
+		forget(s, w, f);
 	}
-	s->count = kept;
+	return kept;
+}
+
+static void sort_out(struct snapshot *s, fate_of *fate, size_t most)
+{
+	groups_tell(s, false); /* the last of what members have */
+	s->count = sort_list(s, s->workloads, SLOT_FIRST, s->count, fate, most);
 	owners_index_paths(s);
+	groups_note_gone(s);
+	s->group_count = sort_list(s, s->groups, 0, s->group_count, fate, most);
 }
 
 /* One whose values have arrived may go; one that no export held can be added. */
-static enum fate unless_sent(const struct workload *w)
+static enum fate unless_sent(const struct snapshot *s, const struct workload *w)
 {
-	if (w->ending.last || w->into)
+	if (w->sum && w->sum->members)
+		return STAYS;
+	if (w->ending.last || w->into || w->group)
 		return FREED;
 	return w->ending.first ? STAYS : FOLDED;
 }
@@ -123,19 +155,21 @@ static enum fate unless_sent(const struct workload *w)
  * One that has arrived once must not be added again. Of those there are no more than
  * lived when an export was accepted last.
  */
-static enum fate unless_arrived(const struct workload *w)
+static enum fate unless_arrived(const struct snapshot *s, const struct workload *w)
 {
-	if (w->into)
+	if (w->sum && w->sum->members)
+		return STAYS;
+	if (w->into || w->group)
 		return FREED;
 	return w->ending.arrived ? STAYS : FOLDED;
 }
 
 /* More than twice the slots are too many; then room for some is made at once. */
-static void make_room(struct snapshot *s, enum fate (*fate)(const struct workload *w))
+static void make_room(struct snapshot *s, fate_of *fate)
 {
 	size_t most = 2 * (size_t)s->cells->plan.slots;
 
-	if (s->count > most)
+	if (s->count > most || s->group_count > most)
 		sort_out(s, fate, most - most / 4);
 }
 
@@ -154,15 +188,17 @@ uint64_t snapshot_folded(const struct snapshot *s)
 	return s->folded;
 }
 
-static enum fate unless_over(const struct workload *w)
+static enum fate unless_over(const struct snapshot *s, const struct workload *w)
 {
+	if (w->sum && (w->sum->members || groups_are_awaited(s, w)))
+		return STAYS;
 	return w->ending.over ? FREED : STAYS;
 }
 
 void snapshot_drop(struct snapshot *s)
 {
 	sort_out(s, unless_over, 0);
-	for (size_t i = 0; i < s->count; i++)
-		culprits_drop(s->workloads[i]);
+	for (size_t i = 0; i < exported_count(s); i++)
+		culprits_drop(exported(s, i));
 	s->entries_freed |= culprits_make_room(s);
 }

@@ -17,7 +17,8 @@
  * end is given an earlier time than its values. Those that began and ended since then
  * are not waited for: exports have them all, each a moment before the next. Two of one
  * instance that are both there are told apart by another instance for the newer one; it
- * is waited for whether the older one ends, unless they are of one pod.
+ * is waited for whether the older one ends, unless they are of one pod. What exports
+ * take together (groups.c) is one of these; its members are not.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -126,8 +127,11 @@ static int copy_unknown(struct workload *to, const struct workload *unknown)
 
 	for (size_t i = 0; i < unknown->culprit_count; i++) {
 		const struct culprit_total *c = &unknown->culprits[i];
-		struct culprit_total *copy = totals_culprit(to, c->name);
+		struct culprit_total *copy;
 
+		if (c->export_only)
+			continue;
+		copy = totals_culprit(to, c->name);
 		if (!copy)
 			return -ENOMEM;
 		copy->start_ns = c->start_ns;
@@ -205,8 +209,8 @@ static bool is_before(const struct workload *v, const struct workload *w)
 /* Does it stand for this instance, to a receiver, or will before the other one? */
 static bool has_instance(const struct workload *v, const struct workload *w)
 {
-	return v != w && !v->into && v->instance && !strcmp(v->instance, w->instance) &&
-	       is_before(v, w);
+	return v != w && !v->into && !v->group && v->instance &&
+	       !strcmp(v->instance, w->instance) && is_before(v, w);
 }
 
 /*
@@ -215,8 +219,8 @@ static bool has_instance(const struct workload *v, const struct workload *w)
  */
 static struct workload *find_rival(struct snapshot *s, const struct workload *w)
 {
-	for (size_t i = SLOT_FIRST; i < s->count; i++) {
-		struct workload *v = s->workloads[i];
+	for (size_t i = SLOT_FIRST; i < exported_count(s); i++) {
+		struct workload *v = exported(s, i);
 
 		if (has_instance(v, w) &&
 		    !(v->gone && (v->ending.last || (w->gone && !v->held))))
@@ -235,23 +239,33 @@ static bool is_beside(const struct workload *v, const struct workload *w)
 /* Whoever had its instance until now says so before. */
 static void succeed(struct snapshot *s, const struct workload *w)
 {
-	for (size_t i = SLOT_FIRST; i < s->count; i++)
-		if (s->workloads[i]->gone && has_instance(s->workloads[i], w))
-			s->workloads[i]->successors++;
+	for (size_t i = SLOT_FIRST; i < exported_count(s); i++)
+		if (exported(s, i)->gone && has_instance(exported(s, i), w))
+			exported(s, i)->successors++;
 }
 
+static bool is_late(const struct snapshot *s, const struct workload *w,
+		    const struct hold_rules *rules)
+{
+	return rules->last || s->time_ns - w->seen_ns >= rules->unnamed_ns;
+}
+
+/* Is there more to come that says who it is? */
+static bool is_awaited(const struct snapshot *s, const struct workload *w,
+		       const struct hold_rules *rules)
+{
+	return w->names && names_in_pod(w->names) && w->names->awaited && !w->gone &&
+	       !is_late(s, w, rules);
+}
+
+/* Until its instance is free. */
 static int hold_named(struct snapshot *s, struct workload *w,
 		      const struct hold_rules *rules)
 {
-	bool late = rules->last || s->time_ns - w->seen_ns >= rules->unnamed_ns;
-	struct workload *rival;
+	bool late = is_late(s, w, rules);
+	struct workload *rival = find_rival(s, w);
 	int err = 0;
 
-	if (w->names->awaited && !late && !w->gone) {
-		w->held = true;
-		return 0;
-	}
-	rival = find_rival(s, w);
 	while (rival && !rival->gone && (late || is_beside(rival, w)) && !err) {
 		err = rules->again(rules->arg, w);
 		rival = err ? NULL : find_rival(s, w);
@@ -262,28 +276,64 @@ static int hold_named(struct snapshot *s, struct workload *w,
 	return err < 0 ? err : 0;
 }
 
+/* Of one that is exported as itself, or a group. */
+static int settle_named(struct snapshot *s, struct workload *w,
+			const struct hold_rules *rules)
+{
+	if (!w->names)
+		return 0;
+	if (!w->settled && names_in_pod(w->names))
+		return hold_named(s, w, rules);
+	if (s->gone && w->settled && w->instance)
+		succeed(s, w);
+	return 0;
+}
+
+/* 1: it was given up. */
+static int settle_one(struct snapshot *s, struct workload *w,
+		      const struct hold_rules *rules)
+{
+	int err;
+
+	w->held = w->into != NULL;
+	if (!w->into && !w->group) {
+		if (hold_needs_name(w))
+			return hold_unnamed(s, w, rules);
+		w->held = !w->settled && is_awaited(s, w, rules);
+		if (w->held)
+			return 0;
+		err = w->settled ? 0 : groups_join(s, w, rules);
+		if (err)
+			return err;
+	}
+	if (!w->into && !w->group)
+		return settle_named(s, w, rules);
+	w->ending.over = w->gone; /* another one has its counts */
+	return 0;
+}
+
+static void count_gone(struct snapshot *s)
+{
+	groups_note_gone(s);
+	s->gone = 0;
+	for (size_t i = SLOT_FIRST; i < exported_count(s); i++) {
+		exported(s, i)->successors = 0;
+		s->gone += exported(s, i)->gone;
+	}
+}
+
 int snapshot_settle(struct snapshot *s, const struct hold_rules *rules)
 {
 	int given_up = 0, err = 0;
 
-	s->gone = 0;
-	for (size_t i = SLOT_FIRST; i < s->count; i++) {
-		s->workloads[i]->successors = 0;
-		s->gone += s->workloads[i]->gone;
-	}
+	count_gone(s);
 	for (size_t i = SLOT_FIRST; i < s->count && err >= 0; i++) {
-		struct workload *w = s->workloads[i];
-
-		w->held = w->into != NULL;
-		if (w->into)
-			w->ending.over = w->gone;
-		else if (hold_needs_name(w))
-			err = hold_unnamed(s, w, rules);
-		else if (w->names && names_in_pod(w->names) && !w->settled)
-			err = hold_named(s, w, rules);
-		else if (s->gone && w->settled && w->instance && w->names)
-			succeed(s, w);
+		err = settle_one(s, s->workloads[i], rules);
 		given_up += err > 0;
 	}
+	groups_note_gone(s); /* who has joined one is there */
+	groups_begin(s);
+	for (size_t i = 0; i < s->group_count && err >= 0; i++)
+		err = settle_named(s, s->groups[i], rules);
 	return err < 0 ? err : given_up;
 }

@@ -6,8 +6,7 @@
 #include "reading/path_index.h"
 #include "reading/snapshot.h"
 
-/* FNV-1a */
-static uint64_t hash(const char *s)
+uint64_t path_hash(const char *s)
 {
 	uint64_t h = 0xcbf29ce484222325ULL;
 
@@ -19,7 +18,7 @@ static uint64_t hash(const char *s)
 /* Where the path is, or the free entry where it would be. */
 static size_t find_entry(const struct path_index *x, const char *path)
 {
-	size_t at = hash(path) & (x->room - 1);
+	size_t at = path_hash(path) & (x->room - 1);
 
 	while (x->entries[at] && strcmp(x->entries[at]->path, path))
 		at = (at + 1) & (x->room - 1);

@@ -4,6 +4,7 @@
 #define PATH_INDEX_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct workload;
 
@@ -19,5 +20,7 @@ int path_index_add(struct path_index *x, struct workload *w);
 /* Empties it, and keeps its room. */
 void path_index_clear(struct path_index *x);
 void path_index_fini(struct path_index *x);
+/* A hash of a path or another key (FNV-1a). */
+uint64_t path_hash(const char *s);
 
 #endif

@@ -355,6 +355,9 @@ void snapshot_close(struct snapshot *s)
 		return;
 	for (size_t i = 0; i < s->count; i++)
 		totals_free(s->workloads[i]);
+	for (size_t i = 0; i < s->group_count; i++)
+		totals_free(s->groups[i]);
+	free(s->groups);
 	totals_free(s->retired);
 	free(s->workloads);
 	path_index_fini(&s->paths);

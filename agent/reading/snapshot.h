@@ -12,6 +12,7 @@
 
 #include "kernel/cells.h"
 #include "reading/sparse.h"
+#include "workload/group.h"
 #include "workload/names.h"
 #include "workload/usage.h"
 #include "workload/workload.h"
@@ -64,10 +65,15 @@ struct culprit_total {
 	uint64_t told_ns; /* of that, what the latest export had, by whatever name */
 	float lately;	  /* ns; each export makes it an eighth less */
 	bool gone;	  /* its cgroup is */
+	bool export_only; /* a name that exports have for others of the list */
+	bool of_group;	  /* its name is that of a group */
 	bool leaves; /* others matter more: its series grows no further, and ends */
 	struct culprit_series *series; /* NULL: in exports it is in _OTHER */
 };
 
+struct group_sum;
+
+/* A workload; or several that are one in exports (groups.c). */
 struct workload {
 	struct workload_id id;
 	char *path;	     /* cgroup v2 path, NULL when it has none */
@@ -79,8 +85,10 @@ struct workload {
 	uint32_t settled;    /* the export that showed first who it is: that stays */
 	/* workloads of its instance that exports have now, and its end before */
 	uint32_t successors;
-	uint32_t look_wait_ms; /* between two looks for its names; the next: look_ns */
-	struct workload *into; /* the pod whose sandbox it is: that has its counts */
+	uint32_t look_wait_ms;	/* between two looks for its names; the next: look_ns */
+	struct workload *into;	/* the pod whose sandbox it is: that has its counts */
+	struct workload *group; /* exports have its counts in this one; NULL: its own */
+	struct group_sum *sum;	/* of a group; NULL: it is none */
 	uint64_t sandbox; /* of a pod: the serial of the sandbox whose usage it has */
 	uint64_t seen_ns, look_ns; /* boot times; seen: the first reading with it */
 	uint64_t start_ns;	   /* boot time: when its series begin */
@@ -97,8 +105,10 @@ struct workload {
 	uint64_t inflight_began[INFLIGHT_COUNT]; /* monotonic; 0: nothing under way */
 	uint64_t inflight_ns[INFLIGHT_COUNT];	 /* ages at the reading, or: */
 #define INFLIGHT_UNKNOWN UINT64_MAX
-	uint32_t inflight_seen;		  /* a bit for each that ever was */
-	struct usage usage;		  /* from the files of its cgroup */
+	uint32_t inflight_seen;		     /* a bit for each that ever was */
+	struct usage usage;		     /* from the files of its cgroup */
+	uint64_t usage_told[USAGE_COUNTERS]; /* of that, what its group knows of */
+	bool usage_counts;		     /* its group has some of it */
 	uint32_t usage_sent, usage_ended; /* bits: was in an export; but is no more */
 	uint64_t usage_since;		  /* the first export that says so */
 #define WORKLOAD_SETS 72
@@ -114,6 +124,8 @@ int snapshot_open(struct cells *c, struct cgroups *g, struct snapshot **out);
  * all together (as many as there are).
  */
 void snapshot_send_culprits(struct snapshot *s, unsigned int most, uint64_t of_all);
+/* What exports take together, from now on; borrowed. NULL: nothing. */
+void snapshot_group(struct snapshot *s, const struct grouping *g);
 /* Reads all cells. -ENOMEM: some differences wait for the next reading. */
 int snapshot_read(struct snapshot *s);
 /*
@@ -197,6 +209,8 @@ struct hold_rules {
 	 * other; -ENOMEM */
 	int (*again)(void *arg, struct workload *w);
 	void *arg;
+	int (*first)(void *arg,
+		     struct workload *w); /* makes that of a group; -ENOMEM */
 };
 
 /*
@@ -211,6 +225,17 @@ int snapshot_settle(struct snapshot *s, const struct hold_rules *rules);
  */
 int snapshot_unknown(struct snapshot *s, struct workload **out);
 void snapshot_free_workload(struct workload *w);
+/*
+ * The groups of workloads that exports have, in the order of their serials. Those that
+ * are in one (w->group) are not in exports themselves.
+ */
+struct workload **snapshot_groups(struct snapshot *s, size_t *count);
+/*
+ * Adds up what the members of a group have counted, for points of it; and forgets that
+ * again, which else is kept until the next time. -ENOMEM.
+ */
+int snapshot_sum_group(struct snapshot *s, struct workload *group);
+void snapshot_clear_group(struct workload *group);
 /* The workloads, and the boot time of the latest reading. */
 struct workload **snapshot_workloads(struct snapshot *s, size_t *count,
 				     uint64_t *time_ns);

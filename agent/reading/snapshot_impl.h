@@ -3,8 +3,9 @@
  * What the files of the snapshot share: snapshot.c reads cells, owners.c knows whose a
  * slot is, totals.c keeps what a workload came to, culprits.c whom it waited for,
  * culprit_series.c which of these exports name, past.c who is gone, reap.c gives slots
- * back, delivery.c knows what has arrived, hold.c who may be exported, named.c what
- * names make of a workload. Nobody else includes this, but for tests.
+ * back, delivery.c knows what has arrived, hold.c who may be exported, groups.c who is
+ * one there, named.c what names make of a workload. Nobody else includes this, but for
+ * tests.
  */
 #ifndef SNAPSHOT_IMPL_H
 #define SNAPSHOT_IMPL_H
@@ -55,6 +56,22 @@ struct past {
 };
 #define PAST 256
 
+/* What only a group has. */
+struct group_sum {
+	char *key;
+	struct workload ended; /* what members counted that are forgotten */
+	size_t members;	       /* that are not */
+	uint64_t end_ns;       /* boot time: since then it is gone; 0: it is not */
+	bool unlimited;	       /* a member has no limit of its memory */
+};
+
+/* When a group ended that is forgotten: one of its key begins there, at least. */
+struct group_end {
+	uint64_t key; /* hash */
+	uint64_t ns;
+};
+#define GROUP_ENDS 256
+
 struct snapshot {
 	struct cells *cells;
 	struct cgroups *cgroups;
@@ -72,6 +89,15 @@ struct snapshot {
 	size_t open_count;
 	uint32_t open_gen;
 	struct workload **workloads;
+	const struct grouping *grouping; /* NULL: exports have each for itself */
+	struct workload **groups;
+	size_t group_count, group_room;
+	uint64_t
+	    told_ns; /* the reading up to which groups know of usage and culprits */
+	uint64_t held_ns; /* the earliest start of those that may join one yet */
+	struct group_end group_ends[GROUP_ENDS];
+	size_t group_end_count;	  /* so far: the oldest give way */
+	uint64_t group_end_floor; /* the latest end that gave way */
 	struct workload *retired; /* what went to exports' `unknown`; NULL: nothing */
 	size_t count, room;
 	uint64_t serial;    /* of the newest workload */
@@ -121,6 +147,11 @@ void culprits_free(struct snapshot *s);
  * now: then it must be published that what programs keep is out of date (free_gen).
  */
 bool culprits_make_room(struct snapshot *s);
+/*
+ * Hands what a workload's culprits have had to the names that exports have for them.
+ * settled: it has been decided who is in the next export.
+ */
+void culprits_hand_on(struct snapshot *s, struct workload *w, bool settled);
 /* Notes which culprits are no workloads any more. */
 void culprits_retire(struct snapshot *s);
 /* Gives `to`, which is for one export, what exports have of the culprits of `from`. */
@@ -172,13 +203,51 @@ struct open_total *totals_open(struct workload *w, uint32_t signal, uint32_t att
 /* The entry of a culprit, until the next call; when there are too many, that of all
  * further ones. */
 struct culprit_total *totals_culprit(struct workload *w, const char *name);
+/* The same of a name that only exports have. */
+struct culprit_total *totals_export_culprit(struct workload *w, const char *name);
 /*
  * Adds all that w counted to another workload; its culprits under their names, or all
  * under _OTHER. -ENOMEM: something is missing there.
  */
 int totals_fold(struct workload *into, const struct workload *w, bool name_culprits);
+/* The same without culprits. */
+int totals_add(struct workload *into, const struct workload *w);
 /* Forgets all that it counted: from now on it counts from 0. */
 void totals_clear(struct workload *w);
+
+/* Who is in exports or in a group of them, then the groups. */
+static inline size_t exported_count(const struct snapshot *s)
+{
+	return s->count + s->group_count;
+}
+static inline struct workload *exported(const struct snapshot *s, size_t i)
+{
+	return i < s->count ? s->workloads[i] : s->groups[i - s->count];
+}
+
+/*
+ * Puts a workload that is in exports for the first time into its group, if it is in
+ * one; new ones begin when all have been asked: groups_begin(). -ENOMEM.
+ */
+int groups_join(struct snapshot *s, struct workload *w, const struct hold_rules *rules);
+void groups_begin(struct snapshot *s);
+/* Notes which groups are gone. */
+void groups_note_gone(struct snapshot *s);
+/*
+ * Tells groups what usage and culprits their members have that is new; and if an export
+ * is about to be made, of which it is settled who is in it, those who are in no group
+ * what their culprits are called there.
+ */
+void groups_tell(struct snapshot *s, bool settled);
+/*
+ * A member is about to be freed, and all is told: what it counted stays in its group.
+ * Returns where its late events go.
+ */
+struct workload *groups_keep(struct workload *w);
+/* A group is about to be forgotten. */
+void groups_note_end(struct snapshot *s, const struct workload *group);
+/* May one that was held back until now still join it? */
+bool groups_are_awaited(const struct snapshot *s, const struct workload *group);
 
 /* Has it no name, and may it get one yet? */
 bool hold_needs_name(const struct workload *w);

@@ -30,6 +30,11 @@ void totals_free(struct workload *w)
 	if (!w)
 		return;
 	totals_clear(w);
+	if (w->sum) {
+		totals_clear(&w->sum->ended);
+		free(w->sum->key);
+		free(w->sum);
+	}
 	workload_id_fini(&w->id);
 	free(w->path);
 	free(w->instance);
@@ -53,25 +58,42 @@ struct open_total *totals_open(struct workload *w, uint32_t signal, uint32_t att
 	return t;
 }
 
-struct culprit_total *totals_culprit(struct workload *w, const char *name)
+/* Names that exports alone have are as many again. */
+static struct culprit_total *find_culprit(struct workload *w, const char *name,
+					  bool export_only)
 {
 	struct culprit_total *c;
+	size_t count = 0;
 
-	for (size_t i = 0; i < w->culprit_count; i++)
+	for (size_t i = 0; i < w->culprit_count; i++) {
+		if (w->culprits[i].export_only != export_only)
+			continue;
 		if (!strcmp(w->culprits[i].name, name))
 			return &w->culprits[i];
-	if (w->culprit_count >= CULPRIT_NAMES && strcmp(name, CULPRIT_OTHER))
-		return totals_culprit(w, CULPRIT_OTHER);
+		count++;
+	}
+	if (count >= CULPRIT_NAMES && strcmp(name, CULPRIT_OTHER))
+		return find_culprit(w, CULPRIT_OTHER, export_only);
 	c = reallocarray(w->culprits, w->culprit_count + 1, sizeof(*c));
 	if (!c)
 		return NULL;
 	w->culprits = c;
 	c = &w->culprits[w->culprit_count];
-	*c = (struct culprit_total){ .name = strdup(name) };
+	*c = (struct culprit_total){ .name = strdup(name), .export_only = export_only };
 	if (!c->name)
 		return NULL;
 	w->culprit_count++;
 	return c;
+}
+
+struct culprit_total *totals_culprit(struct workload *w, const char *name)
+{
+	return find_culprit(w, name, false);
+}
+
+struct culprit_total *totals_export_culprit(struct workload *w, const char *name)
+{
+	return find_culprit(w, name, true);
 }
 
 static int fold_opens(struct workload *into, const struct workload *w)
@@ -98,9 +120,13 @@ static int fold_culprits(struct workload *into, const struct workload *w, bool n
 	int err = 0;
 
 	for (size_t i = 0; i < w->culprit_count; i++) {
-		struct culprit_total *c =
-		    totals_culprit(into, named ? w->culprits[i].name : CULPRIT_OTHER);
+		struct culprit_total *c;
 
+		/* what others of the list have, unless it is a group's: the only ones
+		 */
+		if (w->culprits[i].export_only && !w->sum)
+			continue;
+		c = totals_culprit(into, named ? w->culprits[i].name : CULPRIT_OTHER);
 		if (!c) {
 			err = -ENOMEM;
 			continue;
@@ -118,7 +144,7 @@ static int fold_culprits(struct workload *into, const struct workload *w, bool n
 	return err;
 }
 
-int totals_fold(struct workload *into, const struct workload *w, bool name_culprits)
+int totals_add(struct workload *into, const struct workload *w)
 {
 	int err = 0;
 
@@ -127,7 +153,10 @@ int totals_fold(struct workload *into, const struct workload *w, bool name_culpr
 	for (int i = 0; i < SNAPSHOT_COUNTS; i++)
 		for (int k = 0; k < LANES; k++)
 			into->counts[i][k] += w->counts[i][k];
-	err |= fold_opens(into, w);
-	return err |
-	       fold_culprits(into, w, name_culprits); /* 0 or -ENOMEM, all of them */
+	return err | fold_opens(into, w); /* 0 or -ENOMEM, both */
+}
+
+int totals_fold(struct workload *into, const struct workload *w, bool name_culprits)
+{
+	return totals_add(into, w) | fold_culprits(into, w, name_culprits);
 }

@@ -125,3 +125,10 @@ bool grouping_is_on(const struct grouping *g)
 {
 	return g->by != GROUP_CONTAINER || g->include || g->exclude;
 }
+
+void grouping_fini(struct grouping *g)
+{
+	select_free(g->include);
+	select_free(g->exclude);
+	*g = (struct grouping){ 0 };
+}

@@ -53,5 +53,7 @@ int group_find(const struct grouping *g, const struct workload_id *id,
 void group_id_fini(struct group_id *id);
 /* Is anything taken together at all? */
 bool grouping_is_on(const struct grouping *g);
+/* Ends its rules. */
+void grouping_fini(struct grouping *g);
 
 #endif

@@ -185,10 +185,10 @@ bool select_matches(const struct select *s, const struct workload_id *id,
 	return false;
 }
 
-bool select_needs_labels(const struct select *s)
+bool select_needs_kubelet(const struct select *s)
 {
 	for (size_t i = 0; i < s->count; i++)
-		if (s->rules[i].word == LABEL_OF)
+		if (s->rules[i].word == LABEL_OF || s->rules[i].word == OWNER)
 			return true;
 	return false;
 }

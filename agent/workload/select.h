@@ -23,10 +23,10 @@ int select_parse(const char *text, struct select **out);
 /* names: NULL if it has none. */
 bool select_matches(const struct select *s, const struct workload_id *id,
 		    const struct names *names);
-/* Does any of the rules look at labels, which only the kubelet knows? */
-bool select_needs_labels(const struct select *s);
-/* The keys of these labels, with commas between; owned by the caller. NULL: no memory,
- * or there are none. */
+/* Does any of the rules look at what only the kubelet knows? */
+bool select_needs_kubelet(const struct select *s);
+/* The keys of labels that rules look at, with commas between; owned by the caller.
+ * NULL: no memory, or there are none. */
 char *select_labels(const struct select *s);
 /* As options have it: 0 or -EINVAL, and what is allowed, as the end of "must be". */
 int select_check(const char *text);
