@@ -145,7 +145,7 @@ void culprits_retire(struct snapshot *s)
 		for (int i = 0; i < 2; i++)
 			qsort(l.names[i], l.count[i], sizeof(char *), by_name);
 		for (size_t i = 0; i < exported_count(s); i++)
-			retire_of(exported(s, i), &l);
+			retire_of(exported_at(s, i), &l);
 	}
 	free(l.names[0]);
 	free(l.names[1]);

@@ -32,7 +32,7 @@ uint64_t snapshot_export(struct snapshot *s)
 	groups_tell(s, true);
 	s->culprit_series = 0;
 	for (size_t i = 0; i < exported_count(s); i++) {
-		struct workload *w = exported(s, i);
+		struct workload *w = exported_at(s, i);
 
 		s->culprit_series += culprits_named(w);
 		if (!is_exported(w))
@@ -41,8 +41,8 @@ uint64_t snapshot_export(struct snapshot *s)
 		note_usage(w, s->exports);
 	}
 	for (size_t i = 0; i < exported_count(s); i++)
-		if (!exported(s, i)->group)
-			culprits_tell(s, exported(s, i));
+		if (!exported_at(s, i)->group)
+			culprits_tell(s, exported_at(s, i));
 	s->export_ns = s->time_ns;
 	return s->exports;
 }
@@ -50,7 +50,7 @@ uint64_t snapshot_export(struct snapshot *s)
 void snapshot_accepted(struct snapshot *s, uint64_t number, uint64_t from, uint64_t to)
 {
 	for (size_t i = 0; i < exported_count(s); i++) {
-		struct workload *w = exported(s, i);
+		struct workload *w = exported_at(s, i);
 
 		if (w->serial < from || w->serial > to || !is_exported(w))
 			continue;
@@ -66,7 +66,7 @@ void snapshot_accepted(struct snapshot *s, uint64_t number, uint64_t from, uint6
 void snapshot_unheard(struct snapshot *s)
 {
 	for (size_t i = 0; i < exported_count(s); i++) {
-		struct workload *w = exported(s, i);
+		struct workload *w = exported_at(s, i);
 
 		if (w->into || w->group)
 			continue;
@@ -199,6 +199,6 @@ void snapshot_drop(struct snapshot *s)
 {
 	sort_out(s, unless_over, 0);
 	for (size_t i = 0; i < exported_count(s); i++)
-		culprits_drop(exported(s, i));
+		culprits_drop(exported_at(s, i));
 	s->entries_freed |= culprits_make_room(s);
 }

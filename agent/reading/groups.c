@@ -122,7 +122,8 @@ int groups_join(struct snapshot *s, struct workload *w, const struct hold_rules 
 	if (!g)
 		g = add_group(s, &id, w, rules);
 	group_id_fini(&id);
-	if (!g)
+	w->part = g ? calloc(1, sizeof(*w->part)) : NULL;
+	if (!w->part)
 		return -ENOMEM;
 	w->group = g;
 	w->settled = s->exports + 1;
@@ -267,7 +268,7 @@ static bool is_known_in_part(const struct snapshot *s, const struct workload *w)
 	for (size_t i = SLOT_FIRST; i < s->count && !w->sandbox; i++) {
 		const struct workload *v = s->workloads[i];
 
-		if (v->group == w->group && v->usage_counts && !v->sandbox &&
+		if (v->group == w->group && v->part->counts && !v->sandbox &&
 		    (is_below(v, w) || is_below(w, v)))
 			return true;
 	}
@@ -292,17 +293,18 @@ static void tell_memory(struct workload *g, const struct workload *w)
 static void tell_usage(struct snapshot *s, struct workload *w)
 {
 	bool counts = may_count(s, w);
-	bool adds = counts && (w->usage_counts || !is_known_in_part(s, w));
+	bool adds = counts && (w->part->counts || !is_known_in_part(s, w));
+	uint64_t *told = w->part->told;
 	struct workload *g = w->group;
 
 	for (int v = 0; v < USAGE_COUNTERS; v++) {
 		uint64_t now = w->usage.value[v];
 
-		if (adds && now > w->usage_told[v])
-			g->usage.value[v] += now - w->usage_told[v];
-		w->usage_told[v] = now;
+		if (adds && now > told[v])
+			g->usage.value[v] += now - told[v];
+		told[v] = now;
 	}
-	w->usage_counts |= counts;
+	w->part->counts |= counts;
 	if (!counts)
 		return;
 	g->usage.has |= w->usage.has & ((1U << USAGE_COUNTERS) - 1);

@@ -220,7 +220,7 @@ static bool has_instance(const struct workload *v, const struct workload *w)
 static struct workload *find_rival(struct snapshot *s, const struct workload *w)
 {
 	for (size_t i = SLOT_FIRST; i < exported_count(s); i++) {
-		struct workload *v = exported(s, i);
+		struct workload *v = exported_at(s, i);
 
 		if (has_instance(v, w) &&
 		    !(v->gone && (v->ending.last || (w->gone && !v->held))))
@@ -240,8 +240,8 @@ static bool is_beside(const struct workload *v, const struct workload *w)
 static void succeed(struct snapshot *s, const struct workload *w)
 {
 	for (size_t i = SLOT_FIRST; i < exported_count(s); i++)
-		if (exported(s, i)->gone && has_instance(exported(s, i), w))
-			exported(s, i)->successors++;
+		if (exported_at(s, i)->gone && has_instance(exported_at(s, i), w))
+			exported_at(s, i)->successors++;
 }
 
 static bool is_late(const struct snapshot *s, const struct workload *w,
@@ -317,8 +317,8 @@ static void count_gone(struct snapshot *s)
 	groups_note_gone(s);
 	s->gone = 0;
 	for (size_t i = SLOT_FIRST; i < exported_count(s); i++) {
-		exported(s, i)->successors = 0;
-		s->gone += exported(s, i)->gone;
+		exported_at(s, i)->successors = 0;
+		s->gone += exported_at(s, i)->gone;
 	}
 }
 

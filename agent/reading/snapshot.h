@@ -72,6 +72,7 @@ struct culprit_total {
 };
 
 struct group_sum;
+struct group_part;
 
 /* A workload; or several that are one in exports (groups.c). */
 struct workload {
@@ -88,7 +89,8 @@ struct workload {
 	uint32_t look_wait_ms;	/* between two looks for its names; the next: look_ns */
 	struct workload *into;	/* the pod whose sandbox it is: that has its counts */
 	struct workload *group; /* exports have its counts in this one; NULL: its own */
-	struct group_sum *sum;	/* of a group; NULL: it is none */
+	struct group_part *part; /* what that has of it */
+	struct group_sum *sum;	 /* of a group; NULL: it is none */
 	uint64_t sandbox; /* of a pod: the serial of the sandbox whose usage it has */
 	uint64_t seen_ns, look_ns; /* boot times; seen: the first reading with it */
 	uint64_t start_ns;	   /* boot time: when its series begin */
@@ -105,10 +107,8 @@ struct workload {
 	uint64_t inflight_began[INFLIGHT_COUNT]; /* monotonic; 0: nothing under way */
 	uint64_t inflight_ns[INFLIGHT_COUNT];	 /* ages at the reading, or: */
 #define INFLIGHT_UNKNOWN UINT64_MAX
-	uint32_t inflight_seen;		     /* a bit for each that ever was */
-	struct usage usage;		     /* from the files of its cgroup */
-	uint64_t usage_told[USAGE_COUNTERS]; /* of that, what its group knows of */
-	bool usage_counts;		     /* its group has some of it */
+	uint32_t inflight_seen;		  /* a bit for each that ever was */
+	struct usage usage;		  /* from the files of its cgroup */
 	uint32_t usage_sent, usage_ended; /* bits: was in an export; but is no more */
 	uint64_t usage_since;		  /* the first export that says so */
 #define WORKLOAD_SETS 72

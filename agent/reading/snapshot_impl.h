@@ -56,6 +56,12 @@ struct past {
 };
 #define PAST 256
 
+/* What a group has of a member's usage. */
+struct group_part {
+	uint64_t told[USAGE_COUNTERS]; /* what the member had when it was looked at */
+	bool counts;		       /* some of it was added */
+};
+
 /* What only a group has. */
 struct group_sum {
 	char *key;
@@ -220,7 +226,7 @@ static inline size_t exported_count(const struct snapshot *s)
 {
 	return s->count + s->group_count;
 }
-static inline struct workload *exported(const struct snapshot *s, size_t i)
+static inline struct workload *exported_at(const struct snapshot *s, size_t i)
 {
 	return i < s->count ? s->workloads[i] : s->groups[i - s->count];
 }

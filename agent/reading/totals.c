@@ -35,6 +35,7 @@ void totals_free(struct workload *w)
 		free(w->sum->key);
 		free(w->sum);
 	}
+	free(w->part);
 	workload_id_fini(&w->id);
 	free(w->path);
 	free(w->instance);
