@@ -57,6 +57,13 @@ static inline int again(void *arg, struct workload *w)
 	return 0;
 }
 
+/* The first one of a group. */
+static inline int first(void *arg, struct workload *w)
+{
+	assert_true(asprintf(&w->instance, "%s.", w->id.name) > 0);
+	return 0;
+}
+
 static inline void name_instances(struct node *n)
 {
 	for (size_t i = SLOT_FIRST; i < n->s->count; i++) {
@@ -75,7 +82,7 @@ static inline void name_instances(struct node *n)
 static inline int settle(struct held *h)
 {
 	int others = 0;
-	struct hold_rules rules = { HOLD, h->last, again, &others };
+	struct hold_rules rules = { HOLD, h->last, again, &others, first };
 	int given_up;
 
 	assert_int_equal(snapshot_reap(h->n.s), 0);
@@ -105,9 +112,14 @@ static inline uint64_t exported(struct held *h)
 	struct snapshot *s = h->n.s;
 	uint64_t sum = unknown(h);
 
-	for (size_t i = 0; i < s->count; i++)
-		if (i != SLOT_UNKNOWN && !s->workloads[i]->held)
-			sum += kills_of(s->workloads[i]);
+	for (size_t i = 0; i < exported_count(s); i++) {
+		struct workload *w = exported_at(s, i);
+
+		if (w->sum)
+			assert_int_equal(snapshot_sum_group(s, w), 0);
+		if (i != SLOT_UNKNOWN && !w->held && !w->group)
+			sum += kills_of(w);
+	}
 	return sum;
 }
 
@@ -117,9 +129,13 @@ static inline void send(struct held *h, bool arrives)
 	struct snapshot *s = h->n.s;
 	uint64_t number = snapshot_export(s);
 
-	for (size_t i = 0; i < s->count; i++) {
-		struct workload *w = s->workloads[i];
+	for (size_t i = 0; i < exported_count(s); i++) {
+		struct workload *w = exported_at(s, i);
 
+		if (w->sum)
+			assert_int_equal(snapshot_sum_group(s, w), 0);
+		if (w->group)
+			continue;
 		if (!w->held && kills_of(w))
 			w->settled = w->settled ? w->settled : number;
 		else if (!w->held)
