@@ -5,7 +5,7 @@
 #include "base/util.h"
 #include "metric/resource_k8s.h"
 #include "metric/resource_keys.h"
-#include "workload/group.h"
+#include "workload/owner.h"
 
 /* What follows this in an annotation's key is the attribute that it sets. */
 #define WISH "resource.opentelemetry.io/"
@@ -31,7 +31,7 @@ static const char *owner_attr(const struct names *n)
 /* NAME of a CronJob that owns the pod's Job; NULL: none does. */
 static const char *cronjob(const struct names *n, struct point_group *g)
 {
-	size_t len = group_cronjob_len(n);
+	size_t len = owner_cronjob_len(n);
 
 	return len ? points_text(g, "%.*s", (int)len, n->owner) : NULL;
 }
@@ -158,14 +158,14 @@ static void add_group_owner(const struct resource *r, const struct names *n,
 			    struct point_group *g)
 {
 	const char *attr = owner_attr(n), *service = asked_name(r, n), *name;
-	struct group_owner owner;
+	struct owner owner;
 
-	if (!group_owner(n, &owner))
+	if (!owner_find(n, &owner))
 		return; /* it is a group of owners: there is one */
 	name = points_text(g, "%.*s", (int)owner.len, owner.name);
 	if (n->deployment)
 		attr = "k8s.deployment.name";
-	else if (group_cronjob_len(n))
+	else if (owner_cronjob_len(n))
 		attr = "k8s.cronjob.name";
 	points_attr(g, "service.name", service ? service : name);
 	if (attr)

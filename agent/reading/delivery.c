@@ -132,13 +132,18 @@ static size_t sort_list(struct snapshot *s, struct workload **list, size_t kept,
 	return kept;
 }
 
+/* Until no more than `most` workloads and groups are left, if there may be so few. */
 static void sort_out(struct snapshot *s, fate_of *fate, size_t most)
 {
+	size_t groups = s->group_count;
+
 	groups_tell(s, false); /* the last of what members have */
-	s->count = sort_list(s, s->workloads, SLOT_FIRST, s->count, fate, most);
+	s->count = sort_list(s, s->workloads, SLOT_FIRST, s->count, fate,
+			     most > groups ? most - groups : 0);
 	owners_index_paths(s);
 	groups_note_gone(s);
-	s->group_count = sort_list(s, s->groups, 0, s->group_count, fate, most);
+	s->group_count = sort_list(s, s->groups, 0, groups, fate,
+				   most > s->count ? most - s->count : 0);
 }
 
 /* One whose values have arrived may go; one that no export held can be added. */
@@ -169,7 +174,7 @@ static void make_room(struct snapshot *s, fate_of *fate)
 {
 	size_t most = 2 * (size_t)s->cells->plan.slots;
 
-	if (s->count > most || s->group_count > most)
+	if (exported_count(s) > most)
 		sort_out(s, fate, most - most / 4);
 }
 

@@ -5,46 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include "workload/group.h"
+#include "workload/owner.h"
 #include "workload/select.h"
 
-/* What its controller adds to a CronJob's name: "-" and the minute for which the Job
- * was due, of 8 digits until 2160. */
-#define DUE_DIGITS 8
-
-size_t group_cronjob_len(const struct names *n)
-{
-	size_t len, digits = 0;
-
-	if (!n->owner || !n->owner_kind || strcmp(n->owner_kind, "Job"))
-		return 0;
-	len = strlen(n->owner);
-	while (digits < len && isdigit((unsigned char)n->owner[len - 1 - digits]))
-		digits++;
-	if (digits != DUE_DIGITS || len < DUE_DIGITS + 2 ||
-	    n->owner[len - DUE_DIGITS - 1] != '-')
-		return 0;
-	return len - DUE_DIGITS - 1;
-}
-
-bool group_owner(const struct names *n, struct group_owner *out)
-{
-	size_t cronjob = group_cronjob_len(n);
-
-	if (n->deployment)
-		*out = (struct group_owner){ "Deployment", n->deployment,
-					     strlen(n->deployment) };
-	else if (cronjob)
-		*out = (struct group_owner){ "CronJob", n->owner, cronjob };
-	else if (n->owner && n->owner_kind && strcmp(n->owner_kind, "Node"))
-		*out =
-		    (struct group_owner){ n->owner_kind, n->owner, strlen(n->owner) };
-	else
-		return false;
-	return true;
-}
-
 /* NAMESPACE/KIND/NAME, the kind in lower case: none of these has a slash. */
-static char *owner_name(const struct names *n, const struct group_owner *o)
+static char *owner_name(const struct names *n, const struct owner *o)
 {
 	char *name;
 
@@ -57,7 +22,7 @@ static char *owner_name(const struct names *n, const struct group_owner *o)
 }
 
 static char *name_of(enum workload_kind kind, const struct names *n,
-		     const struct group_owner *owner)
+		     const struct owner *owner)
 {
 	char *name;
 	int len;
@@ -83,7 +48,7 @@ static bool is_excluded(const struct grouping *g, const struct workload_id *id,
 /* What it is a part of; WORKLOAD_CONTAINER: of nothing. */
 static enum workload_kind kind_of(const struct grouping *g,
 				  const struct workload_id *id,
-				  const struct names *names, struct group_owner *owner)
+				  const struct names *names, struct owner *owner)
 {
 	if (is_excluded(g, id, names))
 		return WORKLOAD_EXCLUDED;
@@ -91,7 +56,7 @@ static enum workload_kind kind_of(const struct grouping *g,
 		return WORKLOAD_CONTAINER;
 	if (g->by == GROUP_NAMESPACE)
 		return WORKLOAD_NAMESPACE;
-	if (g->by == GROUP_OWNER && group_owner(names, owner))
+	if (g->by == GROUP_OWNER && owner_find(names, owner))
 		return WORKLOAD_OWNER;
 	return WORKLOAD_POD;
 }
@@ -99,7 +64,7 @@ static enum workload_kind kind_of(const struct grouping *g,
 int group_find(const struct grouping *g, const struct workload_id *id,
 	       const struct names *names, struct group_id *out)
 {
-	struct group_owner owner;
+	struct owner owner;
 
 	*out = (struct group_id){ .kind = kind_of(g, id, names, &owner) };
 	if (out->kind == WORKLOAD_CONTAINER)

@@ -21,22 +21,6 @@ struct grouping {
 	struct select *include, *exclude; /* owned, see select.h; NULL: not given */
 };
 
-/* Who made a pod: the deployment of its ReplicaSet, the CronJob of its Job, else who
- * controls it. name is not terminated, and lives as long as the names. */
-struct group_owner {
-	const char *kind; /* "Deployment", "CronJob", "StatefulSet", ... */
-	const char *name;
-	size_t len;
-};
-
-/* False: nobody did, or it is not known. A static pod's node is no owner. */
-bool group_owner(const struct names *n, struct group_owner *out);
-/*
- * The length of the name of the CronJob that made a pod's Job; 0: none did, as far as
- * is known.
- */
-size_t group_cronjob_len(const struct names *n);
-
 /* A group. Of two workloads that are in one, the keys are the same. */
 struct group_id {
 	enum workload_kind kind; /* pod, owner, namespace or excluded */

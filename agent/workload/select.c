@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/util.h"
-#include "workload/group.h"
+#include "workload/owner.h"
 #include "workload/pods.h"
 #include "workload/select.h"
 
@@ -154,7 +154,7 @@ static bool matches_text(const char *pattern, const char *s)
 static bool rule_matches(const struct rule *r, const struct workload_id *id,
 			 const struct names *n)
 {
-	struct group_owner owner;
+	struct owner owner;
 
 	switch (r->word) {
 	case NAME:
@@ -168,7 +168,7 @@ static bool rule_matches(const struct rule *r, const struct workload_id *id,
 	case POD:
 		return n && matches_text(r->pattern, n->pod);
 	case OWNER:
-		return n && group_owner(n, &owner) &&
+		return n && owner_find(n, &owner) &&
 		       matches(r->pattern, owner.name, owner.len);
 	case LABEL_OF:
 		return n && matches_text(r->pattern, names_label(n, r->key));

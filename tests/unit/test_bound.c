@@ -5,6 +5,7 @@
 #include "base/options.h"
 #include "base/util.h"
 #include "cmd/exports_cost.h"
+#include "workload/group.h"
 #include "cmd/option_rows.h"
 #include "encode.h"
 #include "kernel/plan.h"
@@ -202,6 +203,16 @@ static void what_it_costs_is_one_line(void **state)
 	exports_cost(&o, &plan, text, sizeof(text));
 	assert_non_null(strstr(text, "about 5445 series with 110 pods (--max-pods)"));
 	assert_non_null(strstr(text, "6.1 GiB sent a day"));
+	o.group_by = GROUP_POD;
+	exports_cost(&o, &plan, text, sizeof(text));
+	assert_non_null(strstr(text, "about 4070 series with 110 pods (--max-pods), "));
+	o.group_by = GROUP_OWNER;
+	o.exclude = "namespace=kube-system";
+	exports_cost(&o, &plan, text, sizeof(text));
+	assert_non_null(strstr(text,
+			       "about 4070 series with 110 pods (--max-pods, each "
+			       "with its own owner), fewer by what is excluded"));
+	o.group_by = GROUP_CONTAINER;
 	plan.slots = 64;
 	exports_cost(&o, &plan, text, sizeof(text));
 	assert_non_null(strstr(text, "about 1670 series"));
