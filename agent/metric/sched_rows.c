@@ -85,7 +85,8 @@ static const struct metric_row rows[] = {
 		"`_OTHER`. A series that has ended is in no sum over those "
 		"that are there; all that ever were have the truth.",
 	    .open_text = "a cgroup path, `idle`, `kernel`, `unknown`, `overflow`, "
-			 "`_OTHER`",
+			 "`_OTHER`; in exports a group's name where `--group-by`, "
+			 "`--include` or `--exclude` makes one",
 	},
 };
 

@@ -82,7 +82,9 @@ def _():
                  {"preset": "prometheus"}, {"agent": {"probes": ["cpu"]}},
                  {"hostPID": "yes"}, {"networkPolicy": {"ports": ["http"]}},
                  {"kubelet": {"url": "10.0.0.1:10250"}}, {"kubelet": {"labels": ["a,b"]}},
-                 {"terminationGracePeriodSeconds": 5}):
+                 {"export": {"groupBy": "node"}}, {"export": {"include": ["namespace"]}},
+                 {"export": {"exclude": ["node=x"]}}, {"export": {"include": ["pod=a,b"]}},
+                 {"export": {"include": ["label:=x"]}}, {"terminationGracePeriodSeconds": 5}):
         try:
             chart.check_values(chart.values(over))
         except jsonschema.ValidationError:
@@ -262,6 +264,21 @@ def _():
           "two headers")
     check("keyKey" in refusal({"export": {"tls": {"secretName": "x", "certKey": "c"}}}),
           "a certificate without a key")
+    off = {"kubelet": {"enabled": False}}
+    for less in ({"groupBy": "owner"}, {"include": ["kind=unit", "owner=web"]},
+                 {"exclude": ["label:a=b"]}):
+        check("set kubelet.enabled" in refusal({**off, "export": less}), f"{less}")
+    objects({**off, "export": {"groupBy": "pod", "include": ["namespace=label:x"]}})
+
+
+@test("what exports take together is as the values say")
+def _():
+    env = variables(example("everything"))
+    same([env[f"ASSAY_{x}"] for x in ("GROUP_BY", "INCLUDE", "EXCLUDE")],
+         ["owner", "namespace=shop-*,label:team=*,kind=unit", "pod=canary-*"], "variables")
+    env = variables(example("collector-daemonset"))
+    same([env.get(f"ASSAY_{x}") for x in ("GROUP_BY", "INCLUDE", "EXCLUDE")],
+         ["container", None, None], "variables by default")
 
 
 @test("OpenShift's SCC says of the pod what the pod says of itself")

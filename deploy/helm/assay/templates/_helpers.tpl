@@ -147,4 +147,10 @@ http://$(HOST_IP):4318
 {{- if and .Values.export.headers .Values.export.headersSecret.name -}}
 {{- fail "export.headers and export.headersSecret are the same variable: set one of them" -}}
 {{- end -}}
+{{- if not .Values.kubelet.enabled -}}
+{{- $rules := printf ",%s,%s" (join "," .Values.export.include) (join "," .Values.export.exclude) -}}
+{{- if or (eq .Values.export.groupBy "owner") (contains ",label:" $rules) (contains ",owner=" $rules) -}}
+{{- fail "owners and labels of pods are known by the kubelet alone: set kubelet.enabled, or export.groupBy, export.include and export.exclude without them" -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
