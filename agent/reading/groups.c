@@ -135,10 +135,19 @@ int groups_join(struct snapshot *s, struct workload *w, const struct hold_rules 
 	return 0;
 }
 
-/* When a group of this key ended that is forgotten, or may have. */
-static uint64_t end_of(const struct snapshot *s, const char *key)
+/* There is none like it again: no pod has its UID. */
+static bool is_unique(const struct workload *g)
 {
-	uint64_t hash = path_hash(key), ns = s->group_end_floor;
+	return g->id.pod_uid[0];
+}
+
+/* When a group of its key ended that is forgotten, or may have. */
+static uint64_t end_of(const struct snapshot *s, const struct workload *g)
+{
+	uint64_t hash = path_hash(g->sum->key), ns = s->group_end_floor;
+
+	if (is_unique(g))
+		return 0;
 
 	for (size_t i = 0; i < GROUP_ENDS; i++)
 		if (s->group_ends[i].key == hash && s->group_ends[i].ns > ns)
@@ -148,7 +157,11 @@ static uint64_t end_of(const struct snapshot *s, const char *key)
 
 void groups_note_end(struct snapshot *s, const struct workload *g)
 {
-	struct group_end *e = &s->group_ends[s->group_end_count++ % GROUP_ENDS];
+	struct group_end *e;
+
+	if (is_unique(g))
+		return;
+	e = &s->group_ends[s->group_end_count++ % GROUP_ENDS];
 
 	if (e->ns > s->group_end_floor)
 		s->group_end_floor = e->ns;
@@ -163,7 +176,7 @@ static bool is_held_for_group(const struct workload *w)
 
 static uint64_t start_of(const struct snapshot *s, const struct workload *g)
 {
-	uint64_t start = s->held_ns, end = end_of(s, g->sum->key);
+	uint64_t start = s->held_ns, end = end_of(s, g);
 
 	for (size_t i = SLOT_FIRST; i < s->count; i++)
 		if (s->workloads[i]->group == g && s->workloads[i]->start_ns < start)
