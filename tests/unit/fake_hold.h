@@ -60,7 +60,9 @@ static inline int again(void *arg, struct workload *w)
 /* The first one of a group. */
 static inline int first(void *arg, struct workload *w)
 {
-	assert_true(asprintf(&w->instance, "%s.", w->id.name) > 0);
+	/* a pod's is that of its cgroup, too */
+	assert_true(asprintf(&w->instance, "%s.%s.", w->names->namespace,
+			     w->id.kind == WORKLOAD_POD ? w->names->pod : "") > 0);
 	return 0;
 }
 

@@ -27,6 +27,29 @@ static void containers_of_a_pod_are_one(void **state)
 	assert_int_equal(exported(h), 137);
 }
 
+/* Which has the instance that the pod as a whole has. */
+static void a_sandbox_is_a_member_and_no_rival(void **state)
+{
+	struct held *h = *state;
+	struct workload *pod, *g;
+
+	begin(h, POD_NAME "/" A, 7);
+	begin(h, POD_NAME "/" PAUSE, 2);
+	node_read(&h->n);
+	named(h, POD_NAME "/" PAUSE, "web-0", NULL);
+	settle(h);
+	send(h, true);
+	pod = node_workload(&h->n, POD_NAME);
+	g = group_of(h, "shop/web-0");
+	assert_ptr_equal(pod->group, g);
+	assert_string_equal(pod->instance, g->instance);
+	assert_false(g->held);
+	export_with(h, POD_NAME "/" A, "web-0", "nginx");
+	assert_false(g->held);
+	assert_int_equal(h->n.s->group_count, 1);
+	assert_int_equal(kills_in(h, "shop/web-0"), 9);
+}
+
 static void counts_stay_when_a_member_is_gone(void **state)
 {
 	struct held *h = *state;
@@ -264,6 +287,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		GROUPS(containers_of_a_pod_are_one, setup_pods),
+		GROUPS(a_sandbox_is_a_member_and_no_rival, setup_pods),
 		GROUPS(counts_stay_when_a_member_is_gone, setup_pods),
 		GROUPS(what_comes_late_of_a_member_that_is_forgotten_counts,
 		       setup_pods),

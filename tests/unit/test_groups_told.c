@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What groups are told by differences: usage of cgroups, whom members waited for. */
 #include "fake_groups.h"
+#include "metric/metrics.h"
 
 static void sets_usage(struct workload *w, uint64_t cpu, uint64_t memory,
 		       uint64_t limit)
@@ -103,6 +104,26 @@ static uint64_t waited(const struct workload *w)
 	return ns;
 }
 
+/* Who asks on the node, and who has the counts after it, knows of no groups. */
+static void reports_have_paths(struct workload *w, uint64_t ns)
+{
+	struct workload *into = calloc(1, sizeof(*into));
+	struct points p = { 0 };
+	struct point_group *g = points_group(&p);
+	uint64_t sum = 0;
+
+	assert_int_equal(metrics_add(g, w, METRICS_READ), 0);
+	for (size_t i = 0; i < g->count; i++)
+		if (!strcmp(g->points[i].metric->attrs[0] ?: "", "assay.sched.culprit"))
+			assert_int_equal(g->points[i].values[0][0], '/');
+	points_fini(&p);
+	assert_int_equal(totals_fold(into, w, true), 0);
+	for (size_t i = 0; i < into->culprit_count; i++)
+		sum += into->culprits[i].ns;
+	assert_int_equal(sum, ns);
+	totals_free(into);
+}
+
 static void culprits_have_the_names_of_groups(void **state)
 {
 	struct held *h = *state;
@@ -132,10 +153,25 @@ static void culprits_have_the_names_of_groups(void **state)
 	assert_int_equal(culprit_in(unit, "shop/web-0")->series->ns, 320);
 	assert_int_equal(waited(web), 1115);
 	assert_int_equal(waited(unit), 320);
+	reports_have_paths(unit, 320);
 	/* the node's own list has them by their paths */
 	of_node = node_workload(&h->n, POD_NAME "/" B);
 	assert_int_equal(of_node->culprit_count, 2);
 	assert_false(of_node->culprits[0].export_only);
+}
+
+static void what_was_waited_before_the_name_came_is_told(void **state)
+{
+	struct held *h = *state;
+	uint32_t a = node_slot(&h->n, begin(h, POD_NAME "/" A, 1));
+	uint32_t d = node_slot(&h->n, begin(h, "/x.service", 1));
+
+	node_wait_behind(&h->n, a, 0, d, 100);
+	export(h);
+	node_wait_behind(&h->n, a, 0, d, 20);
+	export_with(h, POD_NAME "/" A, "web-0", "nginx");
+	assert_int_equal(waited(group_of(h, "shop/web-0")), 120);
+	assert_int_equal(group_of(h, "shop/web-0")->other_ns, 100);
 }
 
 static void time_that_was_waited_is_told_once(void **state)
@@ -186,6 +222,7 @@ int main(void)
 		GROUPS(usage_is_added_up_and_never_goes_down, setup_pods),
 		GROUPS(usage_of_what_a_container_made_counts_once, setup_pods),
 		GROUPS(culprits_have_the_names_of_groups, setup_pods),
+		GROUPS(what_was_waited_before_the_name_came_is_told, setup_pods),
 		GROUPS(time_that_was_waited_is_told_once, setup_pods),
 	};
 
