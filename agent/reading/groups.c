@@ -218,8 +218,16 @@ void groups_note_gone(struct snapshot *s)
 	}
 }
 
-static bool is_container(const struct workload *w)
+/*
+ * A container, a pod or a unit that runs something: what is below it is its own. That
+ * is not so of slices, and of cgroups which only hold others.
+ */
+static bool runs(const struct workload *w)
 {
+	const char *dot = strrchr(w->id.name, '.');
+
+	if (w->id.kind == WORKLOAD_UNIT)
+		return !dot || strcmp(dot, ".slice") != 0;
 	return w->id.kind == WORKLOAD_CONTAINER || w->id.kind == WORKLOAD_POD;
 }
 
@@ -233,7 +241,7 @@ static bool is_below(const struct workload *v, const struct workload *w)
 	return v != w && !strncmp(v->path, w->path, len) && v->path[len] == '/';
 }
 
-/* Is a container of the group above it in the tree, whose files speak for both? */
+/* Is a member above it in the tree, whose files speak for both? */
 static bool is_in_another(const struct snapshot *s, const struct workload *w)
 {
 	char above[PATH_MAX], *slash;
@@ -248,8 +256,7 @@ static bool is_in_another(const struct snapshot *s, const struct workload *w)
 		*slash = '\0';
 		v = path_index_find(&s->paths, above);
 		/* a pod's files are its sandbox's, if that is known */
-		if (v && v->group == w->group && is_container(v) && !v->sandbox &&
-		    v->usage.has)
+		if (v && v->group == w->group && runs(v) && !v->sandbox && v->usage.has)
 			return true;
 	}
 	return false;
@@ -264,15 +271,15 @@ static bool holds_others(const struct snapshot *s, const struct workload *w)
 }
 
 /*
- * Does its group take its usage? Files of a cgroup speak for all below it. Of
- * containers the outermost counts, which has all of what it made; of slices, units and
- * the like those that hold no workload: others are no members' alone.
+ * Does its group take its usage? Files of a cgroup speak for all below it: so the
+ * outermost member counts, which has what it made, too; but a slice only if it holds no
+ * workload, as others may be in groups of their own.
  */
 static bool may_count(const struct snapshot *s, const struct workload *w)
 {
-	if (!w->path || !w->usage.has)
+	if (!w->path || !w->usage.has || is_in_another(s, w))
 		return false;
-	return is_container(w) ? !is_in_another(s, w) : !holds_others(s, w);
+	return runs(w) || !holds_others(s, w);
 }
 
 /* Has the group some of its usage already, from members above or below it? */

@@ -85,6 +85,38 @@ static void usage_of_what_a_container_made_counts_once(void **state)
 	has_usage(h, 170, 15, 0);
 }
 
+/* A slice's files have all of its units', and perhaps what is not excluded. */
+static void usage_of_slices_is_that_of_their_units(void **state)
+{
+	struct held *h = *state;
+	struct grouping *g = (struct grouping *)h->n.s->grouping;
+	struct workload *slice, *unit, *later;
+
+	assert_int_equal(select_parse("kind=unit", &g->exclude), 0);
+	begin(h, "/a.slice", 1);
+	begin(h, "/a.slice/x.service", 1);
+	begin(h, "/y.service", 1);
+	node_read(&h->n);
+	slice = node_workload(&h->n, "/a.slice");
+	unit = node_workload(&h->n, "/a.slice/x.service");
+	later = node_workload(&h->n, "/y.service");
+	sets_usage(slice, 1000, 100, 0);
+	sets_usage(unit, 10, 1, 0);
+	sets_usage(later, 20, 2, 0);
+	has_usage(h, 30, 3, 0);
+	/* what a unit makes below it is in its own */
+	begin(h, "/y.service/z.service", 1);
+	node_read(&h->n);
+	sets_usage(slice, 2000, 100, 0);
+	sets_usage(later, 25, 5, 0);
+	sets_usage(node_workload(&h->n, "/y.service/z.service"), 7, 4, 0);
+	has_usage(h, 35, 6, 0);
+	sets_usage(later, 45, 5, 0);
+	sets_usage(unit, 11, 1, 0);
+	has_usage(h, 56, 6, 0);
+	select_free(g->exclude);
+}
+
 static struct culprit_total *culprit_in(struct workload *w, const char *name)
 {
 	for (size_t i = 0; i < w->culprit_count; i++)
@@ -221,6 +253,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		GROUPS(usage_is_added_up_and_never_goes_down, setup_pods),
 		GROUPS(usage_of_what_a_container_made_counts_once, setup_pods),
+		GROUPS(usage_of_slices_is_that_of_their_units, setup_pods),
 		GROUPS(culprits_have_the_names_of_groups, setup_pods),
 		GROUPS(what_was_waited_before_the_name_came_is_told, setup_pods),
 		GROUPS(time_that_was_waited_is_told_once, setup_pods),
