@@ -22,7 +22,6 @@ from tap import check, diag, main, need_root, same, test
 need_root()
 
 DURATION = "assay.syscall.duration"
-CPU = "assay.cgroup.cpu.time"
 folder = kubelet = None
 
 
