@@ -185,6 +185,11 @@ def _():
     wait_for(ended, PATIENCE, "its end")
     same(exported(agent, web), want, "calls at its end")
     agent.stop()
+    culprits = {v for key in Exports(agent.exports).series for k, v in key[3]
+                if k == "assay.sched.culprit"}
+    diag(f"culprits in exports: {culprits}")
+    tops = (first.top.path, second.top.path)
+    same([c for c in culprits if c.startswith(tops)], [], "members that are named")
 
 
 @test("--group-by pod and namespace: sums are right over a restart, too, and a plain cgroup "
