@@ -151,8 +151,8 @@ static void an_answer_gives_names(void **state)
 	assert_string_equal(header(r, "User-Agent"), "assay/" ASSAY_VERSION);
 	/* nobody wants more: it is not asked again */
 	sleep_ms(100);
-	kubelet_want(with.kubelet, ID, UID);
-	kubelet_want(with.kubelet, "", UID);
+	kubelet_want(with.kubelet, ID, UID, false);
+	kubelet_want(with.kubelet, "", UID, false);
 	sleep_ms(100);
 	assert_int_equal(with.server.seen->count, 1);
 	assert_int_equal(said("warning"), 0);
@@ -163,6 +163,9 @@ static const struct failure {
 	struct step step;
 	enum kubelet_result result;
 	const char *words;
+	/* on a connection that was kept it says nothing of the kubelet: libcurl asks
+	 * again on a new one */
+	bool repeated;
 } failures[] = {
 	{ STATUS_STEP("401 Unauthorized", "Unauthorized"), KUBELET_UNAUTHORIZED,
 	  "HTTP 401: Unauthorized; it does not know the token" },
@@ -190,8 +193,8 @@ static const struct failure {
 	  KUBELET_BAD_ANSWER,
 	  "no whole list of pods" },
 	{ { RAW, .body = "hello\r\n", .body_len = 7 }, KUBELET_BAD_ANSWER, "HTTP/0.9" },
-	{ { .action = RESET }, KUBELET_DISCONNECT, "reset by peer" },
-	{ { .action = CLOSE }, KUBELET_DISCONNECT, "mpty reply" },
+	{ { .action = RESET }, KUBELET_DISCONNECT, "reset by peer", true },
+	{ { .action = CLOSE }, KUBELET_DISCONNECT, "mpty reply", true },
 	{ { ENDLESS, .headers = "\r\n", .body = spaces, .body_len = sizeof(spaces) },
 	  KUBELET_TOO_LARGE,
 	  "larger than any node's" },
@@ -211,20 +214,25 @@ static const struct failure {
 static void each_failure_is_told_and_heals(void **state)
 {
 	for (size_t i = 0; i < COUNT(failures); i++) {
-		const struct step steps[] = { OK_STEP("web-0"), failures[i].step,
-					      failures[i].step, OK_STEP("web-1") };
+		const struct failure *f = &failures[i];
+		const struct step steps[] = { OK_STEP("web-0"), f->step, f->step,
+					      f->repeated
+						  ? f->step
+						  : (struct step)OK_STEP("web-1"),
+					      OK_STEP("web-1") };
+		size_t count = COUNT(steps) - !f->repeated;
 
-		print_message("%zu: %s\n", i, failures[i].words);
+		print_message("%zu: %s\n", i, f->words);
 		if (i)
 			begin(state);
-		ask(steps, COUNT(steps), &quick);
+		ask(steps, count, &quick);
 		wait_for(KUBELET_OK, 1);
-		kubelet_want(with.kubelet, OTHER, UID);
-		wait_for(failures[i].result, 2);
+		kubelet_want(with.kubelet, OTHER, UID, false);
+		wait_for(f->result, 2);
 		wait_for(KUBELET_OK, 2);
 		expect_name("shop/web-1/a");
-		assert_int_equal(with.server.seen->count, 4);
-		assert_int_equal(said(failures[i].words), 1);
+		assert_int_equal(with.server.seen->count, count);
+		assert_int_equal(said(f->words), 1);
 		assert_int_equal(said("warning"), 1);
 		assert_int_equal(said("answers: "), 2);
 		if (i + 1 < COUNT(failures))
@@ -239,7 +247,7 @@ static void names_stay_while_it_fails(void **state)
 
 	ask(steps, COUNT(steps), &quick);
 	wait_for(KUBELET_OK, 1);
-	kubelet_want(with.kubelet, OTHER, "");
+	kubelet_want(with.kubelet, OTHER, "", false);
 	wait_for(KUBELET_BAD_ANSWER, 1);
 	expect_name("shop/web-0/a");
 }
@@ -337,7 +345,7 @@ static void who_hangs_holds_nobody(void **state)
 		sleep_ms(2);
 	now = now_mono_ns();
 	assert_int_equal(kubelet_find(with.kubelet, ID, UID, &n), -ENOENT);
-	kubelet_want(with.kubelet, ID, UID);
+	kubelet_want(with.kubelet, ID, UID, false);
 	kubelet_close(with.kubelet);
 	with.kubelet = NULL;
 	assert_true(now_mono_ns() - now < SECOND / 2);
@@ -357,7 +365,7 @@ static void who_is_unknown_is_asked_for_again(void **state)
 	sleep_ms(20);
 	wanted = now_mono_ns();
 	for (int i = 0; i < 100; i++)
-		kubelet_want(with.kubelet, OTHER, UID);
+		kubelet_want(with.kubelet, OTHER, UID, false);
 	wait_for(KUBELET_OK, 2);
 	sleep_ms(500);
 	assert_int_equal(with.server.seen->count, 2);
@@ -368,6 +376,63 @@ static void who_is_unknown_is_asked_for_again(void **state)
 	assert_true(r[2].time_ns - wanted < 4 * SECOND);
 }
 
+/* One that no answer has: the pod's sandbox, or a container that was just started. */
+static void whose_pod_is_whole_is_asked_for_once_more(void **state)
+{
+#define WHOLE                                                                   \
+	"{\"items\":[{\"metadata\":{\"namespace\":\"shop\",\"name\":\"web-0\"," \
+	"\"uid\":\"" UID "\"},\"spec\":{\"containers\":[{\"name\":\"a\"}]},"    \
+	"\"status\":{\"containerStatuses\":[{\"name\":\"a\",\"containerID\":"   \
+	"\"containerd://" ID "\"}]}}]}"
+	struct kubelet_wanted *all = calloc(1, sizeof(*all));
+	struct pods_keep keep = { 0 };
+	struct kubelet_clock c = { 0 };
+	uint64_t now = 1000 * SECOND;
+	struct pods *p;
+
+	assert_int_equal(pods_new(&keep, &p), 0);
+	assert_int_equal(pods_feed(p, WHOLE, strlen(WHOLE)), 0);
+	assert_int_equal(pods_end(p), 0);
+	assert_true(kubelet_wanted_add(all, NULL, OTHER, UID, false, now));
+	assert_false(kubelet_wanted_add(all, NULL, OTHER, UID, false, now));
+	kubelet_wanted_told(all, p, now + 1, &c);
+	assert_int_equal(c.wanted_ns, now + 10 * SECOND);
+	c.wanted_ns = 0;
+	kubelet_wanted_told(all, p, 0, &c); /* no answer */
+	assert_int_equal(c.wanted_ns, now + 10 * SECOND);
+	c.wanted_ns = 0;
+	kubelet_wanted_told(all, p, now + 10 * SECOND, &c);
+	assert_int_equal(c.wanted_ns, 0);
+	assert_int_equal(c.spare_ns, 0);
+	assert_int_equal(all->entries[0].first_ns, 0);
+	/* what is told is not wanted; whom files name can wait */
+	assert_false(kubelet_wanted_add(all, p, ID, UID, false, now));
+	assert_false(kubelet_wanted_add(all, p, "", UID, false, now));
+	assert_true(kubelet_wanted_add(all, p, OTHER, "", true, now));
+	kubelet_wanted_told(all, p, now + 1, &c);
+	assert_int_equal(c.wanted_ns, 0);
+	assert_int_equal(c.spare_ns, now + 2 * SECOND);
+	pods_free(p);
+	free(all);
+}
+
+/* One connection for all requests that follow one another soon. */
+static void a_connection_is_kept(void **state)
+{
+	const struct step steps[] = { OK_STEP("web-0"), OK_STEP("web-1"),
+				      STATUS_STEP("500 Oh", "x"), OK_STEP("web-2") };
+	const struct received *r;
+
+	ask(steps, COUNT(steps), &quick);
+	wait_for(KUBELET_OK, 1);
+	kubelet_want(with.kubelet, OTHER, "", false);
+	wait_for(KUBELET_OK, 3);
+	r = with.server.seen->requests;
+	assert_int_equal(r[1].connection, r[0].connection);
+	assert_int_equal(r[2].connection, r[0].connection);
+	assert_int_not_equal(r[3].connection, r[0].connection);
+}
+
 /* Asks when it may, as somebody always wants something; returns when it has. */
 static uint64_t go(struct kubelet_clock *c, uint64_t now, bool wants)
 {
@@ -375,7 +440,7 @@ static uint64_t go(struct kubelet_clock *c, uint64_t now, bool wants)
 	uint64_t next;
 
 	if (wants)
-		kubelet_clock_want(c, now);
+		kubelet_clock_want(c, now, false);
 	next = kubelet_clock_next(p, c);
 	if (next < now)
 		next = now;
@@ -391,7 +456,7 @@ static void it_is_asked_at_a_pace(void **state)
 
 	for (size_t i = 0; i < COUNT(at); i++) {
 		at[i] = now = go(&c, now, true);
-		kubelet_clock_answered(p, &c, now + SECOND / 10, 0, 0);
+		kubelet_clock_answered(p, &c, now + SECOND / 10, 0, 0, 0);
 	}
 	assert_int_equal(at[0], 1000 * SECOND);
 	for (size_t i = 1; i < COUNT(at); i++)
@@ -406,6 +471,33 @@ static void it_is_asked_at_a_pace(void **state)
 		assert_int_equal(go(&c, now, true), now + i * SECOND);
 }
 
+/* Who can wait makes requests cost at most 0.04 % of a core. */
+static void it_is_asked_by_what_it_costs(void **state)
+{
+	static const struct {
+		uint64_t cost_ns, pause_ns;
+	} cases[] = {
+		{ 100000, SECOND }, /* the gap between any two */
+		{ 3 * MS, 7500 * MS },
+		{ 50 * MS, 20 * SECOND }, /* exports wait for 30 s */
+	};
+	const struct kubelet_pace *p = &kubelet_pace_default;
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct kubelet_clock c = { 0 };
+		uint64_t now = 1000 * SECOND;
+
+		kubelet_clock_asked(p, &c, now, 0);
+		kubelet_clock_answered(p, &c, now, cases[i].cost_ns, 0, 0);
+		kubelet_clock_want(&c, now, true);
+		assert_int_equal(kubelet_clock_next(p, &c), now + cases[i].pause_ns);
+		kubelet_clock_want(&c, now, false);
+		assert_int_equal(kubelet_clock_next(p, &c), now + SECOND);
+		kubelet_clock_asked(p, &c, now + SECOND, 0);
+		assert_true(kubelet_clock_next(p, &c) > now + 100 * SECOND);
+	}
+}
+
 static void it_is_asked_now_and_then(void **state)
 {
 	const struct kubelet_pace *p = &kubelet_pace_default;
@@ -416,7 +508,7 @@ static void it_is_asked_now_and_then(void **state)
 	for (int i = 0; i < 500; i++) {
 		uint64_t next;
 
-		kubelet_clock_answered(p, &c, now, 0, 0);
+		kubelet_clock_answered(p, &c, now, 0, 0, 0);
 		next = go(&c, now, false);
 		least = next - now < least ? next - now : least;
 		most = next - now > most ? next - now : most;
@@ -435,17 +527,17 @@ static void it_is_left_alone_after_failures(void **state)
 
 	for (size_t i = 0; i < COUNT(want_s); i++) {
 		now = go(&c, now, true);
-		kubelet_clock_answered(p, &c, now, 1, i % 2 ? 0 : 0xffff);
-		kubelet_clock_want(&c, now);
+		kubelet_clock_answered(p, &c, now, 0, 1, i % 2 ? 0 : 0xffff);
+		kubelet_clock_want(&c, now, false);
 		next = kubelet_clock_next(p, &c);
 		assert_true(next - now >= want_s[i] * SECOND / 10 * 8 - MS);
 		assert_true(next - now <= want_s[i] * SECOND / 10 * 12);
 		now = next;
 	}
 	now = go(&c, now, true);
-	kubelet_clock_answered(p, &c, now, 0, 0);
+	kubelet_clock_answered(p, &c, now, 0, 0, 0);
 	assert_int_equal(go(&c, now + SECOND, true), now + SECOND);
-	kubelet_clock_answered(p, &c, now + SECOND, 1, 0x8000);
+	kubelet_clock_answered(p, &c, now + SECOND, 0, 1, 0x8000);
 	next = kubelet_clock_next(p, &c); /* it heals, though nobody wants anything */
 	assert_true(next > now + 10 * SECOND && next < now + 12 * SECOND);
 }
@@ -464,7 +556,10 @@ int main(void)
 		cmocka_unit_test(an_address_of_ipv6_needs_no_brackets),
 		KUBELET_TEST(who_hangs_holds_nobody),
 		KUBELET_TEST(who_is_unknown_is_asked_for_again),
+		KUBELET_TEST(a_connection_is_kept),
+		cmocka_unit_test(whose_pod_is_whole_is_asked_for_once_more),
 		cmocka_unit_test(it_is_asked_at_a_pace),
+		cmocka_unit_test(it_is_asked_by_what_it_costs),
 		cmocka_unit_test(it_is_asked_now_and_then),
 		cmocka_unit_test(it_is_left_alone_after_failures),
 	};
