@@ -95,15 +95,16 @@ class Pods:
 def cpu_seconds(agent):
     """Of its first thread, and of those that ask."""
     spent = {}
-    for tid in os.listdir(f"/proc/{agent.pid()}/task"):
-        with open(f"/proc/{agent.pid()}/task/{tid}/schedstat") as f:
+    pid = agent.process.pid  # there is no prefix
+    for tid in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{tid}/schedstat") as f:
             spent[int(tid)] = int(f.read().split()[0]) / 1e9
-    first = spent.pop(agent.pid())
+    first = spent.pop(pid)
     return first, sum(spent.values())
 
 
 def resident(agent):
-    with open(f"/proc/{agent.pid()}/status") as f:
+    with open(f"/proc/{agent.process.pid}/status") as f:
         return int(re.search(r"VmRSS:\s+(\d+)", f.read())[1]) / 1024
 
 
@@ -120,7 +121,6 @@ class Side:
                        Agent(*both, "--host-root", host_root())]
 
     def spent(self):
-        node.ASSAY = self.binary  # who is the agent's own process
         return [cpu_seconds(a) for a in self.agents]
 
     def begin(self):
