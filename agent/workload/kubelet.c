@@ -26,7 +26,9 @@ struct kubelet {
 	unsigned int seed;
 	uint32_t said; /* a bit for each kind of failure since the latest answer */
 	bool said_left_out;
-	bool trims; /* TLS has made something resident since the latest rest */
+	/* since the latest rest TLS has made something resident; handshakes left heap
+	 */
+	bool spoke, shook;
 	pthread_mutex_t lock; /* for all that follows */
 	struct pods *pods;    /* the latest answer; NULL: there was none */
 	uint64_t told_ns;     /* when it was asked for */
@@ -144,7 +146,8 @@ static void ask(struct kubelet *k)
 	char text[KUBELET_TEXT];
 	enum kubelet_result result;
 
-	k->trims |= !k->target.connected;
+	k->spoke = true;
+	k->shook |= !k->target.connected;
 	pthread_mutex_lock(&k->lock);
 	kubelet_clock_asked(&k->o.pace, &k->clock, now, rand_r(&k->seed));
 	pthread_mutex_unlock(&k->lock);
@@ -194,11 +197,11 @@ static void rest(struct kubelet *k, int ms)
 		left = idle_left(k);
 	if (!left) { /* before the kubelet ends it */
 		disconnect(k);
-		k->trims = true;
+		k->spoke = k->shook = true;
 	}
-	if (k->trims && ms > REST_MS) {
-		resident_trim_tls();
-		k->trims = false;
+	if (k->spoke && ms > REST_MS) {
+		resident_trim_tls(k->shook);
+		k->spoke = k->shook = false;
 	}
 	curl_multi_poll(k->multi, NULL, 0, left && left < ms ? left : ms, NULL);
 }
