@@ -80,6 +80,7 @@ static struct workload *fold(struct snapshot *s, struct workload *w)
 		return s->workloads[SLOT_UNKNOWN];
 	}
 	totals_fold(s->workloads[SLOT_OVERFLOW], w, true);
+	totals_fold_usage(&s->workloads[SLOT_OVERFLOW]->usage, &w->usage);
 	s->folded++;
 	return s->workloads[SLOT_OVERFLOW];
 }

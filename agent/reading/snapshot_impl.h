@@ -184,6 +184,9 @@ struct culprit_total *totals_culprit(struct workload *w, const char *name);
  * under _OTHER. -ENOMEM: something is missing there.
  */
 int totals_fold(struct workload *into, const struct workload *w, bool name_culprits);
+/* The same of CPU time and what else of its files only grows; what is now is nobody's
+ * any more. */
+void totals_fold_usage(struct usage *into, const struct usage *from);
 /* Forgets all that it counted: from now on it counts from 0. */
 void totals_clear(struct workload *w);
 
