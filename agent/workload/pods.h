@@ -32,10 +32,10 @@ struct pods_keep {
 /* How much an answer said. */
 struct pods_counts {
 	size_t pods, containers;
-	size_t kept; /* of the pods, as the answer before had them */
 	/* pods, containers, labels and annotations that the table has no room for, or
 	 * that are not as Kubernetes has them */
 	size_t left_out;
+	size_t kept; /* of the pods, as the answer before had them */
 };
 
 /*

@@ -283,7 +283,7 @@ def _():
     def names():
         if not os.path.exists(quick.exports):
             return None
-        found = {r.get("process.linux.cgroup"): r["assay.workload.name"]
+        found = {r.get("process.linux.cgroup"): r.get("assay.workload.name")
                  for r in Exports(quick.exports).resources.values()}
         got = [found.get(c.path) for c in made]
         return got if all(got) else None
