@@ -93,9 +93,16 @@ void past_forget(struct snapshot *s, const struct workload *w, struct workload *
 		}
 	if (found && !has_counts)
 		hand_on_open(into, w);
-	for (uint32_t i = SLOT_FIRST; s->late && i < s->cells->plan.slots; i++)
-		if (s->slots[i].late && counts_of(s->slots[i].workload) == w)
-			s->slots[i].workload = into;
+	for (uint32_t i = SLOT_FIRST; s->late && i < s->cells->plan.slots; i++) {
+		struct slot *slot = &s->slots[i];
+
+		if (!slot->late)
+			continue;
+		if (slot->workload == w && w->into) /* a sandbox: its pod stays */
+			slot->workload = w->into;
+		else if (counts_of(slot->workload) == w)
+			slot->workload = into;
+	}
 }
 
 struct workload *past_of(struct snapshot *s, uint64_t owner)

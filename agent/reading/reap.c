@@ -84,6 +84,8 @@ static void quarantine(struct snapshot *s, uint32_t i)
  */
 static bool is_there(const struct snapshot *s, const struct slot *slot)
 {
+	if (slot->late)
+		return false; /* it was gone before */
 	if (slot->workload)
 		return cgroups_exists(s->cgroups, slot->workload->path, slot->owner);
 	return s->reaped.free >= s->cells->plan.slots / 4 &&

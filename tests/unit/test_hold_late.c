@@ -128,11 +128,40 @@ static void who_waits_for_the_instance_waits_for_what_comes_late(void **state)
 	assert_int_equal(conns_of(w, CONN_EXISTING), 0);
 }
 
+/* It is forgotten while a slot of its is not free yet. */
+static void what_comes_late_of_a_sandbox_is_its_pods(void **state)
+{
+	struct held *h = *state;
+	uint64_t id = begin(h, POD_NAME "/" PAUSE, 1);
+	struct workload *pod;
+	uint32_t slot;
+
+	node_read(&h->n);
+	name(h, POD_NAME "/" PAUSE, NULL);
+	begin(h, POD_NAME, 10); /* the pod's own cgroup stays */
+	export(h);
+	pod = node_workload(&h->n, POD_NAME);
+	end(h, id);
+	node_read(&h->n);
+	settle(h);
+	slot = node_slot(&h->n, id);
+	node_kills(&h->n, slot, 100);
+	export(h);
+	assert_null(node_find(&h->n, POD_NAME "/" PAUSE));
+	node_kills(&h->n, slot, 1000); /* by programs that knew it */
+	for (int i = 0; i < 3; i++)
+		export(h);
+	assert_null(node_find(&h->n, POD_NAME "/" PAUSE));
+	assert_int_equal(kills_of(pod), 1111);
+	assert_false(pod->gone);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(who_has_the_instance_gets_what_comes_late),
 		TEST(who_waits_for_the_instance_waits_for_what_comes_late),
+		TEST(what_comes_late_of_a_sandbox_is_its_pods),
 	};
 
 	return cmocka_run_group_tests_name("hold_late", tests, NULL, NULL);

@@ -341,6 +341,10 @@ static void a_connection_ends_where_it_began(void **state)
 	assert_int_equal(conns_of(again, CONN_OPENED), 1);
 	assert_int_equal(conns_of(again, CONN_CLOSED), 0);
 	assert_int_equal(conns_of(unknown, CONN_CLOSED), 2);
+	/* and the slot that they had is free again */
+	node_read_and_reap(n);
+	node_read_and_reap(n);
+	assert_int_equal(snapshot_slots(n->s), SLOT_FIRST + 1);
 }
 
 /* Jobs that come and go, more than can be kept while no export arrives. */
