@@ -244,12 +244,13 @@ static int step(struct pods *p, char c)
 /* A pod is whole. */
 static int end_pod(struct pods *p)
 {
-	uint64_t mark = p->key ? fingerprint(p->key, p->pod, p->len) : 0;
+	uint64_t mark;
 	int err = -ENOENT;
 
 	p->in_pod = false;
 	if (p->skips)
 		return 0;
+	mark = p->key ? fingerprint(p->key, p->pod, p->len) : 0;
 	if (p->before && mark)
 		err = pods_table_take(&p->table, &p->before->table, mark);
 	p->kept += !err;
