@@ -213,6 +213,8 @@ def _():
     said = of.said()
     same((said.count("HTTP 401"), said.count(" answers: ")), (1, 2), "lines of " + said)
     check("first" not in said and "second" not in said, "it tells its token")
+    # a failure ends the connection that was kept, and makes another
+    check("system call" not in said.replace("system calls", ""), said)
 
 
 @test("who an export has shown stays who it is: a label, an annotation and an owner that change "
