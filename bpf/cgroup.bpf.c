@@ -13,6 +13,13 @@
 
 SHARED_ARRAY(cgroup_ring, struct cgroup_names);
 
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} cgroup_wakes SEC(".maps");
+
+static __u64 woken_ns;
+
 static __always_inline __u32 owner_of(struct cgroup *cgrp)
 {
 	struct kernfs_iattrs *attributes = cgrp->kn->iattr;
@@ -30,6 +37,17 @@ static __always_inline void note_delegate(struct cgroup *cgrp, struct cgroup *pa
 	if (d)
 		delegates_note(d, cgrp->kn->id, owner_of(cgrp), parent->kn->id,
 			       owner_of(parent));
+}
+
+/* The agent's loop goes on at once, to read what this event says. */
+static __always_inline void wake(__u64 id)
+{
+	__u64 now = bpf_ktime_get_ns();
+
+	if (now - woken_ns < WAKE_GAP_NS)
+		return;
+	woken_ns = now;
+	bpf_ringbuf_output(&cgroup_wakes, &id, sizeof(id), 0);
 }
 
 /*
@@ -55,6 +73,7 @@ static __always_inline int on_mkdir(unsigned long long *ctx)
 	struct cgroup_name *n;
 	__u32 zero = 0;
 	__u64 at;
+	long own;
 
 	if (cgrp->root->hierarchy_id != 0)
 		return 0;		    /* a v1 hierarchy of a hybrid host */
@@ -68,11 +87,14 @@ static __always_inline int on_mkdir(unsigned long long *ctx)
 	__sync_fetch_and_add(&n->seq, 1);
 	n->id = cgrp->kn->id;
 	n->parent = parent->kn->id;
+	own = bpf_probe_read_kernel_str(n->path, sizeof(n->path), cgrp->kn->name);
 	if (read_name(n, cgrp, (void *)ctx[1]) < 0) {
 		n->path[0] = '\0';
 		lose(LOSS_UNREADABLE);
 	}
 	__sync_fetch_and_add(&n->seq, 1);
+	if (own > WAKE_NAME) /* with the 0 behind it */
+		wake(n->id);
 	return 0;
 }
 

@@ -28,4 +28,12 @@ struct cgroup_names {
 	__u64 gone[GONE_RING]; /* their ids */
 };
 
+/*
+ * Whose name is as long as a container's id may be a container's, whose files may be
+ * gone soon: so the agent is woken, once in 20 ms at most.
+ */
+#define WAKE_NAME    64
+#define WAKE_GAP_NS  20000000ULL
+#define CGROUP_WAKES "cgroup_wakes" /* a ring buffer that says nothing but that */
+
 #endif

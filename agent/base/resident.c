@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <link.h>
 #include <malloc.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #include "base/resident.h"
+
+/* Of an entry of pagemap (Documentation/admin-guide/mm/pagemap.rst). */
+#define PAGE_PRESENT (1ULL << 63)
+#define PAGE_SWAPPED (1ULL << 62)
+#define PAGE_OF_FILE (1ULL << 61)
 
 struct mapping {
 	unsigned long start, end, inode;
@@ -31,10 +39,10 @@ static bool begins(const char *line, struct mapping *m)
 }
 
 /* Of a program that is linked with them: they are mapped as long as it runs. */
-static bool speaks_tls(const struct mapping *m)
+static bool speaks_tls(const char *path)
 {
-	return strstr(m->path, "/libcrypto.so") || strstr(m->path, "/libssl.so") ||
-	       strstr(m->path, "/libcurl.so");
+	return strstr(path, "/libcrypto.so") || strstr(path, "/libssl.so") ||
+	       strstr(path, "/libcurl.so");
 }
 
 static void drop_file_pages(FILE *smaps, bool tls_only)
@@ -47,30 +55,77 @@ static void drop_file_pages(FILE *smaps, bool tls_only)
 		if (begins(line, &m))
 			continue;
 		if (sscanf(line, "Anonymous: %lu", &written) == 1 && !written &&
-		    is_private_file(&m) && (!tls_only || speaks_tls(&m)))
+		    is_private_file(&m) && (!tls_only || speaks_tls(m.path)))
 			madvise((void *)m.start, m.end - m.start, MADV_DONTNEED);
 	}
 }
 
-static void trim(bool tls_only)
+void resident_trim(void)
 {
 	FILE *smaps = fopen("/proc/self/smaps", "re");
 
 	if (smaps) {
-		drop_file_pages(smaps, tls_only);
+		drop_file_pages(smaps, false);
 		fclose(smaps);
 	}
 	malloc_trim(0);
 }
 
-void resident_trim(void)
+/* Has anybody written into these pages? true also if that cannot be told. */
+static bool is_written(int pagemap, unsigned long start, unsigned long end,
+		       unsigned long page)
 {
-	trim(false);
+	uint64_t entries[256];
+
+	for (unsigned long at = start / page; at < end / page;) {
+		size_t n = end / page - at;
+
+		if (n > sizeof(entries) / sizeof(*entries))
+			n = sizeof(entries) / sizeof(*entries);
+		if (pread(pagemap, entries, n * 8, at * 8) != (ssize_t)(n * 8))
+			return true;
+		for (size_t i = 0; i < n; i++)
+			if (entries[i] & (PAGE_PRESENT | PAGE_SWAPPED) &&
+			    !(entries[i] & PAGE_OF_FILE))
+				return true;
+		at += n;
+	}
+	return false;
 }
 
-void resident_trim_tls(void)
+/* Of a library that speaks TLS: what is mapped to be read or run. */
+static int drop_library(struct dl_phdr_info *lib, size_t size, void *pagemap)
 {
-	trim(true);
+	unsigned long page = sysconf(_SC_PAGESIZE);
+
+	for (int i = 0; speaks_tls(lib->dlpi_name) && i < lib->dlpi_phnum; i++) {
+		const ElfW(Phdr) *h = &lib->dlpi_phdr[i];
+		unsigned long start = lib->dlpi_addr + h->p_vaddr,
+			      end = (start + h->p_memsz + page - 1) & -page;
+
+		start &= -page;
+		if (h->p_type == PT_LOAD && !(h->p_flags & PF_W) &&
+		    !is_written(*(int *)pagemap, start, end, page))
+			madvise((void *)start, end - start, MADV_DONTNEED);
+	}
+	return 0;
+}
+
+void resident_trim_tls(bool heap)
+{
+	/* one who got capabilities from the program's file may not open it */
+	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	FILE *smaps = pagemap < 0 ? fopen("/proc/self/smaps", "re") : NULL;
+
+	if (pagemap >= 0) {
+		dl_iterate_phdr(drop_library, &pagemap);
+		close(pagemap);
+	} else if (smaps) {
+		drop_file_pages(smaps, true);
+		fclose(smaps);
+	}
+	if (heap)
+		malloc_trim(0);
 }
 
 uint64_t heap_used(void)

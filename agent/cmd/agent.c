@@ -227,13 +227,16 @@ static int run_due(struct agent *a)
 /* Waits for our descriptors and, when there is an exporter, for its sockets too. */
 static int wait_for(struct agent *a, int timeout_ms)
 {
-	struct pollfd fds[API_CLIENTS + 3];
-	struct curl_waitfd extra[API_CLIENTS + 3];
+	struct pollfd fds[API_CLIENTS + 4];
+	struct curl_waitfd extra[API_CLIENTS + 4];
 	unsigned int n = api_poll(a->api, fds);
 
 	fds[n++] = (struct pollfd){ .fd = a->signals, .events = POLLIN };
 	if (measure_pass_fd() >= 0)
 		fds[n++] = (struct pollfd){ .fd = measure_pass_fd(), .events = POLLIN };
+	if (measure_wake_fd(a->measure) >= 0)
+		fds[n++] = (struct pollfd){ .fd = measure_wake_fd(a->measure),
+					    .events = POLLIN };
 	if (!a->export)
 		return poll(fds, n, timeout_ms) < 0 && errno != EINTR ? -errno : 0;
 	for (unsigned int i = 0; i < n; i++)

@@ -359,11 +359,17 @@ static void sweep_queries(struct measure *m)
 		measure_sweep(m);
 }
 
+int measure_wake_fd(const struct measure *m)
+{
+	return m->wakes.fd;
+}
+
 int measure_relieve(struct measure *m)
 {
 	int err;
 
 	walk_nudge();
+	wakes_take(&m->wakes);
 	cgroups_listen(m->cgroups);
 	sweep_queries(m);
 	if (!snapshot_is_pressed(m->snapshot))

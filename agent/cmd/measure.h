@@ -57,6 +57,11 @@ bool measure_ready(struct measure *m, uint64_t since_ns);
 int measure_advance(struct measure *m);
 /* -1: nothing to wait for. */
 int measure_pass_fd(void);
+/*
+ * Readable: there is a new cgroup that may be a container's, whose files
+ * measure_relieve() should look up now. -1: there is none.
+ */
+int measure_wake_fd(const struct measure *m);
 /* Waits until measure_ready(): for who has nothing else to do. */
 void measure_wait(struct measure *m, uint64_t since_ns);
 /*

@@ -11,6 +11,7 @@
 #include "kernel/probe.h"
 #include "kernel/tasks.h"
 #include "kernel/tune.h"
+#include "kernel/wakes.h"
 #include "metric/cap.h"
 #include "metric/resource.h"
 #include "metric/self.h"
@@ -64,6 +65,7 @@ struct measure {
 	uint64_t next_sweep_ns;
 	uint64_t hold_ns;	      /* how long exports wait for a name */
 	bool said_unnamed;	      /* that some have none */
+	struct wakes wakes;	      /* for new cgroups of containers */
 	uint64_t missed_events;	      /* runs of the programs that tell of cgroups */
 	uint64_t read_ns;	      /* the latest reading of the cells; monotonic */
 	struct loss_sample losses[2]; /* LOSS_SAMPLE_NS apart, the older one first */

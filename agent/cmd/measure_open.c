@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "base/options.h"
+#include "bpf/cgroup.h"
 #include "cmd/group_options.h"
 #include "cmd/kubelet_options.h"
 #include "cmd/measure.h"
@@ -236,6 +237,7 @@ int measure_open(const struct options *o, struct measure **out, char *cause, siz
 	m->cap.most = o->series_per_metric;
 	m->export_use =
 	    METRICS_EXPORT | (o->series == SERIES_BASIC ? METRICS_BASIC : 0);
+	m->wakes.fd = -1;
 	m->hold_ns = hold_ns();
 	err = open_cells(m, o, cause, len);
 	if (err) {
@@ -262,6 +264,20 @@ static void note_new(void *names, const char *path)
 	names_note(names, path);
 }
 
+/* Before the probe is attached: then its object goes. */
+static void open_wakes(struct measure *m)
+{
+	const struct probe *p = &m->probes[PROBE_CGROUP];
+	int err;
+
+	if (p->state != PROBE_LOADED)
+		return;
+	err = wakes_open(&m->wakes, p->obj, CGROUP_WAKES);
+	if (err)
+		log_warn(err, "nobody wakes us for new containers: they are looked up "
+			      "ten times a second");
+}
+
 int measure_begin(struct measure *m, char *cause, size_t len)
 {
 	int err = cgroups_open(m->root.path, &m->cells, &m->cgroups);
@@ -283,6 +299,7 @@ int measure_begin(struct measure *m, char *cause, size_t len)
 		snprintf(cause, len, "%s", strerror(-err));
 		return err;
 	}
+	open_wakes(m);
 	err = attach_probes(m, cause, len);
 	if (err)
 		return err;
@@ -323,6 +340,7 @@ void measure_close(struct measure *m)
 		probe_close(&m->probes[i]);
 	snapshot_close(m->snapshot);
 	usage_close(m->usage);
+	wakes_close(&m->wakes);
 	names_close(m->names);
 	kubelet_close(m->kubelet);
 	cgroups_close(m->cgroups);

@@ -93,6 +93,7 @@ static struct workload *fold(struct snapshot *s, struct workload *w)
 	if (w->sum)
 		snapshot_sum_group(s, w);
 	totals_fold(s->workloads[SLOT_OVERFLOW], w, !w->sum);
+	totals_fold_usage(&s->workloads[SLOT_OVERFLOW]->usage, &w->usage);
 	s->folded++;
 	return s->workloads[SLOT_OVERFLOW];
 }

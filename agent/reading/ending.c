@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reading/snapshot_impl.h"
 
+void ending_again(struct ending *e)
+{
+	*e = (struct ending){ .first = e->first, .arrived = e->arrived };
+}
+
 void ending_note(struct ending *e, bool ended, uint64_t number)
 {
 	if (!ended)
-		*e = (struct ending){ .first = e->first, .arrived = e->arrived };
+		ending_again(e);
 	else if (!e->since)
 		e->since = number;
 	if (!e->first)

@@ -30,7 +30,6 @@
 #define LOOK_FIRST_MS 1000
 #define LOOK_HELD_MS  5000
 #define LOOK_MOST_MS  300000
-#define COUNTERS      ((1U << USAGE_COUNTERS) - 1)
 
 bool hold_needs_name(const struct workload *w)
 {
@@ -51,14 +50,6 @@ bool snapshot_asks_names(const struct snapshot *s, struct workload *w, uint64_t 
 		w->look_wait_ms = most;
 	w->look_ns = s->time_ns + w->look_wait_ms * 1000000ULL;
 	return true;
-}
-
-/* CPU time and what else only grows; what is now is nobody's any more. */
-static void fold_usage(struct usage *into, const struct usage *from)
-{
-	for (int v = 0; v < USAGE_COUNTERS; v++)
-		into->value[v] += from->value[v];
-	into->has |= from->has & COUNTERS;
 }
 
 /* An empty workload that stands for `unknown`. */
@@ -110,7 +101,7 @@ int hold_retire(struct snapshot *s, struct workload *w, bool open)
 	if (!s->retired)
 		return -ENOMEM;
 	err = totals_fold(s->retired, w, false);
-	fold_usage(&s->retired->usage, &w->usage);
+	totals_fold_usage(&s->retired->usage, &w->usage);
 	count_open(w, opened);
 	totals_clear(w);
 	usage_restart(&w->usage);
@@ -163,7 +154,7 @@ int snapshot_unknown(struct snapshot *s, struct workload **out)
 		if (!err)
 			culprits_add_rest(all, w);
 		if (!err)
-			fold_usage(&all->usage, &w->usage);
+			totals_fold_usage(&all->usage, &w->usage);
 	}
 	if (err) {
 		totals_free(all);

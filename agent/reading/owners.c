@@ -72,10 +72,30 @@ struct workload *owners_workload(struct snapshot *s, const char *path,
  * there when we began, the usage since then counts.
  */
 static struct workload *find_workload(struct snapshot *s, const char *path,
-				      uint64_t cgroup)
+				      struct slot *slot)
 {
-	return owners_workload(
-	    s, path, cgroups_was_there(s->cgroups, cgroup) ? s->open_ns : s->last_ns);
+	struct workload *w = path_index_find(&s->paths, path);
+
+	if (w && w->gone && !cgroups_exists(s->cgroups, path, slot->owner)) {
+		slot->late = true;
+		return past_late(s, w);
+	}
+	return owners_workload(s, path,
+			       cgroups_was_there(s->cgroups, slot->owner) ? s->open_ns
+									  : s->last_ns);
+}
+
+/* Who the slot's owner is, or was; NULL: not known. */
+static struct workload *identify(struct snapshot *s, struct slot *slot)
+{
+	struct workload *w = past_of(s, slot->owner);
+	const char *path;
+
+	slot->late = w != NULL;
+	if (w)
+		return past_late(s, w);
+	path = cgroups_path(s->cgroups, slot->owner);
+	return path ? find_workload(s, path, slot) : NULL;
 }
 
 int owners_open(struct snapshot *s)
@@ -104,9 +124,10 @@ int owners_open(struct snapshot *s)
 struct workload *owners_find(struct snapshot *s, uint32_t i)
 {
 	struct slot *slot = &s->slots[i];
-	const char *path;
 	uint64_t owner;
 
+	if (slot->late && slot->workload) /* and there may be more of them */
+		slot->workload = past_late(s, slot->workload);
 	if (i < SLOT_FIRST || slot->state == SLOT_QUARANTINE)
 		return slot->workload;
 	owner = __atomic_load_n(&s->cells->owners[i], __ATOMIC_ACQUIRE);
@@ -116,10 +137,7 @@ struct workload *owners_find(struct snapshot *s, uint32_t i)
 		return slot->workload;
 	slot->owner = owner;
 	slot->state = SLOT_LIVE;
-	slot->workload = past_of(s, owner);
-	if (slot->workload)
-		return slot->workload;
-	path = cgroups_path(s->cgroups, owner);
-	slot->workload = path ? find_workload(s, path, owner) : NULL;
+	slot->workload = identify(s, slot);
+	s->late += slot->late;
 	return slot->workload ? slot->workload : s->workloads[SLOT_UNKNOWN];
 }

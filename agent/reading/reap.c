@@ -55,11 +55,13 @@ static void free_slot(struct snapshot *s, uint32_t i)
 	s->slots[i] = (struct slot){ .freed = true };
 }
 
-/* Who has another slot than those that were freed is not gone. */
+/* Who has another slot than those that were freed, and that late ones have, is not
+ * gone.
+ */
 static void keep_owners(struct snapshot *s)
 {
 	for (uint32_t i = 0; i < s->cells->plan.slots; i++)
-		if (s->slots[i].workload) {
+		if (s->slots[i].workload && !s->slots[i].late) {
 			s->slots[i].workload->gone = false;
 			counts_of(s->slots[i].workload)->gone = false;
 		}
@@ -82,6 +84,8 @@ static void quarantine(struct snapshot *s, uint32_t i)
  */
 static bool is_there(const struct snapshot *s, const struct slot *slot)
 {
+	if (slot->late)
+		return false; /* it was gone before */
 	if (slot->workload)
 		return cgroups_exists(s->cgroups, slot->workload->path, slot->owner);
 	return s->reaped.free >= s->cells->plan.slots / 4 &&
@@ -114,6 +118,7 @@ static bool leave_slot(struct snapshot *s, uint32_t i)
 static bool reap_slot(struct snapshot *s, uint32_t i)
 {
 	struct workload *w = s->slots[i].workload;
+	bool late = s->slots[i].late;
 
 	if (s->slots[i].state != SLOT_QUARANTINE)
 		return leave_slot(s, i);
@@ -122,7 +127,7 @@ static bool reap_slot(struct snapshot *s, uint32_t i)
 	if (w)
 		past_add(s, s->slots[i].owner, counts_of(w));
 	free_slot(s, i);
-	if (w) /* unless keep_owners() knows better */
+	if (w && !late) /* unless keep_owners() knows better */
 		w->gone = counts_of(w)->gone = true;
 	return true;
 }

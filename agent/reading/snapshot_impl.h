@@ -27,6 +27,7 @@ struct slot {
 	uint64_t owner;
 	enum slot_state state;
 	bool freed; /* by this reap */
+	bool late;  /* its cgroup was gone when it took the slot */
 	struct workload *workload;
 };
 
@@ -121,6 +122,7 @@ struct snapshot {
 	struct reaped reaped;
 	struct past past[PAST];
 	size_t past_count; /* so far: the oldest give way */
+	uint32_t late;	   /* slots that late events have taken, so far */
 };
 
 /* Makes the first workloads: of the slots with a fixed meaning, in their order. */
@@ -180,6 +182,8 @@ void culprits_drop(struct workload *w);
 
 /* Has ended, or lives; noted when export `number` is about to be made. */
 void ending_note(struct ending *e, bool ended, uint64_t number);
+/* It has ended, and has other last values. */
+void ending_again(struct ending *e);
 /* Export `number` arrived; the next one to be made has the number `next`. */
 void ending_accepted(struct ending *e, uint64_t number, uint64_t next);
 /* Nobody takes exports, of which the latest is `exports`: an interval has to do. */
@@ -190,13 +194,16 @@ void delivery_fold(struct snapshot *s);
 /* Notes a cgroup that gives its slot back, if connections of its workload are open. */
 void past_add(struct snapshot *s, uint64_t owner, struct workload *w);
 /*
- * The workload is about to be freed. What comes late of its cgroups goes into another
- * workload; the connections that may end there do, too, unless that has its counts.
+ * The workload is about to be freed, or has an heir. What comes late of its cgroups
+ * goes into another workload; the connections that may end there do, too, unless that
+ * has its counts.
  */
 void past_forget(struct snapshot *s, const struct workload *w, struct workload *into,
 		 bool has_counts);
-/* Whose the late events of a cgroup are, alive again; NULL: not noted. */
+/* Whose the late events of a cgroup are; NULL: not noted. */
 struct workload *past_of(struct snapshot *s, uint64_t owner);
+/* There are late events of a workload whose cgroup is gone: returns whose they are. */
+struct workload *past_late(struct snapshot *s, struct workload *w);
 
 /* Publishes that slots changed hands, and waits until no program goes by what
  * was before. -errno on failure: the next reading tries again. */
@@ -218,6 +225,9 @@ struct culprit_total *totals_export_culprit(struct workload *w, const char *name
 int totals_fold(struct workload *into, const struct workload *w, bool name_culprits);
 /* The same without culprits. */
 int totals_add(struct workload *into, const struct workload *w);
+/* The same of usage: CPU time and what else only grows; what is of the moment is
+ * nobody's any more. */
+void totals_fold_usage(struct usage *into, const struct usage *from);
 /* Forgets all that it counted: from now on it counts from 0. */
 void totals_clear(struct workload *w);
 

@@ -161,3 +161,10 @@ int totals_fold(struct workload *into, const struct workload *w, bool name_culpr
 {
 	return totals_add(into, w) | fold_culprits(into, w, name_culprits);
 }
+
+void totals_fold_usage(struct usage *into, const struct usage *from)
+{
+	for (int v = 0; v < USAGE_COUNTERS; v++)
+		into->value[v] += from->value[v];
+	into->has |= from->has & ((1U << USAGE_COUNTERS) - 1);
+}

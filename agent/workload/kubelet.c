@@ -10,38 +10,32 @@
 #include "workload/identity.h"
 #include "workload/kubelet_impl.h"
 
-#define WANTED	512
 #define WAIT_MS 60000 /* the clock is looked at again; libcurl takes an int */
 #define REST_MS 2000  /* a pause in which what TLS and JSON took is given back */
 #define SECOND	1000000000ULL
 
-/* After how long a container that is wanted is asked for again. */
-static const uint64_t tries_ns[] = { 0,		  2 * SECOND,  5 * SECOND,
-				     10 * SECOND, 30 * SECOND, 60 * SECOND };
-
-struct wanted {
-	char container[CONTAINER_ID_LEN + 1];
-	char uid[POD_UID_LEN + 1];
-	uint64_t first_ns; /* 0: the entry is free */
-	unsigned int tries;
-};
-
 struct kubelet {
 	struct kubelet_opts o;
 	struct kubelet_target target;
-	CURLM *multi; /* of the thread; others may wake it */
+	/* The thread's, which others may wake, so it is another one only under the
+	 * lock.
+	 */
+	CURLM *multi;
 	pthread_t thread;
 	bool started, stop;
 	unsigned int seed;
 	uint32_t said; /* a bit for each kind of failure since the latest answer */
 	bool said_left_out;
+	/* since the latest rest TLS has made something resident; handshakes left heap
+	 */
+	bool spoke, shook;
 	pthread_mutex_t lock; /* for all that follows */
 	struct pods *pods;    /* the latest answer; NULL: there was none */
 	uint64_t told_ns;     /* when it was asked for */
 	struct kubelet_clock clock;
+	uint64_t sleeps_ns; /* until then, if nobody wakes it */
 	struct kubelet_stats stats;
-	struct wanted wanted[WANTED];
-	size_t next; /* the oldest of these */
+	struct kubelet_wanted wanted;
 };
 
 int kubelet_open(const struct kubelet_opts *o, struct kubelet **out, char *cause,
@@ -60,7 +54,7 @@ int kubelet_open(const struct kubelet_opts *o, struct kubelet **out, char *cause
 	pthread_mutex_init(&k->lock, NULL);
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	pods_prepare();
-	k->multi = curl_multi_init();
+	k->multi = kubelet_multi();
 	if (k->multi)
 		err = kubelet_target_init(&k->target, o);
 	if (err == -EINVAL)
@@ -73,40 +67,6 @@ int kubelet_open(const struct kubelet_opts *o, struct kubelet **out, char *cause
 	else
 		*out = k;
 	return err;
-}
-
-/* Does the latest answer know of it? A wanted container: not only of its pod. */
-static bool is_known(const struct kubelet *k, const char *container, const char *uid)
-{
-	struct names *n;
-	bool known;
-
-	if (!k->pods || pods_find(k->pods, container, uid, &n))
-		return false;
-	known = n->container || !*container;
-	names_free(n);
-	return known;
-}
-
-/* What is still unknown after an answer to a request of that time is wanted again. 0:
- * there was no answer. */
-static void want_again(struct kubelet *k, uint64_t asked_ns)
-{
-	for (size_t i = 0; i < WANTED; i++) {
-		struct wanted *w = &k->wanted[i];
-
-		if (!w->first_ns)
-			continue;
-		if (is_known(k, w->container, w->uid)) {
-			w->first_ns = 0;
-			continue;
-		}
-		while (w->tries < COUNT(tries_ns) &&
-		       w->first_ns + tries_ns[w->tries] <= asked_ns)
-			w->tries++;
-		if (w->tries < COUNT(tries_ns))
-			kubelet_clock_want(&k->clock, w->first_ns + tries_ns[w->tries]);
-	}
 }
 
 /* Says what came of it, a kind of failure once until there is an answer again. */
@@ -133,39 +93,76 @@ static void tell(struct kubelet *k, enum kubelet_result result, const char *text
 	k->said_left_out = c->left_out;
 }
 
+/* CPU time of this thread. */
+static uint64_t spent_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return t.tv_sec * SECOND + t.tv_nsec;
+}
+
+/* Makes the answer (or none) the latest; returns the one before, to be freed. */
+static struct pods *take_answer(struct kubelet *k, enum kubelet_result result,
+				struct pods *pods, const struct pods_counts *counts,
+				uint64_t asked_ns, uint64_t cost_ns)
+{
+	struct pods *old = NULL;
+
+	pthread_mutex_lock(&k->lock);
+	k->stats.results[result]++;
+	if (!result) {
+		old = k->pods;
+		k->pods = pods;
+		k->told_ns = asked_ns;
+		k->stats.counts = *counts;
+	}
+	kubelet_clock_answered(&k->o.pace, &k->clock, now_mono_ns(), cost_ns, result,
+			       rand_r(&k->seed));
+	kubelet_wanted_told(&k->wanted, k->pods, result ? 0 : asked_ns, &k->clock);
+	pthread_mutex_unlock(&k->lock);
+	return old;
+}
+
+/* Ends the connection. */
+static void disconnect(struct kubelet *k)
+{
+	CURLM *old = k->multi, *multi = kubelet_multi();
+
+	if (!multi)
+		return;
+	pthread_mutex_lock(&k->lock);
+	k->multi = multi;
+	pthread_mutex_unlock(&k->lock);
+	k->target.connected = false;
+	curl_multi_cleanup(old);
+}
+
 static void ask(struct kubelet *k)
 {
-	struct pods *pods = NULL, *old = NULL;
+	struct pods *pods = NULL;
 	struct pods_counts counts = { 0 };
-	uint64_t now = now_mono_ns();
+	uint64_t now = now_mono_ns(), began = spent_ns();
 	char text[KUBELET_TEXT];
 	enum kubelet_result result;
 
+	k->spoke = true;
+	k->shook |= !k->target.connected;
 	pthread_mutex_lock(&k->lock);
 	kubelet_clock_asked(&k->o.pace, &k->clock, now, rand_r(&k->seed));
 	pthread_mutex_unlock(&k->lock);
-	result = kubelet_ask(k->multi, &k->target, &k->o, &k->stop, &pods, text,
-			     sizeof(text));
+	result = kubelet_ask(k->multi, &k->target, &k->o, &k->stop, k->pods, &pods,
+			     text, sizeof(text));
 	if (__atomic_load_n(&k->stop, __ATOMIC_ACQUIRE)) {
 		pods_free(pods);
 		return;
 	}
 	if (!result)
 		pods_count(pods, &counts);
+	else
+		disconnect(k);
 	tell(k, result, text, &counts);
-	pthread_mutex_lock(&k->lock);
-	k->stats.results[result]++;
-	if (!result) {
-		old = k->pods;
-		k->pods = pods;
-		k->told_ns = now;
-		k->stats.counts = counts;
-	}
-	kubelet_clock_answered(&k->o.pace, &k->clock, now_mono_ns(), result,
-			       rand_r(&k->seed));
-	want_again(k, result ? 0 : now);
-	pthread_mutex_unlock(&k->lock);
-	pods_free(old);
+	pods_free(take_answer(k, result, pods, &counts, now, spent_ns() - began));
 }
 
 /* In ms; 0: it is time. */
@@ -175,11 +172,38 @@ static int until_next(struct kubelet *k)
 
 	pthread_mutex_lock(&k->lock);
 	next = kubelet_clock_next(&k->o.pace, &k->clock);
+	k->sleeps_ns = next;
 	pthread_mutex_unlock(&k->lock);
 	if (next <= now)
 		return 0;
 	next = (next - now) / 1000000 + 1;
 	return next < WAIT_MS ? next : WAIT_MS;
+}
+
+/* For how many ms the connection may still be idle; 0: for no longer. */
+static int idle_left(const struct kubelet *k)
+{
+	uint64_t end = k->clock.last_ns + KUBELET_IDLE, now = now_mono_ns();
+
+	return now < end ? (end - now) / 1000000 + 1 : 0;
+}
+
+/* There is a pause of so many ms. */
+static void rest(struct kubelet *k, int ms)
+{
+	int left = WAIT_MS;
+
+	if (k->target.connected)
+		left = idle_left(k);
+	if (!left) { /* before the kubelet ends it */
+		disconnect(k);
+		k->spoke = k->shook = true;
+	}
+	if (k->spoke && ms > REST_MS) {
+		resident_trim_tls(k->shook);
+		k->spoke = k->shook = false;
+	}
+	curl_multi_poll(k->multi, NULL, 0, left && left < ms ? left : ms, NULL);
 }
 
 static void *run(void *arg)
@@ -190,11 +214,9 @@ static void *run(void *arg)
 	while (!__atomic_load_n(&k->stop, __ATOMIC_ACQUIRE)) {
 		ms = until_next(k);
 		if (ms)
-			curl_multi_poll(k->multi, NULL, 0, ms, NULL);
+			rest(k, ms);
 		else
 			ask(k);
-		if (!ms && until_next(k) > REST_MS)
-			resident_trim_tls();
 	}
 	return NULL;
 }
@@ -223,37 +245,17 @@ int kubelet_find(struct kubelet *k, const char *container, const char *uid,
 	return err;
 }
 
-static bool is_wanted(const struct kubelet *k, const char *container, const char *uid)
+void kubelet_want(struct kubelet *k, const char *container, const char *uid, bool named)
 {
-	for (size_t i = 0; i < WANTED; i++) {
-		const struct wanted *w = &k->wanted[i];
-
-		if (w->first_ns && !strcmp(w->container, container) &&
-		    !strcmp(w->uid, uid))
-			return true;
-	}
-	return false;
-}
-
-void kubelet_want(struct kubelet *k, const char *container, const char *uid)
-{
-	bool wake = false;
+	uint64_t now = now_mono_ns();
 
 	pthread_mutex_lock(&k->lock);
-	if (!is_wanted(k, container, uid) && !is_known(k, container, uid)) {
-		struct wanted *w = &k->wanted[k->next];
-
-		snprintf(w->container, sizeof(w->container), "%s", container);
-		snprintf(w->uid, sizeof(w->uid), "%s", uid);
-		w->first_ns = now_mono_ns();
-		w->tries = 0;
-		k->next = (k->next + 1) % WANTED;
-		kubelet_clock_want(&k->clock, w->first_ns);
-		wake = true;
+	if (kubelet_wanted_add(&k->wanted, k->pods, container, uid, named, now)) {
+		kubelet_clock_want(&k->clock, now, named);
+		if (kubelet_clock_next(&k->o.pace, &k->clock) < k->sleeps_ns)
+			curl_multi_wakeup(k->multi);
 	}
 	pthread_mutex_unlock(&k->lock);
-	if (wake)
-		curl_multi_wakeup(k->multi);
 }
 
 void kubelet_get_stats(struct kubelet *k, struct kubelet_stats *stats)
@@ -272,7 +274,7 @@ int kubelet_try(const struct kubelet_opts *o, char *text, size_t len)
 
 	if (kubelet_open(o, &k, text, len))
 		return -EIO;
-	result = kubelet_ask(k->multi, &k->target, o, &k->stop, &pods, text, len);
+	result = kubelet_ask(k->multi, &k->target, o, &k->stop, NULL, &pods, text, len);
 	if (!result) {
 		pods_count(pods, &c);
 		pods_free(pods);
@@ -291,7 +293,9 @@ void kubelet_close(struct kubelet *k)
 		return;
 	if (k->started) {
 		__atomic_store_n(&k->stop, true, __ATOMIC_RELEASE);
+		pthread_mutex_lock(&k->lock);
 		curl_multi_wakeup(k->multi);
+		pthread_mutex_unlock(&k->lock);
 		pthread_join(k->thread, NULL);
 	}
 	curl_multi_cleanup(k->multi);

@@ -74,9 +74,12 @@ int kubelet_find(struct kubelet *k, const char *container, const char *uid,
 /*
  * Somebody wants to know of this container. Unless it is known, the kubelet is asked
  * soon, and again after 2, 5, 10, 30 and 60 s, as a status comes later than its
- * container. Of the latest 512 such containers. A container that is "": its pod.
+ * container; but for one of a pod of which it tells all containers' ids only once more,
+ * 10 s after it came. Of the latest 512 such containers. A container that is "": its
+ * pod. named: files say who it is, so it can wait (kubelet_pace.h).
  */
-void kubelet_want(struct kubelet *k, const char *container, const char *uid);
+void kubelet_want(struct kubelet *k, const char *container, const char *uid,
+		  bool named);
 void kubelet_get_stats(struct kubelet *k, struct kubelet_stats *stats);
 /*
  * Asks once, and waits for it. 0, and text says how much it knows; else -EIO, and text

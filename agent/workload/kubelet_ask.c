@@ -5,12 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "base/text.h"
 #include "base/util.h"
 #include "workload/kubelet_impl.h"
 
 #define CONNECT_MS  5000L
+#define LIFE_S	    600L /* of a connection: then certificates are looked at again */
 #define REQUEST_MS  20000
 #define TOKEN_MAX   16384
 #define HEADERS_MAX 65536 /* bytes of the answer's */
@@ -222,9 +224,9 @@ static int set_options(CURL *c, const struct kubelet_target *t,
 	curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(c, CURLOPT_USERAGENT, "assay/" ASSAY_VERSION);
-	/* seldom asked: one that is kept would be held, and tried twice when it is dead
-	 */
-	curl_easy_setopt(c, CURLOPT_FORBID_REUSE, 1L);
+	curl_easy_setopt(c, CURLOPT_FRESH_CONNECT, t->connected ? 0L : 1L);
+	curl_easy_setopt(c, CURLOPT_MAXAGE_CONN, (long)(KUBELET_IDLE / 1000000000));
+	curl_easy_setopt(c, CURLOPT_MAXLIFETIME_CONN, LIFE_S);
 	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
 	curl_easy_setopt(c, CURLOPT_TIMEOUT_MS,
@@ -338,6 +340,29 @@ static enum kubelet_result perform(CURLM *multi, const bool *stop, struct answer
 	return result;
 }
 
+/* What was checked by another file is not to be trusted on. */
+static void look_at_ca(struct kubelet_target *t, const struct kubelet_opts *o)
+{
+	struct stat st = { 0 };
+
+	if (t->tls && o->ca && stat(o->ca, &st))
+		st = (struct stat){ 0 };
+	if (st.st_ino != t->ca_inode ||
+	    memcmp(&st.st_mtim, &t->ca_changed, sizeof(st.st_mtim)) != 0)
+		t->connected = false;
+	t->ca_inode = st.st_ino;
+	t->ca_changed = st.st_mtim;
+}
+
+CURLM *kubelet_multi(void)
+{
+	CURLM *multi = curl_multi_init();
+
+	if (multi)
+		curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, 1L);
+	return multi;
+}
+
 static void add_advice(enum kubelet_result result, char *text, size_t len)
 {
 	size_t at = strlen(text);
@@ -346,9 +371,10 @@ static void add_advice(enum kubelet_result result, char *text, size_t len)
 		snprintf(text + at, len - at, "; %s", results[result].advice);
 }
 
-enum kubelet_result kubelet_ask(CURLM *multi, const struct kubelet_target *t,
+enum kubelet_result kubelet_ask(CURLM *multi, struct kubelet_target *t,
 				const struct kubelet_opts *o, const bool *stop,
-				struct pods **out, char *text, size_t len)
+				const struct pods *before, struct pods **out,
+				char *text, size_t len)
 {
 	struct answer a = { .curl = curl_easy_init() };
 	enum kubelet_result result;
@@ -357,9 +383,14 @@ enum kubelet_result kubelet_ask(CURLM *multi, const struct kubelet_target *t,
 	if (!result) {
 		result = KUBELET_FAILED;
 		snprintf(text, len, "no memory");
+		look_at_ca(t, o);
 		if (a.curl && !pods_new(&o->keep, &a.pods) &&
-		    !set_options(a.curl, t, o, headers, &a))
+		    !set_options(a.curl, t, o, headers, &a)) {
+			if (before)
+				pods_follow(a.pods, before);
 			result = perform(multi, stop, &a, text, len);
+		}
+		t->connected = !result;
 	}
 	curl_easy_cleanup(a.curl);
 	free_token(headers);

@@ -57,6 +57,8 @@ struct names_reader {
 	size_t count, room;
 	uint64_t read_ns;	 /* when they were read */
 	struct timespec changed; /* the directory, then */
+	char *text; /* a file, while it is read; only what was used of it is
+		       resident */
 	struct podman_names podman;
 };
 
@@ -64,10 +66,12 @@ int names_open(const char *root, struct names_reader **out)
 {
 	struct names_reader *r = calloc(1, sizeof(*r));
 
-	if (r)
+	if (r) {
 		r->root = strdup(root ? root : "/");
-	if (!r || !r->root) {
-		free(r);
+		r->text = malloc(FILE_MAX);
+	}
+	if (!r || !r->root || !r->text) {
+		names_close(r);
 		return -ENOMEM;
 	}
 	*out = r;
@@ -85,7 +89,7 @@ bool names_has_logs(const struct names_reader *r)
 
 /* The first of the files that there is and that has names. */
 static int find_file(const struct names_reader *r, const char *id, enum runtime runtime,
-		     char *text, struct names *n)
+		     struct names *n)
 {
 	char path[PATH_LEN];
 	int len, err = -ENOENT;
@@ -94,9 +98,9 @@ static int find_file(const struct names_reader *r, const char *id, enum runtime 
 		if (runtime != RUNTIME_UNKNOWN && places[i].runtime != runtime)
 			continue;
 		snprintf(path, sizeof(path), places[i].format, id);
-		len = read_file_below(r->root, path, text, FILE_MAX);
+		len = read_file_below(r->root, path, r->text, FILE_MAX);
 		if (len > 0 && len < FILE_MAX - 1)
-			err = names_parse(places[i].source, text, len, n);
+			err = names_parse(places[i].source, r->text, len, n);
 		if (err)
 			names_clear(n);
 	}
@@ -195,11 +199,8 @@ static int look(struct names_reader *r, const struct workload_id *id,
 	enum runtime runtime =
 	    strcmp(container_of(id), id->container_id) ? RUNTIME_UNKNOWN : id->runtime;
 	struct names *n = names_new();
-	char *text = malloc(FILE_MAX);
-	int err =
-	    n && text ? find_file(r, container_of(id), runtime, text, n) : -ENOMEM;
+	int err = n ? find_file(r, container_of(id), runtime, n) : -ENOMEM;
 
-	free(text);
 	if (err == -ENOENT && id->runtime == RUNTIME_PODMAN)
 		err = names_podman_find(&r->podman, r->root, container_of(id), n);
 	if (err == -ENOENT && id->pod_container[0])
@@ -242,7 +243,7 @@ static void want(struct names_reader *r, const struct workload_id *id,
 {
 	if (r->kubelet && id->pod_uid[0])
 		kubelet_want(r->kubelet, n && n->sandbox ? "" : container_of(id),
-			     id->pod_uid);
+			     id->pod_uid, n != NULL);
 }
 
 /* What the kubelet has told is added to *out, which may be NULL. 0: there is some. */
@@ -332,6 +333,7 @@ void names_close(struct names_reader *r)
 		names_free(r->noted[i].names);
 	names_podman_clear(&r->podman);
 	free(r->links);
+	free(r->text);
 	free(r->root);
 	free(r);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <jansson.h>
 #include "base/util.h"
+#include "workload/json_member.h"
 #include "workload/names_impl.h"
 
 #define PREFIX_MIN 8 /* digits of an id in a link's name, which may be cut */
@@ -82,19 +83,42 @@ static void take_docker(const json_t *root, struct names *n)
 	take(json_object_get(config, "Labels"), labels, COUNT(labels), n);
 }
 
-int names_parse(enum names_source source, const char *text, size_t len, struct names *n)
+/* A bundle's file is long (mounts, allowed system calls), its annotations are not. */
+static int take_bundle(const char *text, size_t len, struct names *n)
+{
+	json_t *notes = NULL;
+	const char *value;
+	size_t value_len;
+
+	if (!json_member(text, len, "annotations", &value, &value_len))
+		notes = json_loadb(value, value_len, JSON_REJECT_DUPLICATES, NULL);
+	if (!notes)
+		return -ENOENT;
+	take(notes, annotations, COUNT(annotations), n);
+	json_decref(notes);
+	return 0;
+}
+
+static int take_config(const char *text, size_t len, struct names *n)
 {
 	json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
 
 	if (!root)
 		return -ENOENT;
-	n->source = source;
-	if (source == NAMES_DOCKER)
-		take_docker(root, n);
-	else
-		take(json_object_get(root, "annotations"), annotations,
-		     COUNT(annotations), n);
+	take_docker(root, n);
 	json_decref(root);
+	return 0;
+}
+
+int names_parse(enum names_source source, const char *text, size_t len, struct names *n)
+{
+	int err;
+
+	n->source = source;
+	err = source == NAMES_DOCKER ? take_config(text, len, n)
+				     : take_bundle(text, len, n);
+	if (err)
+		return err;
 	return n->container || (n->sandbox && names_in_pod(n)) ? 0 : -ENOENT;
 }
 

@@ -5,11 +5,12 @@
  * be parsed. Most of a pod is what nobody asks for (volumes, environment, conditions):
  * values of other keys than those below are left out of what is parsed, which takes
  * half of the time. They, and what stands around the pods, are checked for their
- * brackets alone.
+ * brackets alone. A pod that is as the answer before had it is not parsed again.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/fingerprint.h"
 #include "base/util.h"
 #include "workload/pods_impl.h"
 
@@ -45,14 +46,17 @@ static const char *const member_keys[] = {
 struct pods {
 	struct pods_keep keep;
 	struct pods_table table;
+	const struct pods *before; /* the answer before; NULL: none */
+	uint64_t key;		   /* of fingerprints; as there */
+	size_t kept;
 	uint64_t fed;
 	unsigned int depth;
 	bool in_string, escaped;
 	bool in_items, has_items, ended;
 	unsigned int skipping; /* depth of a key whose value is left out; 0: none */
 	bool is_key;	    /* a colon stands behind the latest string at has_keys() */
-	char key[32];	    /* its beginning */
-	size_t key_len;	    /* of that string, whole */
+	char name[32];	    /* its beginning */
+	size_t name_len;    /* of that string, whole */
 	char *pod;	    /* the JSON of the one that comes */
 	size_t len, room;   /* of it */
 	bool in_pod, skips; /* it is too large */
@@ -65,8 +69,16 @@ int pods_new(const struct pods_keep *keep, struct pods **out)
 	if (!p)
 		return -ENOMEM;
 	p->keep = *keep;
+	if (fingerprint_key(&p->key))
+		p->key = 0; /* then none is known again */
 	*out = p;
 	return 0;
+}
+
+void pods_follow(struct pods *p, const struct pods *before)
+{
+	p->before = before;
+	p->key = before->key;
 }
 
 /* More of the pod that comes. */
@@ -108,6 +120,17 @@ static bool has_keys(const struct pods *p)
 				       (p->depth == IN_PART || p->depth == IN_MEMBER));
 }
 
+static void add_to_key(struct pods *p, const char *data, size_t len)
+{
+	size_t room = sizeof(p->name) - p->name_len;
+
+	if (!has_keys(p))
+		return;
+	if (p->name_len < sizeof(p->name))
+		memcpy(p->name + p->name_len, data, len < room ? len : room);
+	p->name_len += len;
+}
+
 static void in_string(struct pods *p, char c)
 {
 	if (p->escaped)
@@ -116,18 +139,28 @@ static void in_string(struct pods *p, char c)
 		p->escaped = true;
 	else if (c == '"')
 		p->in_string = false;
-	if (p->in_string && has_keys(p)) {
-		if (p->key_len < sizeof(p->key))
-			p->key[p->key_len] = c;
-		p->key_len++;
-	}
+	if (p->in_string)
+		add_to_key(p, &c, 1);
+}
+
+/* How many bytes are nothing but more of the string that is open. */
+static size_t pass_string(struct pods *p, const char *data, size_t len)
+{
+	size_t n = 0;
+
+	if (!p->in_string || p->escaped)
+		return 0;
+	while (n < len && data[n] != '"' && data[n] != '\\')
+		n++;
+	add_to_key(p, data, n);
+	return n;
 }
 
 static bool key_is(const struct pods *p, const char *key)
 {
 	size_t len = strlen(key);
 
-	return p->is_key && p->key_len == len && !memcmp(p->key, key, len);
+	return p->is_key && p->name_len == len && !memcmp(p->name, key, len);
 }
 
 /* Does anybody ask for the value of this key of a pod's? */
@@ -193,7 +226,7 @@ static int step(struct pods *p, char c)
 	if (c == '"') {
 		p->in_string = true;
 		if (has_keys(p)) {
-			p->key_len = 0;
+			p->name_len = 0;
 			p->is_key = false;
 		}
 	} else if (c == ':' && has_keys(p)) {
@@ -211,8 +244,18 @@ static int step(struct pods *p, char c)
 /* A pod is whole. */
 static int end_pod(struct pods *p)
 {
+	uint64_t mark;
+	int err = -ENOENT;
+
 	p->in_pod = false;
-	return p->skips ? 0 : pods_parse(&p->table, &p->keep, p->pod, p->len);
+	if (p->skips)
+		return 0;
+	mark = p->key ? fingerprint(p->key, p->pod, p->len) : 0;
+	if (p->before && mark)
+		err = pods_table_take(&p->table, &p->before->table, mark);
+	p->kept += !err;
+	return err == -ENOENT ? pods_parse(&p->table, &p->keep, mark, p->pod, p->len)
+			      : err;
 }
 
 /* A byte of a pod: what stands before it, from *begin on, is kept or left out. */
@@ -243,6 +286,9 @@ int pods_feed(struct pods *p, const char *data, size_t len)
 		return -EFBIG;
 	p->fed += len;
 	for (size_t i = 0; i < len && !err; i++) {
+		i += pass_string(p, data + i, len - i);
+		if (i == len)
+			break;
 		if (p->in_pod) {
 			err = step_in_pod(p, data, i, &begin);
 		} else {
@@ -262,8 +308,8 @@ int pods_end(struct pods *p)
 	p->len = p->room = 0;
 	if (!p->ended || !p->has_items)
 		return -EBADMSG;
-	pods_table_sort(&p->table);
-	return 0;
+	p->before = NULL;
+	return pods_table_sort(&p->table);
 }
 
 int pods_find(const struct pods *p, const char *container, const char *uid,
@@ -272,10 +318,16 @@ int pods_find(const struct pods *p, const char *container, const char *uid,
 	return pods_table_find(&p->table, container, uid, out);
 }
 
+enum pods_known pods_knows(const struct pods *p, const char *container, const char *uid)
+{
+	return pods_table_knows(&p->table, container, uid);
+}
+
 void pods_count(const struct pods *p, struct pods_counts *counts)
 {
 	counts->pods = p->table.pod_count;
 	counts->containers = p->table.container_count;
+	counts->kept = p->kept;
 	counts->left_out = p->table.left_out;
 }
 

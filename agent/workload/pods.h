@@ -35,6 +35,7 @@ struct pods_counts {
 	/* pods, containers, labels and annotations that the table has no room for, or
 	 * that are not as Kubernetes has them */
 	size_t left_out;
+	size_t kept; /* of the pods, as the answer before had them */
 };
 
 /*
@@ -45,11 +46,18 @@ void pods_prepare(void);
 /* For one answer. -ENOMEM. */
 int pods_new(const struct pods_keep *keep, struct pods **out);
 /*
+ * Before any byte of it: a pod whose JSON is as it was in the answer before is taken
+ * from there, which takes a tenth of reading it. That answer has to be whole, and to
+ * stay until this one is; both keep the same.
+ */
+void pods_follow(struct pods *p, const struct pods *before);
+/*
  * The next bytes of it. -EBADMSG: this is no list of pods; -EFBIG: it is larger than
  * PODS_ANSWER_MAX; -ENOMEM. Then only pods_free() is left.
  */
 int pods_feed(struct pods *p, const char *data, size_t len);
-/* All of it has come. -EBADMSG: it is not whole. Before this nothing may be asked. */
+/* All of it has come. -EBADMSG: it is not whole; -ENOMEM. Before this nothing may
+ * be asked. */
 int pods_end(struct pods *p);
 /*
  * The names of a container; of one that is not in its pod's statuses (a sandbox, one
@@ -58,6 +66,16 @@ int pods_end(struct pods *p);
  */
 int pods_find(const struct pods *p, const char *container, const char *uid,
 	      struct names **out);
+/* How well a container is known, that is in the pod with this uid. */
+enum pods_known {
+	PODS_NOTHING,
+	PODS_POD,   /* its pod is */
+	PODS_WHOLE, /* the same, and there is an id of each container of that: it is
+		       none */
+	PODS_CONTAINER,
+};
+enum pods_known pods_knows(const struct pods *p, const char *container,
+			   const char *uid);
 void pods_count(const struct pods *p, struct pods_counts *counts);
 void pods_free(struct pods *p);
 

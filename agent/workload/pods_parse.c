@@ -349,15 +349,32 @@ static int take_containers(struct pods_table *t, const json_t *json, uint32_t po
 						  &known);
 		}
 	}
-	t->pods[pod]->whole = wanted && known == wanted;
+	t->pods[pod].names->whole = wanted && known == wanted;
 	return err;
 }
 
-int pods_parse(struct pods_table *t, const struct pods_keep *keep, const char *text,
-	       size_t len)
+static int take_all(struct pods_table *t, const struct pods_keep *keep,
+		    const json_t *json, uint64_t mark)
+{
+	size_t left_out = t->left_out, no_room = t->no_room;
+	uint32_t pod;
+	int err = take_pod(t, keep, json, &pod);
+
+	if (err)
+		return err;
+	err = take_uids(t, get(json, "metadata"), pod);
+	if (!err)
+		err = take_containers(t, json, pod);
+	t->pods[pod].left_out = t->left_out - left_out;
+	if (t->no_room == no_room)
+		t->pods[pod].mark = mark;
+	return err;
+}
+
+int pods_parse(struct pods_table *t, const struct pods_keep *keep, uint64_t mark,
+	       const char *text, size_t len)
 {
 	size_t left = PARSE_MAX;
-	uint32_t pod;
 	json_t *json;
 	int err;
 
@@ -370,11 +387,7 @@ int pods_parse(struct pods_table *t, const struct pods_keep *keep, const char *t
 		t->left_out++;
 		return 0;
 	}
-	err = take_pod(t, keep, json, &pod);
-	if (!err)
-		err = take_uids(t, get(json, "metadata"), pod);
-	if (!err)
-		err = take_containers(t, json, pod);
+	err = take_all(t, keep, json, mark);
 	json_decref(json);
 	return err == -ENOSPC ? 0 : err;
 }

@@ -3,14 +3,17 @@
 """What names cost the agent: CPU time of one that finds pods' names in bundles and asks a
 kubelet, above that of one beside it that finds none, while pods are replaced.
 
-    tests/bench/names_cost.py [PODS [CHANGES_PER_SECOND [SECONDS]]]     (250, 10, 60)
+    tests/bench/names_cost.py [PODS [CHANGES_PER_SECOND [SECONDS [BINARY...]]]]
 
-The kubelet is tests/kubelet.py; pods have a container each, and no load."""
+250 pods, 10 changes, 60 s; build/assay. Several builds are measured beside each other, by the
+same pods at the same moment. The kubelet is tests/kubelet.py; pods and bundles are as long as
+real ones (tests/fuzz/corpus), have a container each, and no load."""
 
 import json
 import os
 import re
 import shutil
+import statistics
 import sys
 import time
 import uuid
@@ -18,14 +21,26 @@ import uuid
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+import node
 from kubelet import Kubelet, container, make_ca, make_certificate, pod
-from node import Agent, Cgroup, scratch
+from node import ASSAY, TOP, Agent, Cgroup, scratch
 from tap import undo
 
 TASKS = "run/containerd/io.containerd.runtime.v2.task/k8s.io"
 CRI = "io.kubernetes.cri."
-# About as long as what containerd writes.
-REST = {"process": {"env": ["A=B"] * 40}, "mounts": [{"source": "x" * 100}] * 40}
+
+
+def corpus(name):
+    with open(f"{TOP}/tests/fuzz/corpus/{name}") as f:
+        text = f.read()
+    return json.loads(text[text.index("{"):])  # some begin with what fuzzers go by
+
+
+# With a list of allowed system calls, as containerd writes it: 9 kB.
+BUNDLE = {**corpus("names/bundle"), "seccomp": {"syscalls": [
+    {"names": [f"call_{i}" for i in range(360)], "action": "SCMP_ACT_ALLOW"}]}}
+TOLD = next(p for p in corpus("pods/kubelet")["items"]
+            if p["metadata"]["name"].startswith("checkout-"))
 
 
 def host_root():
@@ -34,6 +49,18 @@ def host_root():
     with open(root + "/etc/machine-id", "w") as f:
         f.write(uuid.uuid4().hex + "\n")
     return root
+
+
+def like_real(name, uid, number):
+    """A pod as the kubelet tells it, with one container."""
+    mine = pod("shop", name, uid, [container("app", number)])
+    labels = {"app": "app", "pod-template-hash": "7d9f8b6c5"}
+    owner = {"kind": "ReplicaSet", "name": "app-7d9f8b6c5", "controller": True}
+    return {"metadata": {**TOLD["metadata"], **mine["metadata"], "labels": labels,
+                         "ownerReferences": [owner]},
+            "spec": {**TOLD["spec"], "containers": [
+                {**TOLD["spec"]["containers"][0], "name": "app", "image": "r/app:1"}]},
+            "status": {**TOLD["status"], **mine["status"]}}
 
 
 class Pods:
@@ -52,9 +79,8 @@ class Pods:
                  "sandbox-name": name, "sandbox-namespace": "shop"}
         os.makedirs(bundle)
         with open(bundle + "/config.json", "w") as f:
-            json.dump({"annotations": {CRI + k: v for k, v in notes.items()}, **REST}, f)
-        self.kubelet.pods.append(pod("shop", name, uid, [container("app", number)],
-                                     containers=[{"name": "app", "image": "r/app:1"}]))
+            json.dump({**BUNDLE, "annotations": {CRI + k: v for k, v in notes.items()}}, f)
+        self.kubelet.pods.append(like_real(name, uid, number))
         own = self.base.below(f"pod{uid}")
         self.live.append((own, own.below(number), bundle, self.kubelet.pods[-1]))
 
@@ -67,54 +93,96 @@ class Pods:
 
 
 def cpu_seconds(agent):
-    total = 0
-    for tid in os.listdir(f"/proc/{agent.pid()}/task"):
-        with open(f"/proc/{agent.pid()}/task/{tid}/schedstat") as f:
-            total += int(f.read().split()[0])
-    return total / 1e9
+    """Of its first thread, and of those that ask."""
+    spent = {}
+    pid = agent.process.pid  # there is no prefix
+    for tid in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{tid}/schedstat") as f:
+            spent[int(tid)] = int(f.read().split()[0]) / 1e9
+    first = spent.pop(pid)
+    return first, sum(spent.values())
 
 
 def resident(agent):
-    with open(f"/proc/{agent.pid()}/status") as f:
+    with open(f"/proc/{agent.process.pid}/status") as f:
         return int(re.search(r"VmRSS:\s+(\d+)", f.read())[1]) / 1024
 
 
-def measure(pods, agents, changes, seconds):
-    """CPU time of each agent, in % of a core, while so many pods a second come or go."""
-    began, asked = time.monotonic(), pods.kubelet.count()
-    before, done = [cpu_seconds(a) for a in agents], 0
+class Side:
+    """One build: an agent with names, and one that finds none. Each is asked by a kubelet of
+    its own."""
+
+    def __init__(self, binary, root, token, ca, kubelet):
+        self.binary, self.kubelet, self.shares = binary, kubelet, []
+        node.ASSAY = binary
+        both = "--node-lock", "none", "--export-interval", "60s"
+        self.agents = [Agent(*both, "--host-root", root, "--kubelet", kubelet.url,
+                             "--kubelet-token", token, "--kubelet-ca", ca),
+                       Agent(*both, "--host-root", host_root())]
+
+    def spent(self):
+        return [cpu_seconds(a) for a in self.agents]
+
+    def begin(self):
+        self.asked, self.before = self.kubelet.count(), self.spent()
+
+    def end(self, passed, what):
+        """In % of a core: what looks files up and reads, what asks, all of the other one."""
+        spent = [[(now - was) / passed * 100 for now, was in zip(n, b)]
+                 for n, b in zip(self.spent(), self.before)]
+        bare = sum(spent[1])
+        self.shares.append(sum(spent[0]) - bare)
+        print(f"{what}: {self.binary}: {sum(spent[0]):.3f} % of a core with names, {bare:.3f} "
+              f"without, {self.shares[-1]:.3f} more ({spent[0][0] - bare:.3f} files, "
+              f"{spent[0][1]:.3f} kubelet, asked {self.kubelet.count() - self.asked} times)",
+              flush=True)
+
+    def tell(self, pods):
+        told = [resident(a) for a in self.agents]
+        print(f"{self.binary}: median {statistics.median(self.shares):.3f} % of a core; "
+              f"resident {told[0]:.1f} MiB with names of {pods} pods, {told[1]:.1f} without")
+
+
+def replace(pods, changes, seconds):
+    """So many pods a second come or go; how long it took, and how many did."""
+    began, done = time.monotonic(), 0
     while time.monotonic() - began < seconds:
         pods.remove()
         pods.add()
         done += 2
         time.sleep(max(0, began + done / changes - time.monotonic()))
-    passed = time.monotonic() - began
-    share = [(cpu_seconds(a) - b) / passed * 100 for a, b in zip(agents, before)]
-    print(f"{done / passed:.1f} changes a second for {passed:.0f} s: {share[0]:.2f} % of a "
-          f"core with names, {share[1]:.2f} without, {share[0] - share[1]:.2f} more; the "
-          f"kubelet was asked {pods.kubelet.count() - asked} times", flush=True)
+    return time.monotonic() - began, done
 
 
 def main():
-    count, changes, seconds = ([int(x) for x in sys.argv[1:]] + [250, 10, 60][len(sys.argv) - 1:])
+    count, changes, seconds = ([int(x) for x in sys.argv[1:4]]
+                               + [250, 10, 60][len(sys.argv[1:4]):])
     root = host_root()
     ca = make_ca(root, "ca")
-    kubelet = Kubelet(make_certificate(root, ca, "IP:127.0.0.1"))
-    kubelet.token = "t"
+    certificate = make_certificate(root, ca, "IP:127.0.0.1")
     with open(root + "/token", "w") as f:
         f.write("t")
-    pods = Pods(root, kubelet)
+    first = None
+    kubelets = []
+    for _ in sys.argv[4:] or [ASSAY]:
+        kubelets.append(Kubelet(certificate))
+        kubelets[-1].token = "t"
+        kubelets[-1].pods = first = kubelets[0].pods if first is None else first
+    pods = Pods(root, kubelets[0])
     for _ in range(count):
         pods.add()
-    both = "--node-lock", "none", "--export-interval", "60s"
-    agents = [Agent(*both, "--host-root", root, "--kubelet", kubelet.url, "--kubelet-token",
-                    root + "/token", "--kubelet-ca", ca),
-              Agent(*both, "--host-root", host_root())]
+    print(f"{len(kubelets[0].list())} bytes for {count} pods")
+    sides = [Side(binary, root, root + "/token", ca, kubelet)
+             for binary, kubelet in zip(sys.argv[4:] or [ASSAY], kubelets)]
     time.sleep(12)
     for _ in range(3):
-        measure(pods, agents, changes, seconds)
-    print(f"resident: {resident(agents[0]):.1f} MiB with names of {count} pods, "
-          f"{resident(agents[1]):.1f} without")
+        for side in sides:
+            side.begin()
+        passed, done = replace(pods, changes, seconds)
+        for side in sides:
+            side.end(passed, f"{done / passed:.1f} changes a second for {passed:.0f} s")
+    for side in sides:
+        side.tell(count)
 
 
 try:

@@ -68,6 +68,19 @@ def _():
         same(differences(now, example(name)), [], f"{name}: rendered now, and in git")
 
 
+@test("releases of one name in two namespaces share no object of the cluster")
+def _():
+    kinds = "ClusterRole", "ClusterRoleBinding", "SecurityContextConstraints"
+    both = [{(o["kind"], o["metadata"]["name"]) for o in
+             objects(chart.example_values("openshift"), namespace=namespace).values()
+             if o["kind"] in kinds} for namespace in ("one", "two")]
+    same([sorted(kind for kind, _ in names) for names in both], [sorted(kinds)] * 2, "kinds")
+    same(both[0] & both[1], set(), "names that both have")
+    for objs in (objects(chart.example_values("openshift"), namespace="one"),):
+        same(one(objs, "ClusterRoleBinding")["roleRef"]["name"],
+             one(objs, "ClusterRole")["metadata"]["name"], "the role that is bound")
+
+
 @test("the schema takes the values of the chart and of the examples")
 def _():
     chart.check_values(chart.values())

@@ -34,9 +34,11 @@ static void check_found(const struct pods *p)
 	names_free(n);
 }
 
-/* 0: it is a list of pods, and counts are what it has. */
+/* 0: it is a list of pods, and counts are what it has. The answer before may be NULL.
+ */
 static int read_all(const char *text, size_t size, size_t piece,
-		    struct pods_counts *counts)
+		    const struct pods *before, struct pods_counts *counts,
+		    struct pods **out)
 {
 	struct pods_keep keep = { "a,team", "note" };
 	struct pods *p;
@@ -44,25 +46,31 @@ static int read_all(const char *text, size_t size, size_t piece,
 
 	memset(counts, 0, sizeof(*counts));
 	CHECK(!pods_new(&keep, &p));
+	if (before)
+		pods_follow(p, before);
 	err = 0;
 	for (size_t at = 0; at < size && !err; at += piece)
 		err = pods_feed(p, text + at, size - at < piece ? size - at : piece);
 	if (!err)
 		err = pods_end(p);
-	if (!err) {
-		pods_count(p, counts);
-		CHECK(counts->pods <= PODS_MAX &&
-		      counts->containers <= PODS_CONTAINERS);
-		check_found(p);
+	*out = NULL;
+	if (err) {
+		pods_free(p);
+		return err;
 	}
-	pods_free(p);
-	return err;
+	pods_count(p, counts);
+	CHECK(counts->pods <= PODS_MAX && counts->containers <= PODS_CONTAINERS);
+	check_found(p);
+	*out = p;
+	return 0;
 }
 
+/* Whole or in pieces, parsed or kept from the answer before. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct pods_counts whole, pieces;
 	size_t piece = size && *data != '{' ? *data : 7;
+	struct pods *p, *again;
 	int err;
 
 	pods_prepare();
@@ -70,8 +78,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		data = (const uint8_t *)"";
 	if (size && *data != '{')
 		data++, size--;
-	err = read_all((const char *)data, size, size + 1, &whole);
-	CHECK(read_all((const char *)data, size, piece ? piece : 1, &pieces) == err);
+	err = read_all((const char *)data, size, size + 1, NULL, &whole, &p);
+	CHECK(read_all((const char *)data, size, piece ? piece : 1, p, &pieces,
+		       &again) == err);
+	CHECK(!whole.kept && pieces.kept <= pieces.pods);
+	whole.kept = pieces.kept;
 	CHECK(!memcmp(&whole, &pieces, sizeof(whole)));
+	pods_free(p);
+	pods_free(again);
 	return 0;
 }

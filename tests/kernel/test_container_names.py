@@ -262,6 +262,36 @@ def _():
     same(wait_for(names, PATIENCE, "it in an export"), "batch/job-1/once", "its name")
 
 
+@test("containers that live 50 ms, and their bundles no longer, are named: the agent is woken "
+      "by their cgroups")
+def _():
+    quick = Agent("--probes", "syscall", "--export-interval", "2s", "--host-root", root)
+    pod = below(Cgroup("node"), "kubepods", f"pod{uuid.uuid4()}")
+    made = []
+    for i in range(8):
+        container = new_id()
+        put_bundle(container, "batch", f"blink-{i}", "once")
+        began = time.monotonic()
+        made.append(pod.below(container))
+        load = made[-1].start(["/bin/true"])
+        time.sleep(max(0, 0.05 - (time.monotonic() - began)))
+        os.unlink(f"{root}/{TASKS}/{container}/config.json")
+        load.wait()
+        made[-1].remove()
+        time.sleep(0.037)  # at another time of the loop's
+
+    def names():
+        if not os.path.exists(quick.exports):
+            return None
+        found = {r.get("process.linux.cgroup"): r.get("assay.workload.name")
+                 for r in Exports(quick.exports).resources.values()}
+        got = [found.get(c.path) for c in made]
+        return got if all(got) else None
+
+    same(wait_for(names, 20, "all of them in an export"),
+         [f"batch/blink-{i}/once" for i in range(8)], "their names")
+
+
 @test("what a container makes below its own cgroup has its own name behind; the report "
       "shows names")
 def _():

@@ -213,6 +213,50 @@ def _():
     said = of.said()
     same((said.count("HTTP 401"), said.count(" answers: ")), (1, 2), "lines of " + said)
     check("first" not in said and "second" not in said, "it tells its token")
+    # a failure ends the connection that was kept, and makes another
+    check("system call" not in said.replace("system calls", ""), said)
+
+
+@test("who an export has shown stays who it is: a label, an annotation and an owner that change "
+      "later are those of who begins later")
+def _():
+    def told(team, service, owner, numbers):
+        one = pod("shop", "moved-0", uid, [container("app", n) for n in numbers],
+                  annotations={"resource.opentelemetry.io/service.name": service})
+        one["metadata"] |= {"labels": {"team": team}, "ownerReferences": [
+            {"kind": "StatefulSet", "name": owner, "controller": True}]}
+        return one
+
+    def shown(cgroup):
+        r = resource_of(of, cgroup)
+        return r["k8s.pod.label.team"], r["service.name"], r["k8s.statefulset.name"]
+
+    uid, first, second = str(uuid.uuid4()), new_id(), new_id()
+    mine = Kubelet(certificate)
+    mine.token = kubelet.token
+    mine.pods = [told("a", "before", "moved", [first])]
+    of = start(mine, "--k8s-pod-labels", "team")
+    answered(of, "ok")
+    base = below(Cgroup("node"), "kubepods", f"pod{uid}")
+    one = base.below(first)
+    load = work(one)
+    same(shown(one), ("a", "before", "moved"), "at first")
+    mine.pods = [told("b", "after", "other", [first, second])]
+    two = base.below(second)
+    answered(of, "ok", 2)
+    work(two)
+    same(shown(two), ("b", "after", "other"), "who begins later")
+    load.ask("getppid", 1000)
+
+    def series():
+        """All that exports ever had of the first one, each with its calls."""
+        found = Exports(of.exports)
+        return {k: v for k, v in found.series.items() if k[0][1] == one.path and
+                k[1] == "assay.syscall.duration" and v >= 2000}
+    wait_for(series, PATIENCE, "its later calls in an export")
+    same(len({k[0] for k in Exports(of.exports).series if k[0][1] == one.path}), 1,
+         "instances of the first one")
+    same(shown(one), ("a", "before", "moved"), "still")
 
 
 @test("what is cut, garbled or flooded changes no name and takes no memory")

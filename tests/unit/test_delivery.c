@@ -258,6 +258,27 @@ static void those_whose_values_arrived_are_freed_first(void **state)
 	assert_int_equal(overflow(s) + snapshot_folded(s), 0);
 }
 
+/* What its files said does not go with it. */
+static void usage_of_who_is_folded_is_the_overflows(void **state)
+{
+	struct snapshot *s = &((struct fake *)*state)->s;
+	struct usage *all = &s->workloads[SLOT_OVERFLOW]->usage;
+
+	add_ten(s, "job", true);
+	for (size_t i = SLOT_FIRST; i < s->count; i++)
+		s->workloads[i]->usage = (struct usage){
+			.value = { [USAGE_CPU_TIME] = 1000,
+				   [USAGE_MAJOR_FAULTS] = 7,
+				   [USAGE_MEMORY] = 1 << 20 },
+			.has = 1U << USAGE_CPU_TIME | 1U << USAGE_MEMORY,
+		};
+	delivery_fold(s);
+	assert_true(snapshot_folded(s) > 0);
+	assert_int_equal(all->value[USAGE_CPU_TIME], 1000 * snapshot_folded(s));
+	assert_int_equal(all->has, 1U << USAGE_CPU_TIME); /* memory is nobody's now */
+	assert_int_equal(all->value[USAGE_MEMORY], 0);
+}
+
 static void who_lives_is_never_folded(void **state)
 {
 	struct snapshot *s = &((struct fake *)*state)->s;
@@ -362,6 +383,7 @@ int main(void)
 		DELIVERY_TEST(those_that_no_export_held_are_added_to_the_overflow),
 		DELIVERY_TEST(before_an_export_those_that_never_arrived_go_too),
 		DELIVERY_TEST(those_whose_values_arrived_are_freed_first),
+		DELIVERY_TEST(usage_of_who_is_folded_is_the_overflows),
 		DELIVERY_TEST(who_lives_is_never_folded),
 		DELIVERY_TEST(a_culprit_stays_as_long),
 		DELIVERY_TEST(an_age_goes_on_as_0_and_a_limit_that_is_lifted_ends),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The kubelet that is asked: when, what is made of each answer and of none, and that
+ * The kubelet that is asked: what is made of each answer and of none, and that
  * names stay and come back. TLS and tokens: tests/kernel/test_kubelet.py.
  */
 #include <errno.h>
@@ -151,8 +151,8 @@ static void an_answer_gives_names(void **state)
 	assert_string_equal(header(r, "User-Agent"), "assay/" ASSAY_VERSION);
 	/* nobody wants more: it is not asked again */
 	sleep_ms(100);
-	kubelet_want(with.kubelet, ID, UID);
-	kubelet_want(with.kubelet, "", UID);
+	kubelet_want(with.kubelet, ID, UID, false);
+	kubelet_want(with.kubelet, "", UID, false);
 	sleep_ms(100);
 	assert_int_equal(with.server.seen->count, 1);
 	assert_int_equal(said("warning"), 0);
@@ -163,6 +163,9 @@ static const struct failure {
 	struct step step;
 	enum kubelet_result result;
 	const char *words;
+	/* on a connection that was kept it says nothing of the kubelet: libcurl asks
+	 * again on a new one */
+	bool repeated;
 } failures[] = {
 	{ STATUS_STEP("401 Unauthorized", "Unauthorized"), KUBELET_UNAUTHORIZED,
 	  "HTTP 401: Unauthorized; it does not know the token" },
@@ -190,8 +193,8 @@ static const struct failure {
 	  KUBELET_BAD_ANSWER,
 	  "no whole list of pods" },
 	{ { RAW, .body = "hello\r\n", .body_len = 7 }, KUBELET_BAD_ANSWER, "HTTP/0.9" },
-	{ { .action = RESET }, KUBELET_DISCONNECT, "reset by peer" },
-	{ { .action = CLOSE }, KUBELET_DISCONNECT, "mpty reply" },
+	{ { .action = RESET }, KUBELET_DISCONNECT, "reset by peer", true },
+	{ { .action = CLOSE }, KUBELET_DISCONNECT, "mpty reply", true },
 	{ { ENDLESS, .headers = "\r\n", .body = spaces, .body_len = sizeof(spaces) },
 	  KUBELET_TOO_LARGE,
 	  "larger than any node's" },
@@ -211,20 +214,25 @@ static const struct failure {
 static void each_failure_is_told_and_heals(void **state)
 {
 	for (size_t i = 0; i < COUNT(failures); i++) {
-		const struct step steps[] = { OK_STEP("web-0"), failures[i].step,
-					      failures[i].step, OK_STEP("web-1") };
+		const struct failure *f = &failures[i];
+		const struct step steps[] = { OK_STEP("web-0"), f->step, f->step,
+					      f->repeated
+						  ? f->step
+						  : (struct step)OK_STEP("web-1"),
+					      OK_STEP("web-1") };
+		size_t count = COUNT(steps) - !f->repeated;
 
-		print_message("%zu: %s\n", i, failures[i].words);
+		print_message("%zu: %s\n", i, f->words);
 		if (i)
 			begin(state);
-		ask(steps, COUNT(steps), &quick);
+		ask(steps, count, &quick);
 		wait_for(KUBELET_OK, 1);
-		kubelet_want(with.kubelet, OTHER, UID);
-		wait_for(failures[i].result, 2);
+		kubelet_want(with.kubelet, OTHER, UID, false);
+		wait_for(f->result, 2);
 		wait_for(KUBELET_OK, 2);
 		expect_name("shop/web-1/a");
-		assert_int_equal(with.server.seen->count, 4);
-		assert_int_equal(said(failures[i].words), 1);
+		assert_int_equal(with.server.seen->count, count);
+		assert_int_equal(said(f->words), 1);
 		assert_int_equal(said("warning"), 1);
 		assert_int_equal(said("answers: "), 2);
 		if (i + 1 < COUNT(failures))
@@ -239,7 +247,7 @@ static void names_stay_while_it_fails(void **state)
 
 	ask(steps, COUNT(steps), &quick);
 	wait_for(KUBELET_OK, 1);
-	kubelet_want(with.kubelet, OTHER, "");
+	kubelet_want(with.kubelet, OTHER, "", false);
 	wait_for(KUBELET_BAD_ANSWER, 1);
 	expect_name("shop/web-0/a");
 }
@@ -337,7 +345,7 @@ static void who_hangs_holds_nobody(void **state)
 		sleep_ms(2);
 	now = now_mono_ns();
 	assert_int_equal(kubelet_find(with.kubelet, ID, UID, &n), -ENOENT);
-	kubelet_want(with.kubelet, ID, UID);
+	kubelet_want(with.kubelet, ID, UID, false);
 	kubelet_close(with.kubelet);
 	with.kubelet = NULL;
 	assert_true(now_mono_ns() - now < SECOND / 2);
@@ -357,7 +365,7 @@ static void who_is_unknown_is_asked_for_again(void **state)
 	sleep_ms(20);
 	wanted = now_mono_ns();
 	for (int i = 0; i < 100; i++)
-		kubelet_want(with.kubelet, OTHER, UID);
+		kubelet_want(with.kubelet, OTHER, UID, false);
 	wait_for(KUBELET_OK, 2);
 	sleep_ms(500);
 	assert_int_equal(with.server.seen->count, 2);
@@ -368,86 +376,21 @@ static void who_is_unknown_is_asked_for_again(void **state)
 	assert_true(r[2].time_ns - wanted < 4 * SECOND);
 }
 
-/* Asks when it may, as somebody always wants something; returns when it has. */
-static uint64_t go(struct kubelet_clock *c, uint64_t now, bool wants)
+/* One connection for all requests that follow one another soon. */
+static void a_connection_is_kept(void **state)
 {
-	const struct kubelet_pace *p = &kubelet_pace_default;
-	uint64_t next;
+	const struct step steps[] = { OK_STEP("web-0"), OK_STEP("web-1"),
+				      STATUS_STEP("500 Oh", "x"), OK_STEP("web-2") };
+	const struct received *r;
 
-	if (wants)
-		kubelet_clock_want(c, now);
-	next = kubelet_clock_next(p, c);
-	if (next < now)
-		next = now;
-	kubelet_clock_asked(p, c, next, next / MS * 7919);
-	return next;
-}
-
-static void it_is_asked_at_a_pace(void **state)
-{
-	const struct kubelet_pace *p = &kubelet_pace_default;
-	struct kubelet_clock c = { 0 };
-	uint64_t now = 1000 * SECOND, at[200];
-
-	for (size_t i = 0; i < COUNT(at); i++) {
-		at[i] = now = go(&c, now, true);
-		kubelet_clock_answered(p, &c, now + SECOND / 10, 0, 0);
-	}
-	assert_int_equal(at[0], 1000 * SECOND);
-	for (size_t i = 1; i < COUNT(at); i++)
-		assert_true(at[i] - at[i - 1] >= SECOND + SECOND / 10);
-	/* a burst, of requests that take 100 ms each */
-	assert_int_equal(at[9], at[0] + 9 * (SECOND + SECOND / 10));
-	for (size_t i = 11; i < COUNT(at); i++)
-		assert_int_equal(at[i], at[0] + (i - 9) * 10 * SECOND);
-	/* a second burst after 100 s of rest */
-	now += 101 * SECOND;
-	for (int i = 0; i < 10; i++)
-		assert_int_equal(go(&c, now, true), now + i * SECOND);
-}
-
-static void it_is_asked_now_and_then(void **state)
-{
-	const struct kubelet_pace *p = &kubelet_pace_default;
-	struct kubelet_clock c = { 0 };
-	uint64_t now = 1000 * SECOND, least = UINT64_MAX, most = 0;
-
-	now = go(&c, now, false);
-	for (int i = 0; i < 500; i++) {
-		uint64_t next;
-
-		kubelet_clock_answered(p, &c, now, 0, 0);
-		next = go(&c, now, false);
-		least = next - now < least ? next - now : least;
-		most = next - now > most ? next - now : most;
-		now = next;
-	}
-	assert_true(least >= 270 * SECOND && least < 280 * SECOND);
-	assert_true(most <= 330 * SECOND && most > 320 * SECOND);
-}
-
-static void it_is_left_alone_after_failures(void **state)
-{
-	static const unsigned int want_s[] = { 10, 20, 40, 80, 160, 300, 300 };
-	const struct kubelet_pace *p = &kubelet_pace_default;
-	struct kubelet_clock c = { 0 };
-	uint64_t now = 1000 * SECOND, next;
-
-	for (size_t i = 0; i < COUNT(want_s); i++) {
-		now = go(&c, now, true);
-		kubelet_clock_answered(p, &c, now, 1, i % 2 ? 0 : 0xffff);
-		kubelet_clock_want(&c, now);
-		next = kubelet_clock_next(p, &c);
-		assert_true(next - now >= want_s[i] * SECOND / 10 * 8 - MS);
-		assert_true(next - now <= want_s[i] * SECOND / 10 * 12);
-		now = next;
-	}
-	now = go(&c, now, true);
-	kubelet_clock_answered(p, &c, now, 0, 0);
-	assert_int_equal(go(&c, now + SECOND, true), now + SECOND);
-	kubelet_clock_answered(p, &c, now + SECOND, 1, 0x8000);
-	next = kubelet_clock_next(p, &c); /* it heals, though nobody wants anything */
-	assert_true(next > now + 10 * SECOND && next < now + 12 * SECOND);
+	ask(steps, COUNT(steps), &quick);
+	wait_for(KUBELET_OK, 1);
+	kubelet_want(with.kubelet, OTHER, "", false);
+	wait_for(KUBELET_OK, 3);
+	r = with.server.seen->requests;
+	assert_int_equal(r[1].connection, r[0].connection);
+	assert_int_equal(r[2].connection, r[0].connection);
+	assert_int_not_equal(r[3].connection, r[0].connection);
 }
 
 #define KUBELET_TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -464,9 +407,7 @@ int main(void)
 		cmocka_unit_test(an_address_of_ipv6_needs_no_brackets),
 		KUBELET_TEST(who_hangs_holds_nobody),
 		KUBELET_TEST(who_is_unknown_is_asked_for_again),
-		cmocka_unit_test(it_is_asked_at_a_pace),
-		cmocka_unit_test(it_is_asked_now_and_then),
-		cmocka_unit_test(it_is_left_alone_after_failures),
+		KUBELET_TEST(a_connection_is_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

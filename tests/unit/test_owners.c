@@ -72,7 +72,7 @@ static void a_slot_that_changes_hands_counts_for_each_owner_once(void **state)
 	assert_false(node_workload(n, "/b")->gone);
 }
 
-static void late_events_of_who_is_gone_bring_it_back(void **state)
+static void late_events_of_who_is_gone_are_told_with_its_end(void **state)
 {
 	struct node *n = *state;
 	uint64_t a = node_mkdir(n, "a");
@@ -90,13 +90,21 @@ static void late_events_of_who_is_gone_bring_it_back(void **state)
 	node_kills(n, node_slot(n, a), 100);
 	node_read(n);
 	assert_ptr_equal(node_workload(n, "/a"), w);
-	assert_false(w->gone);
-	assert_int_equal(kills_of(w), 101);
-	assert_int_equal(kills_of(node_workload(n, "/b")), 10);
-	node_read_and_reap(n); /* and off it goes again */
-	node_read_and_reap(n);
 	assert_true(w->gone);
 	assert_int_equal(kills_of(w), 101);
+	assert_int_equal(kills_of(node_workload(n, "/b")), 10);
+	node_export(n, true); /* its last values, so far */
+	node_kills(n, node_slot(n, a), 1000);
+	node_read_and_reap(n);
+	node_export(n, true); /* others */
+	assert_ptr_equal(node_workload(n, "/a"), w);
+	assert_int_equal(kills_of(w), 1101);
+	node_read_and_reap(n);
+	node_export(n, true);
+	assert_true(w->ending.last);
+	node_read_and_reap(n);
+	node_export(n, true);
+	assert_null(node_find(n, "/a"));
 }
 
 /* A pod's container that starts again under its old name, while the old one ends. */
@@ -333,6 +341,10 @@ static void a_connection_ends_where_it_began(void **state)
 	assert_int_equal(conns_of(again, CONN_OPENED), 1);
 	assert_int_equal(conns_of(again, CONN_CLOSED), 0);
 	assert_int_equal(conns_of(unknown, CONN_CLOSED), 2);
+	/* and the slot that they had is free again */
+	node_read_and_reap(n);
+	node_read_and_reap(n);
+	assert_int_equal(snapshot_slots(n->s), SLOT_FIRST + 1);
 }
 
 /* Jobs that come and go, more than can be kept while no export arrives. */
@@ -382,7 +394,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		NODE_TEST(a_slot_that_changes_hands_counts_for_each_owner_once),
-		NODE_TEST(late_events_of_who_is_gone_bring_it_back),
+		NODE_TEST(late_events_of_who_is_gone_are_told_with_its_end),
 		NODE_TEST(a_path_that_is_made_again_is_the_same_workload),
 		NODE_TEST(a_path_made_again_after_its_end_begins_anew),
 		NODE_TEST(series_begin_when_their_first_event_could_be),

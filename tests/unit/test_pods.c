@@ -127,6 +127,63 @@ static void the_container_before_a_restart_is_known(void **state)
 	pods_free(p);
 }
 
+/* The answer after another one: what did not change is taken from that. */
+static void what_is_as_before_is_kept(void **state)
+{
+	static const char first[] = LIST("{" META(
+	    ",\"labels\":{\"app.kubernetes.io/name\":\"a\\nb\"}") ","
+								  "\"status\":{\"containerStatuses\":[" STATUS(
+								      ID,
+								      ",\"image\":\"r/a:1\"") "]}},{\"metadata\":{\"namespace\":\"x\","
+											      "\"name\":\"y\",\"uid\":\"" OTHER
+											      "\"}}");
+	/* the other way round; a value that nobody asks for, and a name, have changed
+	 */
+	static const char second[] = LIST(
+	    "{\"metadata\":{\"namespace\":\"x\",\"name\":\"z\",\"uid\":\"" OTHER
+	    "\"}},{" META(
+		",\"labels\":{\"app.kubernetes.io/name\":\"a\\nb\"}") ","
+								      "\"status\":{\"phase\":\"Running\",\"containerStatuses\":[" STATUS(
+									  ID,
+									  ",\"image\":\"r/a:1\"") "]}}");
+	struct pods *a = read_list(first), *b;
+	struct pods_counts counts;
+	struct names *n;
+
+	assert_int_equal(pods_new(&none, &b), 0);
+	pods_follow(b, a);
+	assert_int_equal(pods_feed(b, second, strlen(second)), 0);
+	assert_int_equal(pods_end(b), 0);
+	pods_count(b, &counts);
+	assert_int_equal(counts.kept, 0); /* "phase": another text */
+	pods_free(b);
+	assert_int_equal(pods_new(&none, &b), 0);
+	pods_follow(b, a);
+	assert_int_equal(pods_feed(b, first, strlen(first)), 0);
+	assert_int_equal(pods_end(b), 0);
+	pods_free(a);
+	assert_int_equal(pods_new(&none, &a), 0);
+	pods_follow(a, b);
+	assert_int_equal(pods_feed(a, first, strlen(first)), 0);
+	assert_int_equal(pods_end(a), 0);
+	pods_free(b);
+	expect_counts(a, 2, 1, 1); /* the label, each time anew */
+	pods_count(a, &counts);
+	assert_int_equal(counts.kept, 2);
+	n = find(a, ID, "");
+	is_called(n, "shop/web-0/app");
+	same(n->image, "r/a");
+	same(n->tag, "1");
+	names_free(n);
+	n = find(a, "", OTHER);
+	is_called(n, "x/y");
+	names_free(n);
+	n = find(a, "", UID);
+	is_called(n, "shop/web-0");
+	names_free(n);
+	pods_free(a);
+}
+
 static void a_pod_without_status_is_known_by_its_uid(void **state)
 {
 	struct pods *p = read_list(LIST("{" META(
@@ -308,6 +365,7 @@ int main(void)
 		cmocka_unit_test(a_real_answer),
 		cmocka_unit_test(all_lists_of_containers),
 		cmocka_unit_test(the_container_before_a_restart_is_known),
+		cmocka_unit_test(what_is_as_before_is_kept),
 		cmocka_unit_test(a_pod_without_status_is_known_by_its_uid),
 		cmocka_unit_test(owners),
 		cmocka_unit_test(labels_and_annotations_that_are_kept),

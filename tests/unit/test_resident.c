@@ -86,6 +86,48 @@ static void pages_that_nobody_wrote_to_go_and_come_again(void **state)
 	close(fd);
 }
 
+/* Where a library's code is mapped. */
+static char *code_of(const char *library)
+{
+	unsigned long from = 0;
+	char line[512], mode;
+	FILE *f = fopen("/proc/self/maps", "r");
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f))
+		if (strstr(line, library) &&
+		    sscanf(line, "%lx-%*x %*c%*c%c", &from, &mode) == 2 && mode == 'x')
+			break;
+	fclose(f);
+	assert_int_not_equal(from, 0);
+	return (char *)from;
+}
+
+static void of_tls_only_what_nobody_wrote_to_goes(void **state)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+	char *code = code_of("/libcrypto.so"), *other = code_of("/libjansson.so");
+	const volatile char *look = code;
+	char first = look[0];
+
+	assert_true(resident_at(code) > 0);
+	(void)*(volatile char *)other;
+	resident_trim_tls(false);
+	assert_int_equal(resident_at(code), 0);
+	assert_true(resident_at(other) > 0);
+	assert_int_equal(look[0], first);
+	/* as a breakpoint is set */
+	assert_int_equal(mprotect(code, page, PROT_READ | PROT_WRITE), 0);
+	*(volatile char *)code = first + 1;
+	assert_int_equal(mprotect(code, page, PROT_READ | PROT_EXEC), 0);
+	resident_trim_tls(true);
+	assert_int_equal(look[0], (char)(first + 1));
+	assert_true(resident_at(code) > 0);
+	assert_int_equal(mprotect(code, page, PROT_READ | PROT_WRITE), 0);
+	*(volatile char *)code = first;
+	assert_int_equal(mprotect(code, page, PROT_READ | PROT_EXEC), 0);
+}
+
 /* The relocated data of our libraries, our own variables: all as it was. */
 static void what_runs_goes_on(void **state)
 {
@@ -102,6 +144,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pages_that_nobody_wrote_to_go_and_come_again),
+		cmocka_unit_test(of_tls_only_what_nobody_wrote_to_goes),
 		cmocka_unit_test(what_runs_goes_on),
 	};
 

@@ -17,6 +17,11 @@
 {{- default .Release.Namespace .Values.namespaceOverride -}}
 {{- end -}}
 
+{{/* Of objects without a namespace: releases of one name in two namespaces have their own. */}}
+{{- define "assay.clusterName" -}}
+{{- printf "%s-%s" (include "assay.namespace" .) (include "assay.fullname" .) -}}
+{{- end -}}
+
 {{- define "assay.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create -}}
 {{- default (include "assay.fullname" .) .Values.serviceAccount.name -}}
