@@ -18,8 +18,8 @@ static __noinline int conn_find(struct sock *sk)
 	__u64 owner;
 	bool missed;
 
-	if (sk->sk_type != STREAM)
-		return 0;
+	if (sk->sk_type != STREAM || !is_whole())
+		return 0; /* the walks over what is there are not done: its role */
 	c = conn_get_or_make(sk);
 	if (!c)
 		return 0;
@@ -63,8 +63,9 @@ static __always_inline struct tcp_conn *conn_seen(struct sock *sk, bool leaving)
 	else
 		conn_find(sk);
 	c = conn_get(sk);
-	if (c)
-		sent_before(c, sk, leaving);
+	if (!c || !(c->flags & IS_COUNTED))
+		return NULL;
+	sent_before(c, sk, leaving);
 	return c;
 }
 
