@@ -222,7 +222,8 @@ static __always_inline void exit_alone(struct call *call, struct task_struct *ta
 	if (!call)
 		return;
 	call->start = 0;
-	call->info &= ~CALL_EARLIER;
+	if (is_whole()) /* or the next call's beginning may be unseen, too */
+		call->info &= ~CALL_EARLIER;
 	call->skipped = 0; /* what comes without an enter is not left out */
 	if (call->enabled != enabled_now())
 		call->held = 0;

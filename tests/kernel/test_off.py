@@ -9,7 +9,6 @@ import collections
 import os
 import re
 import socket
-import statistics
 import sys
 import threading
 import time
@@ -249,7 +248,7 @@ def _():
         talk.talk()
         change = Change(off, agent.total())
         same([change.value(g, n) for g, n in (
-            (cgroup, "assay.syscall.duration"), (napping, "assay.sched.switches"),
+            (cgroup, "assay.syscall.duration"), (napping, "assay.sched.context_switches"),
             (napping, "assay.sched.wait.duration"),
             (talk.groups[0], "assay.tcp.connections"),
             (talk.groups[1], "assay.tcp.response.duration"))], [0] * 5, "while off")
@@ -260,7 +259,7 @@ def _():
         talk.talk()
         change = Change(on, agent.total())
         same(change.value(cgroup, "assay.syscall.duration", class_="process"), 1000, "calls")
-        between(change.value(napping, "assay.sched.switches", type="voluntary"), 50, 60,
+        between(change.value(napping, "assay.sched.context_switches", type="voluntary"), 50, 60,
                 "switches")
         talk.counted(change, 1)
         lost = {k: n for k, n in change.lost().items() if k[1] != "delayed_dequeue"}
