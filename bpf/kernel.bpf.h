@@ -115,7 +115,6 @@ struct files_struct {
 };
 
 struct task_struct {
-	int exit_state; /* not 0: it is dead, and has its last switches before it */
 	struct thread_info thread_info;
 	unsigned int __state; /* 5.14 and later */
 	unsigned int flags;

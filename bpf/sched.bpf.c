@@ -209,10 +209,8 @@ static __always_inline struct thread *meet_outsider(struct task_struct *next,
 {
 	struct thread *t;
 
-	/* the wait before a migration is missing; of one that has ended but for its last
-	 * switch, which the walk does not see any more, nobody misses it */
-	if (!next->exit_state)
-		lose(spill_is_full(TABLE_THREADS) ? LOSS_TABLE_FULL : LOSS_NO_STORAGE);
+	/* the wait before a migration is missing */
+	lose(spill_is_full(TABLE_THREADS) ? LOSS_TABLE_FULL : LOSS_NO_STORAGE);
 	t = thread_meet(next);
 	*slept = HAS_DELAYED_DEQUEUE && outsider_was_asleep(next);
 	*known = !HAS_DELAYED_DEQUEUE || (t ? !next->sched_info.pcount : !*slept);

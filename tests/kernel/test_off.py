@@ -86,6 +86,15 @@ def free_port():
         return s.getsockname()[1]
 
 
+# What may be lost all the same: waits of threads outside our PID namespace, once each
+# time (no_storage), what the kernel itself got wrong or skipped, passes on a busy machine.
+ALLOWED = "no_storage", "delayed_dequeue", "recursion", "walk_interrupted"
+
+
+def lost(change):
+    return {k: n for k, n in change.lost().items() if k[1] not in ALLOWED}
+
+
 class Talk:
     """A server and a client of tests/kernel/tcpload.c."""
 
@@ -262,8 +271,7 @@ def _():
         between(change.value(napping, "assay.sched.context_switches", type="voluntary"), 50, 60,
                 "switches")
         talk.counted(change, 1)
-        lost = {k: n for k, n in change.lost().items() if k[1] != "delayed_dequeue"}
-        same(lost, {}, "lost")
+        same(lost(change), {}, "lost")
 
 
 @test("a connection that is open all the time is none while off, then the same again")
@@ -286,7 +294,7 @@ def _():
         same(count(), [3, 3], "on again")
     change = Change(before, agent.total())
     same([change.value(g, "assay.tcp.connections") for g in groups], [0, 0], "opened")
-    same(change.lost(), {}, "lost")
+    same(lost(change), {}, "lost")
     client.close()
     wait_for(lambda: count() == [0, 0], 5, "the connections to be closed")
     server.close()
@@ -332,7 +340,7 @@ def _():
                                         "assay.tcp.response.errors")], [0] * 3,
          "connects, errors")
     same(change.value(me, "assay.tcp.response.duration", role="client"), 0, "responses")
-    same(change.lost(), {}, "lost")
+    same(lost(change), {}, "lost")
 
 
 @test("a wait for a CPU that was under way is no sample")
@@ -410,8 +418,7 @@ def _():
     same(change.value(cgroup, "assay.syscall.duration", class_="process"), 100 * SWITCHES,
          "calls")
     talk.counted(change, SWITCHES)
-    same({k: n for k, n in change.lost().items() if k[1] not in (
-        "delayed_dequeue", "walk_interrupted", "recursion")}, {}, "lost")
+    same(lost(change), {}, "lost")
     same((hanging(), loaded()), (all_there, kept), "what hangs, programs, maps")
     same(len({s[0] for s in sizes}), 1, f"links over time, {sizes}")
     between(sizes[-1][2], 0, sizes[0][2] + 1024, f"the agent's memory, {sizes}")
