@@ -165,17 +165,29 @@ static __always_inline void write_long(struct sched_ring *ring, __u64 now, __u64
 	write_record(ring, now, (__u32)wait | how | (__u64)moved << SWITCH_MOVES);
 }
 
+/* Whether a task began to wait before the probe was switched on. */
+static __always_inline bool waited_before(const struct sched_ring *ring,
+					  struct task_struct *next)
+{
+	__u64 queued = next->sched_info.last_queued;
+
+	return queued && (__s64)(queued - ring->since) < 0;
+}
+
 /*
  * What a task had waited when this wait began, into base: run_delay, unless more is
  * known. False: when it began is not known.
  */
-static __always_inline bool find_base(const struct thread *t, struct task_struct *next,
+static __always_inline bool find_base(const struct sched_ring *ring,
+				      const struct thread *t, struct task_struct *next,
 				      bool met, __u64 *base)
 {
 	if (was_asleep(t))
 		return !is_asleep(t, next);
 	if (met)
 		*base = t->total;
+	else if (waited_before(ring, next))
+		return false;
 	else if (!next->sched_info.pcount)
 		*base = 0; /* new: it has waited since it was made */
 	return true;
@@ -189,15 +201,6 @@ static __always_inline __u64 total_wait(struct task_struct *next, __u64 now)
 	if (queued)
 		total += now - queued;
 	return total;
-}
-
-/* Whether a task began to wait before the probe was switched on. */
-static __always_inline bool waited_before(const struct sched_ring *ring,
-					  struct task_struct *next)
-{
-	__u64 queued = next->sched_info.last_queued;
-
-	return queued && (__s64)(queued - ring->since) < 0;
 }
 
 /*
@@ -257,11 +260,9 @@ static __noinline int switch_to(struct sched_ring *ring, struct task_struct *nex
 		wait = total - base;
 	} else {
 		met = t->key >> 32 == ring->ring.key >> 32;
-		if (!find_base(t, next, met, &base))
+		if (!find_base(ring, t, next, met, &base))
 			known = false;
 		slept = was_asleep(t) && (met || !known);
-		if (!met && waited_before(ring, next))
-			known = false;
 		if (!met)
 			t->moves = next->sched_info.pcount ? moves : 0;
 		thread_renew(t, cpu, next, &ring->ring);
