@@ -387,6 +387,26 @@ def _():
     hang(Frozen())
 
 
+@test("a request that was made before the probe was on is no sample, the next one is")
+def _():
+    frozen = Frozen()
+    loop = frozen.loop
+    frozen.freeze()
+    writer = threading.Thread(target=loop.fio, args=("--rw=write", f"--io_size={BLOCK}"))
+
+    def switched():
+        writer.start()
+        try:
+            wait_for(loop.busy, 20, "the request to hang")
+            for word in "false", "true":
+                agent.tune("block", "enabled=" + word)
+        finally:
+            frozen.thaw()
+            writer.join()
+    Numbers(loop, switched).expect()
+    Numbers(loop, lambda: loop.fio("--rw=write", f"--io_size={BLOCK}")).expect(write=1)
+
+
 def noted_queues():
     """Places that the probe's table of queues has in use."""
     pid = agent.pid()

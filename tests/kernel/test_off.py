@@ -300,6 +300,41 @@ def _():
     server.close()
 
 
+@test("what a connection has carried until it is off is counted, and what after it is on")
+def _():
+    me = Cgroup("bytes")
+    reader, writer = os.pipe()  # a word when the bytes are there
+    tell, told = os.pipe()
+    if not os.fork():
+        me.enter()
+        listener = socket.create_server(("127.0.0.1", 0))
+        one = socket.create_connection(listener.getsockname())
+        other, _ = listener.accept()
+        for _ in range(3):
+            os.read(tell, 1)
+            one.sendall(bytes(100_000))
+            got = 0
+            while got < 100_000:
+                got += len(other.recv(100_000))
+            os.write(writer, b"1")
+        time.sleep(60)
+        os._exit(0)
+
+    def send():
+        os.write(told, b"1")
+        os.read(reader, 1)
+    before = agent.total()
+    send()
+    switch("false", "tcp")
+    same(Change(before, agent.total()).by(me, "assay.tcp.io", "direction"),
+         {"receive": 100_000, "transmit": 100_000}, "bytes up to off")
+    send()
+    switch("true", "tcp")
+    send()
+    same(Change(before, agent.total()).by(me, "assay.tcp.io", "direction"),
+         {"receive": 200_000, "transmit": 200_000}, "bytes but for those while off")
+
+
 @test("a request and a connect that were under way are no sample, and not unpaired")
 def _():
     me = Cgroup("under-way")
