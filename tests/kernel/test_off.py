@@ -2,13 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # beside: nobody
 """Probes that are switched off hang on nothing and cost nothing; switched on again, by
-an agent without capabilities, they count exactly; what was under way meanwhile is no
-sample, and nothing is lost, wrong or left behind, however often that is done."""
+an agent without capabilities, they count exactly, and nothing is lost, wrong or left
+behind, however often that is done."""
 
 import collections
 import os
 import re
-import socket
 import sys
 import threading
 import time
@@ -18,7 +17,8 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import bpf
 import dnsload
-from node import TOP, Agent, Cgroup, Load, probes, wait_for
+from node import TOP, Agent, Cgroup, Load, probes
+from off import Talk, lost, switch
 from readings import Change
 from tap import between, check, defer, diag, main, need_root, same, test
 
@@ -27,7 +27,6 @@ need_root()
 SWITCHES = int(os.environ.get("TEST_SWITCHES", 200))  # nightly: 10000
 CPU = max(os.sched_getaffinity(0))
 OFF = "switched off by assay tune"
-CONNECTIONS = "assay.tcp.connection.count"
 agent = None
 
 
@@ -70,50 +69,9 @@ def loaded():
     return {(kind, i) for kind, i in bpf.held_by(agent.pid()) if kind != "link"}
 
 
-def switch(word, *names):
-    for name in names or probes():
-        agent.tune(name, "enabled=" + word)
-
-
 def state_of(probe):
     found = [p for p in agent.total(0).report["probes"] if p["name"] == probe]
     return found[0]["state"], found[0]["reason"]
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-# What may be lost all the same: waits of threads outside our PID namespace, once each
-# time (no_storage), what the kernel itself got wrong or skipped, passes on a busy machine.
-ALLOWED = "no_storage", "delayed_dequeue", "recursion", "walk_interrupted"
-
-
-def lost(change):
-    return {k: n for k, n in change.lost().items() if k[1] not in ALLOWED}
-
-
-class Talk:
-    """A server and a client of tests/kernel/tcpload.c."""
-
-    def __init__(self, name):
-        port = free_port()
-        self.groups = Cgroup(name + "-server"), Cgroup(name + "-client")
-        self.server = Load(self.groups[0], "tcpload", "server", "127.0.0.1", port)
-        self.client = Load(self.groups[1], "tcpload", "client", "127.0.0.1", port)
-
-    def talk(self):
-        """5 connections with 4 requests each."""
-        same(self.client.ask("talk", 1, 5, 4)["requests"], 20, "truth")
-
-    def counted(self, change, times):
-        names = ("assay.tcp.connections", "assay.tcp.response.duration",
-                 "assay.tcp.response.errors")
-        for group in self.groups:
-            same([change.value(group, n) for n in names], [5 * times, 20 * times, 0],
-                 f"connections, responses, errors of {group.path}")
 
 
 @test("the agent has no capabilities")
@@ -157,13 +115,13 @@ def _():
         return hanging()["tcp_packet_out"]
     for first, second in ("tcp", "dns"), ("dns", "tcp"):
         for word_of_first in first, second:  # which is on again first
-            switch("false", first)
+            switch(agent, "false", first)
             same(is_there(), 1, f"{second} on")
-            switch("false", second)
+            switch(agent, "false", second)
             same(is_there(), 0, "both off")
-            switch("true", word_of_first)
+            switch(agent, "true", word_of_first)
             same(is_there(), 1, f"{word_of_first} on again")
-            switch("true", first, second)
+            switch(agent, "true", first, second)
             same(is_there(), 1, "both on")
 
 
@@ -178,17 +136,17 @@ def _():
         pair.ask(ask)
         pair.counted(**({"ok": lookups} if lookups else {}))
         talk.counted(Change(before, agent.total()), talks)
-    switch("false", "tcp")
+    switch(agent, "false", "tcp")
     both(40, 0)
-    switch("false", "dns")
+    switch(agent, "false", "dns")
     both(0, 0)
-    switch("true", "dns")
+    switch(agent, "true", "dns")
     both(40, 0)
-    switch("true", "tcp")
+    switch(agent, "true", "tcp")
     both(40, 1)
-    switch("false", "dns")
+    switch(agent, "false", "dns")
     both(0, 1)
-    switch("true", "dns")
+    switch(agent, "true", "dns")
     both(40, 1)
 
 
@@ -206,7 +164,7 @@ def _():
                 found[info["name"]] = info["runs"]
         return found
     for word in "false", "true", "false", "true":
-        switch(word)
+        switch(agent, word)
         before = runs()
         load.ask("getppid", 100_000)
         after = runs()
@@ -233,13 +191,13 @@ def _():
     load = Load(Cgroup("cost"), "calls")
     on, off, none = [], [], []
     for _ in range(3):
-        switch("true", "syscall")
+        switch(agent, "true", "syscall")
         on.append(per_call(load))
-        switch("false", "syscall")
+        switch(agent, "false", "syscall")
         off.append(per_call(load))
-        switch("false")
+        switch(agent, "false")
         none.append(per_call(load))
-        switch("true")
+        switch(agent, "true")
     diag(f"ns a call: on {on}, off {off}, with all off {none}")
     check(min(off) < min(none) * 1.1 + 3, "a call with syscall off is slower")
     check(min(off) + 30 < min(on), "a call is not dearer with the probe on: not attached?")
@@ -250,7 +208,7 @@ def _():
     cgroup, napping = Cgroup("calls"), Cgroup("naps")
     load, naps, talk = Load(cgroup, "traps"), Load(napping, "spin", 1, CPU), Talk("again")
     for times in range(3):
-        switch("false")
+        switch(agent, "false")
         off = agent.total()
         load.ask("getppid", 1000)
         naps.ask("nap", 50)
@@ -261,7 +219,7 @@ def _():
             (napping, "assay.sched.wait.duration"),
             (talk.groups[0], "assay.tcp.connections"),
             (talk.groups[1], "assay.tcp.response.duration"))], [0] * 5, "while off")
-        switch("true")
+        switch(agent, "true")
         on = agent.total()
         load.ask("getppid", 1000)
         naps.ask("nap", 50)
@@ -272,133 +230,6 @@ def _():
                 "switches")
         talk.counted(change, 1)
         same(lost(change), {}, "lost")
-
-
-@test("a connection that is open all the time is none while off, then the same again")
-def _():
-    groups = Cgroup("open-server"), Cgroup("open-client")
-    port = free_port()
-    server = Load(groups[0], "tcpload", "server", "127.0.0.1", port)
-    client = Load(groups[1], "tcpload", "client", "127.0.0.1", port)
-    client.ask("hold", 3)
-
-    def count():
-        now = agent.total()
-        return [now.value(g, CONNECTIONS) for g in groups]
-    same(count(), [3, 3], "at first")
-    before = agent.total()
-    for _ in range(3):
-        switch("false", "tcp")
-        same(count(), [0, 0], "while off")
-        switch("true", "tcp")
-        same(count(), [3, 3], "on again")
-    change = Change(before, agent.total())
-    same([change.value(g, "assay.tcp.connections") for g in groups], [0, 0], "opened")
-    same(lost(change), {}, "lost")
-    client.close()
-    wait_for(lambda: count() == [0, 0], 5, "the connections to be closed")
-    server.close()
-
-
-@test("what a connection has carried until it is off is counted, and what after it is on")
-def _():
-    me = Cgroup("bytes")
-    reader, writer = os.pipe()  # a word when the bytes are there
-    tell, told = os.pipe()
-    if not os.fork():
-        me.enter()
-        listener = socket.create_server(("127.0.0.1", 0))
-        one = socket.create_connection(listener.getsockname())
-        other, _ = listener.accept()
-        for _ in range(3):
-            os.read(tell, 1)
-            one.sendall(bytes(100_000))
-            got = 0
-            while got < 100_000:
-                got += len(other.recv(100_000))
-            os.write(writer, b"1")
-        time.sleep(60)
-        os._exit(0)
-
-    def send():
-        os.write(told, b"1")
-        os.read(reader, 1)
-    before = agent.total()
-    send()
-    switch("false", "tcp")
-    same(Change(before, agent.total()).by(me, "assay.tcp.io", "direction"),
-         {"receive": 100_000, "transmit": 100_000}, "bytes up to off")
-    send()
-    switch("true", "tcp")
-    send()
-    same(Change(before, agent.total()).by(me, "assay.tcp.io", "direction"),
-         {"receive": 200_000, "transmit": 200_000}, "bytes but for those while off")
-
-
-@test("a request and a connect that were under way are no sample, and not unpaired")
-def _():
-    me = Cgroup("under-way")
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if not pid:
-        me.enter()
-        listener = socket.create_server(("127.0.0.1", 0), backlog=0)
-        asker = socket.create_connection(listener.getsockname())
-        server, _ = listener.accept()
-        full = [socket.create_connection(listener.getsockname())]
-        late = socket.socket()
-        late.setblocking(False)
-        late.connect_ex(listener.getsockname())  # its SYN is dropped, and sent again
-        asker.send(b"question")
-        os.write(writer, b"1")
-        time.sleep(0.6)  # off and on meanwhile
-        server.recv(100)
-        server.send(b"answer")
-        asker.recv(100)
-        for _ in range(2):
-            full.append(listener.accept()[0])
-        late.setblocking(True)
-        late.send(b"x")
-        os.write(writer, b"2")
-        time.sleep(60)
-        os._exit(0)
-    defer(os.close, reader)
-    os.read(reader, 1)
-    switch("false", "tcp")
-    time.sleep(0.1)
-    switch("true", "tcp")
-    before = agent.total(0)
-    os.read(reader, 1)
-    change = Change(before, agent.total())
-    same([change.value(me, n) for n in ("assay.tcp.connect.duration",
-                                        "assay.tcp.connect.errors",
-                                        "assay.tcp.response.errors")], [0] * 3,
-         "connects, errors")
-    same(change.value(me, "assay.tcp.response.duration", role="client"), 0, "responses")
-    same(lost(change), {}, "lost")
-
-
-@test("a wait for a CPU that was under way is no sample")
-def _():
-    hog_group, group = Cgroup("hog"), Cgroup("waits")
-    hog, load = Load(hog_group, "spin", 1, CPU), Load(group, "spin", 1, CPU)
-    agent.total()
-    thread = [t for t in hog.threads() if t != hog.pid][0]
-    os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(1))
-    before = agent.total()
-    hog.tell("run", 700)
-    time.sleep(0.05)
-    load.tell("nap", 1)  # woken behind the hog
-    time.sleep(0.15)
-    switch("false", "sched")
-    switch("true", "sched")
-    hog.reply()
-    load.reply()
-    after = agent.total()
-    longest = max((m["max"] for m in after.points(group, "assay.sched.wait.duration")),
-                  default=0)
-    diag(f"the longest wait {longest}, {Change(before, after).seconds(group, 'assay.sched.wait.duration')} s")
-    between(longest, 0, 0.15, "the longest wait that is a sample, s")
 
 
 def memory_of(pid):
@@ -436,12 +267,12 @@ def _():
     all_there, kept, before = hanging(), loaded(), agent.total()
     sizes = []
     for i in range(SWITCHES):
-        switch("false", *names)
+        switch(agent, "false", *names)
         load.ask("getppid", 100)
         talk.talk()
         if i % 20 == 0:
             same(set(hanging()), of_probe(all_there, "cgroup"), "what hangs, all off")
-        switch("true", *names)
+        switch(agent, "true", *names)
         load.ask("getppid", 100)
         talk.talk()
         if i % (SWITCHES // 4) == SWITCHES // 8:
@@ -467,9 +298,9 @@ def _():
         return {name: used for name, (used, _) in found.items()
                 if name.startswith(("threads", "calls", "connections", "dns"))}
     check(taken().get("threads", 0) > 50, f"on: {taken()}")
-    switch("false")
+    switch(agent, "false")
     same({k: n for k, n in taken().items() if n}, {}, "entries while off")
-    switch("true")
+    switch(agent, "true")
     check(taken()["threads"] > 50, f"on again: {taken()}")
 
 
