@@ -15,7 +15,7 @@ static __noinline int conn_find(struct sock *sk)
 {
 	struct tcp_sock *tp = (void *)sk;
 	struct tcp_conn *c;
-	__u64 owner;
+	__u64 owner, made_us;
 	bool missed;
 
 	if (sk->sk_type != STREAM || !is_whole())
@@ -24,8 +24,9 @@ static __noinline int conn_find(struct sock *sk)
 	if (!c)
 		return 0;
 	refused_take(address_whole(sk)); /* now there is room */
+	made_us = BPF_CORE_READ(tp, rcvq_space.time);
 	missed = c->flags & IS_CONNECTING ||
-		 BPF_CORE_READ(tp, rcvq_space.time) >= tcp_started_us;
+		 (made_us >= tcp_started_us && !is_earlier(made_us * 1000));
 	owner = sock_owner(sk);
 	barrier_var(owner); /* one load of two kinds of pointer does not verify */
 	if (c->flags & IS_CONNECTING)

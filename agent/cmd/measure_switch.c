@@ -91,7 +91,7 @@ static int switch_on(struct measure *m, size_t i)
 	uint32_t number = m->cells.tunes.tune[i].enabled;
 	int err = measure_on_begins(m, i), last;
 
-	if (!err)
+	if (!err && !m->keeps_links)
 		err = link_all(m, i);
 	last = measure_on_ends(m, i, err ? 0 : number);
 	if (err) {

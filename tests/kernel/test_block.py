@@ -393,7 +393,6 @@ def _():
 @test("a request that was made before the probe was on is no sample, the next one is")
 def _():
     frozen = Frozen()
-
     def switched():
         writer = frozen.hang()
         for word in "false", "true":
