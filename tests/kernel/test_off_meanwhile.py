@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from node import Agent, Cgroup, Load, wait_for
 from off import free_port, lost, switch
 from readings import Change
-from tap import between, defer, diag, main, need_root, same, test
+from tap import between, check, defer, diag, main, need_root, same, test
 
 need_root()
 
@@ -118,12 +118,14 @@ def _():
     before = agent.total()
     hog.tell("run", 700)
     time.sleep(0.05)
-    load.tell("nap", 1)  # woken behind the hog
+    waited = load.waited()
+    load.tell("run", 10)  # its thread is woken behind the hog
     time.sleep(0.15)
     switch(agent, "false", "sched")
     switch(agent, "true", "sched")
     hog.reply()
     load.reply()
+    check(load.waited() - waited > 0.5, "the kernel knows of no long wait")
     after = agent.total()
     longest = max((m["max"] for m in after.points(group, "assay.sched.wait.duration")),
                   default=0)
