@@ -226,7 +226,8 @@ static __always_inline void record(struct request *rq, __u32 op, __s32 error)
 	struct block_slot own, *e;
 	__u64 now = 0;
 
-	if (!cpu)
+	if (!cpu || (started && is_earlier(rq->start_time_ns)) ||
+	    (!started && issued && is_earlier(rq->io_start_time_ns)))
 		return;
 	if (!disk) {
 		lose(LOSS_UNREADABLE); /* a device that is being removed */

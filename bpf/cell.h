@@ -185,6 +185,15 @@ struct tune {
 	__u64 timeout_ns;  /* after this nothing is waited for any more (dns) */
 };
 
+/* Since when a probe is switched on. What began before that is no sample. */
+struct switched_on {
+	__u64 since; /* ns of the monotonic clock */
+	/* 1: all of its programs are attached, and what was there before is known: what
+	 * is met for the first time from now on was missed */
+	__u32 whole;
+	__u32 pad;
+};
+
 /*
  * What every event reads, and only the agent writes: it hands over all of it at once,
  * see rings_publish().
@@ -197,6 +206,7 @@ struct tunes {
 	__u32 own_shards; /* each CPU has a shard of its own */
 	__u32 pad;
 	struct tune tune[PROBE_COUNT];
+	struct switched_on on[PROBE_COUNT];
 };
 
 /*

@@ -117,4 +117,23 @@ static __always_inline void spill_drop(void *spill, enum table table, __u64 addr
 		__sync_fetch_and_add(&control.spilled[table], -1);
 }
 
+/*
+ * What forgets all entries of a table and of its spill, as callbacks: only while no
+ * other program that knows them is attached.
+ */
+#define TABLE_FORGET(table, type, whose, spill)                                   \
+	static long type##_forget(void *map, const __u32 *at, struct type *entry, \
+				  void *ctx)                                      \
+	{                                                                         \
+		if (entry->whose)                                                 \
+			ENTRY_GIVE_BACK(table, entry, whose);                     \
+		return 0;                                                         \
+	}                                                                         \
+	static long type##_forget_spilled(void *map, __u64 *address, void *value, \
+					  void *ctx)                              \
+	{                                                                         \
+		spill_drop(&spill, table, *address);                              \
+		return 0;                                                         \
+	}
+
 #endif

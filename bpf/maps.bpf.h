@@ -83,6 +83,18 @@ static __always_inline __u32 enabled_now(void)
 	return enabled_of(PROBE_ID);
 }
 
+/* Whether what is met for the first time was missed: see struct switched_on. */
+static __always_inline bool is_whole(void)
+{
+	return *(volatile __u32 *)&tunes.on[PROBE_ID].whole;
+}
+
+/* Whether what began then (ns of the monotonic clock) was before the probe was on. */
+static __always_inline bool is_earlier(__u64 began)
+{
+	return (__s64)(began - tunes.on[PROBE_ID].since) < 0;
+}
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #endif

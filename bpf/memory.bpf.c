@@ -41,10 +41,8 @@ static __always_inline int on_end(void)
 	if (task->tgid == tunes.self_tgid || !cpu)
 		return 0;
 	r = bpf_map_lookup_elem(&reclaims, &key);
-	if (!r || r->enabled != enabled_now()) {
-		lose(LOSS_UNPAIRED);
-		return 0;
-	}
+	if (!r || r->enabled != enabled_now())
+		return 0; /* it began before the probe was on, or was lost then */
 	ns = bpf_ktime_get_ns() - r->start;
 	bpf_map_delete_elem(&reclaims, &key);
 	if (ns < 0) {
@@ -55,12 +53,7 @@ static __always_inline int on_end(void)
 	return 0;
 }
 
-SEC("tp_btf/mm_vmscan_direct_reclaim_begin")
-int memory_begin(unsigned long long *ctx)
-{
-	return RUN(memory_begin, on_begin());
-}
-
+/* Ends are attached before beginnings: so none is noted whose end is not seen. */
 SEC("tp_btf/mm_vmscan_direct_reclaim_end")
 int memory_end(unsigned long long *ctx)
 {
@@ -68,16 +61,22 @@ int memory_end(unsigned long long *ctx)
 }
 
 /* Optional: a kernel without memory cgroups has no such tracepoints. */
-SEC("?tp_btf/mm_vmscan_memcg_reclaim_begin")
-int memory_memcg_begin(unsigned long long *ctx)
-{
-	return RUN(memory_memcg_begin, on_begin());
-}
-
 SEC("?tp_btf/mm_vmscan_memcg_reclaim_end")
 int memory_memcg_end(unsigned long long *ctx)
 {
 	return RUN(memory_memcg_end, on_end());
+}
+
+SEC("tp_btf/mm_vmscan_direct_reclaim_begin")
+int memory_begin(unsigned long long *ctx)
+{
+	return RUN(memory_begin, on_begin());
+}
+
+SEC("?tp_btf/mm_vmscan_memcg_reclaim_begin")
+int memory_memcg_begin(unsigned long long *ctx)
+{
+	return RUN(memory_memcg_begin, on_begin());
 }
 
 /*
@@ -114,4 +113,18 @@ SEC("tp_btf/mark_victim")
 int memory_victim(unsigned long long *ctx)
 {
 	return RUN(memory_victim, on_victim(ctx));
+}
+
+static long reclaim_forget(void *map, __u64 *task, struct reclaim *r, void *ctx)
+{
+	bpf_map_delete_elem(&reclaims, task);
+	return 0;
+}
+
+/* On no hook: the agent runs it when none of the others is attached any more. */
+SEC("syscall")
+int memory_forget(void *ctx)
+{
+	bpf_for_each_map_elem(&reclaims, reclaim_forget, 0, 0);
+	return 0;
 }

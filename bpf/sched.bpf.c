@@ -165,17 +165,29 @@ static __always_inline void write_long(struct sched_ring *ring, __u64 now, __u64
 	write_record(ring, now, (__u32)wait | how | (__u64)moved << SWITCH_MOVES);
 }
 
+/* Whether a task began to wait before the probe was switched on. */
+static __always_inline bool waited_before(const struct sched_ring *ring,
+					  struct task_struct *next)
+{
+	__u64 queued = next->sched_info.last_queued;
+
+	return queued && (__s64)(queued - ring->since) < 0;
+}
+
 /*
  * What a task had waited when this wait began, into base: run_delay, unless more is
  * known. False: when it began is not known.
  */
-static __always_inline bool find_base(const struct thread *t, struct task_struct *next,
+static __always_inline bool find_base(const struct sched_ring *ring,
+				      const struct thread *t, struct task_struct *next,
 				      bool met, __u64 *base)
 {
 	if (was_asleep(t))
 		return !is_asleep(t, next);
 	if (met)
 		*base = t->total;
+	else if (waited_before(ring, next))
+		return false;
 	else if (!next->sched_info.pcount)
 		*base = 0; /* new: it has waited since it was made */
 	return true;
@@ -248,7 +260,7 @@ static __noinline int switch_to(struct sched_ring *ring, struct task_struct *nex
 		wait = total - base;
 	} else {
 		met = t->key >> 32 == ring->ring.key >> 32;
-		if (!find_base(t, next, met, &base))
+		if (!find_base(ring, t, next, met, &base))
 			known = false;
 		slept = was_asleep(t) && (met || !known);
 		if (!met)
@@ -302,6 +314,9 @@ static __noinline int look_anew(struct sched_ring *ring, struct task_struct *pre
 		cpu->runs[PROGRAM_sched_switch].count++;
 		return 0;
 	}
+	if (!ring->task)
+		ring->since = prev->se.cfs_rq->rq->clock -
+			      (bpf_ktime_get_ns() - tunes.on[PROBE_ID].since);
 	ring->running = prev->pid ? slot_of_task(cpu, prev) : CULPRIT_IDLE;
 	ring->ours = prev->tgid == tunes.self_tgid;
 	return 1;
@@ -424,4 +439,32 @@ int sched_switch_bare(unsigned long long *ctx)
 	struct task_struct *prev = (void *)ctx[1];
 
 	return run_switch(prev, (void *)ctx[2], ctx[0], prev->__state);
+}
+
+TABLE_FORGET(TABLE_THREADS, thread, task, threads_spill)
+
+static long asleep_forget(void *map, __u64 *task, __u64 *runs, void *ctx)
+{
+	bpf_map_delete_elem(&sched_asleep, task);
+	return 0;
+}
+
+/* A queue's throttling is followed while switches are seen: see throttled_part(). */
+static long cpu_forget(void *map, const __u32 *at, struct cpu_state *cpu, void *ctx)
+{
+	for (__u32 i = 0; i < 1 << SCHED_CACHE_LOG2; i++)
+		cpu->sched_slots[i].queue = 0;
+	return 0;
+}
+
+/* On no hook: the agent runs it when none of the others is attached any more. */
+SEC("syscall")
+int sched_forget(void *ctx)
+{
+	bpf_for_each_map_elem(&threads, thread_forget, 0, 0);
+	bpf_for_each_map_elem(&threads_spill, thread_forget_spilled, 0, 0);
+	bpf_for_each_map_elem(&sched_asleep, asleep_forget, 0, 0);
+	bpf_for_each_map_elem(&cpus, cpu_forget, 0, 0);
+	sched_asleep_missed = false;
+	return 0;
 }

@@ -83,7 +83,7 @@ struct sched_ring {
 	__u16 ours;    /* it is the agent */
 	__u64 filled;  /* replay: the grid holds all points up to this one */
 	__u64 more;    /* replay: ns, see SWITCH_LONG */
-	__u64 pad;
+	__u64 since;   /* ns of the run queue's clock: when the probe was switched on */
 	struct sched_record records[RING_SIZE];
 };
 _Static_assert(sizeof(struct sched_ring) % 64 == 0, "the same for each CPU");

@@ -187,7 +187,7 @@ static __always_inline int note_migration(struct task_struct *task)
 }
 
 /* What there is of a task without an entry of the table. */
-static __always_inline void thread_forget(struct task_struct *task)
+static __always_inline void thread_forget_other(struct task_struct *task)
 {
 	spill_drop(&threads_spill, TABLE_THREADS, (__u64)task);
 	outsider_forget(task);
@@ -201,7 +201,7 @@ static __noinline int thread_leave(struct task_struct *task)
 	if (t && t->task == (__u64)task)
 		ENTRY_GIVE_BACK(TABLE_THREADS, t, task);
 	else if (task)
-		thread_forget(task);
+		thread_forget_other(task);
 	return 0;
 }
 

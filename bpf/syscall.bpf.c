@@ -222,7 +222,8 @@ static __always_inline void exit_alone(struct call *call, struct task_struct *ta
 	if (!call)
 		return;
 	call->start = 0;
-	call->info &= ~CALL_EARLIER;
+	if (is_whole()) /* or the next call's beginning may be unseen, too */
+		call->info &= ~CALL_EARLIER;
 	call->skipped = 0; /* what comes without an enter is not left out */
 	if (call->enabled != enabled_now())
 		call->held = 0;
@@ -287,38 +288,6 @@ seldom:
 	return exit_anew(ring, call, task, ctx);
 }
 
-SEC("tp_btf/sys_enter")
-int syscall_enter(unsigned long long *ctx)
-{
-	struct call_ring *ring = ring_get();
-	__u64 began;
-
-	if (!ring)
-		return 0;
-	began = begin(ring, 0);
-	if (likely(ring->ring.key >> 32))
-		on_enter(ring, ctx);
-	if (unlikely(began))
-		timing_end(ring, 0, began);
-	return 0;
-}
-
-SEC("tp_btf/sys_exit")
-int syscall_exit(unsigned long long *ctx)
-{
-	struct call_ring *ring = ring_get();
-	__u64 began;
-
-	if (!ring)
-		return 0;
-	began = begin(ring, 1);
-	if (likely(ring->ring.key >> 32))
-		on_exit(ring, ctx);
-	if (unlikely(began))
-		timing_end(ring, 1, began);
-	return 0;
-}
-
 /* No call of this thread follows: it gives its entry back. */
 static __always_inline int leave(struct task_struct *task)
 {
@@ -339,7 +308,9 @@ int syscall_leave(unsigned long long *ctx)
 
 /*
  * Calls that were under way when we came: a task that is blocked and whose registers
- * hold a call's number. They are no samples, but what hangs is told as in flight.
+ * hold a call's number. They are no samples, but what hangs is told as in flight. It
+ * runs before the two programs below are attached, which would change the same entries:
+ * one whose call ends meanwhile keeps the mark up to its next call.
  */
 SEC("iter/task")
 int syscall_earlier_iter(struct bpf_iter__task *ctx)
@@ -364,10 +335,54 @@ int syscall_earlier_iter(struct bpf_iter__task *ctx)
 	call = call_make(task);
 	if (!call)
 		lose(LOSS_TABLE_FULL);
-	if (!call || call->start)
-		return 0; /* there is no place, or it began after we did */
+	if (!call)
+		return 0;
 	call->info = info | CALL_EARLIER;
 	call->enabled = enabled_now();
 	call->start = bpf_ktime_get_ns();
+	return 0;
+}
+
+/* Attached before the other one: so no beginning is noted whose end is not seen. */
+SEC("tp_btf/sys_exit")
+int syscall_exit(unsigned long long *ctx)
+{
+	struct call_ring *ring = ring_get();
+	__u64 began;
+
+	if (!ring)
+		return 0;
+	began = begin(ring, 1);
+	if (likely(ring->ring.key >> 32))
+		on_exit(ring, ctx);
+	if (unlikely(began))
+		timing_end(ring, 1, began);
+	return 0;
+}
+
+SEC("tp_btf/sys_enter")
+int syscall_enter(unsigned long long *ctx)
+{
+	struct call_ring *ring = ring_get();
+	__u64 began;
+
+	if (!ring)
+		return 0;
+	began = begin(ring, 0);
+	if (likely(ring->ring.key >> 32))
+		on_enter(ring, ctx);
+	if (unlikely(began))
+		timing_end(ring, 0, began);
+	return 0;
+}
+
+TABLE_FORGET(TABLE_CALLS, call, task, calls_spill)
+
+/* On no hook: the agent runs it when none of the others is attached any more. */
+SEC("syscall")
+int syscall_forget(void *ctx)
+{
+	bpf_for_each_map_elem(&calls, call_forget, 0, 0);
+	bpf_for_each_map_elem(&calls_spill, call_forget_spilled, 0, 0);
 	return 0;
 }

@@ -15,6 +15,8 @@ static __always_inline void syscall_look(struct cpu_state *cpu,
 
 	if (!call || call->enabled != enabled_of(PROBE_SYSCALL))
 		return;
+	if (call->info & CALL_EARLIER && !(task->__state & TASK_BLOCKED))
+		return; /* its end was not seen: syscall_earlier_iter() */
 	start = call->start ? call->start : call->held ? call->held_start : 0;
 	class = CALL_CLASS(call->start ? call->info : call->held_info);
 	if (start)

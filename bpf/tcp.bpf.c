@@ -23,6 +23,7 @@
 #include "tcp_state.bpf.h"
 #include "tcp_walk.bpf.h"
 #include "tcp_packet.bpf.h"
+#include "tcp_forget.bpf.h"
 
 SEC("tp_btf/inet_sock_set_state")
 int tcp_state(unsigned long long *ctx)
@@ -80,4 +81,11 @@ SEC("tp_btf/net_dev_queue")
 int tcp_packet_out(unsigned long long *ctx)
 {
 	return RUN_IF(enabled_now() || dns_on(), tcp_packet_out, on_packet(ctx));
+}
+
+/* On no hook: the agent runs it, before and after all that hangs on one is detached. */
+SEC("syscall")
+int tcp_forget(void *ctx)
+{
+	return forget_all();
 }

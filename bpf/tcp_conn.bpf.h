@@ -33,7 +33,7 @@ static __noinline int conn_adopt(struct tcp_conn *c, struct sock *sk, __u64 owne
 		c->tx =
 		    BPF_CORE_READ(tp, bytes_sent) - BPF_CORE_READ(tp, bytes_retrans);
 		c->retrans = BPF_CORE_READ(tp, total_retrans);
-	} else if (c->role == TCP_CLIENT) {
+	} else if (c->role == TCP_CLIENT && (c->since || !(c->flags & IS_CONNECTING))) {
 		lose(LOSS_UNPAIRED); /* a connect without its duration */
 	}
 	c->owner = owner;

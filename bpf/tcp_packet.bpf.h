@@ -15,17 +15,18 @@ static __noinline int conn_find(struct sock *sk)
 {
 	struct tcp_sock *tp = (void *)sk;
 	struct tcp_conn *c;
-	__u64 owner;
+	__u64 owner, made_us;
 	bool missed;
 
-	if (sk->sk_type != STREAM)
-		return 0;
+	if (sk->sk_type != STREAM || !is_whole())
+		return 0; /* the walks over what is there are not done: its role */
 	c = conn_get_or_make(sk);
 	if (!c)
 		return 0;
 	refused_take(address_whole(sk)); /* now there is room */
+	made_us = BPF_CORE_READ(tp, rcvq_space.time);
 	missed = c->flags & IS_CONNECTING ||
-		 BPF_CORE_READ(tp, rcvq_space.time) >= tcp_started_us;
+		 (made_us >= tcp_started_us && !is_earlier(made_us * 1000));
 	owner = sock_owner(sk);
 	barrier_var(owner); /* one load of two kinds of pointer does not verify */
 	if (c->flags & IS_CONNECTING)
@@ -63,8 +64,9 @@ static __always_inline struct tcp_conn *conn_seen(struct sock *sk, bool leaving)
 	else
 		conn_find(sk);
 	c = conn_get(sk);
-	if (c)
-		sent_before(c, sk, leaving);
+	if (!c || !(c->flags & IS_COUNTED))
+		return NULL;
+	sent_before(c, sk, leaving);
 	return c;
 }
 

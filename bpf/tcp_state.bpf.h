@@ -63,8 +63,8 @@ static __always_inline void connect_succeeded(struct tcp_conn *c, struct tcp_slo
 					      __u64 now)
 {
 	if (!c->since || c->gen != enabled_now())
-		lose(LOSS_UNPAIRED);
-	else if ((__s64)(now - c->since) < 0)
+		return; /* it began before the probe was on */
+	if ((__s64)(now - c->since) < 0)
 		lose(LOSS_CLOCK_BACKWARDS);
 	else
 		hist_put(tcp_cell(e, CELL_CONNECT), now - c->since, false);
@@ -139,7 +139,7 @@ static __noinline int conn_open(struct sock *sk, int from)
 		c->rx = c->tx = c->retrans = 0;
 		c->turn = 0;
 		e = tcp_slot_get(cpu, CACHE_TCP_STATE, c->owner, &own);
-		if (c->role == TCP_CLIENT)
+		if (c->role == TCP_CLIENT && is_whole())
 			lose(LOSS_UNPAIRED);
 	}
 	c->gen = enabled_now();
@@ -215,8 +215,6 @@ static __always_inline void connect_failed(struct tcp_conn *c, struct sock *sk,
 	conn_sample(c, tp, e);
 	if (c->gen == enabled_now()) /* or it may have succeeded unseen */
 		open_add(e->slot, OPEN_CONNECT_ERROR, connect_error(c, sk, tp), 1);
-	else
-		lose(LOSS_UNPAIRED);
 }
 
 /* CLOSE, or the end of a socket whose CLOSE was missed. cache: see tcp_slot_get(). */

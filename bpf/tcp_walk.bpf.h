@@ -71,7 +71,8 @@ static __always_inline int on_conn(struct bpf_iter__task_file *ctx)
 		c->role = TCP_CLIENT;
 		c->gen = enabled_now();
 		c->retrans = BPF_CORE_READ(tp, total_retrans);
-		c->flags = IS_CONNECTING;
+		/* unless it has just been established, see conn_open() */
+		__sync_val_compare_and_swap(&c->flags, 0, IS_CONNECTING);
 	} else {
 		conn_adopt(c, sk, task_owner(task), false);
 	}

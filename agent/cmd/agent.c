@@ -100,6 +100,7 @@ static int open_all(struct agent *a, char *cause, size_t len)
 	if (err)
 		return err;
 	sandbox_enter(a->o, a->measure);
+	measure_see_links(a->measure);
 	measure_ask_kubelet(a->measure);
 	/* bytes from outside, the first ones that are looked at */
 	if (a->export)

@@ -62,6 +62,23 @@ static int check_needs(const struct options *o, const char *release)
 	return failed;
 }
 
+/* How a probe is switched off and on again, by who has given up its capabilities. */
+static void say_links(void)
+{
+	int err = doctor_may_link();
+
+	if (!err)
+		doctor_say(OK, "kernel",
+			   "probes that are switched off can be attached again "
+			   "without capabilities");
+	else
+		doctor_say(WARN, "kernel",
+			   "nothing is attached without capabilities (%s): a probe "
+			   "that is switched off stays attached and does nothing, "
+			   "unless the agent keeps CAP_BPF, as it does before 5.19",
+			   strerror(-err));
+}
+
 /* Trying features needs the capabilities: without them nothing is known of the kernel.
  */
 int doctor_check_kernel(const struct options *o)
@@ -89,6 +106,8 @@ int doctor_check_kernel(const struct options *o)
 	}
 	if (forbidden)
 		say_forbidden(forbidden);
+	if (!failed)
+		say_links();
 	return failed | check_needs(o, u.release);
 }
 

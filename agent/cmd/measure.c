@@ -7,7 +7,6 @@
 #include "base/util.h"
 #include "cmd/measure.h"
 #include "cmd/measure_impl.h"
-#include "kernel/rings.h"
 #include "kernel/walk.h"
 #include "metric/metrics.h"
 #include "otlp/otlp.h"
@@ -386,15 +385,9 @@ int measure_tune(struct measure *m, const char *words, char **text, size_t *text
 	int err = tune_parse(words, &change, cause, len);
 
 	if (!err)
-		err = tune_apply(&m->tuner, &change, &m->cells.tunes, m->probes, cause,
-				 len);
+		err = measure_switch(m, &change, cause, len);
 	if (err)
 		return err;
-	err = rings_publish(&m->cells);
-	if (err) {
-		snprintf(cause, len, "the probes cannot be told: %s", strerror(-err));
-		return err;
-	}
 	f = open_memstream(text, text_len);
 	if (!f)
 		return -ENOMEM;

@@ -39,6 +39,11 @@ void measure_ask_kubelet(struct measure *m);
  * see whether it is allowed to (privileges_drop()). arg: struct measure. 0 or -errno.
  */
 int measure_try(void *arg);
+/*
+ * Looks whether links can be made with the privileges that are left, which decides how
+ * a probe is switched off; if not, the log says so.
+ */
+void measure_see_links(struct measure *m);
 /* Reads the cells. This and all that follows: after measure_begin(). */
 int measure_update(struct measure *m);
 /*

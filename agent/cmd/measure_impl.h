@@ -66,6 +66,7 @@ struct measure {
 	uint64_t hold_ns;	      /* how long exports wait for a name */
 	bool said_unnamed;	      /* that some have none */
 	struct wakes wakes;	      /* for new cgroups of containers */
+	bool keeps_links;	      /* they could not be made again */
 	uint64_t missed_events;	      /* runs of the programs that tell of cgroups */
 	uint64_t read_ns;	      /* the latest reading of the cells; monotonic */
 	struct loss_sample losses[2]; /* LOSS_SAMPLE_NS apart, the older one first */
@@ -79,5 +80,20 @@ void measure_sweep(struct measure *m);
 void measure_note_read(struct measure *m);
 /* Counts passes of a probe that did not end. */
 void measure_lose_walks(struct measure *m, size_t probe, unsigned int n);
+
+/*
+ * A probe is about to be attached, and has been: what it notes from now on is under the
+ * number of tune.enabled, 0: it could not be. 0 or -errno.
+ */
+int measure_on_begins(struct measure *m, size_t probe);
+int measure_on_ends(struct measure *m, size_t probe, uint32_t number);
+/*
+ * Switches a probe on or off that is loaded, if it is not so already: `change` says so,
+ * and may change other parameters. 0, or -errno with one line in cause.
+ */
+int measure_switch(struct measure *m, const struct tune_change *change, char *cause,
+		   size_t len);
+/* Waits for the pass over descriptors, if there is one, but not for long. */
+void measure_end_files(struct measure *m);
 
 #endif

@@ -84,14 +84,15 @@ static int load_probes(struct measure *m, const struct options *o, char *cause,
 }
 
 /*
- * Attaches a probe that is loaded. One whose work another probe does in part is
- * switched on when all of it is attached: else queries would be seen, and their answers
- * not. When that other one cannot be attached, this one is loaded anew, whole.
+ * Attaches a probe that is loaded. When the one that would do a part of its work cannot
+ * be attached, it is loaded anew, whole.
  */
 static int attach_probe(struct measure *m, size_t i)
 {
 	const struct probe_desc *d = &probe_descs[i];
 	struct probe *p = &m->probes[i];
+	struct tune *t = &m->cells.tunes.tune[i];
+	uint32_t number = t->enabled;
 	int err;
 
 	if (p->state == PROBE_LOADED && p->covered &&
@@ -101,14 +102,12 @@ static int attach_probe(struct measure *m, size_t i)
 	}
 	if (p->state != PROBE_LOADED)
 		return 0;
-	m->cells.tunes.tune[i].enabled = !d->cover.program;
-	err = rings_publish(&m->cells);
+	err = measure_on_begins(m, i);
 	if (err)
 		return err;
 	probe_attach(p);
 	measure_lose_walks(m, i, p->interrupted);
-	m->cells.tunes.tune[i].enabled = p->state == PROBE_ATTACHED;
-	return rings_publish(&m->cells);
+	return measure_on_ends(m, i, p->state == PROBE_ATTACHED ? number : 0);
 }
 
 static int attach_probes(struct measure *m, char *cause, size_t len)
@@ -308,6 +307,20 @@ int measure_begin(struct measure *m, char *cause, size_t len)
 	wall_measure(&m->wall);
 	m->first_wall_ns = m->wall.offset_ns;
 	return 0;
+}
+
+#define KEEP_LINKS_NAME \
+	"ASSAY_TEST_KEEP_LINKS" /* for tests: as if none could be made */
+
+void measure_see_links(struct measure *m)
+{
+	/* it is always there, and one stands for all */
+	m->keeps_links = getenv(KEEP_LINKS_NAME) != NULL ||
+			 !probe_may_link(&m->probes[PROBE_CGROUP]);
+	if (m->keeps_links && m->probes[PROBE_CGROUP].state == PROBE_ATTACHED)
+		log_warnx("links cannot be made without capabilities here: a probe "
+			  "that is switched off stays attached and does nothing, "
+			  "which costs (see --keep-privileges)");
 }
 
 void measure_ask_kubelet(struct measure *m)

@@ -197,6 +197,19 @@ static bool is_done(const struct look *l, uint64_t since_ns, uint64_t now)
 	return l->began_ns >= since_ns;
 }
 
+void measure_end_files(struct measure *m)
+{
+	struct pollfd fd = { .fd = walk_fd(), .events = POLLIN };
+	struct look *l = &m->looks[LOOK_FILES];
+	uint64_t end = now_mono_ns() + WAIT_NS;
+
+	while (l->runs && now_mono_ns() < end) {
+		poll(&fd, 1, WALK_NUDGE_MS);
+		walk_nudge();
+		advance(m, l, LOOK_FILES);
+	}
+}
+
 bool measure_ready(struct measure *m, uint64_t since_ns)
 {
 	uint64_t now = now_mono_ns();

@@ -169,7 +169,7 @@ static const struct allowed {
 	ANY("sysinfo"),
 	ANY("uname"),
 	ANY("getcpu"),
-	/* maps, programs and iterators that are there; none is made */
+	/* maps, programs and iterators that are there: no map or program is made */
 	EQUAL("bpf", 0, BPF_MAP_LOOKUP_ELEM),
 	EQUAL("bpf", 0, BPF_MAP_UPDATE_ELEM),
 	EQUAL("bpf", 0, BPF_MAP_DELETE_ELEM),
@@ -177,6 +177,10 @@ static const struct allowed {
 	EQUAL("bpf", 0, BPF_PROG_TEST_RUN),
 	EQUAL("bpf", 0, BPF_OBJ_GET_INFO_BY_FD),
 	EQUAL("bpf", 0, BPF_ITER_CREATE),
+	/* links of programs that it has: a probe is switched on again. The second one
+	   where the first does not know these hooks (before 5.19) */
+	EQUAL("bpf", 0, BPF_LINK_CREATE),
+	EQUAL("bpf", 0, BPF_RAW_TRACEPOINT_OPEN),
 };
 
 /* Written by whoever is refused something, in SIGSYS; read by the loop. */

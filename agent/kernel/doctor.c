@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -247,4 +248,35 @@ int doctor_require(char *cause, size_t len)
 	}
 	err = doctor_caps(status, cause, len);
 	return err ? err : try_features(cause, len);
+}
+
+/* In a thread of its own: what it gives up stays given up. arg: program, then result.
+ */
+static void *link_without(void *arg)
+{
+	int *fd = arg, link;
+
+	privileges_drop_thread();
+	link = bpf_link_create(*fd, 0, BPF_TRACE_ITER, NULL);
+	*fd = link < 0 ? -errno : 0;
+	if (link >= 0)
+		close(link);
+	return NULL;
+}
+
+int doctor_may_link(void)
+{
+	const struct bpf_insn insns[] = { INSN_RETURN_0, INSN_EXIT };
+	int fd = load("task", BPF_TRACE_ITER, insns, COUNT(insns), NULL, 0), result;
+	pthread_t thread;
+	int err;
+
+	if (fd < 0)
+		return fd;
+	result = fd;
+	err = -pthread_create(&thread, NULL, link_without, &result);
+	if (!err)
+		err = -pthread_join(thread, NULL);
+	close(fd);
+	return err ? err : result;
 }

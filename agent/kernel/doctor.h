@@ -40,4 +40,11 @@ bool doctor_locked_down(void);
  */
 int doctor_require(char *cause, size_t len);
 
+/*
+ * Can a process without capabilities make links of programs that it has? Then a probe
+ * that is switched off can be attached again. 0, -EPERM or another -errno. For who has
+ * privilege.
+ */
+int doctor_may_link(void);
+
 #endif

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -43,13 +42,7 @@ void probe_init(void)
 	libbpf_set_print(print_libbpf);
 }
 
-/* Only an iterator over files can be made to wait by others. */
-static bool is_over_files(const struct bpf_program *prog)
-{
-	return !strcmp(bpf_program__section_name(prog), "iter/task_file");
-}
-
-/* Runs an iterator once, to its end. */
+/* Runs an iterator over tasks once, to its end. */
 static int run_iter(struct bpf_program *prog)
 {
 	struct bpf_link *link = bpf_program__attach_iter(prog, NULL);
@@ -58,10 +51,7 @@ static int run_iter(struct bpf_program *prog)
 	if (!link)
 		return -errno;
 	fd = bpf_iter_create(bpf_link__fd(link));
-	if (fd < 0)
-		err = -errno;
-	else
-		err = is_over_files(prog) ? walk_run(fd) : walk_read(fd);
+	err = fd < 0 ? -errno : walk_read(fd);
 	bpf_link__destroy(link);
 	return err;
 }
@@ -222,135 +212,6 @@ static const char *hint_of(int err)
 	}
 }
 
-static bool is_iter(const struct bpf_program *prog)
-{
-	return !strncmp(bpf_program__section_name(prog), "iter", 4);
-}
-
-static bool is_walk(const struct bpf_program *prog)
-{
-	const char *end = strrchr(bpf_program__name(prog), '_');
-
-	return end && !strcmp(end, "_walk");
-}
-
-static int keep_link(struct probe *p, struct bpf_link *link)
-{
-	if (!link)
-		return -errno;
-	if (p->link_count == PROBE_LINKS) {
-		bpf_link__destroy(link);
-		return -E2BIG;
-	}
-	p->links[p->link_count++] = link;
-	return 0;
-}
-
-static int keep_walk(struct probe *p, struct bpf_program *prog)
-{
-	if (p->walk.link || p->walk.fd)
-		return -E2BIG;
-	if (!is_iter(prog)) {
-		p->walk.fd = fcntl(bpf_program__fd(prog), F_DUPFD_CLOEXEC, 1);
-		return p->walk.fd < 0 ? -errno : 0;
-	}
-	p->walk.link = bpf_program__attach_iter(prog, NULL);
-	return p->walk.link ? 0 : -errno;
-}
-
-static int attach_one(struct probe *p, struct bpf_program *prog)
-{
-	if (is_walk(prog))
-		return keep_walk(p, prog);
-	if (is_iter(prog)) {
-		int err = run_iter(prog);
-
-		if (err != -ETIMEDOUT && err != -EBUSY)
-			return err;
-		p->interrupted++; /* what it did not show is met at its first event */
-		return 0;
-	}
-	return keep_link(p, bpf_program__attach(prog));
-}
-
-static int attach(struct probe *p)
-{
-	struct bpf_program *prog;
-	int err;
-
-	bpf_object__for_each_program (prog, p->obj) {
-		if (!bpf_program__autoload(prog))
-			continue;
-		err = attach_one(p, prog);
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
-/* A descriptor that outlives libbpf's object. */
-static int keep_fd(struct probe *p, int fd)
-{
-	int own;
-
-	if (p->fd_count == PROBE_FDS)
-		return -E2BIG;
-	own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	if (own < 0)
-		return -errno;
-	p->fds[p->fd_count++] = own;
-	return 0;
-}
-
-/*
- * What is attached lives in the kernel. libbpf's object has all instructions and types
- * once more, which is more than some hundred workloads take: it goes.
- */
-static int let_object_go(struct probe *p)
-{
-	struct bpf_program *prog;
-	struct bpf_map *map;
-	int err = 0;
-
-	bpf_object__for_each_program (prog, p->obj)
-		if (!err && bpf_program__fd(prog) >= 0)
-			err = keep_fd(p, bpf_program__fd(prog));
-	p->prog_count = p->fd_count;
-	bpf_object__for_each_map (map, p->obj)
-		if (!err && bpf_map__fd(map) >= 0 && !cells_shares(bpf_map__name(map)))
-			err = keep_fd(p, bpf_map__fd(map));
-	if (err)
-		return err;
-	bpf_object__close(p->obj);
-	p->obj = NULL;
-	return 0;
-}
-
-static bool may_walk(const struct probe *p)
-{
-	return p->state == PROBE_ATTACHED ||
-	       (p->state == PROBE_OFF && p->desc->walk_off);
-}
-
-int probe_walk_open(const struct probe *p)
-{
-	int fd;
-
-	if (!may_walk(p) || !p->walk.link)
-		return -ENOENT;
-	fd = bpf_iter_create(bpf_link__fd(p->walk.link));
-	return fd < 0 ? -errno : fd;
-}
-
-int probe_walk_run(const struct probe *p)
-{
-	LIBBPF_OPTS(bpf_test_run_opts, opts);
-
-	if (!may_walk(p) || !p->walk.fd)
-		return -ENOENT;
-	return bpf_prog_test_run_opts(p->walk.fd, &opts);
-}
-
 /* Leaves out a program whose work is done elsewhere. */
 static int leave_out(struct bpf_object *obj, const char *name)
 {
@@ -435,39 +296,23 @@ void probe_load(struct probe *p, const struct probe_desc *desc, const struct cel
 
 void probe_attach(struct probe *p)
 {
-	int err = attach(p);
+	int err = probe_keep(p);
 
 	if (!err)
-		err = let_object_go(p);
+		err = probe_link(p);
 	if (err)
 		give_up(p, "attach", err);
 	else
 		p->state = PROBE_ATTACHED;
 }
 
-uint64_t probe_recursion_misses(const struct probe *p)
-{
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < p->prog_count; i++) {
-		struct bpf_prog_info info = {};
-		uint32_t len = sizeof(info);
-
-		if (!bpf_obj_get_info_by_fd(p->fds[i], &info, &len))
-			sum += info.recursion_misses;
-	}
-	return sum;
-}
-
 void probe_close(struct probe *p)
 {
-	for (size_t i = 0; i < p->link_count; i++)
-		bpf_link__destroy(p->links[i]);
-	bpf_link__destroy(p->walk.link); /* NULL is fine */
-	if (p->walk.fd > 0)
-		close(p->walk.fd);
-	for (size_t i = 0; i < p->fd_count; i++)
-		close(p->fds[i]);
-	bpf_object__close(p->obj);
+	probe_unlink(p, true);
+	for (size_t i = 0; i < p->program_count; i++)
+		close(p->programs[i].fd);
+	for (size_t i = 0; i < p->map_count; i++)
+		close(p->maps[i]);
+	bpf_object__close(p->obj); /* NULL is fine */
 	memset(p, 0, sizeof(*p));
 }

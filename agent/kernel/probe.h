@@ -12,13 +12,16 @@
 #include "kernel/cells.h"
 #include "kernel/probes.h"
 
-#define PROBE_LINKS 12
-#define PROBE_FDS   48
+#define PROBE_PROGRAMS 16
+#define PROBE_MAPS     40
 
 /* The reason of a probe that lockdown keeps out. */
 #define PROBE_LOCKED "lockdown: confidentiality forbids BPF to read the kernel's memory"
 
-/* Off: attached, but told to do nothing (tune.c). */
+/*
+ * Off: loaded, and nothing of it is attached; or where links cannot be made again
+ * (probe_may_link()), attached, but told to do nothing.
+ */
 enum probe_state {
 	PROBE_DISABLED,
 	PROBE_LOADED, /* not attached yet */
@@ -27,10 +30,22 @@ enum probe_state {
 	PROBE_OFF,
 };
 
-/* What finds what is under way, at every export: one of them, or neither. */
-struct probe_walk {
-	struct bpf_link *link; /* an iterator over files, see walk.h */
-	int fd;		       /* a program that the agent runs; 0: there is none */
+/* What a program of a probe is for. */
+enum program_use {
+	USE_HOOK,	/* it hangs on a hook of the kernel */
+	USE_SHARED,	/* the same, and does another probe's work, too: desc->cover */
+	USE_ITER,	/* an iterator that is run once, at its place */
+	USE_ITER_FILES, /* the same over files, which can be made to wait: walk.h */
+	/* what finds what is under way, at every export: one of them, or neither */
+	USE_WALK, /* an iterator over files */
+	USE_RUN,  /* a program that the agent runs */
+	/* what the agent runs to forget all that was noted */
+	USE_FORGET,
+};
+
+struct probe_program {
+	int fd, link; /* link: -1, or what it is attached by */
+	enum program_use use;
 };
 
 struct probe {
@@ -39,14 +54,13 @@ struct probe {
 	char reason[200];	/* why it is not attached */
 	bool locked;		/* that is lockdown */
 	bool covered;		/* another probe does the work of desc->cover.program */
-	struct bpf_object *obj; /* until it is attached */
-	/* from then on: its programs, and behind them the maps that are its own */
-	int fds[PROBE_FDS];
-	size_t prog_count, fd_count;
-	struct bpf_link *links[PROBE_LINKS];
-	size_t link_count;
-	struct probe_walk walk;
-	unsigned int interrupted; /* iterators of the start that did not end (walk.h) */
+	struct bpf_object *obj; /* until probe_keep() */
+	/* from then on: its programs, in the order of their file, and its own maps */
+	struct probe_program programs[PROBE_PROGRAMS];
+	size_t program_count;
+	int maps[PROBE_MAPS];
+	size_t map_count;
+	unsigned int interrupted; /* iterators that did not end when it was attached */
 };
 
 /* "loaded", "attached", "unavailable", "disabled" or "off". */
@@ -82,12 +96,37 @@ void probe_load(struct probe *p, const struct probe_desc *desc, const struct cel
 		const struct params *params, bool covered);
 
 /*
- * Attaches what is loaded. Programs are attached in the order of their file; an
- * iterator is run once, to its end, at its place; but what is named *_walk is kept for
- * probe_walk_open() and probe_walk_run(). Over tasks there is one such for all probes:
- * tasks.h. Afterwards p->state (attached or unavailable) and p->reason tell.
+ * Attaches what is loaded: probe_link(). Afterwards p->state (attached or unavailable)
+ * and p->reason tell.
  */
 void probe_attach(struct probe *p);
+
+/*
+ * Lets libbpf's object go: programs and maps are descriptors from then on. It has all
+ * instructions and types once more, which is more than some hundred workloads take. 0
+ * or -errno.
+ */
+int probe_keep(struct probe *p);
+/*
+ * Makes the links that a probe does not have, in the order of its file; an iterator is
+ * run once, to its end, at its place. But what is named *_walk is kept for
+ * probe_walk_open() and probe_walk_run(), and what is named *_forget for
+ * probe_forget(). Over tasks there is one walk for all probes: tasks.h. 0 or -errno:
+ * then it has no more links than before.
+ */
+int probe_link(struct probe *p);
+/* The same with the one that another probe needs: USE_SHARED. */
+int probe_link_shared(struct probe *p);
+/* Takes its links away, that one only when nobody needs it. */
+void probe_unlink(struct probe *p, bool shared);
+/* Whether this process may make links now: of a probe that is attached. */
+bool probe_may_link(const struct probe *p);
+/*
+ * Forgets what a probe has noted, when none of its programs is attached or running.
+ * While it is on, a last look at what it follows (tcp). 0: also where there is nothing
+ * to forget; or -errno.
+ */
+int probe_forget(const struct probe *p);
 
 /*
  * Opens the iterator over files that notes what is under way (struct inflight_row), and

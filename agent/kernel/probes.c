@@ -16,6 +16,8 @@ extern const unsigned char block_bpf_o[], block_bpf_o_end[];
 extern const unsigned char memory_bpf_o[], memory_bpf_o_end[];
 extern const unsigned char cgroup_bpf_o[], cgroup_bpf_o_end[];
 
+#define CALLS_INFLIGHT (((1U << CALL_CLASSES) - 1) << INFLIGHT_SYSCALL)
+
 const struct probe_desc probe_descs[] = {
 	[PROBE_SCHED] = {
 		.name = "sched",
@@ -25,16 +27,18 @@ const struct probe_desc probe_descs[] = {
 		.tunes = TUNE_SAMPLE | TUNE_INFLIGHT,
 		.rings = true,
 		.tasks = true,
+		.inflight = 1U << INFLIGHT_WAIT,
 		.elf = sched_bpf_o,
 		.elf_end = sched_bpf_o_end,
 	},
 	[PROBE_SYSCALL] = {
 		.name = "syscall",
-		.hooks = "sys_enter, sys_exit, sched_process_exit, iter/task",
+		.hooks = "sched_process_exit, iter/task, sys_exit, sys_enter",
 		.help = "system call durations by class, errors by errno",
 		.tunes = TUNE_SAMPLE | TUNE_INFLIGHT,
 		.rings = true,
 		.tasks = true,
+		.inflight = CALLS_INFLIGHT,
 		.elf = syscall_bpf_o,
 		.elf_end = syscall_bpf_o_end,
 		.plain = syscall_plain_bpf_o,
@@ -46,6 +50,8 @@ const struct probe_desc probe_descs[] = {
 			 "tcp_send_reset, tcp_receive_reset, iter/task_file",
 		.help = "connects, responses, round-trip time, bytes, retransmits, resets",
 		.tunes = TUNE_INFLIGHT,
+		.last_look = true,
+		.inflight = INFLIGHT_OF_FILES,
 		.elf = tcp_bpf_o,
 		.elf_end = tcp_bpf_o_end,
 		.plain = tcp_plain_bpf_o,
@@ -56,8 +62,9 @@ const struct probe_desc probe_descs[] = {
 		.hooks = "netif_receive_skb, net_dev_queue (tcp's program, if attached)",
 		.help = "DNS lookups over UDP: duration, result, timeouts",
 		.tunes = TUNE_INFLIGHT | TUNE_TIMEOUT,
-		.cover = { "dns_packet_out", PROBE_TCP },
+		.cover = { "dns_packet_out", PROBE_TCP, "tcp_packet_out" },
 		.walk_off = true, /* what waits keeps received packets busy */
+		.inflight = 1U << INFLIGHT_DNS,
 		.elf = dns_bpf_o,
 		.elf_end = dns_bpf_o_end,
 		.plain = dns_plain_bpf_o,
@@ -68,6 +75,7 @@ const struct probe_desc probe_descs[] = {
 		.hooks = "block_rq_issue, block_rq_complete",
 		.help = "block requests: duration in queue and device, errors",
 		.tunes = TUNE_INFLIGHT,
+		.inflight = 1U << INFLIGHT_BLOCK,
 		.elf = block_bpf_o,
 		.elf_end = block_bpf_o_end,
 	},
@@ -78,6 +86,7 @@ const struct probe_desc probe_descs[] = {
 		.help = "reclaim stalls, OOM kills",
 		.tunes = TUNE_INFLIGHT,
 		.tasks = true,
+		.inflight = 1U << INFLIGHT_RECLAIM,
 		.elf = memory_bpf_o,
 		.elf_end = memory_bpf_o_end,
 	},

@@ -6,21 +6,24 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* A program that is left out while the programs of another probe do its work. */
+/* A program that is left out while one of another probe's does its work. */
 struct probe_cover {
 	const char *program;
-	unsigned int by; /* enum probe_id; comes before it in the table */
+	unsigned int by;	/* enum probe_id; comes before it in the table */
+	const char *program_by; /* that one's */
 };
 
 struct probe_desc {
 	const char *name;
 	const char *hooks; /* for people */
 	const char *help;
-	bool always;	    /* on whatever --probes says */
-	bool walk_off;	    /* switched off its pass still runs: it empties a table */
-	bool rings;	    /* its programs write records, which rings.c has replayed */
-	bool tasks;	    /* it has a part in the pass over tasks: tasks.c */
-	unsigned int tunes; /* beside enabled: a bit of enum tune_key each */
+	bool always;	/* on whatever --probes says */
+	bool walk_off;	/* switched off its pass still runs: it empties a table */
+	bool last_look; /* probe_forget() is run before it is off, too */
+	bool rings;	/* its programs write records, which rings.c has replayed */
+	bool tasks;	/* it has a part in the pass over tasks: tasks.c */
+	unsigned int inflight; /* what it tells of as under way: 1 << enum inflight */
+	unsigned int tunes;    /* beside enabled: a bit of enum tune_key each */
 	struct probe_cover cover; /* at most one, so far */
 	const unsigned char *elf, *elf_end;
 	/* NULL, or the same for kernels without bpf_rdonly_cast (before 6.2) */

@@ -10,8 +10,6 @@
 #define HOUR_MS	   3600000ULL
 #define SAMPLE_MAX 1024
 
-static const char off_reason[] = "switched off by assay tune";
-
 static int read_enabled(const char *s, struct tune_change *c)
 {
 	if (strcmp(s, "true") && strcmp(s, "false"))
@@ -196,7 +194,7 @@ static void switch_probe(uint32_t *latest, struct probe *p, struct tune *tune, b
 	*latest = tune->enabled;
 	tune->enabled = 0;
 	p->state = PROBE_OFF;
-	snprintf(p->reason, sizeof(p->reason), "%s", off_reason);
+	snprintf(p->reason, sizeof(p->reason), TUNE_OFF_REASON);
 }
 
 int tune_apply(struct tuner *t, const struct tune_change *c, struct tunes *tunes,

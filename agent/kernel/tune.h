@@ -21,6 +21,8 @@ enum tune_key {
 	TUNE_TIMEOUT = 8
 };
 
+#define TUNE_OFF_REASON "switched off by assay tune"
+
 #define TUNE_ALL (-1) /* in place of a probe */
 
 struct tune_change {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rows about whole applications: how much slower they get, in per cent of what
-they take with nothing attached, with all of assay and with all peers together.
+they take with nothing attached, with all of assay, with all
+of its probes switched off, and with all peers together.
 
 In each round nothing is attached at first and in the middle, so that what changes on
 the machine within a round is seen (none_spread) and halved."""
@@ -9,7 +10,7 @@ from compare import best
 from figures import less, middle, paired, quartiles, rounded
 from loads import Keys, Requests, Switches
 from peers import Biolatency, Runqlat, SegmentScript, Syscount, Tcplife, Together
-from sides import Assay, Nothing
+from sides import Assay, Nothing, Off
 from tools import Unavailable, note
 
 LOADS = {"app.pipe": Switches, "app.http": Requests, "app.kv": Keys}
@@ -56,12 +57,13 @@ def result(name, sides, rounds):
     """A row: assay and peer_value are per cent, none is ns an operation."""
     nones = [sides[n].times.get(name, []) for n in ("none 1", "none 2")]
     none = [(a + b) / 2 for a, b in zip(*nones)]
-    slow = {n: slowdowns(sides[n].times.get(name, []), none) for n in ("assay", "peer")}
+    slow = {n: slowdowns(sides[n].times.get(name, []), none) for n in ("assay", "off", "peer")}
     apart = slowdowns(nones[1], nones[0])
     dearer = paired(slow["assay"], slow["peer"])
     values = {n: None if sides[n].reason else middle(v) for n, v in slow.items()}
     row = {"name": name, "unit": UNIT, "none": rounded(middle(none)), "floor": None,
            "assay": rounded(values["assay"]), "assay_net": None,
+           "off": rounded(values["off"]),
            "peer": str(sides["peer"].side) if sides["peer"].side else None,
            "peer_value": rounded(values["peer"]), "peer_net": None, "ratio": None,
            "gross": rounded(less(values["assay"], 0)), "rounds": rounds,
@@ -69,7 +71,8 @@ def result(name, sides, rounds):
            "spread": {"of": "quartiles over the rounds; none: of the second from the "
                             "first, in per cent"}}
     row["spread"].update({key: quartiles(v) for key, v in
-                          (("assay", slow["assay"]), ("peer_value", slow["peer"]),
+                          (("assay", slow["assay"]), ("off", slow["off"]),
+                           ("peer_value", slow["peer"]),
                            ("dearer", dearer),
                            ("none", apart)) if v})
     reasons = [f"{n}: {s.reason}" for n, s in sides.items() if s.reason]
@@ -100,7 +103,7 @@ def measure(names, rounds, quick, before=None):
     loads, reasons = start(names)
     other = (lambda: Assay(binary=before)) if before else peers
     sides = {"none 1": Side(Nothing), "assay": Side(Assay), "none 2": Side(Nothing),
-             "peer": Side(other)}
+             "off": Side(Off), "peer": Side(other)}
     try:
         for i in range(rounds if loads else 0):
             note(f"applications: round {i + 1} of {rounds}")

@@ -104,3 +104,21 @@ class Assay(Nothing):
         shutil.rmtree(self.dir, ignore_errors=True)
         if status:
             raise Unavailable(f"assay agent: exit status {status}: {said[-200:]}")
+
+
+class Off(Assay):
+    """A running agent whose probes are all switched off."""
+
+    def start(self):
+        super().start()
+        try:
+            for line in self.tune().splitlines():
+                self.tune(line.split()[0], "enabled=false")
+        except subprocess.SubprocessError as e:
+            self.stop()
+            raise Unavailable(f"assay tune: {e}") from e
+
+    def tune(self, *words):
+        return subprocess.run([self.binary, "tune", "--socket", self.socket, *words],
+                              check=True, text=True, stdout=subprocess.PIPE,
+                              timeout=10).stdout

@@ -30,6 +30,7 @@ INFLIGHT = "assay.inflight.age"
 LOOP_CTL_ADD, LOOP_CTL_REMOVE = 0x4C80, 0x4C81
 BLOCK = 4096
 N = 500
+WRITE = "--rw=write", f"--io_size={BLOCK}"  # one
 agent = None
 serial = 0
 
@@ -347,6 +348,14 @@ class Frozen:
         self.frozen = True
         defer(self.thaw)
 
+    def hang(self):
+        """Has a write wait for thaw(), in a thread that it returns."""
+        self.freeze()
+        writer = threading.Thread(target=self.loop.fio, args=WRITE)
+        writer.start()
+        wait_for(self.loop.busy, 20, "the request to hang")
+        return writer
+
     def thaw(self):
         if self.frozen:
             self.frozen = False
@@ -362,29 +371,36 @@ def oldest():
 
 def hang(frozen):
     """Has a write to the frozen device under way, and compares its age."""
-    loop = frozen.loop
-    frozen.freeze()
-    writer = threading.Thread(target=loop.fio, args=("--rw=write", f"--io_size={BLOCK}"))
     early = time.monotonic()
-    writer.start()
-    try:
-        wait_for(loop.busy, 20, "the request to hang")
-        late = time.monotonic()
-        time.sleep(1)
-        low = time.monotonic() - late
-        age = oldest()
-        high = time.monotonic() - early
-        diag(f"a request that was made {low:.2f} to {high:.2f} s ago is {age:.2f} s old")
-        between(age, low, high, "age of the request that hangs, s")
-    finally:
-        frozen.thaw()
-        writer.join()
+    writer = frozen.hang()
+    late = time.monotonic()
+    time.sleep(1)
+    low = time.monotonic() - late
+    age = oldest()
+    high = time.monotonic() - early
+    diag(f"a request that was made {low:.2f} to {high:.2f} s ago is {age:.2f} s old")
+    frozen.thaw()
+    writer.join()
+    between(age, low, high, "age of the request that hangs, s")
     same(oldest(), 0, "age of the oldest when none is under way")
 
 
 @test("a request that hangs is in flight, as old as it is")
 def _():
     hang(Frozen())
+
+
+@test("a request that was made before the probe was on is no sample, the next one is")
+def _():
+    frozen = Frozen()
+    def switched():
+        writer = frozen.hang()
+        for word in "false", "true":
+            agent.tune("block", "enabled=" + word)
+        frozen.thaw()
+        writer.join()
+    Numbers(frozen.loop, switched).expect()
+    Numbers(frozen.loop, lambda: frozen.loop.fio(*WRITE)).expect(write=1)
 
 
 def noted_queues():

@@ -266,6 +266,9 @@ static const char limits[] =
     "- In a container that has only its own part of the cgroup tree (a private cgroup\n"
     "  namespace), what is not below it is `unknown`, with its numbers; a warning at the\n"
     "  start and `assay doctor` say so. Mount the host's tree (`--cgroup-root`).\n"
+    "- While a probe is switched off (`assay tune`) its counters stand still, nothing of\n"
+    "  it is in flight, and of tcp `assay.tcp.connection.count` is 0. What began before\n"
+    "  it is on again is no sample; connections that are there then are open, not new.\n"
     "- Without `hostPID`, tasks and sockets that are older than the agent and outside\n"
     "  its pid namespace were not walked at its start: the first wait of such a task\n"
     "  leaves out what a migration moved (counted in `assay.lost` as `no_storage`;\n"
@@ -294,7 +297,8 @@ static const char *const losses[] = {
 	    "waits that are no samples: the kernel took a sleep for them",
 	[LOSS_CLOCK_BACKWARDS] =
 	    "events that are no samples: they ended before they began",
-	[LOSS_UNPAIRED] = "ends of calls whose beginning was not seen",
+	[LOSS_UNPAIRED] = "ends of calls and connects whose beginning was not seen, "
+			  "though the probe was on",
 	[LOSS_UNREADABLE] =
 	    "events that are not counted: the kernel's memory was not to be "
 	    "read",

@@ -165,8 +165,8 @@ static void skipped_runs_are_lost_events(void **state)
 {
 	struct probe *p = &with.probes[PROBE_MEMORY];
 
-	p->prog_count = 3;
-	p->fd_count = 5;
+	p->program_count = 3;
+	p->map_count = 5;
 	look(1);
 	assert_int_equal(points_of("assay.lost"), 0);
 	with.misses = 7;
