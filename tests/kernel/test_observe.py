@@ -28,7 +28,7 @@ ALLOWED = {
     5: "ktime_get_ns", 7: "get_prandom_u32", 8: "get_smp_processor_id", 14: "get_current_pid_tgid",
     35: "get_current_task", 80: "get_current_cgroup_id", 107: "sk_storage_get",
     108: "sk_storage_delete", 113: "probe_read_kernel", 115: "probe_read_kernel_str",
-    118: "jiffies64", 127: "seq_write", 137: "skc_to_tcp_sock",
+    118: "jiffies64", 127: "seq_write", 130: "ringbuf_output", 137: "skc_to_tcp_sock",
     156: "task_storage_get", 157: "task_storage_delete", 158: "get_current_task_btf",
     162: "sock_from_file", 164: "for_each_map_elem", 175: "task_pt_regs", 181: "loop",
     195: "map_lookup_percpu_elem",
@@ -37,14 +37,15 @@ ALLOWED = {
 # What the verifier makes of them when the program is loaded.
 LOADED = re.compile(r"(__)?(htab|htab_lru|array|htab_percpu|percpu_array)"
                     r"_map_(lookup|update|delete)(_percpu)?_elem|"
-                    r"bpf_for_each_hash_elem|bpf_user_rnd_u32|"
+                    r"bpf_for_each_(hash|array)_elem|bpf_user_rnd_u32|"
                     r"bpf_(%s)(_recur|_tracing|_norecur|_nolock|_btf|_raw)*" %
                     "|".join(ALLOWED.values()))
 
 # On no hook, by the type that they are loaded with; 15 characters of a name are kept.
 RUN_BY_AGENT = {
     "raw_tracepoint": {"rings_publish", "rings_next", "rings_drain"},
-    "syscall": {"dns_timeout_wal", "block_inflight_"},
+    "syscall": {"dns_timeout_wal", "block_inflight_", "sched_forget", "syscall_forget",
+                "tcp_forget", "memory_forget"},
 }
 
 agent = None
