@@ -139,13 +139,6 @@ static int switch_off(struct measure *m, size_t i)
 	return err;
 }
 
-/* Changes the parameters, and says in cause what is wrong with them. */
-static int apply(struct measure *m, const struct tune_change *c, char *cause,
-		 size_t len)
-{
-	return tune_apply(&m->tuner, c, &m->cells.tunes, m->probes, cause, len);
-}
-
 int measure_switch(struct measure *m, const struct tune_change *c, char *cause,
 		   size_t len)
 {
@@ -158,7 +151,7 @@ int measure_switch(struct measure *m, const struct tune_change *c, char *cause,
 	    probe_descs[c->probe].last_look)
 		err = probe_forget(&m->probes[c->probe]);
 	if (!err) {
-		err = apply(m, c, cause, len);
+		err = tune_apply(&m->tuner, c, &m->cells.tunes, m->probes, cause, len);
 		if (err || c->probe == TUNE_ALL || !c->keys)
 			return err;
 		is_on = m->probes[c->probe].state == PROBE_ATTACHED;

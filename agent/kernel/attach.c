@@ -103,22 +103,6 @@ static int make_link(int program, enum bpf_attach_type type)
 	return link < 0 ? -errno : link;
 }
 
-/* Runs an iterator once, to its end. */
-static int run_iter(const struct probe_program *prog)
-{
-	int link = make_link(prog->fd, BPF_TRACE_ITER), fd, err;
-
-	if (link < 0)
-		return link;
-	fd = bpf_iter_create(link);
-	if (fd < 0)
-		err = -errno;
-	else
-		err = prog->use == USE_ITER_FILES ? walk_run(fd) : walk_read(fd);
-	close(link);
-	return err;
-}
-
 static int link_one(struct probe *p, struct probe_program *prog)
 {
 	bool iterates = prog->use == USE_WALK;
@@ -127,7 +111,8 @@ static int link_one(struct probe *p, struct probe_program *prog)
 	if (prog->link >= 0 || prog->use == USE_RUN || prog->use == USE_FORGET)
 		return 0;
 	if (prog->use == USE_ITER || prog->use == USE_ITER_FILES) {
-		err = run_iter(prog);
+		err = walk_program(prog->fd,
+				   prog->use == USE_ITER ? walk_read : walk_run);
 		if (err != -ETIMEDOUT && err != -EBUSY)
 			return err;
 		p->interrupted++; /* what it did not show is met at its first event */

@@ -42,20 +42,6 @@ void probe_init(void)
 	libbpf_set_print(print_libbpf);
 }
 
-/* Runs an iterator over tasks once, to its end. */
-static int run_iter(struct bpf_program *prog)
-{
-	struct bpf_link *link = bpf_program__attach_iter(prog, NULL);
-	int fd, err;
-
-	if (!link)
-		return -errno;
-	fd = bpf_iter_create(bpf_link__fd(link));
-	err = fd < 0 ? -errno : walk_read(fd);
-	bpf_link__destroy(link);
-	return err;
-}
-
 static int find_self(struct self_found *found)
 {
 	struct bpf_object *obj;
@@ -72,7 +58,7 @@ static int find_self(struct self_found *found)
 		goto out;
 	prog = bpf_object__next_program(obj, NULL);
 	bss = bpf_object__next_map(obj, NULL);
-	err = prog && bss ? run_iter(prog) : -ENOENT;
+	err = prog && bss ? walk_program(bpf_program__fd(prog), walk_read) : -ENOENT;
 	if (!err)
 		err = bpf_map__lookup_elem(bss, &zero, sizeof(zero), found,
 					   sizeof(*found), 0);

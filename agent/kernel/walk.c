@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#include <bpf/bpf.h>
 #include "base/util.h"
 #include "kernel/privileges.h"
 #include "kernel/walk.h"
@@ -129,5 +130,17 @@ int walk_run(int iter_fd)
 		if (now_mono_ns() >= end)
 			return -ETIMEDOUT;
 	}
+	return err;
+}
+
+int walk_program(int program, int (*walk)(int iter_fd))
+{
+	int link = bpf_link_create(program, 0, BPF_TRACE_ITER, NULL), fd, err;
+
+	if (link < 0)
+		return -errno;
+	fd = bpf_iter_create(link);
+	err = fd < 0 ? -errno : walk(fd);
+	close(link);
 	return err;
 }

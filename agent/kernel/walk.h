@@ -46,5 +46,10 @@ void walk_nudge(void);
  * once while an earlier one has not.
  */
 int walk_run(int iter_fd);
+/*
+ * Runs a program for an iterator once: walk is walk_read() or, if it is over files,
+ * walk_run(), whose result it returns; or -errno.
+ */
+int walk_program(int program, int (*walk)(int iter_fd));
 
 #endif

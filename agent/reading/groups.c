@@ -148,7 +148,6 @@ static uint64_t end_of(const struct snapshot *s, const struct workload *g)
 
 	if (is_unique(g))
 		return 0;
-
 	for (size_t i = 0; i < GROUP_ENDS; i++)
 		if (s->group_ends[i].key == hash && s->group_ends[i].ns > ns)
 			ns = s->group_ends[i].ns;
@@ -162,7 +161,6 @@ void groups_note_end(struct snapshot *s, const struct workload *g)
 	if (is_unique(g))
 		return;
 	e = &s->group_ends[s->group_end_count++ % GROUP_ENDS];
-
 	if (e->ns > s->group_end_floor)
 		s->group_end_floor = e->ns;
 	*e = (struct group_end){ path_hash(g->sum->key), g->sum->end_ns };
