@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -282,6 +283,18 @@ class Load:
 
     def close(self):
         end_process(self.process)
+
+
+def run_delay(pid):
+    """Seconds that a process' first thread was ready to run and had no CPU."""
+    with open(f"/proc/{pid}/schedstat") as f:
+        return int(f.read().split()[1]) / 1e9
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
 
 
 def runs_of_init():

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Probes that are switched off and on: how, and what a load counts meanwhile."""
 
-import socket
-
-from node import Cgroup, Load, probes
+from node import Cgroup, Load, free_port, probes
 from tap import same
 
 # What may be lost all the same: waits of threads outside our PID namespace, once each
@@ -34,12 +32,6 @@ class Talk:
         for group in self.groups:
             same([change.value(group, n) for n in names], [5 * times, 20 * times, 0],
                  f"connections, responses, errors of {group.path}")
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def switch(agent, word, *names):

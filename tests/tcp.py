@@ -4,11 +4,10 @@ network namespaces of their own."""
 
 import math
 import os
-import socket
 import subprocess
 import sys
 
-from node import Agent, Cgroup, Load, end_process
+from node import Agent, Cgroup, Load, end_process, free_port
 from readings import Change
 from tap import Failed, Skip, between, defer, same
 
@@ -52,12 +51,6 @@ def only(points):
     """The one point of a list of one."""
     same(len(points), 1, "points")
     return points[0]
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def answered(change, groups, n):

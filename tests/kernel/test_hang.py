@@ -17,7 +17,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import dnsload
-from node import BIN, PATIENCE, Agent, Cgroup, libc, scratch, wait_for
+from node import BIN, PATIENCE, Agent, Cgroup, libc, run_delay, scratch, wait_for
 from tap import between, check, defer, diag, main, need_root, same, test
 
 need_root()
@@ -30,12 +30,6 @@ QUERIES = 20
 ANSWER_S = 3  # the load leaves less than a second of a quiet machine to wait for
 END_S = 5
 KEPT_S = 10  # INFLIGHT_KEPT_NS
-
-
-def run_delay(pid):
-    """Seconds that a process' first thread was ready to run and had no CPU."""
-    with open(f"/proc/{pid}/schedstat") as f:
-        return int(f.read().split()[1]) / 1e9
 
 
 def ask(agent, line):

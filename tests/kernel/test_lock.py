@@ -15,7 +15,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from node import ASSAY, PATIENCE, Agent, scratch, start, wait_for
+from node import ASSAY, IN_GUEST, PATIENCE, Agent, run_delay, scratch, start, wait_for
 from tap import check, defer, diag, main, need_root, same, test
 
 need_root()
@@ -23,7 +23,7 @@ need_root()
 NAME = f"test_{os.getpid()}"  # of the node lock: the node's own agent has another
 ROUNDS = 4
 AT_ONCE = 4
-TAKEOVER_S = 3 if os.path.exists("/run/vm-command") else 1  # a guest without KVM is slow
+TAKEOVER_S = 3 if IN_GUEST else 1  # a guest without KVM is slow
 NOBODY = 65534
 CONTAINER = ("unshare", "--net", "--mount", "--uts", "--ipc", "--pid", "--fork",
              "--kill-child", "--mount-proc")
@@ -57,11 +57,6 @@ class Contender:
     def settled(self):
         return self.measures() or self.waits() or self.ended()
 
-    def run_delay(self):
-        """Seconds that it was ready to run and had no CPU."""
-        with open(f"/proc/{self.process.pid}/schedstat") as f:
-            return int(f.read().split()[1]) / 1e9
-
     def stop(self, signal_number=signal.SIGTERM):
         if not self.ended():
             self.process.send_signal(signal_number)
@@ -93,7 +88,7 @@ def take_over(agents, holder):
     """kill -9 for who measures: after how many seconds the next one does, less those
     that it wanted a CPU and had none."""
     waiting = [a for a in agents if a is not holder]
-    delays = {a: a.run_delay() for a in waiting}
+    delays = {a: run_delay(a.process.pid) for a in waiting}
     began = time.monotonic()
     holder.stop(signal.SIGKILL)
     heirs = wait_for(lambda: [a for a in waiting if a.measures() or a.ended()], PATIENCE,
@@ -101,7 +96,7 @@ def take_over(agents, holder):
     check(heirs[0].measures(), f"it gave up: {heirs[0].said()}")
     seconds = time.monotonic() - began
     check("measures now" in heirs[0].said(), heirs[0].said())
-    return seconds - min(seconds, heirs[0].run_delay() - delays[heirs[0]])
+    return seconds - min(seconds, run_delay(heirs[0].process.pid) - delays[heirs[0]])
 
 
 @test(f"{AT_ONCE} agents at once, {ROUNDS} times, each with a socket of its own or at one "

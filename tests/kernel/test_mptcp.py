@@ -14,13 +14,14 @@ os.environ.setdefault("TEST_PATIENCE", "100")
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import tcp
+from node import IN_GUEST
 from readings import Change
 from tap import Skip, between, check, diag, main, need_root, same, test
 from tcp import (ACCEPT, ACCEPTS, CONNECT, INFLIGHT, IO, OPEN, OPENED, OVERFLOWS,
                  Steps, answered, queued, total)
 
 need_root()
-if os.path.exists("/run/vm-command"):
+if IN_GUEST:
     tcp.SETTLE = 1.0  # a guest without KVM takes its time
 
 

@@ -13,8 +13,8 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from node import Agent, Cgroup, Load, wait_for
-from off import free_port, lost, switch
+from node import Agent, Cgroup, Load, free_port, wait_for
+from off import lost, switch
 from readings import Change
 from tap import Skip, between, check, defer, diag, main, need_root, same, test
 

@@ -62,9 +62,9 @@ def setup():
 
 class Deployed:
     """The agent's pod. What is another than in the manifest: without, names of mounts
-    that are missing; caps, seccomp, host_pid; env, more of it."""
+    that are missing; caps, seccomp, host_pid."""
 
-    def __init__(self, name, without=(), caps=None, seccomp=None, host_pid=None, env=()):
+    def __init__(self, name, without=(), caps=None, seccomp=None, host_pid=None):
         self.uid, parent = str(uuid.uuid4()), Parent(name)
         self.receiver = Receiver()
         self.volumes = scratch()
@@ -75,13 +75,13 @@ class Deployed:
         self.socket = f"{self.volumes}/run/assay.sock"
         config = {
             "image": {"image": IMAGE}, "args": box["args"], "command": [],
-            "envs": [{"key": k, "value": v} for k, v in self.environment(box, env)],
+            "envs": [{"key": k, "value": v} for k, v in self.environment(box)],
             "mounts": [m for m in map(self.mount, box["volumeMounts"])
                        if m and m["container_path"] not in without],
             "linux": self.limits(box, caps, seccomp)}
         self.id = self.pod.start("agent", **config)
 
-    def environment(self, box, more):
+    def environment(self, box):
         known = {"HOST_IP": "127.0.0.1", "ASSAY_NODE_NAME": "node-1",
                  "ASSAY_HOST_NAME": "node-1"}
         for v in box["env"]:
@@ -91,7 +91,7 @@ class Deployed:
         known["ASSAY_NODE_LOCK"] = self.uid[:8]
         known["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://127.0.0.1:{self.receiver.port}"
         known["OTEL_METRIC_EXPORT_INTERVAL"] = "1000"
-        return (known | dict(more)).items()
+        return known.items()
 
     def mount(self, m):
         """As the kubelet prepares it; None: this machine has no such path."""

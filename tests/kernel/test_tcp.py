@@ -16,11 +16,11 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import tcp
-from node import PATIENCE, Cgroup, Load, scratch, wait_for
+from node import PATIENCE, Cgroup, Load, free_port, scratch, wait_for
 from readings import Change
 from tap import between, check, defer, diag, main, need_root, same, test
 from tcp import (CONNECT, FAILED, IO, OPEN, OPENED, RESETS, RESPONSE, RETRANSMITS, RTT,
-                 Pair, Wire, bucket, free_port, ip, only, total)
+                 Pair, Wire, bucket, ip, only, total)
 
 need_root()
 

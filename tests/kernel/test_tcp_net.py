@@ -15,11 +15,11 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import bpf
 import tcp
-from node import Cgroup, Load, least_memory, runs_of_init, wait_for
+from node import Cgroup, Load, free_port, least_memory, runs_of_init, wait_for
 from readings import Change
 from tap import Skip, between, check, diag, main, need_root, same, test
 from tcp import (CONNECT, FAILED, IO, OPEN, OPENED, RESETS, RESPONSE, RETRANSMITS,
-                 SYN_RETRANSMITS, UNANSWERED, Bridge, Pair, Steps, Wire, free_port, ip,
+                 SYN_RETRANSMITS, UNANSWERED, Bridge, Pair, Steps, Wire, ip,
                  total)
 
 need_root()

@@ -4,14 +4,13 @@
 as if it had just been attached, and nobody's wait or call gets longer by it."""
 
 import os
-import socket
 import sys
 import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from node import Agent, Cgroup, Load
+from node import Agent, Cgroup, Load, free_port
 from readings import Change
 from tap import between, check, diag, main, need_root, same, test
 
@@ -38,12 +37,6 @@ def longest(numbers, cgroup, name, **attributes):
     """The highest `max` of the points of a histogram, in s."""
     return max((m["max"] for m in numbers.points(cgroup, name, **attributes)),
                default=0)
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 @test("syscall: off, no call is counted; on, each one is, and none is too long")

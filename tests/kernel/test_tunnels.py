@@ -16,13 +16,13 @@ os.environ.setdefault("TEST_PATIENCE", "100")
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import tcp
-from node import scratch
+from node import IN_GUEST, scratch
 from readings import Change
 from tap import Skip, between, defer, main, need_root, same, test
 from tcp import INFLIGHT, OPEN, UNANSWERED, Pair, ip, total
 
 need_root()
-if os.path.exists("/run/vm-command"):
+if IN_GUEST:
     tcp.SETTLE = 1.0  # a guest without KVM takes its time
 
 

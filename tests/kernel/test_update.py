@@ -14,7 +14,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from node import PATIENCE, Agent, Cgroup, Load, wait_for
+from node import IN_GUEST, PATIENCE, Agent, Cgroup, Load, run_delay, wait_for
 from receiver import GONE, Receiver
 from tap import between, check, diag, main, need_root, same, test
 
@@ -23,7 +23,7 @@ need_root()
 DURATION = "assay.syscall.duration"
 AT_ONCE = 50  # calls
 HOOKS_NS = 100_000_000  # from a start until all hooks are there; it is before the first
-TAKEOVER_S = 3 if os.path.exists("/run/vm-command") else 1  # a guest without KVM is slow
+TAKEOVER_S = 3 if IN_GUEST else 1  # a guest without KVM is slow
 
 
 class Steady:
@@ -58,12 +58,6 @@ def agent_of(receiver, **more):
                  "--export-interval", "500ms", export=receiver.url, **more)
 
 
-def run_delay(agent):
-    """Seconds that it was ready to run and had no CPU."""
-    with open(f"/proc/{agent.pid()}/schedstat") as f:
-        return int(f.read().split()[1]) / 1e9
-
-
 def one_writer(points):
     """Of a series: one start after the other, the second not before the first's end."""
     starts = list(dict.fromkeys(start for start, _, _ in points))
@@ -85,10 +79,10 @@ def _():
     time.sleep(2)
     new = agent_of(receiver, until="waiting: ")
     time.sleep(1)
-    waited = run_delay(new)
+    waited = run_delay(new.pid())
     same(old.stop()[0], 0, "exit status of the old one")
     wait_for(lambda: new.says("ready: "), PATIENCE, "the new one to measure")
-    waited = run_delay(new) - waited
+    waited = run_delay(new.pid()) - waited
     time.sleep(2)
     steady.stop()
     same(new.stop()[0], 0, "exit status of the new one")

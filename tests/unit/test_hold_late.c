@@ -49,6 +49,21 @@ static struct workload *run_second(struct held *h)
 	return name(h, SECOND, "app");
 }
 
+/* The second waits until the last values of the first have arrived, whose id this is.
+ */
+static uint64_t first_then_second(struct held *h, struct workload **first,
+				  struct workload **second)
+{
+	uint64_t id = run_first(h);
+
+	*first = node_workload(&h->n, FIRST);
+	end_first(h, id);
+	*second = run_second(h);
+	settle(h);
+	assert_true((*second)->held);
+	return id;
+}
+
 /* Of one instance: who is in the export that would be made now, and does not end. */
 static size_t writers(struct held *h, const char *instance)
 {
@@ -67,13 +82,9 @@ static size_t writers(struct held *h, const char *instance)
 static void who_has_the_instance_gets_what_comes_late(void **state)
 {
 	struct held *h = *state;
-	uint64_t first = run_first(h);
-	struct workload *old = node_workload(&h->n, FIRST), *w;
+	struct workload *old, *w;
+	uint64_t first = first_then_second(h, &old, &w);
 
-	end_first(h, first);
-	w = run_second(h);
-	settle(h);
-	assert_true(w->held); /* until the last values of the other one have arrived */
 	send(h, true);
 	node_read(&h->n);
 	settle(h);
@@ -107,13 +118,9 @@ static void who_has_the_instance_gets_what_comes_late(void **state)
 static void who_waits_for_the_instance_waits_for_what_comes_late(void **state)
 {
 	struct held *h = *state;
-	uint64_t first = run_first(h);
-	struct workload *old = node_workload(&h->n, FIRST), *w;
+	struct workload *old, *w;
+	uint64_t first = first_then_second(h, &old, &w);
 
-	end_first(h, first);
-	w = run_second(h);
-	settle(h);
-	assert_true(w->held);
 	conns(h, first, CONN_CLOSED, 2);
 	export(h);
 	assert_int_equal(conns_of(old, CONN_CLOSED), 2);

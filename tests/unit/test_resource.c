@@ -17,9 +17,7 @@
 #include "metric/resource.h"
 #include "otlp/frame.h"
 #include "otlp/otlp.h"
-#include "encode.h"
-
-static const struct metric level = { "test.level", "", "", METRIC_GAUGE };
+#include "resource_frame.h"
 
 /* Reads the attributes; what the log says goes to `said`. */
 static void init(struct resource *r, const char *attributes, char *said, size_t len)
@@ -43,31 +41,12 @@ static void init(struct resource *r, const char *attributes, char *said, size_t 
 	close(saved);
 }
 
-/* A point of a workload as a receiver reads it. */
-static struct frame *export_of(const struct resource *r, struct workload w)
-{
-	struct points p = { .time_ns = 2 };
-	struct point_group *g = points_group(&p);
-	struct frame *f;
-	uint8_t *bytes;
-	size_t len;
-
-	assert_int_equal(resource_workload(r, &w, g), 0);
-	points_add(g, &level);
-	assert_int_equal(encode_all(&p, &bytes, &len), 0);
-	assert_int_equal(frame_decode(bytes, len, &f), 0);
-	points_fini(&p);
-	free(bytes);
-	free(w.instance);
-	return f;
-}
-
 static struct frame *export(const struct resource *r)
 {
 	struct workload w = { .id = { .kind = WORKLOAD_CGROUP, .name = "job" },
 			      .path = "/job" };
 
-	return export_of(r, w);
+	return resource_frame(r, w);
 }
 
 static void every_attribute_arrives(void **state)

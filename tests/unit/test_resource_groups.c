@@ -13,12 +13,10 @@
 #include "metric/resource.h"
 #include "otlp/frame.h"
 #include "reading/snapshot_impl.h"
-#include "encode.h"
+#include "resource_frame.h"
 
 #define UID  "379560a2-cb47-f9b1-3c81-0328ff2bade1"
 #define OTEL "resource.opentelemetry.io/"
-
-static const struct metric level = { "test.level", "", "", METRIC_GAUGE };
 
 static struct name_pair labels[] = { { "app.kubernetes.io/instance", "web-prod" },
 				     { "team", "a" } };
@@ -50,31 +48,6 @@ static struct workload group(enum workload_kind kind, char *name, struct names *
 	return w;
 }
 
-/* What a receiver reads of it. */
-static struct frame *export(struct options o, struct workload w)
-{
-	struct points p = { .time_ns = 2 };
-	struct point_group *g = points_group(&p);
-	struct resource r;
-	char cause[256];
-	struct frame *f;
-	uint8_t *bytes;
-	size_t len;
-
-	o.host_id = "h1";
-	o.host_name = "node1";
-	assert_int_equal(resource_init(&r, &o, cause, sizeof(cause)), 0);
-	assert_int_equal(resource_workload(&r, &w, g), 0);
-	points_add(g, &level);
-	assert_int_equal(encode_all(&p, &bytes, &len), 0);
-	assert_int_equal(frame_decode(bytes, len, &f), 0);
-	points_fini(&p);
-	free(bytes);
-	free(w.instance);
-	resource_fini(&r);
-	return f;
-}
-
 struct want {
 	const char *key, *value; /* NULL: absent */
 };
@@ -82,7 +55,7 @@ struct want {
 static void has(struct options o, struct workload w, const struct want *want,
 		size_t count)
 {
-	struct frame *f = export(o, w);
+	struct frame *f = resource_frame_on(o, w);
 
 	for (size_t i = 0; i < count; i++) {
 		const char *got = frame_attr(f->series->resource, want[i].key);

@@ -12,7 +12,7 @@
 #include "base/util.h"
 #include "metric/resource_k8s.h"
 #include "otlp/frame.h"
-#include "encode.h"
+#include "resource_frame.h"
 
 #define ID    "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define INNER "ff9276e1ccee70b8f3e5b5e1a8a1b3f0d8a2c4e6f8091a2b3c4d5e6f708192a3"
@@ -20,8 +20,6 @@
 #define POD   "/kubepods/pod" UID
 #define OTEL  "resource.opentelemetry.io/"
 #define APP   "app.kubernetes.io/"
-
-static const struct metric level = { "test.level", "", "", METRIC_GAUGE };
 
 static struct name_pair labels[] = {
 	{ APP "instance", "web-prod" },
@@ -59,27 +57,11 @@ static struct names web(void)
 static struct frame *export(struct options o, const char *path, struct names *n)
 {
 	struct workload w = { .path = (char *)path, .names = n };
-	struct points p = { .time_ns = 2 };
-	struct point_group *g = points_group(&p);
-	struct resource r;
-	char cause[256];
 	struct frame *f;
-	uint8_t *bytes;
-	size_t len;
 
-	o.host_id = "h1";
-	o.host_name = "node1";
-	assert_int_equal(resource_init(&r, &o, cause, sizeof(cause)), 0);
 	assert_int_equal(workload_identify(path, &w.id), 0);
-	assert_int_equal(resource_workload(&r, &w, g), 0);
-	points_add(g, &level);
-	assert_int_equal(encode_all(&p, &bytes, &len), 0);
-	assert_int_equal(frame_decode(bytes, len, &f), 0);
-	points_fini(&p);
-	free(bytes);
-	free(w.instance);
+	f = resource_frame_on(o, w);
 	workload_id_fini(&w.id);
-	resource_fini(&r);
 	return f;
 }
 
