@@ -29,6 +29,10 @@ static __always_inline void memory_look(struct cpu_state *cpu, struct task_struc
 	__u64 key = (__u64)task;
 	struct reclaim *r = bpf_map_lookup_elem(&reclaims, &key);
 
+	/* set before the begin, and NULL after the end: mm/vmscan.c; one whose end was
+	 * missed reclaims no more, nor does a new task at its address */
+	if (!task->reclaim_state)
+		return;
 	if (r && r->enabled == enabled_of(PROBE_MEMORY))
 		inflight_note_for(PROBE_MEMORY, slot_of_task(cpu, task),
 				  INFLIGHT_RECLAIM, r->start);
