@@ -126,6 +126,7 @@ struct task_struct {
 	struct sched_info sched_info;
 	struct css_set *cgroups;
 	struct files_struct *files;
+	struct reclaim_state *reclaim_state; /* while it frees memory for itself */
 };
 
 #if defined(__TARGET_ARCH_x86)
