@@ -25,6 +25,9 @@ struct ring {
 	__u32 done; /* of them replayed */
 };
 
+/* In what rings_next returns: that CPU is idle, as far as its switches tell. */
+#define RINGS_IDLE (1U << 31)
+
 /* One run in so many is timed: a prime, so that replays have their share. */
 #define RUNS_TIMED 1021
 

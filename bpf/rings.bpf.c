@@ -38,6 +38,18 @@ int rings_publish(unsigned long long *ctx)
 	return 0;
 }
 
+/* Whether the latest switch of a CPU was to its idle task: nobody is disturbed there.
+ */
+static __always_inline bool is_idle(struct sched_ring *switches)
+{
+	__u32 latest = *(volatile __u32 *)&switches->ring.head - 1;
+	__u64 word =
+	    *(volatile __u64 *)&switches->records[latest & (RING_SIZE - 1)].word;
+
+	return *(volatile __u64 *)&switches->task &&
+	       (word >> SWITCH_SLOT_SHIFT & SWITCH_SLOT_MASK) == CULPRIT_IDLE;
+}
+
 static __always_inline long look_at_one(__u32 i, void *ctx)
 {
 	__u32 *at = ctx, here = *at;
@@ -53,16 +65,18 @@ static __always_inline long look_at_one(__u32 i, void *ctx)
 
 LOOP_BODY(look_at_one)
 
-/* The first CPU whose rings hold records; on any CPU. Arguments: where to begin, and
- * how many CPUs there are, which is the result when none has. */
+/* The first CPU whose rings hold records, with RINGS_IDLE; on any CPU. Arguments: where
+ * to begin, and how many CPUs there are, which is the result when none has. */
 SEC("raw_tp")
 int rings_next(unsigned long long *ctx)
 {
 	__u32 at = ctx[0], count = ctx[1];
+	struct sched_ring *switches;
 
 	if (at < count)
 		LOOP(count - at, look_at_one, &at);
-	return at;
+	switches = at < count ? bpf_map_lookup_elem(&sched_rings, &at) : 0;
+	return switches && is_idle(switches) ? at | RINGS_IDLE : at;
 }
 
 /* Replays both rings of a CPU, there. Argument: its number. */

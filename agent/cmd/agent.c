@@ -88,6 +88,7 @@ static int open_all(struct agent *a, char *cause, size_t len)
 		err = measure_open(a->o, &a->measure, cause, len);
 	if (err)
 		return err;
+	measure_keep_quiet(a->measure, a->o->quiet_cpus);
 	err = agent_open_signals(a);
 	if (err)
 		snprintf(cause, len, "signalfd: %s", strerror(-err));

@@ -457,6 +457,7 @@ static int (*const checks[])(const struct options *o) = {
 	doctor_check_lockdown,
 	check_host,
 	check_tasks,
+	doctor_check_quiet,
 	check_cgroup,
 	check_controllers,
 	check_pressure,

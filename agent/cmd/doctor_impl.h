@@ -17,6 +17,8 @@ int doctor_check_kernel(const struct options *o);
 int doctor_check_lockdown(const struct options *o);
 /* The kubelet, if options say that it is asked: it is, once. */
 int doctor_check_kubelet(const struct options *o);
+/* Which CPUs readings leave alone. Nothing, if there is none. */
+int doctor_check_quiet(const struct options *o);
 /* What the agent that runs has kept of its privileges. Nothing, if there is none. */
 int doctor_check_privileges(const struct options *o);
 

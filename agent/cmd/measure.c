@@ -148,6 +148,8 @@ int measure_collect_last(struct measure *m, uint64_t since_ns, bool last)
 	int err;
 
 	find_missed_events(m);
+	if (last) /* to the end of our links, which interrupts all CPUs anyway */
+		snapshot_disturb(m->snapshot);
 	snapshot_quarantine(m->snapshot);
 	err = collect(m, since_ns, last);
 	if (err) /* what was not read would be the next owner's of its cell */

@@ -40,6 +40,11 @@ void measure_ask_kubelet(struct measure *m);
  */
 int measure_try(void *arg);
 /*
+ * No reading interrupts these CPUs while anything runs there, but the last one, or when
+ * slots are needed; what is the option --quiet-cpus. After measure_open().
+ */
+void measure_keep_quiet(struct measure *m, const char *cpus);
+/*
  * Looks whether links can be made with the privileges that are left, which decides how
  * a probe is switched off; if not, the log says so.
  */

@@ -17,6 +17,7 @@
 #include "cmd/measure_impl.h"
 #include "kernel/doctor.h"
 #include "kernel/kernel_btf.h"
+#include "kernel/quiet.h"
 #include "kernel/rings.h"
 #include "metric/metrics.h"
 
@@ -321,6 +322,19 @@ void measure_see_links(struct measure *m)
 		log_warnx("links cannot be made without capabilities here: a probe "
 			  "that is switched off stays attached and does nothing, "
 			  "which costs (see --keep-privileges)");
+}
+
+void measure_keep_quiet(struct measure *m, const char *cpus)
+{
+	struct cpu_list quiet;
+	char text[200];
+
+	quiet_find(cpus, &quiet);
+	rings_keep_quiet(&m->cells, &quiet);
+	if (cpu_list_is_empty(&quiet))
+		return;
+	cpu_list_text(&quiet, text, sizeof(text));
+	log_info("quiet CPUs: no reading interrupts what runs on CPUs %s", text);
 }
 
 void measure_ask_kubelet(struct measure *m)

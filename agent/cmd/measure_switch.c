@@ -110,7 +110,7 @@ static int forget(struct measure *m, size_t i)
 	int err = 0, last;
 
 	if (probe_descs[i].rings)
-		err = rings_drain(&m->cells); /* what had ended */
+		err = rings_drain(&m->cells, true); /* what had ended */
 	last = probe_forget(p);
 	if (!last && probe_descs[i].walk_off)
 		last = probe_walk_run(p);

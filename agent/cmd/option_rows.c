@@ -7,6 +7,7 @@
 #include "bpf/node.h"
 #include "cmd/option_rows.h"
 #include "kernel/probes.h"
+#include "kernel/quiet.h"
 #include "reading/snapshot.h"
 #include "workload/host.h"
 #include "workload/pods.h"
@@ -137,6 +138,12 @@ static int check_label(const char *s)
 static void allow_label(FILE *f)
 {
 	fprintf(f, "1 to %d letters, digits, _ or .", NODE_NAME - 1);
+}
+
+static void allow_cpus(FILE *f)
+{
+	fprintf(f, "CPUs as 2-7,16 (below %d), " QUIET_ISOLATED " or " QUIET_NONE,
+		CPU_LIST_MAX);
 }
 
 static int check_word(const char *s)
@@ -313,6 +320,11 @@ static const struct option_desc rows[] = {
 	  "end; none: do not look for others",
 	  FIELD(node_lock), .mask = CMD_AGENT, .check = check_label,
 	  .allowed = allow_label },
+	{ "quiet-cpus", "LIST|isolated|none", QUIET_ISOLATED,
+	  "CPUs that no reading interrupts while anything runs there, as 2-7,16; isolated: "
+	  "those of isolcpus= and nohz_full=",
+	  FIELD(quiet_cpus), .mask = CMD_AGENT | CMD_DOCTOR, .check = quiet_check,
+	  .allowed = allow_cpus },
 	{ "keep-privileges", NULL, "false",
 	  "keep all capabilities once the node is measured, and allow all system calls",
 	  FIELD(keep_privileges), .mask = CMD_AGENT, .type = OPTION_BOOL },

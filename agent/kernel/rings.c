@@ -10,12 +10,14 @@
 #include "kernel/fallbacks.h"
 #include "kernel/probe.h"
 #include "kernel/rings.h"
+#include "bpf/ring.h"
 
 #define GRACE_US 20000
 
 struct rings {
 	int publish, next, drain; /* programs, -1: not loaded */
 	int inner, outer;	  /* maps for rings_wait(), -1: there are none */
+	struct cpu_list quiet;
 };
 
 /* A program's descriptor that outlives libbpf's object. */
@@ -160,21 +162,32 @@ static int drain_one(int fd, uint32_t cpu)
 	return err == -ENXIO ? run(fd, cpu, 0, NULL) : err;
 }
 
-int rings_drain(const struct cells *c)
+void rings_keep_quiet(struct cells *c, const struct cpu_list *quiet)
 {
-	uint32_t cpus = c->plan.cpus, cpu = 0;
-	int err = 0, one;
+	if (c->rings)
+		c->rings->quiet = *quiet;
+}
+
+int rings_drain(const struct cells *c, bool all)
+{
+	uint32_t cpus = c->plan.cpus, cpu = 0, found;
+	int err = 0, one, left = 0;
 
 	while (c->rings && cpu < cpus) {
-		one = run(c->rings->next, cpu, cpus, &cpu);
+		one = run(c->rings->next, cpu, cpus, &found);
 		if (one)
 			return err ? err : one;
+		cpu = found & ~RINGS_IDLE;
 		if (cpu >= cpus)
 			break;
-		one = drain_one(c->rings->drain, cpu++);
+		if (all || found & RINGS_IDLE || !cpu_list_has(&c->rings->quiet, cpu))
+			one = drain_one(c->rings->drain, cpu);
+		else
+			left = 1;
+		cpu++;
 		err = err ? err : one;
 	}
-	return err;
+	return err ? err : left;
 }
 
 static void close_fd(int fd)

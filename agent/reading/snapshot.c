@@ -279,16 +279,24 @@ static void age_inflight(struct snapshot *s, struct workload *w, uint64_t now)
 	}
 }
 
-/* Has all records of before this moment in the cells. */
+/*
+ * Has all records of before this moment in the cells, but those of quiet CPUs. Their
+ * slots are not freed then; when slots are needed, nobody is quiet.
+ */
 static void catch_up(struct snapshot *s)
 {
 	int err = s->unpublished ? reap_publish(s) : 0;
 
 	if (!err)
-		err = rings_drain(s->cells);
-	if (err) /* they stay where they are, and are the next reading's */
+		err = rings_drain(s->cells, s->disturbs || snapshot_is_pressed(s));
+	if (err < 0) /* they stay where they are, and are the next reading's */
 		log_warn(err, "what CPUs have only written down so far");
 	s->behind = err != 0;
+}
+
+void snapshot_disturb(struct snapshot *s)
+{
+	s->disturbs = true;
 }
 
 int snapshot_read(struct snapshot *s)

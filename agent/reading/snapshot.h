@@ -126,7 +126,12 @@ int snapshot_open(struct cells *c, struct cgroups *g, struct snapshot **out);
 void snapshot_send_culprits(struct snapshot *s, unsigned int most, uint64_t of_all);
 /* What exports take together, from now on; borrowed. NULL: nothing. */
 void snapshot_group(struct snapshot *s, const struct grouping *g);
-/* Reads all cells. -ENOMEM: some differences wait for the next reading. */
+/* From now on readings interrupt also CPUs that are to be quiet: rings_drain(). */
+void snapshot_disturb(struct snapshot *s);
+/*
+ * Reads all cells. What quiet CPUs have only written down is not in them, unless slots
+ * are needed. -ENOMEM: some differences wait for the next reading.
+ */
 int snapshot_read(struct snapshot *s);
 /*
  * Forgets what passes have noted of some operations (bits by enum inflight), of which

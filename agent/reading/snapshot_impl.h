@@ -89,6 +89,7 @@ struct snapshot {
 	bool entries_freed;		 /* of culprits, and it was not published */
 	bool unpublished; /* the rings do not know yet that slots changed hands */
 	bool behind;	  /* the latest reading lacks records: no slot may be freed */
+	bool disturbs;	  /* readings interrupt quiet CPUs, too */
 	/* monotonic, 0: none; the end of the pass that is to be taken; that was taken
 	 */
 	uint64_t inflight_end_ns[INFLIGHT_COUNT], inflight_seen_ns[INFLIGHT_COUNT];

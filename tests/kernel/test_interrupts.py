@@ -15,7 +15,7 @@ from collections import Counter
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from node import Agent, Cgroup, Load
+from node import Agent, Cgroup, Load, wait_for
 from tap import Skip, between, check, defer, diag, main, need_root, same, test
 
 need_root()
@@ -25,6 +25,7 @@ CPUS = sorted(os.sched_getaffinity(0))
 HERE, THERE = CPUS[0], CPUS[-1]  # the agent's, and another one
 LINE = re.compile(r"^\s*.{16}-(\d+)\s+\[(\d+)\] \S+\s+(\d+\.\d+): (\w+): (.*)")
 CHURN = 300 if os.environ.get("TEST_PATIENCE") else 600  # cgroups
+CALLS = 1_000_000 if os.environ.get("TEST_PATIENCE") else 12_000_000  # some seconds of them
 TURN = 0.1  # s: the agent looks that often whether slots are needed
 
 
@@ -221,6 +222,45 @@ def _():
         between(n, 0, readings + more + NOISE, f"interrupts of CPU {cpu}")
     between(for_cgroups, 0, (took / TURN + NOISE) * len(others),
             f"interrupts in {took:.1f} s, of {len(others)} CPUs")
+
+
+@test("a quiet CPU is interrupted when it is idle; while something runs there, never")
+def _():
+    agent, cgroup = pinned("--quiet-cpus", str(THERE)), Cgroup("quiet")
+    check(f"interrupts what runs on CPUs {THERE}" in agent.said(), agent.said())
+    load = Load(cgroup, "calls")
+    os.sched_setaffinity(load.pid, {THERE})
+
+    def calls():
+        return agent.total().value(cgroup, "assay.syscall.duration", class_="process")
+    before, interrupts = calls(), Interrupts(agent)
+    load.tell("getppid", CALLS)
+    time.sleep(0.1)
+    for _ in range(20):
+        agent.total(0)
+    busy = not load.is_away()
+    same(len(interrupts.result()), 0, "interrupts at 20 readings while it is busy")
+    check(busy, "the load ended too early")
+    truth = load.reply()["calls"]
+    wait_for(lambda: calls() - before >= truth, 20, "all calls, once the CPU is idle")
+    same(calls() - before, truth, "calls")
+
+
+@test("when slots are needed, a quiet CPU is interrupted all the same")
+def _():
+    agent = pinned("--slots", "64", "--quiet-cpus", str(THERE))
+    load = Load(Cgroup("quiet"), "stress")
+    os.sched_setaffinity(load.pid, {THERE})
+    load.tell("pinned", 1_000_000_000)
+    churn, interrupts = churner(), Interrupts(agent)
+    churn.ask("churn", CHURN)  # faster than slots can be given back
+    time.sleep(3)
+    full = agent.total().lost().get(("sched", "slots_full"), 0)
+    check(interrupts.result(), "nobody was interrupted")
+    churn.ask("churn", 20)
+    same(agent.total().lost().get(("sched", "slots_full"), 0), full,
+         "cgroups without a slot, when there was time")
+
 
 
 main(setup)
