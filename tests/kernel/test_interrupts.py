@@ -227,6 +227,8 @@ def _():
 @test("a quiet CPU is interrupted when it is idle; while something runs there, never")
 def _():
     agent, cgroup = pinned("--quiet-cpus", str(THERE)), Cgroup("quiet")
+    os.sched_setaffinity(0, {HERE})  # reports there would fill its rings
+    defer(os.sched_setaffinity, 0, CPUS)
     check(f"interrupts what runs on CPUs {THERE}" in agent.said(), agent.said())
     load = Load(cgroup, "calls")
     os.sched_setaffinity(load.pid, {THERE})
