@@ -4,7 +4,7 @@
 each; for slots that change hands nobody. The truth is the kernel's: its events of one CPU
 that calls another (6.4 and later), of the agent only, held against /proc/interrupts."""
 # beside: nobody
-# vm: kernels=6.12,7.x,cpus16,cpus64,cpus64-7.x ci=none
+# vm: kernels=6.12,7.x,nohz,cpus16,cpus64,cpus64-7.x ci=none
 
 import os
 import re
@@ -266,6 +266,21 @@ def _():
     same(agent.total().lost().get(("sched", "slots_full"), 0), full,
          "cgroups without a slot, when there was time")
 
+
+
+@test("CPUs that the kernel isolates are quiet by default")
+def _():
+    found = ""
+    for name in ("isolated", "nohz_full"):
+        path = f"/sys/devices/system/cpu/{name}"
+        if os.path.exists(path):
+            with open(path) as f:
+                found = found or f.read().strip()
+    agent = pinned()
+    if not found[:1].isdigit():
+        check("quiet CPUs" not in agent.said(), agent.said())
+        raise Skip("this kernel isolates no CPU")
+    check(f"interrupts what runs on CPUs {found}" in agent.said(), agent.said())
 
 
 main(setup)
