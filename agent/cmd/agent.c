@@ -226,19 +226,17 @@ static int run_due(struct agent *a)
 	return pass_ms < ms ? pass_ms : ms;
 }
 
-/* Waits for our descriptors and, when there is an exporter, for its sockets too. */
-static int wait_for(struct agent *a, int timeout_ms)
-{
-	struct pollfd fds[API_CLIENTS + 4];
-	struct curl_waitfd extra[API_CLIENTS + 4];
-	unsigned int n = api_poll(a->api, fds);
+/* What a wait has found to do. */
+struct found {
+	bool signals, clients;
+};
 
-	fds[n++] = (struct pollfd){ .fd = a->signals, .events = POLLIN };
-	if (measure_pass_fd() >= 0)
-		fds[n++] = (struct pollfd){ .fd = measure_pass_fd(), .events = POLLIN };
-	if (measure_wake_fd(a->measure) >= 0)
-		fds[n++] = (struct pollfd){ .fd = measure_wake_fd(a->measure),
-					    .events = POLLIN };
+/* As poll(2) says, by the exporter's way of waiting. */
+static int poll_all(struct agent *a, struct pollfd *fds, unsigned int n, int timeout_ms)
+{
+	struct curl_waitfd extra[API_CLIENTS + 4] = { 0 };
+	int err;
+
 	if (!a->export)
 		return poll(fds, n, timeout_ms) < 0 && errno != EINTR ? -errno : 0;
 	for (unsigned int i = 0; i < n; i++)
@@ -247,7 +245,34 @@ static int wait_for(struct agent *a, int timeout_ms)
 			.events = fds[i].events & POLLOUT ? CURL_WAIT_POLLOUT
 							  : CURL_WAIT_POLLIN,
 		};
-	return export_poll(a->export, extra, n, timeout_ms);
+	err = export_poll(a->export, extra, n, timeout_ms);
+	for (unsigned int i = 0; i < n; i++)
+		fds[i].revents = extra[i].revents;
+	return err;
+}
+
+/*
+ * Waits for our descriptors and, when there is an exporter, for its sockets too. Who
+ * has nothing to say is not asked: ten times a second that adds up.
+ */
+static int wait_for(struct agent *a, int timeout_ms, struct found *found)
+{
+	struct pollfd fds[API_CLIENTS + 4] = { 0 };
+	unsigned int clients = api_poll(a->api, fds), n = clients;
+	int err;
+
+	fds[n++] = (struct pollfd){ .fd = a->signals, .events = POLLIN };
+	if (measure_pass_fd() >= 0)
+		fds[n++] = (struct pollfd){ .fd = measure_pass_fd(), .events = POLLIN };
+	if (measure_wake_fd(a->measure) >= 0)
+		fds[n++] = (struct pollfd){ .fd = measure_wake_fd(a->measure),
+					    .events = POLLIN };
+	err = poll_all(a, fds, n, timeout_ms);
+	*found = (struct found){ .signals = fds[clients].revents != 0,
+				 .clients = api_has_clients(a->api) };
+	for (unsigned int i = 0; i < clients; i++)
+		found->clients |= fds[i].revents != 0;
+	return err;
 }
 
 /*
@@ -257,9 +282,10 @@ static int wait_for(struct agent *a, int timeout_ms)
 static void loop(struct agent *a)
 {
 	uint64_t next_log_ns = 0;
+	struct found found;
 
 	do {
-		int err = wait_for(a, run_due(a));
+		int err = wait_for(a, run_due(a), &found);
 
 		if (err && now_mono_ns() >= next_log_ns) {
 			log_warn(err, "waiting for the exporter's sockets");
@@ -267,9 +293,10 @@ static void loop(struct agent *a)
 		}
 		if (err && agent_ends_within(a, RELIEVE_MS))
 			break;
-		api_serve(a->api);
+		if (found.clients)
+			api_serve(a->api);
 		sandbox_tell();
-	} while (!agent_must_end(a));
+	} while (!found.signals || !agent_must_end(a));
 }
 
 static void close_all(struct agent *a)

@@ -255,6 +255,14 @@ unsigned int api_poll(const struct api *a, struct pollfd *fds)
 	return n;
 }
 
+bool api_has_clients(const struct api *a)
+{
+	for (size_t i = 0; i < API_CLIENTS; i++)
+		if (a->clients[i].fd >= 0)
+			return true;
+	return false;
+}
+
 static void drop(struct client *c)
 {
 	close(c->fd);

@@ -13,6 +13,7 @@
 #ifndef API_H
 #define API_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -47,6 +48,9 @@ int api_open(const char *path, const struct api_ops *ops, struct api **out, char
 int api_check(const char *path, char *cause, size_t len);
 /* Fills fds with what to wait for, at most API_CLIENTS + 1, and returns how many. */
 unsigned int api_poll(const struct api *a, struct pollfd *fds);
+/* Whether somebody has asked, and may have to be served again though poll(2) says
+ * nothing. */
+bool api_has_clients(const struct api *a);
 /* Serves what can be served without waiting. */
 void api_serve(struct api *a);
 /* Closes, and removes the socket if it is still the one that was bound. */
