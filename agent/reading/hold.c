@@ -210,13 +210,13 @@ static bool has_instance(const struct workload *v, const struct workload *w)
  */
 static struct workload *find_rival(struct snapshot *s, const struct workload *w)
 {
-	for (size_t i = SLOT_FIRST; i < exported_count(s); i++) {
-		struct workload *v = exported_at(s, i);
+	struct workload *v;
+	size_t at = 0;
 
+	while ((v = instances_next(&s->instances, w->instance, &at)))
 		if (has_instance(v, w) &&
 		    !(v->gone && (v->ending.last || (w->gone && !v->held))))
 			return v;
-	}
 	return NULL;
 }
 
@@ -230,9 +230,12 @@ static bool is_beside(const struct workload *v, const struct workload *w)
 /* Whoever had its instance until now says so before. */
 static void succeed(struct snapshot *s, const struct workload *w)
 {
-	for (size_t i = SLOT_FIRST; i < exported_count(s); i++)
-		if (exported_at(s, i)->gone && has_instance(exported_at(s, i), w))
-			exported_at(s, i)->successors++;
+	struct workload *v;
+	size_t at = 0;
+
+	while ((v = instances_next(&s->instances, w->instance, &at)))
+		if (v->gone && has_instance(v, w))
+			v->successors++;
 }
 
 static bool is_late(const struct snapshot *s, const struct workload *w,
@@ -259,6 +262,8 @@ static int hold_named(struct snapshot *s, struct workload *w,
 
 	while (rival && !rival->gone && (late || is_beside(rival, w)) && !err) {
 		err = rules->again(rules->arg, w);
+		if (!err)
+			err = instances_add(&s->instances, w);
 		rival = err ? NULL : find_rival(s, w);
 	}
 	w->held = rival && !rules->last;
@@ -313,17 +318,32 @@ static void count_gone(struct snapshot *s)
 	}
 }
 
+/* Who may be in the export, by instance: of thousands, each would have to look at all.
+ */
+static int index_instances(struct snapshot *s)
+{
+	int err = instances_clear(&s->instances, exported_count(s));
+
+	for (size_t i = SLOT_FIRST; i < exported_count(s) && !err; i++)
+		if (exported_at(s, i)->instance)
+			err = instances_add(&s->instances, exported_at(s, i));
+	return err;
+}
+
 int snapshot_settle(struct snapshot *s, const struct hold_rules *rules)
 {
-	int given_up = 0, err = 0;
+	int given_up = 0, err;
 
 	count_gone(s);
+	err = index_instances(s);
 	for (size_t i = SLOT_FIRST; i < s->count && err >= 0; i++) {
 		err = settle_one(s, s->workloads[i], rules);
 		given_up += err > 0;
 	}
 	groups_note_gone(s); /* who has joined one is there */
 	groups_begin(s);
+	if (s->group_count && err >= 0)
+		err = index_instances(s); /* there may be new ones */
 	for (size_t i = 0; i < s->group_count && err >= 0; i++)
 		err = settle_named(s, s->groups[i], rules);
 	return err < 0 ? err : given_up;

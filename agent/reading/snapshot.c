@@ -369,6 +369,7 @@ void snapshot_close(struct snapshot *s)
 	totals_free(s->retired);
 	free(s->workloads);
 	path_index_fini(&s->paths);
+	instances_fini(&s->instances);
 	if (s->seen_hists)
 		for (uint32_t i = 0; i < s->cells->plan.hists; i++)
 			free(s->seen_hists[i]);

@@ -10,6 +10,7 @@
 #ifndef SNAPSHOT_IMPL_H
 #define SNAPSHOT_IMPL_H
 
+#include "reading/instances.h"
 #include "reading/path_index.h"
 #include "reading/snapshot.h"
 
@@ -114,10 +115,11 @@ struct snapshot {
 	unsigned int culprits_sent; /* at most, of a workload, by name */
 	uint64_t culprit_series, culprit_series_most; /* of all workloads */
 	uint64_t folded;
-	size_t gone;		   /* workloads, when the latest export was settled */
-	struct path_index paths;   /* of the workloads */
-	uint64_t open_ns, last_ns; /* when we began; the reading before this one */
-	uint64_t time_ns;	   /* all are boot times */
+	size_t gone;		    /* workloads, when the latest export was settled */
+	struct path_index paths;    /* of the workloads */
+	struct instances instances; /* of who may be in the export that is settled */
+	uint64_t open_ns, last_ns;  /* when we began; the reading before this one */
+	uint64_t time_ns;	    /* all are boot times */
 	uint32_t claims; /* control.claims and names.head at the latest reading */
 	uint64_t names;
 	struct reaped reaped;
