@@ -25,15 +25,16 @@ int instances_clear(struct instances *x, size_t count)
 	return 0;
 }
 
-/* One that had another instance may stand there yet: nobody is to meet it twice. */
-static void put(struct instances *x, struct workload *w)
+/* Whoever is there under this hash already, of before it had another, is not put twice.
+ */
+static void put(struct instances *x, uint64_t hash, struct workload *w)
 {
-	size_t at = path_hash(w->instance) & (x->room - 1);
+	size_t at = hash & (x->room - 1);
 
-	for (; x->entries[at]; at = (at + 1) & (x->room - 1))
-		if (x->entries[at] == w)
+	for (; x->entries[at].workload; at = (at + 1) & (x->room - 1))
+		if (x->entries[at].workload == w && x->entries[at].hash == hash)
 			return;
-	x->entries[at] = w;
+	x->entries[at] = (struct instance_entry){ hash, w };
 	x->count++;
 }
 
@@ -45,8 +46,8 @@ static int grow(struct instances *x)
 	if (err)
 		return err;
 	for (size_t i = 0; i < x->room; i++)
-		if (x->entries[i])
-			put(&more, x->entries[i]);
+		if (x->entries[i].workload)
+			put(&more, x->entries[i].hash, x->entries[i].workload);
 	instances_fini(x);
 	*x = more;
 	return 0;
@@ -56,23 +57,25 @@ int instances_add(struct instances *x, struct workload *w)
 {
 	if (2 * (x->count + 1) > x->room && grow(x))
 		return -ENOMEM;
-	put(x, w);
+	put(x, path_hash(w->instance), w);
 	return 0;
 }
 
 struct workload *instances_next(const struct instances *x, const char *instance,
 				size_t *at)
 {
-	size_t first = x->room ? path_hash(instance) & (x->room - 1) : 0;
+	uint64_t hash = path_hash(instance);
 
 	while (*at < x->room) {
-		struct workload *w = x->entries[(first + *at) & (x->room - 1)];
+		const struct instance_entry *e =
+		    &x->entries[(hash + *at) & (x->room - 1)];
 
-		if (!w)
+		if (!e->workload)
 			return NULL;
 		++*at;
-		if (w->instance && !strcmp(w->instance, instance))
-			return w;
+		if (e->hash == hash && e->workload->instance &&
+		    !strcmp(e->workload->instance, instance))
+			return e->workload;
 	}
 	return NULL;
 }

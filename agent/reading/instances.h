@@ -7,12 +7,16 @@
 #define INSTANCES_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct workload;
 
 struct instances {
-	struct workload **entries; /* NULL: free */
-	size_t count, room;	   /* room: 0 or a power of two */
+	struct instance_entry {
+		uint64_t hash;		   /* of the instance that it was added with */
+		struct workload *workload; /* NULL: free */
+	} * entries;
+	size_t count, room; /* room: 0 or a power of two */
 };
 
 /* Empties it, and makes room for so many at first. -ENOMEM. */
