@@ -288,7 +288,8 @@ def _():
     same(lost(change), {}, "lost")
     same((hanging(), loaded()), (all_there, kept), "what hangs, programs, maps")
     same(len({s[0] for s in sizes}), 1, f"links over time, {sizes}")
-    between(sizes[-1][2], 0, sizes[0][2] + 1024, f"the agent's memory, {sizes}")
+    if "ASAN_OPTIONS" not in os.environ:  # which keeps for a while what is freed
+        between(sizes[-1][2], 0, sizes[0][2] + 1024, f"the agent's memory, {sizes}")
     between(sizes[-1][1], 0, sizes[0][1] * 1.02, f"bytes of maps, {sizes}")
 
 
