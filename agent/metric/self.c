@@ -17,6 +17,29 @@ static const struct metric probe_attached = {
 	METRIC_GAUGE,
 	.attrs = { "assay.probe", "assay.state", "assay.reason" },
 };
+static const struct metric probe_duty = {
+	"assay.probe.duty",
+	"1",
+	"How much of the time the probe is attached: 1: always; 0: off.",
+	METRIC_GAUGE,
+	.real = true,
+	.attrs = { "assay.probe" },
+};
+static const struct metric probe_cost = {
+	"assay.probe.cost",
+	"1",
+	"What the probe takes of the busy time of the CPU where all take most.",
+	METRIC_GAUGE,
+	.real = true,
+	.attrs = { "assay.probe" },
+};
+static const struct metric budget = {
+	"assay.budget",
+	"1",
+	"What all probes together may take of it (--budget).",
+	METRIC_GAUGE,
+	.real = true,
+};
 static const struct metric lost = {
 	"assay.lost",
 	"{event}",
@@ -121,11 +144,11 @@ static const struct metric kubelet_left_out = {
 };
 
 const struct metric *const self_metrics[] = {
-	&probe_attached,   &lost,	&bpf_runs,	   &bpf_run_time,
-	&slot_usage,	   &slot_limit, &pool_usage,	   &pool_limit,
-	&map_size,	   &heap_usage, &heap_limit,	   &cpu_time,
-	&memory_usage,	   &exported,	&kubelet_requests, &kubelet_containers,
-	&kubelet_left_out,
+	&probe_attached, &probe_duty,	    &probe_cost,	 &budget,
+	&lost,		 &bpf_runs,	    &bpf_run_time,	 &slot_usage,
+	&slot_limit,	 &pool_usage,	    &pool_limit,	 &map_size,
+	&heap_usage,	 &heap_limit,	    &cpu_time,		 &memory_usage,
+	&exported,	 &kubelet_requests, &kubelet_containers, &kubelet_left_out,
 };
 const size_t self_metric_count = COUNT(self_metrics);
 
@@ -291,6 +314,23 @@ uint64_t self_lost(const struct self_facts *f, size_t probe, int why)
 	if (probe != PROBE_CGROUP)
 		return 0;
 	return why == LOSS_FOLDED ? f->folded : f->overflown;
+}
+
+static int add_budget(const struct self *s, struct point_group *g,
+		      const struct self_budget *b)
+{
+	int err = b->budget ? add_d(s, g, &budget, NULL, NULL, b->budget) : 0;
+
+	for (size_t i = 0; i < probe_desc_count && !err; i++) {
+		const char *name = probe_descs[i].name;
+
+		if (!b->wanted[i])
+			continue;
+		err = add_d(s, g, &probe_duty, name, NULL, b->duty[i]);
+		if (!err)
+			err = add_d(s, g, &probe_cost, name, NULL, b->cost[i]);
+	}
+	return err;
 }
 
 static int add_losses(const struct self *s, struct point_group *g,
@@ -468,6 +508,8 @@ int self_add(struct self *s, struct point_group *g, const struct self_facts *f)
 		err = add_probes(s, g, f);
 	if (!err)
 		err = add_losses(s, g, f);
+	if (!err && f->budget)
+		err = add_budget(s, g, f->budget);
 	if (!err)
 		err = add_runs(s, g, counted.runs);
 	if (!err)

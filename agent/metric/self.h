@@ -20,9 +20,9 @@ struct self_state {
 };
 
 /* Series of the agent itself: about so many, and at most. */
-#define SELF_SERIES 70
-#define SELF_SERIES_MOST                                                       \
-	(PROBE_COUNT * (1 + SELF_ENDED) + PROBE_COUNT * (LOSS_COUNT + 1) + 2 + \
+#define SELF_SERIES 85
+#define SELF_SERIES_MOST                                                           \
+	(PROBE_COUNT * (3 + SELF_ENDED) + 1 + PROBE_COUNT * (LOSS_COUNT + 1) + 2 + \
 	 2 * PROGRAM_COUNT + 2 + 2 * POOL_USES + 3 + 2 + 1 + 1 + EXPORT_FAILURES)
 
 #define SELF_ENDED 3 /* a probe has no more states but the one it is in */
@@ -47,12 +47,21 @@ struct self {
 	struct self_probe probes[PROBE_COUNT];
 };
 
+/* What probes cost, and may. */
+struct self_budget {
+	double budget;		  /* a share of a CPU's busy time; 0: none */
+	bool wanted[PROBE_COUNT]; /* they are loaded */
+	double duty[PROBE_COUNT]; /* how much of the time they are on */
+	double cost[PROBE_COUNT]; /* share of the busy time of the worst CPU */
+};
+
 struct self_facts {
 	const struct probe *probes; /* PROBE_COUNT of them */
 	const struct cells *cells;
 	uint32_t slots_used, opens_used;
 	const struct export_stats *stats;    /* NULL: nothing is exported */
 	const struct kubelet_stats *kubelet; /* NULL: it is not asked */
+	const struct self_budget *budget;    /* NULL: nobody looks at it */
 	uint64_t folded;		     /* workloads, see snapshot_folded() */
 	uint64_t overflown;		     /* attribute sets, see series_cap */
 	uint64_t number;		     /* of the export; 0: it is none */
