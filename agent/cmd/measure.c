@@ -9,6 +9,7 @@
 #include "cmd/measure_impl.h"
 #include "kernel/walk.h"
 #include "metric/metrics.h"
+#include "metric/self_budget.h"
 #include "otlp/otlp.h"
 #include "workload/kubelet.h"
 
@@ -254,7 +255,7 @@ static int encode_self(struct measure *m, const struct export_stats *stats,
 	};
 	struct point_group *g = points_group(p);
 	struct kubelet_stats kubelet;
-	struct self_budget budget;
+	struct budget_facts budget;
 	int err;
 
 	if (!g)

@@ -20,7 +20,9 @@
 #define SECOND		1000000000ULL
 #define HOUR		(3600 * SECOND)
 #define LINES_A_MINUTE	20
-#define RUNS_MOST	2e6 /* older runs count less from there on: 2000 timed ones */
+#define OWN_NS		50.0 /* of a run, before there are timed ones, */
+#define OWN_RUNS	5e4  /* which count as so many: some 50 timed ones */
+#define RUNS_MOST	2e6  /* older runs count less from there on: 2000 timed ones */
 #define AVERAGE_SECONDS 60
 #define HURRY_NAME	"ASSAY_TEST_HURRY" /* for tests: times so many times shorter */
 
@@ -97,7 +99,8 @@ static struct run_average own_runs(const struct cells *c, struct budget *b, int 
 	};
 }
 
-void budget_calibrate(const struct cells *c, struct budget *b, bool attached)
+/* A burst in the state that there is; and when there are enough, what follows. */
+static void calibrate(const struct cells *c, struct budget *b, bool attached)
 {
 	int cpu = sched_getcpu();
 	struct run_average before = own_runs(c, b, cpu), after;
@@ -127,7 +130,7 @@ void measure_calibrate(struct measure *m, bool attached)
 			      (attached ? PROBE_ATTACHED : PROBE_LOADED))
 		return;
 	for (int i = 0; i < HOOK_BURSTS; i++)
-		budget_calibrate(&m->cells, m->budget, attached);
+		calibrate(&m->cells, m->budget, attached);
 }
 
 /*
@@ -157,6 +160,14 @@ void measure_govern_told(struct measure *m, size_t i)
 	set_kinds(&b->governor);
 }
 
+/* One of about 1000 runs is timed: of a few, one that was interrupted would be all. */
+static double own_ns(const struct run_average *own)
+{
+	double ns = (own->ns + OWN_NS * OWN_RUNS) / (own->count + OWN_RUNS);
+
+	return ns > 0 ? ns : 0;
+}
+
 static void describe_tick(struct measure *m, double ns, struct expense_tick *t)
 {
 	struct budget *b = m->budget;
@@ -172,9 +183,7 @@ static void describe_tick(struct measure *m, double ns, struct expense_tick *t)
 
 		t->windowed[p] = probe_is_windowed(&probe_descs[programs[p].probe],
 						   programs[p].name);
-		t->run_ns[p] = hook_cost_of(&b->hooks, p);
-		if (own->count > 0 && own->ns > 0)
-			t->run_ns[p] += own->ns / own->count;
+		t->run_ns[p] = hook_cost_of(&b->hooks, p) + own_ns(own);
 	}
 }
 
@@ -242,7 +251,24 @@ static int read_cpus(struct measure *m, const struct expense_tick *t)
 	return err;
 }
 
-const char *budget_duty_text(uint32_t one_in, char out[48])
+double budget_full_cost(const struct budget *b, size_t probe, uint32_t *cpu)
+{
+	double most = 0;
+
+	*cpu = 0;
+	for (size_t k = 0; k < b->load.count; k++) {
+		const struct governor_cpu *c = &b->load.cpus[k];
+		double full = c->smooth[probe].windowed + c->smooth[probe].fixed;
+
+		if (full <= most)
+			continue;
+		most = full;
+		*cpu = c->cpu;
+	}
+	return most;
+}
+
+static const char *budget_duty_text(uint32_t one_in, char out[48])
 {
 	if (one_in > 1)
 		snprintf(out, 48, "in windows, 1/%u of the time", one_in);
@@ -252,11 +278,11 @@ const char *budget_duty_text(uint32_t one_in, char out[48])
 }
 
 /* A line for each change, but not for all of many. */
-static void say_change(struct budget *b, size_t i, double full, uint64_t now)
+static void say_change(struct budget *b, size_t i, uint64_t now)
 {
-	const struct governor_cpu *worst;
 	char duty[48], rest[48] = "";
-	double share;
+	double share, full;
+	uint32_t cpu;
 
 	if (now - b->said_ns > 60 * SECOND) {
 		b->said_ns = now;
@@ -270,20 +296,20 @@ static void say_change(struct budget *b, size_t i, double full, uint64_t now)
 		snprintf(rest, sizeof(rest), " (%u changes before had no line)",
 			 b->unsaid);
 	b->unsaid = 0;
-	worst = governor_worst(&b->governor, &b->load, &share);
+	governor_worst(&b->governor, &b->load, &share);
+	full = budget_full_cost(b, i, &cpu);
 	log_info("budget: %s is %s: always on it takes %.2g %% of the busy time of CPU "
 		 "%u; now all take %.2g of %.4g %%%s",
 		 probe_descs[i].name,
-		 budget_duty_text(b->governor.probes[i].one_in, duty), 100 * full,
-		 worst ? worst->cpu : 0, 100 * share, 100 * b->governor.budget, rest);
+		 budget_duty_text(b->governor.probes[i].one_in, duty), 100 * full, cpu,
+		 100 * share, 100 * b->governor.budget, rest);
 }
 
 /* What was decided, for one probe. */
 static void apply(struct measure *m, size_t i, uint64_t now)
 {
 	struct governor_probe *p = &m->budget->governor.probes[i];
-	const struct governor_cpu *worst;
-	double share, full = 0;
+	uint32_t cpu;
 	int err = measure_set_duty(m, i, p->one_in);
 
 	if (err == -EOPNOTSUPP && p->one_in != 1) {
@@ -297,10 +323,9 @@ static void apply(struct measure *m, size_t i, uint64_t now)
 		p->one_in = measure_duty(m, i);
 		return;
 	}
-	worst = governor_worst(&m->budget->governor, &m->budget->load, &share);
-	if (worst)
-		full = worst->smooth[i].windowed + worst->smooth[i].fixed;
-	say_change(m->budget, i, full, now);
+	if (!p->one_in)
+		m->budget->took[i] = budget_full_cost(m->budget, i, &cpu);
+	say_change(m->budget, i, now);
 }
 
 static void decide(struct measure *m, uint64_t now)
@@ -346,7 +371,7 @@ static void tick(struct measure *m, uint64_t now)
 	if (now >= b->calibrate_ns &&
 	    (m->probes[PROBE_SYSCALL].state == PROBE_ATTACHED ||
 	     m->probes[PROBE_SYSCALL].state == PROBE_OFF))
-		budget_calibrate(&m->cells, b, measure_is_open(m, PROBE_SYSCALL));
+		calibrate(&m->cells, b, measure_is_open(m, PROBE_SYSCALL));
 }
 
 void measure_govern(struct measure *m)

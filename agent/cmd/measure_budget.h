@@ -4,7 +4,7 @@
 #define MEASURE_BUDGET_H
 
 #include "kernel/hook_cost.h"
-#include "metric/self.h"
+#include "metric/self_budget.h"
 #include "reading/busy.h"
 #include "reading/expense.h"
 #include "reading/governor.h"
@@ -39,13 +39,12 @@ struct budget {
 	double open_ns[PROBE_COUNT]; /* in this tick, how long its hooks were there */
 	struct run_average programs[PROGRAM_COUNT];
 	struct probe_average probes[PROBE_COUNT];
+	double took[PROBE_COUNT]; /* budget_full_cost() when it was switched off */
 	uint64_t said_ns;
 	unsigned int said, unsaid; /* lines in this minute; changes without one */
 };
 
-/* For who makes bursts: on the CPU that it runs on, before and after. */
-void budget_calibrate(const struct cells *c, struct budget *b, bool attached);
-/* What a change is about, for the log: "in windows, 1/16 of the time". */
-const char *budget_duty_text(uint32_t one_in, char out[48]);
+/* What a probe would take of the busy CPU where it takes most, if it were always on. */
+double budget_full_cost(const struct budget *b, size_t probe, uint32_t *cpu);
 
 #endif

@@ -4,8 +4,8 @@
 #include "cmd/measure_impl.h"
 #include "view/status.h"
 
-const struct self_budget *measure_budget_facts(const struct measure *m,
-					       struct self_budget *out)
+const struct budget_facts *measure_budget_facts(const struct measure *m,
+						struct budget_facts *out)
 {
 	const struct budget *b = m->budget;
 	const struct governor_cpu *worst;
@@ -14,11 +14,11 @@ const struct self_budget *measure_budget_facts(const struct measure *m,
 	if (!b)
 		return NULL;
 	worst = governor_worst(&b->governor, &b->load, &share);
-	*out = (struct self_budget){ .budget = b->governor.budget };
+	*out = (struct budget_facts){ .budget = b->governor.budget };
 	for (size_t i = 0; i < PROBE_COUNT; i++) {
 		uint32_t one_in = b->governor.probes[i].one_in;
 
-		out->wanted[i] = m->probes[i].state == PROBE_ATTACHED ||
+		out->loaded[i] = m->probes[i].state == PROBE_ATTACHED ||
 				 m->probes[i].state == PROBE_OFF;
 		if (m->probes[i].state == PROBE_ATTACHED && one_in)
 			out->duty[i] = 1.0 / one_in;
@@ -32,7 +32,8 @@ void measure_budget_status(const struct measure *m, struct status *s)
 {
 	const struct budget *b = m->budget;
 	const struct governor_cpu *worst;
-	struct self_budget facts;
+	struct budget_facts facts;
+	uint32_t cpu;
 	double share;
 
 	if (!measure_budget_facts(m, &facts))
@@ -46,9 +47,9 @@ void measure_budget_status(const struct measure *m, struct status *s)
 
 		s->probes[i].duty = facts.duty[i];
 		s->probes[i].cost = facts.cost[i];
-		if (worst)
-			s->probes[i].full_cost =
-			    worst->smooth[i].windowed + worst->smooth[i].fixed;
+		s->probes[i].full_cost = b->governor.probes[i].one_in
+					     ? budget_full_cost(b, i, &cpu)
+					     : b->took[i];
 		if (a->runs > 0)
 			s->probes[i].run_ns = a->cost_ns / a->runs;
 		if (a->cpu_ns > 0)

@@ -39,7 +39,7 @@ struct loss_sample {
 };
 
 struct budget;
-struct self_budget;
+struct budget_facts;
 struct status;
 
 struct measure {
@@ -107,8 +107,8 @@ void measure_calibrate(struct measure *m, bool attached);
 /* A user has switched a probe on or off: what was decided about it is over. */
 void measure_govern_told(struct measure *m, size_t probe);
 /* What gauges say of the budget; NULL: nothing. And what `assay status` does. */
-const struct self_budget *measure_budget_facts(const struct measure *m,
-					       struct self_budget *out);
+const struct budget_facts *measure_budget_facts(const struct measure *m,
+						struct budget_facts *out);
 void measure_budget_status(const struct measure *m, struct status *s);
 void measure_govern_close(struct budget *b);
 /* Waits for the pass over descriptors, if there is one, but not for long. */

@@ -8,6 +8,7 @@
 #include "base/util.h"
 #include "metric/export_stats.h"
 #include "metric/self.h"
+#include "metric/self_budget.h"
 #include "workload/kubelet.h"
 
 static const struct metric probe_attached = {
@@ -16,29 +17,6 @@ static const struct metric probe_attached = {
 	"1: the probe measures; 0: it does not, and why.",
 	METRIC_GAUGE,
 	.attrs = { "assay.probe", "assay.state", "assay.reason" },
-};
-static const struct metric probe_duty = {
-	"assay.probe.duty",
-	"1",
-	"How much of the time the probe is attached: 1: always; 0: off.",
-	METRIC_GAUGE,
-	.real = true,
-	.attrs = { "assay.probe" },
-};
-static const struct metric probe_cost = {
-	"assay.probe.cost",
-	"1",
-	"What the probe takes of the busy time of the CPU where all take most.",
-	METRIC_GAUGE,
-	.real = true,
-	.attrs = { "assay.probe" },
-};
-static const struct metric budget = {
-	"assay.budget",
-	"1",
-	"What all probes together may take of it (--budget).",
-	METRIC_GAUGE,
-	.real = true,
 };
 static const struct metric lost = {
 	"assay.lost",
@@ -144,7 +122,7 @@ static const struct metric kubelet_left_out = {
 };
 
 const struct metric *const self_metrics[] = {
-	&probe_attached, &probe_duty,	    &probe_cost,	 &budget,
+	&probe_attached, &self_duty,	    &self_cost,		 &self_budget,
 	&lost,		 &bpf_runs,	    &bpf_run_time,	 &slot_usage,
 	&slot_limit,	 &pool_usage,	    &pool_limit,	 &map_size,
 	&heap_usage,	 &heap_limit,	    &cpu_time,		 &memory_usage,
@@ -314,23 +292,6 @@ uint64_t self_lost(const struct self_facts *f, size_t probe, int why)
 	if (probe != PROBE_CGROUP)
 		return 0;
 	return why == LOSS_FOLDED ? f->folded : f->overflown;
-}
-
-static int add_budget(const struct self *s, struct point_group *g,
-		      const struct self_budget *b)
-{
-	int err = b->budget ? add_d(s, g, &budget, NULL, NULL, b->budget) : 0;
-
-	for (size_t i = 0; i < probe_desc_count && !err; i++) {
-		const char *name = probe_descs[i].name;
-
-		if (!b->wanted[i])
-			continue;
-		err = add_d(s, g, &probe_duty, name, NULL, b->duty[i]);
-		if (!err)
-			err = add_d(s, g, &probe_cost, name, NULL, b->cost[i]);
-	}
-	return err;
 }
 
 static int add_losses(const struct self *s, struct point_group *g,
@@ -509,7 +470,7 @@ int self_add(struct self *s, struct point_group *g, const struct self_facts *f)
 	if (!err)
 		err = add_losses(s, g, f);
 	if (!err && f->budget)
-		err = add_budget(s, g, f->budget);
+		err = self_add_budget(g, f->budget);
 	if (!err)
 		err = add_runs(s, g, counted.runs);
 	if (!err)

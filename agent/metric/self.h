@@ -12,6 +12,7 @@
 
 struct export_stats;
 struct kubelet_stats;
+struct budget_facts;
 
 /* The state that was reported of a probe: with its reason it names a series. */
 struct self_state {
@@ -47,21 +48,13 @@ struct self {
 	struct self_probe probes[PROBE_COUNT];
 };
 
-/* What probes cost, and may. */
-struct self_budget {
-	double budget;		  /* a share of a CPU's busy time; 0: none */
-	bool wanted[PROBE_COUNT]; /* they are loaded */
-	double duty[PROBE_COUNT]; /* how much of the time they are on */
-	double cost[PROBE_COUNT]; /* share of the busy time of the worst CPU */
-};
-
 struct self_facts {
 	const struct probe *probes; /* PROBE_COUNT of them */
 	const struct cells *cells;
 	uint32_t slots_used, opens_used;
 	const struct export_stats *stats;    /* NULL: nothing is exported */
 	const struct kubelet_stats *kubelet; /* NULL: it is not asked */
-	const struct self_budget *budget;    /* NULL: nobody looks at it */
+	const struct budget_facts *budget;   /* NULL: nobody looks at it */
 	uint64_t folded;		     /* workloads, see snapshot_folded() */
 	uint64_t overflown;		     /* attribute sets, see series_cap */
 	uint64_t number;		     /* of the export; 0: it is none */

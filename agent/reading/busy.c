@@ -31,9 +31,13 @@ static long parse_line(const char *line, uint64_t *ticks)
 		return -1;
 	cpu = strtol(line + 3, &end, 10);
 	for (int i = 0; i < 7; i++) {
-		if (*end != ' ')
+		const char *at = end;
+
+		if (*at != ' ')
 			return -1;
-		v[i] = strtoull(end, &end, 10);
+		v[i] = strtoull(at, &end, 10);
+		if (end == at)
+			return -1;
 	}
 	*ticks = v[0] + v[1] + v[2] + v[5] + v[6];
 	return cpu;

@@ -22,9 +22,9 @@
 struct status_probe {
 	char name[16], state[16]; /* probe_state_name() */
 	char reason[STATUS_TEXT]; /* why it is not attached; "" */
-	/* if governed: how much of the time it is on; shares of the worst CPU's busy
-	 * time: what it takes, and would if it were always on; and what it takes of the
-	 * node */
+	/* if governed: how much of the time it is on; shares of a CPU's busy time: what
+	 * it takes of the worst one's, and would if it were always on, or did before it
+	 * was off; and what it takes of the node */
 	double duty, cost, full_cost, node_cost;
 	double run_ns; /* what a run of its programs costs, with the way there */
 };

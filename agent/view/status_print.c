@@ -193,17 +193,17 @@ void status_cost(const struct status *s, const struct status_probe *p, char *out
 	say_budget(s, budget);
 	if (s->worst_cpu >= 0)
 		snprintf(cpu, sizeof(cpu), "CPU %d", s->worst_cpu);
-	if (is(p, "off")) {
-		snprintf(out, len,
-			 "off; always on it would take %.2g %% of the busy "
-			 "time of %s, %s",
-			 100 * p->full_cost, cpu, budget);
+	if (is(p, "off") && p->full_cost > 0) {
+		snprintf(out, len, "off: it took %.2g %% of a CPU's busy time, %s",
+			 100 * p->full_cost, budget);
 		return;
 	}
+	if (is(p, "off"))
+		return; /* somebody said so */
 	if (p->duty > 0 && p->duty < 1)
 		n = snprintf(out, len,
-			     "in windows, 1/%.0f: %.2g %% of the busy time "
-			     "of %s, %.2g %% if it were always on, %s",
+			     "in windows, 1/%.0f: %.2g %% of the busy time of %s, "
+			     "%.2g %% if it were always on, %s",
 			     1 / p->duty, 100 * p->cost, cpu, 100 * p->full_cost,
 			     budget);
 	else
@@ -214,14 +214,31 @@ void status_cost(const struct status *s, const struct status_probe *p, char *out
 			 units_seconds(run, p->run_ns * 1e-9), 100 * p->node_cost);
 }
 
+#define NOTABLE 0.001 /* a share: what costs less has no line */
+
+/* All together, and who is not always on or costs something. */
 static void print_costs(const struct status *s, FILE *f)
 {
-	char text[STATUS_TEXT];
+	char text[STATUS_TEXT], budget[24];
+	double sum = 0;
 
+	if (!s->governed)
+		return;
+	for (size_t i = 0; i < s->probe_count; i++)
+		sum += s->probes[i].cost;
+	say_budget(s, budget);
+	if (s->worst_cpu >= 0)
+		fprintf(f,
+			"probes:   all take %.2g %% of the busy time of CPU %d, %s\n",
+			100 * sum, s->worst_cpu, budget);
+	else
+		fprintf(f, "probes:   no CPU is busy, %s\n", budget);
 	for (size_t i = 0; i < s->probe_count; i++) {
-		status_cost(s, &s->probes[i], text, sizeof(text));
-		if (*text)
-			fprintf(f, "probe:    %-8s %s\n", s->probes[i].name, text);
+		const struct status_probe *p = &s->probes[i];
+
+		status_cost(s, p, text, sizeof(text));
+		if (*text && (p->duty < 1 || p->cost >= NOTABLE))
+			fprintf(f, "  %-8s%s\n", p->name, text);
 	}
 }
 
