@@ -407,6 +407,7 @@ int main(void)
 		TEST(defaults_are_those_of_the_table),
 		TEST(every_default_is_allowed),
 		TEST(numbers_are_read_with_their_units),
+		TEST(a_budget_is_a_share_or_none),
 		TEST(a_bad_value_is_named_with_what_is_allowed),
 		TEST(an_error_is_one_line_whatever_was_typed),
 		TEST(secrets_do_not_show_in_errors),
