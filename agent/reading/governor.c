@@ -56,10 +56,16 @@ static double larger(double a, double b)
 	return a > b ? a : b;
 }
 
-/* The same by what is more, the smoothed or the latest. */
+static double cost_latest(const struct governor *g, const struct governor_cpu *c,
+			  size_t i)
+{
+	return cost_at(&g->probes[i], &c->latest[i]);
+}
+
+/* What is more. */
 static double cost_now(const struct governor *g, const struct governor_cpu *c, size_t i)
 {
-	return larger(governor_cost(g, c, i), cost_at(&g->probes[i], &c->latest[i]));
+	return larger(governor_cost(g, c, i), cost_latest(g, c, i));
 }
 
 /* The worst CPU, and what all together cost there. */
@@ -178,7 +184,7 @@ static void note_fits(struct governor *g, const struct governor_load *l,
 		double share;
 
 		p->one_in = 1U << n;
-		worst_by(g, l, &share, cost_now);
+		worst_by(g, l, &share, cost_latest);
 		if (share > BACK_TO * g->budget)
 			p->fits_ns[n] = 0;
 		else if (!p->fits_ns[n])
@@ -187,13 +193,23 @@ static void note_fits(struct governor *g, const struct governor_load *l,
 	p->one_in = has;
 }
 
-/* Whether a step back would have held all the time for so long. */
-static bool fits(const struct governor *g, const struct governor_probe *p,
-		 uint64_t now_ns)
+/*
+ * Whether a step back would have held all the time for so long, second by second, and
+ * does by what is smoothed.
+ */
+static bool fits(struct governor *g, const struct governor_load *l,
+		 struct governor_probe *p, uint64_t now_ns)
 {
-	uint64_t since = p->fits_ns[__builtin_ctz(step_back(p))];
+	uint32_t has = p->one_in, then = step_back(p);
+	uint64_t since = p->fits_ns[__builtin_ctz(then)];
+	double share;
 
-	return since && now_ns - since >= g->wait_ns;
+	if (!since || now_ns - since < g->wait_ns)
+		return false;
+	p->one_in = then;
+	governor_worst(g, l, &share);
+	p->one_in = has;
+	return share <= BACK_TO * g->budget;
 }
 
 /* How far from on; the kinds that go last come back first. */
@@ -213,7 +229,7 @@ static void go_back(struct governor *g, const struct governor_load *l, uint64_t 
 		struct governor_probe *p = &g->probes[i];
 
 		if (!p->present || p->one_in == 1 || !l->known[i] ||
-		    !fits(g, p, now_ns))
+		    !fits(g, l, p, now_ns))
 			continue;
 		if (!best || distance(p) > distance(best))
 			best = p;
@@ -254,7 +270,7 @@ void governor_decide(struct governor *g, const struct governor_load *l, uint64_t
 		go_down(g, l, now_ns);
 		return;
 	}
-	worst_by(g, l, &most, cost_now);
+	worst_by(g, l, &most, cost_latest);
 	if (most > BACK_BELOW * g->budget)
 		g->calm_since_ns = 0;
 	else if (!g->calm_since_ns)

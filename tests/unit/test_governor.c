@@ -228,6 +228,22 @@ static void back_in_steps_after_a_minute(void **state)
 	assert_int_equal(on(PROBE_SYSCALL), 1);
 }
 
+/* The CPU does something else now: what is smoothed falls slowly, and does not delay
+ * it. */
+static void back_within_two_minutes_on_a_busy_cpu(void **state)
+{
+	costs(0, PROBE_SYSCALL, 0.29);
+	pass(1);
+	assert_int_equal(on(PROBE_SYSCALL), 32);
+	for (unsigned int s = 0; s < 120; s++) {
+		with.cpus[0].smooth[PROBE_SYSCALL].windowed = 0.29 * exp(-(s / 20.0));
+		with.cpus[0].latest[PROBE_SYSCALL].windowed = 0.29 * exp(-(s / 4.0));
+		pass(1);
+	}
+	assert_int_equal(on(PROBE_SYSCALL), 1);
+	assert_int_equal(with.over, 0);
+}
+
 /* 0.6 % in windows is under 70 %, but twice that is over the budget: it stays. */
 static void a_step_that_would_not_hold_is_not_made(void **state)
 {
@@ -355,6 +371,7 @@ int main(void)
 		cmocka_unit_test_setup(who_costs_nothing_stays, begin),
 		cmocka_unit_test_setup(who_was_switched_off_is_left_alone, begin),
 		cmocka_unit_test_setup(back_in_steps_after_a_minute, begin),
+		cmocka_unit_test_setup(back_within_two_minutes_on_a_busy_cpu, begin),
 		cmocka_unit_test_setup(a_step_that_would_not_hold_is_not_made, begin),
 		cmocka_unit_test_setup(what_is_not_known_gets_no_step, begin),
 		cmocka_unit_test_setup(who_is_off_is_looked_at_every_five_minutes,
