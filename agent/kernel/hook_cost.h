@@ -32,9 +32,9 @@ struct hook_cost {
  */
 void hook_cost_burst(struct hook_cost *h, bool attached);
 /*
- * Works it out when there are enough of both sorts: medians, net of what the programs
- * timed in these calls (own_ns), never below 0. True: pair_ns is new, and the next
- * round may begin.
+ * Works it out when there are enough of both sorts: the lower quartiles, net of what
+ * the programs timed in these calls (own_ns), never below 0. True: pair_ns is new, and
+ * the next round may begin.
  */
 bool hook_cost_settle(struct hook_cost *h);
 /* ns a run of a program. */
