@@ -139,12 +139,14 @@ static void a_cpu_that_is_hardly_busy_is_left_out(void **state)
 static void while_it_is_off_what_was_known_stays(void **state)
 {
 	with.runs[PROGRAM_syscall_enter] = 100000;
+	with.runs[PROGRAM_syscall_leave] = 10000;
 	pass(30, 1);
-	with.runs[PROGRAM_syscall_enter] = 0;
+	with.runs[PROGRAM_syscall_enter] = with.runs[PROGRAM_syscall_leave] = 0;
 	with.t.on[PROBE_SYSCALL] = false;
 	with.t.attached[PROBE_SYSCALL] = 0;
 	pass(600, 1);
 	assert_share(cpu(0)->smooth[PROBE_SYSCALL].windowed, 0.01);
+	assert_share(cpu(0)->smooth[PROBE_SYSCALL].fixed, 0.001);
 	assert_true(with.load.known[PROBE_SYSCALL]);
 	expense_forget(&with.e, PROBE_SYSCALL);
 	pass(1, 1);
@@ -197,7 +199,7 @@ static void bursts(struct hook_cost *h, double with_hooks, double without)
 		double more = i % 3 ? 5000 : 0;
 
 		h->bursts[1][i] = with_hooks + more;
-		h->bursts[0][i] = without + more;
+		h->bursts[0][i] = without + more / 2;
 	}
 	h->count[0] = h->count[1] = HOOK_BURSTS;
 }

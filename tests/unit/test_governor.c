@@ -182,6 +182,9 @@ static void sched_is_last_and_only_alone(void **state)
 	assert_int_equal(on(PROBE_SCHED), 1);
 	pass(600);
 	assert_int_equal(on(PROBE_SCHED), 1);
+	costs(0, PROBE_CGROUP, 0.002); /* over it together, but not by itself */
+	pass(1);
+	assert_int_equal(on(PROBE_SCHED), 1);
 	costs(0, PROBE_SCHED, 0.011);
 	pass(1);
 	assert_int_equal(on(PROBE_SCHED), 0);
