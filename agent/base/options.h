@@ -56,7 +56,7 @@ struct options {
 	int log_level;	       /* enum log_level */
 	const char *node_lock; /* a name or "none" */
 	bool keep_privileges;
-	const char *quiet_cpus; /* a list, "isolated" or "none" */
+	const char *quiet_cpus;	 /* a list, "isolated" or "none" */
 	const char *cgroup_root; /* NULL: find it in mountinfo */
 	const char *host_root;	 /* NULL: not given; so are the next two */
 	const char *host_id, *host_name;
