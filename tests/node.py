@@ -30,6 +30,7 @@ libc = ctypes.CDLL(None)
 # Agents under test measure beside each other, and beside the node's own.
 os.environ.setdefault("ASSAY_NODE_LOCK", "none")
 os.environ.setdefault("ASSAY_SERIES", "all")  # what is measured is tested
+os.environ.setdefault("ASSAY_BUDGET", "none")  # and exactly, whatever it costs
 PATIENCE = float(os.environ.get("TEST_PATIENCE", 60))  # a guest, a busy machine
 IN_GUEST = os.path.exists("/run/vm-command")  # of tests/vm/run
 

@@ -122,6 +122,19 @@ static int set(struct options *o, const struct option_desc *d, const char *s, bo
 	return err;
 }
 
+int options_percent(const char *s, double *share)
+{
+	size_t whole = strspn(s, "0123456789"), part = 0;
+
+	if (s[whole] == '.')
+		part = strspn(s + whole + 1, "0123456789");
+	if (!whole || whole > 3 || part > 4 || (s[whole] == '.' && !part) ||
+	    strcmp(s + whole + (part ? part + 1 : 0), "%"))
+		return -EINVAL;
+	*share = strtod(s, NULL) / 100;
+	return *share < 0.001 || *share > 1 ? -EINVAL : 0;
+}
+
 /* A number of ms or bytes in the largest unit that leaves no rest. */
 static void print_number(FILE *f, uint64_t n, const struct suffix *suffixes)
 {

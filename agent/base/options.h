@@ -52,10 +52,11 @@ struct options {
 	uint64_t memory;       /* bytes */
 	uint64_t slots;	       /* a power of two */
 	const char *probes;    /* names with commas between */
+	const char *budget;    /* "1%" or "none": options_percent() */
 	int log_level;	       /* enum log_level */
 	const char *node_lock; /* a name or "none" */
 	bool keep_privileges;
-	const char *quiet_cpus; /* a list, "isolated" or "none" */
+	const char *quiet_cpus;	 /* a list, "isolated" or "none" */
 	const char *cgroup_root; /* NULL: find it in mountinfo */
 	const char *host_root;	 /* NULL: not given; so are the next two */
 	const char *host_id, *host_name;
@@ -140,6 +141,9 @@ int options_args(struct options *o, unsigned int mask, int argc, char **argv,
 /* A time as options have it ("10ms") within limits: -EINVAL, -ERANGE; and back. */
 int options_duration(const char *s, uint64_t min_ms, uint64_t max_ms, uint64_t *ms);
 void options_print_duration(FILE *f, uint64_t ms);
+
+/* A share as options have it ("0.5%"), 0.1 % to 100 %: -EINVAL. */
+int options_percent(const char *s, double *share);
 
 /* Whether an option was set, by a variable or a flag. */
 bool options_is_given(const struct options *o, const char *key);

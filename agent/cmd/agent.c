@@ -89,6 +89,12 @@ static int open_all(struct agent *a, char *cause, size_t len)
 	if (err)
 		return err;
 	measure_keep_quiet(a->measure, a->o->quiet_cpus);
+	err = measure_govern_open(a->measure, a->o);
+	if (err) {
+		snprintf(cause, len, "what probes cost cannot be measured: %s",
+			 strerror(-err));
+		return err;
+	}
 	err = agent_open_signals(a);
 	if (err)
 		snprintf(cause, len, "signalfd: %s", strerror(-err));
@@ -222,6 +228,7 @@ static int run_due(struct agent *a)
 	if (err)
 		log_warn(err, "reading the cells");
 	pass_ms = measure_advance(a->measure);
+	measure_govern(a->measure);
 	ms = idle_ms(a);
 	return pass_ms < ms ? pass_ms : ms;
 }

@@ -9,6 +9,7 @@
 #include "cmd/measure_impl.h"
 #include "kernel/walk.h"
 #include "metric/metrics.h"
+#include "metric/self_budget.h"
 #include "otlp/otlp.h"
 #include "workload/kubelet.h"
 
@@ -254,6 +255,7 @@ static int encode_self(struct measure *m, const struct export_stats *stats,
 	};
 	struct point_group *g = points_group(p);
 	struct kubelet_stats kubelet;
+	struct budget_facts budget;
 	int err;
 
 	if (!g)
@@ -262,6 +264,7 @@ static int encode_self(struct measure *m, const struct export_stats *stats,
 		kubelet_get_stats(m->kubelet, &kubelet);
 		facts.kubelet = &kubelet;
 	}
+	facts.budget = measure_budget_facts(m, &budget);
 	resource_self(&m->resource, g);
 	g->serial = SELF_SERIAL;
 	err = self_add(&m->self, g, &facts);
@@ -379,6 +382,17 @@ int measure_relieve(struct measure *m)
 	return err ? err : snapshot_reap(m->snapshot);
 }
 
+/* A user's word on a probe counts more than the budget's, until it costs too much. */
+static void take_over(struct measure *m, const struct tune_change *c)
+{
+	struct probe *p = &m->probes[c->probe];
+
+	m->governed[c->probe] = false;
+	if (!c->enabled)
+		snprintf(p->reason, sizeof(p->reason), TUNE_OFF_REASON);
+	measure_govern_told(m, c->probe);
+}
+
 int measure_tune(struct measure *m, const char *words, char **text, size_t *text_len,
 		 char *cause, size_t len)
 {
@@ -390,6 +404,8 @@ int measure_tune(struct measure *m, const char *words, char **text, size_t *text
 		err = measure_switch(m, &change, cause, len);
 	if (err)
 		return err;
+	if (change.keys & TUNE_ENABLED)
+		take_over(m, &change);
 	f = open_memstream(text, text_len);
 	if (!f)
 		return -ENOMEM;

@@ -112,6 +112,16 @@ void measure_drop(struct measure *m);
  * next snapshot. Cheap when that is not so: to be called a few times a second.
  */
 int measure_relieve(struct measure *m);
+/*
+ * Has what probes cost measured, and kept below --budget: to be called before
+ * measure_begin(). 0 or -errno.
+ */
+int measure_govern_open(struct measure *m, const struct options *o);
+/*
+ * To be called at each turn of the loop, and after what changes links. Once a second it
+ * looks at what probes cost and does what has to be done.
+ */
+void measure_govern(struct measure *m);
 /* How many probes are attached, and how many were asked for. */
 unsigned int measure_attached(const struct measure *m, unsigned int *wanted);
 /*

@@ -38,6 +38,10 @@ struct loss_sample {
 	uint64_t lost[PROBE_COUNT][SELF_LOSSES];
 };
 
+struct budget;
+struct budget_facts;
+struct status;
+
 struct measure {
 	struct cells cells;
 	struct cgroups *cgroups;
@@ -52,6 +56,8 @@ struct measure {
 	struct probe probes[PROBE_COUNT];
 	struct tasks tasks;
 	struct tuner tuner;
+	struct budget *budget;	    /* NULL: nobody looks at what probes cost */
+	bool governed[PROBE_COUNT]; /* switched off by measure_set_duty() */
 	unsigned int wanted;
 	unsigned int culprits_sent; /* see snapshot_send_culprits() */
 	unsigned int export_use;    /* enum metrics_use */
@@ -93,6 +99,18 @@ int measure_on_ends(struct measure *m, size_t probe, uint32_t number);
  */
 int measure_switch(struct measure *m, const struct tune_change *change, char *cause,
 		   size_t len);
+/*
+ * At the start: bursts of calls with the hooks of the syscall probe and without, as it
+ * is now. Some 2 ms.
+ */
+void measure_calibrate(struct measure *m, bool attached);
+/* A user has switched a probe on or off: what was decided about it is over. */
+void measure_govern_told(struct measure *m, size_t probe);
+/* What gauges say of the budget; NULL: nothing. And what `assay status` does. */
+const struct budget_facts *measure_budget_facts(const struct measure *m,
+						struct budget_facts *out);
+void measure_budget_status(const struct measure *m, struct status *s);
+void measure_govern_close(struct budget *b);
 /* Waits for the pass over descriptors, if there is one, but not for long. */
 void measure_end_files(struct measure *m);
 

@@ -300,9 +300,11 @@ int measure_begin(struct measure *m, char *cause, size_t len)
 		return err;
 	}
 	open_wakes(m);
+	measure_calibrate(m, false);
 	err = attach_probes(m, cause, len);
 	if (err)
 		return err;
+	measure_calibrate(m, true);
 	self_init(&m->self);
 	measure_note_read(m);
 	wall_measure(&m->wall);
@@ -321,7 +323,8 @@ void measure_see_links(struct measure *m)
 	if (m->keeps_links && m->probes[PROBE_CGROUP].state == PROBE_ATTACHED)
 		log_warnx("links cannot be made without capabilities here: a probe "
 			  "that is switched off stays attached and does nothing, "
-			  "which costs (see --keep-privileges)");
+			  "which costs, and --budget cannot be kept (see "
+			  "--keep-privileges)");
 }
 
 void measure_keep_quiet(struct measure *m, const char *cpus)
@@ -363,6 +366,7 @@ void measure_close(struct measure *m)
 	if (!m)
 		return;
 	tasks_close(&m->tasks);
+	measure_govern_close(m->budget);
 	for (size_t i = 0; i < PROBE_COUNT; i++)
 		probe_close(&m->probes[i]);
 	snapshot_close(m->snapshot);

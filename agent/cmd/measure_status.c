@@ -83,6 +83,7 @@ void measure_status(struct measure *m, uint64_t now, struct status *s)
 	uint64_t heap = heap_used(), start = m->self.heap_start;
 
 	tell_probes(m, s);
+	measure_budget_status(m, s);
 	tell_losses(m, now, s);
 	s->read_s = m->read_ns ? (now - m->read_ns) * 1e-9 : STATUS_NEVER;
 	s->memory = (struct status_memory){

@@ -125,6 +125,18 @@ static void allow_probes(FILE *f)
 		fprintf(f, " %s", probe_descs[i].name);
 }
 
+static int check_budget(const char *s)
+{
+	double share;
+
+	return strcmp(s, "none") ? options_percent(s, &share) : 0;
+}
+
+static void allow_budget(FILE *f)
+{
+	fputs("0.1% to 100%, or none", f);
+}
+
 /* What the kernel takes for a name. */
 static int check_label(const char *s)
 {
@@ -274,6 +286,11 @@ static const struct option_desc rows[] = {
 	{ "probes", "NAME,...", "sched,syscall,tcp,dns,block,memory", "what to measure",
 	  FIELD(probes), .mask = MEASURES, .check = check_probes,
 	  .allowed = allow_probes },
+	{ "budget", "PERCENT|none", "1%",
+	  "most of a CPU's busy time that probes may take: beyond it they run in windows, or "
+	  "not at all; none: all is measured always, whatever it costs",
+	  FIELD(budget), .mask = CMD_AGENT, .check = check_budget,
+	  .allowed = allow_budget },
 	{ "memory", "SIZE", "64MiB",
 	  "most memory to use: the kernel's maps, and the agent's numbers",
 	  FIELD(memory), .mask = MEASURES, .type = OPTION_SIZE, .min = 4 * MIB,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "base/log.h"
 #include "base/options.h"
@@ -12,6 +13,7 @@
 #include "kernel/probes.h"
 #include "view/cost.h"
 #include "view/report.h"
+#include "view/status.h"
 
 /* The agent's own series that says how this probe is, or NULL. */
 static const struct frame_series *find_state(const struct frame *f, const char *probe)
@@ -42,6 +44,18 @@ static void print_cost(const struct frame *f, size_t probe)
 			printf("           %-20s %s\n", programs[i].name,
 			       cost_text(text, &c));
 	}
+}
+
+/* How much of the time it is on, what that costs, and why. */
+static void print_budget(const struct status *s, size_t probe)
+{
+	char text[STATUS_TEXT] = "";
+
+	for (size_t i = 0; s && i < s->probe_count; i++)
+		if (!strcmp(s->probes[i].name, probe_descs[probe].name))
+			status_cost(s, &s->probes[i], text, sizeof(text));
+	if (*text)
+		printf("         budget: %s\n", text);
 }
 
 /* What it did not count, by reason. */
@@ -86,6 +100,7 @@ static bool is_loaded(const struct frame_series *s)
 static int run_probes(const struct options *o, int argc, char **argv)
 {
 	struct source src = { .o = o };
+	struct status *status;
 	struct frame *frame;
 	char cause[512];
 	int err;
@@ -101,6 +116,7 @@ static int run_probes(const struct options *o, int argc, char **argv)
 		log_errorx("%s", cause);
 		return 1;
 	}
+	status = source_status(&src);
 	printf("%s\n", src.from_agent
 			   ? "As the agent has them:"
 			   : "As this command just loaded them (no agent runs):");
@@ -111,9 +127,11 @@ static int run_probes(const struct options *o, int argc, char **argv)
 		/* of probes just loaded both say nothing yet */
 		if (!src.from_agent || !is_loaded(s))
 			continue;
+		print_budget(status, i);
 		print_cost(frame, i);
 		print_losses(frame, probe_descs[i].name);
 	}
+	free(status);
 	frame_free(frame);
 	return 0;
 }

@@ -8,6 +8,9 @@
 #include "cmd/measure.h"
 #include "cmd/source.h"
 #include "sink/client.h"
+#include "view/status.h"
+
+#define STATUS_WAIT_NS 3000000000ULL
 
 static bool nobody_there(int err)
 {
@@ -76,4 +79,23 @@ void source_close(struct source *s)
 {
 	measure_close(s->measure);
 	s->measure = NULL;
+}
+
+struct status *source_status(const struct source *s)
+{
+	struct status *status = NULL;
+	uint8_t *bytes;
+	char cause[512];
+	size_t len;
+
+	if (!s->from_agent || client_status(s->o->socket, STATUS_WAIT_NS, &bytes, &len,
+					    cause, sizeof(cause)))
+		return NULL;
+	status = malloc(sizeof(*status));
+	if (status && status_decode(bytes, len, status)) {
+		free(status);
+		status = NULL;
+	}
+	free(bytes);
+	return status;
 }

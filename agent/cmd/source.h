@@ -9,6 +9,7 @@
 
 struct measure;
 struct options;
+struct status;
 
 struct source {
 	const struct options *o;
@@ -23,6 +24,11 @@ struct source {
  */
 int source_read(struct source *s, bool alone, struct frame **out, char *cause,
 		size_t len);
+/*
+ * How the agent is that answered. NULL: it does not say, or none runs; else to be
+ * freed.
+ */
+struct status *source_status(const struct source *s);
 /* Stops measuring; also fine when there was no read. */
 void source_close(struct source *s);
 

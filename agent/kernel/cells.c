@@ -210,6 +210,18 @@ static int add_own_runs(const struct cells *c, uint32_t cpu, struct cells_runs *
 	return 0;
 }
 
+int cells_count_cpu(const struct cells *c, uint32_t cpu, struct cpu_state *room,
+		    struct cells_runs runs[PROGRAM_COUNT])
+{
+	int err = bpf_map_lookup_elem(c->fds[MAP_CPUS], &cpu, room);
+
+	if (err)
+		return err;
+	for (int p = 0; p < PROGRAM_COUNT; p++)
+		runs[p] = (struct cells_runs){ room->runs[p].count, room->runs[p].ns };
+	return add_own_runs(c, cpu, runs);
+}
+
 int cells_count(const struct cells *c, struct cells_counted *sum)
 {
 	struct cpu_state *state = malloc(sizeof(*state));
@@ -217,13 +229,15 @@ int cells_count(const struct cells *c, struct cells_counted *sum)
 
 	memset(sum, 0, sizeof(*sum));
 	for (uint32_t i = 0; i < c->plan.cpus && !err; i++) {
-		err = bpf_map_lookup_elem(c->fds[MAP_CPUS], &i, state);
-		for (int p = 0; p < PROGRAM_COUNT && !err; p++)
-			add_runs(&sum->runs[p], &state->runs[p]);
+		struct cells_runs runs[PROGRAM_COUNT];
+
+		err = cells_count_cpu(c, i, state, runs);
+		for (int p = 0; p < PROGRAM_COUNT && !err; p++) {
+			sum->runs[p].count += runs[p].count;
+			sum->runs[p].ns += runs[p].ns;
+		}
 		for (int t = 0; t < TABLES && !err; t++)
 			sum->taken[t] += state->taken[t];
-		if (!err)
-			err = add_own_runs(c, i, sum->runs);
 	}
 	free(state);
 	return err;

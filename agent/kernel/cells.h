@@ -62,6 +62,12 @@ struct cells_counted {
 /* Adds that up over all CPUs. -errno on failure. */
 int cells_count(const struct cells *c, struct cells_counted *sum);
 
+/*
+ * The runs on one CPU alone; room: for what is copied, so that nothing is allocated.
+ * -errno on failure.
+ */
+int cells_count_cpu(const struct cells *c, uint32_t cpu, struct cpu_state *room,
+		    struct cells_runs runs[PROGRAM_COUNT]);
 /* DNS queries that wait for an answer now. */
 uint32_t cells_queries(const struct cells *c);
 

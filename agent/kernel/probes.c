@@ -34,6 +34,7 @@ const struct probe_desc probe_descs[] = {
 	[PROBE_SYSCALL] = {
 		.name = "syscall",
 		.hooks = "sched_process_exit, iter/task, sys_exit, sys_enter",
+		.windowed = { "syscall_exit", "syscall_enter" },
 		.help = "system call durations by class, errors by errno",
 		.tunes = TUNE_SAMPLE | TUNE_INFLIGHT,
 		.rings = true,
@@ -48,6 +49,7 @@ const struct probe_desc probe_descs[] = {
 		.name = "tcp",
 		.hooks = "inet_sock_set_state, tcp_destroy_sock, tcp_probe, net_dev_queue, "
 			 "tcp_send_reset, tcp_receive_reset, iter/task_file",
+		.windowed = { "tcp_segment_in", "tcp_packet_out" },
 		.help = "connects, responses, round-trip time, bytes, retransmits, resets",
 		.tunes = TUNE_INFLIGHT,
 		.last_look = true,
@@ -60,6 +62,7 @@ const struct probe_desc probe_descs[] = {
 	[PROBE_DNS] = {
 		.name = "dns",
 		.hooks = "netif_receive_skb, net_dev_queue (tcp's program, if attached)",
+		.windowed = { "dns_packet_in", "dns_packet_out" },
 		.help = "DNS lookups over UDP: duration, result, timeouts",
 		.tunes = TUNE_INFLIGHT | TUNE_TIMEOUT,
 		.cover = { "dns_packet_out", PROBE_TCP, "tcp_packet_out" },
@@ -101,6 +104,14 @@ const struct probe_desc probe_descs[] = {
 };
 
 const size_t probe_desc_count = COUNT(probe_descs);
+
+bool probe_is_windowed(const struct probe_desc *desc, const char *program)
+{
+	for (size_t i = 0; i < COUNT(desc->windowed) && desc->windowed[i]; i++)
+		if (!strcmp(desc->windowed[i], program))
+			return true;
+	return false;
+}
 
 bool probe_is_wanted(const struct probe_desc *desc, const char *list)
 {

@@ -16,6 +16,9 @@ struct probe_cover {
 struct probe_desc {
 	const char *name;
 	const char *hooks; /* for people */
+	/* its programs that run in windows, in the order of its file; NULL: none does
+	 */
+	const char *windowed[3];
 	const char *help;
 	bool always;	/* on whatever --probes says */
 	bool walk_off;	/* switched off its pass still runs: it empties a table */
@@ -33,6 +36,9 @@ struct probe_desc {
 /* Indexed by enum probe_id of bpf/cell.h. */
 extern const struct probe_desc probe_descs[];
 extern const size_t probe_desc_count;
+
+/* Does one of its programs run in windows only, when the probe does? */
+bool probe_is_windowed(const struct probe_desc *desc, const char *program);
 
 /* Is a probe in a list of names with commas between, or on whatever that says? */
 bool probe_is_wanted(const struct probe_desc *desc, const char *list);

@@ -8,6 +8,7 @@
 #include "base/util.h"
 #include "metric/export_stats.h"
 #include "metric/self.h"
+#include "metric/self_budget.h"
 #include "workload/kubelet.h"
 
 static const struct metric probe_attached = {
@@ -121,11 +122,11 @@ static const struct metric kubelet_left_out = {
 };
 
 const struct metric *const self_metrics[] = {
-	&probe_attached,   &lost,	&bpf_runs,	   &bpf_run_time,
-	&slot_usage,	   &slot_limit, &pool_usage,	   &pool_limit,
-	&map_size,	   &heap_usage, &heap_limit,	   &cpu_time,
-	&memory_usage,	   &exported,	&kubelet_requests, &kubelet_containers,
-	&kubelet_left_out,
+	&probe_attached, &self_duty,	    &self_cost,		 &self_budget,
+	&lost,		 &bpf_runs,	    &bpf_run_time,	 &slot_usage,
+	&slot_limit,	 &pool_usage,	    &pool_limit,	 &map_size,
+	&heap_usage,	 &heap_limit,	    &cpu_time,		 &memory_usage,
+	&exported,	 &kubelet_requests, &kubelet_containers, &kubelet_left_out,
 };
 const size_t self_metric_count = COUNT(self_metrics);
 
@@ -468,6 +469,8 @@ int self_add(struct self *s, struct point_group *g, const struct self_facts *f)
 		err = add_probes(s, g, f);
 	if (!err)
 		err = add_losses(s, g, f);
+	if (!err && f->budget)
+		err = self_add_budget(g, f->budget);
 	if (!err)
 		err = add_runs(s, g, counted.runs);
 	if (!err)

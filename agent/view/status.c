@@ -32,6 +32,21 @@ static json_t *seconds_json(double s)
 		     : json_real((double)(int64_t)(s * 1000 + 0.5) / 1000);
 }
 
+/* What is known only where costs are measured. */
+static json_t *share_json(const struct status *s, double share)
+{
+	return s->governed ? json_real(share) : json_null();
+}
+
+static json_t *budget_json(const struct status *s)
+{
+	if (!s->governed)
+		return json_null();
+	return json_pack(
+	    "{s:o, s:o}", "share", s->budget > 0 ? json_real(s->budget) : json_null(),
+	    "worst_cpu", s->worst_cpu >= 0 ? json_integer(s->worst_cpu) : json_null());
+}
+
 static json_t *probes_json(const struct status *s)
 {
 	json_t *list = json_array();
@@ -39,9 +54,15 @@ static json_t *probes_json(const struct status *s)
 	for (size_t i = 0; i < s->probe_count; i++) {
 		const struct status_probe *p = &s->probes[i];
 
-		json_array_append_new(list, json_pack("{s:s, s:s, s:o}", "name",
-						      p->name, "state", p->state,
-						      "reason", text_json(p->reason)));
+		json_array_append_new(
+		    list,
+		    json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+			      p->name, "state", p->state, "reason",
+			      text_json(p->reason), "duty", share_json(s, p->duty),
+			      "cost", share_json(s, p->cost), "full_cost",
+			      share_json(s, p->full_cost), "node_cost",
+			      share_json(s, p->node_cost), "run_ns",
+			      share_json(s, p->run_ns)));
 	}
 	return list;
 }
@@ -85,15 +106,15 @@ static json_t *memory_json(const struct status_memory *m)
 json_t *status_json(const struct status *s)
 {
 	return json_pack(
-	    "{s:i, s:s, s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	    "{s:i, s:s, s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 	    "schema", SCHEMA, "version", s->version, "pid", s->pid, "state",
 	    s->waits ? "waiting" : "measuring", "holder",
 	    s->waits ? json_integer(s->holder) : json_null(), "uptime_s",
 	    seconds_json(s->uptime_s), "state_s", seconds_json(s->state_s), "read_s",
 	    seconds_json(s->read_s), "snapshot_interval_s",
-	    seconds_json(s->snapshot_interval_s), "probes", probes_json(s), "export",
-	    export_json(&s->export), "lost", lost_json(s), "memory",
-	    memory_json(&s->memory));
+	    seconds_json(s->snapshot_interval_s), "probes", probes_json(s), "budget",
+	    budget_json(s), "export", export_json(&s->export), "lost", lost_json(s),
+	    "memory", memory_json(&s->memory));
 }
 
 int status_encode(const struct status *s, uint8_t **bytes, size_t *len)
@@ -132,6 +153,27 @@ static uint64_t read_count(const json_t *j, const char *key)
 	return n > 0 ? n : 0;
 }
 
+/* A share or a cost; what is none, or below 0: 0. */
+static double read_real(const json_t *j, const char *key)
+{
+	double v = json_number_value(json_object_get(j, key));
+
+	return v > 0 && v < SECONDS_MAX ? v : 0;
+}
+
+static void read_budget(const json_t *j, struct status *s)
+{
+	const json_t *cpu = json_object_get(j, "worst_cpu");
+	json_int_t n = json_integer_value(cpu);
+
+	s->governed = json_is_object(j);
+	s->budget = read_real(j, "share");
+	if (s->governed)
+		s->worst_cpu = json_is_integer(cpu) && n >= 0 && n < 1 << 20
+				   ? (int)n
+				   : STATUS_NO_CPU;
+}
+
 static void read_probes(const json_t *list, struct status *s)
 {
 	for (size_t i = 0; i < json_array_size(list) && i < STATUS_PROBES; i++) {
@@ -141,6 +183,11 @@ static void read_probes(const json_t *list, struct status *s)
 		read_text(j, "name", p->name, sizeof(p->name));
 		read_text(j, "state", p->state, sizeof(p->state));
 		read_text(j, "reason", p->reason, sizeof(p->reason));
+		p->duty = read_real(j, "duty");
+		p->cost = read_real(j, "cost");
+		p->full_cost = read_real(j, "full_cost");
+		p->node_cost = read_real(j, "node_cost");
+		p->run_ns = read_real(j, "run_ns");
 	}
 }
 
@@ -184,6 +231,7 @@ static void read_all(const json_t *j, struct status *s)
 	s->read_s = read_seconds(j, "read_s");
 	s->snapshot_interval_s = read_seconds(j, "snapshot_interval_s");
 	read_probes(json_object_get(j, "probes"), s);
+	read_budget(json_object_get(j, "budget"), s);
 	read_export(json_object_get(j, "export"), &s->export);
 	read_lost(json_object_get(j, "lost"), s);
 	s->memory = (struct status_memory){

@@ -13,6 +13,7 @@
 #include <jansson.h>
 
 #define STATUS_NEVER	(-1.0) /* an age of what has not happened; JSON: null */
+#define STATUS_NO_CPU	(-1)
 #define STATUS_PROBES	16
 #define STATUS_LOSSES	64 /* more kinds of them are not told */
 #define STATUS_PROBLEMS 96
@@ -21,6 +22,11 @@
 struct status_probe {
 	char name[16], state[16]; /* probe_state_name() */
 	char reason[STATUS_TEXT]; /* why it is not attached; "" */
+	/* if governed: how much of the time it is on; shares of a CPU's busy time: what
+	 * it takes of the worst one's, and would if it were always on, or did before it
+	 * was off; and what it takes of the node */
+	double duty, cost, full_cost, node_cost;
+	double run_ns; /* what a run of its programs costs, with the way there */
 };
 
 struct status_loss {
@@ -53,6 +59,9 @@ struct status {
 	double snapshot_interval_s;
 	struct status_probe probes[STATUS_PROBES];
 	size_t probe_count;
+	bool governed; /* what probes cost is measured */
+	double budget; /* a share; 0: none */
+	int worst_cpu; /* the busy one on which they take most, or STATUS_NO_CPU */
 	struct status_export export;
 	double lost_window_s;
 	struct status_loss lost[STATUS_LOSSES];
@@ -92,6 +101,9 @@ void status_judge(const struct status *s, struct status_verdict *v);
 const char *status_level_name(enum status_level level);
 /* What it does, in a line without its end: "measuring for 3d4h, 7 of 7 probes ...". */
 void status_summary(const struct status *s, char *out, size_t len);
+/* What a probe costs, and why it is on as much as it is; "": nobody has measured it. */
+void status_cost(const struct status *s, const struct status_probe *p, char *out,
+		 size_t len);
 /* All of it, and what is wrong, in lines for people. */
 void status_print(const struct status *s, const struct status_verdict *v, FILE *f);
 

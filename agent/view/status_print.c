@@ -172,6 +172,76 @@ void status_summary(const struct status *s, char *out, size_t len)
 		snprintf(out, len, "measuring for %s, %s", age, probes);
 }
 
+/* "budget 1 %": what for. */
+static void say_budget(const struct status *s, char out[24])
+{
+	if (s->budget > 0)
+		snprintf(out, 24, "budget %.4g %%", 100 * s->budget);
+	else
+		snprintf(out, 24, "no budget");
+}
+
+void status_cost(const struct status *s, const struct status_probe *p, char *out,
+		 size_t len)
+{
+	char run[UNITS_LEN], budget[24], cpu[32] = "a busy CPU";
+	size_t n;
+
+	*out = '\0';
+	if (!s->governed || (!is(p, "attached") && !is(p, "off")))
+		return;
+	say_budget(s, budget);
+	if (s->worst_cpu >= 0)
+		snprintf(cpu, sizeof(cpu), "CPU %d", s->worst_cpu);
+	if (is(p, "off") && p->full_cost > 0) {
+		snprintf(out, len, "off: it took %.2g %% of a CPU's busy time, %s",
+			 100 * p->full_cost, budget);
+		return;
+	}
+	if (is(p, "off"))
+		return; /* somebody said so */
+	if (p->duty > 0 && p->duty < 1)
+		n = snprintf(out, len,
+			     "in windows, 1/%.0f: %.2g %% of the busy time of %s, "
+			     "%.2g %% if it were always on, %s",
+			     1 / p->duty, 100 * p->cost, cpu, 100 * p->full_cost,
+			     budget);
+	else
+		n = snprintf(out, len, "always on: %.2g %% of the busy time of %s, %s",
+			     100 * p->cost, cpu, budget);
+	if (n < len && p->run_ns > 0)
+		snprintf(out + n, len - n, "; %s a run, %.2g %% of the node",
+			 units_seconds(run, p->run_ns * 1e-9), 100 * p->node_cost);
+}
+
+#define NOTABLE 0.001 /* a share: what costs less has no line */
+
+/* All together, and who is not always on or costs something. */
+static void print_costs(const struct status *s, FILE *f)
+{
+	char text[STATUS_TEXT], budget[24];
+	double sum = 0;
+
+	if (!s->governed)
+		return;
+	for (size_t i = 0; i < s->probe_count; i++)
+		sum += s->probes[i].cost;
+	say_budget(s, budget);
+	if (s->worst_cpu >= 0)
+		fprintf(f,
+			"probes:   all take %.2g %% of the busy time of CPU %d, %s\n",
+			100 * sum, s->worst_cpu, budget);
+	else
+		fprintf(f, "probes:   no CPU is busy, %s\n", budget);
+	for (size_t i = 0; i < s->probe_count; i++) {
+		const struct status_probe *p = &s->probes[i];
+
+		status_cost(s, p, text, sizeof(text));
+		if (*text && (p->duty < 1 || p->cost >= NOTABLE))
+			fprintf(f, "  %-8s%s\n", p->name, text);
+	}
+}
+
 static void print_exports(const struct status *s, FILE *f)
 {
 	const struct status_export *e = &s->export;
@@ -209,6 +279,7 @@ void status_print(const struct status *s, const struct status_verdict *v, FILE *
 	if (!s->waits && s->read_s >= 0)
 		fprintf(f, "readings: the last one %s ago\n",
 			units_age(age, s->read_s));
+	print_costs(s, f);
 	print_exports(s, f);
 	print_memory(&s->memory, f);
 	for (size_t i = 0; i < v->count; i++)

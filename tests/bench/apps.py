@@ -15,6 +15,7 @@ from tools import Unavailable, note
 
 LOADS = {"app.pipe": Switches, "app.http": Requests, "app.kv": Keys}
 UNIT = "%"
+SETTLE_S, WHOLE_S = 8, 10  # before and for a run with a budget
 
 
 def peers():
@@ -22,10 +23,12 @@ def peers():
 
 
 class Side:
-    """One of the sides and its rounds: ns an operation of each load."""
+    """One of the sides and its rounds: ns an operation of each load, by the best of some
+    short runs, and by a long one where `whole` is true; settles: only that."""
 
-    def __init__(self, make):
-        self.times = {}
+    def __init__(self, make, whole=False, settles=False):
+        self.times, self.long_times = {}, {}
+        self.whole, self.settles = whole, settles
         self.reason = self.side = None
         try:
             self.side = make()
@@ -38,14 +41,26 @@ class Side:
         try:
             self.side.start()
             try:
-                times = {name: best(load, quick)[0] for name, load in loads.items()}
+                times = {name: self.run(load, quick) for name, load in loads.items()}
             finally:
                 self.side.stop()
         except Unavailable as e:
             self.reason = str(e)
             return
-        for name, time in times.items():
+        for name, (time, long_time) in times.items():
             self.times.setdefault(name, []).append(time)
+            self.long_times.setdefault(name, []).append(long_time)
+
+    def run(self, load, quick):
+        short = long_time = None
+        if not self.settles:
+            short = best(load, quick)[0]
+        else:
+            load.run(1 if quick else SETTLE_S)
+        if self.whole:
+            events, ns = load.run(1 if quick else WHOLE_S)
+            long_time = ns / events
+        return short, long_time
 
 
 def slowdowns(times, none):
@@ -53,15 +68,30 @@ def slowdowns(times, none):
     return [100 * (t / n - 1) for t, n in zip(times, none)]
 
 
-def result(name, sides, rounds):
-    """A row: assay and peer_value are per cent, none is ns an operation."""
-    nones = [sides[n].times.get(name, []) for n in ("none 1", "none 2")]
+NONES = "none 1", "none 2"
+
+
+def slow_sides(name, sides):
+    """Of each side that is compared, by runs as long as its own: per cent, and of nothing
+    ns an operation, and its two rounds."""
+    nones = [sides[n].times.get(name, []) for n in NONES]
     none = [(a + b) / 2 for a, b in zip(*nones)]
-    slow = {n: slowdowns(sides[n].times.get(name, []), none) for n in ("assay", "off", "peer")}
+    long_none = [(a + b) / 2 for a, b in
+                 zip(*[sides[n].long_times.get(name, []) for n in NONES])]
+    slow = {n: slowdowns(sides[n].times.get(name, []), none)
+            for n in ("assay", "off", "peer")}
+    slow["budget"] = slowdowns(sides["budget"].long_times.get(name, []), long_none)
+    return slow, none, nones
+
+
+def result(name, sides, rounds):
+    """A row: budget, assay, off and peer_value are per cent, none is ns an operation."""
+    slow, none, nones = slow_sides(name, sides)
     apart = slowdowns(nones[1], nones[0])
     dearer = paired(slow["assay"], slow["peer"])
     values = {n: None if sides[n].reason else middle(v) for n, v in slow.items()}
     row = {"name": name, "unit": UNIT, "none": rounded(middle(none)), "floor": None,
+           "budget": rounded(values["budget"]),
            "assay": rounded(values["assay"]), "assay_net": None,
            "off": rounded(values["off"]),
            "peer": str(sides["peer"].side) if sides["peer"].side else None,
@@ -71,10 +101,9 @@ def result(name, sides, rounds):
            "spread": {"of": "quartiles over the rounds; none: of the second from the "
                             "first, in per cent"}}
     row["spread"].update({key: quartiles(v) for key, v in
-                          (("assay", slow["assay"]), ("off", slow["off"]),
-                           ("peer_value", slow["peer"]),
-                           ("dearer", dearer),
-                           ("none", apart)) if v})
+                          (("budget", slow["budget"]), ("assay", slow["assay"]),
+                           ("off", slow["off"]), ("peer_value", slow["peer"]),
+                           ("dearer", dearer), ("none", apart)) if v})
     reasons = [f"{n}: {s.reason}" for n, s in sides.items() if s.reason]
     reasons += getattr(sides["peer"].side, "reasons", [])
     if reasons:
@@ -102,8 +131,9 @@ def measure(names, rounds, quick, before=None):
     another build's agent, in the place of the peers."""
     loads, reasons = start(names)
     other = (lambda: Assay(binary=before)) if before else peers
-    sides = {"none 1": Side(Nothing), "assay": Side(Assay), "none 2": Side(Nothing),
-             "off": Side(Off), "peer": Side(other)}
+    sides = {"none 1": Side(Nothing, whole=True), "assay": Side(Assay),
+             "budget": Side(lambda: Assay(budget="1%"), whole=True, settles=True),
+             "none 2": Side(Nothing, whole=True), "off": Side(Off), "peer": Side(other)}
     try:
         for i in range(rounds if loads else 0):
             note(f"applications: round {i + 1} of {rounds}")

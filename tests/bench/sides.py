@@ -47,12 +47,14 @@ class Empty(Nothing):
 
 
 class Assay(Nothing):
-    """A running agent with file export and these probes, None meaning all."""
+    """A running agent with file export and these probes, None meaning all; without a
+    budget it measures all the time, whatever that costs."""
 
-    def __init__(self, probes=None, options=(), binary=ASSAY):
+    def __init__(self, probes=None, options=(), binary=ASSAY, budget="none"):
         self.probes = probes
         self.options = options
         self.binary = binary
+        self.budget = budget
 
     def __str__(self):
         return self.binary
@@ -70,7 +72,8 @@ class Assay(Nothing):
             argv += ["--probes", ",".join(self.probes)]
         env = {k: v for k, v in os.environ.items()
                if not k.startswith(("ASSAY_", "OTEL_"))}
-        env["ASSAY_NODE_LOCK"] = "none"  # as a variable: an older build has no such flag
+        # as variables: an older build has no such flags
+        env.update(ASSAY_NODE_LOCK="none", ASSAY_BUDGET=self.budget)
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(pinned(TOOL_CPU, argv), stderr=log,
                                             stdout=subprocess.DEVNULL, env=env)

@@ -89,6 +89,7 @@ class Deployed:
             known[v["name"]] = re.sub(r"\$\((\w+)\)", lambda m: known[m[1]], value)
         # others' agents are not waited for, and exports go to ours
         known["ASSAY_NODE_LOCK"] = self.uid[:8]
+        known["ASSAY_BUDGET"] = "none"
         known["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://127.0.0.1:{self.receiver.port}"
         known["OTEL_METRIC_EXPORT_INTERVAL"] = "1000"
         return known.items()

@@ -111,6 +111,28 @@ static void numbers_are_read_with_their_units(void **state)
 	}
 }
 
+static void a_budget_is_a_share_or_none(void **state)
+{
+	static const struct {
+		const char *text;
+		double share;
+	} good[] = {
+		{ "1%", 0.01 }, { "0.1%", 0.001 }, { "2.5%", 0.025 }, { "100%", 1 }
+	};
+	static const char *const bad[] = { "",	   "%",	  "1",	  "0%",	  "0.09%",
+					   "101%", "-1%", "+1%",  "1.%",  "1 %",
+					   "1e1%", "1%%", "nan%", "none", "0x1%" };
+	double share;
+
+	for (size_t i = 0; i < COUNT(good); i++) {
+		assert_int_equal(options_percent(good[i].text, &share), 0);
+		assert_true(share > good[i].share * 0.999 &&
+			    share < good[i].share * 1.001);
+	}
+	for (size_t i = 0; i < COUNT(bad); i++)
+		assert_int_equal(options_percent(bad[i], &share), -EINVAL);
+}
+
 static const struct {
 	const char *key, *value, *allowed;
 } bad_values[] = {
@@ -148,6 +170,7 @@ static const struct {
 	{ "--export", "http://h/a b",
 	  "http://HOST..., https://HOST..., file:PATH or none" },
 	{ "--socket", "", "a name, not empty" },
+	{ "--budget", "1", "0.1% to 100%, or none" },
 	{ "--probes", "", "names with commas between, of sched syscall tcp" },
 	{ "--probes", "sched,", "names with commas between, of sched syscall tcp" },
 	{ "--probes", "sched,disk", "names with commas between, of sched syscall tcp" },
@@ -384,6 +407,7 @@ int main(void)
 		TEST(defaults_are_those_of_the_table),
 		TEST(every_default_is_allowed),
 		TEST(numbers_are_read_with_their_units),
+		TEST(a_budget_is_a_share_or_none),
 		TEST(a_bad_value_is_named_with_what_is_allowed),
 		TEST(an_error_is_one_line_whatever_was_typed),
 		TEST(secrets_do_not_show_in_errors),

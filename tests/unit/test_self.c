@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include "fake_self.h"
+#include "metric/self_budget.h"
 #include "workload/kubelet.h"
 
 static uint64_t value_of(const char *metric, const char *a, const char *b)
@@ -24,6 +25,9 @@ static const struct metric promised[] = {
 	  METRIC_GAUGE,
 	  false,
 	  { "assay.probe", "assay.state", "assay.reason" } },
+	{ "assay.probe.duty", "1", NULL, METRIC_GAUGE, true, { "assay.probe" } },
+	{ "assay.probe.cost", "1", NULL, METRIC_GAUGE, true, { "assay.probe" } },
+	{ "assay.budget", "1", NULL, METRIC_GAUGE, true },
 	{ "assay.lost",
 	  "{event}",
 	  NULL,
@@ -86,6 +90,11 @@ static void metrics_are_what_they_were(void **state)
 	}
 }
 
+static const struct budget_facts all_on = {
+	.budget = 0.01,
+	.loaded = { true, true, true, true, true, true, true },
+};
+
 /* Every metric that is listed has points, and no others are. */
 static void all_that_is_listed_is_reported(void **state)
 {
@@ -97,6 +106,7 @@ static void all_that_is_listed_is_reported(void **state)
 	bpf_map_update_elem(with.cells.fds[MAP_CPUS], &cpu, &seen, 0);
 	with.control.lost[PROBE_TCP][LOSS_UNREADABLE] = 1;
 	with.facts.kubelet = &kubelet;
+	with.facts.budget = &all_on;
 	look(1);
 	for (size_t i = 0; i < self_metric_count; i++) {
 		if (!points_of(self_metrics[i]->name))
@@ -254,6 +264,38 @@ static void a_time_that_shrinks_is_reported_as_it_was(void **state)
 	}
 }
 
+static double gauge_of(const char *metric, const char *probe)
+{
+	const struct point *p = find(metric, probe, NULL, NULL);
+
+	assert_non_null(p);
+	assert_int_equal(p->start_ns, 0);
+	return p->d;
+}
+
+static void what_probes_cost_is_told_of_those_that_are_loaded(void **state)
+{
+	struct budget_facts b = { .budget = 0.01 };
+
+	look(1);
+	assert_int_equal(points_of("assay.probe.duty"), 0); /* nobody looks at it */
+	b.loaded[PROBE_SYSCALL] = b.loaded[PROBE_TCP] = true;
+	b.duty[PROBE_SYSCALL] = 0.25;
+	b.cost[PROBE_SYSCALL] = 0.007;
+	with.facts.budget = &b;
+	look(2);
+	assert_int_equal(points_of("assay.probe.duty"), 2);
+	assert_int_equal(points_of("assay.probe.cost"), 2);
+	assert_true(gauge_of("assay.probe.duty", "syscall") == 0.25);
+	assert_true(gauge_of("assay.probe.cost", "syscall") == 0.007);
+	assert_true(gauge_of("assay.probe.duty", "tcp") == 0);
+	assert_true(gauge_of("assay.budget", NULL) == 0.01);
+	b.budget = 0;
+	look(3);
+	assert_int_equal(points_of("assay.budget"), 0);
+	assert_int_equal(points_of("assay.probe.duty"), 2);
+}
+
 static void sizes_are_those_of_the_plan(void **state)
 {
 	look(1);
@@ -364,6 +406,7 @@ static void there_are_no_more_series_than_the_bound(void **state)
 {
 	memset(with.control.lost, 1, sizeof(with.control.lost));
 	with.facts.folded = with.facts.overflown = 1;
+	with.facts.budget = &all_on;
 	for (int i = 0; i < PROGRAM_COUNT; i++)
 		set_runs(0, i, 1000, 1000000000);
 	with.stats.failed_count = EXPORT_FAILURES;
@@ -391,6 +434,7 @@ int main(void)
 		SELF_TEST(runs_of_all_cpus_add_up),
 		SELF_TEST(runs_that_are_counted_elsewhere_are_in_it),
 		SELF_TEST(a_time_that_shrinks_is_reported_as_it_was),
+		SELF_TEST(what_probes_cost_is_told_of_those_that_are_loaded),
 		SELF_TEST(sizes_are_those_of_the_plan),
 		SELF_TEST(what_the_numbers_take_is_what_malloc_gave),
 		SELF_TEST(the_process_is_measured_as_the_kernel_does),

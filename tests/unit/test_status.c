@@ -53,6 +53,50 @@ static struct status sent(const struct status *s)
 	return got;
 }
 
+static const char *cost_of(const struct status *s, size_t probe)
+{
+	static char text[STATUS_TEXT];
+
+	status_cost(s, &s->probes[probe], text, sizeof(text));
+	return text;
+}
+
+static void what_probes_cost_is_said_and_why(void **state)
+{
+	struct status s = healthy();
+
+	assert_string_equal(cost_of(&s, 0), ""); /* nobody has measured it */
+	s.governed = true;
+	s.budget = 0.01;
+	s.worst_cpu = 1;
+	s.probes[0].duty = 1;
+	s.probes[0].cost = 0.0021;
+	s.probes[0].run_ns = 96;
+	s.probes[0].node_cost = 0.0005;
+	s.probes[1].duty = 0.0625;
+	s.probes[1].cost = 0.0026;
+	s.probes[1].full_cost = 0.041;
+	s = sent(&s);
+	assert_string_equal(cost_of(&s, 0),
+			    "always on: 0.21 % of the busy time of CPU 1, budget 1 %; "
+			    "96ns a run, 0.05 % of the node");
+	assert_string_equal(cost_of(&s, 1),
+			    "in windows, 1/16: 0.26 % of the busy time of CPU 1, 4.1 % "
+			    "if it were always on, budget 1 %");
+	assert_string_equal(cost_of(&s, 2), ""); /* it is disabled */
+	strcpy(s.probes[1].state, "off");
+	s.probes[1].duty = 0;
+	assert_string_equal(cost_of(&s, 1),
+			    "off: it took 4.1 % of a CPU's busy time, budget 1 %");
+	s.probes[1].full_cost = 0;
+	assert_string_equal(cost_of(&s, 1), ""); /* somebody said so */
+	s.budget = 0;
+	s.worst_cpu = STATUS_NO_CPU;
+	assert_non_null(strstr(cost_of(&s, 0), "of a busy CPU, no budget;"));
+	s = sent(&s);
+	assert_int_equal(s.worst_cpu, STATUS_NO_CPU);
+}
+
 static void what_is_told_arrives(void **state)
 {
 	struct status s = healthy(), got = sent(&s);
@@ -228,6 +272,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_told_arrives),
+		cmocka_unit_test(what_probes_cost_is_said_and_why),
 		cmocka_unit_test(text_from_outside_is_visible_text),
 		cmocka_unit_test(what_is_no_status_is_refused),
 		cmocka_unit_test(members_of_a_wrong_kind_are_as_none),
