@@ -11,7 +11,7 @@
 #define SECOND	   1000000000ULL
 #define BACK_BELOW 0.7
 #define BACK_TO	   0.85
-#define NOTABLE	   0.01 /* of the budget: less is not worth a step */
+#define NOTABLE	   0.05 /* of the budget: less is not worth a step */
 #define WAITS_MOST 8	/* times calm_ns */
 
 void governor_init(struct governor *g, double budget)
@@ -117,6 +117,18 @@ static double wasted(const struct governor *g, const struct governor_cpu *c, siz
 	return governor_cost(g, c, i) > g->budget ? governor_cost(g, c, i) : 0;
 }
 
+/*
+ * What may be switched off next. When one that goes last is over the budget by itself,
+ * it is no use to switch off all the others before.
+ */
+static int first_kind(const struct governor *g, const struct governor_cpu *c)
+{
+	for (size_t i = 0; i < PROBE_COUNT; i++)
+		if (g->probes[i].kind == GOVERN_LAST && cost_now(g, c, i) > g->budget)
+			return GOVERN_LAST;
+	return GOVERN_WINDOWS;
+}
+
 /* The dearest one has a step down, as its kind is. False: there is none. */
 static bool step_down(struct governor *g, const struct governor_cpu *c, uint64_t now_ns)
 {
@@ -132,7 +144,7 @@ static bool step_down(struct governor *g, const struct governor_cpu *c, uint64_t
 		found->one_in *= 2;
 		return true;
 	}
-	for (int kind = GOVERN_WINDOWS; kind <= GOVERN_LAST && !found; kind++)
+	for (int kind = first_kind(g, c); kind <= GOVERN_LAST && !found; kind++)
 		for (size_t i = 0; i < PROBE_COUNT; i++)
 			if (wasted(g, c, i, kind) > most) {
 				most = wasted(g, c, i, kind);

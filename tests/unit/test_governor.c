@@ -190,6 +190,19 @@ static void sched_is_last_and_only_alone(void **state)
 	assert_int_equal(on(PROBE_SCHED), 0);
 }
 
+/* To switch off the others would not keep the budget. */
+static void sched_alone_takes_nobody_along(void **state)
+{
+	costs(0, PROBE_SCHED, 0.03);
+	costs(0, PROBE_SYSCALL, 0.3);
+	costs(0, PROBE_TCP, 0.004);
+	costs(0, PROBE_MEMORY, 0.002);
+	pass(1);
+	assert_int_equal(on(PROBE_SCHED), 0);
+	assert_int_equal(on(PROBE_SYSCALL), 64);
+	assert_int_equal(on(PROBE_MEMORY), 1);
+}
+
 static void who_costs_nothing_stays(void **state)
 {
 	costs(0, PROBE_SCHED, 0.02);
@@ -371,6 +384,7 @@ int main(void)
 				       begin),
 		cmocka_unit_test_setup(off_comes_after_windows, begin),
 		cmocka_unit_test_setup(sched_is_last_and_only_alone, begin),
+		cmocka_unit_test_setup(sched_alone_takes_nobody_along, begin),
 		cmocka_unit_test_setup(who_costs_nothing_stays, begin),
 		cmocka_unit_test_setup(who_was_switched_off_is_left_alone, begin),
 		cmocka_unit_test_setup(back_in_steps_after_a_minute, begin),
