@@ -18,7 +18,7 @@
 #include "workload/workload.h"
 
 /* Values of all histogram, and of all counter signals: shards are folded. */
-#define SNAPSHOT_HISTS	24
+#define SNAPSHOT_HISTS	32
 #define SNAPSHOT_COUNTS 8
 
 /* What became of a series when an export had it first, for its life (metric/cap.c). */
