@@ -52,7 +52,8 @@
  * kernel's row of a slot has one word for each value and shard.
  */
 #define SIGNALS(X)                                                             \
-	X(SCHED_WAIT, HIST, 2, SHARDS_MAX) /* enum wait_cause */               \
+	X(SCHED_WAIT, HIST, 1, SHARDS_MAX) /* WAIT_CONTENTION, */              \
+	X(SCHED_THROTTLED, HIST, 1, 1)	   /* and WAIT_THROTTLED: rare */      \
 	X(BLOCKED, HIST, BLOCKED_CLASSES, BLOCKED_SHARDS)                      \
 	X(SCHED_COUNT, COUNT, 1, 0)	     /* enum sched_lane */             \
 	X(SYSCALL, HIST, 8, SHARDS_MAX)	     /* enum call_class */             \

@@ -127,9 +127,8 @@ __noinline int record_throttled(__u32 at, __u32 slot, __u64 ns)
 	e = sched_slot_get(cpu, slot);
 	n = e->throttled;
 	if (!n)
-		n = sched_cell(slot, SERIES_SCHED_WAIT + WAIT_THROTTLED * SHARDS_MAX,
-			       cpu->shard, &e->throttled);
-	hist_put_for(PROBE_SCHED, n, ns, sample_log2(), tunes.own_shards);
+		n = sched_cell(slot, SERIES_SCHED_THROTTLED, &e->throttled);
+	hist_put_for(PROBE_SCHED, n, ns, sample_log2(), false);
 	return 0;
 }
 

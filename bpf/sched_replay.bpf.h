@@ -57,11 +57,10 @@ static __always_inline struct sched_slot *sched_slot_get(struct cpu_state *cpu,
 }
 
 /* The cell of a series of waits, which may be the overflow's. */
-static __noinline __u32 sched_cell(__u32 slot, __u32 series, __u32 shard, __u32 *kept)
+static __noinline __u32 sched_cell(__u32 slot, __u32 series, __u32 *kept)
 {
 	if (!kept)
 		return 0;
-	series += shard & (SHARDS_MAX - 1);
 	*kept = cell_of(slot, series, POOL_HIST);
 	return *kept;
 }
@@ -173,8 +172,8 @@ static __always_inline void record_wait(struct cpu_state *cpu, struct sched_slot
 		return;
 	if (unlikely(!n))
 		n = sched_cell(e->slot,
-			       SERIES_SCHED_WAIT + WAIT_CONTENTION * SHARDS_MAX,
-			       cpu->shard, &e->waits);
+			       SERIES_SCHED_WAIT + (cpu->shard & (SHARDS_MAX - 1)),
+			       &e->waits);
 	hist_put_for(PROBE_SCHED, n, wait, log2, tunes.own_shards);
 	if (wait)
 		blame(e, pick_culprit(cpu, now, wait, before), wait << log2);

@@ -9,6 +9,8 @@ static const char *const blocked_classes[] = { "file",	 "socket",  "pipe",
 					       "memory", "process", "sync",
 					       "wait",	 "other",   "fault" };
 
+_Static_assert((int)SIGNAL_SCHED_THROTTLED == (int)SIGNAL_SCHED_WAIT + WAIT_THROTTLED,
+	       "the values of one metric");
 _Static_assert(COUNT(blocked_classes) == BLOCKED_CLASSES, "one name for each class");
 
 /* Who sleeps until somebody else does something is not slow. */
@@ -25,7 +27,7 @@ static const struct metric_row rows[] = {
 			"Time that tasks were ready to run and waited for a CPU.",
 			METRIC_HISTOGRAM, .attrs = { "assay.sched.wait.cause" } },
 	    .source = FROM_HIST,
-	    .signal = SIGNAL_SCHED_WAIT,
+	    .signal = SIGNAL_SCHED_WAIT, /* and SIGNAL_SCHED_THROTTLED behind it */
 	    VALUES(wait_causes),
 	    .signal_name = "saturation",
 	    .source_text =
