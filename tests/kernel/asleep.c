@@ -4,8 +4,9 @@
  * call and answers with what its own clocks say. Who wakes it is a partner, in the
  * cgroup whose directory is the argument; on CPUs of their own, if there are two.
  *
- * The answer: slept, ns that the calls took; waited, the kernel's run_delay meanwhile;
- * idle, ns that it took to be told; and from then on: wall, cpu.
+ * The answer: slept, ns that the calls took; ran, those of the CPU in them; waited, the
+ * kernel's run_delay meanwhile; idle, ns that it took to be told; and from then on:
+ * wall, cpu.
  */
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -94,11 +95,12 @@ static void request(int kind, uint32_t us, void *address)
 		gate_die("write");
 }
 
-/* One sleep of each kind; the time that is taken begins in it. */
-static uint64_t began;
+/* One sleep of each kind; the times that are taken begin in it. */
+static uint64_t began, began_cpu;
 
 static void start(void)
 {
+	began_cpu = gate_clock(CLOCK_THREAD_CPUTIME_ID);
 	began = gate_clock(CLOCK_MONOTONIC);
 }
 
@@ -132,9 +134,11 @@ static void sleep_read_socket(uint32_t us)
 		gate_die("read");
 }
 
-static uint64_t took(void)
+/* A kind's sleep is over: adds the ns that it took, and those with the CPU. */
+static void stop(uint64_t *slept, uint64_t *ran)
 {
-	return gate_clock(CLOCK_MONOTONIC) - began;
+	*slept += gate_clock(CLOCK_MONOTONIC) - began;
+	*ran += gate_clock(CLOCK_THREAD_CPUTIME_ID) - began_cpu;
 }
 
 static void sleep_poll(uint32_t us)
@@ -230,12 +234,12 @@ static uint64_t run_delay_ns(void)
 	return waited;
 }
 
-static void answer(uint64_t slept, uint64_t waited)
+static void answer(uint64_t slept, uint64_t ran, uint64_t waited)
 {
 	gate_say(
-	    "slept=%llu waited=%llu idle=%llu wall=%llu cpu=%llu",
-	    (unsigned long long)slept, (unsigned long long)waited,
-	    (unsigned long long)idle_ns,
+	    "slept=%llu ran=%llu waited=%llu idle=%llu wall=%llu cpu=%llu",
+	    (unsigned long long)slept, (unsigned long long)ran,
+	    (unsigned long long)waited, (unsigned long long)idle_ns,
 	    (unsigned long long)(gate_clock(CLOCK_MONOTONIC) - told_ns),
 	    (unsigned long long)(gate_clock(CLOCK_THREAD_CPUTIME_ID) - idle_cpu_ns));
 }
@@ -250,7 +254,7 @@ static void run_spin(const struct gate_command *self, const long *args)
 
 	while (gate_clock(CLOCK_MONOTONIC) < end)
 		relax();
-	answer(0, 0);
+	answer(0, 0, 0);
 }
 
 /* "work N US": sleeps of US, and between them as long with the CPU. */
@@ -263,7 +267,7 @@ static void run_work(const struct gate_command *self, const long *args)
 			relax();
 		nap(args[1]);
 	}
-	answer(0, 0);
+	answer(0, 0, 0);
 }
 
 /* "pin CPU" */
@@ -275,7 +279,7 @@ static void run_pin(const struct gate_command *self, const long *args)
 	CPU_SET(args[0], &set);
 	if (sched_setaffinity(0, sizeof(set), &set))
 		gate_die("sched_setaffinity");
-	answer(0, 0);
+	answer(0, 0, 0);
 }
 
 static const struct {
@@ -301,16 +305,16 @@ static const struct gate_command commands[] = {
 
 static void run_sleeps(const struct gate_command *self, const long *args)
 {
-	uint64_t slept = 0, waited = run_delay_ns();
+	uint64_t slept = 0, ran = 0, waited = run_delay_ns();
 
 	for (long i = 0; i < args[0]; i++) {
 		for (size_t k = 0; k < COUNT(kinds); k++)
 			if (!strcmp(kinds[k].name, self->name))
 				kinds[k].sleep(args[1]);
-		slept += took();
+		stop(&slept, &ran);
 		clean_up();
 	}
-	answer(slept, run_delay_ns() - waited);
+	answer(slept, ran, run_delay_ns() - waited);
 }
 
 static void make_faulty(void)

@@ -67,7 +67,7 @@ def exact(kind, class_, n=100, us=5000, beside=()):
     seconds = change.seconds(sleeper.cgroup, BLOCKED, class_=class_)
     if class_ == "pipe":  # the sleep before it was told, of the agent's clock
         seconds -= answer["idle"] / 1e9
-    truth = (answer["slept"] - answer["waited"]) / 1e9
+    truth = (answer["slept"] - answer["waited"] - answer["ran"]) / 1e9
     near(seconds, truth, 0.01, f"seconds asleep in {kind}")
     p50 = change.after.p50(sleeper.cgroup, BLOCKED, class_=class_)
     between(p50, truth / n / BUCKET, truth / n * BUCKET, f"p50 of {kind}, s")
@@ -108,9 +108,12 @@ def _():
              f"{wall:.4f} s")
         check(waits > 0.1, f"it waited for {waits} s only")
         near(asleep + waits + cpu, wall, 0.01, "asleep, waiting and running, s")
-        same(sleeper.classes(change), {"wait": 150}, "sleeps by class")
+        # who is kept waiting on the way to sleep may find that its time is over
+        found = sleeper.classes(change)
+        between(found.pop("wait"), 140, 150, "naps that slept")
+        same(found, {}, "other sleeps")
         naps = change.seconds(sleeper.cgroup, BLOCKED, class_="wait")
-        between(naps, 150 * 0.002, 150 * 0.0023, "seconds in 150 naps of 2 ms")
+        between(naps, 140 * 0.002, 150 * 0.0023, "seconds in 150 naps of 2 ms")
 
 
 def state(pid):
