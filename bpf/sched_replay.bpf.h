@@ -200,7 +200,8 @@ static __always_inline void record_sleep(struct cpu_state *cpu, __u32 slot, __u6
 {
 	__u32 log2 = sample_log2(), n;
 	__u32 what = slot << SLEEP_NS_SHIFT | ((slept & SLEEP_CLASS_MASK) - 1);
-	struct blocked_cell *e = &cpu->blocked[what & ((1 << BLOCKED_CACHE_LOG2) - 1)];
+	struct blocked_cell *e =
+	    &cpu->blocked[(slot + 41 * what) & ((1 << BLOCKED_CACHE_LOG2) - 1)];
 
 	if (unlikely((__s64)slept < 0)) {
 		lose_for(PROBE_SCHED, LOSS_CLOCK_BACKWARDS);

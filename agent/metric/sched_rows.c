@@ -14,12 +14,11 @@ _Static_assert((int)SIGNAL_SCHED_THROTTLED == (int)SIGNAL_SCHED_WAIT + WAIT_THRO
 _Static_assert(COUNT(blocked_classes) == BLOCKED_CLASSES, "one name for each class");
 
 /* Who sleeps until somebody else does something is not slow. */
-static const char *const basic_blocked[] = {
-	"file",		 metric_left_out, metric_left_out, "_OTHER", "_OTHER",
-	metric_left_out, metric_left_out, "_OTHER",	   "fault",
+static const char *const basic_blocked[BLOCKED_CLASSES] = {
+	[0 ... BLOCKED_CLASSES - 1] = metric_left_out,
+	[CALL_FILE] = "file",
+	[BLOCKED_FAULT] = "fault",
 };
-
-_Static_assert(COUNT(basic_blocked) == BLOCKED_CLASSES, "one name for each class");
 
 static const struct metric_row rows[] = {
 	{
