@@ -15,10 +15,12 @@ _Static_assert(COUNT(blocked_classes) == BLOCKED_CLASSES, "one name for each cla
 
 /* Who sleeps until somebody else does something is not slow. */
 static const char *const basic_blocked[BLOCKED_CLASSES] = {
-	[0 ... BLOCKED_CLASSES - 1] = metric_left_out,
-	[CALL_FILE] = "file",
-	[BLOCKED_FAULT] = "fault",
+	"file",		 metric_left_out, metric_left_out,
+	metric_left_out, metric_left_out, metric_left_out,
+	metric_left_out, metric_left_out, "fault",
 };
+
+_Static_assert(COUNT(basic_blocked) == COUNT(blocked_classes), "one for each class");
 
 static const struct metric_row rows[] = {
 	{
