@@ -34,6 +34,7 @@
 #include "sched_replay.bpf.h"
 #include "sched_sleep.bpf.h"
 #include "sched_thread.bpf.h"
+#include "sched_throttled.bpf.h"
 
 #define NOWHERE	  0xffff /* struct thread.cpu */
 #define TASK_DEAD 0x80	 /* include/linux/sched.h: the last switch of a task */
@@ -60,76 +61,6 @@ int sched_tasks_iter(struct bpf_iter__task *ctx)
 		return 0;
 	thread_make(task);
 	return is_stamped_asleep(task) ? thread_asleep(thread_get(task), task) : 0;
-}
-
-/*
- * Time in ns for which a run queue of a group was out of CPU quota, it or a group above
- * it: kernel/sched/fair.c. It grows when the throttling ends. 6.6 and later count the
- * time in which tasks were queued, by the clock that waits are measured by.
- */
-static __always_inline __u64 throttled_ns(struct cfs_rq *cfs)
-{
-	struct cfs_rq___pelt *old = (void *)cfs;
-	struct cfs_rq___task *older = (void *)cfs;
-
-	if (bpf_core_field_exists(cfs->throttled_clock_self_time))
-		return cfs->throttled_clock_self_time;
-	if (bpf_core_field_exists(old->throttled_clock_pelt_time))
-		return old->throttled_clock_pelt_time;
-	if (bpf_core_field_exists(older->throttled_clock_task_time))
-		return older->throttled_clock_task_time;
-	return 0;
-}
-
-/*
- * The part of a wait in ns during which the task's group was throttled: by what the
- * group's run queue was throttled since this task ran last, at most up to the end of
- * the latest throttling. A task that is new to this queue has only that one to go by;
- * an entry that is new (another cgroup had its place) has only the task to go by.
- * same: it was last switched to on this queue, and it is known when.
- */
-static __always_inline __u64 throttled_part(struct sched_slot *e,
-					    const struct thread *t, bool same,
-					    __u64 queue, __u64 clock, __u64 now,
-					    __u64 wait)
-{
-	__u64 part, most, began = now - wait;
-
-	if (e->queue != queue) {
-		e->queue = queue;
-		e->clock = same ? t->throttled : clock;
-		e->ended = 0;
-		e->lasted = 0;
-	}
-	if (e->clock != clock) {
-		e->lasted = clock - e->clock;
-		e->clock = clock;
-		e->ended = now;
-	}
-	if (began >= e->ended)
-		return 0;
-	most = e->ended - began;
-	part = same ? clock - t->throttled : e->lasted;
-	if ((__s64)part < 0)
-		return 0;
-	return part < most ? part : most;
-}
-
-/* The part of a wait that is for lack of quota; CPU `at` waits for its replay. */
-__noinline int record_throttled(__u32 at, __u32 slot, __u64 ns)
-{
-	struct cpu_state *cpu = bpf_map_lookup_elem(&cpus, &at);
-	struct sched_slot *e;
-	__u32 n;
-
-	if (!cpu)
-		return 0;
-	e = sched_slot_get(cpu, slot);
-	n = e->throttled;
-	if (!n)
-		n = sched_cell(slot, SERIES_SCHED_THROTTLED, &e->throttled);
-	hist_put_for(PROBE_SCHED, n, ns, sample_log2(), false);
-	return 0;
 }
 
 /* What goes into a record of a task: its slot, and whether it is ours. */
@@ -261,6 +192,16 @@ static __always_inline void thread_met_running(struct thread *t, struct cpu_stat
 	t->cpu = NOWHERE;
 }
 
+/* What there is to compare with at a task's next switch-in. */
+static __always_inline void thread_runs(struct thread *t, __u64 total, __u64 throttled,
+					__u32 here, __u32 moves)
+{
+	t->total = total;
+	t->throttled = throttled;
+	t->cpu = here;
+	t->moves = moves;
+}
+
 /* Writes the record of a switch to a task, with all that seldom happens. */
 static __noinline int switch_to(struct sched_ring *ring, struct task_struct *next,
 				struct thread *t, __u64 how)
@@ -303,16 +244,12 @@ static __noinline int switch_to(struct sched_ring *ring, struct task_struct *nex
 					   t, same, (__u64)cfs, clock, now, wait);
 		asleep = sleep_ended(t, now, wait);
 		moved = (__u16)(moves - t->moves);
-		t->total = total;
-		t->throttled = clock;
-		t->cpu = here;
-		t->moves = moves;
+		thread_runs(t, total, clock, here, moves);
 	}
 	how |= word << SWITCH_SLOT_SHIFT;
 	if (slept && (how & SWITCH_WAITED))
 		lose(LOSS_DELAYED_DEQUEUE);
-	if (!known)
-		how &= ~SWITCH_WAITED;
+	how &= known ? ~0ULL : ~SWITCH_WAITED;
 	if (!(how & SWITCH_WAITED))
 		throttled = wait = 0;
 	if (throttled && is_sampled(now, sample_log2()))
@@ -390,10 +327,7 @@ found:
 	moved = (__u16)(moves - t->moves);
 	if (unlikely(wait >> SWITCH_SLOT_SHIFT || moved > SWITCH_MOVES_MAX))
 		goto seldom;
-	t->total = total;
-	t->cpu = here;
-	t->throttled = 0;
-	t->moves = moves;
+	thread_runs(t, total, 0, here, moves);
 	write_record(ring, now,
 		     wait | how | (__u64)t->word << SWITCH_SLOT_SHIFT |
 			 (__u64)moved << SWITCH_MOVES,
