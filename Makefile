@@ -40,7 +40,7 @@ BPF_CFLAGS += -ffile-prefix-map=$(CURDIR)=.
 
 PROBES  := $(patsubst bpf/%.bpf.c,%,$(wildcard bpf/*.bpf.c))
 # Those that use what not all kernels have: a second time, without (bpf/kernel.bpf.h).
-PLAIN   := syscall tcp dns
+PLAIN   := sched syscall tcp dns
 OBJECTS := $(PROBES:%=$(BUILD)/%.bpf.o) $(PLAIN:%=$(BUILD)/%.plain.bpf.o)
 PROTOS  := $(patsubst proto/%.proto,%,$(wildcard proto/*.proto))
 PB_OBJ  := $(PROTOS:%=$(BUILD)/proto/%.pb-c.o)

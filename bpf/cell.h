@@ -40,17 +40,21 @@
 
 #define SLOT_PROBES 64 /* entries looked at before a cgroup goes to overflow */
 
-#define SHARDS_MAX 8	       /* cells of one hot series, chosen by CPU */
-#define LANES	   8	       /* counters in a counter cell: one cache line */
-#define OPEN_MAX   16	       /* values of an open attribute per slot and signal */
-#define OPEN_OTHER 0xffffffffU /* the attribute of all further ones */
+#define SHARDS_MAX 8 /* cells of one hot series, chosen by CPU */
+/* Sleeps have fewer: nine classes in eight shards were more than all else together. */
+#define BLOCKED_SHARDS 2
+#define LANES	       8	   /* counters in a counter cell: one cache line */
+#define OPEN_MAX       16	   /* values of an open attribute per slot and signal */
+#define OPEN_OTHER     0xffffffffU /* the attribute of all further ones */
 
 /*
  * Signals with a fixed set of attribute values: NAME, pool, values, shards. The
  * kernel's row of a slot has one word for each value and shard.
  */
 #define SIGNALS(X)                                                             \
-	X(SCHED_WAIT, HIST, 2, SHARDS_MAX)   /* enum wait_cause */             \
+	X(SCHED_WAIT, HIST, 1, SHARDS_MAX) /* WAIT_CONTENTION, */              \
+	X(SCHED_THROTTLED, HIST, 1, 1)	   /* and WAIT_THROTTLED: rare */      \
+	X(BLOCKED, HIST, BLOCKED_CLASSES, BLOCKED_SHARDS)                      \
 	X(SCHED_COUNT, COUNT, 1, 0)	     /* enum sched_lane */             \
 	X(SYSCALL, HIST, 8, SHARDS_MAX)	     /* enum call_class */             \
 	X(TCP_RESPONSE, HIST, 2, SHARDS_MAX) /* enum tcp_role */               \
@@ -202,9 +206,9 @@ struct tunes {
 	__u64 align; /* as in struct cpu_state: what the hottest need is one line */
 	/* grows when slots leave their owners, and when they are free */
 	__u32 free_gen;
-	__u32 self_tgid;  /* in the initial pid namespace: never measured */
-	__u32 own_shards; /* each CPU has a shard of its own */
-	__u32 pad;
+	__u32 self_tgid;   /* in the initial pid namespace: never measured */
+	__u32 own_shards;  /* each CPU has a shard of its own */
+	__u32 own_blocked; /* the same of BLOCKED_SHARDS */
 	struct tune tune[PROBE_COUNT];
 	struct switched_on on[PROBE_COUNT];
 };
@@ -308,6 +312,7 @@ struct cpu_state {
 	__s32 taken[TABLES]; /* entries of tables: taken less given back, on this CPU */
 	__u32 pad2[8 - TABLES];
 	struct sched_slot sched_slots[1 << SCHED_CACHE_LOG2];
+	struct blocked_cell blocked[1 << BLOCKED_CACHE_LOG2];
 	__u16 grid[GRID_SIZE]; /* the slot that ran at each multiple of 2^20 ns */
 	struct {
 		__u64 id;

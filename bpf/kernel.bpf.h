@@ -12,14 +12,17 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 
-#define PF_KTHREAD     0x00200000 /* include/linux/sched.h */
-#define PF_EXITING     0x00000004
-#define PF_IO_WORKER   0x00000010
-#define PF_USER_WORKER 0x00004000
-#define TASK_BLOCKED   0xf /* (un)interruptible, stopped, traced */
-#define TASK_WAKING    0x200
-#define ON_RQ_QUEUED   1      /* task_struct.on_rq: kernel/sched/sched.h */
-#define TS_COMPAT      0x0002 /* arch/x86/include/asm/thread_info.h: a 32-bit call */
+#define PF_KTHREAD	   0x00200000 /* include/linux/sched.h */
+#define PF_EXITING	   0x00000004
+#define PF_IO_WORKER	   0x00000010
+#define PF_USER_WORKER	   0x00004000
+#define PF_FROZEN	   0x00010000 /* before 6.1 */
+#define TASK_ASLEEP	   0x3	      /* interruptible or not; a killable one is, too */
+#define TASK_BLOCKED	   0xf	      /* (un)interruptible, stopped, traced */
+#define TASK_WAKING	   0x200
+#define JOBCTL_TRAP_FREEZE (1UL << 23) /* include/linux/sched/jobctl.h */
+#define ON_RQ_QUEUED	   1	       /* task_struct.on_rq: kernel/sched/sched.h */
+#define TS_COMPAT	   0x0002 /* arch/x86/include/asm/thread_info.h: a 32-bit call */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -118,6 +121,7 @@ struct task_struct {
 	struct thread_info thread_info;
 	unsigned int __state; /* 5.14 and later */
 	unsigned int flags;
+	unsigned long jobctl;
 	unsigned int on_rq; /* int before 7.x, a byte since: loads adapt if unsigned */
 	int pid;
 	int tgid;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * How long tasks wait for a CPU, and how often they are switched out.
+ * How long tasks wait for a CPU, how long they sleep in which class of system calls,
+ * and how often they are switched out.
  *
  * Hook: sched_switch (as hot as it gets: README.md has its cost); task_newtask and a
  * walk over the tasks, at the start, make each task's entry, so that nothing allocates
@@ -11,6 +12,9 @@
  * what the task has waited so far, last_queued is set while it waits. Their sum at
  * switch-in, less the sum at the switch-in before, is this wait. Neither alone is
  * right: when a waiting task migrates, its wait so far moves into run_delay.
+ *
+ * A task that leaves of its own accord sleeps; when it runs again, the time that it was
+ * away, less its wait, is how long (sched_sleep.bpf.h).
  *
  * Since 6.12 last_queued may be no beginning of a wait: see thread_asleep(). Hook:
  * sched_migrate_task, rare beside switches.
@@ -28,9 +32,12 @@
 #define PROBE_ID PROBE_SCHED
 #include "cell.bpf.h"
 #include "sched_replay.bpf.h"
+#include "sched_sleep.bpf.h"
 #include "sched_thread.bpf.h"
+#include "sched_throttled.bpf.h"
 
-#define TASK_DEAD 0x80 /* include/linux/sched.h: the last switch of a task */
+#define NOWHERE	  0xffff /* struct thread.cpu */
+#define TASK_DEAD 0x80	 /* include/linux/sched.h: the last switch of a task */
 
 /* These follow the tasks also while the probe is off, so that it may be switched on. */
 SEC("tp_btf/task_newtask")
@@ -56,76 +63,6 @@ int sched_tasks_iter(struct bpf_iter__task *ctx)
 	return is_stamped_asleep(task) ? thread_asleep(thread_get(task), task) : 0;
 }
 
-/*
- * Time in ns for which a run queue of a group was out of CPU quota, it or a group above
- * it: kernel/sched/fair.c. It grows when the throttling ends. 6.6 and later count the
- * time in which tasks were queued, by the clock that waits are measured by.
- */
-static __always_inline __u64 throttled_ns(struct cfs_rq *cfs)
-{
-	struct cfs_rq___pelt *old = (void *)cfs;
-	struct cfs_rq___task *older = (void *)cfs;
-
-	if (bpf_core_field_exists(cfs->throttled_clock_self_time))
-		return cfs->throttled_clock_self_time;
-	if (bpf_core_field_exists(old->throttled_clock_pelt_time))
-		return old->throttled_clock_pelt_time;
-	if (bpf_core_field_exists(older->throttled_clock_task_time))
-		return older->throttled_clock_task_time;
-	return 0;
-}
-
-/*
- * The part of a wait in ns during which the task's group was throttled: by what the
- * group's run queue was throttled since this task ran last, at most up to the end of
- * the latest throttling. A task that is new to this queue has only that one to go by;
- * an entry that is new (another cgroup had its place) has only the task to go by.
- */
-static __always_inline __u64 throttled_part(struct sched_slot *e,
-					    const struct thread *t, bool known,
-					    __u64 queue, __u64 clock, __u64 now,
-					    __u64 wait)
-{
-	__u64 part, most, began = now - wait;
-
-	if (e->queue != queue) {
-		e->queue = queue;
-		e->clock = known && t->queue == queue ? t->throttled : clock;
-		e->ended = 0;
-		e->lasted = 0;
-	}
-	if (e->clock != clock) {
-		e->lasted = clock - e->clock;
-		e->clock = clock;
-		e->ended = now;
-	}
-	if (began >= e->ended)
-		return 0;
-	most = e->ended - began;
-	part = known && t->queue == queue ? clock - t->throttled : e->lasted;
-	if ((__s64)part < 0)
-		return 0;
-	return part < most ? part : most;
-}
-
-/* The part of a wait that is for lack of quota; CPU `at` waits for its replay. */
-__noinline int record_throttled(__u32 at, __u32 slot, __u64 ns)
-{
-	struct cpu_state *cpu = bpf_map_lookup_elem(&cpus, &at);
-	struct sched_slot *e;
-	__u32 n;
-
-	if (!cpu)
-		return 0;
-	e = sched_slot_get(cpu, slot);
-	n = e->throttled;
-	if (!n)
-		n = sched_cell(slot, SERIES_SCHED_WAIT + WAIT_THROTTLED * SHARDS_MAX,
-			       cpu->shard, &e->throttled);
-	hist_put_for(PROBE_SCHED, n, ns, sample_log2(), tunes.own_shards);
-	return 0;
-}
-
 /* What goes into a record of a task: its slot, and whether it is ours. */
 static __always_inline __u32 thread_word(struct cpu_state *cpu,
 					 struct task_struct *task)
@@ -136,12 +73,14 @@ static __always_inline __u32 thread_word(struct cpu_state *cpu,
 	return word >> SWITCH_SLOT_SHIFT;
 }
 
-static __always_inline void write_record(struct sched_ring *ring, __u64 now, __u64 word)
+static __always_inline void write_record(struct sched_ring *ring, __u64 now, __u64 word,
+					 __u64 slept)
 {
 	struct sched_record *rec = &ring->records[ring->ring.head & (RING_SIZE - 1)];
 
 	rec->now = now;
 	rec->word = word;
+	rec->slept = slept;
 	ring->ring.head++;
 }
 
@@ -153,16 +92,17 @@ static __always_inline void replay_full(struct sched_ring *ring)
 
 /* A switch after a wait that may need two records. */
 static __always_inline void write_long(struct sched_ring *ring, __u64 now, __u64 wait,
-				       __u64 how, __u32 moved)
+				       __u64 how, __u32 moved, __u64 slept)
 {
 	if (wait >> SWITCH_SLOT_SHIFT) {
 		write_record(ring, wait >> SWITCH_SLOT_SHIFT << SWITCH_SLOT_SHIFT,
-			     SWITCH_LONG);
+			     SWITCH_LONG, 0);
 		replay_full(ring);
 	}
 	if (moved > SWITCH_MOVES_MAX)
 		moved = SWITCH_MOVES_MAX;
-	write_record(ring, now, (__u32)wait | how | (__u64)moved << SWITCH_MOVES);
+	write_record(ring, now, (__u32)wait | how | (__u64)moved << SWITCH_MOVES,
+		     slept);
 }
 
 /* Whether a task began to wait before the probe was switched on. */
@@ -235,15 +175,42 @@ static __always_inline void thread_renew(struct thread *t, struct cpu_state *cpu
 	t->key = key;
 }
 
+/*
+ * A task whose switch-in was not seen, but that it runs: what it has waited is in
+ * run_delay.
+ */
+static __always_inline void thread_met_running(struct thread *t, struct cpu_state *cpu,
+					       struct task_struct *task,
+					       struct ring *ring)
+{
+	if ((t->key ^ ring->key) >> 32)
+		t->moves = task->se.nr_migrations;
+	thread_renew(t, cpu, task, ring);
+	t->total = task->sched_info.run_delay;
+	t->asleep = 0;
+	t->throttled = 0;
+	t->cpu = NOWHERE;
+}
+
+/* What there is to compare with at a task's next switch-in. */
+static __always_inline void thread_runs(struct thread *t, __u64 total, __u64 throttled,
+					__u32 here, __u32 moves)
+{
+	t->total = total;
+	t->throttled = throttled;
+	t->cpu = here;
+	t->moves = moves;
+}
+
 /* Writes the record of a switch to a task, with all that seldom happens. */
 static __noinline int switch_to(struct sched_ring *ring, struct task_struct *next,
 				struct thread *t, __u64 how)
 {
 	__u32 here = bpf_get_smp_processor_id(), moves, moved = 0;
 	struct cpu_state *cpu = bpf_map_lookup_elem(&cpus, &here);
-	__u64 total, wait, base, throttled = 0, now, clock, word;
+	__u64 total, wait, base, throttled = 0, now, clock, word, asleep = 0;
 	struct cfs_rq *cfs;
-	bool met, known = true, slept = false;
+	bool met, same, known = true, slept = false;
 
 	if (!cpu || !ring || !next)
 		return 0;
@@ -263,6 +230,9 @@ static __noinline int switch_to(struct sched_ring *ring, struct task_struct *nex
 		if (!find_base(ring, t, next, met, &base))
 			known = false;
 		slept = was_asleep(t) && (met || !known);
+		same = met && t->cpu == (__u16)here && t->set == (__u64)next->cgroups;
+		if (!met || !known || was_asleep(t))
+			t->asleep = 0; /* when it began, or its wait, is not known */
 		if (!met)
 			t->moves = next->sched_info.pcount ? moves : 0;
 		thread_renew(t, cpu, next, &ring->ring);
@@ -271,18 +241,15 @@ static __noinline int switch_to(struct sched_ring *ring, struct task_struct *nex
 		if (clock && known && (__s64)wait > 0)
 			throttled =
 			    throttled_part(sched_slot_get(cpu, word & SWITCH_SLOT_MASK),
-					   t, met, (__u64)cfs, clock, now, wait);
-		moved = moves - t->moves;
-		t->total = total;
-		t->throttled = clock;
-		t->queue = (__u64)cfs;
-		t->moves = moves;
+					   t, same, (__u64)cfs, clock, now, wait);
+		asleep = sleep_ended(t, now, wait);
+		moved = (__u16)(moves - t->moves);
+		thread_runs(t, total, clock, here, moves);
 	}
 	how |= word << SWITCH_SLOT_SHIFT;
 	if (slept && (how & SWITCH_WAITED))
 		lose(LOSS_DELAYED_DEQUEUE);
-	if (!known)
-		how &= ~SWITCH_WAITED;
+	how &= known ? ~0ULL : ~SWITCH_WAITED;
 	if (!(how & SWITCH_WAITED))
 		throttled = wait = 0;
 	if (throttled && is_sampled(now, sample_log2()))
@@ -293,9 +260,9 @@ static __noinline int switch_to(struct sched_ring *ring, struct task_struct *nex
 	if ((__s64)wait < 0) {
 		lose(LOSS_CLOCK_BACKWARDS);
 		how &= ~SWITCH_WAITED;
-		wait = 0;
+		wait = asleep = 0;
 	}
-	write_long(ring, now, wait, how, moved);
+	write_long(ring, now, wait, how, moved, asleep);
 	return 0;
 }
 
@@ -306,6 +273,7 @@ static __noinline int look_anew(struct sched_ring *ring, struct task_struct *pre
 {
 	__u32 here = bpf_get_smp_processor_id();
 	struct cpu_state *cpu = bpf_map_lookup_elem(&cpus, &here);
+	struct thread *t;
 
 	if (!cpu || !ring || !prev)
 		return 0;
@@ -319,22 +287,30 @@ static __noinline int look_anew(struct sched_ring *ring, struct task_struct *pre
 			      (bpf_ktime_get_ns() - tunes.on[PROBE_ID].since);
 	ring->running = prev->pid ? slot_of_task(cpu, prev) : CULPRIT_IDLE;
 	ring->ours = prev->tgid == tunes.self_tgid;
+	t = prev->pid ? thread_get(prev) : 0;
+	if (t)
+		thread_met_running(t, cpu, prev, &ring->ring);
 	return 1;
 }
 
 static __always_inline void on_switch(struct sched_ring *ring, struct task_struct *prev,
-				      struct task_struct *next, __u64 how)
+				      struct task_struct *next, __u32 here, __u32 state)
 {
 	struct cfs_rq *cfs = next->se.cfs_rq;
-	__u64 now = cfs->rq->clock, total, wait;
+	__u64 now = cfs->rq->clock, total, wait, how = 0;
 	__u32 moves, moved;
 	struct thread *t;
 
 	if (unlikely(ring->task != (__u64)prev) && !look_anew(ring, prev))
 		return;
 	ring->task = (__u64)next;
+	if (state) {
+		how = SWITCH_VOLUNTARY;
+		note_sleep(ring->ring.key, prev, state, now);
+	}
 	if (!next->pid) {
-		write_record(ring, now, how | (__u64)CULPRIT_IDLE << SWITCH_SLOT_SHIFT);
+		write_record(ring, now, how | (__u64)CULPRIT_IDLE << SWITCH_SLOT_SHIFT,
+			     0);
 		replay_full(ring);
 		return;
 	}
@@ -348,16 +324,14 @@ found:
 	total = total_wait(next, now);
 	wait = total - t->total;
 	moves = next->se.nr_migrations;
-	moved = moves - t->moves;
+	moved = (__u16)(moves - t->moves);
 	if (unlikely(wait >> SWITCH_SLOT_SHIFT || moved > SWITCH_MOVES_MAX))
 		goto seldom;
-	t->total = total;
-	t->queue = (__u64)cfs;
-	t->throttled = 0;
-	t->moves = moves;
+	thread_runs(t, total, 0, here, moves);
 	write_record(ring, now,
 		     wait | how | (__u64)t->word << SWITCH_SLOT_SHIFT |
-			 (__u64)moved << SWITCH_MOVES);
+			 (__u64)moved << SWITCH_MOVES,
+		     sleep_ended(t, now, wait));
 	replay_full(ring);
 	return;
 elsewhere:
@@ -410,7 +384,7 @@ static __always_inline int run_switch(struct task_struct *prev,
 	if (unlikely(state & TASK_DEAD))
 		thread_leave(prev);
 	/* voluntary as in /proc/PID/status: kernel/sched/core.c, __schedule() */
-	on_switch(ring, prev, next, !preempted && state ? SWITCH_VOLUNTARY : 0);
+	on_switch(ring, prev, next, here, preempted ? 0 : state);
 	if (unlikely(began))
 		timing_end(began);
 	return 0;

@@ -8,8 +8,15 @@
 
 #include <linux/types.h>
 #include "ring.h"
+#include "syscall.h"
 
 enum wait_cause { WAIT_CONTENTION, WAIT_THROTTLED };
+/* Calls that tasks sleep in: enum call_class, and what is no call. */
+enum blocked_class {
+	BLOCKED_FAULT = CALL_CLASSES, /* a page fault, or on the way back from one */
+	BLOCKED_CLASSES,
+};
+
 enum sched_lane { SCHED_VOLUNTARY, SCHED_INVOLUNTARY, SCHED_MIGRATIONS, SCHED_LANES };
 
 /* Which form the arguments of sched_switch have: see sched.bpf.c. */
@@ -53,18 +60,32 @@ struct sched_slot {
 };
 _Static_assert(sizeof(struct sched_slot) == 64, "a cache line");
 
-#define SCHED_CACHE_LOG2 9
-#define GRID_LOG2	 20 /* ns */
-#define GRID_SIZE	 256
+/* The cell of sleeps of a slot and class, as a CPU last used it. */
+struct blocked_cell {
+	__u32 what; /* slot and class */
+	__u32 gen;  /* tunes.free_gen + 1, as in struct sched_slot */
+	__u32 cell;
+};
+
+#define SCHED_CACHE_LOG2   9
+#define BLOCKED_CACHE_LOG2 7
+#define GRID_LOG2	   20 /* ns */
+#define GRID_SIZE	   256
 
 /*
- * A switch, as the hook writes it down: when (ns, of the run queue's clock) and
- * SWITCH_WAIT_BITS of what the new task waited, its slot, SWITCH_* above them.
+ * A switch, as the hook writes it down: when (ns, of the run queue's clock), the lower
+ * half of what the new task waited, its slot, SWITCH_* above them; and what it slept.
  */
 struct sched_record {
 	__u64 now;
 	__u64 word;
+	__u64
+	    slept; /* SLEEP_*: ns, negative if the clock went backwards; 0: no sample */
 };
+
+/* A time in ns, and what the task slept in: enum blocked_class + 1. */
+#define SLEEP_NS_SHIFT	  4
+#define SLEEP_CLASS_MASK  15
 #define SWITCH_SLOT_SHIFT 32
 #define SWITCH_SLOT_MASK  0xffff
 #define SWITCH_VOLUNTARY  (1ULL << 48) /* the old task left of its own accord */
@@ -97,10 +118,11 @@ struct thread {
 	__u64 total;	 /* ns waited up to the latest switch-in */
 	__u64 set;	 /* its set of cgroups then, or THREAD_ASLEEP */
 	__u64 key;	 /* struct sched_ring.key then, 0: never */
-	__u64 queue;	 /* its run queue then */
-	__u64 throttled; /* throttled_ns() of that */
-	__u32 moves;	 /* migrations up to then */
+	__u64 asleep;	 /* SLEEP_*: since when, 0: not, or not in a call */
+	__u64 throttled; /* throttled_ns() of its run queue then */
 	__u32 word;	 /* what goes into a record's word, from the slot on */
+	__u16 moves;	 /* migrations up to then; wraps */
+	__u16 cpu;	 /* where it was switched to */
 };
 _Static_assert(sizeof(struct thread) == 64, "a cache line");
 

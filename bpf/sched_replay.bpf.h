@@ -57,11 +57,10 @@ static __always_inline struct sched_slot *sched_slot_get(struct cpu_state *cpu,
 }
 
 /* The cell of a series of waits, which may be the overflow's. */
-static __noinline __u32 sched_cell(__u32 slot, __u32 series, __u32 shard, __u32 *kept)
+static __noinline __u32 sched_cell(__u32 slot, __u32 series, __u32 *kept)
 {
 	if (!kept)
 		return 0;
-	series += shard & (SHARDS_MAX - 1);
 	*kept = cell_of(slot, series, POOL_HIST);
 	return *kept;
 }
@@ -173,11 +172,47 @@ static __always_inline void record_wait(struct cpu_state *cpu, struct sched_slot
 		return;
 	if (unlikely(!n))
 		n = sched_cell(e->slot,
-			       SERIES_SCHED_WAIT + WAIT_CONTENTION * SHARDS_MAX,
-			       cpu->shard, &e->waits);
+			       SERIES_SCHED_WAIT + (cpu->shard & (SHARDS_MAX - 1)),
+			       &e->waits);
 	hist_put_for(PROBE_SCHED, n, wait, log2, tunes.own_shards);
 	if (wait)
 		blame(e, pick_culprit(cpu, now, wait, before), wait << log2);
+}
+
+/* The cell of a slot's sleeps in a class, looked up anew. */
+static __noinline __u32 blocked_cell_fill(struct cpu_state *cpu, struct blocked_cell *e,
+					  __u32 what)
+{
+	__u32 series = SERIES_BLOCKED + (what & SLEEP_CLASS_MASK) * BLOCKED_SHARDS;
+
+	if (!cpu || !e)
+		return 0;
+	e->gen = tunes.free_gen + 1;
+	e->what = what;
+	e->cell = cell_of(what >> SLEEP_NS_SHIFT,
+			  series + (cpu->shard & (BLOCKED_SHARDS - 1)), POOL_HIST);
+	return e->cell;
+}
+
+/* A sleep that is over: struct sched_record.slept. */
+static __always_inline void record_sleep(struct cpu_state *cpu, __u32 slot, __u64 now,
+					 __u64 slept)
+{
+	__u32 log2 = sample_log2(), n;
+	__u32 what = slot << SLEEP_NS_SHIFT | ((slept & SLEEP_CLASS_MASK) - 1);
+	struct blocked_cell *e =
+	    &cpu->blocked[(slot + 41 * what) & ((1 << BLOCKED_CACHE_LOG2) - 1)];
+
+	if (unlikely((__s64)slept < 0)) {
+		lose_for(PROBE_SCHED, LOSS_CLOCK_BACKWARDS);
+		return;
+	}
+	if (unlikely(!is_sampled(now, log2)))
+		return;
+	n = e->cell;
+	if (unlikely(e->what != what || e->gen != tunes.free_gen + 1))
+		n = blocked_cell_fill(cpu, e, what);
+	hist_put_for(PROBE_SCHED, n, slept >> SLEEP_NS_SHIFT, log2, tunes.own_blocked);
 }
 
 static __always_inline void count_switches(struct sched_slot *e, __u32 lane, __u64 by)
@@ -225,6 +260,8 @@ static __always_inline long replay_switch(__u32 i, void *ctx)
 	e = sched_slot_get(cpu, ring->running);
 	if (unlikely(moves))
 		count_switches(e, SCHED_MIGRATIONS, moves);
+	if (rec->slept)
+		record_sleep(cpu, ring->running, now, rec->slept);
 	if (word & SWITCH_WAITED)
 		record_wait(cpu, e, now, (__u32)word + ring->more, before);
 	ring->more = 0;

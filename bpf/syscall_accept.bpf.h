@@ -7,32 +7,10 @@
 #define SYSCALL_ACCEPT_BPF_H
 
 #include "accepts.bpf.h"
+#include "call_class.bpf.h"
 #include "cell.bpf.h"
 
-#define S_IFMT	 0170000
-#define S_IFSOCK 0140000
 #define ST_CLOSE 7 /* include/net/tcp_states.h */
-
-/* The file of a descriptor, NULL for a bad one. */
-static __always_inline struct file *fd_file(struct task_struct *task, __u32 fd)
-{
-	struct fdtable *fdt = task->files ? task->files->fdt : 0;
-	struct file *file = 0;
-
-	if (!fdt || fd >= fdt->max_fds)
-		return 0;
-	if (HAS_CASTS)
-		return CAST(struct poll_table_entry, fdt->fd + fd)->filp;
-	if (bpf_probe_read_kernel(&file, sizeof(file), fdt->fd + fd))
-		return 0;
-	return file;
-}
-
-static __always_inline unsigned short file_mode(struct file *file)
-{
-	return HAS_CASTS ? CAST(struct file, file)->f_inode->i_mode
-			 : BPF_CORE_READ(file, f_inode, i_mode);
-}
 
 /* The TCP socket of a descriptor, or below its MPTCP socket; NULL for anything else. */
 static __always_inline struct sock *fd_tcp(struct task_struct *task, __u32 fd)

@@ -143,6 +143,7 @@ int cells_open(const struct cells_plan *plan, struct cells *c)
 	c->sched_blocks = c->mem[MAP_SCHED_BLOCKS];
 	set_tunes(&c->tunes);
 	c->tunes.own_shards = plan->cpus <= SHARDS_MAX;
+	c->tunes.own_blocked = plan->cpus <= BLOCKED_SHARDS;
 	err = set_shards(c);
 	if (!err)
 		err = make_overflow(c);

@@ -21,7 +21,7 @@
 	data \name\()_plain_bpf_o, \name\().plain.bpf.o
 .endm
 
-	object sched
+	objects sched
 	objects syscall
 	objects tcp
 	objects dns

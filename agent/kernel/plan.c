@@ -22,6 +22,8 @@
  * writes and flushes, each as an operation and as what the device needs. */
 #define BUSY_ERRNOS 2
 #define BUSY_BLOCK  6
+/* Classes of calls that such a one sleeps in, in the mean. */
+#define BUSY_BLOCKED 4
 /* Error counters of one that is not busy. */
 #define QUIET_ERRNOS 4
 #define SLOT_QUERIES 8
@@ -188,7 +190,7 @@ static size_t map_bytes(const struct cells_plan *p, enum cells_map m)
 static uint32_t busy_values(void)
 {
 #define VALUES(name, pool, values, shards) +(POOL_##pool == POOL_HIST ? (values) : 0)
-	return SIGNALS(VALUES) + BUSY_BLOCK;
+	return SIGNALS(VALUES) - (BLOCKED_CLASSES - BUSY_BLOCKED) + BUSY_BLOCK;
 #undef VALUES
 }
 
@@ -233,8 +235,12 @@ static uint32_t fixed_cells(enum pool pool, uint32_t shards)
 
 uint32_t plan_busy_cells(enum pool pool, uint32_t shards)
 {
-	return fixed_cells(pool, shards) +
-	       (pool == POOL_HIST ? BUSY_BLOCK : OPEN_HIST * BUSY_ERRNOS);
+	uint32_t asleep = shards < BLOCKED_SHARDS ? shards : BLOCKED_SHARDS;
+
+	if (pool == POOL_COUNT)
+		return fixed_cells(pool, shards) + OPEN_HIST * BUSY_ERRNOS;
+	return fixed_cells(pool, shards) - (BLOCKED_CLASSES - BUSY_BLOCKED) * asleep +
+	       BUSY_BLOCK;
 }
 
 /* The overflow's cells, one for each word of a row and each open signal's rest: made

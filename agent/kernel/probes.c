@@ -9,6 +9,7 @@ extern const unsigned char sched_bpf_o[], sched_bpf_o_end[];
 extern const unsigned char syscall_bpf_o[], syscall_bpf_o_end[];
 extern const unsigned char tcp_bpf_o[], tcp_bpf_o_end[];
 extern const unsigned char dns_bpf_o[], dns_bpf_o_end[];
+extern const unsigned char sched_plain_bpf_o[], sched_plain_bpf_o_end[];
 extern const unsigned char syscall_plain_bpf_o[], syscall_plain_bpf_o_end[];
 extern const unsigned char tcp_plain_bpf_o[], tcp_plain_bpf_o_end[];
 extern const unsigned char dns_plain_bpf_o[], dns_plain_bpf_o_end[];
@@ -23,13 +24,16 @@ const struct probe_desc probe_descs[] = {
 		.name = "sched",
 		.hooks = "sched_switch, task_newtask, iter/task, sched_migrate_task "
 			 "(where dequeues are delayed)",
-		.help = "time that tasks wait for a CPU, whom for, context switches, migrations",
+		.help = "time that tasks wait for a CPU, whom for, time that they sleep in "
+			"calls, context switches, migrations",
 		.tunes = TUNE_SAMPLE | TUNE_INFLIGHT,
 		.rings = true,
 		.tasks = true,
 		.inflight = 1U << INFLIGHT_WAIT,
 		.elf = sched_bpf_o,
 		.elf_end = sched_bpf_o_end,
+		.plain = sched_plain_bpf_o,
+		.plain_end = sched_plain_bpf_o_end,
 	},
 	[PROBE_SYSCALL] = {
 		.name = "syscall",

@@ -5,13 +5,30 @@
 
 static const char *const wait_causes[] = { "contention", "throttled" };
 
+static const char *const blocked_classes[] = { "file",	 "socket",  "pipe",
+					       "memory", "process", "sync",
+					       "wait",	 "other",   "fault" };
+
+_Static_assert((int)SIGNAL_SCHED_THROTTLED == (int)SIGNAL_SCHED_WAIT + WAIT_THROTTLED,
+	       "the values of one metric");
+_Static_assert(COUNT(blocked_classes) == BLOCKED_CLASSES, "one name for each class");
+
+/* Who sleeps until somebody else does something is not slow. */
+static const char *const basic_blocked[BLOCKED_CLASSES] = {
+	"file",		 metric_left_out, metric_left_out,
+	metric_left_out, metric_left_out, metric_left_out,
+	metric_left_out, metric_left_out, "fault",
+};
+
+_Static_assert(COUNT(basic_blocked) == COUNT(blocked_classes), "one for each class");
+
 static const struct metric_row rows[] = {
 	{
 	    .metric = { "assay.sched.wait.duration", "s",
 			"Time that tasks were ready to run and waited for a CPU.",
 			METRIC_HISTOGRAM, .attrs = { "assay.sched.wait.cause" } },
 	    .source = FROM_HIST,
-	    .signal = SIGNAL_SCHED_WAIT,
+	    .signal = SIGNAL_SCHED_WAIT, /* and SIGNAL_SCHED_THROTTLED behind it */
 	    VALUES(wait_causes),
 	    .signal_name = "saturation",
 	    .source_text =
@@ -28,6 +45,33 @@ static const struct metric_row rows[] = {
 		"left out, as nothing says when they began: they are counted as "
 		"`delayed_dequeue` in `assay.lost`. Who is preempted on the way to "
 		"sleep waits without a time stamp of the kernel's, so 0 s.",
+	},
+	{
+	    .metric = { "assay.blocked.duration", "s",
+			"Time that tasks slept in system calls and page faults, less "
+			"what they then waited for a CPU; one sample for each sleep.",
+			METRIC_HISTOGRAM, .attrs = { "assay.syscall.class" } },
+	    .basic = basic_blocked,
+	    .source = FROM_HIST,
+	    .signal = SIGNAL_BLOCKED,
+	    VALUES(blocked_classes),
+	    .signal_name = "saturation",
+	    .source_text =
+		"sched_switch; the registers with which the task entered the kernel "
+		"(the call's number, its first argument), the run queue's clock, and "
+		"the wait as in `assay.sched.wait.duration`. The classes are those of "
+		"`assay.syscall.duration`, by the descriptor as it was when the sleep "
+		"began; `fault`: in a page fault of the program's own code, or in what "
+		"the kernel did on the way back from an interrupt. No system call has "
+		"to be hooked for it.",
+	    .blind_text =
+		"A sleep that is not over is not in it: `assay.inflight.age` tells of "
+		"calls. A call may sleep several times, or not at all. Left out are "
+		"kernel threads and io_uring's workers, tasks that are stopped, traced "
+		"or frozen, sleeps that began before the probe was on, and those whose "
+		"wait behind them is not known (`delayed_dequeue`, `no_storage`, "
+		"`table_full` in `assay.lost`). A page fault inside a call is of the "
+		"call's class, and x32 calls are `other`.",
 	},
 	{
 	    .metric = { "assay.sched.context_switches", "{context_switch}",

@@ -18,7 +18,7 @@
 #include "workload/workload.h"
 
 /* Values of all histogram, and of all counter signals: shards are folded. */
-#define SNAPSHOT_HISTS	24
+#define SNAPSHOT_HISTS	31
 #define SNAPSHOT_COUNTS 8
 
 /* What became of a series when an export had it first, for its life (metric/cap.c). */
@@ -111,7 +111,7 @@ struct workload {
 	struct usage usage;		  /* from the files of its cgroup */
 	uint32_t usage_sent, usage_ended; /* bits: was in an export; but is no more */
 	uint64_t usage_since;		  /* the first export that says so */
-#define WORKLOAD_SETS 72
+#define WORKLOAD_SETS 80
 	uint8_t sets[WORKLOAD_SETS]; /* enum set_state of what is not open */
 };
 

@@ -35,6 +35,7 @@ static const struct view views[] = {
 	{ "assay.block.operation.duration", "block", SHOW_LATENCY },
 	{ "assay.block.device.duration", "in the device", SHOW_LATENCY },
 	{ "assay.syscall.duration", "system calls", SHOW_LATENCY },
+	{ "assay.blocked.duration", "blocked", SHOW_LATENCY },
 	{ "assay.cgroup.cpu.time", "CPUs used", SHOW_TRAFFIC },
 	{ "assay.tcp.io", "tcp", SHOW_TRAFFIC },
 	{ "assay.tcp.connections", "connections", SHOW_TRAFFIC },
@@ -108,7 +109,10 @@ static void fill_item(struct item *item, const struct frame_series *s)
 	item->signal = signal_of(s, v.signal);
 	item->composed = v.composed;
 	text_copy(item->label, sizeof(item->label),
-		  item->signal == SHOW_WAITS ? "in calls" : v.label, SIZE_MAX);
+		  item->signal != SHOW_WAITS   ? v.label
+		  : strcmp(v.label, "blocked") ? "in calls"
+					       : "blocked in calls",
+		  SIZE_MAX);
 	at = strlen(item->label);
 	for (size_t i = 0; i < s->attrs.count && at < sizeof(item->label) - 1; i++) {
 		if (!strcmp(s->attrs.list[i].key, "otel.metric.overflow"))

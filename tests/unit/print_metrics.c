@@ -295,7 +295,8 @@ static const char *const losses[] = {
 	    "waits of threads that were not met before: what a migration moved is "
 	    "missing",
 	[LOSS_DELAYED_DEQUEUE] =
-	    "waits that are no samples: the kernel took a sleep for them",
+	    "waits, and the sleeps before them, that are no samples: the kernel took the "
+	    "sleep for a wait",
 	[LOSS_CLOCK_BACKWARDS] =
 	    "events that are no samples: they ended before they began",
 	[LOSS_UNPAIRED] = "ends of calls and connects whose beginning was not seen, "

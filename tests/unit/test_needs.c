@@ -70,9 +70,10 @@ static void nothing_is_missing_here(void **state)
 
 static void the_floor_has_all_that_is_needed(void **state)
 {
-	static const bool twice[PROBE_COUNT] = {
-		[PROBE_SYSCALL] = true, [PROBE_TCP] = true, [PROBE_DNS] = true
-	};
+	static const bool twice[PROBE_COUNT] = { [PROBE_SCHED] = true,
+						 [PROBE_SYSCALL] = true,
+						 [PROBE_TCP] = true,
+						 [PROBE_DNS] = true };
 
 	setenv(VARIABLE, "all", 1);
 	assert_true(fallbacks_forced());
@@ -83,7 +84,8 @@ static void the_floor_has_all_that_is_needed(void **state)
 
 static void a_helper_is_named_for_who_calls_it(void **state)
 {
-	only("BPF_FUNC_task_pt_regs", "bpf_task_pt_regs", 1 << PROBE_SYSCALL);
+	only("BPF_FUNC_task_pt_regs", "bpf_task_pt_regs",
+	     1 << PROBE_SCHED | 1 << PROBE_SYSCALL);
 	only("BPF_FUNC_sock_from_file", "bpf_sock_from_file", 1 << PROBE_TCP);
 	only("BPF_FUNC_loop", "", 0); /* there is another way */
 }

@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A known number of sleeps of a known length: "NAME N US" sleeps N times in one kind of
+ * call and answers with what its own clocks say. Who wakes it is a partner, in the
+ * cgroup whose directory is the argument; on CPUs of their own, if there are two.
+ *
+ * The answer: slept, ns that the calls took; ran, those of the CPU in them; waited, the
+ * kernel's run_delay meanwhile; idle, ns that it took to be told; and from then on:
+ * wall, cpu.
+ */
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "gate.h"
+
+#define PAGE 4096
+
+/* What the partner is asked to do after so many us. */
+struct request {
+	int kind;
+	uint32_t us;
+	uint64_t address;
+};
+
+enum { WAKE_PIPE, WAKE_SOCKET, WAKE_FUTEX, WAKE_LOCK, WAKE_FAULT };
+
+static int ask[2], held[2], bytes[2], sockets[2], epoll, lock_file, faults, schedstat;
+static uint32_t *futex_word;
+static char *faulty;
+static char lock_path[64];
+static uint64_t told_ns, idle_ns, idle_cpu_ns;
+
+static void nap(uint32_t us)
+{
+	struct timespec t = { us / 1000000, us % 1000000 * 1000 };
+
+	syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &t, NULL);
+}
+
+static void fill_page(uint64_t address)
+{
+	static char page[PAGE] __attribute__((aligned(PAGE)));
+	struct uffdio_copy copy = { .dst = address,
+				    .src = (uintptr_t)page,
+				    .len = PAGE };
+
+	if (ioctl(faults, UFFDIO_COPY, &copy))
+		_exit(4);
+}
+
+/* The partner: wakes the other one, each time that it is asked to. */
+static void serve(void)
+{
+	int file = open(lock_path, O_RDWR);
+	struct request r;
+
+	while (read(ask[0], &r, sizeof(r)) == sizeof(r)) {
+		if (r.kind == WAKE_LOCK) {
+			if (flock(file, LOCK_EX) || write(held[1], "", 1) != 1)
+				_exit(4);
+		}
+		nap(r.us);
+		if (r.kind == WAKE_PIPE && write(bytes[1], "", 1) != 1)
+			_exit(4);
+		if (r.kind == WAKE_SOCKET && send(sockets[1], "", 1, 0) != 1)
+			_exit(4);
+		if (r.kind == WAKE_FUTEX) {
+			__atomic_store_n(futex_word, 1, __ATOMIC_SEQ_CST);
+			syscall(SYS_futex, futex_word, FUTEX_WAKE, 1, NULL, NULL, 0);
+		}
+		if (r.kind == WAKE_LOCK)
+			flock(file, LOCK_UN);
+		if (r.kind == WAKE_FAULT)
+			fill_page(r.address);
+	}
+	_exit(0);
+}
+
+static void request(int kind, uint32_t us, void *address)
+{
+	struct request r = { kind, us, (uintptr_t)address };
+
+	if (write(ask[1], &r, sizeof(r)) != sizeof(r))
+		gate_die("write");
+}
+
+/* One sleep of each kind; the times that are taken begin in it. */
+static uint64_t began, began_cpu;
+
+static void start(void)
+{
+	began_cpu = gate_clock(CLOCK_THREAD_CPUTIME_ID);
+	began = gate_clock(CLOCK_MONOTONIC);
+}
+
+static void sleep_pipe(uint32_t us)
+{
+	char c;
+
+	request(WAKE_PIPE, us, NULL);
+	start();
+	if (read(bytes[0], &c, 1) != 1)
+		gate_die("read");
+}
+
+static void sleep_recv(uint32_t us)
+{
+	char c;
+
+	request(WAKE_SOCKET, us, NULL);
+	start();
+	if (recv(sockets[0], &c, 1, 0) != 1)
+		gate_die("recv");
+}
+
+static void sleep_read_socket(uint32_t us)
+{
+	char c;
+
+	request(WAKE_SOCKET, us, NULL);
+	start();
+	if (read(sockets[0], &c, 1) != 1)
+		gate_die("read");
+}
+
+/* A kind's sleep is over: adds the ns that it took, and those with the CPU. */
+static void stop(uint64_t *slept, uint64_t *ran)
+{
+	*slept += gate_clock(CLOCK_MONOTONIC) - began;
+	*ran += gate_clock(CLOCK_THREAD_CPUTIME_ID) - began_cpu;
+}
+
+static void sleep_poll(uint32_t us)
+{
+	struct pollfd p = { bytes[0], POLLIN, 0 };
+
+	request(WAKE_PIPE, us, NULL);
+	start();
+	if (poll(&p, 1, -1) != 1)
+		gate_die("poll");
+}
+
+static void sleep_epoll(uint32_t us)
+{
+	struct epoll_event e;
+
+	request(WAKE_PIPE, us, NULL);
+	start();
+	if (epoll_wait(epoll, &e, 1, -1) != 1)
+		gate_die("epoll_wait");
+}
+
+static void sleep_futex(uint32_t us)
+{
+	__atomic_store_n(futex_word, 0, __ATOMIC_SEQ_CST);
+	request(WAKE_FUTEX, us, NULL);
+	start();
+	syscall(SYS_futex, futex_word, FUTEX_WAIT, 0, NULL, NULL, 0);
+}
+
+static void sleep_nanosleep(uint32_t us)
+{
+	start();
+	nap(us);
+}
+
+/* Until the partner has the lock this one looks, and does not sleep. */
+static void sleep_flock(uint32_t us)
+{
+	char c;
+
+	request(WAKE_LOCK, us, NULL);
+	while (read(held[0], &c, 1) != 1)
+		relax();
+	start();
+	if (flock(lock_file, LOCK_EX))
+		gate_die("flock");
+}
+
+static void sleep_fault(uint32_t us)
+{
+	request(WAKE_FAULT, us, faulty);
+	start();
+	*(volatile char *)faulty = 1;
+}
+
+static void sleep_vfork(uint32_t us)
+{
+	static volatile uint32_t child_us;
+	pid_t child;
+
+	child_us = us;
+	start();
+	child = vfork();
+	if (!child) {
+		nap(child_us);
+		_exit(0);
+	}
+}
+
+/* What is left of one, so that the next one sleeps, too. */
+static void clean_up(void)
+{
+	struct pollfd p = { bytes[0], POLLIN, 0 };
+	char c;
+
+	while (poll(&p, 1, 0) == 1 && read(bytes[0], &c, 1) == 1)
+		;
+	flock(lock_file, LOCK_UN);
+	madvise(faulty, PAGE, MADV_DONTNEED);
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+}
+
+static uint64_t run_delay_ns(void)
+{
+	unsigned long long ran, waited = 0;
+	char text[100] = "";
+
+	if (pread(schedstat, text, sizeof(text) - 1, 0) <= 0 ||
+	    sscanf(text, "%llu %llu", &ran, &waited) != 2)
+		gate_die("schedstat");
+	return waited;
+}
+
+static void answer(uint64_t slept, uint64_t ran, uint64_t waited)
+{
+	gate_say(
+	    "slept=%llu ran=%llu waited=%llu idle=%llu wall=%llu cpu=%llu",
+	    (unsigned long long)slept, (unsigned long long)ran,
+	    (unsigned long long)waited, (unsigned long long)idle_ns,
+	    (unsigned long long)(gate_clock(CLOCK_MONOTONIC) - told_ns),
+	    (unsigned long long)(gate_clock(CLOCK_THREAD_CPUTIME_ID) - idle_cpu_ns));
+}
+
+/* "NAME N US" */
+static void run_sleeps(const struct gate_command *self, const long *args);
+
+/* "spin MS": wants the CPU for so long, and does not sleep. */
+static void run_spin(const struct gate_command *self, const long *args)
+{
+	uint64_t end = gate_clock(CLOCK_MONOTONIC) + args[0] * 1000000;
+
+	while (gate_clock(CLOCK_MONOTONIC) < end)
+		relax();
+	answer(0, 0, 0);
+}
+
+/* "work N US": sleeps of US, and between them as long with the CPU. */
+static void run_work(const struct gate_command *self, const long *args)
+{
+	for (long i = 0; i < args[0]; i++) {
+		uint64_t end = gate_clock(CLOCK_THREAD_CPUTIME_ID) + args[1] * 1000;
+
+		while (gate_clock(CLOCK_THREAD_CPUTIME_ID) < end)
+			relax();
+		nap(args[1]);
+	}
+	answer(0, 0, 0);
+}
+
+/* "pin CPU" */
+static void run_pin(const struct gate_command *self, const long *args)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(args[0], &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		gate_die("sched_setaffinity");
+	answer(0, 0, 0);
+}
+
+static const struct {
+	const char *name;
+	void (*sleep)(uint32_t us);
+} kinds[] = {
+	{ "pipe", sleep_pipe },		  { "recv", sleep_recv },
+	{ "socket", sleep_read_socket },  { "poll", sleep_poll },
+	{ "epoll", sleep_epoll },	  { "futex", sleep_futex },
+	{ "nanosleep", sleep_nanosleep }, { "flock", sleep_flock },
+	{ "fault", sleep_fault },	  { "vfork", sleep_vfork },
+};
+
+static const struct gate_command commands[] = {
+	{ "pipe", run_sleeps, NULL, 0 },      { "recv", run_sleeps, NULL, 0 },
+	{ "socket", run_sleeps, NULL, 0 },    { "poll", run_sleeps, NULL, 0 },
+	{ "epoll", run_sleeps, NULL, 0 },     { "futex", run_sleeps, NULL, 0 },
+	{ "nanosleep", run_sleeps, NULL, 0 }, { "flock", run_sleeps, NULL, 0 },
+	{ "fault", run_sleeps, NULL, 0 },     { "vfork", run_sleeps, NULL, 0 },
+	{ "spin", run_spin, NULL, 0 },	      { "work", run_work, NULL, 0 },
+	{ "pin", run_pin, NULL, 0 },
+};
+
+static void run_sleeps(const struct gate_command *self, const long *args)
+{
+	uint64_t slept = 0, ran = 0, waited = run_delay_ns();
+
+	for (long i = 0; i < args[0]; i++) {
+		for (size_t k = 0; k < COUNT(kinds); k++)
+			if (!strcmp(kinds[k].name, self->name))
+				kinds[k].sleep(args[1]);
+		stop(&slept, &ran);
+		clean_up();
+	}
+	answer(slept, ran, run_delay_ns() - waited);
+}
+
+static void make_faulty(void)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+
+	faulty = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		      -1, 0);
+	faults = syscall(SYS_userfaultfd, O_CLOEXEC);
+	reg.range.start = (uintptr_t)faulty;
+	reg.range.len = PAGE;
+	if (faults < 0 || ioctl(faults, UFFDIO_API, &api) ||
+	    ioctl(faults, UFFDIO_REGISTER, &reg))
+		gate_die("userfaultfd");
+}
+
+static void make_all(void)
+{
+	struct epoll_event e = { .events = EPOLLIN };
+
+	snprintf(lock_path, sizeof(lock_path), "/tmp/assay-asleep-XXXXXX");
+	lock_file = mkstemp(lock_path);
+	schedstat = open("/proc/self/schedstat", O_RDONLY);
+	futex_word =
+	    mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	epoll = epoll_create1(0);
+	if (pipe(ask) || pipe2(held, O_NONBLOCK) || pipe(bytes) ||
+	    socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) || lock_file < 0 ||
+	    schedstat < 0 || futex_word == MAP_FAILED ||
+	    epoll_ctl(epoll, EPOLL_CTL_ADD, bytes[0], &e))
+		gate_die("set-up");
+	make_faulty();
+}
+
+static void be_partner(const char *cgroup)
+{
+	char path[512];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup);
+	fd = open(path, O_WRONLY);
+	if (fd < 0 || write(fd, "0", 1) != 1)
+		_exit(4);
+	close(ask[1]);
+	serve();
+}
+
+/* asleep PARTNER_CGROUP_DIR */
+int main(int argc, char **argv)
+{
+	char line[256];
+
+	make_all();
+	if (argc < 2)
+		gate_die("argument");
+	if (!fork())
+		be_partner(argv[1]);
+	close(ask[0]);
+	usleep(50000); /* until it is where it belongs */
+	unlink(lock_path);
+	gate_say("ready=1");
+	for (;;) {
+		uint64_t from = gate_clock(CLOCK_MONOTONIC);
+
+		idle_cpu_ns = gate_clock(CLOCK_THREAD_CPUTIME_ID);
+		if (!gate_line(line, sizeof(line)))
+			return 0;
+		told_ns = gate_clock(CLOCK_MONOTONIC);
+		idle_ns = told_ns - from;
+		gate_run(commands, COUNT(commands), line);
+	}
+}

@@ -1,0 +1,182 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Sleeps in system calls and page faults, against the sleepers' own clocks."""
+# vm: kernels=6.1,6.12,7.x,fallbacks ci=none timeout=600
+
+import os
+import signal
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from node import Agent, Cgroup, Load, wait_for
+from readings import Change
+from tap import Skip, between, check, diag, main, near, need_root, same, test
+
+need_root()
+
+BLOCKED = "assay.blocked.duration"
+WAIT = "assay.sched.wait.duration"
+CPUS = sorted(os.sched_getaffinity(0))
+BUCKET = 2 ** (1 / 8)
+agent = None
+
+
+def setup():
+    global agent
+    agent = Agent()
+    agent.need("sched")
+
+
+class Sleeper:
+    """A load of asleep.c, and the one that wakes it, in a cgroup beside its own."""
+
+    def __init__(self, name):
+        self.cgroup, partner = Cgroup(name), Cgroup(name + "-partner")
+        self.load = Load(self.cgroup, "asleep", partner.dir)
+        for pid in partner.pids():
+            os.sched_setaffinity(pid, {CPUS[0]})
+        self.load.ask("pin", CPUS[-1])  # nobody moves it: its run_delay is right
+
+    def measure(self, *words, meanwhile=None):
+        """Has it do something: its answer and the change in our numbers."""
+        before = agent.total()
+        self.load.tell(*words)
+        if meanwhile:
+            meanwhile()
+        answer = self.load.reply()
+        return answer, Change(before, agent.total())
+
+    def classes(self, change):
+        """Sleeps by class, without the one in which it waited for its word."""
+        found = change.by(self.cgroup, BLOCKED, "class")
+        found["pipe"] = found.get("pipe", 0) - 1
+        return {k: n for k, n in found.items() if n}
+
+
+def exact(kind, class_, n=100, us=5000, beside=()):
+    """n sleeps of a length are n samples of that, in their class and in no other but
+    these."""
+    sleeper = Sleeper(kind)
+    answer, change = sleeper.measure(kind, n, us)
+    found = sleeper.classes(change)
+    diag(f"{kind}: {found}; {answer}; lost {change.lost()}")
+    same({k: v for k, v in found.items() if k not in beside}, {class_: n}, "sleeps by class")
+    seconds = change.seconds(sleeper.cgroup, BLOCKED, class_=class_)
+    if class_ == "pipe":  # the sleep before it was told, of the agent's clock
+        seconds -= answer["idle"] / 1e9
+    truth = (answer["slept"] - answer["waited"] - answer["ran"]) / 1e9
+    near(seconds, truth, 0.01, f"seconds asleep in {kind}")
+    p50 = change.after.p50(sleeper.cgroup, BLOCKED, class_=class_)
+    between(p50, truth / n / BUCKET, truth / n * BUCKET, f"p50 of {kind}, s")
+
+
+for row in (("pipe", "pipe", "reads of a pipe"),
+            ("recv", "socket", "recv on a socket"),
+            ("socket", "socket", "reads of a socket"),
+            ("poll", "wait", "polls"),
+            ("epoll", "wait", "epoll_waits"),
+            ("futex", "sync", "futex waits"),
+            ("nanosleep", "wait", "naps"),
+            ("flock", "file", "locks of a file that another has"),
+            ("fault", "fault", "page faults that another resolves"),
+            ("vfork", "process", "vforks")):
+    test(f"N {row[2]} are N sleeps in class {row[1]}, as long as they were")(
+        lambda row=row: exact(*row[:2], beside=("wait",) if row[0] == "vfork" else ()))
+
+
+@test("short sleeps and long ones are as long as they were")
+def _():
+    exact("nanosleep", "wait", 2000, 200)
+    exact("futex", "sync", 4, 1200000)
+
+
+@test("waits for a CPU are not in it: asleep, waiting and running are all of the time")
+def _():
+    for hogs in 1, 4:
+        sleeper, group = Sleeper(f"beside{hogs}"), Cgroup(f"hogs{hogs}")
+        load = Load(group, "spin", hogs, CPUS[-1])
+        load.tell("run", 4000)
+        answer, change = sleeper.measure("work", 150, 2000)
+        load.reply()
+        asleep = change.seconds(sleeper.cgroup, BLOCKED)
+        waits = change.seconds(sleeper.cgroup, WAIT)
+        wall, cpu = (answer["wall"] + answer["idle"]) / 1e9, answer["cpu"] / 1e9
+        diag(f"{hogs} hogs: asleep {asleep:.4f}, waited {waits:.4f}, ran {cpu:.4f}, wall "
+             f"{wall:.4f} s")
+        check(waits > 0.1, f"it waited for {waits} s only")
+        near(asleep + waits + cpu, wall, 0.01, "asleep, waiting and running, s")
+        # who is kept waiting on the way to sleep may find that its time is over
+        found = sleeper.classes(change)
+        between(found.pop("wait"), 140, 150, "naps that slept")
+        same(found, {}, "other sleeps")
+        naps = change.seconds(sleeper.cgroup, BLOCKED, class_="wait")
+        between(naps, 140 * 0.002, 150 * 0.0023, "seconds in 150 naps of 2 ms")
+
+
+def state(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        return f.read().rpartition(")")[2].split()[0]
+
+
+@test("a task that is stopped, or frozen, is not blocked")
+def _():
+    sleeper = Sleeper("stopped")
+    pid = sleeper.load.pid
+
+    def stop():
+        time.sleep(0.1)
+        os.kill(pid, signal.SIGSTOP)
+        wait_for(lambda: state(pid) == "T", 10, "it to stop")
+        time.sleep(0.3)
+        os.kill(pid, signal.SIGCONT)
+
+    def freeze():
+        time.sleep(0.1)
+        sleeper.cgroup.write("cgroup.freeze", 1)
+        wait_for(lambda: sleeper.cgroup.stat("cgroup.events")["frozen"], 10, "the freeze")
+        time.sleep(0.3)
+        sleeper.cgroup.write("cgroup.freeze", 0)
+
+    for meanwhile in stop, freeze:
+        _, change = sleeper.measure("spin", 800, meanwhile=meanwhile)
+        same(sleeper.classes(change), {}, f"sleeps of who is told to {meanwhile.__name__}")
+
+
+@test("a sleep that began before the probe was on is none; the next one is")
+def _():
+    sleeper = Sleeper("before")
+    agent.tune("sched", "enabled=false")
+    agent.tune("sched", "enabled=true")
+    agent.need("sched")
+    _, change = sleeper.measure("nanosleep", 5, 1000)
+    same(change.by(sleeper.cgroup, BLOCKED, "class"), {"wait": 5}, "sleeps by class")
+
+
+@test("who runs when the probe is switched on is told from its first sleep on")
+def _():
+    sleeper = Sleeper("running")
+
+    def switch():
+        time.sleep(0.1)
+        agent.tune("sched", "enabled=false")
+        agent.tune("sched", "enabled=true")
+        agent.need("sched")
+
+    _, change = sleeper.measure("spin", 1500, meanwhile=switch)
+    diag(change.by(sleeper.cgroup, BLOCKED, "class"))
+    _, change = sleeper.measure("nanosleep", 5, 1000)
+    same(sleeper.classes(change), {"wait": 5}, "sleeps by class")
+
+
+@test("threads of the kernel and the agent itself are not in it")
+def _():
+    before = agent.total()
+    time.sleep(1)
+    change = Change(before, agent.total())
+    same(change.value("kernel", BLOCKED), 0, "sleeps of kernel threads")
+
+
+main(setup)
