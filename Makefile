@@ -26,7 +26,7 @@ say      = $(if $(V),,@printf '  %-6s %s\n' $(1) $(2))
 MULTI    := $(shell $(CC) -print-multiarch 2>/dev/null)
 ARCH     := $(subst x86_64,x86,$(subst aarch64,arm64,$(firstword $(subst -, ,$(MULTI)) $(shell uname -m))))
 SYSROOT  :=
-LIBS     := -lbpf -lcurl -lssl -lcrypto -lprotobuf-c -ljansson -lseccomp -lelf -lz
+LIBS     := -lbpf -lcurl -lssl -lcrypto -lprotobuf-c -ljansson -lseccomp -lelf -lz -lm
 CFLAGS   ?= -O2 -g
 BASE     := -std=gnu11 -D_GNU_SOURCE -DASSAY_VERSION='"$(VERSION)"' -I. -Iagent -I$(BUILD) \
 	-Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wshadow \
@@ -101,12 +101,12 @@ $(BUILD)/proto/%.o: $(BUILD)/proto/%.c
 
 $(BUILD)/unit/%: tests/unit/%.c $(LIB_OBJ)
 	$(call say,CC,$<)
-	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -o $@ $< $(LIB_OBJ) $(LIBS) -lcmocka -lm
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -o $@ $< $(LIB_OBJ) $(LIBS) -lcmocka
 
 # Built by `make fuzz`, with clang and its sanitizers in every object.
 $(BUILD)/fuzz/%: tests/fuzz/fuzz_%.c $(LIB_OBJ)
 	$(call say,CC,$<)
-	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -o $@ $< $(LIB_OBJ) $(LIBS) -lm
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -o $@ $< $(LIB_OBJ) $(LIBS)
 
 # Programs that make load: their libraries stand in a line "// libs: -lX".
 define load_rule

@@ -38,6 +38,23 @@ struct loss_sample {
 	uint64_t lost[PROBE_COUNT][SELF_LOSSES];
 };
 
+/* How a probe runs in windows: measure_windows.c. */
+enum duty_state {
+	DUTY_WHOLE, /* not at all: it is on always, or off */
+	DUTY_GAP,
+	DUTY_OPEN,
+	DUTY_LAST, /* a window is open, and goes on as DUTY_WHOLE */
+};
+
+/* Times are of the monotonic clock. */
+struct duty {
+	enum duty_state state;
+	uint64_t since_ns; /* the end of the latest window, or when they began */
+	uint64_t open_ns;  /* since when the window is open */
+	uint64_t due_ns;   /* when the next one opens, or this one ends */
+	bool governed;	   /* switched off by measure_set_duty() */
+};
+
 struct measure {
 	struct cells cells;
 	struct cgroups *cgroups;
@@ -52,6 +69,8 @@ struct measure {
 	struct probe probes[PROBE_COUNT];
 	struct tasks tasks;
 	struct tuner tuner;
+	struct duty duties[PROBE_COUNT];
+	uint64_t random; /* for when windows are */
 	unsigned int wanted;
 	unsigned int culprits_sent; /* see snapshot_send_culprits() */
 	unsigned int export_use;    /* enum metrics_use */
@@ -93,6 +112,13 @@ int measure_on_ends(struct measure *m, size_t probe, uint32_t number);
  */
 int measure_switch(struct measure *m, const struct tune_change *change, char *cause,
 		   size_t len);
+/*
+ * The probe is on all the time from now on, or is about to be switched off: no window
+ * follows the one that is open.
+ */
+void measure_stop_windows(struct measure *m, size_t probe);
+/* What passes do not find while a probe runs in windows: bits by enum inflight. */
+uint32_t measure_unknown_inflight(const struct measure *m);
 /* Waits for the pass over descriptors, if there is one, but not for long. */
 void measure_end_files(struct measure *m);
 

@@ -127,7 +127,8 @@ static void end(struct measure *m, struct look *l, enum look_over over)
 	if (l->failed)
 		return;
 	l->whole_ns = l->began_ns;
-	snapshot_know_inflight(m->snapshot, kinds_of(over));
+	snapshot_know_inflight(m->snapshot,
+			       kinds_of(over) & ~measure_unknown_inflight(m));
 	/* a reading that did not wait, or is to wait for the next pass, does not take
 	 * it */
 	if (l->began_ns < m->asked_ns || now_mono_ns() >= m->asked_ns + WAIT_NS)

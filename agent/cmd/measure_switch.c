@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "cmd/measure_impl.h"
+#include "cmd/measure_windows.h"
 #include "kernel/rings.h"
 
 int measure_on_begins(struct measure *m, size_t i)
@@ -26,6 +27,7 @@ int measure_on_begins(struct measure *m, size_t i)
 	 * queries would be seen, and their answers not */
 	if (probe_descs[i].cover.program)
 		t->tune[i].enabled = 0;
+	t->window[i] = t->tune[i].enabled;
 	return rings_publish(&m->cells);
 }
 
@@ -33,7 +35,7 @@ int measure_on_ends(struct measure *m, size_t i, uint32_t number)
 {
 	struct tunes *t = &m->cells.tunes;
 
-	t->tune[i].enabled = number;
+	t->tune[i].enabled = t->window[i] = number;
 	t->on[i].whole = number != 0;
 	return rings_publish(&m->cells);
 }
@@ -139,29 +141,59 @@ static int switch_off(struct measure *m, size_t i)
 	return err;
 }
 
+/* What a change says of how much of the time a probe is on. */
+static int switch_duty(struct measure *m, const struct tune_change *c, char *cause,
+		       size_t len)
+{
+	int err = c->keys & TUNE_DUTY ? measure_set_duty(m, c->probe, c->one_in) : 0;
+
+	if (err == -ENODEV)
+		snprintf(cause, len, "%s is off: say enabled=true, too",
+			 probe_descs[c->probe].name);
+	else if (err == -EOPNOTSUPP)
+		snprintf(cause, len,
+			 "%s cannot run in windows: links cannot be made without "
+			 "capabilities here (see --keep-privileges)",
+			 probe_descs[c->probe].name);
+	else if (err)
+		snprintf(cause, len, "%s: the change cannot be made: %s",
+			 probe_descs[c->probe].name, strerror(-err));
+	return err;
+}
+
+/* What comes before the parameters change: while all is attached. */
+static int prepare(struct measure *m, const struct tune_change *c)
+{
+	if (!(c->keys & TUNE_ENABLED) || c->enabled)
+		return 0;
+	measure_stop_windows(m, c->probe);
+	if (!m->keeps_links && probe_descs[c->probe].last_look)
+		return probe_forget(&m->probes[c->probe]);
+	return 0;
+}
+
 int measure_switch(struct measure *m, const struct tune_change *c, char *cause,
 		   size_t len)
 {
 	bool was_on =
 		 c->probe != TUNE_ALL && m->probes[c->probe].state == PROBE_ATTACHED,
 	     is_on;
-	int err = 0;
+	int err = was_on ? prepare(m, c) : 0;
 
-	if (was_on && c->keys & TUNE_ENABLED && !c->enabled && !m->keeps_links &&
-	    probe_descs[c->probe].last_look)
-		err = probe_forget(&m->probes[c->probe]);
 	if (!err) {
 		err = tune_apply(&m->tuner, c, &m->cells.tunes, m->probes, cause, len);
 		if (err || c->probe == TUNE_ALL || !c->keys)
 			return err;
 		is_on = m->probes[c->probe].state == PROBE_ATTACHED;
+		m->duties[c->probe].governed &= !is_on;
 		if (is_on == was_on)
 			err = rings_publish(&m->cells);
 		else
 			err = is_on ? switch_on(m, c->probe) : switch_off(m, c->probe);
 	}
-	if (err)
-		snprintf(cause, len, "%s: the change cannot be made: %s",
-			 probe_descs[c->probe].name, strerror(-err));
+	if (!err)
+		return switch_duty(m, c, cause, len);
+	snprintf(cause, len, "%s: the change cannot be made: %s",
+		 probe_descs[c->probe].name, strerror(-err));
 	return err;
 }

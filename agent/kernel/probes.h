@@ -16,6 +16,9 @@ struct probe_cover {
 struct probe_desc {
 	const char *name;
 	const char *hooks; /* for people */
+	/* its programs that run in windows, in the order of its file; NULL: none does
+	 */
+	const char *windowed[3];
 	const char *help;
 	bool always;	/* on whatever --probes says */
 	bool walk_off;	/* switched off its pass still runs: it empties a table */

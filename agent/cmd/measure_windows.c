@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Probes in windows. What costs most of a hook is that something hangs there, so in a
+ * gap nothing does; what follows what there is (threads that end, connections) stays.
+ *
+ * A window is what is between two words to the programs (tunes.window), each a few us
+ * of writing memory: the first one when the hooks are there, the second before they go.
+ * So its length is known, however long the kernel takes for links. What was noted in an
+ * earlier window has an earlier number: a call that began before this one is no sample,
+ * and not unpaired.
+ *
+ * When all is to be counted again, the gap before it has one window more, which then
+ * goes on.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/log.h"
+#include "base/random.h"
+#include "base/util.h"
+#include "cmd/measure_impl.h"
+#include "cmd/measure_windows.h"
+#include "kernel/rings.h"
+
+#define NS_OF_MS 1000000ULL
+#define GOVERNED "switched off: it cost more than the budget"
+
+uint64_t window_gap(uint64_t window_ns, uint32_t one_in, uint64_t *random)
+{
+	return (uint64_t)(random_unit(random) * 2 * window_ns * (one_in - 1));
+}
+
+static uint64_t next_gap(struct measure *m, size_t i)
+{
+	const struct probe *p = &m->probes[i];
+
+	return window_gap(probe_window_ns(p), p->one_in, &m->random);
+}
+
+/* Tells the programs that a window is open, or that none is (0). */
+static int tell(struct measure *m, size_t i, uint32_t number)
+{
+	m->cells.tunes.window[i] = number;
+	return rings_publish(&m->cells);
+}
+
+/* A window opens; last: with what there is already, as when the probe is switched on.
+ */
+static int open_window(struct measure *m, size_t i, bool last)
+{
+	uint32_t number = tune_number(&m->tuner, &m->cells.tunes, i);
+	struct probe *p = &m->probes[i];
+	struct duty *d = &m->duties[i];
+	int err = last ? tell(m, i, number) : 0;
+
+	if (!err)
+		err = last ? probe_link(p) : probe_link_windowed(p);
+	if (!err && !last)
+		err = tell(m, i, number);
+	d->open_ns = now_mono_ns();
+	if (err) {
+		tell(m, i, 0);
+		probe_unlink_windowed(p, true);
+		d->due_ns = d->open_ns + next_gap(m, i);
+		return err;
+	}
+	d->state = last ? DUTY_LAST : DUTY_OPEN;
+	d->due_ns = d->open_ns + probe_window_ns(p);
+	snapshot_window_opens(m->snapshot, i);
+	return 0;
+}
+
+/* A window is over: what it has seen is taken for all since the one before. */
+static int end_window(struct measure *m, size_t i, bool last)
+{
+	struct duty *d = &m->duties[i];
+	struct window_span w;
+	uint64_t now;
+	int err = last ? 0 : tell(m, i, 0);
+
+	now = now_mono_ns();
+	w = (struct window_span){ now - d->since_ns, now - d->open_ns };
+	if (!last)
+		probe_unlink_windowed(&m->probes[i], true);
+	d->state = last ? DUTY_WHOLE : DUTY_GAP;
+	d->since_ns = now;
+	d->due_ns = now + next_gap(m, i);
+	err = snapshot_window_ends(m->snapshot, i, &w, now, last) ?: err;
+	if (!err)
+		measure_note_read(m);
+	return err;
+}
+
+/* All was counted so far: from now on it is in windows. */
+static int begin(struct measure *m, size_t i)
+{
+	struct duty *d = &m->duties[i];
+	int err = tell(m, i, 0);
+
+	d->since_ns = now_mono_ns();
+	d->due_ns = d->since_ns + next_gap(m, i);
+	d->state = DUTY_GAP;
+	probe_unlink_windowed(&m->probes[i], true);
+	return snapshot_windows_begin(m->snapshot, i, d->since_ns) ?: err;
+}
+
+static int run_one(struct measure *m, size_t i)
+{
+	struct duty *d = &m->duties[i];
+
+	if (d->state == DUTY_GAP)
+		return open_window(m, i, m->probes[i].one_in == 1);
+	return end_window(m, i, d->state == DUTY_LAST);
+}
+
+int measure_windows(struct measure *m)
+{
+	uint64_t wait_ns = INT_MAX * NS_OF_MS;
+
+	for (size_t i = 0; i < PROBE_COUNT; i++) {
+		struct duty *d = &m->duties[i];
+		uint64_t now = now_mono_ns();
+		int err = 0;
+
+		if (d->state == DUTY_WHOLE)
+			continue;
+		if (now >= d->due_ns)
+			err = run_one(m, i);
+		if (err)
+			log_warn(err, "probe %s: a window", probe_descs[i].name);
+		now = now_mono_ns();
+		if (d->state == DUTY_WHOLE)
+			continue;
+		if (now >= d->due_ns)
+			wait_ns = 0;
+		else if (d->due_ns - now < wait_ns)
+			wait_ns = d->due_ns - now;
+	}
+	return (int)(wait_ns / NS_OF_MS);
+}
+
+void measure_end_windows(struct measure *m)
+{
+	for (size_t i = 0; i < PROBE_COUNT; i++)
+		if (m->duties[i].state >= DUTY_OPEN)
+			end_window(m, i, m->duties[i].state == DUTY_LAST);
+}
+
+void measure_stop_windows(struct measure *m, size_t i)
+{
+	struct duty *d = &m->duties[i];
+
+	if (d->state >= DUTY_OPEN)
+		end_window(m, i, false);
+	if (d->state != DUTY_WHOLE)
+		snapshot_windows_over(m->snapshot, i);
+	d->state = DUTY_WHOLE;
+	d->governed = false;
+	m->probes[i].one_in = 1;
+}
+
+/* Switches it off, or on again, as who governs says. */
+static int switch_it(struct measure *m, size_t i, bool on)
+{
+	struct tune_change c = { .probe = (int)i, .keys = TUNE_ENABLED, .enabled = on };
+	char cause[200];
+	int err = measure_switch(m, &c, cause, sizeof(cause));
+
+	if (err || on)
+		return err;
+	m->duties[i].governed = true;
+	snprintf(m->probes[i].reason, sizeof(m->probes[i].reason), GOVERNED);
+	return 0;
+}
+
+/* What has to be done for it to run so from now on. */
+static int change(struct measure *m, size_t i)
+{
+	struct duty *d = &m->duties[i];
+	bool whole = m->probes[i].one_in == 1;
+
+	switch (d->state) {
+	case DUTY_WHOLE:
+		return whole ? 0 : begin(m, i);
+	case DUTY_GAP:
+		if (whole)
+			return open_window(m, i, true);
+		d->due_ns = now_mono_ns() + next_gap(m, i);
+		return 0;
+	default:
+		d->state = whole ? DUTY_LAST : DUTY_OPEN;
+		return 0;
+	}
+}
+
+int measure_set_duty(struct measure *m, size_t i, uint32_t one_in)
+{
+	struct probe *p = &m->probes[i];
+	int err = 0;
+
+	if (one_in > WINDOW_ONE_IN)
+		return -EINVAL;
+	if (one_in == measure_duty(m, i))
+		return p->state == PROBE_ATTACHED || m->duties[i].governed ? 0
+									   : -ENODEV;
+	if (one_in > 1 && (m->keeps_links || !p->desc->windowed[0]))
+		return -EOPNOTSUPP;
+	if (m->duties[i].governed)
+		err = switch_it(m, i, true);
+	if (err)
+		return err;
+	if (p->state != PROBE_ATTACHED)
+		return -ENODEV;
+	if (!one_in)
+		return switch_it(m, i, false);
+	p->one_in = one_in;
+	return change(m, i);
+}
+
+uint32_t measure_duty(const struct measure *m, size_t i)
+{
+	if (m->duties[i].governed)
+		return 0;
+	return m->probes[i].one_in;
+}
+
+bool measure_is_exact(const struct measure *m)
+{
+	for (size_t i = 0; i < PROBE_COUNT; i++)
+		if (m->duties[i].state != DUTY_WHOLE)
+			return false;
+	return true;
+}
+
+uint32_t measure_unknown_inflight(const struct measure *m)
+{
+	/* calls are seen from their beginning on; what else there is, passes find */
+	return m->duties[PROBE_SYSCALL].state == DUTY_WHOLE
+		   ? 0
+		   : probe_descs[PROBE_SYSCALL].inflight;
+}
