@@ -42,6 +42,7 @@ struct loss_sample {
 enum duty_state {
 	DUTY_WHOLE, /* not at all: it is on always, or off */
 	DUTY_GAP,
+	DUTY_READY, /* the hooks are there, a window is about to open */
 	DUTY_OPEN,
 	DUTY_LAST, /* a window is open, and goes on as DUTY_WHOLE */
 };

@@ -24,6 +24,7 @@
 #include "kernel/rings.h"
 
 #define NS_OF_MS 1000000ULL
+#define LEAD_NS  (2 * NS_OF_MS)
 #define GOVERNED "switched off: it cost more than the budget"
 
 uint64_t window_gap(uint64_t window_ns, uint32_t one_in, uint64_t *random)
@@ -45,29 +46,61 @@ static int tell(struct measure *m, size_t i, uint32_t number)
 	return rings_publish(&m->cells);
 }
 
-/* A window opens; last: with what there is already, as when the probe is switched on.
- */
-static int open_window(struct measure *m, size_t i, bool last)
+/* No window opens now: the next one stands for its time, too. */
+static int skip(struct measure *m, size_t i, int err)
 {
-	uint32_t number = tune_number(&m->tuner, &m->cells.tunes, i);
-	struct probe *p = &m->probes[i];
+	tell(m, i, 0);
+	probe_unlink_windowed(&m->probes[i], true);
+	m->duties[i].state = DUTY_GAP;
+	m->duties[i].due_ns = now_mono_ns() + next_gap(m, i);
+	return err;
+}
+
+static void opened(struct measure *m, size_t i, enum duty_state state)
+{
 	struct duty *d = &m->duties[i];
-	int err = last ? tell(m, i, number) : 0;
+
+	d->open_ns = now_mono_ns();
+	d->due_ns = d->open_ns + probe_window_ns(&m->probes[i]);
+	d->state = state;
+	snapshot_window_opens(m->snapshot, i);
+}
+
+/*
+ * Makes the links of a window. It opens a little later: who had to wait for this CPU
+ * meanwhile does now what it would have done before.
+ */
+static int make_ready(struct measure *m, size_t i)
+{
+	int err = probe_link_windowed(&m->probes[i]);
+
+	if (err)
+		return skip(m, i, err);
+	m->duties[i].state = DUTY_READY;
+	m->duties[i].due_ns = now_mono_ns() + LEAD_NS;
+	return 0;
+}
+
+static int open_window(struct measure *m, size_t i)
+{
+	int err = tell(m, i, tune_number(&m->tuner, &m->cells.tunes, i));
+
+	if (err)
+		return skip(m, i, err);
+	opened(m, i, DUTY_OPEN);
+	return 0;
+}
+
+/* Opens the last one: it sees what there is already, as when a probe is switched on. */
+static int open_last(struct measure *m, size_t i)
+{
+	int err = tell(m, i, tune_number(&m->tuner, &m->cells.tunes, i));
 
 	if (!err)
-		err = last ? probe_link(p) : probe_link_windowed(p);
-	if (!err && !last)
-		err = tell(m, i, number);
-	d->open_ns = now_mono_ns();
-	if (err) {
-		tell(m, i, 0);
-		probe_unlink_windowed(p, true);
-		d->due_ns = d->open_ns + next_gap(m, i);
-		return err;
-	}
-	d->state = last ? DUTY_LAST : DUTY_OPEN;
-	d->due_ns = d->open_ns + probe_window_ns(p);
-	snapshot_window_opens(m->snapshot, i);
+		err = probe_link(&m->probes[i]);
+	if (err)
+		return skip(m, i, err);
+	opened(m, i, DUTY_LAST);
 	return 0;
 }
 
@@ -109,8 +142,12 @@ static int run_one(struct measure *m, size_t i)
 {
 	struct duty *d = &m->duties[i];
 
+	if (d->state < DUTY_OPEN && m->probes[i].one_in == 1)
+		return open_last(m, i);
 	if (d->state == DUTY_GAP)
-		return open_window(m, i, m->probes[i].one_in == 1);
+		return make_ready(m, i);
+	if (d->state == DUTY_READY)
+		return open_window(m, i);
 	return end_window(m, i, d->state == DUTY_LAST);
 }
 
@@ -184,10 +221,10 @@ static int change(struct measure *m, size_t i)
 	case DUTY_WHOLE:
 		return whole ? 0 : begin(m, i);
 	case DUTY_GAP:
-		if (whole)
-			return open_window(m, i, true);
 		d->due_ns = now_mono_ns() + next_gap(m, i);
-		return 0;
+		return whole ? open_last(m, i) : 0;
+	case DUTY_READY:
+		return whole ? open_last(m, i) : 0;
 	default:
 		d->state = whole ? DUTY_LAST : DUTY_OPEN;
 		return 0;
