@@ -118,6 +118,10 @@ int measure_switch(struct measure *m, const struct tune_change *change, char *ca
  * follows the one that is open.
  */
 void measure_stop_windows(struct measure *m, size_t probe);
+/* Whether a probe needs the hooks that it may have in windows only, now. */
+bool measure_wants_hooks(const struct measure *m, size_t probe);
+/* The same for the hook that one has for the other: whether any of them needs it. */
+bool measure_is_shared(const struct measure *m, size_t probe);
 /* What passes do not find while a probe runs in windows: bits by enum inflight. */
 uint32_t measure_unknown_inflight(const struct measure *m);
 /* Waits for the pass over descriptors, if there is one, but not for long. */

@@ -46,16 +46,6 @@ static struct probe *cover_of(struct measure *m, size_t i)
 	return m->probes[i].covered ? &m->probes[probe_descs[i].cover.by] : NULL;
 }
 
-/* Whether a program of this probe is needed for another one that is on. */
-static bool is_needed(const struct measure *m, size_t i)
-{
-	for (size_t k = 0; k < PROBE_COUNT; k++)
-		if (m->probes[k].covered && probe_descs[k].cover.by == i &&
-		    m->probes[k].state == PROBE_ATTACHED)
-			return true;
-	return false;
-}
-
 static int link_all(struct measure *m, size_t i)
 {
 	struct probe *p = &m->probes[i], *cover = cover_of(m, i);
@@ -64,8 +54,8 @@ static int link_all(struct measure *m, size_t i)
 	if (!err)
 		err = probe_link(p);
 	measure_lose_walks(m, i, p->interrupted);
-	if (err && cover && cover->state == PROBE_OFF)
-		probe_unlink(cover, true);
+	if (err && cover && !measure_wants_hooks(m, probe_descs[i].cover.by))
+		probe_unlink_windowed(cover, true);
 	return err;
 }
 
@@ -74,9 +64,9 @@ static void unlink_all(struct measure *m, size_t i)
 {
 	struct probe *cover = cover_of(m, i);
 
-	probe_unlink(&m->probes[i], !is_needed(m, i));
-	if (cover && cover->state == PROBE_OFF)
-		probe_unlink(cover, true);
+	probe_unlink(&m->probes[i], !measure_is_shared(m, i));
+	if (cover && !measure_wants_hooks(m, probe_descs[i].cover.by))
+		probe_unlink_windowed(cover, true);
 	rings_wait(&m->cells);
 }
 

@@ -24,7 +24,7 @@
 #include "kernel/rings.h"
 
 #define NS_OF_MS 1000000ULL
-#define LEAD_NS  (2 * NS_OF_MS)
+#define LEAD_NS	 (2 * NS_OF_MS)
 #define GOVERNED "switched off: it cost more than the budget"
 
 uint64_t window_gap(uint64_t window_ns, uint32_t one_in, uint64_t *random)
@@ -46,12 +46,46 @@ static int tell(struct measure *m, size_t i, uint32_t number)
 	return rings_publish(&m->cells);
 }
 
+bool measure_wants_hooks(const struct measure *m, size_t i)
+{
+	return m->probes[i].state == PROBE_ATTACHED && m->duties[i].state != DUTY_GAP;
+}
+
+bool measure_is_shared(const struct measure *m, size_t i)
+{
+	for (size_t k = 0; k < PROBE_COUNT; k++)
+		if (m->probes[k].covered && probe_descs[k].cover.by == i &&
+		    measure_wants_hooks(m, k))
+			return true;
+	return false;
+}
+
+/* Makes the links of a window, with the one that another probe has for this one. */
+static int link_hooks(struct measure *m, size_t i)
+{
+	struct probe *p = &m->probes[i];
+	int err = p->covered ? probe_link_shared(&m->probes[p->desc->cover.by]) : 0;
+
+	return err ? err : probe_link_windowed(p);
+}
+
+/* Takes away what nobody needs, in a gap of this probe. */
+static void unlink_hooks(struct measure *m, size_t i)
+{
+	struct probe *p = &m->probes[i];
+	size_t by = p->desc->cover.by;
+
+	probe_unlink_windowed(p, !measure_is_shared(m, i));
+	if (p->covered && !measure_wants_hooks(m, by))
+		probe_unlink_windowed(&m->probes[by], true);
+}
+
 /* No window opens now: the next one stands for its time, too. */
 static int skip(struct measure *m, size_t i, int err)
 {
 	tell(m, i, 0);
-	probe_unlink_windowed(&m->probes[i], true);
 	m->duties[i].state = DUTY_GAP;
+	unlink_hooks(m, i);
 	m->duties[i].due_ns = now_mono_ns() + next_gap(m, i);
 	return err;
 }
@@ -72,7 +106,7 @@ static void opened(struct measure *m, size_t i, enum duty_state state)
  */
 static int make_ready(struct measure *m, size_t i)
 {
-	int err = probe_link_windowed(&m->probes[i]);
+	int err = link_hooks(m, i);
 
 	if (err)
 		return skip(m, i, err);
@@ -97,6 +131,8 @@ static int open_last(struct measure *m, size_t i)
 	int err = tell(m, i, tune_number(&m->tuner, &m->cells.tunes, i));
 
 	if (!err)
+		err = link_hooks(m, i);
+	if (!err && i == PROBE_SYSCALL) /* the calls that are under way */
 		err = probe_link(&m->probes[i]);
 	if (err)
 		return skip(m, i, err);
@@ -114,9 +150,9 @@ static int end_window(struct measure *m, size_t i, bool last)
 
 	now = now_mono_ns();
 	w = (struct window_span){ now - d->since_ns, now - d->open_ns };
-	if (!last)
-		probe_unlink_windowed(&m->probes[i], true);
 	d->state = last ? DUTY_WHOLE : DUTY_GAP;
+	if (!last)
+		unlink_hooks(m, i);
 	d->since_ns = now;
 	d->due_ns = now + next_gap(m, i);
 	err = snapshot_window_ends(m->snapshot, i, &w, now, last) ?: err;
@@ -134,7 +170,7 @@ static int begin(struct measure *m, size_t i)
 	d->since_ns = now_mono_ns();
 	d->due_ns = d->since_ns + next_gap(m, i);
 	d->state = DUTY_GAP;
-	probe_unlink_windowed(&m->probes[i], true);
+	unlink_hooks(m, i);
 	return snapshot_windows_begin(m->snapshot, i, d->since_ns) ?: err;
 }
 
@@ -272,8 +308,16 @@ bool measure_is_exact(const struct measure *m)
 
 uint32_t measure_unknown_inflight(const struct measure *m)
 {
-	/* calls are seen from their beginning on; what else there is, passes find */
-	return m->duties[PROBE_SYSCALL].state == DUTY_WHOLE
-		   ? 0
-		   : probe_descs[PROBE_SYSCALL].inflight;
+	static const uint32_t kinds[PROBE_COUNT] = {
+		/* what is seen from its beginning on; the rest passes find */
+		[PROBE_SYSCALL] = ((1U << CALL_CLASSES) - 1) << INFLIGHT_SYSCALL,
+		[PROBE_TCP] = 3U << INFLIGHT_TCP,
+		[PROBE_DNS] = 1U << INFLIGHT_DNS,
+	};
+	uint32_t unknown = 0;
+
+	for (size_t i = 0; i < PROBE_COUNT; i++)
+		if (m->duties[i].state != DUTY_WHOLE)
+			unknown |= kinds[i];
+	return unknown;
 }

@@ -14,6 +14,13 @@ static const struct window_rule rules[] = {
 	/* accept tells of a connection when it returns, whenever that was made */
 	{ PROBE_SYSCALL, SIGNAL_TCP_ACCEPT, 0, false, 8 },
 	{ PROBE_SYSCALL, SIGNAL_TCP_COUNT, 1 << TCP_ACCEPTED, false, 9 },
+	{ PROBE_TCP, SIGNAL_TCP_RESPONSE, 0, true, 10 },
+	{ PROBE_TCP, SIGNAL_TCP_RTT, 0, false, 12 },
+	/* a request is open at the end of its connection, if that is of the window */
+	{ PROBE_TCP, SIGNAL_TCP_CONN,
+	  1 << CONN_UNANSWERED_RESET | 1 << CONN_UNANSWERED_CLOSE, false, 13 },
+	{ PROBE_DNS, SIGNAL_DNS_LOOKUP, 0, true, 15 },
+	{ PROBE_DNS, SIGNAL_DNS_COUNT, 1 << DNS_RESENT, false, 21 },
 };
 
 static bool is_call_error(uint32_t open_signal)
