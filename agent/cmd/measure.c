@@ -388,6 +388,8 @@ int measure_tune(struct measure *m, const char *words, char **text, size_t *text
 
 	if (!err)
 		err = measure_switch(m, &change, cause, len);
+	if (!err)
+		err = measure_tune_duty(m, &change, cause, len);
 	if (err)
 		return err;
 	f = open_memstream(text, text_len);

@@ -122,8 +122,11 @@ void measure_stop_windows(struct measure *m, size_t probe);
 bool measure_wants_hooks(const struct measure *m, size_t probe);
 /* The same for the hook that one has for the other: whether any of them needs it. */
 bool measure_is_shared(const struct measure *m, size_t probe);
-/* What passes do not find while a probe runs in windows: bits by enum inflight. */
-uint32_t measure_unknown_inflight(const struct measure *m);
+/* Has a probe that is attached run as probe.one_in says, from now on. 0 or -errno. */
+int measure_change_windows(struct measure *m, size_t probe);
+/* What a change says of a probe's duty. 0, or -errno with one line in cause. */
+int measure_tune_duty(struct measure *m, const struct tune_change *change, char *cause,
+		      size_t len);
 /* Waits for the pass over descriptors, if there is one, but not for long. */
 void measure_end_files(struct measure *m);
 

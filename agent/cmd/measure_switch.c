@@ -15,7 +15,6 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "cmd/measure_impl.h"
-#include "cmd/measure_windows.h"
 #include "kernel/rings.h"
 
 int measure_on_begins(struct measure *m, size_t i)
@@ -131,26 +130,6 @@ static int switch_off(struct measure *m, size_t i)
 	return err;
 }
 
-/* What a change says of how much of the time a probe is on. */
-static int switch_duty(struct measure *m, const struct tune_change *c, char *cause,
-		       size_t len)
-{
-	int err = c->keys & TUNE_DUTY ? measure_set_duty(m, c->probe, c->one_in) : 0;
-
-	if (err == -ENODEV)
-		snprintf(cause, len, "%s is off: say enabled=true, too",
-			 probe_descs[c->probe].name);
-	else if (err == -EOPNOTSUPP)
-		snprintf(cause, len,
-			 "%s cannot run in windows: links cannot be made without "
-			 "capabilities here (see --keep-privileges)",
-			 probe_descs[c->probe].name);
-	else if (err)
-		snprintf(cause, len, "%s: the change cannot be made: %s",
-			 probe_descs[c->probe].name, strerror(-err));
-	return err;
-}
-
 /* What comes before the parameters change: while all is attached. */
 static int prepare(struct measure *m, const struct tune_change *c)
 {
@@ -181,9 +160,8 @@ int measure_switch(struct measure *m, const struct tune_change *c, char *cause,
 		else
 			err = is_on ? switch_on(m, c->probe) : switch_off(m, c->probe);
 	}
-	if (!err)
-		return switch_duty(m, c, cause, len);
-	snprintf(cause, len, "%s: the change cannot be made: %s",
-		 probe_descs[c->probe].name, strerror(-err));
+	if (err)
+		snprintf(cause, len, "%s: the change cannot be made: %s",
+			 probe_descs[c->probe].name, strerror(-err));
 	return err;
 }

@@ -25,7 +25,6 @@
 
 #define NS_OF_MS 1000000ULL
 #define LEAD_NS	 (2 * NS_OF_MS)
-#define GOVERNED "switched off: it cost more than the budget"
 
 uint64_t window_gap(uint64_t window_ns, uint32_t one_in, uint64_t *random)
 {
@@ -233,22 +232,7 @@ void measure_stop_windows(struct measure *m, size_t i)
 	m->probes[i].one_in = 1;
 }
 
-/* Switches it off, or on again, as who governs says. */
-static int switch_it(struct measure *m, size_t i, bool on)
-{
-	struct tune_change c = { .probe = (int)i, .keys = TUNE_ENABLED, .enabled = on };
-	char cause[200];
-	int err = measure_switch(m, &c, cause, sizeof(cause));
-
-	if (err || on)
-		return err;
-	m->duties[i].governed = true;
-	snprintf(m->probes[i].reason, sizeof(m->probes[i].reason), GOVERNED);
-	return 0;
-}
-
-/* What has to be done for it to run so from now on. */
-static int change(struct measure *m, size_t i)
+int measure_change_windows(struct measure *m, size_t i)
 {
 	struct duty *d = &m->duties[i];
 	bool whole = m->probes[i].one_in == 1;
@@ -267,57 +251,10 @@ static int change(struct measure *m, size_t i)
 	}
 }
 
-int measure_set_duty(struct measure *m, size_t i, uint32_t one_in)
-{
-	struct probe *p = &m->probes[i];
-	int err = 0;
-
-	if (one_in > WINDOW_ONE_IN)
-		return -EINVAL;
-	if (one_in == measure_duty(m, i))
-		return p->state == PROBE_ATTACHED || m->duties[i].governed ? 0
-									   : -ENODEV;
-	if (one_in > 1 && (m->keeps_links || !p->desc->windowed[0]))
-		return -EOPNOTSUPP;
-	if (m->duties[i].governed)
-		err = switch_it(m, i, true);
-	if (err)
-		return err;
-	if (p->state != PROBE_ATTACHED)
-		return -ENODEV;
-	if (!one_in)
-		return switch_it(m, i, false);
-	p->one_in = one_in;
-	return change(m, i);
-}
-
-uint32_t measure_duty(const struct measure *m, size_t i)
-{
-	if (m->duties[i].governed)
-		return 0;
-	return m->probes[i].one_in;
-}
-
 bool measure_is_exact(const struct measure *m)
 {
 	for (size_t i = 0; i < PROBE_COUNT; i++)
 		if (m->duties[i].state != DUTY_WHOLE)
 			return false;
 	return true;
-}
-
-uint32_t measure_unknown_inflight(const struct measure *m)
-{
-	static const uint32_t kinds[PROBE_COUNT] = {
-		/* what is seen from its beginning on; the rest passes find */
-		[PROBE_SYSCALL] = ((1U << CALL_CLASSES) - 1) << INFLIGHT_SYSCALL,
-		[PROBE_TCP] = 3U << INFLIGHT_TCP,
-		[PROBE_DNS] = 1U << INFLIGHT_DNS,
-	};
-	uint32_t unknown = 0;
-
-	for (size_t i = 0; i < PROBE_COUNT; i++)
-		if (m->duties[i].state != DUTY_WHOLE)
-			unknown |= kinds[i];
-	return unknown;
 }

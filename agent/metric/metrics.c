@@ -254,6 +254,20 @@ static void settle_ended(struct point_group *g, const struct workload *w,
 	g->count = kept;
 }
 
+size_t metrics_windowed(const struct metric_row *r)
+{
+	switch (r->source) {
+	case FROM_HIST:
+		return snapshot_windowed(r->signal, 0);
+	case FROM_LANE:
+		return snapshot_windowed(r->signal, r->lanes[0].lane);
+	case FROM_OPEN:
+		return snapshot_windowed_open(r->signal);
+	default:
+		return PROBE_COUNT;
+	}
+}
+
 static bool is_fixed(const struct metric_row *r)
 {
 	return r->source != FROM_OPEN && r->source != FROM_CULPRITS;

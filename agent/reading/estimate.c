@@ -47,26 +47,26 @@ static double middle_of(int bucket)
 }
 
 /* The sum of what is not in the zero bucket, if each is in the middle of its bucket. */
-static double sum_by_middles(const struct hist *h)
+static double sum_by_middles(const uint64_t buckets[BUCKET_COUNT])
 {
 	double sum = 0;
 
 	for (int i = 1; i < BUCKET_COUNT; i++)
-		if (h->buckets[i])
-			sum += h->buckets[i] * middle_of(i);
+		if (buckets[i])
+			sum += buckets[i] * middle_of(i);
 	return sum;
 }
 
-void estimate_hist(struct hist *h, bool by_duration, const struct window_span *w,
-		   struct estimate *e, uint64_t *random)
+void estimate_hist(uint64_t buckets[BUCKET_COUNT], uint64_t *sum_ns, bool by_duration,
+		   const struct window_span *w, struct estimate *e, uint64_t *random)
 {
-	double above = sum_by_middles(h), sum = 0;
+	double above = sum_by_middles(buckets), sum = 0;
 	/* what the middles do not explain is the zero bucket's, as far as it can be */
-	double zero = fmin(fmax(h->sum_ns - above, 0), h->buckets[0] * bound_of(0));
-	double scale = above > 0 ? fmax(h->sum_ns - zero, 0) / above : 0;
+	double zero = fmin(fmax(*sum_ns - above, 0), buckets[0] * bound_of(0));
+	double scale = above > 0 ? fmax(*sum_ns - zero, 0) / above : 0;
 
 	for (int i = 0; i < BUCKET_COUNT; i++) {
-		uint64_t n = h->buckets[i];
+		uint64_t n = buckets[i];
 		double weight;
 
 		if (!n)
@@ -77,9 +77,9 @@ void estimate_hist(struct hist *h, bool by_duration, const struct window_span *w
 		sum += weight * (i ? n * middle_of(i) * scale : zero);
 		if (weight > 0)
 			note(e, n, weight);
-		h->buckets[i] = estimate_round(n * weight, random);
+		buckets[i] = estimate_round(n * weight, random);
 	}
-	h->sum_ns = (uint64_t)sum;
+	*sum_ns = (uint64_t)sum;
 }
 
 void estimate_end(struct estimate *e, const struct window_span *w)

@@ -14,7 +14,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "metric/metric.h"
+#include "bpf/buckets.h"
 
 /* A window that is over; ns. open_ns is not 0. */
 struct window_span {
@@ -49,8 +49,8 @@ uint64_t estimate_count(uint64_t n, const struct window_span *w, struct estimate
  * something that is seen at once, however long it was. Its sum is what its buckets
  * have, scaled as what was seen had it.
  */
-void estimate_hist(struct hist *h, bool by_duration, const struct window_span *w,
-		   struct estimate *e, uint64_t *random);
+void estimate_hist(uint64_t buckets[BUCKET_COUNT], uint64_t *sum_ns, bool by_duration,
+		   const struct window_span *w, struct estimate *e, uint64_t *random);
 /* Notes for how long no window has ended, ns; 0: all is counted now. */
 void estimate_age(struct estimate *e, uint64_t since_ns);
 /* The window is over, and all that was seen in it is noted. */

@@ -154,6 +154,10 @@ int snapshot_window_ends(struct snapshot *s, size_t probe, const struct window_s
 			 uint64_t now_ns, bool last);
 /* It runs in windows no more, and there is none. */
 void snapshot_windows_over(struct snapshot *s, size_t probe);
+/* The probe in whose windows a signal (of counters: a lane) is counted, if that runs in
+ * windows; PROBE_COUNT: it is exact always. */
+size_t snapshot_windowed(enum signal signal, unsigned int lane);
+size_t snapshot_windowed_open(uint32_t open_signal);
 /*
  * How good a number is: of a fixed signal's value (of counters: of a lane), or of an
  * open one. NULL: it is exact.

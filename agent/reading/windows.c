@@ -64,19 +64,34 @@ struct estimate *windows_estimate(struct workload *w, const struct window_rule *
 	return w->estimates ? &w->estimates[r->at + value] : NULL;
 }
 
-const struct estimate *snapshot_estimate(const struct workload *w, enum signal signal,
-					 unsigned int value, unsigned int lane)
+size_t snapshot_windowed(enum signal signal, unsigned int lane)
 {
 	const struct window_rule *r = windows_rule(signal);
 
-	if (!w->estimates || !r || (r->lanes && !(r->lanes & 1U << lane)))
-		return NULL;
-	return &w->estimates[r->at + value];
+	return r && (!r->lanes || r->lanes & 1U << lane) ? r->probe : PROBE_COUNT;
 }
 
-/* What a cell grew by, as a histogram; nothing of it is noted. */
+size_t snapshot_windowed_open(uint32_t open_signal)
+{
+	return is_call_error(open_signal) ? PROBE_SYSCALL : PROBE_COUNT;
+}
+
+const struct estimate *snapshot_estimate(const struct workload *w, enum signal signal,
+					 unsigned int value, unsigned int lane)
+{
+	if (!w->estimates || snapshot_windowed(signal, lane) == PROBE_COUNT)
+		return NULL;
+	return &w->estimates[windows_rule(signal)->at + value];
+}
+
+/* What a cell grew by. */
+struct grown {
+	uint64_t sum_ns, buckets[BUCKET_COUNT];
+};
+
+/* Looks at what a cell grew by; nothing of it is noted. */
 static void growth(const volatile struct hist_cell *now, const struct sparse *seen,
-		   struct hist *h)
+		   struct grown *h)
 {
 	for (unsigned int i = 0; i < BUCKET_COUNT; i++) {
 		uint32_t *before = sparse_find(seen, i / SPARSE_GROUP);
@@ -88,7 +103,7 @@ static void growth(const volatile struct hist_cell *now, const struct sparse *se
 }
 
 /* Makes room for what a cell grew by. -ENOMEM. */
-static int make_room(const struct hist *h, struct sparse **seen, struct sparse **into)
+static int make_room(const struct grown *h, struct sparse **seen, struct sparse **into)
 {
 	for (unsigned int i = 0; i < BUCKET_COUNT; i++)
 		if (h->buckets[i] && (!sparse_make(seen, i / SPARSE_GROUP) ||
@@ -101,7 +116,7 @@ int windows_add_hist(struct snapshot *s, uint32_t n, bool by_duration,
 		     struct window_span *span, struct estimate *e, struct sparse **into)
 {
 	struct sparse **seen = &s->seen_hists[n];
-	struct hist h;
+	struct grown h;
 
 	growth(&s->cells->hists[n], *seen, &h);
 	if (make_room(&h, seen, into))
@@ -113,7 +128,7 @@ int windows_add_hist(struct snapshot *s, uint32_t n, bool by_duration,
 			before[i % SPARSE_GROUP] += (uint32_t)h.buckets[i];
 		}
 	(*seen)->sum_ns += h.sum_ns;
-	estimate_hist(&h, by_duration, span, e, &s->random);
+	estimate_hist(h.buckets, &h.sum_ns, by_duration, span, e, &s->random);
 	for (unsigned int i = 0; i < BUCKET_COUNT; i++)
 		if (h.buckets[i]) {
 			uint64_t *sum = sparse_find(*into, i / SPARSE_GROUP);
@@ -150,33 +165,4 @@ void windows_note(struct snapshot *s)
 
 	for (size_t i = 0; i < s->count; i++)
 		note_of(s, s->workloads[i], now);
-}
-
-int snapshot_windows_begin(struct snapshot *s, size_t probe, uint64_t since_ns)
-{
-	int err = snapshot_read(s);
-
-	s->windows[probe].since_ns = since_ns;
-	return err;
-}
-
-void snapshot_window_opens(struct snapshot *s, size_t probe)
-{
-	s->windows[probe].use = WINDOW_OPEN;
-}
-
-int snapshot_window_ends(struct snapshot *s, size_t probe, const struct window_span *w,
-			 uint64_t now_ns, bool last)
-{
-	int err;
-
-	s->windows[probe] = (struct window){ WINDOW_ENDS, *w, last ? 0 : now_ns };
-	err = snapshot_read(s);
-	s->windows[probe].use = WINDOW_READ;
-	return err;
-}
-
-void snapshot_windows_over(struct snapshot *s, size_t probe)
-{
-	s->windows[probe] = (struct window){ .use = WINDOW_READ };
 }

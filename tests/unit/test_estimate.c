@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "base/util.h"
 #include "cmd/measure_windows.h"
+#include "metric/metric.h"
 #include "reading/estimate.h"
 
 #define MS 1000000ULL
@@ -97,13 +98,14 @@ static void short_calls_all_have_one_weight_and_so_has_their_sum(void **state)
 	put(&h, 150, 1000); /* in the zero bucket */
 	put(&h, 3000, 500);
 	put(&h, 17000, 100);
-	estimate_hist(&h, true, &w, &e, &seed);
+	estimate_hist(h.buckets, &h.sum_ns, true, &w, &e, &seed);
 	assert_int_equal(e.seen, 1600);
 	assert_near(total(&h), 16 * 1600, 3);
 	assert_near(h.buckets[0], 16000, 0);
 	assert_near(h.sum_ns, 16.0 * (150 * 1000 + 3000 * 500 + 17000 * 100), 2000);
 	assert_near(e.noise, 1600 * 16 * 15, 1000);
-	estimate_hist(&(struct hist){ 0 }, true, &w, &e, &seed);
+	estimate_hist((uint64_t[BUCKET_COUNT]){ 0 }, &(uint64_t){ 0 }, true, &w, &e,
+		      &seed);
 	assert_int_equal(e.seen, 1600);
 }
 
@@ -116,7 +118,7 @@ static void half_a_window_and_longer_is_left_out(void **state)
 	put(&h, 10 * MS, 100);
 	put(&h, 300 * MS, 5);
 	put(&h, 2 * S, 1);
-	estimate_hist(&h, true, &w, &e, &seed);
+	estimate_hist(h.buckets, &h.sum_ns, true, &w, &e, &seed);
 	assert_int_equal(e.seen, 100);
 	assert_int_equal(h.buckets[bucket_of(300 * MS)], 0);
 	assert_int_equal(h.buckets[bucket_of(2 * S)], 0);
@@ -125,7 +127,7 @@ static void half_a_window_and_longer_is_left_out(void **state)
 	/* what is seen at once counts, however long it was */
 	h = (struct hist){ 0 };
 	put(&h, 2 * S, 10);
-	estimate_hist(&h, false, &w, &e, &seed);
+	estimate_hist(h.buckets, &h.sum_ns, false, &w, &e, &seed);
 	assert_near(total(&h), 10 * 8000 / 501.0, 1);
 	assert_near(h.sum_ns * 1e-9, 20 * 8000 / 501.0, 2);
 }
@@ -152,7 +154,7 @@ static void calls_of_any_duration_are_as_many_as_there_were(void **state)
 
 			w.stands_ns += w.open_ns;
 			put(&h, durations[i], seen_of(per_s, durations[i], w.open_ns));
-			estimate_hist(&h, true, &w, &e, &seed);
+			estimate_hist(h.buckets, &h.sum_ns, true, &w, &e, &seed);
 			estimate_end(&e, &w);
 			got += total(&h);
 			sum += h.sum_ns;
