@@ -124,15 +124,32 @@ static int open_window(struct measure *m, size_t i)
 	return 0;
 }
 
-/* Opens the last one: it sees what there is already, as when a probe is switched on. */
+/*
+ * All of its links, and a look at the calls that are under way, as when the probe is
+ * switched on: until that is done, a call whose end is seen may be followed by one
+ * whose beginning is not.
+ */
+static int link_calls(struct measure *m, size_t i)
+{
+	struct switched_on *on = &m->cells.tunes.on[i];
+	int err, last;
+
+	on->whole = 0;
+	err = rings_publish(&m->cells);
+	if (!err)
+		err = probe_link(&m->probes[i]);
+	on->whole = 1;
+	last = rings_publish(&m->cells);
+	return err ? err : last;
+}
+
+/* Opens the last window, which goes on. */
 static int open_last(struct measure *m, size_t i)
 {
 	int err = tell(m, i, tune_number(&m->tuner, &m->cells.tunes, i));
 
 	if (!err)
-		err = link_hooks(m, i);
-	if (!err && i == PROBE_SYSCALL) /* the calls that are under way */
-		err = probe_link(&m->probes[i]);
+		err = i == PROBE_SYSCALL ? link_calls(m, i) : link_hooks(m, i);
 	if (err)
 		return skip(m, i, err);
 	opened(m, i, DUTY_LAST);

@@ -198,6 +198,20 @@ def _():
     agent.tune("syscall", "duty=1")
 
 
+@test("its duty changes again and again under load: nothing is unpaired")
+def _():
+    storm = Load(Cgroup("storm"), "stress")
+    before = agent.total()
+    storm.tell("storm", 2, 12000)
+    for _ in range(30):
+        agent.tune("syscall", "window=20ms", "duty=1/2")
+        time.sleep(0.15)
+        agent.tune("syscall", "duty=1")
+        time.sleep(0.1)
+    storm.reply()
+    same(lost(Change(before, agent.total())), {}, "lost")
+
+
 @test("switched off and on, it is on all the time, and exact")
 def _():
     load = Paced("off")
