@@ -101,12 +101,12 @@ $(BUILD)/proto/%.o: $(BUILD)/proto/%.c
 
 $(BUILD)/unit/%: tests/unit/%.c $(LIB_OBJ)
 	$(call say,CC,$<)
-	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -o $@ $< $(LIB_OBJ) $(LIBS) -lcmocka -lm
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -o $@ $< $(LIB_OBJ) $(LIBS) -lcmocka
 
 # Built by `make fuzz`, with clang and its sanitizers in every object.
 $(BUILD)/fuzz/%: tests/fuzz/fuzz_%.c $(LIB_OBJ)
 	$(call say,CC,$<)
-	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -o $@ $< $(LIB_OBJ) $(LIBS) -lm
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -o $@ $< $(LIB_OBJ) $(LIBS)
 
 # Programs that make load: their libraries stand in a line "// libs: -lX".
 define load_rule

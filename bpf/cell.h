@@ -209,6 +209,12 @@ struct tunes {
 	__u32 self_tgid;   /* in the initial pid namespace: never measured */
 	__u32 own_shards;  /* each CPU has a shard of its own */
 	__u32 own_blocked; /* the same of BLOCKED_SHARDS */
+	/*
+	 * As tune.enabled, for what runs in windows (agent/cmd/measure_windows.c): 0
+	 * between two of them, and another number in each. Of a probe that does not run
+	 * in windows the same as tune.enabled.
+	 */
+	__u32 window[PROBE_COUNT];
 	struct tune tune[PROBE_COUNT];
 	struct switched_on on[PROBE_COUNT];
 };

@@ -159,7 +159,7 @@ static __noinline int dns_end(struct sk_buff *skb, struct dns_key *key, __u8 cod
 		a->at = now;
 	}
 	dns_drop(key, share, elsewhere);
-	if (gen == enabled_now())
+	if (gen == window_now())
 		dns_count(owner, result_of(code), now - since);
 	return 0;
 }
@@ -168,7 +168,7 @@ static __noinline int look_in(struct sk_buff *skb, struct dns_gate *all)
 {
 	struct dns_key key = {};
 	struct dns_packet p;
-	__u32 at = enabled_now() ? find_udp(skb) : 0;
+	__u32 at = window_now() ? find_udp(skb) : 0;
 
 	if (!at || !all)
 		return 0;
@@ -226,7 +226,7 @@ static __always_inline int on_packet_out(unsigned long long *ctx)
 SEC("tp_btf/net_dev_queue")
 int dns_packet_out(unsigned long long *ctx)
 {
-	return RUN(dns_packet_out, on_packet_out(ctx));
+	return RUN_IF(window_now(), dns_packet_out, on_packet_out(ctx));
 }
 
 struct walk {
@@ -260,7 +260,7 @@ static long dns_check(void *map, struct dns_key *key, struct dns_query *q,
 SEC("syscall")
 int dns_timeout_walk(void *ctx)
 {
-	struct walk w = { .gen = enabled_now() };
+	struct walk w = { .gen = window_now() };
 
 	w.now = bpf_ktime_get_ns();
 	bpf_for_each_map_elem(&dns_queries, dns_check, &w, 0);

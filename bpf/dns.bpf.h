@@ -76,7 +76,7 @@ struct {
 /* Whether the dns probe is wanted at all, and switched on. */
 static __always_inline bool dns_on(void)
 {
-	return params.dns && enabled_of(PROBE_DNS);
+	return params.dns && window_of(PROBE_DNS);
 }
 
 static __always_inline struct dns_gate *dns_gate(void)
@@ -245,7 +245,7 @@ static __noinline int dns_begin(struct sk_buff *skb, struct sock *sk,
 			 ? DNS_KERNEL
 			 : sk->sk_cgrp_data.cgroup->kn->id;
 	now->share = dns_share_of(dns_slot(now->owner));
-	now->gen = enabled_of(PROBE_DNS);
+	now->gen = window_of(PROBE_DNS);
 	now->since = bpf_ktime_get_ns();
 	q = bpf_map_lookup_elem(&dns_queries, key);
 	if (q && q->netns != now->netns) {

@@ -83,6 +83,17 @@ static __always_inline __u32 enabled_now(void)
 	return enabled_of(PROBE_ID);
 }
 
+/* The same of what runs in windows: whether one is open, see struct tunes. */
+static __always_inline __u32 window_of(enum probe_id probe)
+{
+	return *(volatile __u32 *)&tunes.window[probe];
+}
+
+static __always_inline __u32 window_now(void)
+{
+	return window_of(PROBE_ID);
+}
+
 /* Whether what is met for the first time was missed: see struct switched_on. */
 static __always_inline bool is_whole(void)
 {

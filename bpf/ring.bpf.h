@@ -19,7 +19,7 @@ static __always_inline __u64 ring_key(struct ring *ring)
 /* Has a ring a probe's parameters as they are now. */
 static __always_inline void ring_publish(struct ring *ring, enum probe_id probe)
 {
-	*(volatile __u64 *)&ring->key = (__u64)enabled_of(probe) << 32 | tunes.free_gen;
+	*(volatile __u64 *)&ring->key = (__u64)window_of(probe) << 32 | tunes.free_gen;
 }
 
 /* Whether a ring holds records, as another CPU sees it. */

@@ -18,7 +18,7 @@
 #define RING_SIZE 32
 struct ring {
 	__u64 align; /* as in struct cpu_state */
-	/* tune.enabled above tunes.free_gen, as the agent has published them
+	/* tunes.window above tunes.free_gen, as the agent has published them
 	 * (rings_publish): what was noted of a task under another one is out of date */
 	__u64 key;
 	__u32 head; /* records so far */

@@ -123,8 +123,8 @@ static __noinline int enter_anew(struct call *call, struct task_struct *task,
 
 	if (!call || !regs)
 		return 0;
-	if (call->enabled != enabled_now()) {
-		call->enabled = enabled_now();
+	if (call->enabled != window_now()) {
+		call->enabled = window_now();
 		call->held = 0;
 	} else if (call->start && !(call->info & CALL_EARLIER)) {
 		lose(LOSS_UNPAIRED);
@@ -140,7 +140,7 @@ static __noinline struct call *meet(struct task_struct *task, __s64 nr)
 {
 	struct call *call;
 
-	if (!task || !enabled_now() || task->tgid == tunes.self_tgid ||
+	if (!task || !window_now() || task->tgid == tunes.self_tgid ||
 	    call_info(nr, is_compat(task)) & CALL_NORETURN)
 		return 0;
 	call = call_make(task);
@@ -165,7 +165,7 @@ static __always_inline int on_enter(struct call_ring *ring, unsigned long long *
 	if (unlikely(call->start || call->held || call->nr != nr ||
 		     call->enabled != ring->ring.key >> 32 ||
 		     call->compat != is_compat(task))) {
-		if (!enabled_now() || !enter_anew(call, task, regs, nr))
+		if (!window_now() || !enter_anew(call, task, regs, nr))
 			return 0;
 	}
 	info = call->nr_info;
@@ -186,7 +186,7 @@ static __always_inline int on_enter(struct call_ring *ring, unsigned long long *
 /* Whether a call that ends now began before we could see it: then it is not lost. */
 static __always_inline bool began_before(const struct call *call)
 {
-	return !call || call->info & CALL_EARLIER || call->enabled != enabled_now();
+	return !call || call->info & CALL_EARLIER || call->enabled != window_now();
 }
 
 /*
@@ -225,7 +225,7 @@ static __always_inline void exit_alone(struct call *call, struct task_struct *ta
 	if (is_whole()) /* or the next call's beginning may be unseen, too */
 		call->info &= ~CALL_EARLIER;
 	call->skipped = 0; /* what comes without an enter is not left out */
-	if (call->enabled != enabled_now())
+	if (call->enabled != window_now())
 		call->held = 0;
 }
 
@@ -237,10 +237,10 @@ static __noinline int exit_anew(struct call_ring *ring, struct call *call,
 	long ret = ctx[1];
 	__u64 now, start;
 
-	if (!ring || !task || task->tgid == tunes.self_tgid || !enabled_now())
+	if (!ring || !task || task->tgid == tunes.self_tgid || !window_now())
 		return 0;
 	if (!call || !call->start || call->info & CALL_EARLIER ||
-	    call->enabled != enabled_now()) {
+	    call->enabled != window_now()) {
 		exit_alone(call, task, regs, ret);
 		return 0;
 	}
@@ -338,7 +338,7 @@ int syscall_earlier_iter(struct bpf_iter__task *ctx)
 	if (!call)
 		return 0;
 	call->info = info | CALL_EARLIER;
-	call->enabled = enabled_now();
+	call->enabled = window_now();
 	call->start = bpf_ktime_get_ns();
 	return 0;
 }

@@ -52,7 +52,7 @@ struct call {
 	__u16 cpu;     /* whose cells they are */
 	__u8 compat;   /* the latest call is a 32-bit one */
 	__u8 skipped;  /* it is left out by sampling */
-	__u32 enabled; /* tune.enabled when it began */
+	__u32 enabled; /* tunes.window when it began */
 	__u32 held;    /* a call is held: what there is of it stands below */
 	__u32 cells[CALL_CLASSES]; /* 0: not looked up */
 	__u32 held_info;

@@ -13,7 +13,7 @@ static __always_inline void syscall_look(struct cpu_state *cpu,
 	__u64 start;
 	__u32 class;
 
-	if (!call || call->enabled != enabled_of(PROBE_SYSCALL))
+	if (!call || call->enabled != window_of(PROBE_SYSCALL))
 		return;
 	if (call->info & CALL_EARLIER && !(task->__state & TASK_BLOCKED))
 		return; /* its end was not seen: syscall_earlier_iter() */

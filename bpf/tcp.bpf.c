@@ -74,13 +74,13 @@ int tcp_reset_received(unsigned long long *ctx)
 SEC("tp_btf/tcp_probe")
 int tcp_segment_in(unsigned long long *ctx)
 {
-	return RUN(tcp_segment_in, on_segment(ctx));
+	return RUN_IF(window_now(), tcp_segment_in, on_segment(ctx));
 }
 
 SEC("tp_btf/net_dev_queue")
 int tcp_packet_out(unsigned long long *ctx)
 {
-	return RUN_IF(enabled_now() || dns_on(), tcp_packet_out, on_packet(ctx));
+	return RUN_IF(window_now() || dns_on(), tcp_packet_out, on_packet(ctx));
 }
 
 /* On no hook: the agent runs it, before and after all that hangs on one is detached. */

@@ -190,10 +190,11 @@ static __always_inline int conn_leave(struct sock *sk)
 	return 0;
 }
 
-/* Whether a request waits for its answer, noted since the probe was switched on. */
+/* Whether a request waits for its answer, noted in this window (all, if there are
+ * none). */
 static __always_inline bool turn_open(struct tcp_conn *c)
 {
-	return c->turn && c->gen == enabled_now() && !(c->flags & SAID_GOODBYE) &&
+	return c->turn && c->gen == window_now() && !(c->flags & SAID_GOODBYE) &&
 	       !(c->flags & IS_DOUBTFUL && c->rest >= REST_MIN);
 }
 

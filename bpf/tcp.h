@@ -53,10 +53,12 @@ struct tcp_conn {
 	__u64 cell_owner; /* of cell; a socket may get another owner */
 	__u32 cell;	  /* of its turns; 0 = not looked up yet */
 	__u32 cell_gen;	  /* tunes.free_gen: no slot changed hands since */
-	__u32 gen;	  /* tune.enabled when since and turn were noted */
-	__u32 sent;	  /* bytes_out() so far */
-	__u32 flags;	  /* enum conn_flag */
-	__u16 role;	  /* enum tcp_role */
+	/* tune.enabled when the connect began; later tunes.window when since and turn
+	 * were noted */
+	__u32 gen;
+	__u32 sent;   /* bytes_out() so far */
+	__u32 flags;  /* enum conn_flag */
+	__u16 role;   /* enum tcp_role */
 	__u16 accept; /* not 0: who accepts it is not known yet, see conn_settle() */
 	/* ns: the connect began, later: established; 0 = unknown. A listener's: when
 	 * its youngest holder was started */

@@ -41,20 +41,26 @@ static __noinline int conn_adopt(struct tcp_conn *c, struct sock *sk, __u64 owne
 	c->cell = 0;
 	c->since = 0;
 	c->turn = 0;
-	c->gen = enabled_now();
+	c->gen = window_now();
 	c->held_walk = tcp_walks;
 	c->flags = IS_COUNTED | HAS_SPOKEN;
 	count_conn(c, missed ? CONN_OPENED : CONN_EXISTING);
 	return 0;
 }
 
-/* What was noted before the probe was switched off and on again is out of date. */
-static __always_inline void conn_resume(struct tcp_conn *c)
+/*
+ * What was noted before this window, or before the probe was switched off and on again,
+ * is out of date. Samples of the round-trip time come at the moments at which they
+ * would have come.
+ */
+static __always_inline void conn_resume(struct tcp_conn *c, __u64 now_us)
 {
+	if (now_us >= c->next_us)
+		c->next_us = now_us + SAMPLE_US - (now_us - c->next_us) % SAMPLE_US;
 	c->since = 0;
 	c->turn = 0;
 	c->flags &= ~(SAID_GOODBYE | WAS_EARLY | IS_DOUBTFUL);
-	c->gen = enabled_now();
+	c->gen = window_now();
 }
 
 /* The cgroup that accepted a connection, when it is not the owner already; 0: no. */
@@ -134,7 +140,8 @@ static __noinline int conn_sample(struct tcp_conn *c, struct tcp_sock *tp,
 	if (!e)
 		return 0;
 	conn_count(c, tp, e);
-	if (tp->srtt_us && c->flags & IS_COUNTED) /* eighths of a microsecond */
+	if (tp->srtt_us && c->flags & IS_COUNTED &&
+	    window_now()) /* eighths of a microsecond */
 		hist_put(tcp_cell(e, CELL_RTT), tp->srtt_us * 125ULL, false);
 	return 0;
 }

@@ -55,12 +55,12 @@ static __always_inline struct tcp_conn *conn_seen(struct sock *sk, bool leaving)
 {
 	struct tcp_conn *c = conn_get(sk);
 
-	if (likely(c && c->flags & IS_COUNTED && c->gen == enabled_now()))
+	if (likely(c && c->flags & IS_COUNTED && c->gen == window_now()))
 		return c;
 	if (c && c->flags & IS_OURS)
 		return NULL;
 	if (c && c->flags & IS_COUNTED)
-		conn_resume(c);
+		conn_resume(c, BPF_CORE_READ((struct tcp_sock *)sk, tcp_mstamp));
 	else
 		conn_find(sk);
 	c = conn_get(sk);
@@ -209,7 +209,7 @@ static __always_inline int on_packet(unsigned long long *ctx)
 	if (!(CARRIES_DATA & 1 << (sk->__sk_common.skc_state & 15)) ||
 	    sk->sk_protocol != PROTO_TCP)
 		return dns_on() ? dns_out(skb, sk) : 0;
-	c = enabled_now() ? conn_seen(sk, true) : NULL;
+	c = window_now() ? conn_seen(sk, true) : NULL;
 	if (!c)
 		return 0;
 	out = bytes_out(sk);

@@ -142,7 +142,7 @@ static __noinline int conn_open(struct sock *sk, int from)
 		if (c->role == TCP_CLIENT && is_whole())
 			lose(LOSS_UNPAIRED);
 	}
-	c->gen = enabled_now();
+	c->gen = window_now();
 	c->since = now;
 	c->cell = 0;
 	c->next_us = tp->tcp_mstamp + SAMPLE_US;

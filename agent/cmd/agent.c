@@ -20,6 +20,7 @@
 #include "cmd/exports_cost.h"
 #include "cmd/group_options.h"
 #include "cmd/measure.h"
+#include "cmd/measure_windows.h"
 #include "cmd/sandbox.h"
 #include "kernel/node_lock.h"
 #include "kernel/plan.h"
@@ -174,6 +175,7 @@ static void export_last(struct agent *a)
 	uint64_t now = now_mono_ns(), end = now + FLUSH_MS * 1000000ULL;
 
 	measure_wait(a->measure, now);
+	measure_end_windows(a->measure);
 	if (export_now(a, now, true) || !a->export ||
 	    export_flush(a->export, ms_until(end)))
 		return;
@@ -214,7 +216,7 @@ static int idle_ms(const struct agent *a)
 static int run_due(struct agent *a)
 {
 	uint64_t now = now_mono_ns();
-	int err, ms, pass_ms;
+	int err, ms, pass_ms, windows_ms;
 
 	if (now >= a->next_export_ns && measure_ready(a->measure, a->next_export_ns)) {
 		export_due(a, now);
@@ -228,8 +230,11 @@ static int run_due(struct agent *a)
 	if (err)
 		log_warn(err, "reading the cells");
 	pass_ms = measure_advance(a->measure);
+	windows_ms = measure_windows(a->measure);
 	measure_govern(a->measure);
 	ms = idle_ms(a);
+	if (windows_ms < ms)
+		ms = windows_ms;
 	return pass_ms < ms ? pass_ms : ms;
 }
 

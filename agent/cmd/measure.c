@@ -387,7 +387,7 @@ static void take_over(struct measure *m, const struct tune_change *c)
 {
 	struct probe *p = &m->probes[c->probe];
 
-	m->governed[c->probe] = false;
+	m->duties[c->probe].governed = false;
 	if (!c->enabled)
 		snprintf(p->reason, sizeof(p->reason), TUNE_OFF_REASON);
 	measure_govern_told(m, c->probe);
@@ -402,6 +402,8 @@ int measure_tune(struct measure *m, const char *words, char **text, size_t *text
 
 	if (!err)
 		err = measure_switch(m, &change, cause, len);
+	if (!err)
+		err = measure_tune_duty(m, &change, cause, len);
 	if (err)
 		return err;
 	if (change.keys & TUNE_ENABLED)

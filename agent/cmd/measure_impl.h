@@ -41,6 +41,23 @@ struct loss_sample {
 struct budget;
 struct budget_facts;
 struct status;
+/* How a probe runs in windows: measure_windows.c. */
+enum duty_state {
+	DUTY_WHOLE, /* not at all: it is on always, or off */
+	DUTY_GAP,
+	DUTY_READY, /* the hooks are there, a window is about to open */
+	DUTY_OPEN,
+	DUTY_LAST, /* a window is open, and goes on as DUTY_WHOLE */
+};
+
+/* Times are of the monotonic clock. */
+struct duty {
+	enum duty_state state;
+	uint64_t since_ns; /* the end of the latest window, or when they began */
+	uint64_t open_ns;  /* since when the window is open */
+	uint64_t due_ns;   /* when the next one opens, or this one ends */
+	bool governed;	   /* switched off by measure_set_duty() */
+};
 
 struct measure {
 	struct cells cells;
@@ -56,8 +73,9 @@ struct measure {
 	struct probe probes[PROBE_COUNT];
 	struct tasks tasks;
 	struct tuner tuner;
-	struct budget *budget;	    /* NULL: nobody looks at what probes cost */
-	bool governed[PROBE_COUNT]; /* switched off by measure_set_duty() */
+	struct budget *budget; /* NULL: nobody looks at what probes cost */
+	struct duty duties[PROBE_COUNT];
+	uint64_t random; /* for when windows are */
 	unsigned int wanted;
 	unsigned int culprits_sent; /* see snapshot_send_culprits() */
 	unsigned int export_use;    /* enum metrics_use */
@@ -111,6 +129,20 @@ const struct budget_facts *measure_budget_facts(const struct measure *m,
 						struct budget_facts *out);
 void measure_budget_status(const struct measure *m, struct status *s);
 void measure_govern_close(struct budget *b);
+/*
+ * The probe is on all the time from now on, or is about to be switched off: no window
+ * follows the one that is open.
+ */
+void measure_stop_windows(struct measure *m, size_t probe);
+/* Whether a probe needs the hooks that it may have in windows only, now. */
+bool measure_wants_hooks(const struct measure *m, size_t probe);
+/* The same for the hook that one has for the other: whether any of them needs it. */
+bool measure_is_shared(const struct measure *m, size_t probe);
+/* Has a probe that is attached run as probe.one_in says, from now on. 0 or -errno. */
+int measure_change_windows(struct measure *m, size_t probe);
+/* What a change says of a probe's duty. 0, or -errno with one line in cause. */
+int measure_tune_duty(struct measure *m, const struct tune_change *change, char *cause,
+		      size_t len);
 /* Waits for the pass over descriptors, if there is one, but not for long. */
 void measure_end_files(struct measure *m);
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "base/options.h"
+#include "base/random.h"
 #include "bpf/cgroup.h"
 #include "cmd/group_options.h"
 #include "cmd/kubelet_options.h"
@@ -52,6 +53,7 @@ static void load_probe(struct measure *m, size_t i, const struct options *o)
 	bool covered = d->cover.program && m->probes[d->cover.by].state == PROBE_LOADED;
 
 	p->desc = d;
+	p->one_in = 1;
 	if (!probe_is_wanted(d, o->probes))
 		return;
 	m->wanted++;
@@ -238,6 +240,7 @@ int measure_open(const struct options *o, struct measure **out, char *cause, siz
 	m->export_use =
 	    METRICS_EXPORT | (o->series == SERIES_BASIC ? METRICS_BASIC : 0);
 	m->wakes.fd = -1;
+	m->random = random_seed();
 	m->hold_ns = hold_ns();
 	err = open_cells(m, o, cause, len);
 	if (err) {

@@ -23,6 +23,23 @@ static uint32_t kinds_of(enum look_over over)
 	return over == LOOK_FILES ? INFLIGHT_OF_FILES : KINDS_ALL & ~INFLIGHT_OF_FILES;
 }
 
+/* What a pass does not find while probes run in windows. */
+static uint32_t unknown_kinds(const struct measure *m)
+{
+	static const uint32_t kinds[PROBE_COUNT] = {
+		/* what is seen from its beginning on; the rest passes find */
+		[PROBE_SYSCALL] = ((1U << CALL_CLASSES) - 1) << INFLIGHT_SYSCALL,
+		[PROBE_TCP] = 3U << INFLIGHT_TCP,
+		[PROBE_DNS] = 1U << INFLIGHT_DNS,
+	};
+	uint32_t unknown = 0;
+
+	for (size_t i = 0; i < PROBE_COUNT; i++)
+		if (m->duties[i].state != DUTY_WHOLE)
+			unknown |= kinds[i];
+	return unknown;
+}
+
 void measure_lose_walks(struct measure *m, size_t probe, unsigned int n)
 {
 	__atomic_fetch_add(&m->cells.control->lost[probe][LOSS_WALK_INTERRUPTED], n,
@@ -127,7 +144,7 @@ static void end(struct measure *m, struct look *l, enum look_over over)
 	if (l->failed)
 		return;
 	l->whole_ns = l->began_ns;
-	snapshot_know_inflight(m->snapshot, kinds_of(over));
+	snapshot_know_inflight(m->snapshot, kinds_of(over) & ~unknown_kinds(m));
 	/* a reading that did not wait, or is to wait for the next pass, does not take
 	 * it */
 	if (l->began_ns < m->asked_ns || now_mono_ns() >= m->asked_ns + WAIT_NS)

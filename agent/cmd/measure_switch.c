@@ -26,6 +26,7 @@ int measure_on_begins(struct measure *m, size_t i)
 	 * queries would be seen, and their answers not */
 	if (probe_descs[i].cover.program)
 		t->tune[i].enabled = 0;
+	t->window[i] = t->tune[i].enabled;
 	return rings_publish(&m->cells);
 }
 
@@ -33,7 +34,7 @@ int measure_on_ends(struct measure *m, size_t i, uint32_t number)
 {
 	struct tunes *t = &m->cells.tunes;
 
-	t->tune[i].enabled = number;
+	t->tune[i].enabled = t->window[i] = number;
 	t->on[i].whole = number != 0;
 	return rings_publish(&m->cells);
 }
@@ -44,16 +45,6 @@ static struct probe *cover_of(struct measure *m, size_t i)
 	return m->probes[i].covered ? &m->probes[probe_descs[i].cover.by] : NULL;
 }
 
-/* Whether a program of this probe is needed for another one that is on. */
-static bool is_needed(const struct measure *m, size_t i)
-{
-	for (size_t k = 0; k < PROBE_COUNT; k++)
-		if (m->probes[k].covered && probe_descs[k].cover.by == i &&
-		    m->probes[k].state == PROBE_ATTACHED)
-			return true;
-	return false;
-}
-
 static int link_all(struct measure *m, size_t i)
 {
 	struct probe *p = &m->probes[i], *cover = cover_of(m, i);
@@ -62,8 +53,8 @@ static int link_all(struct measure *m, size_t i)
 	if (!err)
 		err = probe_link(p);
 	measure_lose_walks(m, i, p->interrupted);
-	if (err && cover && cover->state == PROBE_OFF)
-		probe_unlink(cover, true);
+	if (err && cover && !measure_wants_hooks(m, probe_descs[i].cover.by))
+		probe_unlink_windowed(cover, true);
 	return err;
 }
 
@@ -72,9 +63,9 @@ static void unlink_all(struct measure *m, size_t i)
 {
 	struct probe *cover = cover_of(m, i);
 
-	probe_unlink(&m->probes[i], !is_needed(m, i));
-	if (cover && cover->state == PROBE_OFF)
-		probe_unlink(cover, true);
+	probe_unlink(&m->probes[i], !measure_is_shared(m, i));
+	if (cover && !measure_wants_hooks(m, probe_descs[i].cover.by))
+		probe_unlink_windowed(cover, true);
 	rings_wait(&m->cells);
 }
 
@@ -139,22 +130,31 @@ static int switch_off(struct measure *m, size_t i)
 	return err;
 }
 
+/* What comes before the parameters change: while all is attached. */
+static int prepare(struct measure *m, const struct tune_change *c)
+{
+	if (!(c->keys & TUNE_ENABLED) || c->enabled)
+		return 0;
+	measure_stop_windows(m, c->probe);
+	if (!m->keeps_links && probe_descs[c->probe].last_look)
+		return probe_forget(&m->probes[c->probe]);
+	return 0;
+}
+
 int measure_switch(struct measure *m, const struct tune_change *c, char *cause,
 		   size_t len)
 {
 	bool was_on =
 		 c->probe != TUNE_ALL && m->probes[c->probe].state == PROBE_ATTACHED,
 	     is_on;
-	int err = 0;
+	int err = was_on ? prepare(m, c) : 0;
 
-	if (was_on && c->keys & TUNE_ENABLED && !c->enabled && !m->keeps_links &&
-	    probe_descs[c->probe].last_look)
-		err = probe_forget(&m->probes[c->probe]);
 	if (!err) {
 		err = tune_apply(&m->tuner, c, &m->cells.tunes, m->probes, cause, len);
 		if (err || c->probe == TUNE_ALL || !c->keys)
 			return err;
 		is_on = m->probes[c->probe].state == PROBE_ATTACHED;
+		m->duties[c->probe].governed &= !is_on;
 		if (is_on == was_on)
 			err = rings_publish(&m->cells);
 		else

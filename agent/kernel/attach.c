@@ -59,6 +59,7 @@ static int keep_program(struct probe *p, const struct bpf_program *prog)
 		return own->fd;
 	own->link = -1;
 	own->use = use_of(p, prog);
+	own->windowed = probe_is_windowed(p->desc, bpf_program__name(prog));
 	p->program_count++;
 	return 0;
 }
@@ -151,17 +152,38 @@ int probe_link_shared(struct probe *p)
 	return err;
 }
 
+int probe_link_windowed(struct probe *p)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < p->program_count && !err; i++)
+		if (p->programs[i].windowed)
+			err = link_one(p, &p->programs[i]);
+	return err;
+}
+
 /* What was attached last, which needs what was before it, goes first. */
-void probe_unlink(struct probe *p, bool shared)
+static void unlink_some(struct probe *p, bool shared, bool windowed)
 {
 	for (size_t i = p->program_count; i-- > 0;) {
 		struct probe_program *prog = &p->programs[i];
 
-		if (prog->link < 0 || (prog->use == USE_SHARED && !shared))
+		if (prog->link < 0 || (prog->use == USE_SHARED && !shared) ||
+		    (windowed && !prog->windowed))
 			continue;
 		close(prog->link);
 		prog->link = -1;
 	}
+}
+
+void probe_unlink(struct probe *p, bool shared)
+{
+	unlink_some(p, shared, false);
+}
+
+void probe_unlink_windowed(struct probe *p, bool shared)
+{
+	unlink_some(p, shared, true);
 }
 
 /*

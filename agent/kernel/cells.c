@@ -70,12 +70,14 @@ enum pool cells_open_pool(uint32_t signal)
 /* What a user has not changed: everything measured, nothing sampled. */
 static void set_tunes(struct tunes *tunes)
 {
-	for (int i = 0; i < PROBE_COUNT; i++)
+	for (int i = 0; i < PROBE_COUNT; i++) {
 		tunes->tune[i] = (struct tune){
 			.enabled = 1,
 			.inflight_ns = INFLIGHT_NS,
 			.timeout_ns = TIMEOUT_NS,
 		};
+		tunes->window[i] = 1;
+	}
 }
 
 /* The cells that overflow needs when a pool is empty: all of them, made beforehand. */

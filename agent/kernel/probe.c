@@ -256,6 +256,7 @@ void probe_load(struct probe *p, const struct probe_desc *desc, const struct cel
 	int err;
 
 	memset(p, 0, sizeof(*p));
+	p->one_in = 1;
 	p->desc = desc;
 	p->covered = covered;
 	p->obj = bpf_object__open_mem(

@@ -12,8 +12,9 @@
 #include "kernel/cells.h"
 #include "kernel/probes.h"
 
-#define PROBE_PROGRAMS 16
-#define PROBE_MAPS     40
+#define PROBE_WINDOW_NS 500000000ULL
+#define PROBE_PROGRAMS	16
+#define PROBE_MAPS	40
 
 /* The reason of a probe that lockdown keeps out. */
 #define PROBE_LOCKED "lockdown: confidentiality forbids BPF to read the kernel's memory"
@@ -46,6 +47,7 @@ enum program_use {
 struct probe_program {
 	int fd, link; /* link: -1, or what it is attached by */
 	enum program_use use;
+	bool windowed; /* desc->windowed has it */
 };
 
 struct probe {
@@ -60,8 +62,16 @@ struct probe {
 	size_t program_count;
 	int maps[PROBE_MAPS];
 	size_t map_count;
+	uint32_t one_in;    /* it is attached for 1/one_in of the time, in windows */
+	uint64_t window_ns; /* of this length; 0: as usual */
 	unsigned int interrupted; /* iterators that did not end when it was attached */
 };
+
+/* How long its windows are: what was asked for, or the default. */
+static inline uint64_t probe_window_ns(const struct probe *p)
+{
+	return p->window_ns ? p->window_ns : PROBE_WINDOW_NS;
+}
 
 /* "loaded", "attached", "unavailable", "disabled" or "off". */
 const char *probe_state_name(enum probe_state state);
@@ -117,6 +127,12 @@ int probe_keep(struct probe *p);
 int probe_link(struct probe *p);
 /* The same with the one that another probe needs: USE_SHARED. */
 int probe_link_shared(struct probe *p);
+/*
+ * The same with what runs in windows only (desc->windowed): makes these links, or takes
+ * them away.
+ */
+int probe_link_windowed(struct probe *p);
+void probe_unlink_windowed(struct probe *p, bool shared);
 /* Takes its links away, that one only when nobody needs it. */
 void probe_unlink(struct probe *p, bool shared);
 /* Whether this process may make links now: of a probe that is attached. */

@@ -6,9 +6,11 @@
 #include "base/util.h"
 #include "kernel/tune.h"
 
-#define MS	   1000000ULL
-#define HOUR_MS	   3600000ULL
-#define SAMPLE_MAX 1024
+#define MS	      1000000ULL
+#define HOUR_MS	      3600000ULL
+#define SAMPLE_MAX    1024
+#define ONE_IN_MAX    64 /* as WINDOW_ONE_IN of cmd/measure_windows.h */
+#define WINDOW_MAX_MS 10000
 
 static int read_enabled(const char *s, struct tune_change *c)
 {
@@ -48,24 +50,54 @@ static int read_timeout(const char *s, struct tune_change *c)
 	return read_time(s, &c->timeout_ns);
 }
 
-static void print_enabled(FILE *f, const struct tune *t)
+static int read_duty(const char *s, struct tune_change *c)
+{
+	for (c->one_in = 1; c->one_in <= ONE_IN_MAX; c->one_in *= 2) {
+		char text[16];
+
+		snprintf(text, sizeof(text), c->one_in > 1 ? "1/%u" : "%u", c->one_in);
+		if (!strcmp(s, text))
+			return 0;
+	}
+	return -EINVAL;
+}
+
+static int read_window(const char *s, struct tune_change *c)
+{
+	int err = options_duration(s, 10, WINDOW_MAX_MS, &c->window_ns);
+
+	c->window_ns *= MS;
+	return err;
+}
+
+static void print_enabled(FILE *f, const struct tune *t, const struct probe *p)
 {
 	fputs(t->enabled ? "true" : "false", f);
 }
 
-static void print_sample(FILE *f, const struct tune *t)
+static void print_sample(FILE *f, const struct tune *t, const struct probe *p)
 {
 	fprintf(f, "%u", 1U << t->sample_log2);
 }
 
-static void print_inflight(FILE *f, const struct tune *t)
+static void print_inflight(FILE *f, const struct tune *t, const struct probe *p)
 {
 	options_print_duration(f, t->inflight_ns / MS);
 }
 
-static void print_timeout(FILE *f, const struct tune *t)
+static void print_timeout(FILE *f, const struct tune *t, const struct probe *p)
 {
 	options_print_duration(f, t->timeout_ns / MS);
+}
+
+static void print_duty(FILE *f, const struct tune *t, const struct probe *p)
+{
+	fprintf(f, p->one_in > 1 ? "1/%u" : "1", p->one_in);
+}
+
+static void print_window(FILE *f, const struct tune *t, const struct probe *p)
+{
+	options_print_duration(f, probe_window_ns(p) / MS);
 }
 
 /* All parameters, in the order in which it is shown. */
@@ -74,7 +106,7 @@ static const struct key {
 	enum tune_key bit;
 	const char *allowed; /* the end of "must be ..." */
 	int (*read)(const char *s, struct tune_change *c);
-	void (*print)(FILE *f, const struct tune *t);
+	void (*print)(FILE *f, const struct tune *t, const struct probe *p);
 } keys[] = {
 	{ "enabled", TUNE_ENABLED, "true or false", read_enabled, print_enabled },
 	{ "sample", TUNE_SAMPLE, "a power of two, 1 to 1024", read_sample,
@@ -82,6 +114,9 @@ static const struct key {
 	{ "inflight", TUNE_INFLIGHT, "a time, 1ms to 1h", read_inflight,
 	  print_inflight },
 	{ "timeout", TUNE_TIMEOUT, "a time, 1ms to 1h", read_timeout, print_timeout },
+	{ "duty", TUNE_DUTY, "1, 1/2, 1/4, 1/8, 1/16, 1/32 or 1/64", read_duty,
+	  print_duty },
+	{ "window", TUNE_WINDOW, "a time, 10ms to 10s", read_window, print_window },
 };
 
 static bool has_key(int probe, const struct key *k)
@@ -179,22 +214,30 @@ int tune_parse(const char *words, struct tune_change *c, char *cause, size_t len
 	return 0;
 }
 
-/* latest: the number that the probe was switched on with; see struct tune. */
-static void switch_probe(uint32_t *latest, struct probe *p, struct tune *tune, bool on)
+uint32_t tune_number(struct tuner *t, const struct tunes *tunes, size_t probe)
 {
-	if (on == (tune->enabled != 0))
+	uint32_t *latest = &t->latest[probe];
+
+	if (*latest < tunes->tune[probe].enabled)
+		*latest = tunes->tune[probe].enabled;
+	*latest += *latest == UINT32_MAX ? 2 : 1;
+	return *latest;
+}
+
+static void switch_probe(struct tuner *t, size_t i, struct probe *p,
+			 struct tunes *tunes, bool on)
+{
+	uint32_t *enabled = &tunes->tune[i].enabled;
+
+	if (on == (*enabled != 0))
 		return;
-	if (on) {
-		*latest += *latest == UINT32_MAX ? 2 : 1;
-		tune->enabled = *latest;
-		p->state = PROBE_ATTACHED;
-		p->reason[0] = '\0';
-		return;
-	}
-	*latest = tune->enabled;
-	tune->enabled = 0;
-	p->state = PROBE_OFF;
-	snprintf(p->reason, sizeof(p->reason), TUNE_OFF_REASON);
+	/* when it is off the number is known no more: the next one has to be another */
+	*enabled = tune_number(t, tunes, i);
+	if (!on)
+		*enabled = 0;
+	tunes->window[i] = *enabled;
+	p->state = on ? PROBE_ATTACHED : PROBE_OFF;
+	snprintf(p->reason, sizeof(p->reason), "%s", on ? "" : TUNE_OFF_REASON);
 }
 
 int tune_apply(struct tuner *t, const struct tune_change *c, struct tunes *tunes,
@@ -220,8 +263,10 @@ int tune_apply(struct tuner *t, const struct tune_change *c, struct tunes *tunes
 		tune->inflight_ns = c->inflight_ns;
 	if (c->keys & TUNE_TIMEOUT)
 		tune->timeout_ns = c->timeout_ns;
+	if (c->keys & TUNE_WINDOW)
+		p->window_ns = c->window_ns;
 	if (c->keys & TUNE_ENABLED)
-		switch_probe(&t->latest[c->probe], p, tune, c->enabled);
+		switch_probe(t, c->probe, p, tunes, c->enabled);
 	return 0;
 }
 
@@ -236,7 +281,7 @@ static void print_one(FILE *f, int i, const struct tune *t, const struct probe *
 		if (!has_key(i, &keys[k]))
 			continue;
 		fprintf(f, " %s=", keys[k].name);
-		keys[k].print(f, t);
+		keys[k].print(f, t, p);
 	}
 	fputc('\n', f);
 }

@@ -18,7 +18,9 @@ enum tune_key {
 	TUNE_ENABLED = 1,
 	TUNE_SAMPLE = 2,
 	TUNE_INFLIGHT = 4,
-	TUNE_TIMEOUT = 8
+	TUNE_TIMEOUT = 8,
+	TUNE_DUTY = 16,
+	TUNE_WINDOW = 32,
 };
 
 #define TUNE_OFF_REASON "switched off by assay tune"
@@ -31,6 +33,8 @@ struct tune_change {
 	bool enabled;
 	uint32_t sample_log2;
 	uint64_t inflight_ns, timeout_ns;
+	uint32_t one_in;    /* for measure_set_duty(): tune_apply() leaves it alone */
+	uint64_t window_ns; /* how long windows are */
 };
 
 /*
@@ -39,10 +43,14 @@ struct tune_change {
  */
 int tune_parse(const char *words, struct tune_change *change, char *cause, size_t len);
 
-/* The number that each probe was last switched on with: none is used twice. */
+/* The number that each probe was last switched on with, or its latest window had: none
+ * is used twice. */
 struct tuner {
 	uint32_t latest[PROBE_COUNT];
 };
+
+/* The next number of a probe: for tune.enabled, or for a window. Never 0. */
+uint32_t tune_number(struct tuner *t, const struct tunes *tunes, size_t probe);
 
 /*
  * Changes the parameters of a probe while it runs; all or nothing. -ENODEV, with one

@@ -58,7 +58,8 @@ static const struct metric_row rows[] = {
 		"ages are those of the pass before and go on growing, so an "
 		"operation that has ended is reported for 10 s at most; then nothing "
 		"is. Over files (`tcp.*`) and all else there are passes of their "
-		"own.",
+		"own. Of a probe that runs in windows nothing is told of calls, of "
+		"requests over TCP and of DNS lookups.",
 	},
 };
 

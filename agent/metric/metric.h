@@ -41,9 +41,21 @@ struct hist {
 
 uint64_t hist_count(const struct hist *h);
 
+/*
+ * How far an estimate may be off: variances of which the larger one counts, and events
+ * that no window has seen yet (reading/estimate.h). All 0: it is exact. Only who asks
+ * at the socket is told.
+ */
+struct metric_error {
+	double noise, change, outstanding;
+};
+
 /* In place of an attribute's value: there is no such series (struct metric_row.basic).
  */
 extern const char metric_left_out[];
+
+/* The attribute of a point that has it, as three numbers with commas between. */
+#define METRIC_ERROR_KEY "assay.estimate"
 
 /* One point. Strings are borrowed; values[i] belongs to metric->attrs[i], NULL: absent.
  */
@@ -55,6 +67,7 @@ struct point {
 	bool overflow;	   /* it carries otel.metric.overflow = true */
 	uint8_t row;	   /* the metric's number among those of workloads */
 	uint8_t *set;	   /* enum set_state, the workload's; NULL: of no interest */
+	struct metric_error error;
 	union {
 		const struct sparse *hist; /* of width 8 */
 		uint64_t u;

@@ -29,6 +29,13 @@ static struct point *add(struct adding *a, const struct metric_row *r, unsigned 
 	return p;
 }
 
+/* e: NULL: it is exact. Exports have no place for it. */
+static void set_error(const struct adding *a, struct point *p, const struct estimate *e)
+{
+	if (e && !(a->use & METRICS_EXPORT))
+		p->error = (struct metric_error){ e->noise, e->change, e->outstanding };
+}
+
 static const char *value_name(const struct metric_row *r, unsigned int v,
 			      unsigned int use)
 {
@@ -54,6 +61,7 @@ static int add_hists(struct adding *a, const struct metric_row *r)
 		if (!p)
 			return -ENOMEM;
 		p->hist = h;
+		set_error(a, p, snapshot_estimate(a->w, r->signal, v, 0));
 	}
 	return 0;
 }
@@ -74,6 +82,7 @@ static int add_lanes(struct adding *a, const struct metric_row *r)
 		if (!p)
 			return -ENOMEM;
 		p->u = n;
+		set_error(a, p, snapshot_estimate(w, r->signal, v, r->lanes[k].lane));
 	}
 	return 0;
 }
@@ -122,6 +131,7 @@ static int add_opens(struct adding *a, const struct metric_row *r)
 		if (!p)
 			return -ENOMEM;
 		p->set = &t->set;
+		set_error(a, p, t->estimate);
 		if (t->hist)
 			p->hist = t->hist;
 		else
@@ -242,6 +252,20 @@ static void settle_ended(struct point_group *g, const struct workload *w,
 			g->points[kept++] = *p;
 	}
 	g->count = kept;
+}
+
+size_t metrics_windowed(const struct metric_row *r)
+{
+	switch (r->source) {
+	case FROM_HIST:
+		return snapshot_windowed(r->signal, 0);
+	case FROM_LANE:
+		return snapshot_windowed(r->signal, r->lanes[0].lane);
+	case FROM_OPEN:
+		return snapshot_windowed_open(r->signal);
+	default:
+		return PROBE_COUNT;
+	}
 }
 
 static bool is_fixed(const struct metric_row *r)

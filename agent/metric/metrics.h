@@ -89,6 +89,8 @@ extern const size_t metric_table_count;
 
 /* Adds the points of a workload: enum metrics_use. -ENOMEM. */
 int metrics_add(struct point_group *g, struct workload *w, unsigned int use);
+/* The probe whose windows make estimates of a row's numbers; PROBE_COUNT: none does. */
+size_t metrics_windowed(const struct metric_row *r);
 /* How many series of a workload the row has that are fixed, of all WORKLOAD_SETS. */
 unsigned int metrics_sets(const struct metric_row *r);
 /* Rows in all tables, at most. */

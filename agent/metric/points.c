@@ -162,6 +162,9 @@ static int merge(struct point_group *g, struct point *into, const struct point *
 	}
 	if (p->start_ns < into->start_ns)
 		into->start_ns = p->start_ns;
+	into->error.noise += p->error.noise;
+	into->error.change += p->error.change;
+	into->error.outstanding += p->error.outstanding;
 	if (p->metric->kind == METRIC_HISTOGRAM)
 		return add_hist(g, into, p->hist);
 	if (p->metric->real && gauge)

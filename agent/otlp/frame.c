@@ -9,7 +9,8 @@
 #include "otlp/otlp_pb.h"
 
 #define ZERO_THRESHOLD 0x1p-20
-#define NO_VALUE       1 /* DataPointFlags: no recorded value */
+#define NO_VALUE       1    /* DataPointFlags: no recorded value */
+#define ERROR_MAX      1e60 /* of struct metric_error: its square is a number */
 /*
  * Memory that a message may take. What an agent says takes some 8 bytes for each of its
  * own; 2 bytes of a hostile message are a point of 200.
@@ -115,6 +116,45 @@ static int read_attrs(struct arena *a, struct pb_key_value *const *list, size_t 
 	return 0;
 }
 
+/* A number at *s, and the comma behind it if there is one. */
+static int read_part(const char **s, double *out)
+{
+	char *end;
+
+	*out = strtod(*s, &end);
+	if (end == *s || !(*out >= 0 && *out < ERROR_MAX))
+		return -EINVAL;
+	*s = end + (*end == ',');
+	return 0;
+}
+
+/* What an attribute says of how far off a point may be; it is none of the series'. */
+static int take_error(struct frame_series *s)
+{
+	struct attr want = { METRIC_ERROR_KEY, NULL }, *found = NULL;
+	const char *text;
+
+	if (s->attrs.count)
+		found = bsearch(&want, s->attrs.list, s->attrs.count, sizeof(want),
+				compare_attr);
+	if (!found)
+		return 0;
+	text = found->value;
+	s->attrs.count--;
+	memmove(found, found + 1,
+		(size_t)(s->attrs.list + s->attrs.count - found) * sizeof(*found));
+	if (read_part(&text, &s->error.noise) || read_part(&text, &s->error.change) ||
+	    read_part(&text, &s->error.outstanding) || *text)
+		return -EINVAL;
+	return 0;
+}
+
+static int read_point_attrs(struct frame *f, struct pb_key_value *const *list,
+			    size_t count, struct frame_series *s)
+{
+	return read_attrs(&f->arena, list, count, &s->attrs) ?: take_error(s);
+}
+
 /* Copies the bucket counts; -EINVAL when they are not in the form that we send. */
 static int read_buckets(const struct pb_hist_point *p, struct hist *h)
 {
@@ -151,7 +191,7 @@ static int read_hist(struct frame *f, const struct pb_hist_point *p,
 		f->time_ns = p->time_unix_nano;
 	if (read_buckets(p, s->hist))
 		return -EINVAL;
-	return read_attrs(&f->arena, p->attributes, p->n_attributes, &s->attrs);
+	return read_point_attrs(f, p->attributes, p->n_attributes, s);
 }
 
 static int read_number(struct frame *f, const struct pb_number *p,
@@ -173,7 +213,7 @@ static int read_number(struct frame *f, const struct pb_number *p,
 	s->start_ns = p->start_time_unix_nano;
 	if (p->time_unix_nano > f->time_ns)
 		f->time_ns = p->time_unix_nano;
-	return read_attrs(&f->arena, p->attributes, p->n_attributes, &s->attrs);
+	return read_point_attrs(f, p->attributes, p->n_attributes, s);
 }
 
 static size_t point_count(const struct pb_metric *m)
@@ -434,49 +474,4 @@ struct frame_series *frame_find(const struct frame *f, const struct frame_series
 	if (!f->count)
 		return NULL;
 	return bsearch(key, f->series, f->count, sizeof(*key), compare_series);
-}
-
-/* True when the counts of `after` contain those of `before`. */
-static bool continues(const struct frame_series *after,
-		      const struct frame_series *before)
-{
-	if (after->kind != before->kind || after->real != before->real ||
-	    after->start_ns > before->start_ns)
-		return false;
-	if (after->kind != METRIC_HISTOGRAM)
-		return after->real ? after->d >= before->d : after->i >= before->i;
-	if (after->hist->sum_ns < before->hist->sum_ns)
-		return false;
-	for (size_t i = 0; i < BUCKET_COUNT; i++)
-		if (after->hist->buckets[i] < before->hist->buckets[i])
-			return false;
-	return true;
-}
-
-static void subtract_series(struct frame_series *after,
-			    const struct frame_series *before)
-{
-	if (after->kind == METRIC_HISTOGRAM) {
-		after->hist->sum_ns -= before->hist->sum_ns;
-		for (size_t i = 0; i < BUCKET_COUNT; i++)
-			after->hist->buckets[i] -= before->hist->buckets[i];
-	} else if (after->real) {
-		after->d -= before->d;
-	} else {
-		after->i -= before->i;
-	}
-}
-
-void frame_subtract(struct frame *after, const struct frame *before)
-{
-	for (size_t i = 0; i < after->count; i++) {
-		struct frame_series *s = &after->series[i];
-		const struct frame_series *old;
-
-		if (s->kind == METRIC_GAUGE || s->kind == METRIC_UPDOWN)
-			continue;
-		old = frame_find(before, s);
-		if (old && continues(s, old))
-			subtract_series(s, old);
-	}
 }

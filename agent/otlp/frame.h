@@ -28,6 +28,7 @@ struct frame_series {
 	bool real; /* sums and gauges: d, else i */
 	struct frame_attrs attrs;
 	uint64_t start_ns; /* wall clock; 0 for gauges */
+	struct metric_error error;
 	union {
 		struct hist *hist;
 		int64_t i;

@@ -6,6 +6,7 @@
  * the batch as soon as its tree stands.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/wall.h"
@@ -13,6 +14,7 @@
 #include "otlp/otlp_pb.h"
 #include "reading/sparse.h"
 
+#define ERROR_LEN      80   /* three numbers */
 #define RESOURCE_TAG   0x0a /* field 1, length-delimited */
 #define ZERO_THRESHOLD 0x1p-20
 #define NO_VALUE       1 /* DataPointFlags: DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK */
@@ -88,13 +90,26 @@ static int add_resource_attr(struct arena *a, const struct attr *attr,
 	return 0;
 }
 
+/* Of an estimate: how far it may be off. */
+static int add_error(struct arena *a, const struct metric_error *e,
+		     struct pb_key_value **list, size_t *count)
+{
+	char *text = arena_get(a, ERROR_LEN);
+
+	if (!text)
+		return -ENOMEM;
+	snprintf(text, ERROR_LEN, "%.17g,%.17g,%.9g", e->noise, e->change,
+		 e->outstanding);
+	return add_attr(a, list, count, METRIC_ERROR_KEY, text);
+}
+
 /* The attributes of a point, as a list of the arena. */
 static int point_attrs(struct arena *a, const struct point *p, bool overflow,
 		       struct pb_key_value ***list, size_t *count)
 {
 	int err = 0;
 
-	*list = arena_get(a, (METRIC_ATTRS + 1) * sizeof(**list));
+	*list = arena_get(a, (METRIC_ATTRS + 2) * sizeof(**list));
 	if (!*list)
 		return -ENOMEM;
 	for (size_t i = 0; i < METRIC_ATTRS && p->metric->attrs[i] && !err; i++)
@@ -103,6 +118,8 @@ static int point_attrs(struct arena *a, const struct point *p, bool overflow,
 				       p->values[i]);
 	if ((overflow || p->overflow) && !err)
 		err = add_attr(a, *list, count, "otel.metric.overflow", NULL);
+	if (p->error.noise > 0 && !err)
+		err = add_error(a, &p->error, *list, count);
 	return err;
 }
 

@@ -395,9 +395,13 @@ void snapshot_clear_group(struct workload *g)
 		g->hists[i] = NULL;
 	}
 	memset(g->counts, 0, sizeof(g->counts));
+	free(g->estimates);
+	g->estimates = NULL;
 	for (size_t i = 0; i < g->open_count; i++) {
 		free(g->opens[i].hist);
+		free(g->opens[i].estimate);
 		g->opens[i].hist = NULL;
+		g->opens[i].estimate = NULL;
 		g->opens[i].value = 0;
 	}
 }

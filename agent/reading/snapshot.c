@@ -4,6 +4,7 @@
 #include <string.h>
 #include <bpf/bpf.h>
 #include "base/log.h"
+#include "base/random.h"
 #include "base/util.h"
 #include "kernel/rings.h"
 #include "reading/device.h"
@@ -20,6 +21,7 @@ int snapshot_open(struct cells *c, struct cgroups *g, struct snapshot **out)
 	snapshot_send_culprits(s, CULPRITS_SENT, UINT64_MAX);
 	s->open_ns = s->time_ns = now_boot_ns();
 	s->reaped.free = c->plan.slots - SLOT_FIRST;
+	s->random = random_seed();
 	s->slots = calloc(c->plan.slots, sizeof(*s->slots));
 	s->seen_hists = calloc(c->plan.hists, sizeof(*s->seen_hists));
 	s->seen_counts = calloc(c->plan.counts, sizeof(*s->seen_counts));
@@ -60,24 +62,33 @@ static int add_group(const volatile uint32_t *now, unsigned int group, unsigned 
 	return 0;
 }
 
-/* Adds what a cell grew by. */
-static int add_hist(struct snapshot *s, uint32_t n, struct sparse **into)
+/* Whether there is such a cell, and what is kept of it and of its total. -ENOMEM. */
+static int find_hist(struct snapshot *s, uint32_t n, struct sparse **into)
 {
-	const volatile struct hist_cell *now;
 	struct sparse **seen;
-	uint64_t sum;
-	int err = 0;
 
 	if (!n || n >= s->cells->plan.hists)
-		return 0;
-	now = &s->cells->hists[n];
+		return -ENOENT;
 	seen = &s->seen_hists[n];
 	if (!*into)
 		*into = sparse_new(sizeof(uint64_t));
 	if (!*seen)
 		*seen = sparse_new(sizeof(uint32_t));
-	if (!*into || !*seen)
-		return -ENOMEM;
+	return *into && *seen ? 0 : -ENOMEM;
+}
+
+/* Adds what a cell grew by. */
+static int add_hist(struct snapshot *s, uint32_t n, struct sparse **into)
+{
+	const volatile struct hist_cell *now;
+	int err = find_hist(s, n, into);
+	struct sparse **seen;
+	uint64_t sum;
+
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	now = &s->cells->hists[n];
+	seen = &s->seen_hists[n];
 	for (unsigned int g = 0; g < SPARSE_GROUPS; g++) {
 		unsigned int first = g * SPARSE_GROUP, left = BUCKET_COUNT - first;
 
@@ -90,7 +101,51 @@ static int add_hist(struct snapshot *s, uint32_t n, struct sparse **into)
 	return err;
 }
 
-static int add_count(struct snapshot *s, uint32_t n, uint64_t lanes[], int lane_count)
+/* The same of a signal that may be counted in windows. */
+static int add_fixed(struct snapshot *s, uint32_t n, enum signal signal,
+		     unsigned int value, struct workload *w)
+{
+	struct sparse **into = &w->hists[snapshot_index(signal, value)];
+	const struct window_rule *r = windows_rule(signal);
+	struct window *win = r ? &s->windows[r->probe] : NULL;
+	struct estimate *e;
+	int err;
+
+	if (!win || win->use == WINDOW_READ)
+		return add_hist(s, n, into);
+	if (win->use == WINDOW_OPEN)
+		return 0;
+	err = find_hist(s, n, into);
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	e = windows_estimate(w, r, value);
+	return e ? windows_add_hist(s, n, r->by_duration, &win->span, e, into)
+		 : -ENOMEM;
+}
+
+/* What lanes of a counter cell do: a window's, if they are in `mask`. */
+struct lane_use {
+	uint32_t mask;
+	const struct window *win;
+	struct estimate *estimate;
+};
+
+/* What a lane grew by, or that it waits for the end of a window. */
+static uint64_t grown(struct snapshot *s, const struct lane_use *use, int lane,
+		      uint64_t now, __u64 *seen)
+{
+	uint64_t more = now - *seen;
+
+	if (use->mask & 1U << lane && use->win->use == WINDOW_OPEN)
+		return 0;
+	*seen = now;
+	if (more && use->mask & 1U << lane && use->win->use == WINDOW_ENDS)
+		return estimate_count(more, &use->win->span, use->estimate, &s->random);
+	return more;
+}
+
+static int add_count(struct snapshot *s, uint32_t n, const struct lane_use *use,
+		     uint64_t lanes[], int lane_count)
 {
 	const volatile struct count_cell *now;
 	struct count_cell *seen;
@@ -103,13 +158,25 @@ static int add_count(struct snapshot *s, uint32_t n, uint64_t lanes[], int lane_
 	seen = s->seen_counts[n];
 	if (!seen)
 		return -ENOMEM;
-	for (int i = 0; i < lane_count; i++) {
-		uint64_t value = now->lane[i];
-
-		lanes[i] += value - seen->lane[i];
-		seen->lane[i] = value;
-	}
+	for (int i = 0; i < lane_count; i++)
+		lanes[i] += grown(s, use, i, now->lane[i], &seen->lane[i]);
 	return 0;
+}
+
+static int add_lanes(struct snapshot *s, uint32_t n, enum signal signal,
+		     unsigned int value, struct workload *w)
+{
+	const struct window_rule *r = windows_rule(signal);
+	struct lane_use use = { 0 };
+
+	if (r) {
+		use = (struct lane_use){ r->lanes, &s->windows[r->probe] };
+		if (use.win->use == WINDOW_ENDS)
+			use.estimate = windows_estimate(w, r, value);
+		if (use.win->use == WINDOW_ENDS && !use.estimate)
+			return -ENOMEM;
+	}
+	return add_count(s, n, &use, w->counts[snapshot_index(signal, value)], LANES);
 }
 
 static int read_row(struct snapshot *s, uint32_t slot, struct workload *w)
@@ -121,13 +188,12 @@ static int read_row(struct snapshot *s, uint32_t slot, struct workload *w)
 		const struct signal_desc *d = &signal_descs[sig];
 
 		for (uint32_t i = 0; i < d->values * d->shards; i++) {
-			size_t at = snapshot_index(sig, i / d->shards);
 			uint32_t cell = row->cell[d->first + i];
 
 			if (d->pool == POOL_HIST)
-				err |= add_hist(s, cell, &w->hists[at]);
+				err |= add_fixed(s, cell, sig, i / d->shards, w);
 			else
-				err |= add_count(s, cell, w->counts[at], LANES);
+				err |= add_lanes(s, cell, sig, i / d->shards, w);
 		}
 	}
 	return err ? -ENOMEM : 0;
@@ -164,15 +230,22 @@ static int list_opens(struct snapshot *s)
 static int add_open(struct snapshot *s, struct workload *w, const struct open_cell *o)
 {
 	struct open_total *t = totals_open(w, o->key.signal, o->key.attr);
+	struct lane_use use = { .win = windows_of_open(s, o->key.signal) };
 
 	if (!t)
 		return -ENOMEM;
+	use.mask = use.win != NULL;
+	if (use.win && use.win->use == WINDOW_ENDS && !t->estimate)
+		t->estimate = calloc(1, sizeof(*t->estimate));
+	if (use.win && use.win->use == WINDOW_ENDS && !t->estimate)
+		return -ENOMEM;
+	use.estimate = t->estimate;
 	if (o->key.signal >= OPEN_BLOCK_OPERATION && o->key.attr < DISKS)
 		device_name(s->cells->disk_names[o->key.attr].text, t->name,
 			    sizeof(t->name));
 	if (cells_open_pool(o->key.signal) == POOL_HIST)
 		return add_hist(s, o->cell, &t->hist);
-	return add_count(s, o->cell, &t->value, 1);
+	return add_count(s, o->cell, &use, &t->value, 1);
 }
 
 /* As cells: what was added since we last looked belongs to the owners of now. */
@@ -291,7 +364,7 @@ static void catch_up(struct snapshot *s)
 		err = rings_drain(s->cells, s->disturbs || snapshot_is_pressed(s));
 	if (err < 0) /* they stay where they are, and are the next reading's */
 		log_warn(err, "what CPUs have only written down so far");
-	s->behind = err != 0;
+	s->behind = err != 0 || windows_wait(s);
 }
 
 void snapshot_disturb(struct snapshot *s)
@@ -332,6 +405,7 @@ int snapshot_read(struct snapshot *s)
 		if (w)
 			err |= add_open(s, w, &s->opens[i]);
 	}
+	windows_note(s);
 	return err ? -ENOMEM : 0;
 }
 

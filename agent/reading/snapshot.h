@@ -11,6 +11,7 @@
 #define SNAPSHOT_H
 
 #include "kernel/cells.h"
+#include "reading/estimate.h"
 #include "reading/sparse.h"
 #include "workload/group.h"
 #include "workload/names.h"
@@ -20,6 +21,8 @@
 /* Values of all histogram, and of all counter signals: shards are folded. */
 #define SNAPSHOT_HISTS	31
 #define SNAPSHOT_COUNTS 8
+/* Of those that may be counted in windows: windows.c. */
+#define SNAPSHOT_ESTIMATES 22
 
 /* What became of a series when an export had it first, for its life (metric/cap.c). */
 enum set_state { SET_NEW, SET_OWN, SET_OVERFLOW };
@@ -28,8 +31,9 @@ struct open_total {
 	uint32_t signal, attr; /* enum open_signal; errno, disk or OPEN_OTHER */
 	uint8_t set;	       /* enum set_state */
 	uint64_t value;
-	struct sparse *hist;	  /* of the signals from OPEN_HIST on, else NULL */
-	char name[DISK_NAME_LEN]; /* of a disk, as its users know it */
+	struct sparse *hist;	   /* of the signals from OPEN_HIST on, else NULL */
+	struct estimate *estimate; /* NULL: it is exact */
+	char name[DISK_NAME_LEN];  /* of a disk, as its users know it */
 };
 
 #define CULPRIT_OTHER	"_OTHER"
@@ -98,6 +102,7 @@ struct workload {
 	struct ending ending;
 	struct sparse *hists[SNAPSHOT_HISTS]; /* NULL: no event yet */
 	uint64_t counts[SNAPSHOT_COUNTS][LANES];
+	struct estimate *estimates; /* SNAPSHOT_ESTIMATES; NULL: all is exact */
 	struct open_total *opens;
 	size_t open_count;
 	struct culprit_total *culprits; /* CULPRIT_NAMES + 1 at most */
@@ -133,6 +138,32 @@ void snapshot_disturb(struct snapshot *s);
  * are needed. -ENOMEM: some differences wait for the next reading.
  */
 int snapshot_read(struct snapshot *s);
+/*
+ * A probe begins to run in windows (agent/cmd/measure_windows.c): what there is, is
+ * read. since_ns: from when on it counts nothing; monotonic. As snapshot_read().
+ */
+int snapshot_windows_begin(struct snapshot *s, size_t probe, uint64_t since_ns);
+/* A window of it opens: until its end, what is counted in windows is not read. */
+void snapshot_window_opens(struct snapshot *s, size_t probe);
+/*
+ * It is over, or it was the last one, and from now on all is counted: reads all cells,
+ * and takes those that are counted in windows for what they stand for. As
+ * snapshot_read().
+ */
+int snapshot_window_ends(struct snapshot *s, size_t probe, const struct window_span *w,
+			 uint64_t now_ns, bool last);
+/* It runs in windows no more, and there is none. */
+void snapshot_windows_over(struct snapshot *s, size_t probe);
+/* The probe in whose windows a signal (of counters: a lane) is counted, if that runs in
+ * windows; PROBE_COUNT: it is exact always. */
+size_t snapshot_windowed(enum signal signal, unsigned int lane);
+size_t snapshot_windowed_open(uint32_t open_signal);
+/*
+ * How good a number is: of a fixed signal's value (of counters: of a lane), or of an
+ * open one. NULL: it is exact.
+ */
+const struct estimate *snapshot_estimate(const struct workload *w, enum signal signal,
+					 unsigned int value, unsigned int lane);
 /*
  * Forgets what passes have noted of some operations (bits by enum inflight), of which
  * readings show what they took until the next pass is whole. Call it before a pass.

@@ -80,6 +80,28 @@ struct group_end {
 };
 #define GROUP_ENDS 256
 
+/* What a reading does with the cells of what a probe counts in windows. */
+enum window_use {
+	WINDOW_READ, /* all of it is counted, or just nothing */
+	WINDOW_OPEN, /* they wait until its end */
+	WINDOW_ENDS, /* takes them for what they stand for */
+};
+
+struct window {
+	enum window_use use;
+	struct window_span span; /* WINDOW_ENDS */
+	uint64_t since_ns; /* monotonic: the end of the latest one; 0: there are none */
+};
+
+/* Which probe's windows it is that a signal is counted in. */
+struct window_rule {
+	enum probe_id probe;
+	enum signal signal;
+	uint32_t lanes;	  /* of counters: bits */
+	bool by_duration; /* the event is seen if both its ends are in the window */
+	uint32_t at;	  /* where its values are in struct workload.estimates */
+};
+
 struct snapshot {
 	struct cells *cells;
 	struct cgroups *cgroups;
@@ -126,6 +148,8 @@ struct snapshot {
 	struct past past[PAST];
 	size_t past_count; /* so far: the oldest give way */
 	uint32_t late;	   /* slots that late events have taken, so far */
+	struct window windows[PROBE_COUNT];
+	uint64_t random; /* for what is rounded */
 };
 
 /* Makes the first workloads: of the slots with a fixed meaning, in their order. */
@@ -211,6 +235,27 @@ struct workload *past_late(struct snapshot *s, struct workload *w);
 /* Publishes that slots changed hands, and waits until no program goes by what
  * was before. -errno on failure: the next reading tries again. */
 int reap_publish(struct snapshot *s);
+
+/* The rule of a signal, NULL: it is never counted in windows. Of opens only the probe.
+ */
+const struct window_rule *windows_rule(enum signal signal);
+const struct window *windows_of(const struct snapshot *s, enum signal signal);
+const struct window *windows_of_open(const struct snapshot *s, uint32_t signal);
+/* Whether some cells wait for the end of a window: no slot may be freed. */
+bool windows_wait(const struct snapshot *s);
+/*
+ * Adds what a cell grew by in the window that ends, as what it stands for. e: of this
+ * value. -ENOMEM: some of it waits for the next window.
+ */
+int windows_add_hist(struct snapshot *s, uint32_t n, bool by_duration,
+		     struct window_span *span, struct estimate *e,
+		     struct sparse **into);
+/* The estimates of a workload's value, made when there are none yet. NULL: no memory.
+ */
+struct estimate *windows_estimate(struct workload *w, const struct window_rule *r,
+				  unsigned int value);
+/* After a reading: which windows have ended, and how old the estimates are. */
+void windows_note(struct snapshot *s);
 
 /* Frees a workload and all that it holds; NULL is fine. */
 void totals_free(struct workload *w);

@@ -8,14 +8,18 @@ void totals_clear(struct workload *w)
 {
 	for (size_t i = 0; i < SNAPSHOT_HISTS; i++)
 		free(w->hists[i]);
-	for (size_t i = 0; i < w->open_count; i++)
+	for (size_t i = 0; i < w->open_count; i++) {
 		free(w->opens[i].hist);
+		free(w->opens[i].estimate);
+	}
 	for (size_t i = 0; i < w->culprit_count; i++) {
 		free(w->culprits[i].series);
 		free(w->culprits[i].name);
 	}
 	free(w->culprits);
 	free(w->opens);
+	free(w->estimates);
+	w->estimates = NULL;
 	memset(w->hists, 0, sizeof(w->hists));
 	memset(w->counts, 0, sizeof(w->counts));
 	memset(w->sets, 0, sizeof(w->sets));
@@ -97,6 +101,32 @@ struct culprit_total *totals_export_culprit(struct workload *w, const char *name
 	return find_culprit(w, name, true);
 }
 
+/* Adds an estimate to one that may not be there yet. */
+static int fold_estimate(struct estimate **into, const struct estimate *e)
+{
+	if (!e)
+		return 0;
+	if (!*into)
+		*into = calloc(1, sizeof(**into));
+	if (!*into)
+		return -ENOMEM;
+	estimate_add(*into, e);
+	return 0;
+}
+
+static int fold_estimates(struct workload *into, const struct workload *w)
+{
+	if (!w->estimates)
+		return 0;
+	if (!into->estimates)
+		into->estimates = calloc(SNAPSHOT_ESTIMATES, sizeof(*into->estimates));
+	if (!into->estimates)
+		return -ENOMEM;
+	for (size_t i = 0; i < SNAPSHOT_ESTIMATES; i++)
+		estimate_add(&into->estimates[i], &w->estimates[i]);
+	return 0;
+}
+
 static int fold_opens(struct workload *into, const struct workload *w)
 {
 	int err = 0;
@@ -112,6 +142,7 @@ static int fold_opens(struct workload *into, const struct workload *w)
 		t->value += w->opens[i].value;
 		memcpy(t->name, w->opens[i].name, sizeof(t->name));
 		err |= sparse_add(&t->hist, w->opens[i].hist);
+		err |= fold_estimate(&t->estimate, w->opens[i].estimate);
 	}
 	return err;
 }
@@ -154,7 +185,8 @@ int totals_add(struct workload *into, const struct workload *w)
 	for (int i = 0; i < SNAPSHOT_COUNTS; i++)
 		for (int k = 0; k < LANES; k++)
 			into->counts[i][k] += w->counts[i][k];
-	return err | fold_opens(into, w); /* 0 or -ENOMEM, both */
+	err |= fold_estimates(into, w);
+	return err | fold_opens(into, w); /* 0 or -ENOMEM, all */
 }
 
 int totals_fold(struct workload *into, const struct workload *w, bool name_culprits)

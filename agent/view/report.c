@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 #include "base/util.h"
+#include "reading/estimate.h"
 #include "view/report.h"
 
 /* 2^(k/16): bucket bounds are the even ones, the geometric middles the odd ones. */
@@ -102,6 +103,21 @@ bool report_has_events(const struct frame_series *s)
 	default:
 		return false;
 	}
+}
+
+bool report_is_estimated(const struct frame_series *s)
+{
+	return s->error.noise > 0;
+}
+
+double report_relative_error(const struct frame_series *s)
+{
+	double value =
+	    s->kind == METRIC_HISTOGRAM ? (double)hist_count(s->hist) : report_value(s);
+	double error =
+	    estimate_error(s->error.noise, s->error.change, s->error.outstanding);
+
+	return value > 0 ? error / value : 0;
 }
 
 size_t report_group_end(const struct frame *f, size_t first)

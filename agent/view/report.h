@@ -45,6 +45,12 @@ bool report_is_headline(const char *class);
  * somebody, as an idle server's does?
  */
 bool report_is_stuck(const struct frame_series *s);
+/*
+ * Is it, or a part of it, an estimate? Then its standard error as a share of its count
+ * (or value); it may be off by twice that as well.
+ */
+bool report_is_estimated(const struct frame_series *s);
+double report_relative_error(const struct frame_series *s);
 /* The index after the last series of the same resource as series `first`. */
 size_t report_group_end(const struct frame *f, size_t first);
 /* Is the resource a workload, and not the agent itself? */

@@ -105,6 +105,10 @@ static json_t *metric_json(const struct frame_series *s)
 	if (!m)
 		return NULL;
 	err |= s->kind == METRIC_HISTOGRAM ? add_hist(m, s->hist) : add_value(m, s);
+	if (report_is_estimated(s))
+		err |= json_object_update_new(m, json_pack("{s:b, s:f}", "estimated", 1,
+							   "relative_standard_error",
+							   report_relative_error(s)));
 	if (err) {
 		json_decref(m);
 		return NULL;

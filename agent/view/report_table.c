@@ -18,19 +18,36 @@
 #define BLOCKS	    10 /* with all details */
 #define ERROR_ITEMS 8
 
+/* Text of a number behind a sign that says that it is an estimate. */
+static const char *marked(char out[UNITS_LEN], bool estimated, const char *text)
+{
+	snprintf(out, UNITS_LEN, "%s%s", estimated ? "~" : "", text);
+	return out;
+}
+
+/* A column of numbers: 9 wide, or as wide as it is asked. */
+static void print_number(FILE *f, int width, bool estimated, const char *text)
+{
+	char out[UNITS_LEN];
+
+	fprintf(f, "%*s", width, marked(out, estimated, text));
+}
+
 static void print_hist(FILE *f, const char **head, const struct item *item,
 		       double duration_s)
 {
 	const struct hist *h = item->s->hist;
-	char rate[16], p50[16], p90[16], p99[16], max[16];
+	bool estimated = report_is_estimated(item->s);
+	double times[] = { report_quantile(h, 50), report_quantile(h, 90),
+			   report_quantile(h, 99), report_max(h) };
+	char text[UNITS_LEN];
 
 	report_line(f, head);
 	text_column(f, item->label, LABEL);
-	fprintf(f, "%9s%9s%9s%9s%9s\n", units_rate(rate, hist_count(h) / duration_s),
-		units_seconds(p50, report_quantile(h, 50)),
-		units_seconds(p90, report_quantile(h, 90)),
-		units_seconds(p99, report_quantile(h, 99)),
-		units_seconds(max, report_max(h)));
+	print_number(f, 9, estimated, units_rate(text, hist_count(h) / duration_s));
+	for (size_t i = 0; i < COUNT(times); i++)
+		print_number(f, 9, estimated, units_seconds(text, times[i]));
+	fputc('\n', f);
 	if (!strcmp(item->s->name, "assay.sched.wait.duration") &&
 	    h->sum_ns * 1e-9 / duration_s >= 0.01)
 		fprintf(f, "%*s%.2f threads were waiting on average\n", REPORT_INDENT,
@@ -41,6 +58,7 @@ static void print_hist(FILE *f, const char **head, const struct item *item,
 static void format_value(char *out, size_t len, const struct item *item,
 			 double duration_s)
 {
+	const char *mark = report_is_estimated(item->s) ? "~" : "";
 	double value = report_value(item->s);
 	char a[16], b[16];
 
@@ -54,10 +72,11 @@ static void format_value(char *out, size_t len, const struct item *item,
 		snprintf(out, len, "%s %s", item->label,
 			 units_bytes_rate(a, value / duration_s));
 	else if (item->signal == SHOW_ERRORS)
-		snprintf(out, len, "%s %s (%s)", item->label, units_count(a, value),
+		snprintf(out, len, "%s %s%s (%s%s)", item->label, mark,
+			 units_count(a, value), mark,
 			 units_rate(b, value / duration_s));
 	else
-		snprintf(out, len, "%s %s", item->label,
+		snprintf(out, len, "%s %s%s", item->label, mark,
 			 units_rate(a, value / duration_s));
 }
 
@@ -176,6 +195,7 @@ static int fill_blocks(const struct frame *f, struct block *blocks, size_t *coun
 struct overview {
 	const struct hist *responses; /* as a server if it is one, else as a client */
 	double calls, errors, waiting;
+	bool responses_estimated, calls_estimated, errors_estimated;
 };
 
 static struct overview sum_up(const struct block *b, double duration_s)
@@ -188,15 +208,19 @@ static struct overview sum_up(const struct block *b, double duration_s)
 		const struct hist *h;
 
 		if ((h = report_hist(s, "assay.tcp.response.duration"))) {
-			if (!o.responses || (role && !strcmp(role, "server")))
-				o.responses = h;
+			if (o.responses && (!role || strcmp(role, "server")))
+				continue;
+			o.responses = h;
+			o.responses_estimated = report_is_estimated(s);
 		} else if ((h = report_hist(s, "assay.syscall.duration"))) {
 			o.calls += hist_count(h) / duration_s;
+			o.calls_estimated |= report_is_estimated(s);
 		} else if ((h = report_hist(s, "assay.sched.wait.duration"))) {
 			o.waiting += h->sum_ns * 1e-9 / duration_s;
 		} else if (b->items[i].signal == SHOW_ERRORS &&
 			   strcmp(s->name, "assay.syscall.errors")) {
 			o.errors += report_value(s) / duration_s;
+			o.errors_estimated |= report_is_estimated(s);
 		}
 	}
 	return o;
@@ -206,7 +230,7 @@ static struct overview sum_up(const struct block *b, double duration_s)
 static void print_overview(FILE *f, const struct block *blocks, size_t count,
 			   double duration_s)
 {
-	char rate[16], p99[16], errors[16], calls[16];
+	char text[UNITS_LEN];
 
 	fprintf(f, "\n%-44s%11s%9s%11s%10s%10s\n", "WORKLOADS, what hurts first",
 		"responses", "p99", "errors", "calls", "waiting");
@@ -216,11 +240,15 @@ static void print_overview(FILE *f, const struct block *blocks, size_t count,
 
 		fputs("  ", f);
 		text_column(f, frame_name(blocks[i].resource), 42);
-		fprintf(f, "%11s%9s%11s%10s%10.2f\n",
-			h ? units_rate(rate, hist_count(h) / duration_s) : "-",
-			h ? units_seconds(p99, report_quantile(h, 99)) : "-",
-			o.errors > 0 ? units_rate(errors, o.errors) : "-",
-			o.calls > 0 ? units_rate(calls, o.calls) : "-", o.waiting);
+		print_number(f, 11, o.responses_estimated,
+			     h ? units_rate(text, hist_count(h) / duration_s) : "-");
+		print_number(f, 9, o.responses_estimated,
+			     h ? units_seconds(text, report_quantile(h, 99)) : "-");
+		print_number(f, 11, o.errors_estimated,
+			     o.errors > 0 ? units_rate(text, o.errors) : "-");
+		print_number(f, 10, o.calls_estimated,
+			     o.calls > 0 ? units_rate(text, o.calls) : "-");
+		fprintf(f, "%10.2f\n", o.waiting);
 	}
 	if (count > WORKLOADS)
 		fprintf(f, "  and %zu quieter workloads (--format json has all)\n",
@@ -277,6 +305,20 @@ static void print_gaps(const struct frame *frame, FILE *f)
 	}
 }
 
+/* What a sign before some of the numbers says. */
+static void print_legend(const struct frame *frame, FILE *f)
+{
+	for (size_t i = 0; i < frame->count; i++) {
+		if (!report_is_estimated(&frame->series[i]))
+			continue;
+		fputs(
+		    "\n~ is an estimate: its probe is attached for a part of the time "
+		    "(its duty, assay tune)\n",
+		    f);
+		return;
+	}
+}
+
 int report_table(const struct report *r, FILE *f)
 {
 	struct block *blocks = calloc(r->frame->count + 1, sizeof(*blocks));
@@ -294,6 +336,7 @@ int report_table(const struct report *r, FILE *f)
 			print_overview(f, blocks, count, r->duration_s);
 		for (size_t i = 0; i < count && i < BLOCKS; i++)
 			print_block(f, &blocks[i], r->duration_s);
+		print_legend(r->frame, f);
 		print_gaps(r->frame, f);
 		if (fflush(f))
 			err = -EIO;

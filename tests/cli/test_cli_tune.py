@@ -22,9 +22,9 @@ def _():
     names = [p["name"] for p in agent.total(0).report["probes"]]
     check({"sched", "cgroup"} <= {*names}, f"probes of the report: {names}")
     same(sorted(line.split()[0] for line in lines), names, "probes")
-    same(tune(agent, "dns"), "dns      enabled=true inflight=10ms timeout=5s\n", "dns")
+    same(tune(agent, "dns"), "dns      enabled=true inflight=10ms timeout=5s duty=1 window=500ms\n", "dns")
     same(tune(agent, "dns", "timeout=1m", "enabled=false"),
-         "dns      enabled=false inflight=10ms timeout=1m\n", "dns")
+         "dns      enabled=false inflight=10ms timeout=1m duty=1 window=500ms\n", "dns")
     same(tune(agent, "sched", "sample=64"), "sched    enabled=true sample=64 "
          "inflight=10ms\n", "sched")
     check("tune dns timeout=1m enabled=false" in agent.said(), agent.said())

@@ -137,7 +137,7 @@ def _():
     load.tell("sleep", 4000)
     time.sleep(0.3)
     same(agent.tune("syscall", "inflight=1h").split(),
-         ["syscall", "enabled=true", "sample=1", "inflight=1h"], "the answer")
+         ["syscall", "enabled=true", "sample=1", "inflight=1h", "duty=1", "window=500ms"], "the answer")
     same(agent.total().points(cgroup, "assay.inflight.age"), [], "in flight")
     agent.tune("syscall", "inflight=1ms")
     ages = agent.total().by(cgroup, "assay.inflight.age", "operation")

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/util.h"
+#include "kernel/probes.h"
 #include "metric/metrics.h"
 #include "metric/self.h"
 
@@ -63,6 +64,17 @@ static void print_basic(const struct metric_row *r)
 	printf(" are not exported.\n");
 }
 
+static void print_windows(const struct metric_row *r)
+{
+	size_t probe = metrics_windowed(r);
+
+	if (probe == PROBE_COUNT)
+		printf("- Exact.\n");
+	else
+		printf("- Estimated when the probe %s runs in windows, else exact.\n",
+		       probe_descs[probe].name);
+}
+
 static void print_row(const struct metric_row *r)
 {
 	const struct metric *m = &r->metric;
@@ -73,6 +85,7 @@ static void print_row(const struct metric_row *r)
 	for (int i = 0; m->attrs[i]; i++)
 		print_values(r, m->attrs[i], !m->attrs[i + 1]);
 	print_basic(r);
+	print_windows(r);
 	printf("- Rests on: %s\n- Blind spots: %s\n\n", r->source_text, r->blind_text);
 }
 
@@ -203,6 +216,26 @@ static const char intro[] =
     "counted as `above_range`. The kernel counts into these very buckets, nothing is\n"
     "converted later. Against floating-point truth 0.03 % of durations are one bucket\n"
     "off, none is further; powers of two of a second are exact.\n\n"
+    "A probe may run in windows (`assay tune PROBE duty=1/16`): what is dear of it is attached\n"
+    "for `window` (500 ms), then gone for a while, at random, uniform from 0 to twice the mean, so\n"
+    "that each moment is as likely in a window as any other, whatever period the load has. Below\n"
+    "stands which metrics are exact all the same, and which are estimates then. A window stands\n"
+    "for the time since the one before: what it has counted is multiplied by that time / window,\n"
+    "and a histogram's bucket of durations d by time / (window - d), as a call or a request is seen\n"
+    "only when it begins and ends in the window. Numbers stay integers that only grow (rounding is\n"
+    "at random, right in the mean), and a count is the sum of its buckets. What takes half a window or\n"
+    "longer is left out: of calls `assay.blocked.duration` has it, DNS lookups without an answer\n"
+    "(`timeout`) are not seen in windows. A sum is that of the buckets' middles, scaled to the sum\n"
+    "that was seen. An export has what there was up to the end of the latest window. Reports mark\n"
+    "estimates by `~`, and in JSON by `estimated` and `relative_standard_error`: the larger one of\n"
+    "what chance makes of so many events and of how much neighbouring windows differ, with what was\n"
+    "likely not seen yet at both ends. Not in it: a load that makes calls as fast as it can makes\n"
+    "fewer while it is watched, as each takes longer then (bound by nothing but its CPU up to a\n"
+    "half; a server by the 15 to 20 % that the probe costs it), and is estimated by as much too low;\n"
+    "windows that are as short as the work of opening one (1 ms) count what had to wait for that.\n"
+    "When a probe is on all the time again, one window follows for the time before; from then on all\n"
+    "is exact.\n"
+    "\n"
     "Everything is cumulative and only grows, but for the up-down sums and gauges.\n"
     "A series that is over (its cgroup is gone, a limit was lifted, the agent ended) is\n"
     "reported once more without a value (the flag NO_RECORDED_VALUE), when its last value\n"

@@ -197,6 +197,8 @@ static void what_user_space_keeps_is_no_more_than_planned(void **state)
 			CULPRITS_SENT * (sizeof(struct culprit_series) + 16) + 16 +
 			600 <=
 		    PLAN_WORKLOAD);
+	assert_true(SNAPSHOT_ESTIMATES * sizeof(struct estimate) + 16 <=
+		    PLAN_ESTIMATES);
 	assert_int_equal(SPARSE_GROUP, 8); /* PLAN_OCTAVES are groups of eight */
 }
 

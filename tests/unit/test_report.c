@@ -191,6 +191,85 @@ static void json_holds_what_happened_and_nothing_else(void **state)
 	free_frame(f, hists);
 }
 
+static void add_error(struct point_group *g, double noise, double change,
+		      double outstanding)
+{
+	g->points[g->count - 1].error =
+	    (struct metric_error){ noise, change, outstanding };
+}
+
+/* A workload whose calls and their errors are estimates, and whose bytes are not. */
+static struct frame *estimated_frame(uint64_t failed, double noise, double change,
+				     double outstanding)
+{
+	static const struct metric call_errors = {
+		"assay.syscall.errors", "{error}", "", METRIC_SUM,
+		.attrs = { "assay.syscall.class", "error.type" }
+	};
+	struct hist *h = new_hist((uint64_t[]){ 20000, 20000, 20000, 20000 }, 4);
+	struct points p = { 0 };
+	struct point_group *g = add_workload(&p, "web", "/web");
+
+	add_hist(g, &calls, "file", h);
+	add_error(g, noise, change, outstanding);
+	add_sum(g, &call_errors, "file", "ENOENT", NULL, failed);
+	add_error(g, noise, change, outstanding);
+	add_sum(g, &io, "receive", NULL, NULL, 1 << 20);
+	test_free(h);
+	return to_frame(&p);
+}
+
+static void estimates_are_marked_and_have_an_error(void **state)
+{
+	struct frame *f = estimated_frame(400, 900, 1600, 30);
+	char *text = print(report_json, f);
+	json_t *top = json_loads(text, 0, NULL), *w, *m;
+
+	w = json_array_get(json_object_get(top, "workloads"), 0);
+	m = find_metric(w, "assay.syscall.errors");
+	assert_true(json_is_true(json_object_get(m, "estimated")));
+	assert_true(
+	    fabs(json_real_value(json_object_get(m, "relative_standard_error")) -
+		 50 / 400.0) < 1e-9);
+	assert_int_equal(json_object_size(json_object_get(m, "attributes")), 2);
+	m = find_metric(w, "assay.tcp.io");
+	assert_null(json_object_get(m, "estimated"));
+	assert_null(json_object_get(m, "relative_standard_error"));
+	json_decref(top);
+	free(text);
+	text = print(report_table, f);
+	assert_has(text, "   ~2/s    ~21us    ~21us    ~21us    ~22us\n");
+	assert_has(text, "file ENOENT ~400 (~200/s)");
+	assert_has(text, "tcp receive 512 KiB/s");
+	assert_has(text, "         -        -          -      ~2/s      0.00\n");
+	assert_has(text, "\n~ is an estimate: ");
+	free(text);
+	frame_free(f);
+}
+
+static void what_was_exact_between_two_readings_has_no_mark(void **state)
+{
+	struct frame *before = estimated_frame(400, 900, 1600, 30),
+		     *after = estimated_frame(410, 900, 1600, 0);
+	struct frame_series *s;
+	char *text;
+
+	frame_subtract(after, before);
+	text = print(report_table, after);
+	assert_has(text, "file ENOENT 10 (5/s)");
+	assert_null(strchr(text, '~'));
+	free(text);
+	frame_free(after);
+	/* and of the rest only what came since is as unsure */
+	after = estimated_frame(500, 1000, 1601, 32);
+	frame_subtract(after, before);
+	s = &after->series[1];
+	assert_string_equal(s->name, "assay.syscall.errors");
+	assert_true(fabs(report_relative_error(s) - sqrt(100 + 4) / 100) < 1e-9);
+	frame_free(after);
+	frame_free(before);
+}
+
 static void json_tells_what_is_missing(void **state)
 {
 	struct hist *hists[3];
@@ -336,6 +415,8 @@ int main(void)
 		cmocka_unit_test(many_values_in_a_bucket_are_one_value),
 		cmocka_unit_test(the_zero_bucket_and_the_last_one_have_their_bounds),
 		cmocka_unit_test(json_holds_what_happened_and_nothing_else),
+		cmocka_unit_test(estimates_are_marked_and_have_an_error),
+		cmocka_unit_test(what_was_exact_between_two_readings_has_no_mark),
 		cmocka_unit_test(json_tells_what_is_missing),
 		cmocka_unit_test(the_table_has_a_block_for_each_golden_signal),
 		cmocka_unit_test(the_table_says_when_nothing_was_measured),

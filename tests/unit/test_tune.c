@@ -37,6 +37,13 @@ static void words_are_understood(void **state)
 	    tune_parse("dns timeout=250ms enabled=true", &c, cause, sizeof(cause)), 0);
 	assert_true(c.enabled);
 	assert_int_equal(c.timeout_ns, 250 * MS);
+	assert_int_equal(
+	    tune_parse("tcp duty=1/64 window=10ms", &c, cause, sizeof(cause)), 0);
+	assert_int_equal(c.keys, TUNE_DUTY | TUNE_WINDOW);
+	assert_int_equal(c.one_in, 64);
+	assert_int_equal(c.window_ns, 10 * MS);
+	assert_int_equal(tune_parse("dns duty=1", &c, cause, sizeof(cause)), 0);
+	assert_int_equal(c.one_in, 1);
 	assert_int_equal(tune_parse("sched sample=1", &c, cause, sizeof(cause)), 0);
 	assert_int_equal(c.sample_log2, 0);
 }
@@ -70,6 +77,17 @@ static void what_is_not_exact_is_refused_in_one_line(void **state)
 		{ "sched inflight=1s inflight=1s", "inflight: given twice" },
 		{ "sched timeout=5s", "'timeout=5s': sched takes" },
 		{ "tcp sample=2", "'sample=2': tcp takes" },
+		{ "syscall duty=0", "duty: '0': must be 1, 1/2, 1/4, 1/8, 1/16, 1/32 "
+				    "or 1/64" },
+		{ "syscall duty=1/1", "duty: '1/1': must be" },
+		{ "syscall duty=2", "duty: '2': must be" },
+		{ "syscall duty=1/3", "duty: '1/3': must be" },
+		{ "syscall duty=1/128", "duty: '1/128': must be" },
+		{ "syscall duty=1/16 ", "'': syscall takes" },
+		{ "syscall window=9ms", "window: '9ms': must be a time, 10ms to 10s" },
+		{ "syscall window=11s", "window: '11s': must be" },
+		{ "sched duty=1/2", "'duty=1/2': sched takes" },
+		{ "memory window=1s", "'window=1s': memory takes" },
 		{ "cgroup inflight=1s", "'inflight=1s': cgroup takes KEY=VALUE, KEY "
 					"one of enabled" },
 	};
@@ -148,6 +166,28 @@ static void each_time_a_probe_is_switched_on_it_has_a_new_number(void **state)
 	assert_int_equal(w->tunes.tune[PROBE_TCP].enabled, 1);
 }
 
+/* So it is with windows, and no number is ever that of another thing. */
+static void windows_have_numbers_of_their_own(void **state)
+{
+	struct world *w = *state;
+	uint32_t *enabled = &w->tunes.tune[PROBE_TCP].enabled, latest = *enabled, next;
+	char cause[512];
+
+	for (int i = 0; i < 10; i++) {
+		next = tune_number(&w->tuner, &w->tunes, PROBE_TCP);
+		assert_true(next > latest);
+		latest = next;
+		change(w, "tcp enabled=false", cause, sizeof(cause));
+		assert_int_equal(w->tunes.window[PROBE_TCP], 0);
+		change(w, "tcp enabled=true", cause, sizeof(cause));
+		assert_true(*enabled > latest);
+		assert_int_equal(w->tunes.window[PROBE_TCP], *enabled);
+		latest = *enabled;
+	}
+	w->tuner.latest[PROBE_TCP] = UINT32_MAX;
+	assert_int_equal(tune_number(&w->tuner, &w->tunes, PROBE_TCP), 1);
+}
+
 static void parameters_are_changed_and_no_others(void **state)
 {
 	struct world *w = *state;
@@ -206,8 +246,9 @@ static void the_parameters_are_printed_as_they_are_given(void **state)
 	change(w, "dns enabled=false", cause, sizeof(cause));
 	w->probes[PROBE_BLOCK].state = PROBE_UNAVAILABLE;
 	text = print(w, TUNE_ALL);
-	assert_non_null(
-	    strstr(text, "\ndns      enabled=false inflight=10ms timeout=5s\n"));
+	assert_non_null(strstr(text,
+			       "\ndns      enabled=false inflight=10ms timeout=5s "
+			       "duty=1 window=500ms\n"));
 	assert_non_null(strstr(text, "\nblock    unavailable\n"));
 	assert_non_null(strstr(text, "\ncgroup   enabled=true\n"));
 	free(text);
@@ -221,6 +262,7 @@ int main(void)
 		cmocka_unit_test(words_are_understood),
 		cmocka_unit_test(what_is_not_exact_is_refused_in_one_line),
 		WORLD_TEST(each_time_a_probe_is_switched_on_it_has_a_new_number),
+		WORLD_TEST(windows_have_numbers_of_their_own),
 		WORLD_TEST(parameters_are_changed_and_no_others),
 		WORLD_TEST(a_probe_that_is_not_loaded_cannot_be_told),
 		WORLD_TEST(the_parameters_are_printed_as_they_are_given),
