@@ -73,7 +73,7 @@ struct options {
 	bool identity_source;
 	uint64_t duration_ms;
 	int format; /* enum report_format */
-	bool total;
+	bool total, estimate;
 	bool live, ready, started, strict;
 	uint64_t timeout_ms;
 	uint64_t given; /* a bit for each option that is not as by default */

@@ -20,6 +20,7 @@
 #include "cmd/exports_cost.h"
 #include "cmd/group_options.h"
 #include "cmd/measure.h"
+#include "cmd/measure_exact.h"
 #include "cmd/measure_windows.h"
 #include "cmd/sandbox.h"
 #include "kernel/node_lock.h"
@@ -230,6 +231,7 @@ static int run_due(struct agent *a)
 	if (err)
 		log_warn(err, "reading the cells");
 	pass_ms = measure_advance(a->measure);
+	measure_end_exact(a->measure);
 	windows_ms = measure_windows(a->measure);
 	measure_govern(a->measure);
 	ms = idle_ms(a);

@@ -10,6 +10,8 @@
 #include "base/util.h"
 #include "cmd/agent_impl.h"
 #include "cmd/measure.h"
+#include "cmd/measure_exact.h"
+#include "cmd/measure_windows.h"
 #include "sink/api.h"
 #include "sink/export.h"
 #include "sink/export_check.h"
@@ -25,6 +27,19 @@ static int answer_snapshot(void *arg, uint64_t asked_ns, uint8_t **bytes, size_t
 	struct agent *a = arg;
 
 	return measure_read(a->measure, asked_ns, agent_stats(a), bytes, len);
+}
+
+static int answer_exact(void *arg, uint64_t until_ns, uint8_t **bytes, size_t *len)
+{
+	struct agent *a = arg;
+	uint64_t ms = measure_exact(a->measure, until_ns);
+	int n;
+
+	if (ms && !measure_is_exact(a->measure))
+		return -EAGAIN; /* the latest windows are not over */
+	n = asprintf((char **)bytes, "%llu\n", (unsigned long long)ms);
+	*len = n;
+	return n < 0 ? -ENOMEM : 0;
 }
 
 static int answer_tune(void *arg, const char *words, uint8_t **bytes, size_t *len,
@@ -93,6 +108,7 @@ struct api_ops agent_answers(struct agent *a, bool measures)
 	return (struct api_ops){
 		.snapshot = measures ? answer_snapshot : NULL,
 		.tune = measures ? answer_tune : NULL,
+		.exact = measures ? answer_exact : NULL,
 		.status = answer_status,
 		.arg = a,
 	};

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "cmd/measure.h"
+#include "cmd/measure_exact.h"
 #include "cmd/measure_impl.h"
 #include "kernel/walk.h"
 #include "metric/metrics.h"
@@ -406,6 +407,8 @@ int measure_tune(struct measure *m, const char *words, char **text, size_t *text
 		err = measure_tune_duty(m, &change, cause, len);
 	if (err)
 		return err;
+	if (change.probe != TUNE_ALL && change.keys & (TUNE_ENABLED | TUNE_DUTY))
+		measure_forget_resume(m, change.probe);
 	if (change.keys & TUNE_ENABLED)
 		take_over(m, &change);
 	f = open_memstream(text, text_len);

@@ -15,6 +15,7 @@
 #include "metric/cap.h"
 #include "metric/resource.h"
 #include "metric/self.h"
+#include "reading/exact.h"
 #include "reading/snapshot.h"
 #include "workload/cgroup_root.h"
 #include "workload/usage.h"
@@ -59,6 +60,12 @@ struct duty {
 	bool governed;	   /* switched off by measure_set_duty() */
 };
 
+/* How a probe is to run again when nobody looks any more: measure_exact.c. */
+struct resume {
+	bool is_set;
+	uint32_t one_in;
+};
+
 struct measure {
 	struct cells cells;
 	struct cgroups *cgroups;
@@ -76,6 +83,8 @@ struct measure {
 	struct budget *budget; /* NULL: nobody looks at what probes cost */
 	struct duty duties[PROBE_COUNT];
 	uint64_t random; /* for when windows are */
+	struct exact exact;
+	struct resume look_resumes[PROBE_COUNT];
 	unsigned int wanted;
 	unsigned int culprits_sent; /* see snapshot_send_culprits() */
 	unsigned int export_use;    /* enum metrics_use */

@@ -351,6 +351,10 @@ static const struct option_desc rows[] = {
 	  FIELD(format), .mask = CMD_REPORT | CMD_STATUS, .type = OPTION_ENUM },
 	{ "total", NULL, "false", "print all that the agent counted since its start",
 	  FIELD(total), .mask = CMD_REPORT, .type = OPTION_BOOL },
+	{ "estimate", NULL, "false",
+	  "leave the agent's probes as they run, also in windows: numbers with ~ are "
+	  "estimates (without: all is counted meanwhile, up to 60 s)",
+	  FIELD(estimate), .mask = CMD_REPORT, .type = OPTION_BOOL },
 	{ "live", NULL, "false", "does the agent's loop answer?", FIELD(live),
 	  .mask = CMD_STATUS, .type = OPTION_BOOL },
 	{ "ready", NULL, "false",

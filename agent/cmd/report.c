@@ -9,6 +9,7 @@
 #include "base/util.h"
 #include "cmd/cmd.h"
 #include "cmd/source.h"
+#include "sink/client.h"
 #include "view/report.h"
 
 static void sleep_until(uint64_t mono_ns)
@@ -45,6 +46,27 @@ static double seconds_between(const struct frame *before, const struct frame *af
 	return fabs(s - waited_ns * 1e-9) < 1 && s > 0 ? s : waited_ns * 1e-9;
 }
 
+#define SLACK_MS 5000 /* what the two readings may take */
+
+/*
+ * Has an agent, if there is one, count all while we look, whatever the budget. One that
+ * knows of no windows does so anyway, and what it refuses the reading tells.
+ */
+static void ask_exact(const struct options *o)
+{
+	uint64_t given = 0, wanted = o->duration_ms;
+	char cause[256];
+
+	if (o->total || o->estimate ||
+	    client_exact(o->socket, wanted + SLACK_MS, &given, cause, sizeof(cause)))
+		return;
+	if (given < wanted)
+		log_warnx(
+		    "numbers are exact for %g s only, as the agent measures exactly "
+		    "for 60 s at a time and for 6 min of an hour",
+		    given / 1e3);
+}
+
 /* The frame to show, and its time. It holds differences unless all is asked for. */
 static int take(struct source *src, struct frame **out, double *duration_s, char *cause,
 		size_t len)
@@ -53,6 +75,7 @@ static int take(struct source *src, struct frame **out, double *duration_s, char
 	uint64_t start;
 	int err;
 
+	ask_exact(src->o);
 	err = source_read(src, !src->o->total, &before, cause, len);
 	if (err)
 		return err;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -20,6 +21,8 @@
 #define LEAVE_TIMEOUT_NS  100000000ULL /* at the end, which has little time */
 #define PAUSE_NS	  1000000000ULL
 #define LOG_INTERVAL_NS	  30000000000ULL
+#define NS_OF_MS	  1000000ULL
+#define DAY_MS		  86400000ULL
 
 #define TEXT_OF(x) #x
 #define TEXT(x)	   TEXT_OF(x)
@@ -355,25 +358,44 @@ static int answer_error(struct client *c, const char *message)
 	return 0;
 }
 
+/* "exact MS", of which no more than a day is meant. */
+static bool is_exact(const char *in, uint64_t *ms)
+{
+	char *end;
+
+	*ms = 0;
+	if (strncmp(in, "exact ", 6) || !isdigit((unsigned char)in[6]))
+		return false;
+	*ms = strtoull(in + 6, &end, 10);
+	if (*ms > DAY_MS)
+		*ms = DAY_MS;
+	return !*end;
+}
+
 /* Has the operation that is asked for make an answer: bytes to be freed, or -errno. */
 static int operate(struct api *a, struct client *c, uint8_t **bytes, size_t *len,
 		   char *cause, size_t cause_len)
 {
 	const struct api_ops *ops = &a->ops;
 	bool snapshot = !strcmp(c->in, "snapshot");
+	uint64_t ms;
+	bool exact = is_exact(c->in, &ms);
 
 	if (!strcmp(c->in, "status"))
 		return ops->status(ops->arg, bytes, len);
-	if (!snapshot && (strncmp(c->in, "tune", 4) || !strchr(" ", c->in[4]))) {
+	if (!snapshot && !exact &&
+	    (strncmp(c->in, "tune", 4) || !strchr(" ", c->in[4]))) {
 		snprintf(cause, cause_len, "unknown request");
 		return -EINVAL;
 	}
-	if (!ops->snapshot || !ops->tune) {
+	if (!ops->snapshot || !ops->tune || !ops->exact) {
 		snprintf(cause, cause_len, "this agent waits for its node");
 		return -EBUSY;
 	}
 	if (snapshot)
 		return ops->snapshot(ops->arg, c->asked_ns, bytes, len);
+	if (exact)
+		return ops->exact(ops->arg, c->asked_ns + ms * NS_OF_MS, bytes, len);
 	return ops->tune(ops->arg, c->in[4] ? c->in + 5 : NULL, bytes, len, cause,
 			 cause_len);
 }

@@ -5,10 +5,11 @@
  * A client sends the line "snapshot" and gets "ok LENGTH", a newline, and one OTLP
  * ExportMetricsServiceRequest with the numbers of that moment; or "error MESSAGE". The
  * line "tune", or "tune PROBE KEY=VALUE..." (tune.h), changes parameters of a probe,
- * and the answer holds them as text. "status" is answered by a JSON document
- * (view/status.h) at once: it costs next to nothing.
- * Nothing blocks: a client that does not read is only a full buffer, and there are
- * API_CLIENTS of them at most. One that is not served gets an "error MESSAGE", too.
+ * and the answer holds them as text. "exact MS" asks for exact numbers for so long, of
+ * probes that run in windows, and the answer says for how many ms they are, as text.
+ * "status" is answered by a JSON document (view/status.h) at once: it costs next to
+ * nothing. Nothing blocks: a client that does not read is only a full buffer, and there
+ * are API_CLIENTS of them at most. One that is not served gets an "error MESSAGE", too.
  */
 #ifndef API_H
 #define API_H
@@ -33,6 +34,8 @@ struct api_ops {
 	int (*snapshot)(void *arg, uint64_t asked_ns, uint8_t **bytes, size_t *len);
 	int (*tune)(void *arg, const char *words, uint8_t **bytes, size_t *len,
 		    char *cause, size_t cause_len);
+	/* may say -EAGAIN, too; until_ns: monotonic clock */
+	int (*exact)(void *arg, uint64_t until_ns, uint8_t **bytes, size_t *len);
 	int (*status)(void *arg, uint8_t **bytes, size_t *len);
 	void *arg;
 };

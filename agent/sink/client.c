@@ -262,6 +262,24 @@ int client_snapshot(const char *path, uint8_t **bytes, size_t *bytes_len, char *
 	return client_ask(path, "snapshot", bytes, bytes_len, cause, len);
 }
 
+int client_exact(const char *path, uint64_t ms, uint64_t *given_ms, char *cause,
+		 size_t len)
+{
+	char request[40], text[24] = "";
+	uint8_t *bytes;
+	size_t n;
+	int err;
+
+	snprintf(request, sizeof(request), "exact %llu", (unsigned long long)ms);
+	err = client_ask(path, request, &bytes, &n, cause, len);
+	if (err)
+		return err;
+	memcpy(text, bytes, n < sizeof(text) ? n : sizeof(text) - 1);
+	free(bytes);
+	*given_ms = strtoull(text, NULL, 10);
+	return 0;
+}
+
 int client_agent(const char *path, pid_t *pid)
 {
 	struct ucred cred;

@@ -30,6 +30,12 @@ int client_status(const char *path, uint64_t timeout_ns, uint8_t **bytes,
 int client_snapshot(const char *path, uint8_t **bytes, size_t *bytes_len, char *cause,
 		    size_t len);
 /*
+ * Asks the agent for exact numbers from now on, for so many ms; given_ms: for how many
+ * they are. Also -EREMOTEIO: an agent that does not know of it.
+ */
+int client_exact(const char *path, uint64_t ms, uint64_t *given_ms, char *cause,
+		 size_t len);
+/*
  * The process that listens at a socket; 0: it is in another PID namespace. Errors as
  * client_ask().
  */

@@ -38,6 +38,11 @@ static int tune(void *arg, const char *words, uint8_t **bytes, size_t *len, char
 	return err ? err : abc(bytes, len);
 }
 
+static int exact(void *arg, uint64_t until_ns, uint8_t **bytes, size_t *len)
+{
+	return snapshot(arg, until_ns, bytes, len);
+}
+
 static int status(void *arg, uint8_t **bytes, size_t *len)
 {
 	return abc(bytes, len);
@@ -54,7 +59,7 @@ static struct api *listen_once(struct sockaddr_un *addr)
 		snprintf(at.sun_path, sizeof(at.sun_path), "%s/assay.sock",
 			 fuzz_directory());
 		CHECK(!api_open(at.sun_path,
-				&(struct api_ops){ snapshot, tune, status }, &api,
+				&(struct api_ops){ snapshot, tune, exact, status }, &api,
 				cause, sizeof(cause)));
 	}
 	*addr = at;

@@ -59,7 +59,8 @@ def measured(change, cgroup, name, **attributes):
 
 def report_over(seconds):
     """What `assay report` says of so many seconds, and the seconds."""
-    return report("--duration", f"{int(seconds * 1000)}ms", "--socket", agent.socket)
+    return report("--estimate", "--duration", f"{int(seconds * 1000)}ms", "--socket",
+                  agent.socket)
 
 
 def hooks():

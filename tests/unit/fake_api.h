@@ -33,6 +33,8 @@ static struct {
 	uint64_t asked_ns;
 	const char *cause;
 	int snapshots, tunes, statuses;
+	unsigned int exacts;
+	uint64_t until_ns;
 	bool no_words;
 	char words[300];
 } with;
@@ -87,7 +89,21 @@ static inline int tell(void *arg, uint8_t **bytes, size_t *len)
 	return 0;
 }
 
-static const struct api_ops ops = { make_snapshot, change, tell, &with };
+static inline int measure_exactly(void *arg, uint64_t until_ns, uint8_t **bytes,
+				  size_t *len)
+{
+	assert_ptr_equal(arg, &with);
+	with.exacts++;
+	with.until_ns = until_ns;
+	if (with.not_yet && with.not_yet--)
+		return -EAGAIN;
+	*bytes = (uint8_t *)strdup("17\n");
+	*len = 3;
+	return 0;
+}
+
+static const struct api_ops ops = { make_snapshot, change, measure_exactly, tell,
+				    &with };
 
 static inline int begin(void **state)
 {

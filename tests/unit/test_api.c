@@ -337,6 +337,30 @@ static void a_failure_is_told_in_one_line(void **state)
 	assert_hears_snapshot(dial_and_say("snapshot\n"));
 }
 
+/* Until its time from the moment that it was asked for, however often it is not yet. */
+static void exact_numbers_are_for_so_long(void **state)
+{
+	uint64_t until;
+
+	with.not_yet = 2;
+	assert_hears(dial_and_say("exact 2500\n"), "ok 3\n17\n");
+	assert_int_equal(with.exacts, 3);
+	assert_in_range(with.until_ns, 2500000000, fake_now_ns + 2500000000);
+	until = with.until_ns;
+	assert_hears(dial_and_say("exact 99999999999999999999\n"), "ok 3\n17\n");
+	assert_in_range(with.until_ns, until, fake_now_ns + 86400000000000); /* a day */
+	with.exacts = 0;
+	for (size_t i = 0; i < 7; i++) {
+		static const char *const lines[] = { "exact\n",	   "exact \n",
+						     "exact x\n",  "exact 1x\n",
+						     "exact -1\n", "exact 1 2\n",
+						     "exactly 1\n" };
+
+		assert_hears(dial_and_say(lines[i]), "error unknown request\n");
+	}
+	assert_int_equal(with.exacts, 0);
+}
+
 static void a_status_costs_no_snapshot(void **state)
 {
 	with.not_yet = 1000;
@@ -405,6 +429,7 @@ int main(void)
 		API_TEST(what_is_no_request_does_nothing),
 		API_TEST(words_stand_behind_the_command),
 		API_TEST(a_failure_is_told_in_one_line),
+		API_TEST(exact_numbers_are_for_so_long),
 		API_TEST(a_status_costs_no_snapshot),
 		API_TEST(one_that_waits_for_its_node_tells_its_status_alone),
 		API_TEST(without_descriptors_clients_are_turned_away_with_pauses),
