@@ -162,7 +162,7 @@ static int end_window(struct measure *m, size_t i, bool last)
 	struct duty *d = &m->duties[i];
 	struct window_span w;
 	uint64_t now;
-	int err = last ? 0 : tell(m, i, 0);
+	int told = last ? 0 : tell(m, i, 0), err;
 
 	now = now_mono_ns();
 	w = (struct window_span){ now - d->since_ns, now - d->open_ns };
@@ -171,10 +171,10 @@ static int end_window(struct measure *m, size_t i, bool last)
 		unlink_hooks(m, i);
 	d->since_ns = now;
 	d->due_ns = now + next_gap(m, i);
-	err = snapshot_window_ends(m->snapshot, i, &w, now, last) ?: err;
+	err = snapshot_window_ends(m->snapshot, i, &w, now, last);
 	if (!err)
 		measure_note_read(m);
-	return err;
+	return err ? err : told;
 }
 
 /* All was counted so far: from now on it is in windows. */

@@ -22,11 +22,16 @@ def _():
     good = {"schema": 1, "node": {"name": "n", "kernel": "6", "cpus": 1},
             "duration_s": 1.0, "probes": [], "lost": [], "workloads": []}
     jsonschema.validate(good, schema())
+    value = {"name": "m", "unit": "s", "attributes": {}, "type": "sum", "value": 1}
+    jsonschema.validate({**good, "workloads": [
+        {"kind": "unit", "name": "w", "cgroup": "/w", "metrics": [
+            value, {**value, "estimated": True, "relative_standard_error": 0.1}]}]}, schema())
     metric = {"name": "m", "unit": "s", "attributes": {}, "type": "histogram"}
     w = {"kind": "unit", "name": "w", "cgroup": "/w", "metrics": [metric]}
     for bad in ({"schema": 2}, {"workloads": [w]}, {"lost": None}, {"extra": 1},
                 {"probes": [{"name": "a", "state": "on", "reason": None}]},
-                {"workloads": [{**w, "metrics": [{**metric, "type": "gauge"}]}]}):
+                {"workloads": [{**w, "metrics": [{**metric, "type": "gauge"}]}]},
+                {"workloads": [{**w, "metrics": [{**value, "estimated": False}]}]}):
         try:
             jsonschema.validate({**good, **bad}, schema())
         except jsonschema.ValidationError:

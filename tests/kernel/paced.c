@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Calls at a steady pace, so that whoever looks at some of the time can tell of all. Its
- * counts can be read while it works: three numbers of 64 bits in the file that is its
- * argument: calls, errors, naps.
+ * Calls at a steady pace, so that whoever looks at some of the time can tell of all.
+ * Its counts can be read while it works: three numbers of 64 bits in the file that is
+ * its argument: calls, errors, naps.
  */
 // libs: -lpthread
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 
 static struct {
 	_Atomic uint64_t calls, errors, naps;
-} *counts;
+} * counts;
 
 static void sleep_until(uint64_t ns)
 {
