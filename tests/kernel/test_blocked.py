@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from node import Agent, Cgroup, Load, wait_for
 from readings import Change
-from tap import Skip, between, check, diag, main, near, need_root, same, test
+from tap import between, check, diag, main, near, need_root, same, test
 
 need_root()
 
