@@ -387,9 +387,9 @@ static void take_over(struct measure *m, const struct tune_change *c)
 {
 	struct probe *p = &m->probes[c->probe];
 
-	m->governed[c->probe] = false;
-	if (!c->enabled)
+	if (m->governed[c->probe] && !c->enabled)
 		snprintf(p->reason, sizeof(p->reason), TUNE_OFF_REASON);
+	m->governed[c->probe] = false;
 	measure_govern_told(m, c->probe);
 }
 
