@@ -388,9 +388,9 @@ static void take_over(struct measure *m, const struct tune_change *c)
 {
 	struct probe *p = &m->probes[c->probe];
 
-	m->duties[c->probe].governed = false;
-	if (!c->enabled)
+	if (m->duties[c->probe].governed && !c->enabled)
 		snprintf(p->reason, sizeof(p->reason), TUNE_OFF_REASON);
+	m->duties[c->probe].governed = false;
 	measure_govern_told(m, c->probe);
 }
 

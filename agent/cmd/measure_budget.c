@@ -119,8 +119,8 @@ static void calibrate(const struct cells *c, struct budget *b, bool attached)
 	if (!hook_cost_settle(&b->hooks))
 		return;
 	b->calibrate_ns = now_mono_ns() + HOUR;
-	log_info("the hooks of a system call cost %.0f ns here, and our programs %.0f "
-		 "ns of a call that is not measured",
+	log_info("calls cost %.0f ns more here by the hooks on them alone, and %.0f ns "
+		 "by our programs where they are not measured",
 		 b->hooks.pair_ns, b->hooks.own_ns);
 	b->own = (struct run_average){ 0 };
 }

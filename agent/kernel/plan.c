@@ -203,7 +203,7 @@ static size_t agent_bytes(const struct cells_plan *p)
 	       p->counts * (sizeof(void *) + PLAN_SEEN_COUNT) + p->opens * PLAN_OPEN +
 	       (size_t)p->slots * p->sched_shards * (sizeof(void *) + PLAN_BLOCK) +
 	       2 * (size_t)p->slots * PLAN_WORKLOAD + /* those that have ended, too */
-	       (size_t)p->slots * PLAN_ESTIMATES +
+	       p->busy * PLAN_ESTIMATES +
 	       p->busy * (busy_values() * total + PLAN_BATCH);
 }
 
