@@ -8,6 +8,7 @@
 #include "cmd/measure.h"
 #include "cmd/measure_exact.h"
 #include "cmd/measure_impl.h"
+#include "cmd/measure_windows.h"
 #include "kernel/walk.h"
 #include "metric/metrics.h"
 #include "metric/self_budget.h"
@@ -391,6 +392,8 @@ static void take_over(struct measure *m, const struct tune_change *c)
 	if (m->duties[c->probe].governed && !c->enabled)
 		snprintf(p->reason, sizeof(p->reason), TUNE_OFF_REASON);
 	m->duties[c->probe].governed = false;
+	if (c->enabled && !(c->keys & TUNE_DUTY) && measure_duty(m, c->probe) != 1)
+		measure_set_duty(m, c->probe, 1);
 	measure_govern_told(m, c->probe);
 }
 

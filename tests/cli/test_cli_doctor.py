@@ -43,7 +43,7 @@ def _():
                          env=hidden)
     same(status, 1, f"exit status of\n{out}")
     found = re.findall(f"^FAIL kernel: {release} lacks (.*): no probe (.*)$", out, re.M)
-    same(found, [("bpf_task_pt_regs", "syscall"), ("request_queue.disk", "block"),
+    same(found, [("bpf_task_pt_regs", "sched"), ("bpf_task_pt_regs", "syscall"), ("request_queue.disk", "block"),
                  ("tracepoint mark_victim", "memory")], "what is missing, and for whom")
     status, out, _ = run("doctor", "--socket", nobody_socket(), "--export", "none",
                          "--probes", "tcp,dns", env=hidden)

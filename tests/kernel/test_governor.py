@@ -31,7 +31,9 @@ HOT = "import os\nwhile True: os.getppid()"
 
 
 def governed(budget=f"{BUDGET}%"):
-    return Agent("--budget", budget, prefix=("env", f"ASSAY_TEST_HURRY={HURRY}"))
+    agent = Agent("--budget", budget, prefix=("env", f"ASSAY_TEST_HURRY={HURRY}"))
+    agent.tune("syscall", f"window={500 // HURRY}ms")
+    return agent
 
 
 @contextlib.contextmanager
