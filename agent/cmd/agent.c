@@ -75,6 +75,23 @@ static int open_export(struct agent *a, char *cause, size_t len)
 	return err;
 }
 
+/*
+ * Where CPUs are to be quiet there is no budget unless somebody asks for one: to attach
+ * and detach a hook has the kernel patch its code on all CPUs.
+ */
+static int govern(struct agent *a)
+{
+	bool quiet = measure_keep_quiet(a->measure, a->o->quiet_cpus);
+	const char *budget = a->o->budget;
+
+	if (quiet && !options_is_given(a->o, "budget")) {
+		log_info("budget: none, as hooks that come and go interrupt the quiet "
+			 "CPUs, too (see --budget)");
+		budget = "none";
+	}
+	return measure_govern_open(a->measure, budget);
+}
+
 /* 1: a signal came before all was open. One that comes while we load ends us there. */
 static int open_all(struct agent *a, char *cause, size_t len)
 {
@@ -90,8 +107,7 @@ static int open_all(struct agent *a, char *cause, size_t len)
 		err = measure_open(a->o, &a->measure, cause, len);
 	if (err)
 		return err;
-	measure_keep_quiet(a->measure, a->o->quiet_cpus);
-	err = measure_govern_open(a->measure, a->o);
+	err = govern(a);
 	if (err) {
 		snprintf(cause, len, "what probes cost cannot be measured: %s",
 			 strerror(-err));

@@ -41,9 +41,10 @@ void measure_ask_kubelet(struct measure *m);
 int measure_try(void *arg);
 /*
  * No reading interrupts these CPUs while anything runs there, but the last one, or when
- * slots are needed; what is the option --quiet-cpus. After measure_open().
+ * slots are needed; what is the option --quiet-cpus. After measure_open(). Whether there
+ * are some.
  */
-void measure_keep_quiet(struct measure *m, const char *cpus);
+bool measure_keep_quiet(struct measure *m, const char *cpus);
 /*
  * Looks whether links can be made with the privileges that are left, which decides how
  * a probe is switched off; if not, the log says so.
@@ -116,7 +117,7 @@ int measure_relieve(struct measure *m);
  * Has what probes cost measured, and kept below --budget: to be called before
  * measure_begin(). 0 or -errno.
  */
-int measure_govern_open(struct measure *m, const struct options *o);
+int measure_govern_open(struct measure *m, const char *budget);
 /*
  * To be called at each turn of the loop, and after what changes links. Once a second it
  * looks at what probes cost and does what has to be done.

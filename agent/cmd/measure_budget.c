@@ -45,7 +45,7 @@ static void set_kinds(struct governor *g)
 								 : GOVERN_OFF;
 }
 
-int measure_govern_open(struct measure *m, const struct options *o)
+int measure_govern_open(struct measure *m, const char *budget)
 {
 	struct budget *b = calloc(1, sizeof(*b));
 	double share = 0;
@@ -56,8 +56,8 @@ int measure_govern_open(struct measure *m, const struct options *o)
 	m->budget = b;
 	b->cpus = m->cells.plan.cpus;
 	b->hurry = hurry();
-	if (strcmp(o->budget, "none"))
-		options_percent(o->budget, &share); /* it was looked at */
+	if (strcmp(budget, "none"))
+		options_percent(budget, &share); /* it was looked at */
 	governor_init(&b->governor, share);
 	governor_hurry(&b->governor, b->hurry);
 	set_kinds(&b->governor);
@@ -250,23 +250,6 @@ static int read_cpus(struct measure *m, const struct expense_tick *t)
 				    busy > 0 ? counts : NULL);
 	}
 	return err;
-}
-
-double budget_full_cost(const struct budget *b, size_t probe, uint32_t *cpu)
-{
-	double most = 0;
-
-	*cpu = 0;
-	for (size_t k = 0; k < b->load.count; k++) {
-		const struct governor_cpu *c = &b->load.cpus[k];
-		double full = c->smooth[probe].windowed + c->smooth[probe].fixed;
-
-		if (full <= most)
-			continue;
-		most = full;
-		*cpu = c->cpu;
-	}
-	return most;
 }
 
 static const char *budget_duty_text(uint32_t one_in, char out[48])

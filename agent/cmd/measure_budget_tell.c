@@ -4,6 +4,23 @@
 #include "cmd/measure_impl.h"
 #include "view/status.h"
 
+double budget_full_cost(const struct budget *b, size_t probe, uint32_t *cpu)
+{
+	double most = 0;
+
+	*cpu = 0;
+	for (size_t k = 0; k < b->load.count; k++) {
+		const struct governor_cpu *c = &b->load.cpus[k];
+		double full = c->smooth[probe].windowed + c->smooth[probe].fixed;
+
+		if (full <= most)
+			continue;
+		most = full;
+		*cpu = c->cpu;
+	}
+	return most;
+}
+
 const struct budget_facts *measure_budget_facts(const struct measure *m,
 						struct budget_facts *out)
 {

@@ -330,7 +330,7 @@ void measure_see_links(struct measure *m)
 			  "--keep-privileges)");
 }
 
-void measure_keep_quiet(struct measure *m, const char *cpus)
+bool measure_keep_quiet(struct measure *m, const char *cpus)
 {
 	struct cpu_list quiet;
 	char text[200];
@@ -338,9 +338,10 @@ void measure_keep_quiet(struct measure *m, const char *cpus)
 	quiet_find(cpus, &quiet);
 	rings_keep_quiet(&m->cells, &quiet);
 	if (cpu_list_is_empty(&quiet))
-		return;
+		return false;
 	cpu_list_text(&quiet, text, sizeof(text));
 	log_info("quiet CPUs: no reading interrupts what runs on CPUs %s", text);
+	return true;
 }
 
 void measure_ask_kubelet(struct measure *m)

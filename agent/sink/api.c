@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -15,6 +14,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "sink/api.h"
+#include "sink/request.h"
 
 #define CLIENT_TIMEOUT_NS 10000000000ULL
 #define LOCK_TIMEOUT_NS	  1000000000ULL
@@ -22,7 +22,6 @@
 #define PAUSE_NS	  1000000000ULL
 #define LOG_INTERVAL_NS	  30000000000ULL
 #define NS_OF_MS	  1000000ULL
-#define DAY_MS		  86400000ULL
 
 #define TEXT_OF(x) #x
 #define TEXT(x)	   TEXT_OF(x)
@@ -358,20 +357,6 @@ static int answer_error(struct client *c, const char *message)
 	return 0;
 }
 
-/* "exact MS", of which no more than a day is meant. */
-static bool is_exact(const char *in, uint64_t *ms)
-{
-	char *end;
-
-	*ms = 0;
-	if (strncmp(in, "exact ", 6) || !isdigit((unsigned char)in[6]))
-		return false;
-	*ms = strtoull(in + 6, &end, 10);
-	if (*ms > DAY_MS)
-		*ms = DAY_MS;
-	return !*end;
-}
-
 /* Has the operation that is asked for make an answer: bytes to be freed, or -errno. */
 static int operate(struct api *a, struct client *c, uint8_t **bytes, size_t *len,
 		   char *cause, size_t cause_len)
@@ -379,7 +364,7 @@ static int operate(struct api *a, struct client *c, uint8_t **bytes, size_t *len
 	const struct api_ops *ops = &a->ops;
 	bool snapshot = !strcmp(c->in, "snapshot");
 	uint64_t ms;
-	bool exact = is_exact(c->in, &ms);
+	bool exact = request_is_exact(c->in, &ms);
 
 	if (!strcmp(c->in, "status"))
 		return ops->status(ops->arg, bytes, len);

@@ -59,8 +59,8 @@ static struct api *listen_once(struct sockaddr_un *addr)
 		snprintf(at.sun_path, sizeof(at.sun_path), "%s/assay.sock",
 			 fuzz_directory());
 		CHECK(!api_open(at.sun_path,
-				&(struct api_ops){ snapshot, tune, exact, status }, &api,
-				cause, sizeof(cause)));
+				&(struct api_ops){ snapshot, tune, exact, status },
+				&api, cause, sizeof(cause)));
 	}
 	*addr = at;
 	return api;

@@ -13,7 +13,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from node import ASSAY, Agent, Cgroup, Load, report, wait_for
-from tap import Skip, check, diag, main, need_root, same, test
+from tap import check, diag, main, need_root, same, test
 
 need_root()
 
@@ -61,7 +61,6 @@ def looked(load, cgroup, *options):
 
 @test("a report of an agent in windows has exact numbers, and is not marked")
 def _():
-    load = Load(Cgroup("looked"), "calls")
     agent.tune("syscall", "duty=1/64")
     time.sleep(0.2)
     for i in range(3):
@@ -77,8 +76,6 @@ def _():
 
 @test("--estimate leaves the probes as they run")
 def _():
-    cgroup = Cgroup("estimated")
-    load = Load(cgroup, "calls")
     same(duty(), "duty=1/64", "before")
     look = Look("--estimate", duration="500ms")
     time.sleep(0.2)

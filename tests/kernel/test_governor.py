@@ -152,4 +152,15 @@ def user():
          "switched off by assay tune", "reason")
 
 
+@test("where CPUs are to be quiet there is no budget, unless somebody asks for one")
+def quiet():
+    agent = Agent("--quiet-cpus", str(CPU), prefix=("env", "-u", "ASSAY_BUDGET"))
+    check("budget: none, as hooks" in agent.said(), agent.said())
+    same(status(agent)["budget"]["share"], None, "the budget")
+    agent.stop()
+    agent = Agent("--quiet-cpus", str(CPU), "--budget", "2%")
+    check("budget: none" not in agent.said(), agent.said())
+    same(status(agent)["budget"]["share"], 0.02, "the budget")
+
+
 main()
