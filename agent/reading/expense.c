@@ -34,9 +34,12 @@ void expense_tick(struct expense *e, const struct expense_tick *t)
 		e->known_ns[i] += t->ns * t->attached[i];
 }
 
-static void add_sum(struct expense_sum *s, double kept, double cost_ns, double busy_ns)
+/* faded: what is left of what was known; less than 1 on a CPU that is idle. */
+static void add_sum(struct expense_sum *s, double kept, double faded, double cost_ns,
+		    double busy_ns)
 {
-	s->cost_ns = s->cost_ns * kept + cost_ns;
+	s->share *= faded;
+	s->cost_ns = s->cost_ns * kept * faded + cost_ns;
 	s->busy_ns = s->busy_ns * kept + busy_ns;
 	if (s->busy_ns >= NS_LEAST)
 		s->share = s->cost_ns / s->busy_ns;
@@ -53,15 +56,17 @@ void expense_add(struct expense *e, uint32_t cpu, const struct expense_tick *t,
 		    runs[p] * t->run_ns[p];
 	for (int k = 0; k < EXPENSE_SPANS; k++) {
 		double kept = exp(-t->ns / e->span_ns[k]);
+		/* who comes next is not who was there before */
+		double faded = c->busy < BUSY_LEAST ? kept : 1;
 
 		if (k == EXPENSE_LATEST)
 			c->busy = c->busy * kept + busy_ns / t->ns * (1 - kept);
 		for (size_t i = 0; i < PROBE_COUNT; i++) {
 			if (!t->on[i])
 				continue; /* what is known of it stays */
-			add_sum(&c->windowed[k][i], kept, windowed[i],
+			add_sum(&c->windowed[k][i], kept, faded, windowed[i],
 				busy_ns * t->attached[i]);
-			add_sum(&c->fixed[k][i], kept, fixed[i], busy_ns);
+			add_sum(&c->fixed[k][i], kept, faded, fixed[i], busy_ns);
 		}
 	}
 }

@@ -136,6 +136,20 @@ static void a_cpu_that_is_hardly_busy_is_left_out(void **state)
 	assert_int_equal(with.load.count, 0);
 }
 
+/* Whoever is there after a pause, in a gap between two windows, is somebody else. */
+static void on_an_idle_cpu_what_was_known_fades(void **state)
+{
+	with.runs[PROGRAM_syscall_enter] = 4000000;
+	pass(30, 1);
+	assert_share(cpu(0)->smooth[PROBE_SYSCALL].windowed, 0.4);
+	with.t.attached[PROBE_SYSCALL] = 0;
+	with.runs[PROGRAM_syscall_enter] = 0;
+	pass(100, 0);
+	pass(1, 1);
+	assert_true(cpu(0)->smooth[PROBE_SYSCALL].windowed < 0.01);
+	assert_true(cpu(0)->latest[PROBE_SYSCALL].windowed < 0.01);
+}
+
 static void while_it_is_off_what_was_known_stays(void **state)
 {
 	with.runs[PROGRAM_syscall_enter] = 100000;
@@ -245,6 +259,7 @@ int main(void)
 		EXPENSE_TEST(windows_far_apart_give_the_same_share),
 		EXPENSE_TEST(it_is_smoothed_over_a_minute),
 		EXPENSE_TEST(a_cpu_that_is_hardly_busy_is_left_out),
+		EXPENSE_TEST(on_an_idle_cpu_what_was_known_fades),
 		EXPENSE_TEST(while_it_is_off_what_was_known_stays),
 		cmocka_unit_test(busy_is_what_others_could_have_had),
 		cmocka_unit_test(this_machine_was_busy),
