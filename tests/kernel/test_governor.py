@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# beside: nobody
 """The budget, live: under a load that costs too much a probe is on for less of the time,
 or off; without the load everything is exact again; what the user says counts. The
 agent's times are ten times shorter than usual, so a minute is six seconds."""
