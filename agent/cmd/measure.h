@@ -41,8 +41,8 @@ void measure_ask_kubelet(struct measure *m);
 int measure_try(void *arg);
 /*
  * No reading interrupts these CPUs while anything runs there, but the last one, or when
- * slots are needed; what is the option --quiet-cpus. After measure_open(). Whether there
- * are some.
+ * slots are needed; what is the option --quiet-cpus. After measure_open(). Whether
+ * there are some.
  */
 bool measure_keep_quiet(struct measure *m, const char *cpus);
 /*
