@@ -176,20 +176,24 @@ static __always_inline void thread_renew(struct thread *t, struct cpu_state *cpu
 }
 
 /*
- * A task whose switch-in was not seen, but that it runs: what it has waited is in
- * run_delay.
+ * A task whose switch-in was not seen, but that it runs. If it was not met before, what
+ * it has waited is in run_delay. Else what it waited then counts with its next wait, so
+ * that the sum is right; and its next sleep, which is what is left, does not.
  */
 static __always_inline void thread_met_running(struct thread *t, struct cpu_state *cpu,
 					       struct task_struct *task,
 					       struct ring *ring)
 {
-	if ((t->key ^ ring->key) >> 32)
-		t->moves = task->se.nr_migrations;
+	bool met = !((t->key ^ ring->key) >> 32);
+
 	thread_renew(t, cpu, task, ring);
-	t->total = task->sched_info.run_delay;
+	if (!met) {
+		t->moves = task->se.nr_migrations;
+		t->total = task->sched_info.run_delay;
+	}
 	t->asleep = 0;
 	t->throttled = 0;
-	t->cpu = NOWHERE;
+	t->cpu = met ? UNSURE : NOWHERE;
 }
 
 /* What there is to compare with at a task's next switch-in. */

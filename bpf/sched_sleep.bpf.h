@@ -46,6 +46,8 @@ static __always_inline __u32 sleep_class(struct task_struct *task)
 	return CALL_CLASS(info);
 }
 
+#define UNSURE 0xfffe /* struct thread.cpu: there are waits that it was not told of */
+
 /*
  * Notes that a task goes to sleep. Only where its entry is of its latest switch-in,
  * with the probe switched on as it is now: what it will have waited is told from there
@@ -59,7 +61,8 @@ static __always_inline void note_sleep(__u64 key, struct task_struct *task, __u3
 	if (!falls_asleep(task, state))
 		return;
 	t = thread_get(task);
-	if (unlikely(!t) || unlikely((t->key ^ key) >> 32))
+	if (unlikely(!t) || unlikely((t->key ^ key) >> 32) ||
+	    unlikely(t->cpu == UNSURE))
 		return;
 	t->asleep = now << SLEEP_NS_SHIFT | (sleep_class(task) + 1);
 }

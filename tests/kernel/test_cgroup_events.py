@@ -134,7 +134,7 @@ def _():
 def _():
     ring = defined("NAME_RING")
     base = Cgroup("lost")
-    agent = Agent(*OPTIONS, "--slots", "4096", "--memory", "128MiB")
+    agent = Agent(*OPTIONS, "--slots", "4096", "--memory", "160MiB")
     watch = Watch(base.dir)
     make(base, "inner")
     settled(agent, watch)

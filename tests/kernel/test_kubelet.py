@@ -278,7 +278,8 @@ def _():
          f"{resident(bare):.1f} without a kubelet; now {resident(of, 'VmRSS'):.1f} and "
          f"{resident(bare, 'VmRSS'):.1f}")
     between(resident(of) - resident(bare), -5, 9, "MiB for 250 pods")
-    wait_for(lambda: resident(of, "VmRSS") < 18, 10, "18 MiB: what TLS took is given back")
+    wait_for(lambda: resident(of, "VmRSS") < resident(bare, "VmRSS") + 2, 10,
+             "what TLS took to be given back")
     first = resident(of)
     answers = (mine.flood, "too_large"), (mine.cut, "disconnect"), (mine.garble, "bad_answer")
     answer, result = answers[0]
