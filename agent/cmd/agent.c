@@ -248,8 +248,9 @@ static int run_due(struct agent *a)
 		log_warn(err, "reading the cells");
 	pass_ms = measure_advance(a->measure);
 	measure_end_exact(a->measure);
+	measure_govern(
+	    a->measure); /* what was attached until now, before that changes */
 	windows_ms = measure_windows(a->measure);
-	measure_govern(a->measure);
 	ms = idle_ms(a);
 	if (windows_ms < ms)
 		ms = windows_ms;

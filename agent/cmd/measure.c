@@ -389,12 +389,13 @@ static void take_over(struct measure *m, const struct tune_change *c)
 {
 	struct probe *p = &m->probes[c->probe];
 
-	if (m->duties[c->probe].governed && !c->enabled)
+	if (m->duties[c->probe].governed && c->keys & TUNE_ENABLED && !c->enabled)
 		snprintf(p->reason, sizeof(p->reason), TUNE_OFF_REASON);
 	m->duties[c->probe].governed = false;
-	if (c->enabled && !(c->keys & TUNE_DUTY) && measure_duty(m, c->probe) != 1)
+	if (c->keys & TUNE_ENABLED && c->enabled && !(c->keys & TUNE_DUTY) &&
+	    measure_duty(m, c->probe) != 1)
 		measure_set_duty(m, c->probe, 1);
-	measure_govern_told(m, c->probe);
+	measure_govern_told(m, c->probe, c->keys & TUNE_DUTY);
 }
 
 int measure_tune(struct measure *m, const char *words, char **text, size_t *text_len,
@@ -412,7 +413,7 @@ int measure_tune(struct measure *m, const char *words, char **text, size_t *text
 		return err;
 	if (change.probe != TUNE_ALL && change.keys & (TUNE_ENABLED | TUNE_DUTY))
 		measure_forget_resume(m, change.probe);
-	if (change.keys & TUNE_ENABLED)
+	if (change.probe != TUNE_ALL && change.keys & (TUNE_ENABLED | TUNE_DUTY))
 		take_over(m, &change);
 	f = open_memstream(text, text_len);
 	if (!f)

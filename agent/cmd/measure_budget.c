@@ -35,14 +35,14 @@ static unsigned int hurry(void)
 	return times >= 1 && times <= 20 ? times : 1;
 }
 
-/* What may be done with each probe. */
-static void set_kinds(struct governor *g)
+/* What may be done with a probe. */
+static enum governor_kind kind_of(size_t i)
 {
-	for (size_t i = 0; i < PROBE_COUNT; i++)
-		g->probes[i].kind = probe_descs[i].always	 ? GOVERN_NEVER
-				    : i == PROBE_SCHED		 ? GOVERN_LAST
-				    : probe_descs[i].windowed[0] ? GOVERN_WINDOWS
-								 : GOVERN_OFF;
+	if (probe_descs[i].always)
+		return GOVERN_NEVER;
+	if (i == PROBE_SCHED)
+		return GOVERN_LAST;
+	return probe_descs[i].windowed[0] ? GOVERN_WINDOWS : GOVERN_OFF;
 }
 
 int measure_govern_open(struct measure *m, const char *budget)
@@ -60,7 +60,8 @@ int measure_govern_open(struct measure *m, const char *budget)
 		options_percent(budget, &share); /* it was looked at */
 	governor_init(&b->governor, share);
 	governor_hurry(&b->governor, b->hurry);
-	set_kinds(&b->governor);
+	for (size_t i = 0; i < PROBE_COUNT; i++)
+		b->governor.probes[i].kind = kind_of(i);
 	b->busy_ns = calloc(b->cpus, sizeof(*b->busy_ns));
 	b->was_busy_ns = calloc(b->cpus, sizeof(*b->was_busy_ns));
 	b->runs = calloc(b->cpus, sizeof(*b->runs));
@@ -118,6 +119,12 @@ static void calibrate(const struct cells *c, struct budget *b, bool attached)
 	    b->own.count > 0 && b->own.ns > 0 ? 2 * b->own.ns / b->own.count : 0;
 	if (!hook_cost_settle(&b->hooks))
 		return;
+	/* once a filter of calls looks at ours they are dearer without hooks, too, and
+	 * the difference is less than it is for others */
+	if (!b->calibrate_ns)
+		b->first_pair_ns = b->hooks.pair_ns;
+	else if (b->hooks.pair_ns < b->first_pair_ns)
+		b->hooks.pair_ns = b->first_pair_ns;
 	b->calibrate_ns = now_mono_ns() + HOUR;
 	log_info("calls cost %.0f ns more here by the hooks on them alone, and %.0f ns "
 		 "by our programs where they are not measured",
@@ -150,7 +157,7 @@ static void look_at_probe(struct measure *m, size_t i)
 	p->kind = GOVERN_NEVER;
 }
 
-void measure_govern_told(struct measure *m, size_t i)
+void measure_govern_told(struct measure *m, size_t i, bool duty)
 {
 	struct budget *b = m->budget;
 
@@ -158,7 +165,8 @@ void measure_govern_told(struct measure *m, size_t i)
 		return;
 	governor_forget(&b->governor, i);
 	expense_forget(&b->expense, i);
-	set_kinds(&b->governor);
+	b->governor.probes[i].kind = duty ? GOVERN_NEVER : kind_of(i);
+	b->governor.probes[i].one_in = measure_duty(m, i);
 }
 
 /* One of about 1000 runs is timed: of a few, one that was interrupted would be all. */
@@ -305,6 +313,7 @@ static void apply(struct measure *m, size_t i, uint64_t now)
 		log_warn(err, "budget: probe %s cannot be changed",
 			 probe_descs[i].name);
 		p->one_in = measure_duty(m, i);
+		p->off_ns = now;
 		return;
 	}
 	if (!p->one_in)
@@ -319,13 +328,13 @@ static void decide(struct measure *m, uint64_t now)
 	uint32_t was[PROBE_COUNT];
 	unsigned int anew;
 
+	expense_load(&b->expense, &b->load);
 	if (measure_is_looked_at(m))
 		return; /* all is counted, whatever that costs */
 	for (size_t i = 0; i < PROBE_COUNT; i++) {
 		look_at_probe(m, i);
 		was[i] = g->probes[i].one_in;
 	}
-	expense_load(&b->expense, &b->load);
 	if (m->keeps_links)
 		return; /* what costs most would stay: measure_see_links() says so */
 	governor_decide(g, &b->load, now, &anew);

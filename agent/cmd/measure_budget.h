@@ -39,6 +39,7 @@ struct budget {
 	double open_ns[PROBE_COUNT]; /* in this tick, how long its hooks were there */
 	struct run_average programs[PROGRAM_COUNT];
 	struct probe_average probes[PROBE_COUNT];
+	double first_pair_ns;	  /* what the hooks of a call cost at the start */
 	double took[PROBE_COUNT]; /* budget_full_cost() when it was switched off */
 	uint64_t said_ns;
 	unsigned int said, unsaid; /* lines in this minute; changes without one */

@@ -18,11 +18,13 @@ static int switch_it(struct measure *m, size_t i, bool on)
 	char cause[200];
 	int err = measure_switch(m, &c, cause, sizeof(cause));
 
-	if (err || on)
+	if (m->probes[i].state != PROBE_OFF)
 		return err;
+	/* also when it could not be switched on: it is tried again */
 	m->duties[i].governed = true;
-	snprintf(m->probes[i].reason, sizeof(m->probes[i].reason), GOVERNED);
-	return 0;
+	snprintf(m->probes[i].reason, sizeof(m->probes[i].reason), "%s",
+		 on ? cause : GOVERNED);
+	return err;
 }
 
 int measure_set_duty(struct measure *m, size_t i, uint32_t one_in)

@@ -25,15 +25,29 @@ static void count_all(struct measure *m)
 		if (err)
 			log_warn(err, "probe %s: not all is counted now",
 				 probe_descs[i].name);
-		else if (one_in != 1)
+		if (one_in != 1 && !m->look_resumes[i].is_set)
 			m->look_resumes[i] = (struct resume){ true, one_in };
 	}
 }
 
+/* Whether all is counted, also without being asked for. */
+static bool is_exact_anyway(const struct measure *m)
+{
+	for (size_t i = 0; i < PROBE_COUNT; i++)
+		if (measure_duty(m, i) != 1)
+			return false;
+	return measure_is_exact(m);
+}
+
 uint64_t measure_exact(struct measure *m, uint64_t until_ns)
 {
-	uint64_t now = now_ms(), until = until_ns / NS_OF_MS;
-	uint64_t given = exact_ask(&m->exact, now, until > now ? until - now : 0);
+	uint64_t now = now_ms(), until = until_ns / NS_OF_MS, given;
+
+	if (until <= now)
+		return 0;
+	given = exact_ask(&m->exact, now, until - now);
+	if (given < until - now && is_exact_anyway(m))
+		return until - now;
 
 	if (given)
 		count_all(m);

@@ -131,8 +131,11 @@ int measure_switch(struct measure *m, const struct tune_change *change, char *ca
  * is now. Some 2 ms.
  */
 void measure_calibrate(struct measure *m, bool attached);
-/* A user has switched a probe on or off: what was decided about it is over. */
-void measure_govern_told(struct measure *m, size_t probe);
+/*
+ * A user has switched a probe on or off: what was decided about it is over. duty: has
+ * said for how much of the time it is on, which stays.
+ */
+void measure_govern_told(struct measure *m, size_t probe, bool duty);
 /* What gauges say of the budget; NULL: nothing. And what `assay status` does. */
 const struct budget_facts *measure_budget_facts(const struct measure *m,
 						struct budget_facts *out);

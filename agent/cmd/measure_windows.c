@@ -25,6 +25,8 @@
 
 #define NS_OF_MS 1000000ULL
 #define LEAD_NS	 (2 * NS_OF_MS)
+#define AGAIN_NS (1000 * NS_OF_MS) /* after what failed, at the earliest */
+#define LAST_NS	 (500 * NS_OF_MS)  /* the last window is no longer: somebody waits */
 
 uint64_t window_gap(uint64_t window_ns, uint32_t one_in, uint64_t *random)
 {
@@ -85,7 +87,7 @@ static int skip(struct measure *m, size_t i, int err)
 	tell(m, i, 0);
 	m->duties[i].state = DUTY_GAP;
 	unlink_hooks(m, i);
-	m->duties[i].due_ns = now_mono_ns() + next_gap(m, i);
+	m->duties[i].due_ns = now_mono_ns() + AGAIN_NS + next_gap(m, i);
 	return err;
 }
 
@@ -93,8 +95,10 @@ static void opened(struct measure *m, size_t i, enum duty_state state)
 {
 	struct duty *d = &m->duties[i];
 
+	uint64_t ns = probe_window_ns(&m->probes[i]);
+
 	d->open_ns = now_mono_ns();
-	d->due_ns = d->open_ns + probe_window_ns(&m->probes[i]);
+	d->due_ns = d->open_ns + (state == DUTY_LAST && ns > LAST_NS ? LAST_NS : ns);
 	d->state = state;
 	snapshot_window_opens(m->snapshot, i);
 }
@@ -261,9 +265,20 @@ int measure_change_windows(struct measure *m, size_t i)
 		d->due_ns = now_mono_ns() + next_gap(m, i);
 		return whole ? open_last(m, i) : 0;
 	case DUTY_READY:
-		return whole ? open_last(m, i) : 0;
+		if (!whole)
+			return 0;
+		d->state =
+		    DUTY_GAP; /* calls are looked at before their hooks are there */
+		unlink_hooks(m, i);
+		return open_last(m, i);
+	case DUTY_OPEN:
+		/* what is under way is looked at when the next one opens: at once */
+		if (whole && d->due_ns > now_mono_ns() + LAST_NS)
+			d->due_ns = now_mono_ns() + LAST_NS;
+		return 0;
 	default:
-		d->state = whole ? DUTY_LAST : DUTY_OPEN;
+		if (!whole)
+			d->state = DUTY_OPEN;
 		return 0;
 	}
 }

@@ -57,8 +57,15 @@ static void ask_exact(const struct options *o)
 	uint64_t given = 0, wanted = o->duration_ms;
 	char cause[256];
 
-	if (o->total || o->estimate ||
-	    client_exact(o->socket, wanted + SLACK_MS, &given, cause, sizeof(cause)))
+	int err;
+
+	if (o->total || o->estimate)
+		return;
+	err = client_exact(o->socket, wanted + SLACK_MS, &given, cause, sizeof(cause));
+	if (err == -ETIMEDOUT || err == -EAGAIN)
+		log_warnx("the agent does not come to measure exactly: what has ~ are "
+			  "estimates");
+	if (err)
 		return;
 	if (given < wanted)
 		log_warnx(

@@ -10,6 +10,8 @@
 #include "reading/device.h"
 #include "reading/snapshot_impl.h"
 
+#define QUIET_NS 60000000000ULL
+
 int snapshot_open(struct cells *c, struct cgroups *g, struct snapshot **out)
 {
 	struct snapshot *s = calloc(1, sizeof(*s));
@@ -353,15 +355,30 @@ static void age_inflight(struct snapshot *s, struct workload *w, uint64_t now)
 }
 
 /*
+ * Whether quiet CPUs are interrupted, too: when slots are needed, or one that is gone
+ * has waited long enough to be told of.
+ */
+static bool may_disturb(const struct snapshot *s, uint64_t now)
+{
+	return s->disturbs || snapshot_is_pressed(s) ||
+	       (s->quiet_ns && s->reaped.quarantined && now - s->quiet_ns > QUIET_NS);
+}
+
+/*
  * Has all records of before this moment in the cells, but those of quiet CPUs. Their
  * slots are not freed then; when slots are needed, nobody is quiet.
  */
 static void catch_up(struct snapshot *s)
 {
 	int err = s->unpublished ? reap_publish(s) : 0;
+	uint64_t now = now_mono_ns();
 
 	if (!err)
-		err = rings_drain(s->cells, s->disturbs || snapshot_is_pressed(s));
+		err = rings_drain(s->cells, may_disturb(s, now));
+	if (err <= 0)
+		s->quiet_ns = 0;
+	else if (!s->quiet_ns)
+		s->quiet_ns = now;
 	if (err < 0) /* they stay where they are, and are the next reading's */
 		log_warn(err, "what CPUs have only written down so far");
 	s->behind = err != 0 || windows_wait(s);

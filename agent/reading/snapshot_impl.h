@@ -110,9 +110,10 @@ struct snapshot {
 	struct count_cell **seen_counts;
 	struct block_seen **seen_blocks; /* by number */
 	bool entries_freed;		 /* of culprits, and it was not published */
-	bool unpublished; /* the rings do not know yet that slots changed hands */
-	bool behind;	  /* the latest reading lacks records: no slot may be freed */
-	bool disturbs;	  /* readings interrupt quiet CPUs, too */
+	bool unpublished;  /* the rings do not know yet that slots changed hands */
+	bool behind;	   /* the latest reading lacks records: no slot may be freed */
+	bool disturbs;	   /* readings interrupt quiet CPUs, too */
+	uint64_t quiet_ns; /* since when some have records; monotonic; 0: none has */
 	/* monotonic, 0: none; the end of the pass that is to be taken; that was taken
 	 */
 	uint64_t inflight_end_ns[INFLIGHT_COUNT], inflight_seen_ns[INFLIGHT_COUNT];

@@ -226,8 +226,8 @@ def _():
     age = f'assay_inflight_age_seconds{{{labels},assay_operation="syscall.pipe"}}'
     switches = f'sum(assay_sched_context_switches_total{{{labels}}})'
     # series that are new in one export can be seen one later than the other
-    wait_for(lambda: (now(age) or 0) > 2 and now(switches), 30,
-             "the stall and the context switches to be seen")
+    wait_for(lambda: now(switches), 30, "the context switches to be seen")
+    wait_for(lambda: (now(age) or 0) > 2, 30, "the stall to be seen")
     load.tell("sleep", 3_600_000)
     began = time.monotonic()
     wait_for(lambda: now(age) == 0, 20, "its age to be 0")
@@ -293,7 +293,8 @@ def _():
 def _():
     wanted = counts(state["agent"].total())
     state["traps"].ask("getppid", 777)
-    calls = {q: n for q, n in wanted.items() if '_count{' in q and '"process"' in q}
+    calls = {q: n for q, n in wanted.items() if "syscall_duration" in q and
+             '_count{' in q and '"process"' in q}
     same(len(calls), 1, "series of class process")
     status, seconds = state["agent"].stop()
     same(status, 0, "exit status")

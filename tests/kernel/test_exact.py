@@ -36,7 +36,7 @@ def duty():
 class Look(threading.Thread):
     """`assay report` while a load works."""
 
-    def __init__(self, *options, duration="2s"):
+    def __init__(self, *options, duration="4s"):
         super().__init__()
         self.options = ("--duration", duration, "--socket", agent.socket, *options)
         self.numbers = None
@@ -50,7 +50,7 @@ def looked(load, cgroup, *options):
     """What a report shows of N calls and N failed opens that are made meanwhile, and how."""
     look = Look(*options)
     wait_for(lambda: duty() == "duty=1" or options, 5, "all to be counted")
-    time.sleep(0.8)  # the window before is over, the first reading is made
+    time.sleep(1.5)  # the windows before are over, the first reading is made
     load.ask("getppid", N)
     load.ask("open_enoent", N)
     look.join()
