@@ -34,7 +34,7 @@ static void count_all(struct measure *m)
 static bool is_exact_anyway(const struct measure *m)
 {
 	for (size_t i = 0; i < PROBE_COUNT; i++)
-		if (measure_duty(m, i) != 1)
+		if (measure_duty(m, i) != 1 || m->look_resumes[i].is_set)
 			return false;
 	return measure_is_exact(m);
 }

@@ -107,12 +107,15 @@ def _():
     agent.tune("syscall", "duty=1/64")
     process = subprocess.Popen([ASSAY, "report", "--duration", "10m", "--socket", agent.socket],
                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    killer = threading.Timer(20, process.kill)  # should it say nothing
+    killer.start()
     line = process.stderr.readline()
+    same(duty(), "duty=1", "meanwhile")
+    killer.cancel()
     process.kill()
     process.wait()
     diag(line.strip())
     check("exact for 60 s only" in line, line)
-    same(duty(), "duty=1", "meanwhile")
 
 
 main(setup)
