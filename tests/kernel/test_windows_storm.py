@@ -95,8 +95,9 @@ def _():
                      change.value(quiet, "assay.syscall.errors", class_="file"))
     diag(f"calls {calls} of {truth['calls']}, errors {errors} of {truth['errors']}; "
          f"lost {change.lost()}")
-    between(calls / truth["calls"], 0.93, 1.07, "calls")
-    between(errors / truth["errors"], 0.93, 1.07, "errors")
+    far = 0.14 if WINDOWS < 1000 else 0.05  # 300 are off by 4 %, as a rule
+    between(calls / truth["calls"], 1 - far, 1 + far, "calls")
+    between(errors / truth["errors"], 1 - far, 1 + far, "errors")
     same(lost(change), {}, "lost")
     before = agent.total()
     load.ask("pace", 50, 20, 4, 0, 0)
