@@ -226,8 +226,8 @@ def _():
     age = f'assay_inflight_age_seconds{{{labels},assay_operation="syscall.pipe"}}'
     switches = f'sum(assay_sched_context_switches_total{{{labels}}})'
     # series that are new in one export can be seen one later than the other
-    wait_for(lambda: now(switches), 30, "the context switches to be seen")
-    wait_for(lambda: (now(age) or 0) > 2, 30, "the stall to be seen")
+    wait_for(lambda: now(switches), 60, "the context switches to be seen")
+    wait_for(lambda: (now(age) or 0) > 2, 60, "the stall to be seen")
     load.tell("sleep", 3_600_000)
     began = time.monotonic()
     wait_for(lambda: now(age) == 0, 20, "its age to be 0")
