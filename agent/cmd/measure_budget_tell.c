@@ -2,7 +2,6 @@
 /* What the budget comes to, for gauges and for `assay status`. */
 #include "cmd/measure_budget.h"
 #include "cmd/measure_impl.h"
-#include "cmd/measure_windows.h"
 #include "view/status.h"
 
 double budget_full_cost(const struct budget *b, size_t probe, uint32_t *cpu)
@@ -34,7 +33,7 @@ const struct budget_facts *measure_budget_facts(const struct measure *m,
 	worst = governor_worst(&b->governor, &b->load, &share);
 	*out = (struct budget_facts){ .budget = b->governor.budget };
 	for (size_t i = 0; i < PROBE_COUNT; i++) {
-		uint32_t one_in = measure_duty(m, i);
+		uint32_t one_in = measure_one_in(m, i);
 
 		out->loaded[i] = m->probes[i].state == PROBE_ATTACHED ||
 				 m->probes[i].state == PROBE_OFF;

@@ -53,9 +53,7 @@ int measure_set_duty(struct measure *m, size_t i, uint32_t one_in)
 
 uint32_t measure_duty(const struct measure *m, size_t i)
 {
-	if (m->duties[i].governed)
-		return 0;
-	return m->probes[i].one_in;
+	return measure_one_in(m, i);
 }
 
 int measure_tune_duty(struct measure *m, const struct tune_change *c, char *cause,

@@ -105,6 +105,12 @@ struct measure {
 	struct loss_sample losses[2]; /* LOSS_SAMPLE_NS apart, the older one first */
 };
 
+/* What measure_duty() says, for those below it. */
+static inline uint32_t measure_one_in(const struct measure *m, size_t i)
+{
+	return m->duties[i].governed ? 0 : m->probes[i].one_in;
+}
+
 /* Counts the passes that a reading which was asked for then does without. */
 void measure_lose_late(struct measure *m, uint64_t since_ns);
 /* Counts DNS queries that get no answer any more, and gives back their entries. */
