@@ -27,8 +27,8 @@ DEFAULT = 28000
 CEILINGS = {
     "block_complete": 54000,
     "dns_packet_in": 28000,
-    "rings_drain": 80000,
-    "sched_switch": 88000,
+    "rings_drain": 160000,
+    "sched_switch": 180000,
     "syscall_exit": 170000,
     "tcp_gone": 90000,
     "tcp_packet_out": 50000,
