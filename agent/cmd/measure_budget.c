@@ -366,7 +366,7 @@ static void tick(struct measure *m, uint64_t now)
 	if (now >= b->calibrate_ns &&
 	    (m->probes[PROBE_SYSCALL].state == PROBE_ATTACHED ||
 	     m->probes[PROBE_SYSCALL].state == PROBE_OFF))
-		calibrate(&m->cells, b, measure_is_open(m, PROBE_SYSCALL));
+		calibrate(&m->cells, b, measure_wants_hooks(m, PROBE_SYSCALL));
 }
 
 void measure_govern(struct measure *m)
@@ -377,7 +377,7 @@ void measure_govern(struct measure *m)
 	if (!b)
 		return;
 	for (size_t i = 0; i < PROBE_COUNT && b->turn_ns; i++)
-		if (measure_is_open(m, i))
+		if (measure_wants_hooks(m, i))
 			b->open_ns[i] += now - b->turn_ns;
 	b->turn_ns = now;
 	if (!b->tick_ns) { /* what was before is nobody's cost */

@@ -152,7 +152,7 @@ void measure_govern_close(struct budget *b);
  * follows the one that is open.
  */
 void measure_stop_windows(struct measure *m, size_t probe);
-/* Whether a probe needs the hooks that it may have in windows only, now. */
+/* Whether a probe needs, and has, the hooks that it may have in windows only, now. */
 bool measure_wants_hooks(const struct measure *m, size_t probe);
 /* The same for the hook that one has for the other: whether any of them needs it. */
 bool measure_is_shared(const struct measure *m, size_t probe);

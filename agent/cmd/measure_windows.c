@@ -94,7 +94,6 @@ static int skip(struct measure *m, size_t i, int err)
 static void opened(struct measure *m, size_t i, enum duty_state state)
 {
 	struct duty *d = &m->duties[i];
-
 	uint64_t ns = probe_window_ns(&m->probes[i]);
 
 	d->open_ns = now_mono_ns();
@@ -281,11 +280,6 @@ int measure_change_windows(struct measure *m, size_t i)
 			d->state = DUTY_OPEN;
 		return 0;
 	}
-}
-
-bool measure_is_open(const struct measure *m, size_t i)
-{
-	return m->probes[i].state == PROBE_ATTACHED && m->duties[i].state != DUTY_GAP;
 }
 
 bool measure_is_exact(const struct measure *m)

@@ -21,8 +21,6 @@ struct measure;
 int measure_set_duty(struct measure *m, size_t probe, uint32_t one_in);
 /* What it is now: 1, 2, ... 64; 0: off, as above. */
 uint32_t measure_duty(const struct measure *m, size_t probe);
-/* Whether all its hooks are there now, also those that come and go with windows. */
-bool measure_is_open(const struct measure *m, size_t probe);
 /* Whether from now on all is counted, and nothing is an estimate. */
 bool measure_is_exact(const struct measure *m);
 /*

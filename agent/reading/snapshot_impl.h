@@ -240,7 +240,6 @@ int reap_publish(struct snapshot *s);
 /* The rule of a signal, NULL: it is never counted in windows. Of opens only the probe.
  */
 const struct window_rule *windows_rule(enum signal signal);
-const struct window *windows_of(const struct snapshot *s, enum signal signal);
 const struct window *windows_of_open(const struct snapshot *s, uint32_t signal);
 /* Whether some cells wait for the end of a window: no slot may be freed. */
 bool windows_wait(const struct snapshot *s);

@@ -36,13 +36,6 @@ const struct window_rule *windows_rule(enum signal signal)
 	return NULL;
 }
 
-const struct window *windows_of(const struct snapshot *s, enum signal signal)
-{
-	const struct window_rule *r = windows_rule(signal);
-
-	return r ? &s->windows[r->probe] : NULL;
-}
-
 const struct window *windows_of_open(const struct snapshot *s, uint32_t signal)
 {
 	return is_call_error(signal) ? &s->windows[PROBE_SYSCALL] : NULL;
