@@ -69,6 +69,17 @@ static int run(const struct cmd *c, int argc, char **argv)
 	return run_with(c, &o, rest, argv);
 }
 
+static void ask_for_command(void)
+{
+	char names[256];
+	size_t at = 0;
+
+	for (size_t i = 0; i < COUNT(cmds) && at < sizeof(names); i++)
+		at += snprintf(names + at, sizeof(names) - at, "%s%s", i ? ", " : "",
+			       cmds[i]->name);
+	log_errorx("which command? one of %s", names);
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "";
@@ -90,7 +101,6 @@ int main(int argc, char **argv)
 	if (*name)
 		log_errorx("%.200s: no such command (try assay --help)", name);
 	else
-		log_errorx(
-		    "which command? one of agent, report, probes, doctor, tune, status");
+		ask_for_command();
 	return EXIT_USAGE;
 }

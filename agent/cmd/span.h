@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which time a command looks at: --at, --since, --until and --last look into what the
+ * node has kept (--history), or a copy of it (--from); without them it is now: a
+ * running agent is asked, or the command measures by itself, for --duration.
+ */
+#ifndef SPAN_H
+#define SPAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "otlp/frame.h"
+#include "sink/history_read.h"
+
+struct options;
+struct source;
+
+struct span {
+	bool live;
+	struct history_span time; /* when it is not live */
+};
+
+/*
+ * What the options say, at wall-clock time now_ns. -EINVAL with one line in cause, as
+ * for a time that cannot be read, one to come, or two that contradict each other.
+ */
+int span_of(const struct options *o, uint64_t now_ns, struct span *out, char *cause,
+	    size_t len);
+/*
+ * A moment as users write it: "2026-11-27T03:12:00Z", the same without seconds, zone
+ * (then it is local) or date (then it is the latest such moment), or "10m" for that
+ * long ago, in ns of the wall clock. -EINVAL.
+ */
+int span_moment(const char *text, uint64_t now_ns, uint64_t *out_ns);
+
+struct taken {
+	struct frame *frame; /* sums are differences; to be freed */
+	double duration_s;   /* what the numbers are of, without gaps */
+	struct history_span time;
+	bool from_agent, from_history; /* neither: measured by the command itself */
+};
+
+/*
+ * Takes the numbers of a span, from src when it is live. Returns 0 or -errno with one
+ * line in cause.
+ */
+int span_take(struct source *src, const struct span *span, struct taken *out,
+	      char *cause, size_t len);
+/*
+ * Opens the history that the options name: --from, else --history. As
+ * history_reader_open().
+ */
+int span_history(const struct options *o, struct history_reader **out, char *cause,
+		 size_t len);
+
+#endif

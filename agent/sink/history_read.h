@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the node remembers: readings that an agent has kept (history.h), by time. A file
+ * is read by any number of processes while an agent writes it, also one that has been
+ * copied from another machine.
+ */
+#ifndef HISTORY_READ_H
+#define HISTORY_READ_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "otlp/frame.h"
+
+struct history_reader;
+
+/* A piece of time, wall clock: from one reading to another. */
+struct history_span {
+	uint64_t since_ns, until_ns;
+};
+
+/*
+ * Opens the file at path for reading. It changes nothing that is kept. Returns 0 or
+ * -errno with one line in cause: -ENOENT (no agent has kept anything there), -EINVAL
+ * (not a history of assay's, or of a version that this program cannot read).
+ */
+int history_reader_open(const char *path, struct history_reader **out, char *cause,
+			size_t len);
+/* From when to when anything is kept. -ENODATA: nothing is. */
+int history_reader_range(struct history_reader *r, struct history_span *out);
+/*
+ * What happened in a piece of time: sums and histograms are differences, gauges and
+ * up-down sums the newest values in it. Kept steps are whole, so `got` says what the
+ * numbers are of: all steps that lie in `asked`, and of those that lie there in part
+ * the ones of which at least half does. The frame is the caller's. -ENODATA: nothing is
+ * kept of then; cause says from when on there is.
+ */
+int history_reader_frame(struct history_reader *r, const struct history_span *asked,
+			 struct frame **out, struct history_span *got, char *cause,
+			 size_t len);
+/*
+ * The same in steps of step_ns, oldest first: fn is called once for each that something
+ * is kept of, and may keep nothing of the frame. Ends at the first that does not return
+ * 0, and returns that.
+ */
+int history_reader_each(struct history_reader *r, const struct history_span *asked,
+			uint64_t step_ns,
+			int (*fn)(void *arg, const struct frame *f,
+				  const struct history_span *got),
+			void *arg, char *cause, size_t len);
+/* Closes; NULL is fine. */
+void history_reader_close(struct history_reader *r);
+
+#endif

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fnmatch.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "view/pick.h"
+#include "view/report.h"
+
+/* The pod, as people write it; no workload has an empty name. */
+static const char *pod_name(const struct frame_attrs *resource)
+{
+	const char *name = frame_attr(resource, "k8s.pod.name");
+
+	return name ? name : "";
+}
+
+static bool is_named(const struct frame_attrs *resource, const char *text)
+{
+	return !strcmp(frame_name(resource), text) ||
+	       !strcmp(pod_name(resource), text) ||
+	       !strcmp(frame_cgroup(resource), text);
+}
+
+static bool has_part(const char *name, const char *text, const char *pattern)
+{
+	return strstr(name, text) || !fnmatch(pattern, name, 0);
+}
+
+typedef bool (*means_fn)(const struct frame_attrs *resource, const char *text,
+			 const char *pattern);
+
+static bool means_whole(const struct frame_attrs *resource, const char *text,
+			const char *pattern)
+{
+	return is_named(resource, text);
+}
+
+static bool means_part(const struct frame_attrs *resource, const char *text,
+		       const char *pattern)
+{
+	return has_part(frame_name(resource), text, pattern) ||
+	       has_part(frame_cgroup(resource), text, pattern);
+}
+
+static bool means_all(const struct frame_attrs *resource, const char *text,
+		      const char *pattern)
+{
+	return true;
+}
+
+static size_t pick(const struct frame *f, means_fn means, const char *text,
+		   const char *pattern, const struct frame_attrs **out, size_t max)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < f->count; i = report_group_end(f, i)) {
+		const struct frame_attrs *resource = f->series[i].resource;
+
+		if (!report_is_workload(resource) || !means(resource, text, pattern))
+			continue;
+		if (count < max)
+			out[count] = resource;
+		count++;
+	}
+	return count;
+}
+
+size_t pick_workloads(const struct frame *f, const char *text,
+		      const struct frame_attrs **out, size_t max)
+{
+	char *pattern;
+	size_t count;
+
+	if (!text)
+		return pick(f, means_all, NULL, NULL, out, max);
+	count = pick(f, means_whole, text, NULL, out, max);
+	if (count || asprintf(&pattern, "*%s*", text) < 0)
+		return count;
+	count = pick(f, means_part, text, pattern, out, max);
+	free(pattern);
+	return count;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which workloads of a frame a person means who writes a name, or a part of one. */
+#ifndef PICK_H
+#define PICK_H
+
+#include <stddef.h>
+#include "otlp/frame.h"
+
+/*
+ * Fills out with the resources of at most max workloads that text means, in the frame's
+ * order, and returns how many there are, which may be more. Whoever has text as its
+ * whole name, pod's name or cgroup path hides all others; else it is those in whose
+ * name, or cgroup path, it stands ("*" and "?" as in file names). NULL means all.
+ */
+size_t pick_workloads(const struct frame *f, const char *text,
+		      const struct frame_attrs **out, size_t max);
+
+#endif
