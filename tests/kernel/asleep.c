@@ -158,8 +158,9 @@ static void sleep_read_socket(uint32_t us)
 /* A sleep is over: adds the ns that it took, with the CPU and waiting for it, too. */
 static void stop(void)
 {
-	uint64_t slept = gate_clock(CLOCK_MONOTONIC) - began;
+	/* in the order of start(): what a reading takes is in neither */
 	uint64_t ran = gate_clock(CLOCK_THREAD_CPUTIME_ID) - began_cpu;
+	uint64_t slept = gate_clock(CLOCK_MONOTONIC) - began;
 	uint64_t waited = run_delay_ns() - began_waited;
 
 	sleeps.slept += slept;
