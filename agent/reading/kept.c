@@ -186,7 +186,8 @@ int kept_make(const struct workload *w, uint64_t since_ns, struct workload *out)
 	int err = 0;
 
 	*out = *w;
-	out->whole = w;
+	out->of = w;
+	out->is_since = true;
 	out->start_ns = since_ns > w->start_ns ? since_ns : w->start_ns;
 	memset(out->hists, 0, sizeof(out->hists));
 	for (size_t i = 0; i < SNAPSHOT_HISTS; i++)
@@ -229,7 +230,7 @@ static bool is_other_now(const struct workload *made, const struct kept *k)
 
 bool kept_is_new(const struct workload *made)
 {
-	if (made->culprit_count || is_other_now(made, made->whole->kept))
+	if (made->culprit_count || is_other_now(made, made->of->kept))
 		return true;
 	for (size_t i = 0; i < SNAPSHOT_HISTS; i++)
 		if (made->hists[i])

@@ -118,15 +118,18 @@ struct workload {
 	uint64_t inflight_began[INFLIGHT_COUNT]; /* monotonic; 0: nothing under way */
 	uint64_t inflight_ns[INFLIGHT_COUNT];	 /* ages at the reading, or: */
 #define INFLIGHT_UNKNOWN UINT64_MAX
-	uint32_t inflight_seen;		  /* a bit for each that ever was */
-	struct usage usage;		  /* from the files of its cgroup */
+	uint32_t inflight_seen; /* a bit for each that ever was */
+	bool is_since;		/* what came of a workload in a while: kept.h */
+	struct usage usage;	/* from the files of its cgroup */
 	uint32_t usage_sent, usage_ended; /* bits: was in an export; but is no more */
 	uint64_t usage_since;		  /* the first export that says so */
 #define WORKLOAD_SETS 80
 	uint8_t sets[WORKLOAD_SETS]; /* enum set_state of what is not open */
-	struct kept *kept; /* what the history has of it; NULL: nothing, or all */
-	/* it is what came of this one in a while, see kept.h; NULL: it is not */
-	const struct workload *whole;
+	union {
+		struct kept
+		    *kept; /* what the history has of it; NULL: nothing, or all */
+		const struct workload *of; /* is_since: the workload */
+	};
 };
 
 struct snapshot;
