@@ -79,7 +79,7 @@ void agent_history_status(const struct agent *a, struct status_history *s)
 	s->on = true;
 	s->is_kept = stats.is_kept;
 	snprintf(s->path, sizeof(s->path), "%s", a->o->history);
-	snprintf(s->error, sizeof(s->error), "%s", stats.why);
+	snprintf(s->error, sizeof(s->error), "%.253s", stats.why);
 	s->back_s = STATUS_NEVER;
 	if (stats.oldest_ns && stats.oldest_ns < now_wall_ns())
 		s->back_s = (now_wall_ns() - stats.oldest_ns) * 1e-9;
