@@ -10,6 +10,7 @@
 #include "base/util.h"
 #include "cmd/agent_impl.h"
 #include "cmd/measure.h"
+#include "sink/export.h"
 #include "sink/history.h"
 #include "view/status.h"
 
@@ -105,7 +106,7 @@ void agent_history_keep(struct agent *a, bool last)
 	measure_note_history(a->measure, &stats);
 	if (!history_is_ready(a->history))
 		return;
-	err = measure_since(a->measure, agent_stats(a), &s);
+	err = measure_since(a->measure, a->export ? export_stats(a->export) : NULL, &s);
 	if (err) {
 		log_warn(err, "history: this reading is not kept");
 		return;
