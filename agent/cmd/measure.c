@@ -86,6 +86,7 @@ static void read_usage(struct measure *m, bool whole)
 	uint64_t time_ns;
 	size_t count;
 
+	m->usage_ns = now_mono_ns();
 	usage_round(m->usage, &round, whole);
 	workloads = snapshot_workloads(m->snapshot, &count, &time_ns);
 	for (size_t i = 0; i < count; i++) {
@@ -98,6 +99,14 @@ static void read_usage(struct measure *m, bool whole)
 		else
 			usage_forget(m->usage, &w->usage);
 	}
+}
+
+/* Files are read for exports; who has none in a while, for the history, reads them too.
+ */
+void measure_usage(struct measure *m, uint64_t age_ns)
+{
+	if (now_mono_ns() - m->usage_ns >= age_ns)
+		read_usage(m, false);
 }
 
 /* Reads the cells, with what the passes since then have found. */
