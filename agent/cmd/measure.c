@@ -86,6 +86,7 @@ static void read_usage(struct measure *m, bool whole)
 	uint64_t time_ns;
 	size_t count;
 
+	m->usage_ns = now_mono_ns();
 	usage_round(m->usage, &round, whole);
 	workloads = snapshot_workloads(m->snapshot, &count, &time_ns);
 	for (size_t i = 0; i < count; i++) {
@@ -98,6 +99,14 @@ static void read_usage(struct measure *m, bool whole)
 		else
 			usage_forget(m->usage, &w->usage);
 	}
+}
+
+/* Files are read for exports; who has none in a while, for the history, reads them too.
+ */
+void measure_usage(struct measure *m, uint64_t age_ns)
+{
+	if (now_mono_ns() - m->usage_ns >= age_ns)
+		read_usage(m, false);
 }
 
 /* Reads the cells, with what the passes since then have found. */
@@ -254,8 +263,8 @@ static int encode_one(struct measure *m, struct workload *w, struct points *p,
 	return err;
 }
 
-static int encode_self(struct measure *m, const struct export_stats *stats,
-		       struct points *p, bool ends, struct otlp_encoder *e)
+int measure_self(struct measure *m, const struct export_stats *stats, uint64_t number,
+		 struct point_group *g)
 {
 	struct self_facts facts = {
 		.probes = m->probes,
@@ -265,23 +274,29 @@ static int encode_self(struct measure *m, const struct export_stats *stats,
 		.stats = stats,
 		.folded = snapshot_folded(m->snapshot),
 		.overflown = m->cap.overflown,
-		.number = p->number,
+		.number = number,
 	};
-	struct point_group *g = points_group(p);
 	struct kubelet_stats kubelet;
 	struct budget_facts budget;
-	int err;
 
-	if (!g)
-		return -ENOMEM;
 	if (m->kubelet) {
 		kubelet_get_stats(m->kubelet, &kubelet);
 		facts.kubelet = &kubelet;
 	}
 	facts.budget = measure_budget_facts(m, &budget);
+	if (m->kept.on)
+		facts.history = &m->kept.stats;
 	resource_self(&m->resource, g);
 	g->serial = SELF_SERIAL;
-	err = self_add(&m->self, g, &facts);
+	return self_add(&m->self, g, &facts);
+}
+
+static int encode_self(struct measure *m, const struct export_stats *stats,
+		       struct points *p, bool ends, struct otlp_encoder *e)
+{
+	struct point_group *g = points_group(p);
+	int err = g ? measure_self(m, stats, p->number, g) : -ENOMEM;
+
 	return err ? err : encode_group(m, p, ends, e);
 }
 

@@ -13,6 +13,8 @@
 #include "kernel/tune.h"
 #include "kernel/wakes.h"
 #include "metric/cap.h"
+#include "metric/history_stats.h"
+#include "metric/points_before.h"
 #include "metric/resource.h"
 #include "metric/self.h"
 #include "reading/exact.h"
@@ -37,6 +39,15 @@ struct look {
 struct loss_sample {
 	uint64_t ns; /* 0: there is none */
 	uint64_t lost[PROBE_COUNT][SELF_LOSSES];
+};
+
+/* What the history has: measure_history.c. */
+struct measure_kept {
+	uint64_t time_ns; /* boot time: the latest reading; at first: the beginning */
+	uint64_t minute;  /* of the latest one with all workloads */
+	struct points_before self;
+	bool on; /* there is a history */
+	struct history_stats stats;
 };
 
 struct budget;
@@ -96,12 +107,14 @@ struct measure {
 	struct look looks[LOOKS];
 	uint64_t asked_ns; /* the latest reading that waits for passes, or has waited */
 	uint64_t next_sweep_ns;
-	uint64_t hold_ns;	      /* how long exports wait for a name */
-	bool said_unnamed;	      /* that some have none */
+	uint64_t hold_ns;  /* how long exports wait for a name */
+	bool said_unnamed; /* that some have none */
+	struct measure_kept kept;
 	struct wakes wakes;	      /* for new cgroups of containers */
 	bool keeps_links;	      /* they could not be made again */
 	uint64_t missed_events;	      /* runs of the programs that tell of cgroups */
 	uint64_t read_ns;	      /* the latest reading of the cells; monotonic */
+	uint64_t usage_ns;	      /* the same of the files of cgroups */
 	struct loss_sample losses[2]; /* LOSS_SAMPLE_NS apart, the older one first */
 };
 
@@ -161,6 +174,11 @@ int measure_change_windows(struct measure *m, size_t probe);
 /* What a change says of a probe's duty. 0, or -errno with one line in cause. */
 int measure_tune_duty(struct measure *m, const struct tune_change *change, char *cause,
 		      size_t len);
+/* Reads the files of cgroups, unless that was done less than so long ago. */
+void measure_usage(struct measure *m, uint64_t age_ns);
+/* Adds the agent's own points to a group; number: of the export. -ENOMEM. */
+int measure_self(struct measure *m, const struct export_stats *stats, uint64_t number,
+		 struct point_group *g);
 /* Waits for the pass over descriptors, if there is one, but not for long. */
 void measure_end_files(struct measure *m);
 

@@ -34,6 +34,10 @@ struct open_total {
 	struct sparse *hist;	   /* of the signals from OPEN_HIST on, else NULL */
 	struct estimate *estimate; /* NULL: it is exact */
 	char name[DISK_NAME_LEN];  /* of a disk, as its users know it */
+	/* of these, what the history has: kept.h */
+	uint64_t kept;
+	struct sparse *kept_hist;
+	struct estimate *kept_estimate;
 };
 
 #define CULPRIT_OTHER	"_OTHER"
@@ -77,6 +81,7 @@ struct culprit_total {
 
 struct group_sum;
 struct group_part;
+struct kept;
 
 /* A workload; or several that are one in exports (groups.c). */
 struct workload {
@@ -89,6 +94,7 @@ struct workload {
 	bool held;	     /* exports leave it out, see hold.c */
 	bool unnamed;	     /* given up: exports have its counts in `unknown` */
 	bool gone;	     /* its slots are free again: its values are the last */
+	bool kept_whole;     /* the same, and the history has all of it */
 	uint32_t settled;    /* the export that showed first who it is: that stays */
 	/* workloads of its instance that exports have now, and its end before */
 	uint32_t successors;
@@ -114,12 +120,18 @@ struct workload {
 	uint64_t inflight_began[INFLIGHT_COUNT]; /* monotonic; 0: nothing under way */
 	uint64_t inflight_ns[INFLIGHT_COUNT];	 /* ages at the reading, or: */
 #define INFLIGHT_UNKNOWN UINT64_MAX
-	uint32_t inflight_seen;		  /* a bit for each that ever was */
-	struct usage usage;		  /* from the files of its cgroup */
+	uint32_t inflight_seen; /* a bit for each that ever was */
+	bool is_since;		/* what came of a workload in a while: kept.h */
+	struct usage usage;	/* from the files of its cgroup */
 	uint32_t usage_sent, usage_ended; /* bits: was in an export; but is no more */
 	uint64_t usage_since;		  /* the first export that says so */
 #define WORKLOAD_SETS 80
 	uint8_t sets[WORKLOAD_SETS]; /* enum set_state of what is not open */
+	union {
+		struct kept
+		    *kept; /* what the history has of it; NULL: nothing, or all */
+		const struct workload *of; /* is_since: the workload */
+	};
 };
 
 struct snapshot;
@@ -277,6 +289,11 @@ void snapshot_clear_group(struct workload *group);
 /* The workloads, and the boot time of the latest reading. */
 struct workload **snapshot_workloads(struct snapshot *s, size_t *count,
 				     uint64_t *time_ns);
+/*
+ * The history has had a reading, and is about to have more: until then (boot time) who
+ * is gone stays for it, though nobody else waits.
+ */
+void snapshot_keep(struct snapshot *s, uint64_t until_ns);
 /* Slots in use now. */
 uint32_t snapshot_slots(const struct snapshot *s);
 /* Error kinds and disks that have a cell, at the latest reading. */

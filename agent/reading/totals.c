@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "reading/kept.h"
 #include "reading/snapshot_impl.h"
 
 void totals_clear(struct workload *w)
@@ -11,6 +12,8 @@ void totals_clear(struct workload *w)
 	for (size_t i = 0; i < w->open_count; i++) {
 		free(w->opens[i].hist);
 		free(w->opens[i].estimate);
+		free(w->opens[i].kept_hist);
+		free(w->opens[i].kept_estimate);
 	}
 	for (size_t i = 0; i < w->culprit_count; i++) {
 		free(w->culprits[i].series);
@@ -19,6 +22,7 @@ void totals_clear(struct workload *w)
 	free(w->culprits);
 	free(w->opens);
 	free(w->estimates);
+	kept_clear(w);
 	w->estimates = NULL;
 	memset(w->hists, 0, sizeof(w->hists));
 	memset(w->counts, 0, sizeof(w->counts));
@@ -192,7 +196,8 @@ int totals_add(struct workload *into, const struct workload *w)
 
 int totals_fold(struct workload *into, const struct workload *w, bool name_culprits)
 {
-	return totals_add(into, w) | fold_culprits(into, w, name_culprits);
+	return totals_add(into, w) | fold_culprits(into, w, name_culprits) |
+	       kept_fold(into, w, name_culprits);
 }
 
 void totals_fold_usage(struct usage *into, const struct usage *from)
