@@ -196,7 +196,10 @@ int report_block(struct block *b, const struct frame *f, size_t first, size_t en
 {
 	bool events = false;
 
-	*b = (struct block){ .frame = f, .resource = f->series[first].resource };
+	*b = (struct block){ .frame = f,
+			     .resource = f->series[first].resource,
+			     .first = first,
+			     .end = end };
 	b->items = calloc(end - first, sizeof(*b->items));
 	if (!b->items)
 		return -ENOMEM;
