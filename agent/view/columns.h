@@ -43,6 +43,7 @@ struct column {
 	const char *help;
 	enum column_unit unit;
 	enum column_place place;
+	bool spare;    /* left out where names have no room else */
 	bool alarm;    /* red on a terminal when it is above 0 */
 	size_t narrow; /* most of a text's columns without --wide; 0: what is left */
 	void (*get)(const struct column *c, const struct block *b, double duration_s,

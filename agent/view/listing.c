@@ -61,23 +61,30 @@ static size_t width_of(const struct listing *l, size_t column)
 	for (size_t i = 0; i < l->rows; i++) {
 		size_t n = text_columns(cell(l, i, column));
 
+		n = n ? n : 1; /* of a dash */
 		width = n > width ? n : width;
 	}
 	return width;
 }
 
-static void print_cell(FILE *f, const char *text, size_t width, size_t *spaces)
+static int print_cell(FILE *f, const char *text, size_t width, size_t *spaces)
 {
-	if (!*text)
-		text = "-";
+	size_t size = 4 * strlen(text) + 1;
+	char *visible = malloc(size);
+
+	if (!visible)
+		return -ENOMEM;
 	fprintf(f, "%*s", (int)*spaces, "");
-	text_lines(f, text, strlen(text));
-	*spaces = width - text_columns(text) + 2;
+	*spaces = width + 2 - text_copy(visible, size, text, SIZE_MAX);
+	fputs(visible, f);
+	free(visible);
+	return 0;
 }
 
 static int print_table(const struct listing *l, FILE *f)
 {
 	size_t *widths = calloc(l->columns, sizeof(*widths)), spaces = 0;
+	int err = 0;
 
 	if (!widths)
 		return -ENOMEM;
@@ -93,12 +100,15 @@ static int print_table(const struct listing *l, FILE *f)
 	fputc('\n', f);
 	for (size_t row = 0; row < l->rows; row++) {
 		spaces = 0;
-		for (size_t i = 0; i < l->columns; i++)
-			print_cell(f, cell(l, row, i), widths[i], &spaces);
+		for (size_t i = 0; i < l->columns && !err; i++) {
+			const char *text = cell(l, row, i);
+
+			err = print_cell(f, *text ? text : "-", widths[i], &spaces);
+		}
 		fputc('\n', f);
 	}
 	free(widths);
-	return 0;
+	return err;
 }
 
 static int print_csv(const struct listing *l, FILE *f)

@@ -41,8 +41,8 @@ static double lost(const struct frame *f, const char *probe)
 
 int probe_list_print(const struct frame *f, int format, FILE *out)
 {
-	static const char *const keys[] = { "name",	 "state", "reason", "runs",
-					    "seconds", "lost",  "help" };
+	static const char *const keys[] = { "name",    "state", "reason", "runs",
+					    "seconds", "lost",	"help" };
 	struct listing l = { .keys = keys, .columns = COUNT(keys) };
 	char numbers[PROBE_COUNT][3][NUMBER_LEN];
 	int err = 0;

@@ -8,6 +8,7 @@
 
 #define LINES_BESIDES 9	 /* of the screen, that are no workloads; the prompt is one */
 #define NAME_LEAST    12 /* columns of a name, however narrow the screen is */
+#define NAME_GOOD     18 /* with less of it other columns are left out */
 #define WIDE_MOST     200
 #define COLUMNS_MOST  64
 #define BOLD	      "\033[1m"
@@ -90,22 +91,36 @@ static size_t width_of(const struct layout *l, const struct column *c)
 	return width;
 }
 
-/* The first column is the name, which has what the numbers leave. */
-static void lay_out(struct layout *l)
+/* Adds the columns that are shown, and returns what they take beside the name. */
+static size_t add_columns(struct layout *l, bool spare)
 {
-	size_t used = 0, left, all = screen_columns(l->r);
+	size_t used = 0;
 
-	l->gap = l->r->choice.wide ? "  " : " ";
+	l->count = 0;
 	for (size_t i = 0; i < column_count && l->count < COLUMNS_MOST; i++) {
-		if (!is_shown(l, &columns[i]))
+		if (!is_shown(l, &columns[i]) || (columns[i].spare && !spare))
 			continue;
 		l->columns[l->count].c = &columns[i];
 		l->columns[l->count].width = width_of(l, &columns[i]);
 		used += l->count ? l->columns[l->count].width + strlen(l->gap) : 0;
 		l->count++;
 	}
+	return used;
+}
+
+/* The first column is the name, which has what the numbers leave. */
+static void lay_out(struct layout *l)
+{
+	size_t all = screen_columns(l->r), used, left;
+
+	l->gap = l->r->choice.wide ? "  " : " ";
+	used = add_columns(l, true);
+	if (l->r->choice.wide || used + l->columns[0].width <= all)
+		return;
+	if (used + NAME_GOOD > all)
+		used = add_columns(l, false);
 	left = all > used + NAME_LEAST ? all - used : NAME_LEAST;
-	if (!l->r->choice.wide && l->columns[0].width > left)
+	if (l->columns[0].width > left)
 		l->columns[0].width = left;
 }
 
@@ -232,8 +247,8 @@ static void print_legend(const struct layout *l, FILE *f)
 	if (l->rows->others)
 		fprintf(f, "%zu workloads do not pass the filters\n", l->rows->others);
 	if (!r->choice.wide && l->shown)
-		fputs("P50, P99: of TCP responses (s as a server, else c as a client), "
-		      "else f of file calls\n",
+		fputs("P50, P99: TCP responses (s: as server, else c: as client), else "
+		      "f: file calls\n",
 		      f);
 	if (has_estimate(r->frame))
 		fputs("~ is an estimate: its probe runs for a part of the time (assay "
