@@ -2,6 +2,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/options.h"
@@ -33,20 +34,30 @@ void listing_fini(struct listing *l)
 	l->rows = l->room = 0;
 }
 
+/* One character as a terminal may see it, if it has to be changed for that. */
+static void put_visible(FILE *f, char c)
+{
+	if (iscntrl((unsigned char)c))
+		fprintf(f, "\\x%02x", (unsigned char)c);
+	else
+		fputc(c, f);
+}
+
 void csv_field(FILE *f, const char *text)
 {
-	if (!text[strcspn(text, ",\"\r\n")] && *text != ' ' &&
-	    (!*text || text[strlen(text) - 1] != ' ')) {
-		fputs(text, f);
-		return;
-	}
-	fputc('"', f);
+	size_t len = strlen(text);
+	bool quoted =
+	    len && (text[strcspn(text, ",\"")] || *text == ' ' || text[len - 1] == ' ');
+
+	if (quoted)
+		fputc('"', f);
 	for (; *text; text++) {
 		if (*text == '"')
 			fputc('"', f);
-		fputc(*text, f);
+		put_visible(f, *text);
 	}
-	fputc('"', f);
+	if (quoted)
+		fputc('"', f);
 }
 
 static const char *cell(const struct listing *l, size_t row, size_t column)
@@ -125,6 +136,15 @@ static int print_csv(const struct listing *l, FILE *f)
 		fputc('\n', f);
 	}
 	return 0;
+}
+
+static json_t *value_json(const struct listing *l, size_t column, const char *text)
+{
+	if (!*text)
+		return json_null();
+	if (l->numbers & 1u << column)
+		return json_loads(text, JSON_DECODE_ANY, NULL);
+	return json_string(text);
 }
 
 static int print_json(const struct listing *l, FILE *f)

@@ -11,7 +11,8 @@ struct listing {
 	const char *const
 	    *keys; /* of the columns: headings, CSV's first line, members */
 	size_t columns;
-	const char **cells; /* one row after the other; the texts are borrowed */
+	unsigned int numbers; /* a bit for each column whose texts are numbers */
+	const char **cells;   /* one row after the other; the texts are borrowed */
 	size_t rows, room;
 };
 
@@ -21,7 +22,10 @@ int listing_add(struct listing *l, const char *const *cells);
 int listing_print(const struct listing *l, int format, FILE *f);
 void listing_fini(struct listing *l);
 
-/* Prints a field of CSV, quoted where it has to be (RFC 4180); no terminator. */
+/*
+ * Prints a field of CSV, quoted where it has to be (RFC 4180), without what ends it.
+ * Control characters are written out, so a field is of one line.
+ */
 void csv_field(FILE *f, const char *text);
 
 #endif

@@ -43,7 +43,7 @@ int probe_list_print(const struct frame *f, int format, FILE *out)
 {
 	static const char *const keys[] = { "name",    "state", "reason", "runs",
 					    "seconds", "lost",	"help" };
-	struct listing l = { .keys = keys, .columns = COUNT(keys) };
+	struct listing l = { .keys = keys, .columns = COUNT(keys), .numbers = 7u << 3 };
 	char numbers[PROBE_COUNT][3][NUMBER_LEN];
 	int err = 0;
 

@@ -181,6 +181,28 @@ static void print_over(const struct layout *l, FILE *f)
 	fputc('\n', f);
 }
 
+/*
+ * A name in so many columns. NAMESPACE/POD/CONTAINER loses its namespace, then the
+ * middle of the pod's name: both its ends tell one pod from another, and of its
+ * containers the name does.
+ */
+static size_t shorten(char *out, size_t size, const char *name, size_t width)
+{
+	const char *pod = *name == '/' ? NULL : strchr(name, '/');
+	const char *container = pod ? strchr(pod + 1, '/') : NULL;
+	char middle[4 * WIDE_MOST + 1], end[4 * WIDE_MOST + 1];
+	size_t n;
+
+	if (!container || text_columns(name) <= width || width < NAME_LEAST)
+		return text_middle(out, size, name, width);
+	snprintf(middle, sizeof(middle), "%.*s", (int)(container - pod - 1), pod + 1);
+	end[0] = '/';
+	n = 1 + text_middle(end + 1, sizeof(end) - 1, container + 1, width / 2);
+	n += text_middle(out, size, middle, width - n);
+	text_copy(out + strlen(out), size - strlen(out), end, SIZE_MAX);
+	return n;
+}
+
 static void print_row(const struct layout *l, size_t row, FILE *f)
 {
 	struct pending p = { f, 0 };
@@ -197,7 +219,8 @@ static void print_row(const struct layout *l, size_t row, FILE *f)
 		text = column_text(c, &cell, number);
 		alarm = l->r->choice.color && c->alarm && *text != '-';
 		if (c->unit == COLUMN_TEXT && width >= 2) {
-			n = text_middle(cut, sizeof(cut), text, width);
+			n = i ? text_middle(cut, sizeof(cut), text, width)
+			      : shorten(cut, sizeof(cut), text, width);
 			text = cut;
 		} else if (c->unit == COLUMN_TEXT) {
 			n = text_copy(cut, sizeof(cut), text, width);
@@ -242,10 +265,10 @@ static void print_legend(const struct layout *l, FILE *f)
 	const struct report *r = l->r;
 
 	if (l->rows->count > l->shown)
-		fprintf(f, "and %zu quieter workloads (--limit shows more)\n",
-			l->rows->count - l->shown);
+		fprintf(f, "and %zu more%s (--limit)\n", l->rows->count - l->shown,
+			r->choice.sort ? "" : ", quieter");
 	if (l->rows->others)
-		fprintf(f, "%zu workloads do not pass the filters\n", l->rows->others);
+		fprintf(f, "the filters leave out %zu\n", l->rows->others);
 	if (!r->choice.wide && l->shown)
 		fputs("P50, P99: TCP responses (s: as server, else c: as client), else "
 		      "f: file calls\n",
