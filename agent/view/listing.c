@@ -158,8 +158,8 @@ static int print_json(const struct listing *l, FILE *f)
 		for (size_t i = 0; i < l->columns; i++) {
 			const char *text = cell(l, row, i);
 
-			err |= json_object_set_new(
-			    j, l->keys[i], *text ? json_string(text) : json_null());
+			err |=
+			    json_object_set_new(j, l->keys[i], value_json(l, i, text));
 		}
 		err |= json_array_append_new(top, j);
 	}
