@@ -298,9 +298,8 @@ static void the_table_has_a_block_for_each_golden_signal(void **state)
 	char *text = print(report_table, f);
 
 	assert_has(text, "node-of-test, Linux ");
-	assert_has(text,
-		   "\nweb      19ms 19ms s    3/s ECONNREFUSED  1.00    -     -"
-		   "     -    -\n");
+	assert_has(text, "\nweb      19ms 19ms s    3/s ECONNREFUSED  1.00    -     -"
+			 "     -    -\n");
 	assert_has(text, "\nweb (unit)  /web");
 	assert_has(text,
 		   "  LATENCY    tcp response server                     2/s     19ms");
