@@ -252,7 +252,11 @@ void column_get_worst(const struct column *c, const struct block *b, double dura
 	if (worst) {
 		const char *type = attr_of(worst->s, "error.type");
 
-		out->text = *type ? type : worst->label;
+		/* whose resets they are is in the details */
+		out->text = *type ? type
+			    : !strcmp(worst->s->name, "assay.tcp.resets")
+				? "resets"
+				: worst->label;
 	}
 }
 
