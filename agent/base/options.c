@@ -95,6 +95,16 @@ static enum pairs_kind pairs_kind(const struct option_desc *d)
 	return d->type == OPTION_HEADERS ? PAIRS_HEADERS : PAIRS_ATTRIBUTES;
 }
 
+static int add_value(struct option_list *list, const char *s)
+{
+	if (list->of_variable)
+		*list = (struct option_list){ 0 };
+	if (list->count == OPTION_LIST_MOST)
+		return -EINVAL;
+	list->values[list->count++] = s;
+	return 0;
+}
+
 /* otel: the value is from a variable of OpenTelemetry, whose times are plain ms. */
 static int set(struct options *o, const struct option_desc *d, const char *s, bool otel)
 {
@@ -124,6 +134,8 @@ static int set(struct options *o, const struct option_desc *d, const char *s, bo
 	default:
 		err = d->check ? d->check(s) : *s ? 0 : -EINVAL;
 	}
+	if (!err && d->type == OPTION_LIST)
+		return add_value(field, s);
 	if (!err)
 		*(const char **)field = s;
 	return err;
@@ -203,6 +215,8 @@ static void print_allowed(FILE *f, const struct option_desc *d, bool otel)
 		fputs("key=value,key=value", f);
 		break;
 	default:
+		if (d->type == OPTION_LIST)
+			fprintf(f, "given %d times at most, and ", OPTION_LIST_MOST);
 		if (d->allowed)
 			d->allowed(f);
 		else
@@ -281,6 +295,8 @@ static int set_env(struct options *o, const struct option_desc *d, char *cause,
 	value = !strcmp(name, base_variable) ? append_path(o, s) : s;
 	if (set(o, d, value, name != own))
 		return say_bad(d, name, s, name != own, cause, len);
+	if (d->type == OPTION_LIST)
+		((struct option_list *)((char *)o + d->off))->of_variable = true;
 	note_given(o, d);
 	return 0;
 }
@@ -306,7 +322,7 @@ int options_env(struct options *o, unsigned int mask, char *cause, size_t len)
 	int err = 0;
 
 	for (size_t i = 0; i < o->table->count && !err; i++)
-		if (o->table->rows[i].mask & mask)
+		if (o->table->rows[i].mask & ~o->table->rows[i].flag_only & mask)
 			err = set_env(o, &o->table->rows[i], cause, len);
 	return err;
 }

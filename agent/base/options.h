@@ -21,14 +21,23 @@ enum options_cmd {
 	CMD_TUNE = 16,
 	CMD_STATUS = 32,
 	CMD_SNAPSHOT = 64,
-	CMD_ALL = 127,
+	CMD_LIST = 1 << 11,
+	CMD_ALL = (1 << 12) - 1,
 };
 
 enum compression { COMPRESSION_GZIP, COMPRESSION_NONE };
 enum series_choice { SERIES_BASIC, SERIES_ALL };
-enum report_format { FORMAT_TABLE, FORMAT_JSON };
+enum report_format { FORMAT_TABLE, FORMAT_JSON, FORMAT_CSV };
 
 struct option_table;
+
+/* The values of an option that may be given several times. */
+#define OPTION_LIST_MOST 16
+struct option_list {
+	const char *values[OPTION_LIST_MOST];
+	size_t count;
+	bool of_variable; /* flags take the place of what a variable says */
+};
 
 /* All strings are borrowed from argv, the environment or the table; NULL: not set. */
 struct options {
@@ -75,6 +84,10 @@ struct options {
 	uint64_t duration_ms;
 	int format; /* enum report_format */
 	bool total, estimate;
+	bool wide, watch;
+	const char *sort; /* a column, NULL: what hurts */
+	uint64_t limit;	  /* workloads; 0: as many as fit */
+	struct option_list filters;
 	bool live, ready, started, strict;
 	uint64_t timeout_ms;
 	const char *history; /* a file or "none" */
@@ -87,6 +100,7 @@ struct options {
 
 enum option_type {
 	OPTION_STRING,	   /* a row may have a check of its own */
+	OPTION_LIST,	   /* the same, several times: struct option_list */
 	OPTION_ATTRIBUTES, /* key=value,key=value: pairs.h */
 	OPTION_HEADERS,	   /* the same; never printed, there may be secrets in it */
 	OPTION_UINT,
@@ -113,6 +127,7 @@ struct option_desc {
 	uint64_t min, max; /* numbers; in ms or bytes */
 	size_t off;
 	unsigned int mask;
+	unsigned int flag_only; /* commands that its variables are not meant for */
 	enum option_type type;
 	bool pow2;
 };

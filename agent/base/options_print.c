@@ -43,16 +43,23 @@ static void print_roff(FILE *f, const char *s)
 
 static void print_commands(FILE *f, unsigned int mask)
 {
-	static const char *const names[] = { "agent",  "report", "probes",
-					     "doctor", "tune",	 "status" };
+	static const struct {
+		unsigned int bit;
+		const char *name;
+	} names[] = {
+		{ CMD_AGENT, "agent" },	  { CMD_REPORT, "report" },
+		{ CMD_PROBES, "probes" }, { CMD_DOCTOR, "doctor" },
+		{ CMD_TUNE, "tune" },	  { CMD_STATUS, "status" },
+		{ CMD_LIST, "list" },	  { CMD_SNAPSHOT, "snapshot" },
+	};
 	const char *comma = "";
 
 	if (mask == CMD_ALL)
 		return;
 	fputs("For ", f);
 	for (size_t i = 0; i < COUNT(names); i++) {
-		if (mask & 1u << i) {
-			fprintf(f, "%s%s", comma, names[i]);
+		if (mask & names[i].bit) {
+			fprintf(f, "%s%s", comma, names[i].name);
 			comma = ", ";
 		}
 	}

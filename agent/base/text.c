@@ -214,6 +214,27 @@ void text_column(FILE *f, const char *s, size_t columns)
 	fprintf(f, "%s%*s", text, (int)(columns - n), "");
 }
 
+size_t text_middle(char *out, size_t size, const char *s, size_t columns)
+{
+	size_t head = (columns - 2) / 2, tail = columns - 2 - head, at;
+	const char *end = s + strlen(s);
+
+	if (text_columns(s) <= columns)
+		return text_copy(out, size, s, columns);
+	head = text_copy(out, size, s, head);
+	at = strlen(out);
+	/* the longest end that fits, and begins with a whole character */
+	while (end > s && ((*end & 0xc0) == 0x80 || text_columns(end) <= tail))
+		end--;
+	end++;
+	while ((*end & 0xc0) == 0x80)
+		end++;
+	if (at + 2 >= size)
+		return head;
+	memcpy(out + at, "..", 3);
+	return head + 2 + text_copy(out + at + 2, size - at - 2, end, tail);
+}
+
 void text_lines(FILE *f, const char *s, size_t len)
 {
 	const char *end = s + len;

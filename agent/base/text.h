@@ -41,6 +41,11 @@ size_t text_columns(const char *s);
 /* Prints a text in a column of a table: cut, or filled up with spaces. */
 void text_column(FILE *f, const char *s, size_t columns);
 /*
+ * A text that is visible already in at most so many columns (2 at least): what is too
+ * long loses its middle, as in "shop/web..k2c/app". Returns the columns that it takes.
+ */
+size_t text_middle(char *out, size_t size, const char *s, size_t columns);
+/*
  * A URL whose host may be an IPv6 address without the brackets that it must have, as
  * http://$(HOST_IP):4318 gives it: more than one colon in the host is such an address,
  * and behind the last one is the port. A copy with them, the caller's; NULL: no memory.

@@ -10,6 +10,7 @@
 #include "kernel/quiet.h"
 #include "reading/snapshot.h"
 #include "sink/history.h"
+#include "view/columns.h"
 #include "workload/host.h"
 #include "workload/pods.h"
 #include "workload/select.h"
@@ -19,7 +20,7 @@
 #define HOUR   (60 * MINUTE)
 #define MIB    (1ULL << 20)
 
-#define MEASURES (CMD_AGENT | CMD_REPORT | CMD_PROBES | CMD_DOCTOR)
+#define MEASURES (CMD_AGENT | CMD_REPORT | CMD_PROBES | CMD_DOCTOR | CMD_LIST)
 #define EXPORTS	 (CMD_AGENT | CMD_DOCTOR)
 /* Commands that look into the history. */
 #define LOOKS_BACK CMD_REPORT
@@ -34,7 +35,7 @@
 static const char *const compressions[] = { "gzip", "none", NULL };
 static const char *const series[] = { "basic", "all", NULL };
 static const char *const groups[] = { "container", "pod", "owner", "namespace", NULL };
-static const char *const formats[] = { "table", "json", NULL };
+static const char *const formats[] = { "table", "json", "csv", NULL };
 static const char *const levels[] = { "error", "warn", "info", "debug", NULL };
 
 /* http(s)://HOST and what follows. */
@@ -103,6 +104,19 @@ static int check_keys(const char *s)
 static void allow_keys(FILE *f)
 {
 	fputs("keys as Kubernetes has them, with commas between", f);
+}
+
+static int check_column(const char *s)
+{
+	return column_find(s, strlen(s)) ? 0 : -EINVAL;
+}
+
+static void allow_column(FILE *f)
+{
+	char list[512];
+
+	column_list(list, sizeof(list));
+	fprintf(f, "one of %s", list);
 }
 
 /* Names of probes, with commas between; at least one. */
@@ -223,10 +237,11 @@ static const struct option_desc rows[] = {
 	  FIELD(series_per_metric), .mask = EXPORTS, .type = OPTION_UINT, .min = 1,
 	  .max = 1000000 },
 	{ "group-by", "WHAT", "container",
-	  "what is one workload in exports, of those that Kubernetes has named: container, "
+	  "what is one workload in exports (of report: there), of those that Kubernetes has named: container, "
 	  "pod, owner (all pods of one deployment, ... on this node; by --kubelet) or "
 	  "namespace",
-	  .choices = groups, FIELD(group_by), .mask = EXPORTS, .type = OPTION_ENUM },
+	  .choices = groups, FIELD(group_by), .mask = EXPORTS | CMD_REPORT,
+	  .flag_only = CMD_REPORT, .type = OPTION_ENUM },
 	{ "include", "RULE,...", NULL,
 	  "which workloads exports have as themselves: namespace=, pod=, container=, "
 	  "owner=, name= or kind=PATTERN, label:KEY=PATTERN, in which * stands for any "
@@ -350,8 +365,27 @@ static const struct option_desc rows[] = {
 	  FIELD(keep_privileges), .mask = CMD_AGENT, .type = OPTION_BOOL },
 	{ "duration", "TIME", "5s", "how long to measure", FIELD(duration_ms),
 	  .mask = CMD_REPORT, .type = OPTION_DURATION, .min = 10, .max = 24 * HOUR },
-	{ "format", "table|json", "table", "how to print", .choices = formats,
-	  FIELD(format), .mask = CMD_REPORT | CMD_STATUS, .type = OPTION_ENUM },
+	{ "format", "table|json|csv", "table", "how to print", .choices = formats,
+	  FIELD(format), .mask = CMD_REPORT | CMD_STATUS | CMD_LIST | CMD_PROBES,
+	  .type = OPTION_ENUM },
+	{ "wide", NULL, "false",
+	  "all columns, names as long as they are, and the details of the first workloads",
+	  FIELD(wide), .mask = CMD_REPORT, .type = OPTION_BOOL },
+	{ "sort", "COLUMN", NULL,
+	  "the workload with most of this column is the first; else it is who hurts most",
+	  FIELD(sort), .mask = CMD_REPORT, .check = check_column,
+	  .allowed = allow_column },
+	{ "limit", "N", "0",
+	  "most workloads to show; 0: as many as the screen has lines for, and all where "
+	  "the format is json or csv",
+	  FIELD(limit), .mask = CMD_REPORT, .type = OPTION_UINT, .max = 1000000 },
+	{ "filter", "COLUMN=PATTERN", NULL,
+	  "only workloads of which this is so, as name=shop/*, p99>10ms or errors>=5/s "
+	  "(= != < <= > >=); given several times, all of them",
+	  FIELD(filters), .mask = CMD_REPORT, .type = OPTION_LIST },
+	{ "watch", NULL, "false",
+	  "again and again, each for --duration, until a signal; implies --estimate",
+	  FIELD(watch), .mask = CMD_REPORT, .type = OPTION_BOOL },
 	{ "total", NULL, "false", "print all that the agent counted since its start",
 	  FIELD(total), .mask = CMD_REPORT, .type = OPTION_BOOL },
 	{ "estimate", NULL, "false",

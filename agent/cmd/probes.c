@@ -12,22 +12,9 @@
 #include "cmd/source.h"
 #include "kernel/probes.h"
 #include "view/cost.h"
+#include "view/probe_list.h"
 #include "view/report.h"
 #include "view/status.h"
-
-/* The agent's own series that says how this probe is, or NULL. */
-static const struct frame_series *find_state(const struct frame *f, const char *probe)
-{
-	for (size_t i = 0; i < f->count; i++) {
-		const struct frame_series *s = &f->series[i];
-		const char *name = frame_attr(&s->attrs, "assay.probe");
-
-		if (!strcmp(s->name, "assay.probe.attached") && name &&
-		    !strcmp(name, probe) && !report_is_workload(s->resource))
-			return s;
-	}
-	return NULL;
-}
 
 /* What its programs took since the agent's start, each and together. */
 static void print_cost(const struct frame *f, size_t probe)
@@ -97,17 +84,38 @@ static bool is_loaded(const struct frame_series *s)
 	return state && (!strcmp(state, "attached") || !strcmp(state, "off"));
 }
 
+/* All that is known of each, for people. */
+static void print_all(const struct source *src, const struct frame *frame)
+{
+	struct status *status = source_status(src);
+
+	printf("%s\n", src->from_agent
+			   ? "As the agent has them:"
+			   : "As this command just loaded them (no agent runs):");
+	for (size_t i = 0; i < probe_desc_count; i++) {
+		const struct frame_series *s = probe_state(frame, probe_descs[i].name);
+
+		print_probe(&probe_descs[i], s);
+		/* of probes just loaded both say nothing yet */
+		if (!src->from_agent || !is_loaded(s))
+			continue;
+		print_budget(status, i);
+		print_cost(frame, i);
+		print_losses(frame, probe_descs[i].name);
+	}
+	free(status);
+}
+
 static int run_probes(const struct options *o, int argc, char **argv)
 {
 	struct source src = { .o = o };
-	struct status *status;
 	struct frame *frame;
 	char cause[512];
 	int err;
 
 	err = source_read(&src, true, &frame, cause, sizeof(cause));
 	source_close(&src);
-	if (!err && frame_make_visible(frame)) {
+	if (!err && o->format != FORMAT_JSON && frame_make_visible(frame)) {
 		snprintf(cause, sizeof(cause), "%s", strerror(ENOMEM));
 		frame_free(frame);
 		err = -ENOMEM;
@@ -116,24 +124,14 @@ static int run_probes(const struct options *o, int argc, char **argv)
 		log_errorx("%s", cause);
 		return 1;
 	}
-	status = source_status(&src);
-	printf("%s\n", src.from_agent
-			   ? "As the agent has them:"
-			   : "As this command just loaded them (no agent runs):");
-	for (size_t i = 0; i < probe_desc_count; i++) {
-		const struct frame_series *s = find_state(frame, probe_descs[i].name);
-
-		print_probe(&probe_descs[i], s);
-		/* of probes just loaded both say nothing yet */
-		if (!src.from_agent || !is_loaded(s))
-			continue;
-		print_budget(status, i);
-		print_cost(frame, i);
-		print_losses(frame, probe_descs[i].name);
-	}
-	free(status);
+	if (o->format == FORMAT_TABLE)
+		print_all(&src, frame);
+	else
+		err = probe_list_print(frame, o->format, stdout);
+	if (err)
+		log_error(err, "the list cannot be written");
 	frame_free(frame);
-	return 0;
+	return err ? 1 : 0;
 }
 
 const struct cmd cmd_probes = {

@@ -1,49 +1,214 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
 #include "base/log.h"
 #include "base/options.h"
 #include "base/util.h"
 #include "cmd/cmd.h"
 #include "cmd/source.h"
 #include "cmd/span.h"
+#include "view/filter.h"
+#include "view/group_frame.h"
 #include "view/report.h"
 
-static int run_report(const struct options *o, int argc, char **argv)
-{
-	struct source src = { .o = o };
-	struct taken taken;
-	struct span span;
-	struct report r;
-	char cause[512];
-	int err = span_of(o, now_wall_ns(), &span, cause, sizeof(cause));
+#define EXIT_USAGE 2
+#define HOME	   "\033[H\033[J" /* to the first line, and nothing below it */
 
-	if (!err)
-		err = span_take(&src, &span, &taken, cause, sizeof(cause));
-	source_close(&src);
+/* The least of a variable that is a number, and the most that we believe. */
+#define SCREEN_LEAST 40
+#define SCREEN_MOST  1000
+
+static size_t screen_size(const char *variable, unsigned short of_terminal)
+{
+	const char *s = getenv(variable);
+	unsigned long n = s ? strtoul(s, NULL, 10) : of_terminal;
+
+	if (!n)
+		n = of_terminal;
+	return n > SCREEN_MOST ? SCREEN_MOST : n;
+}
+
+/* A pipe gets what does not depend on the terminal, unless the user says COLUMNS. */
+static void look_at_screen(struct report_choice *c)
+{
+	struct winsize size = { 0 };
+	bool tty = isatty(STDOUT_FILENO);
+	const char *no_color = getenv("NO_COLOR");
+
+	if (tty)
+		ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+	c->columns = screen_size("COLUMNS", size.ws_col);
+	if (c->columns && c->columns < SCREEN_LEAST)
+		c->columns = SCREEN_LEAST;
+	c->lines = tty ? screen_size("LINES", size.ws_row) : 0;
+	c->color = tty && !(no_color && *no_color);
+	/* what is below the first screen would push it off a terminal */
+	c->details |= !tty;
+}
+
+/* What the user has chosen. -EINVAL with one line in cause. */
+static int choose(const struct options *o, struct filter filters[OPTION_LIST_MOST],
+		  struct report_choice *c, char *cause, size_t len)
+{
+	*c = (struct report_choice){ .wide = o->wide,
+				     .details = o->wide,
+				     .limit = o->limit,
+				     .filters = filters };
+	if (o->sort)
+		c->sort = column_find(o->sort, strlen(o->sort));
+	for (size_t i = 0; i < o->filters.count; i++)
+		if (filter_parse(o->filters.values[i], &filters[c->filter_count++],
+				 cause, len))
+			return -EINVAL;
+	look_at_screen(c);
+	return 0;
+}
+
+/* Prints one report; a frame for people is changed for their eyes. */
+static int print(const struct options *o, struct taken *taken,
+		 const struct report_choice *choice, FILE *f)
+{
+	struct report r = { .frame = taken->frame,
+			    .duration_s = taken->duration_s,
+			    .from_agent = taken->from_agent || taken->from_history,
+			    .choice = *choice };
+	char text[512];
+	int err = group_frame(taken->frame, o->group_by);
+
+	if (err)
+		return err;
+	if (o->format == FORMAT_JSON)
+		return report_json(&r, f);
+	err = frame_make_visible(taken->frame);
+	if (err || o->format == FORMAT_CSV)
+		return err ? err : report_csv(&r, f);
+	if (taken->from_history) {
+		span_describe(&taken->time, &taken->kept, text, sizeof(text));
+		fprintf(f, "%s\n\n", text);
+		r.choice.above += 3;
+	}
+	return report_table(&r, f);
+}
+
+static void end_well(int signal)
+{
+	_exit(0);
+}
+
+/* Nothing of a report is on its way when it is printed as a whole. */
+static int print_again(const struct options *o, struct taken *taken,
+		       struct report_choice *choice)
+{
+	time_t now = taken->frame->time_ns / 1000000000;
+	char stamp[32], *text = NULL;
+	struct tm tm;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+	int err;
+
+	if (!f)
+		return -errno;
+	gmtime_r(&now, &tm);
+	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	choice->above = 1;
+	fprintf(f, "%s%s\n", isatty(STDOUT_FILENO) ? HOME : "", stamp);
+	err = print(o, taken, choice, f);
+	if (fclose(f) && !err)
+		err = -ENOMEM;
+	if (!err && (fwrite(text, 1, len, stdout) != len || fflush(stdout)))
+		err = -EIO;
+	free(text);
+	return err;
+}
+
+/* 0, or the exit status of what cannot be shown again and again. */
+static int check_watch(const struct options *o, const struct span *span)
+{
+	if (!span->live)
+		log_errorx("--watch: looks at now; leave out --at, --since, --until, "
+			   "--last and --from");
+	else if (o->total)
+		log_errorx("--watch: each report is of --duration; leave out --total");
+	else if (o->format != FORMAT_TABLE)
+		log_errorx("--watch: prints tables; leave out --format");
+	else
+		return 0;
+	return EXIT_USAGE;
+}
+
+static int show(const struct options *o, struct source *src, const struct span *span,
+		struct report_choice *choice)
+{
+	struct taken taken;
+	char cause[512];
+	int err = span_take(src, span, &taken, cause, sizeof(cause));
+
 	if (err) {
 		log_errorx("%s", cause);
 		return 1;
 	}
-	if (taken.from_history && o->format != FORMAT_JSON) {
-		span_describe(&taken.time, &taken.kept, cause, sizeof(cause));
-		printf("%s\n\n", cause);
-	}
-	r = (struct report){ .frame = taken.frame,
-			     .duration_s = taken.duration_s,
-			     .from_agent = taken.from_agent || taken.from_history };
-	if (o->format == FORMAT_JSON)
-		err = report_json(&r, stdout);
-	else if (!(err = frame_make_visible(taken.frame)))
-		err = report_table(&r, stdout);
+	err = o->watch ? print_again(o, &taken, choice)
+		       : print(o, &taken, choice, stdout);
 	if (err)
 		log_error(err, "the report cannot be written");
 	frame_free(taken.frame);
 	return err ? 1 : 0;
 }
 
+static int watch(const struct options *o, struct source *src, const struct span *span,
+		 struct report_choice *choice)
+{
+	struct sigaction end = { .sa_handler = end_well };
+	int status = 0;
+
+	sigaction(SIGINT, &end, NULL);
+	sigaction(SIGTERM, &end, NULL);
+	while (!status)
+		status = show(o, src, span, choice);
+	return status;
+}
+
+static int run_report(const struct options *given, int argc, char **argv)
+{
+	struct options o = *given;
+	struct source src = { .o = &o };
+	struct filter filters[OPTION_LIST_MOST];
+	struct report_choice choice;
+	struct span span;
+	char cause[FILTER_CAUSE];
+	int status;
+
+	if (choose(&o, filters, &choice, cause, sizeof(cause))) {
+		log_errorx("--filter: %s", cause);
+		return EXIT_USAGE;
+	}
+	if (span_of(&o, now_wall_ns(), &span, cause, sizeof(cause))) {
+		log_errorx("%s", cause);
+		return 1;
+	}
+	if (!o.watch) {
+		status = show(&o, &src, &span, &choice);
+	} else {
+		/* the agent counts exactly for a few minutes of an hour only */
+		o.estimate = true;
+		status = check_watch(&o, &span);
+		if (!status)
+			status = watch(&o, &src, &span, &choice);
+	}
+	source_close(&src);
+	return status;
+}
+
 const struct cmd cmd_report = {
 	.name = "report",
-	.help = "latency, traffic, errors and saturation of each workload, now",
+	.help =
+	    "latency, traffic, errors and saturation of each workload, now or before",
 	.mask = CMD_REPORT,
 	.run = run_report,
 };

@@ -16,6 +16,8 @@
 #include "sink/client.h"
 #include "view/status.h"
 
+#define EXIT_USAGE 2
+
 /* What was asked for, and what came of it. */
 struct answer {
 	struct status status;
@@ -120,10 +122,16 @@ static int ask(const struct options *o, struct status *s, char *cause, size_t le
 
 static int run_status(const struct options *o, int argc, char **argv)
 {
-	struct answer *a = calloc(1, sizeof(*a));
+	struct answer *a;
 	char cause[512];
 	int err;
 
+	if (o->format == FORMAT_CSV) {
+		log_errorx(
+		    "--format: 'csv': a status is no table: must be table or json");
+		return EXIT_USAGE;
+	}
+	a = calloc(1, sizeof(*a));
 	if (!a) {
 		log_error(-ENOMEM, "status");
 		return 1;

@@ -2,7 +2,7 @@
 /*
  * What `assay report` shows: numbers of a frame, as JSON (report_json.c, whose form is
  * in docs/report.schema.json) and as a table for a person in an incident
- * (report_table.c).
+ * (report_table.c; its first screen is report_screen.c).
  */
 #ifndef REPORT_H
 #define REPORT_H
@@ -12,10 +12,28 @@
 #include <sys/utsname.h>
 #include "otlp/frame.h"
 
+struct column;
+struct filter;
+
+/* What of it is shown, and how. Zeroed: all workloads, what hurts first, 80x24. */
+struct report_choice {
+	bool wide;	/* all columns, and names as long as they are */
+	bool details;	/* below the table, what it says of each of the worst */
+	bool color;	/* the terminal takes escape sequences */
+	size_t columns; /* of the screen; 0: 80 */
+	size_t lines;	/* the same; 0: 24 */
+	size_t above;	/* lines that are on it already */
+	size_t limit;	/* workloads; 0: of a table as many as fit, else all */
+	const struct column *sort; /* NULL: what hurts */
+	const struct filter *filters;
+	size_t filter_count;
+};
+
 struct report {
 	const struct frame *frame; /* sums are what happened in duration_s */
 	double duration_s;
 	bool from_agent; /* else this command measured by itself */
+	struct report_choice choice;
 };
 
 /*
@@ -56,11 +74,15 @@ size_t report_group_end(const struct frame *f, size_t first);
 /* Is the resource a workload, and not the agent itself? */
 bool report_is_workload(const struct frame_attrs *resource);
 
+/* What owns its pod, and the kind in *kind ("deployment"); NULL: nothing, as is known.
+ */
+const char *report_owner(const struct frame_attrs *resource, const char **kind);
 /* The node's name as exports have it, or this host's as uname(2) has it. */
 const char *report_node(const struct frame *f, const struct utsname *u);
 
 /* Print the whole report. 0 or -errno (-ENOMEM, -EIO). */
 int report_json(const struct report *r, FILE *f);
+int report_csv(const struct report *r, FILE *f);
 int report_table(const struct report *r, FILE *f);
 
 #endif

@@ -166,9 +166,9 @@ static int compare_items(const void *a, const void *b)
 }
 
 /*
- * How far up a workload belongs, per second: OOM kills, threads that wait for a CPU,
- * what does not end, and errors of the network before requests, and those before calls
- * and switches.
+ * How far up a workload belongs: OOM kills, threads that wait for a CPU, what does not
+ * end, and errors of the network. Who is only busy comes behind these, requests before
+ * calls and switches.
  */
 static double score_of(const struct item *item)
 {
@@ -186,17 +186,20 @@ static double score_of(const struct item *item)
 	if (item->signal == SHOW_ERRORS && strcmp(s->name, "assay.syscall.errors"))
 		return report_item_count(item) * 10.0;
 	if (!strcmp(s->name, "assay.tcp.response.duration"))
-		return report_item_count(item);
+		return report_item_count(item) * 0.01;
 	if (s->kind != METRIC_HISTOGRAM && (s->real || s->kind == METRIC_UPDOWN))
 		return 0;
-	return strcmp(s->unit, "By") ? report_item_count(item) * 0.01 : 0;
+	return strcmp(s->unit, "By") ? report_item_count(item) * 0.0001 : 0;
 }
 
 int report_block(struct block *b, const struct frame *f, size_t first, size_t end)
 {
 	bool events = false;
 
-	*b = (struct block){ .frame = f, .resource = f->series[first].resource };
+	*b = (struct block){ .frame = f,
+			     .resource = f->series[first].resource,
+			     .first = first,
+			     .end = end };
 	b->items = calloc(end - first, sizeof(*b->items));
 	if (!b->items)
 		return -ENOMEM;

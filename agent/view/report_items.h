@@ -35,6 +35,7 @@ struct item {
 struct block {
 	const struct frame *frame;
 	const struct frame_attrs *resource;
+	size_t first, end;  /* its series */
 	struct item *items; /* to be freed */
 	size_t count;
 	double score; /* what hurts most has the highest */

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
-#include "view/report.h"
+#include "view/report_rows.h"
 
 #define SCHEMA 1
 
@@ -116,52 +116,78 @@ static json_t *metric_json(const struct frame_series *s)
 	return m;
 }
 
-/* One workload; *out is NULL when nothing happened there. */
-static int workload_json(const struct frame *f, size_t i, size_t end, json_t **out)
+/* What the columns say: null where a workload has nothing of it. */
+static json_t *columns_json(const struct report *r, const struct block *b,
+			    json_t *estimated)
 {
-	const struct frame_attrs *resource = f->series[i].resource;
-	json_t *metrics = json_array();
-	bool events = false;
+	json_t *j = json_object();
+	int err = 0;
 
-	*out = NULL;
-	for (; i < end; i++) {
-		const struct frame_series *s = &f->series[i];
+	for (size_t i = 0; i < column_count; i++) {
+		const struct column *c = &columns[i];
+		struct cell cell;
+
+		column_get(c, b, r->duration_s, &cell);
+		err |=
+		    json_object_set_new(j, c->key,
+					c->unit == COLUMN_TEXT ? string_json(cell.text)
+					: cell.there	       ? json_real(cell.number)
+							       : json_null());
+		if (cell.estimated)
+			err |= json_array_append_new(estimated, json_string(c->key));
+	}
+	if (err) {
+		json_decref(j);
+		return NULL;
+	}
+	return j;
+}
+
+static json_t *metrics_json(const struct block *b)
+{
+	json_t *metrics = json_array();
+
+	for (size_t i = b->first; i < b->end; i++) {
+		const struct frame_series *s = &b->frame->series[i];
 
 		/* what is now (connections open) counts where it is not 0 */
 		if (!report_has_events(s) &&
 		    (s->kind == METRIC_HISTOGRAM || report_value(s) == 0))
 			continue;
-		events |= report_has_events(s) || report_is_stuck(s);
-		if (json_array_append_new(metrics, metric_json(s)))
-			goto fail;
-	}
-	if (!events) {
-		json_decref(metrics);
-		return 0;
-	}
-	*out = json_pack("{s:s, s:s, s:s, s:o}", "kind", frame_kind(resource), "name",
-			 frame_name(resource), "cgroup", frame_cgroup(resource),
-			 "metrics", metrics);
-	return *out ? 0 : -ENOMEM;
-fail:
-	json_decref(metrics);
-	return -ENOMEM;
-}
-
-static json_t *workloads_json(const struct frame *f)
-{
-	json_t *list = json_array(), *w;
-	size_t end;
-
-	for (size_t i = 0; i < f->count; i = end) {
-		end = report_group_end(f, i);
-		if (!report_is_workload(f->series[i].resource))
-			continue;
-		if (workload_json(f, i, end, &w) ||
-		    (w && json_array_append_new(list, w))) {
-			json_decref(list);
+		if (json_array_append_new(metrics, metric_json(s))) {
+			json_decref(metrics);
 			return NULL;
 		}
+	}
+	return metrics;
+}
+
+static json_t *workload_json(const struct report *r, const struct block *b)
+{
+	json_t *estimated = json_array();
+
+	/* jansson takes over what it is given, also when it fails */
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "kind",
+			 frame_kind(b->resource), "name", frame_name(b->resource),
+			 "cgroup", frame_cgroup(b->resource), "columns",
+			 columns_json(r, b, estimated), "estimated", estimated,
+			 "metrics", metrics_json(b));
+}
+
+static json_t *workloads_json(const struct report *r)
+{
+	json_t *list = json_array();
+	size_t limit = r->choice.limit ? r->choice.limit : SIZE_MAX;
+	struct report_rows rows;
+	int err = report_rows_get(r, &rows);
+
+	for (size_t i = 0; i < rows.count && i < limit && !err; i++)
+		err =
+		    json_array_append_new(list, workload_json(r, &rows.list[i].block));
+	report_rows_fini(&rows);
+	if (err) {
+		json_decref(list);
+		return NULL;
 	}
 	return list;
 }
@@ -175,7 +201,7 @@ int report_json(const struct report *r, FILE *f)
 	top = json_pack("{s:i, s:o, s:f, s:o, s:o, s:o}", "schema", SCHEMA, "node",
 			node_json(r->frame), "duration_s", r->duration_s, "probes",
 			probes_json(r->frame), "lost", lost_json(r->frame), "workloads",
-			workloads_json(r->frame));
+			workloads_json(r));
 	if (!top)
 		return -ENOMEM;
 	err = json_dumpf(top, f, JSON_INDENT(1) | JSON_REAL_PRECISION(15));

@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The table of `assay report`. A workload has a block for each golden signal that it
- * has numbers for; what hurts comes first.
+ * The table of `assay report`: its first screen, and below it the details of the first
+ * workloads, a part for each golden signal that they have numbers for.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "base/text.h"
 #include "base/units.h"
 #include "base/util.h"
 #include "view/report.h"
 #include "view/report_items.h"
+#include "view/report_rows.h"
 
 #define LABEL	    34
-#define WORKLOADS   30 /* in the overview; those after them are only counted */
 #define BLOCKS	    10 /* with all details */
 #define ERROR_ITEMS 8
 
@@ -160,115 +158,6 @@ static void print_block(FILE *f, const struct block *b, double duration_s)
 	}
 }
 
-static int compare_blocks(const void *a, const void *b)
-{
-	const struct block *x = a, *y = b;
-
-	if (x->score != y->score)
-		return x->score > y->score ? -1 : 1;
-	return x->resource < y->resource ? -1 : x->resource > y->resource;
-}
-
-static int fill_blocks(const struct frame *f, struct block *blocks, size_t *count)
-{
-	size_t end;
-
-	for (size_t i = 0; i < f->count; i = end) {
-		int err;
-
-		end = report_group_end(f, i);
-		if (!report_is_workload(f->series[i].resource))
-			continue;
-		err = report_block(&blocks[*count], f, i, end);
-		if (err)
-			return err;
-		if (blocks[*count].count)
-			(*count)++;
-		else
-			free(blocks[*count].items);
-	}
-	qsort(blocks, *count, sizeof(*blocks), compare_blocks);
-	return 0;
-}
-
-/* What one workload comes to, per second. */
-struct overview {
-	const struct hist *responses; /* as a server if it is one, else as a client */
-	double calls, errors, waiting;
-	bool responses_estimated, calls_estimated, errors_estimated;
-};
-
-static struct overview sum_up(const struct block *b, double duration_s)
-{
-	struct overview o = { 0 };
-
-	for (size_t i = 0; i < b->count; i++) {
-		const struct frame_series *s = b->items[i].s;
-		const char *role = frame_attr(&s->attrs, "assay.tcp.role");
-		const struct hist *h;
-
-		if ((h = report_hist(s, "assay.tcp.response.duration"))) {
-			if (o.responses && (!role || strcmp(role, "server")))
-				continue;
-			o.responses = h;
-			o.responses_estimated = report_is_estimated(s);
-		} else if ((h = report_hist(s, "assay.syscall.duration"))) {
-			o.calls += hist_count(h) / duration_s;
-			o.calls_estimated |= report_is_estimated(s);
-		} else if ((h = report_hist(s, "assay.sched.wait.duration"))) {
-			o.waiting += h->sum_ns * 1e-9 / duration_s;
-		} else if (b->items[i].signal == SHOW_ERRORS &&
-			   strcmp(s->name, "assay.syscall.errors")) {
-			o.errors += report_value(s) / duration_s;
-			o.errors_estimated |= report_is_estimated(s);
-		}
-	}
-	return o;
-}
-
-/* A line for each workload, worst first. */
-static void print_overview(FILE *f, const struct block *blocks, size_t count,
-			   double duration_s)
-{
-	char text[UNITS_LEN];
-
-	fprintf(f, "\n%-44s%11s%9s%11s%10s%10s\n", "WORKLOADS, what hurts first",
-		"responses", "p99", "errors", "calls", "waiting");
-	for (size_t i = 0; i < count && i < WORKLOADS; i++) {
-		struct overview o = sum_up(&blocks[i], duration_s);
-		const struct hist *h = o.responses;
-
-		fputs("  ", f);
-		text_column(f, frame_name(blocks[i].resource), 42);
-		print_number(f, 11, o.responses_estimated,
-			     h ? units_rate(text, hist_count(h) / duration_s) : "-");
-		print_number(f, 9, o.responses_estimated,
-			     h ? units_seconds(text, report_quantile(h, 99)) : "-");
-		print_number(f, 11, o.errors_estimated,
-			     o.errors > 0 ? units_rate(text, o.errors) : "-");
-		print_number(f, 10, o.calls_estimated,
-			     o.calls > 0 ? units_rate(text, o.calls) : "-");
-		fprintf(f, "%10.2f\n", o.waiting);
-	}
-	if (count > WORKLOADS)
-		fprintf(f, "  and %zu quieter workloads (--format json has all)\n",
-			count - WORKLOADS);
-	if (count > BLOCKS)
-		fprintf(f, "  Details of the first %d follow.\n", BLOCKS);
-}
-
-static void print_head(const struct report *r, FILE *f)
-{
-	struct utsname u;
-	char node[256];
-
-	uname(&u);
-	text_copy(node, sizeof(node), report_node(r->frame, &u), SIZE_MAX);
-	fprintf(f, "%s, Linux %s, %ld CPUs: %.1f s %s\n", node, u.release,
-		sysconf(_SC_NPROCESSORS_ONLN), r->duration_s,
-		r->from_agent ? "from the agent" : "measured by this command");
-}
-
 static const char *attr_or(const struct frame_series *s, const char *key,
 			   const char *none)
 {
@@ -305,44 +194,63 @@ static void print_gaps(const struct frame *frame, FILE *f)
 	}
 }
 
-/* What a sign before some of the numbers says. */
-static void print_legend(const struct frame *frame, FILE *f)
+static bool is_missing(const struct frame_series *s)
 {
-	for (size_t i = 0; i < frame->count; i++) {
-		if (!report_is_estimated(&frame->series[i]))
-			continue;
-		fputs(
-		    "\n~ is an estimate: its probe is attached for a part of the time "
-		    "(its duty, assay tune)\n",
-		    f);
-		return;
+	return !strcmp(s->name, "assay.probe.attached") &&
+	       strcmp(attr_or(s, "assay.state", "unavailable"), "attached");
+}
+
+/* The same on one line, where there is no room for the reasons. */
+static void print_gaps_short(const struct frame *frame, FILE *f)
+{
+	static const char *const heads[] = { "NOT MEASURED", "LOST" };
+	const char *sep = "";
+	size_t column = 0;
+
+	for (size_t kind = 0; kind < COUNT(heads); kind++) {
+		const char *head = heads[kind], *last = "";
+
+		for (size_t i = 0; i < frame->count; i++) {
+			const struct frame_series *s = &frame->series[i];
+			const char *probe = attr_or(s, "assay.probe", "agent");
+
+			if (report_is_workload(s->resource) || !strcmp(probe, last) ||
+			    (kind ? strcmp(s->name, "assay.lost") ||
+					!report_has_events(s)
+				  : !is_missing(s)) ||
+			    column > 40)
+				continue;
+			column += fprintf(f, "%s%s %.16s", sep, head, probe);
+			last = probe;
+			head = "";
+			sep = "";
+		}
+		sep = column ? "; " : "";
 	}
+	if (column)
+		fputs(" (why: assay probes)\n", f);
 }
 
 int report_table(const struct report *r, FILE *f)
 {
-	struct block *blocks = calloc(r->frame->count + 1, sizeof(*blocks));
-	size_t count = 0;
-	int err;
+	struct report_rows rows;
+	int err = report_rows_get(r, &rows);
+	size_t shown = err ? 0 : report_shown(r, &rows);
 
-	if (!blocks)
-		return -ENOMEM;
-	err = fill_blocks(r->frame, blocks, &count);
 	if (!err) {
-		print_head(r, f);
-		if (!count)
-			fputs("\nNothing was measured: no workload had an event.\n", f);
-		else
-			print_overview(f, blocks, count, r->duration_s);
-		for (size_t i = 0; i < count && i < BLOCKS; i++)
-			print_block(f, &blocks[i], r->duration_s);
-		print_legend(r->frame, f);
-		print_gaps(r->frame, f);
+		report_screen(r, &rows, f);
+		if (r->choice.details) {
+			for (size_t i = 0; i < shown && i < BLOCKS; i++)
+				print_block(f, &rows.list[i].block, r->duration_s);
+			print_gaps(r->frame, f);
+		} else {
+			print_gaps_short(r->frame, f);
+			if (rows.count)
+				fputs("More of each: assay report --wide\n", f);
+		}
 		if (fflush(f))
 			err = -EIO;
 	}
-	for (size_t i = 0; i < count; i++)
-		free(blocks[i].items);
-	free(blocks);
+	report_rows_fini(&rows);
 	return err;
 }

@@ -83,7 +83,10 @@ static inline struct frame *to_frame(struct points *p)
 static inline char *print(int (*to)(const struct report *, FILE *),
 			  const struct frame *f)
 {
-	struct report r = { .frame = f, .duration_s = 2, .from_agent = true };
+	struct report r = { .frame = f,
+			    .duration_s = 2,
+			    .from_agent = true,
+			    .choice = { .details = true } };
 	char *text = NULL;
 	size_t len;
 	FILE *out = open_memstream(&text, &len);

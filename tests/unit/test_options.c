@@ -155,8 +155,8 @@ static const struct {
 	{ "--export-interval", "1m30s", "a time, 100ms to 1h" },
 	{ "--export-interval", "2h", "a time, 100ms to 1h" },
 	{ "--export-interval", "0s", "a time, 100ms to 1h" },
-	{ "--format", "yaml", "table or json" },
-	{ "--format", "", "table or json" },
+	{ "--format", "yaml", "table, json or csv" },
+	{ "--format", "", "table, json or csv" },
 	{ "--log-level", "INFO", "error, warn, info or debug" },
 	{ "--export", "", "http://HOST..., https://HOST..., file:PATH or none" },
 	{ "--export", "localhost:4318",
@@ -250,7 +250,7 @@ static void an_option_of_another_command_is_none(void **state)
 			 -EINVAL);
 	assert_int_equal(parse(&o, CMD_REPORT, "--format", NULL, cause, sizeof(cause)),
 			 -EINVAL);
-	assert_string_equal(cause, "--format: needs a value: table|json");
+	assert_string_equal(cause, "--format: needs a value: table|json|csv");
 }
 
 static void what_is_no_option_comes_first(void **state)
@@ -400,6 +400,56 @@ static void every_option_has_its_own_variable(void **state)
 	assert_string_equal(cause, "ASSAY_TOTAL: 'perhaps': must be true or false");
 }
 
+static void an_option_may_be_given_several_times(void **state)
+{
+	char *argv[2 * OPTION_LIST_MOST + 2], cause[512];
+	struct options o;
+
+	for (size_t i = 0; i < COUNT(argv); i += 2) {
+		argv[i] = "--filter";
+		argv[i + 1] = i ? "b" : "a";
+	}
+	options_init(&o, &option_table);
+	assert_int_equal(o.filters.count, 0);
+	assert_int_equal(options_args(&o, CMD_REPORT, 4, argv, cause, sizeof(cause)),
+			 0);
+	assert_int_equal(o.filters.count, 2);
+	assert_string_equal(o.filters.values[0], "a");
+	assert_string_equal(o.filters.values[1], "b");
+	options_init(&o, &option_table);
+	assert_int_equal(
+	    options_args(&o, CMD_REPORT, COUNT(argv), argv, cause, sizeof(cause)),
+	    -EINVAL);
+	assert_non_null(strstr(cause, "given 16 times at most"));
+	/* flags take the place of what the variable says */
+	setenv("ASSAY_FILTER", "of a variable", 1);
+	options_init(&o, &option_table);
+	assert_int_equal(options_env(&o, CMD_REPORT, cause, sizeof(cause)), 0);
+	assert_int_equal(o.filters.count, 1);
+	assert_string_equal(o.filters.values[0], "of a variable");
+	assert_int_equal(options_args(&o, CMD_REPORT, 4, argv, cause, sizeof(cause)),
+			 0);
+	assert_int_equal(o.filters.count, 2);
+	assert_string_equal(o.filters.values[0], "a");
+}
+
+/* A command that runs beside the agent, in its container, has its variables. */
+static void what_is_the_agents_is_no_others(void **state)
+{
+	char cause[512];
+	struct options o;
+
+	setenv("ASSAY_GROUP_BY", "pod", 1);
+	options_init(&o, &option_table);
+	assert_int_equal(options_env(&o, CMD_REPORT, cause, sizeof(cause)), 0);
+	assert_int_equal(o.group_by, 0);
+	assert_int_equal(options_env(&o, CMD_AGENT, cause, sizeof(cause)), 0);
+	assert_int_equal(o.group_by, 1);
+	assert_int_equal(
+	    parse(&o, CMD_REPORT, "--group-by", "owner", cause, sizeof(cause)), 0);
+	assert_int_equal(o.group_by, 2);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup(f, clean_environment)
@@ -418,6 +468,8 @@ int main(void)
 		TEST(a_variable_that_another_one_overrides_is_not_looked_at),
 		TEST(times_of_otel_are_plain_milliseconds),
 		TEST(every_option_has_its_own_variable),
+		TEST(an_option_may_be_given_several_times),
+		TEST(what_is_the_agents_is_no_others),
 	};
 
 	return cmocka_run_group_tests_name("options", tests, NULL, NULL);
