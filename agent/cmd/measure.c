@@ -267,6 +267,8 @@ static int encode_self(struct measure *m, const struct export_stats *stats,
 		facts.kubelet = &kubelet;
 	}
 	facts.budget = measure_budget_facts(m, &budget);
+	if (!node_usage_read(&m->node))
+		facts.node = &m->node;
 	resource_self(&m->resource, g);
 	g->serial = SELF_SERIAL;
 	err = self_add(&m->self, g, &facts);
