@@ -31,6 +31,7 @@ libc = ctypes.CDLL(None)
 os.environ.setdefault("ASSAY_NODE_LOCK", "none")
 os.environ.setdefault("ASSAY_SERIES", "all")  # what is measured is tested
 os.environ.setdefault("ASSAY_BUDGET", "none")  # and exactly, whatever it costs
+os.environ.setdefault("ASSAY_HISTORY", "none")  # but for those that test it
 PATIENCE = float(os.environ.get("TEST_PATIENCE", 60))  # a guest, a busy machine
 IN_GUEST = os.path.exists("/run/vm-command")  # of tests/vm/run
 

@@ -15,6 +15,13 @@
 /* This variable is a base: the path of the metrics is appended to it. */
 static const char base_variable[] = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
+static void note_given(struct options *o, const struct option_desc *d)
+{
+	size_t i = (size_t)(d - o->table->rows);
+
+	o->given[i / 64] |= 1ULL << i % 64;
+}
+
 /* A whole decimal number at s; *end is what follows. Strict: no sign, no space. */
 static int parse_number(const char *s, const char **end, uint64_t *out)
 {
@@ -274,7 +281,7 @@ static int set_env(struct options *o, const struct option_desc *d, char *cause,
 	value = !strcmp(name, base_variable) ? append_path(o, s) : s;
 	if (set(o, d, value, name != own))
 		return say_bad(d, name, s, name != own, cause, len);
-	o->given |= 1ULL << (d - o->table->rows);
+	note_given(o, d);
 	return 0;
 }
 
@@ -344,7 +351,7 @@ static int set_flag(struct options *o, unsigned int mask, int argc, char **argv,
 	}
 	if (set(o, d, s, false))
 		return say_bad(d, name, s, false, cause, len);
-	o->given |= 1ULL << (d - o->table->rows);
+	note_given(o, d);
 	return 0;
 }
 
@@ -352,7 +359,9 @@ bool options_is_given(const struct options *o, const char *key)
 {
 	const struct option_desc *d = find_option(o->table, CMD_ALL, key, strlen(key));
 
-	return d && o->given & 1ULL << (d - o->table->rows);
+	size_t i = d ? (size_t)(d - o->table->rows) : 0;
+
+	return d && o->given[i / 64] & 1ULL << i % 64;
 }
 
 int options_args(struct options *o, unsigned int mask, int argc, char **argv,

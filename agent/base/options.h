@@ -20,7 +20,8 @@ enum options_cmd {
 	CMD_DOCTOR = 8,
 	CMD_TUNE = 16,
 	CMD_STATUS = 32,
-	CMD_ALL = 63,
+	CMD_SNAPSHOT = 64,
+	CMD_ALL = 127,
 };
 
 enum compression { COMPRESSION_GZIP, COMPRESSION_NONE };
@@ -76,8 +77,12 @@ struct options {
 	bool total, estimate;
 	bool live, ready, started, strict;
 	uint64_t timeout_ms;
-	uint64_t given; /* a bit for each option that is not as by default */
-	char url[2048]; /* export points here when it was made from a base URL */
+	const char *history; /* a file or "none" */
+	uint64_t history_size;
+	const char *from, *at, *since, *until; /* NULL: not given */
+	uint64_t last_ms;		       /* 0: not given */
+	uint64_t given[2]; /* a bit for each option that is not as by default */
+	char url[2048];	   /* export points here when it was made from a base URL */
 };
 
 enum option_type {

@@ -29,9 +29,11 @@
 #include "sink/api.h"
 #include "sink/export.h"
 #include "sink/export_check.h"
+#include "sink/history.h"
 
 #define EXIT_USAGE	2
 #define FLUSH_MS	4000 /* SIGTERM to exit takes 5 s at most */
+#define HISTORY_MS	500  /* of these */
 #define LOG_INTERVAL_NS 30000000000ULL
 #define DESCRIPTORS	4096 /* for files of cgroups that are kept open */
 #define RELIEVE_MS	100  /* a node may start 1000 containers a second */
@@ -124,7 +126,9 @@ static int open_all(struct agent *a, char *cause, size_t len)
 		err = measure_begin(a->measure, cause, len);
 	if (err)
 		return err;
+	agent_history_open(a);
 	sandbox_enter(a->o, a->measure);
+	agent_history_start(a);
 	measure_see_links(a->measure);
 	measure_ask_kubelet(a->measure);
 	/* bytes from outside, the first ones that are looked at */
@@ -174,6 +178,7 @@ static int export_now(struct agent *a, uint64_t due_ns, bool last)
 			 "holds its counts");
 		return err;
 	}
+	agent_history_keep(a, last);
 	if (!a->export || !export_in_flight(a->export))
 		measure_make_room(a->measure);
 	return send_points(a, false);
@@ -241,6 +246,8 @@ static int run_due(struct agent *a)
 		err = measure_update(a->measure);
 		if (err)
 			log_warn(err, "reading the cells");
+		else
+			agent_history_keep(a, false);
 		a->next_snapshot_ns = now + ms_to_ns(a->o->snapshot_interval_ms);
 	}
 	err = measure_relieve(a->measure);
@@ -332,6 +339,7 @@ static void loop(struct agent *a)
 
 static void close_all(struct agent *a)
 {
+	history_close(a->history, 0);
 	api_close(a->waiting);
 	api_close(a->api);
 	measure_close(a->measure);
@@ -389,6 +397,8 @@ static int agent_run(const struct options *o, int argc, char **argv)
 	    now_mono_ns() + ms_to_ns(random() % (o->export_interval_ms + 1));
 	loop(&a);
 	export_last(&a);
+	history_close(a.history, HISTORY_MS);
+	a.history = NULL;
 	close_all(&a);
 	return 0;
 }

@@ -10,6 +10,7 @@
 struct api;
 struct api_ops;
 struct export;
+struct history;
 struct measure;
 struct node_lock;
 struct options;
@@ -17,7 +18,9 @@ struct options;
 struct agent {
 	const struct options *o;
 	struct measure *measure;
-	struct export *export; /* NULL: --export none */
+	struct export *export;	 /* NULL: --export none */
+	struct history *history; /* NULL: none */
+	uint64_t kept_ns;	 /* monotonic: the latest reading in it; 0: none */
 	struct api *api;
 	struct api *waiting;	/* the socket of one that waits; NULL: there is none */
 	struct node_lock *lock; /* NULL: --node-lock none */
@@ -53,5 +56,14 @@ struct api_ops agent_answers(struct agent *a, bool measures);
 int agent_take_node(struct agent *a, char *cause, size_t len);
 /* Opens the socket when it is our turn. Returns as agent_take_node(). */
 int agent_open_api(struct agent *a, char *cause, size_t len);
+
+/*
+ * The history: makes its directory, while we may; starts its thread, with no more
+ * privileges than this one has then; and hands over what the latest reading of the
+ * cells has new, at most once a second unless it is the last one.
+ */
+void agent_history_open(struct agent *a);
+void agent_history_start(struct agent *a);
+void agent_history_keep(struct agent *a, bool last);
 
 #endif

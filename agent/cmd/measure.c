@@ -242,8 +242,8 @@ static int encode_one(struct measure *m, struct workload *w, struct points *p,
 	return err;
 }
 
-static int encode_self(struct measure *m, const struct export_stats *stats,
-		       struct points *p, bool ends, struct otlp_encoder *e)
+int measure_self(struct measure *m, const struct export_stats *stats, uint64_t number,
+		 struct point_group *g)
 {
 	struct self_facts facts = {
 		.probes = m->probes,
@@ -253,15 +253,11 @@ static int encode_self(struct measure *m, const struct export_stats *stats,
 		.stats = stats,
 		.folded = snapshot_folded(m->snapshot),
 		.overflown = m->cap.overflown,
-		.number = p->number,
+		.number = number,
 	};
-	struct point_group *g = points_group(p);
 	struct kubelet_stats kubelet;
 	struct budget_facts budget;
-	int err;
 
-	if (!g)
-		return -ENOMEM;
 	if (m->kubelet) {
 		kubelet_get_stats(m->kubelet, &kubelet);
 		facts.kubelet = &kubelet;
@@ -271,7 +267,15 @@ static int encode_self(struct measure *m, const struct export_stats *stats,
 		facts.node = &m->node;
 	resource_self(&m->resource, g);
 	g->serial = SELF_SERIAL;
-	err = self_add(&m->self, g, &facts);
+	return self_add(&m->self, g, &facts);
+}
+
+static int encode_self(struct measure *m, const struct export_stats *stats,
+		       struct points *p, bool ends, struct otlp_encoder *e)
+{
+	struct point_group *g = points_group(p);
+	int err = g ? measure_self(m, stats, p->number, g) : -ENOMEM;
+
 	return err ? err : encode_group(m, p, ends, e);
 }
 

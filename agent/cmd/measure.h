@@ -100,6 +100,20 @@ void measure_accepted(struct measure *m, const struct otlp_batch *b);
  */
 int measure_read(struct measure *m, uint64_t since_ns, const struct export_stats *stats,
 		 uint8_t **bytes, size_t *len);
+/* What came since the latest one, for the history. Times are of the wall clock. */
+struct measure_since {
+	uint8_t *bytes; /* a batch of differences, to be freed */
+	size_t len;
+	uint64_t since_ns, until_ns;
+	bool whole; /* with the workloads that have nothing new */
+};
+
+/*
+ * Makes one of the latest reading of the cells. -EAGAIN: there was none since then;
+ * -ENOMEM: what is missing may be lost.
+ */
+int measure_since(struct measure *m, const struct export_stats *stats,
+		  struct measure_since *out);
 /*
  * Changes parameters of a probe, or only tells them (tune.h): text, to be freed.
  * Returns 0 or -errno with one line in cause.
@@ -123,6 +137,8 @@ int measure_govern_open(struct measure *m, const char *budget);
  * looks at what probes cost and does what has to be done.
  */
 void measure_govern(struct measure *m);
+/* What the node is called; until measure_close(). */
+const char *measure_host_name(const struct measure *m);
 /* How many probes are attached, and how many were asked for. */
 unsigned int measure_attached(const struct measure *m, unsigned int *wanted);
 /*

@@ -13,6 +13,7 @@
 #include "kernel/tune.h"
 #include "kernel/wakes.h"
 #include "metric/cap.h"
+#include "metric/points_before.h"
 #include "metric/resource.h"
 #include "metric/self.h"
 #include "reading/exact.h"
@@ -37,6 +38,13 @@ struct look {
 struct loss_sample {
 	uint64_t ns; /* 0: there is none */
 	uint64_t lost[PROBE_COUNT][SELF_LOSSES];
+};
+
+/* What the history has: measure_history.c. */
+struct measure_kept {
+	uint64_t time_ns; /* boot time: the latest reading; at first: the beginning */
+	uint64_t minute;  /* of the latest one with all workloads */
+	struct points_before self;
 };
 
 struct budget;
@@ -97,8 +105,9 @@ struct measure {
 	struct look looks[LOOKS];
 	uint64_t asked_ns; /* the latest reading that waits for passes, or has waited */
 	uint64_t next_sweep_ns;
-	uint64_t hold_ns;	      /* how long exports wait for a name */
-	bool said_unnamed;	      /* that some have none */
+	uint64_t hold_ns;  /* how long exports wait for a name */
+	bool said_unnamed; /* that some have none */
+	struct measure_kept kept;
 	struct wakes wakes;	      /* for new cgroups of containers */
 	bool keeps_links;	      /* they could not be made again */
 	uint64_t missed_events;	      /* runs of the programs that tell of cgroups */
@@ -162,6 +171,9 @@ int measure_change_windows(struct measure *m, size_t probe);
 /* What a change says of a probe's duty. 0, or -errno with one line in cause. */
 int measure_tune_duty(struct measure *m, const struct tune_change *change, char *cause,
 		      size_t len);
+/* Adds the agent's own points to a group; number: of the export. -ENOMEM. */
+int measure_self(struct measure *m, const struct export_stats *stats, uint64_t number,
+		 struct point_group *g);
 /* Waits for the pass over descriptors, if there is one, but not for long. */
 void measure_end_files(struct measure *m);
 

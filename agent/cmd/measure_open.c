@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "base/options.h"
+#include "base/util.h"
 #include "base/random.h"
 #include "bpf/cgroup.h"
 #include "cmd/group_options.h"
@@ -313,6 +314,7 @@ int measure_begin(struct measure *m, char *cause, size_t len)
 	measure_note_read(m);
 	wall_measure(&m->wall);
 	m->first_wall_ns = m->wall.offset_ns;
+	m->kept.time_ns = now_boot_ns();
 	return 0;
 }
 
@@ -384,6 +386,7 @@ void measure_close(struct measure *m)
 	rings_close(&m->cells);
 	cells_close(&m->cells);
 	resource_fini(&m->resource);
+	points_before_fini(&m->kept.self);
 	grouping_fini(&m->grouping);
 	free(m->labels);
 	free(m);

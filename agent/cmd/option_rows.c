@@ -9,6 +9,7 @@
 #include "kernel/probes.h"
 #include "kernel/quiet.h"
 #include "reading/snapshot.h"
+#include "sink/history.h"
 #include "workload/host.h"
 #include "workload/pods.h"
 #include "workload/select.h"
@@ -20,6 +21,8 @@
 
 #define MEASURES (CMD_AGENT | CMD_REPORT | CMD_PROBES | CMD_DOCTOR)
 #define EXPORTS	 (CMD_AGENT | CMD_DOCTOR)
+/* Commands that look into the history. */
+#define LOOKS_BACK CMD_REPORT
 #define OTLP(s)                                                          \
 	{                                                                \
 		"OTEL_EXPORTER_OTLP_" s, "OTEL_EXPORTER_OTLP_METRICS_" s \
@@ -355,6 +358,30 @@ static const struct option_desc rows[] = {
 	  "leave the agent's probes as they run, also in windows: numbers with ~ are "
 	  "estimates (without: all is counted meanwhile, up to 60 s)",
 	  FIELD(estimate), .mask = CMD_REPORT, .type = OPTION_BOOL },
+	{ "history", "PATH|none", "/var/lib/assay/history.db",
+	  "file in which the agent keeps its readings: of each 10 s for an hour, of each "
+	  "minute as long as --history-size has room; the other commands look back into it",
+	  FIELD(history), .mask = CMD_AGENT | CMD_DOCTOR | CMD_SNAPSHOT | LOOKS_BACK },
+	{ "history-size", "SIZE", "64MiB",
+	  "most bytes that the history takes: the oldest goes first",
+	  FIELD(history_size), .mask = CMD_AGENT, .type = OPTION_SIZE,
+	  .min = HISTORY_SIZE_MIN, .max = 65536 * MIB },
+	{ "from", "FILE", NULL,
+	  "look into this copy of a history (assay snapshot), of any node: --last counts "
+	  "from its end",
+	  FIELD(from), .mask = LOOKS_BACK },
+	{ "at", "TIME", NULL,
+	  "look at the reading of that time: 2026-11-27T03:12:00Z, 03:12 (the latest one; "
+	  "local time without a zone), or 10m for that long ago",
+	  FIELD(at), .mask = LOOKS_BACK },
+	{ "since", "TIME", NULL,
+	  "look at what happened from then on, to --until or now", FIELD(since),
+	  .mask = LOOKS_BACK },
+	{ "until", "TIME", NULL, "the end of --since or --last", FIELD(until),
+	  .mask = LOOKS_BACK },
+	{ "last", "TIME", NULL, "look at what happened in so much time", FIELD(last_ms),
+	  .mask = LOOKS_BACK, .type = OPTION_DURATION, .min = SECOND,
+	  .max = 400 * 24 * HOUR },
 	{ "live", NULL, "false", "does the agent's loop answer?", FIELD(live),
 	  .mask = CMD_STATUS, .type = OPTION_BOOL },
 	{ "ready", NULL, "false",
@@ -372,5 +399,5 @@ static const struct option_desc rows[] = {
 	  FIELD(log_level), .mask = CMD_ALL, .type = OPTION_ENUM },
 };
 
-_Static_assert(COUNT(rows) <= 64, "a bit for each in struct options");
+_Static_assert(COUNT(rows) <= 128, "a bit for each in struct options");
 const struct option_table option_table = { rows, COUNT(rows) };

@@ -38,6 +38,7 @@ struct taken {
 	struct frame *frame; /* sums are differences; to be freed */
 	double duration_s;   /* what the numbers are of, without gaps */
 	struct history_span time;
+	struct history_span kept;      /* from_history: how far one can look back */
 	bool from_agent, from_history; /* neither: measured by the command itself */
 };
 
@@ -53,5 +54,12 @@ int span_take(struct source *src, const struct span *span, struct taken *out,
  */
 int span_history(const struct options *o, struct history_reader **out, char *cause,
 		 size_t len);
+
+/*
+ * What was looked at, and how far back one can look, in one line without its end: for
+ * people who look back.
+ */
+void span_describe(const struct history_span *time, const struct history_span *kept,
+		   char *text, size_t len);
 
 #endif

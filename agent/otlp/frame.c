@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/text.h"
 #include "otlp/frame.h"
+#include "otlp/frame_impl.h"
 #include "otlp/otlp_pb.h"
 
 #define ZERO_THRESHOLD 0x1p-20
@@ -19,7 +20,7 @@
 #define MEMORY_RATIO 24
 #define MEMORY_MAX   (512UL << 20)
 
-static int compare_attr(const void *a, const void *b)
+int frame_compare_attr(const void *a, const void *b)
 {
 	return strcmp(((const struct attr *)a)->key, ((const struct attr *)b)->key);
 }
@@ -38,7 +39,7 @@ static int compare_attrs(const struct frame_attrs *a, const struct frame_attrs *
 }
 
 /* The order of a frame's series, which is by their keys. */
-static int compare_series(const void *first, const void *second)
+int frame_compare(const void *first, const void *second)
 {
 	const struct frame_series *a = first, *b = second;
 	int c = 0;
@@ -112,39 +113,41 @@ static int read_attrs(struct arena *a, struct pb_key_value *const *list, size_t 
 		out->list[i] = (struct attr){ list[i]->key, value };
 	}
 	out->count = count;
-	qsort(out->list, count, sizeof(*out->list), compare_attr);
+	qsort(out->list, count, sizeof(*out->list), frame_compare_attr);
 	return 0;
 }
 
-/* A number at *s, and the comma behind it if there is one. */
-static int read_part(const char **s, double *out)
+/* A number at *s, not below least, and the comma behind it if there is one. */
+static int read_part(const char **s, double least, double *out)
 {
 	char *end;
 
 	*out = strtod(*s, &end);
-	if (end == *s || !(*out >= 0 && *out < ERROR_MAX))
+	if (end == *s || !(*out >= least && *out < ERROR_MAX))
 		return -EINVAL;
 	*s = end + (*end == ',');
 	return 0;
 }
 
 /* What an attribute says of how far off a point may be; it is none of the series'. */
-static int take_error(struct frame_series *s)
+static int take_error(struct frame_series *s, bool delta)
 {
 	struct attr want = { METRIC_ERROR_KEY, NULL }, *found = NULL;
 	const char *text;
 
 	if (s->attrs.count)
 		found = bsearch(&want, s->attrs.list, s->attrs.count, sizeof(want),
-				compare_attr);
+				frame_compare_attr);
 	if (!found)
 		return 0;
 	text = found->value;
 	s->attrs.count--;
 	memmove(found, found + 1,
 		(size_t)(s->attrs.list + s->attrs.count - found) * sizeof(*found));
-	if (read_part(&text, &s->error.noise) || read_part(&text, &s->error.change) ||
-	    read_part(&text, &s->error.outstanding) || *text)
+	/* what is outstanding may have become less */
+	if (read_part(&text, 0, &s->error.noise) ||
+	    read_part(&text, 0, &s->error.change) ||
+	    read_part(&text, delta ? -ERROR_MAX : 0, &s->error.outstanding) || *text)
 		return -EINVAL;
 	return 0;
 }
@@ -152,7 +155,7 @@ static int take_error(struct frame_series *s)
 static int read_point_attrs(struct frame *f, struct pb_key_value *const *list,
 			    size_t count, struct frame_series *s)
 {
-	return read_attrs(&f->arena, list, count, &s->attrs) ?: take_error(s);
+	return read_attrs(&f->arena, list, count, &s->attrs) ?: take_error(s, f->delta);
 }
 
 /* Copies the bucket counts; -EINVAL when they are not in the form that we send. */
@@ -230,6 +233,11 @@ static size_t point_count(const struct pb_metric *m)
 	}
 }
 
+static unsigned int temporality(const struct frame *f, bool monotonic)
+{
+	return f->delta && monotonic ? PB_DELTA : PB_CUMULATIVE;
+}
+
 /* Reads point i of a metric into s. */
 static int read_point(struct frame *f, const struct pb_metric *m, size_t i,
 		      struct frame_series *s)
@@ -239,12 +247,13 @@ static int read_point(struct frame *f, const struct pb_metric *m, size_t i,
 		return read_number(f, m->gauge->data_points[i], s);
 	}
 	if (m->data_case == PB_DATA(SUM)) {
-		if (m->sum->aggregation_temporality != PB_CUMULATIVE)
+		if (m->sum->aggregation_temporality !=
+		    temporality(f, m->sum->is_monotonic))
 			return -EINVAL;
 		s->kind = m->sum->is_monotonic ? METRIC_SUM : METRIC_UPDOWN;
 		return read_number(f, m->sum->data_points[i], s);
 	}
-	if (m->exponential_histogram->aggregation_temporality != PB_CUMULATIVE)
+	if (m->exponential_histogram->aggregation_temporality != temporality(f, true))
 		return -EINVAL;
 	s->kind = METRIC_HISTOGRAM;
 	return read_hist(f, m->exponential_histogram->data_points[i], s);
@@ -325,9 +334,15 @@ static size_t request_points(const struct pb_request *r)
 /* Sorts the series, and gives those of one workload the same resource pointer. */
 static void sort_series(struct frame *f)
 {
-	qsort(f->series, f->count, sizeof(*f->series), compare_series);
+	qsort(f->series, f->count, sizeof(*f->series), frame_compare);
+	frame_share_resources(f);
+}
+
+void frame_share_resources(struct frame *f)
+{
 	for (size_t i = 1; i < f->count; i++)
-		if (!compare_attrs(f->series[i - 1].resource, f->series[i].resource))
+		if (f->series[i - 1].resource != f->series[i].resource &&
+		    !compare_attrs(f->series[i - 1].resource, f->series[i].resource))
 			f->series[i].resource = f->series[i - 1].resource;
 }
 
@@ -348,15 +363,15 @@ static size_t memory_limit(size_t len)
 		   : MEMORY_MAX;
 }
 
-int frame_decode(const uint8_t *bytes, size_t len, struct frame **out)
+static int decode(const uint8_t *bytes, size_t len, bool delta, struct frame **out)
 {
-	struct frame *f = calloc(1, sizeof(*f));
+	struct frame *f = frame_new(memory_limit(len));
 	struct pb_request *r;
 	int err = -EINVAL;
 
 	if (!f)
 		return -ENOMEM;
-	f->arena.limit = memory_limit(len);
+	f->delta = delta;
 	r = pb_request_unpack(
 	    &(ProtobufCAllocator){ message_get, message_put, &f->arena }, len, bytes);
 	if (!r)
@@ -380,6 +395,16 @@ fail:
 	return err;
 }
 
+int frame_decode(const uint8_t *bytes, size_t len, struct frame **out)
+{
+	return decode(bytes, len, false, out);
+}
+
+int frame_decode_delta(const uint8_t *bytes, size_t len, struct frame **out)
+{
+	return decode(bytes, len, true, out);
+}
+
 void frame_free(struct frame *f)
 {
 	if (!f)
@@ -388,62 +413,13 @@ void frame_free(struct frame *f)
 	free(f);
 }
 
-/* The string as a terminal may see it; NULL: no memory. */
-static const char *visible(struct frame *f, const char *s)
-{
-	size_t size = strlen(s) * 4 + 1;
-	const char *c = s;
-	char *copy;
-
-	while (*c >= ' ' && *c < 0x7f)
-		c++;
-	if (!*c)
-		return s;
-	copy = arena_get(&f->arena, size);
-	if (copy)
-		text_copy(copy, size, s, SIZE_MAX);
-	return copy;
-}
-
-static int show_attrs(struct frame *f, struct frame_attrs *a)
-{
-	for (size_t i = 0; i < a->count; i++) {
-		a->list[i].key = visible(f, a->list[i].key);
-		a->list[i].value = visible(f, a->list[i].value);
-		if (!a->list[i].key || !a->list[i].value)
-			return -ENOMEM;
-	}
-	if (a->count)
-		qsort(a->list, a->count, sizeof(*a->list), compare_attr);
-	return 0;
-}
-
-int frame_make_visible(struct frame *f)
-{
-	const struct frame_attrs *last = NULL;
-	int err = 0;
-
-	for (size_t i = 0; i < f->count && !err; i++) {
-		struct frame_series *s = &f->series[i];
-
-		s->name = visible(f, s->name);
-		s->unit = visible(f, s->unit);
-		s->help = visible(f, s->help);
-		err =
-		    s->name && s->unit && s->help ? show_attrs(f, &s->attrs) : -ENOMEM;
-		if (!err && s->resource != last)
-			err = show_attrs(f, (struct frame_attrs *)s->resource);
-		last = s->resource;
-	}
-	return err;
-}
-
 const char *frame_attr(const struct frame_attrs *a, const char *key)
 {
 	struct attr want = { key, NULL }, *found = NULL;
 
 	if (a->count)
-		found = bsearch(&want, a->list, a->count, sizeof(want), compare_attr);
+		found =
+		    bsearch(&want, a->list, a->count, sizeof(want), frame_compare_attr);
 	return found ? found->value : NULL;
 }
 
@@ -473,5 +449,5 @@ struct frame_series *frame_find(const struct frame *f, const struct frame_series
 {
 	if (!f->count)
 		return NULL;
-	return bsearch(key, f->series, f->count, sizeof(*key), compare_series);
+	return bsearch(key, f->series, f->count, sizeof(*key), frame_compare);
 }

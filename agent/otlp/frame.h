@@ -40,6 +40,8 @@ struct frame {
 	uint64_t time_ns; /* wall clock of the newest point */
 	struct frame_series *series;
 	size_t count;
+	size_t room;	    /* of series; 0: count */
+	bool delta;	    /* sums and histograms are differences */
 	struct arena arena; /* holds all this */
 };
 
@@ -50,6 +52,10 @@ struct frame {
  * none), -EMSGSIZE for what takes far more memory than what an agent says, -ENOMEM.
  */
 int frame_decode(const uint8_t *bytes, size_t len, struct frame **out);
+/* The same of a batch whose sums and histograms are differences (points.delta). */
+int frame_decode_delta(const uint8_t *bytes, size_t len, struct frame **out);
+/* An empty frame of differences, that takes at most so many bytes. NULL: no memory. */
+struct frame *frame_new(size_t limit);
 /* Frees a frame; NULL is fine. */
 void frame_free(struct frame *f);
 /*
@@ -73,5 +79,22 @@ struct frame_series *frame_find(const struct frame *f, const struct frame_series
  * and up-down sums stay as they are. Times stay too.
  */
 void frame_subtract(struct frame *after, const struct frame *before);
+
+/*
+ * Adds the differences of a later time: histograms and sums add up, with their errors;
+ * of gauges and up-down sums the later value stays. Nothing of `from` is kept. -ENOMEM,
+ * -EMSGSIZE: the frame would take more than it may, and has a part of it.
+ */
+int frame_add(struct frame *into, const struct frame *from);
+/*
+ * Takes over what only tells how things were before: gauges and up-down sums of
+ * workloads that the frame has nothing of. As frame_add().
+ */
+int frame_add_before(struct frame *into, const struct frame *before);
+/*
+ * Makes a batch of a frame of differences, to be freed, which frame_decode_delta()
+ * reads. -ENOMEM, -EINVAL: more attributes than metrics have.
+ */
+int frame_encode(const struct frame *f, uint8_t **bytes, size_t *len);
 
 #endif

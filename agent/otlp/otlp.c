@@ -242,6 +242,12 @@ static int number_points(struct arena *a, const struct part *part,
 	return err;
 }
 
+/* Sums that go down too are never differences. */
+static int temporality(const struct part *part, const struct metric *m)
+{
+	return part->all->delta && m->kind != METRIC_UPDOWN ? PB_DELTA : PB_CUMULATIVE;
+}
+
 static int set_hist(struct arena *a, const struct part *part, const struct metric *m,
 		    struct pb_metric *out)
 {
@@ -253,7 +259,7 @@ static int set_hist(struct arena *a, const struct part *part, const struct metri
 		return -ENOMEM;
 	out->data_case = PB_DATA(EXPONENTIAL_HISTOGRAM);
 	out->exponential_histogram = h;
-	h->aggregation_temporality = PB_CUMULATIVE;
+	h->aggregation_temporality = temporality(part, m);
 	h->data_points =
 	    arena_get(a, (part->to - part->from) * sizeof(*h->data_points));
 	if (!h->data_points)
@@ -274,7 +280,7 @@ static int set_sum(struct arena *a, const struct part *part, const struct metric
 		return -ENOMEM;
 	out->data_case = PB_DATA(SUM);
 	out->sum = s;
-	s->aggregation_temporality = PB_CUMULATIVE;
+	s->aggregation_temporality = temporality(part, m);
 	s->is_monotonic = m->kind == METRIC_SUM;
 	return number_points(a, part, m, &s->n_data_points, &s->data_points);
 }

@@ -4,9 +4,9 @@
  *
  * One ResourceMetrics for each group of points, one Metric in it for each metric
  * that has points. Histograms are exponential, their count is the sum of the buckets;
- * everything is cumulative. A series that has ended is a point with the flag
- * NO_RECORDED_VALUE and no value. Names that are no UTF-8 (a cgroup may have any) go
- * out by text_escape, as a receiver would refuse the whole request.
+ * everything is cumulative, unless points.delta says so. A series that has ended is a
+ * point with the flag NO_RECORDED_VALUE and no value. Names that are no UTF-8 (a cgroup
+ * may have any) go out by text_escape, as a receiver would refuse the whole request.
  */
 #ifndef OTLP_H
 #define OTLP_H

@@ -5,6 +5,8 @@
  * until that is accepted too. An outage of the receiver costs no count, and a bounded
  * number of workloads: beyond it they are added to the overflow.
  */
+#include "base/util.h"
+#include "reading/kept.h"
 #include "reading/snapshot_impl.h"
 
 /* What was reported of the cgroup's files and is there no more: a limit that was
@@ -94,6 +96,7 @@ static struct workload *fold(struct snapshot *s, struct workload *w)
 		snapshot_sum_group(s, w);
 	totals_fold(s->workloads[SLOT_OVERFLOW], w, !w->sum);
 	totals_fold_usage(&s->workloads[SLOT_OVERFLOW]->usage, &w->usage);
+	kept_fold_usage(s->workloads[SLOT_OVERFLOW], w);
 	s->folded++;
 	return s->workloads[SLOT_OVERFLOW];
 }
@@ -194,11 +197,25 @@ uint64_t snapshot_folded(const struct snapshot *s)
 	return s->folded;
 }
 
+/* Is its last yet to come into the history, which takes it soon? */
+static bool kept_awaits(const struct snapshot *s, const struct workload *w)
+{
+	return s->keeps_until_ns > now_boot_ns() && !w->sum && !w->into &&
+	       kept_has_any(w) && !kept_is_whole(w);
+}
+
 static enum fate unless_over(const struct snapshot *s, const struct workload *w)
 {
 	if (w->sum && (w->sum->members || groups_are_awaited(s, w)))
 		return STAYS;
+	if (w->ending.over && kept_awaits(s, w))
+		return STAYS;
 	return w->ending.over ? FREED : STAYS;
+}
+
+void snapshot_keep(struct snapshot *s, uint64_t until_ns)
+{
+	s->keeps_until_ns = until_ns;
 }
 
 void snapshot_drop(struct snapshot *s)

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "reading/kept.h"
 #include "reading/snapshot_impl.h"
 
 #define SANDBOX_NS 8000000000ULL /* it is asked again 10 s after a container came */
@@ -107,10 +108,12 @@ static int fold_sandbox(struct snapshot *s, struct workload *w)
 			return err;
 	}
 	err = totals_fold(pod, w, true);
-	totals_clear(w);
-	if (!pod->sandbox &&
-	    !pod->settled) /* what was read of its own cgroup is not it */
+	if (!pod->sandbox && !pod->settled) {
+		/* what was read of its own cgroup is not it */
 		pod->usage = w->usage;
+		kept_move_usage(pod, w);
+	}
+	totals_clear(w);
 	w->usage = (struct usage){ 0 };
 	pod->sandbox = w->serial;
 	w->into = pod;

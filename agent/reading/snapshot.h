@@ -34,6 +34,10 @@ struct open_total {
 	struct sparse *hist;	   /* of the signals from OPEN_HIST on, else NULL */
 	struct estimate *estimate; /* NULL: it is exact */
 	char name[DISK_NAME_LEN];  /* of a disk, as its users know it */
+	/* of these, what the history has: kept.h */
+	uint64_t kept;
+	struct sparse *kept_hist;
+	struct estimate *kept_estimate;
 };
 
 #define CULPRIT_OTHER	"_OTHER"
@@ -67,6 +71,7 @@ struct culprit_total {
 	uint64_t start_ns; /* boot time; 0: the workload's */
 	uint64_t ns;
 	uint64_t told_ns; /* of that, what the latest export had, by whatever name */
+	uint64_t kept_ns; /* what the history has: kept.h */
 	float lately;	  /* ns; each export makes it an eighth less */
 	bool gone;	  /* its cgroup is */
 	bool export_only; /* a name that exports have for others of the list */
@@ -77,6 +82,7 @@ struct culprit_total {
 
 struct group_sum;
 struct group_part;
+struct kept;
 
 /* A workload; or several that are one in exports (groups.c). */
 struct workload {
@@ -118,6 +124,9 @@ struct workload {
 	uint64_t usage_since;		  /* the first export that says so */
 #define WORKLOAD_SETS 80
 	uint8_t sets[WORKLOAD_SETS]; /* enum set_state of what is not open */
+	struct kept *kept; /* what the history has of it; NULL: nothing */
+	/* it is what came of this one in a while, see kept.h; NULL: it is not */
+	const struct workload *whole;
 };
 
 struct snapshot;
@@ -275,6 +284,11 @@ void snapshot_clear_group(struct workload *group);
 /* The workloads, and the boot time of the latest reading. */
 struct workload **snapshot_workloads(struct snapshot *s, size_t *count,
 				     uint64_t *time_ns);
+/*
+ * The history has had a reading, and is about to have more: until then (boot time) who
+ * is gone stays for it, though nobody else waits.
+ */
+void snapshot_keep(struct snapshot *s, uint64_t until_ns);
 /* Slots in use now. */
 uint32_t snapshot_slots(const struct snapshot *s);
 /* Error kinds and disks that have a cell, at the latest reading. */

@@ -151,6 +151,7 @@ struct snapshot {
 	uint32_t late;	   /* slots that late events have taken, so far */
 	struct window windows[PROBE_COUNT];
 	uint64_t random; /* for what is rounded */
+	uint64_t keeps_until_ns; /* boot time, see snapshot_keep() */
 };
 
 /* Makes the first workloads: of the slots with a fixed meaning, in their order. */

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "reading/kept.h"
 #include "reading/snapshot_impl.h"
 
 void totals_clear(struct workload *w)
@@ -11,6 +12,8 @@ void totals_clear(struct workload *w)
 	for (size_t i = 0; i < w->open_count; i++) {
 		free(w->opens[i].hist);
 		free(w->opens[i].estimate);
+		free(w->opens[i].kept_hist);
+		free(w->opens[i].kept_estimate);
 	}
 	for (size_t i = 0; i < w->culprit_count; i++) {
 		free(w->culprits[i].series);
@@ -19,6 +22,7 @@ void totals_clear(struct workload *w)
 	free(w->culprits);
 	free(w->opens);
 	free(w->estimates);
+	kept_clear(w);
 	w->estimates = NULL;
 	memset(w->hists, 0, sizeof(w->hists));
 	memset(w->counts, 0, sizeof(w->counts));
@@ -164,14 +168,17 @@ static int fold_culprits(struct workload *into, const struct workload *w, bool n
 			continue;
 		}
 		c->ns += w->culprits[i].ns;
+		c->kept_ns += w->culprits[i].kept_ns;
 	}
 	if (w->forgotten_ns) {
 		struct culprit_total *c = totals_culprit(into, CULPRIT_OTHER);
 
-		if (c)
+		if (c) { /* the history has it, by the names of then */
 			c->ns += w->forgotten_ns;
-		else
+			c->kept_ns += w->forgotten_ns;
+		} else {
 			err = -ENOMEM;
+		}
 	}
 	return err;
 }
@@ -191,7 +198,8 @@ int totals_add(struct workload *into, const struct workload *w)
 
 int totals_fold(struct workload *into, const struct workload *w, bool name_culprits)
 {
-	return totals_add(into, w) | fold_culprits(into, w, name_culprits);
+	return totals_add(into, w) | fold_culprits(into, w, name_culprits) |
+	       kept_fold(into, w);
 }
 
 void totals_fold_usage(struct usage *into, const struct usage *from)

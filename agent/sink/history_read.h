@@ -16,6 +16,7 @@ struct history_reader;
 /* A piece of time, wall clock: from one reading to another. */
 struct history_span {
 	uint64_t since_ns, until_ns;
+	uint64_t covered_ns; /* of what was got: without gaps */
 };
 
 /*
@@ -47,6 +48,8 @@ int history_reader_each(struct history_reader *r, const struct history_span *ask
 			int (*fn)(void *arg, const struct frame *f,
 				  const struct history_span *got),
 			void *arg, char *cause, size_t len);
+/* How many readings could not be read so far, as they are damaged. */
+size_t history_reader_damaged(const struct history_reader *r);
 /* Closes; NULL is fine. */
 void history_reader_close(struct history_reader *r);
 

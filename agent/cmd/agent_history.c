@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The history of an agent: what goes into it, and when. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+#include "base/log.h"
+#include "base/options.h"
+#include "base/util.h"
+#include "cmd/agent_impl.h"
+#include "cmd/measure.h"
+#include "sink/history.h"
+
+#define LEAST_NS 900000000ULL /* between two readings that are kept */
+
+static void set(struct history_fact *f, const char *key, const char *value)
+{
+	f->key = key;
+	snprintf(f->value, sizeof(f->value), "%s", value);
+}
+
+static size_t find_facts(const struct agent *a, struct history_fact *f)
+{
+	struct utsname name;
+	struct sysinfo info;
+	size_t n = 0;
+
+	set(&f[n++], "host.name", measure_host_name(a->measure));
+	set(&f[n++], "assay.version", ASSAY_VERSION);
+	if (!uname(&name)) {
+		set(&f[n++], "kernel.release", name.release);
+		set(&f[n++], "kernel.version", name.version);
+		set(&f[n++], "host.arch", name.machine);
+	}
+	f[n].key = "cpus";
+	snprintf(f[n++].value, sizeof(f->value), "%d", get_nprocs());
+	if (!sysinfo(&info)) {
+		f[n].key = "memory.bytes";
+		snprintf(f[n++].value, sizeof(f->value), "%llu",
+			 (unsigned long long)info.totalram * info.mem_unit);
+	}
+	return n;
+}
+
+void agent_history_open(struct agent *a)
+{
+	struct history_fact facts[8] = { 0 };
+	char cause[512];
+	int err;
+
+	if (!strcmp(a->o->history, "none"))
+		return;
+	err = history_open(a->o->history, a->o->history_size, facts,
+			   find_facts(a, facts), &a->history, cause, sizeof(cause));
+	if (err)
+		log_warnx("history: %s: going on without", cause);
+}
+
+void agent_history_start(struct agent *a)
+{
+	int err = a->history ? history_start(a->history) : 0;
+
+	if (!err)
+		return;
+	log_warn(err, "history: its thread cannot be made: going on without");
+	history_close(a->history, 0);
+	a->history = NULL;
+}
+
+void agent_history_keep(struct agent *a, bool last)
+{
+	struct measure_since s = { 0 };
+	uint64_t now = now_mono_ns();
+	struct history_reading r;
+	int err;
+
+	if (!a->history || (!last && now - a->kept_ns < LEAST_NS) ||
+	    !history_is_ready(a->history))
+		return;
+	a->kept_ns = now;
+	err = measure_since(a->measure, agent_stats(a), &s);
+	if (err) {
+		log_warn(err, "history: this reading is not kept");
+		return;
+	}
+	r = (struct history_reading){ s.bytes, s.len, s.since_ns, s.until_ns, s.whole };
+	history_put(a->history, &r);
+}

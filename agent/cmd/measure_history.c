@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Readings for the history: what came since the latest one. */
+#include <errno.h>
+#include <stdlib.h>
+#include "base/util.h"
+#include "base/wall.h"
+#include "cmd/measure.h"
+#include "cmd/measure_impl.h"
+#include "metric/metrics.h"
+#include "otlp/otlp.h"
+#include "reading/kept.h"
+
+#define MINUTE_NS 60000000000ULL
+#define AWAIT_NS  60000000000ULL /* for the next one, by who is gone */
+
+/* The points of what was made of a workload, for the batch. */
+static int encode_made(struct measure *m, struct workload *w, struct workload *made,
+		       struct points *p, struct otlp_encoder *e)
+{
+	struct point_group *g = points_group(p);
+	int err;
+
+	if (!g)
+		return -ENOMEM;
+	g->serial = made->serial;
+	err = resource_workload(&m->resource, w, g);
+	if (!err)
+		err = metrics_add(g, made, METRICS_READ);
+	if (!err)
+		err = points_merge(g);
+	if (!err)
+		err = otlp_add(e, p);
+	points_clear(p);
+	return err;
+}
+
+static int encode_new(struct measure *m, struct workload *w, bool whole,
+		      struct points *p, struct otlp_encoder *e)
+{
+	struct workload made;
+	int err;
+
+	if (w->into || kept_is_whole(w) || !kept_has_any(w))
+		return 0;
+	err = kept_make(w, m->kept.time_ns, &made);
+	if (!err && (kept_is_new(&made) || (whole && !w->gone)))
+		err = encode_made(m, w, &made, p, e);
+	if (!err)
+		err = kept_note(w, &made);
+	kept_free(&made);
+	return err;
+}
+
+static int encode_all(struct measure *m, const struct export_stats *stats, bool whole,
+		      struct points *p, struct otlp_encoder *e)
+{
+	struct workload **workloads;
+	struct point_group *g;
+	size_t count;
+	int err = 0;
+
+	workloads = snapshot_workloads(m->snapshot, &count, &p->time_ns);
+	for (size_t i = 0; i < count && !err; i++)
+		err = encode_new(m, workloads[i], whole, p, e);
+	g = err ? NULL : points_group(p);
+	if (!err)
+		err = g ? measure_self(m, stats, p->number, g) : -ENOMEM;
+	if (!err)
+		err =
+		    points_merge(g) ?: points_since(&m->kept.self, g, m->kept.time_ns);
+	if (!err)
+		err = otlp_add(e, p);
+	points_fini(p);
+	return err;
+}
+
+int measure_since(struct measure *m, const struct export_stats *stats,
+		  struct measure_since *out)
+{
+	struct otlp_batch one = { 0 };
+	struct otlp_encoder e = { .limit = SIZE_MAX,
+				  .take = otlp_take_one,
+				  .arg = &one };
+	struct points points = { .delta = true };
+	struct wall wall = { 0 };
+	uint64_t minute, since = m->kept.time_ns;
+	int err;
+
+	wall_measure(&wall);
+	points.wall_ns = wall.offset_ns;
+	snapshot_workloads(m->snapshot, &(size_t){ 0 }, &points.time_ns);
+	if (points.time_ns <= since)
+		return -EAGAIN;
+	minute = points.time_ns / MINUTE_NS;
+	out->whole = minute != m->kept.minute;
+	err = encode_all(m, stats, out->whole, &points, &e);
+	err = otlp_end(&e, err);
+	if (err)
+		return err;
+	out->bytes = one.bytes;
+	out->len = one.len;
+	snapshot_workloads(m->snapshot, &(size_t){ 0 }, &m->kept.time_ns);
+	out->since_ns = wall_time(wall.offset_ns, since);
+	out->until_ns = wall_time(wall.offset_ns, m->kept.time_ns);
+	m->kept.minute = minute;
+	snapshot_keep(m->snapshot, m->kept.time_ns + AWAIT_NS);
+	return 0;
+}
+
+const char *measure_host_name(const struct measure *m)
+{
+	return m->resource.host.name;
+}

@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "base/log.h"
+#include "base/options.h"
+#include "base/util.h"
+#include "cmd/source.h"
+#include "cmd/span.h"
+#include "sink/client.h"
+
+#define SECOND_NS  1000000000ULL
+#define NS_OF_MS   1000000ULL
+#define DAY_S	   86400
+#define AGO_MS_MAX (400ULL * 86400 * 1000)
+#define FROM_NS	   (300 * SECOND_NS) /* of a copy, if nothing more is said */
+#define SLACK_MS   5000		     /* what two readings may take */
+
+/* So many digits, within limits; NULL: they are not there. */
+static const char *digits(const char *s, int count, int min, int max, int *out)
+{
+	*out = 0;
+	for (int i = 0; i < count; i++, s++) {
+		if (!isdigit((unsigned char)*s))
+			return NULL;
+		*out = *out * 10 + (*s - '0');
+	}
+	return *out >= min && *out <= max ? s : NULL;
+}
+
+/* "2026-11-27" and a T or a space. */
+static const char *parse_date(const char *s, struct tm *tm)
+{
+	s = digits(s, 4, 1971, 9999, &tm->tm_year);
+	if (!s || *s != '-')
+		return NULL;
+	s = digits(s + 1, 2, 1, 12, &tm->tm_mon);
+	if (!s || *s != '-')
+		return NULL;
+	s = digits(s + 1, 2, 1, 31, &tm->tm_mday);
+	if (!s || !strchr("Tt ", *s))
+		return NULL;
+	tm->tm_year -= 1900;
+	tm->tm_mon--;
+	return *s ? s + 1 : NULL;
+}
+
+/* "03:12" or "03:12:59". */
+static const char *parse_clock(const char *s, struct tm *tm)
+{
+	s = digits(s, 2, 0, 23, &tm->tm_hour);
+	if (!s || *s != ':')
+		return NULL;
+	s = digits(s + 1, 2, 0, 59, &tm->tm_min);
+	if (s && *s == ':')
+		s = digits(s + 1, 2, 0, 60, &tm->tm_sec);
+	return s;
+}
+
+/* "Z", "+02:00" or nothing. */
+static int parse_zone(const char *s, bool *local, long *east_s)
+{
+	int h, m, sign = *s == '-' ? -1 : 1;
+
+	*local = !*s;
+	*east_s = 0;
+	if (!*s || !strcmp(s, "Z") || !strcmp(s, "z"))
+		return 0;
+	if (*s != '+' && *s != '-')
+		return -EINVAL;
+	s = digits(s + 1, 2, 0, 23, &h);
+	if (s && *s == ':')
+		s++;
+	s = s ? digits(s, 2, 0, 59, &m) : NULL;
+	if (!s || *s)
+		return -EINVAL;
+	*east_s = sign * (h * 3600L + m * 60L);
+	return 0;
+}
+
+static time_t to_time(struct tm tm, bool local, long east_s)
+{
+	tm.tm_isdst = -1;
+	return local ? mktime(&tm) : timegm(&tm) - east_s;
+}
+
+/* Today there, or yesterday if that is to come. */
+static time_t latest(const struct tm *clock, time_t now, bool local, long east_s)
+{
+	time_t there = now + east_s, t;
+	struct tm tm;
+
+	if (local)
+		localtime_r(&now, &tm);
+	else
+		gmtime_r(&there, &tm);
+	tm.tm_hour = clock->tm_hour;
+	tm.tm_min = clock->tm_min;
+	tm.tm_sec = clock->tm_sec;
+	t = to_time(tm, local, east_s);
+	if (t <= now)
+		return t;
+	tm.tm_mday--;
+	return to_time(tm, local, east_s);
+}
+
+int span_moment(const char *text, uint64_t now_ns, uint64_t *out_ns)
+{
+	struct tm tm = { 0 };
+	const char *clock = parse_date(text, &tm), *zone;
+	bool local;
+	uint64_t ms;
+	long east_s;
+	time_t t;
+
+	if (!options_duration(text, 1, AGO_MS_MAX, &ms)) {
+		*out_ns = now_ns > ms * NS_OF_MS ? now_ns - ms * NS_OF_MS : 0;
+		return 0;
+	}
+	zone = parse_clock(clock ? clock : text, &tm);
+	if (!zone || parse_zone(zone, &local, &east_s))
+		return -EINVAL;
+	t = clock ? to_time(tm, local, east_s)
+		  : latest(&tm, (time_t)(now_ns / SECOND_NS), local, east_s);
+	if (t <= 0)
+		return -EINVAL;
+	*out_ns = (uint64_t)t * SECOND_NS;
+	return 0;
+}
+
+static int moment(const char *key, const char *text, uint64_t now_ns, uint64_t *out,
+		  char *cause, size_t len)
+{
+	int err = span_moment(text, now_ns, out);
+
+	if (err)
+		snprintf(
+		    cause, len,
+		    "--%s %.60s: must be a time, as 2026-11-27T03:12:00Z, 03:12 or "
+		    "10m (ago)",
+		    key, text);
+	else if (*out > now_ns) {
+		snprintf(cause, len, "--%s %.60s: that is yet to come", key, text);
+		err = -EINVAL;
+	}
+	return err;
+}
+
+static int set_ends(const struct options *o, uint64_t now_ns, struct history_span *s,
+		    char *cause, size_t len)
+{
+	uint64_t last_ns = o->last_ms * NS_OF_MS;
+	int err = 0;
+
+	s->until_ns = now_ns;
+	if (o->until)
+		err = moment("until", o->until, now_ns, &s->until_ns, cause, len);
+	if (!err && o->since)
+		err = moment("since", o->since, now_ns, &s->since_ns, cause, len);
+	if (err)
+		return err;
+	if (!o->since)
+		s->since_ns = s->until_ns > last_ns ? s->until_ns - last_ns : 0;
+	if (s->since_ns >= s->until_ns) {
+		snprintf(cause, len, "--since %.60s: is not before --until %.60s",
+			 o->since, o->until ? o->until : "(now)");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* Of a copy, now is when it was made. */
+static int find_now(const struct options *o, uint64_t *now_ns, char *cause, size_t len)
+{
+	struct history_reader *r;
+	struct history_span range;
+	int err = history_reader_open(o->from, &r, cause, len);
+
+	if (err)
+		return err;
+	err = history_reader_range(r, &range);
+	if (err)
+		snprintf(cause, len, "--from %.200s: nothing is kept there", o->from);
+	else
+		*now_ns = range.until_ns;
+	history_reader_close(r);
+	return err;
+}
+
+int span_of(const struct options *o, uint64_t now_ns, struct span *out, char *cause,
+	    size_t len)
+{
+	bool some = o->since || o->until || o->last_ms;
+	int err = 0;
+
+	*out = (struct span){ .live = !some && !o->at && !o->from };
+	if (out->live)
+		return 0;
+	if (o->at && some) {
+		snprintf(cause, len,
+			 "--at is one moment: not with --since, --until or "
+			 "--last");
+		return -EINVAL;
+	}
+	if (o->since && o->last_ms) {
+		snprintf(cause, len,
+			 "--since and --last are two beginnings: one of them");
+		return -EINVAL;
+	}
+	if (o->until && !o->since && !o->last_ms) {
+		snprintf(cause, len, "--until needs --since or --last");
+		return -EINVAL;
+	}
+	if (o->from)
+		err = find_now(o, &now_ns, cause, len);
+	if (err)
+		return err;
+	if (o->at) {
+		err = moment("at", o->at, now_ns, &out->time.since_ns, cause, len);
+		out->time.until_ns = out->time.since_ns + 1; /* the step it lies in */
+		return err;
+	}
+	if (some)
+		return set_ends(o, now_ns, &out->time, cause, len);
+	out->time.until_ns = now_ns;
+	out->time.since_ns = now_ns > FROM_NS ? now_ns - FROM_NS : 0;
+	return 0;
+}
+
+int span_history(const struct options *o, struct history_reader **out, char *cause,
+		 size_t len)
+{
+	if (!o->from && !strcmp(o->history, "none")) {
+		snprintf(cause, len,
+			 "--history none: there is nothing to look back into");
+		return -ENOENT;
+	}
+	return history_reader_open(o->from ? o->from : o->history, out, cause, len);
+}
+
+static void sleep_until(uint64_t mono_ns)
+{
+	struct timespec ts = {
+		.tv_sec = (time_t)(mono_ns / SECOND_NS),
+		.tv_nsec = (long)(mono_ns % SECOND_NS),
+	};
+
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == EINTR)
+		;
+}
+
+/* Since the agent's start: the earliest start of anything. */
+static double seconds_since_start(const struct frame *f)
+{
+	uint64_t start = f->time_ns;
+
+	for (size_t i = 0; i < f->count; i++)
+		if (f->series[i].start_ns && f->series[i].start_ns < start)
+			start = f->series[i].start_ns;
+	return (f->time_ns - start) * 1e-9;
+}
+
+/*
+ * Seconds between two frames by their own times, which are those of the readings. They
+ * are wall clock; when somebody set it meanwhile, what we waited has to do.
+ */
+static double seconds_between(const struct frame *before, const struct frame *after,
+			      uint64_t waited_ns)
+{
+	double s = ((double)after->time_ns - (double)before->time_ns) * 1e-9;
+
+	return fabs(s - waited_ns * 1e-9) < 1 && s > 0 ? s : waited_ns * 1e-9;
+}
+
+/*
+ * Has an agent, if there is one, count all while we look, whatever the budget. One that
+ * knows of no windows does so anyway, and what it refuses the reading tells.
+ */
+static void ask_exact(const struct options *o)
+{
+	uint64_t given = 0, wanted = o->duration_ms;
+	char cause[256];
+	int err;
+
+	if (o->total || o->estimate)
+		return;
+	err = client_exact(o->socket, wanted + SLACK_MS, &given, cause, sizeof(cause));
+	if (err == -ETIMEDOUT || err == -EAGAIN)
+		log_warnx("the agent does not come to measure exactly: what has ~ are "
+			  "estimates");
+	if (err)
+		return;
+	if (given < wanted)
+		log_warnx(
+		    "numbers are exact for %g s only, as the agent measures exactly "
+		    "for 60 s at a time and for 6 min of an hour",
+		    given / 1e3);
+}
+
+/* Now, for as long as the options say; all since the start if they ask for that. */
+static int take_live(struct source *src, struct taken *t, char *cause, size_t len)
+{
+	struct frame *before;
+	uint64_t start;
+	int err;
+
+	ask_exact(src->o);
+	err = source_read(src, !src->o->total, &before, cause, len);
+	if (err)
+		return err;
+	t->from_agent = src->from_agent;
+	if (src->o->total) {
+		t->duration_s = seconds_since_start(before);
+		t->frame = before;
+		return 0;
+	}
+	start = now_mono_ns();
+	sleep_until(start + src->o->duration_ms * NS_OF_MS);
+	err = source_read(src, false, &t->frame, cause, len);
+	if (!err) {
+		t->duration_s =
+		    seconds_between(before, t->frame, now_mono_ns() - start);
+		t->time.until_ns = t->frame->time_ns;
+		t->time.since_ns = before->time_ns;
+		frame_subtract(t->frame, before);
+	}
+	frame_free(before);
+	return err;
+}
+
+int span_take(struct source *src, const struct span *span, struct taken *out,
+	      char *cause, size_t len)
+{
+	struct history_reader *r;
+	int err;
+
+	*out = (struct taken){ 0 };
+	if (span->live)
+		return take_live(src, out, cause, len);
+	err = span_history(src->o, &r, cause, len);
+	if (err)
+		return err;
+	err = history_reader_frame(r, &span->time, &out->frame, &out->time, cause, len);
+	if (!err)
+		err = history_reader_range(r, &out->kept);
+	if (!err && history_reader_damaged(r))
+		log_warnx("%zu readings of the history are damaged, and left out",
+			  history_reader_damaged(r));
+	history_reader_close(r);
+	out->from_history = true;
+	out->duration_s = out->time.covered_ns * 1e-9;
+	return err;
+}
+
+static void say_moment(uint64_t ns, char *text, size_t len)
+{
+	time_t s = (time_t)(ns / SECOND_NS);
+	struct tm tm;
+
+	localtime_r(&s, &tm);
+	strftime(text, len, "%Y-%m-%dT%H:%M:%S%z", &tm);
+}
+
+void span_describe(const struct history_span *time, const struct history_span *kept,
+		   char *text, size_t len)
+{
+	char since[40], until[40], first[40], last[40];
+
+	say_moment(time->since_ns, since, sizeof(since));
+	say_moment(time->until_ns, until, sizeof(until));
+	say_moment(kept->since_ns, first, sizeof(first));
+	say_moment(kept->until_ns, last, sizeof(last));
+	snprintf(text, len,
+		 "%s to %s, %.0f s of it kept; the history goes from %s to %s", since,
+		 until, time->covered_ns * 1e-9, first, last);
+}

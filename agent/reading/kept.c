@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "reading/kept.h"
+#include "reading/snapshot_impl.h"
+
+/* Histograms are of width 4, as the cells: differences are less than 2^32. */
+struct kept {
+	struct sparse *hists[SNAPSHOT_HISTS];
+	uint64_t counts[SNAPSHOT_COUNTS][LANES];
+	struct estimate estimates[SNAPSHOT_ESTIMATES];
+	uint64_t usage[USAGE_COUNT];
+	uint32_t usage_has;
+	uint64_t inflight_ns[INFLIGHT_COUNT];
+	bool whole; /* it is gone, and this is the last */
+};
+
+/* What a histogram has more than what is kept of it; *out is NULL when that is none. */
+static int subtract_hist(const struct sparse *now, const struct sparse *kept,
+			 struct sparse **out)
+{
+	struct sparse *made = NULL;
+
+	*out = NULL;
+	for (unsigned int g = 0; now && g < SPARSE_GROUPS; g++) {
+		const uint64_t *n = sparse_find(now, g);
+		const uint32_t *k = n && kept ? sparse_find(kept, g) : NULL;
+		uint64_t *to = NULL;
+
+		for (int i = 0; n && i < SPARSE_GROUP; i++) {
+			uint32_t more = (uint32_t)n[i] - (k ? k[i] : 0);
+
+			if (!more)
+				continue;
+			if (!made && !(made = sparse_new(sizeof(uint64_t))))
+				return -ENOMEM;
+			*out = made;
+			to = to ? to : sparse_make(out, g);
+			made = *out;
+			if (!to)
+				return -ENOMEM;
+			to[i] = more;
+		}
+	}
+	if (made)
+		made->sum_ns = now->sum_ns - (kept ? kept->sum_ns : 0);
+	return 0;
+}
+
+/* Adds to what is kept, of width 4, a histogram of width 8 (or what is kept, of 4). */
+static int keep_hist(struct sparse **kept, const struct sparse *more)
+{
+	if (!more)
+		return 0;
+	if (!*kept)
+		*kept = sparse_new(sizeof(uint32_t));
+	if (!*kept)
+		return -ENOMEM;
+	for (unsigned int g = 0; g < SPARSE_GROUPS; g++) {
+		const void *from = sparse_find(more, g);
+		uint32_t *to = from ? sparse_make(kept, g) : NULL;
+
+		if (from && !to)
+			return -ENOMEM;
+		for (int i = 0; to && i < SPARSE_GROUP; i++)
+			to[i] += more->width == sizeof(uint32_t)
+				     ? ((const uint32_t *)from)[i]
+				     : (uint32_t)((const uint64_t *)from)[i];
+	}
+	(*kept)->sum_ns += more->sum_ns;
+	return 0;
+}
+
+/* Of variances, which only grow, and of what is outstanding. */
+static void subtract_estimate(struct estimate *now, const struct estimate *kept)
+{
+	now->noise -= kept->noise;
+	now->change -= kept->change;
+	now->outstanding -= kept->outstanding;
+}
+
+static void keep_estimate(struct estimate *kept, const struct estimate *more)
+{
+	kept->noise += more->noise;
+	kept->change += more->change;
+	kept->outstanding += more->outstanding;
+}
+
+static int make_estimates(const struct workload *w, struct workload *out)
+{
+	out->estimates = NULL;
+	if (!w->estimates)
+		return 0;
+	out->estimates = malloc(SNAPSHOT_ESTIMATES * sizeof(*out->estimates));
+	if (!out->estimates)
+		return -ENOMEM;
+	memcpy(out->estimates, w->estimates,
+	       SNAPSHOT_ESTIMATES * sizeof(*out->estimates));
+	for (size_t i = 0; w->kept && i < SNAPSHOT_ESTIMATES; i++)
+		subtract_estimate(&out->estimates[i], &w->kept->estimates[i]);
+	return 0;
+}
+
+static int make_open(const struct open_total *t, struct open_total *out)
+{
+	int err = 0;
+
+	*out = *t;
+	out->value = t->value - t->kept;
+	out->hist = NULL;
+	out->estimate = NULL;
+	if (t->hist)
+		err = subtract_hist(t->hist, t->kept_hist, &out->hist);
+	if (t->estimate) {
+		out->estimate = malloc(sizeof(*out->estimate));
+		if (!out->estimate)
+			return -ENOMEM;
+		*out->estimate = *t->estimate;
+		if (t->kept_estimate)
+			subtract_estimate(out->estimate, t->kept_estimate);
+	}
+	return err;
+}
+
+static int make_opens(const struct workload *w, struct workload *out)
+{
+	out->opens = NULL;
+	out->open_count = 0;
+	if (!w->open_count)
+		return 0;
+	out->opens = malloc(w->open_count * sizeof(*out->opens));
+	if (!out->opens)
+		return -ENOMEM;
+	for (size_t i = 0; i < w->open_count; i++) {
+		out->open_count++;
+		if (make_open(&w->opens[i], &out->opens[i]))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int make_culprits(const struct workload *w, uint64_t since_ns,
+			 struct workload *out)
+{
+	out->culprits = NULL;
+	out->culprit_count = 0;
+	if (!w->culprit_count)
+		return 0;
+	out->culprits = malloc(w->culprit_count * sizeof(*out->culprits));
+	if (!out->culprits)
+		return -ENOMEM;
+	for (size_t i = 0; i < w->culprit_count; i++) {
+		struct culprit_total *to = &out->culprits[out->culprit_count];
+
+		if (w->culprits[i].export_only ||
+		    w->culprits[i].ns == w->culprits[i].kept_ns)
+			continue;
+		*to = w->culprits[i];
+		to->ns -= to->kept_ns;
+		to->start_ns = since_ns;
+		out->culprit_count++;
+	}
+	return 0;
+}
+
+static void make_usage(const struct workload *w, struct workload *out)
+{
+	for (int v = 0; w->kept && v < USAGE_COUNTERS; v++) {
+		uint64_t before = w->kept->usage[v];
+
+		if (before <= w->usage.value[v])
+			out->usage.value[v] -= before;
+	}
+}
+
+int kept_make(const struct workload *w, uint64_t since_ns, struct workload *out)
+{
+	const struct kept *k = w->kept;
+	int err = 0;
+
+	*out = *w;
+	out->whole = w;
+	out->start_ns = since_ns > w->start_ns ? since_ns : w->start_ns;
+	memset(out->hists, 0, sizeof(out->hists));
+	for (size_t i = 0; i < SNAPSHOT_HISTS; i++)
+		err |=
+		    subtract_hist(w->hists[i], k ? k->hists[i] : NULL, &out->hists[i]);
+	for (size_t i = 0; k && i < SNAPSHOT_COUNTS; i++)
+		for (size_t lane = 0; lane < LANES; lane++)
+			out->counts[i][lane] -= k->counts[i][lane];
+	make_usage(w, out);
+	err |= make_estimates(w, out);
+	err |= make_opens(w, out);
+	return err | make_culprits(w, out->start_ns, out);
+}
+
+void kept_free(struct workload *made)
+{
+	for (size_t i = 0; i < SNAPSHOT_HISTS; i++)
+		free(made->hists[i]);
+	for (size_t i = 0; i < made->open_count; i++) {
+		free(made->opens[i].hist);
+		free(made->opens[i].estimate);
+	}
+	free(made->estimates);
+	free(made->opens);
+	free(made->culprits);
+}
+
+/* Has what is now changed? */
+static bool is_other_now(const struct workload *made, const struct kept *k)
+{
+	uint32_t now = ~((1U << USAGE_COUNTERS) - 1);
+
+	if (!k || (made->usage.has & now) != (k->usage_has & now))
+		return true;
+	for (int v = USAGE_COUNTERS; v < USAGE_COUNT; v++)
+		if (made->usage.has & 1U << v && made->usage.value[v] != k->usage[v])
+			return true;
+	return memcmp(made->inflight_ns, k->inflight_ns, sizeof(k->inflight_ns)) != 0;
+}
+
+bool kept_is_new(const struct workload *made)
+{
+	if (made->culprit_count || is_other_now(made, made->whole->kept))
+		return true;
+	for (size_t i = 0; i < SNAPSHOT_HISTS; i++)
+		if (made->hists[i])
+			return true;
+	for (size_t i = 0; i < SNAPSHOT_COUNTS; i++)
+		for (size_t lane = 0; lane < LANES; lane++)
+			if (made->counts[i][lane])
+				return true;
+	for (size_t i = 0; i < made->open_count; i++)
+		if (made->opens[i].value || made->opens[i].hist)
+			return true;
+	for (int v = 0; v < USAGE_COUNTERS; v++)
+		if (made->usage.value[v])
+			return true;
+	return false;
+}
+
+bool kept_has_any(const struct workload *w)
+{
+	if (w->open_count || w->culprit_count || w->inflight_seen)
+		return true;
+	for (size_t i = 0; i < SNAPSHOT_HISTS; i++)
+		if (w->hists[i])
+			return true;
+	for (size_t i = 0; i < SNAPSHOT_COUNTS; i++)
+		for (size_t lane = 0; lane < LANES; lane++)
+			if (w->counts[i][lane])
+				return true;
+	return false;
+}
+
+/*
+ * The error of a number is kept with the number: of what has no more events it waits,
+ * as no point tells of it.
+ */
+static void note_estimates(struct workload *w, const struct workload *made)
+{
+	for (unsigned int sig = 0; made->estimates && sig < SIGNAL_COUNT; sig++) {
+		const struct window_rule *r = windows_rule(sig);
+
+		for (unsigned int v = 0; r && v < snapshot_values(sig); v++) {
+			size_t at = snapshot_index(sig, v);
+			bool told = false;
+
+			if (!r->lanes && signal_descs[sig].pool == POOL_HIST)
+				told = made->hists[at] != NULL;
+			for (unsigned int k = 0; r->lanes && k < LANES; k++)
+				told |= r->lanes & 1U << k && made->counts[at][k];
+			if (told)
+				keep_estimate(&w->kept->estimates[r->at + v],
+					      &made->estimates[r->at + v]);
+		}
+	}
+}
+
+static int note_open(struct open_total *t, const struct open_total *made)
+{
+	t->kept += made->value;
+	if (!made->value && !made->hist)
+		return 0;
+	if (made->estimate && !t->kept_estimate)
+		t->kept_estimate = calloc(1, sizeof(*t->kept_estimate));
+	if (made->estimate && !t->kept_estimate)
+		return -ENOMEM;
+	if (made->estimate)
+		keep_estimate(t->kept_estimate, made->estimate);
+	return keep_hist(&t->kept_hist, made->hist);
+}
+
+static struct kept *kept_of(struct workload *w)
+{
+	if (!w->kept)
+		w->kept = calloc(1, sizeof(*w->kept));
+	return w->kept;
+}
+
+int kept_note(struct workload *w, const struct workload *made)
+{
+	struct kept *k = kept_of(w);
+	int err = 0;
+
+	if (!k)
+		return -ENOMEM;
+	for (size_t i = 0; i < SNAPSHOT_HISTS; i++)
+		err |= keep_hist(&k->hists[i], made->hists[i]);
+	memcpy(k->counts, w->counts, sizeof(k->counts));
+	note_estimates(w, made);
+	for (size_t i = 0; i < made->open_count; i++)
+		err |= note_open(&w->opens[i], &made->opens[i]);
+	for (size_t i = 0; i < w->culprit_count; i++)
+		w->culprits[i].kept_ns = w->culprits[i].ns;
+	memcpy(k->usage, w->usage.value, sizeof(k->usage));
+	k->usage_has = w->usage.has;
+	memcpy(k->inflight_ns, w->inflight_ns, sizeof(k->inflight_ns));
+	k->whole = w->gone;
+	return err;
+}
+
+static int fold_open(struct workload *into, const struct open_total *from)
+{
+	struct open_total *t = totals_open(into, from->signal, from->attr);
+
+	if (!t)
+		return -ENOMEM;
+	t->kept += from->kept;
+	if (from->kept_estimate && !t->kept_estimate)
+		t->kept_estimate = calloc(1, sizeof(*t->kept_estimate));
+	if (from->kept_estimate && !t->kept_estimate)
+		return -ENOMEM;
+	if (from->kept_estimate)
+		keep_estimate(t->kept_estimate, from->kept_estimate);
+	return keep_hist(&t->kept_hist, from->kept_hist);
+}
+
+int kept_fold(struct workload *into, const struct workload *w)
+{
+	struct kept *k;
+	int err = 0;
+
+	if (!w->kept)
+		return 0;
+	k = kept_of(into);
+	if (!k)
+		return -ENOMEM;
+	for (size_t i = 0; i < SNAPSHOT_HISTS; i++)
+		err |= keep_hist(&k->hists[i], w->kept->hists[i]);
+	for (size_t i = 0; i < SNAPSHOT_COUNTS; i++)
+		for (size_t lane = 0; lane < LANES; lane++)
+			k->counts[i][lane] += w->kept->counts[i][lane];
+	for (size_t i = 0; i < SNAPSHOT_ESTIMATES; i++)
+		keep_estimate(&k->estimates[i], &w->kept->estimates[i]);
+	for (size_t i = 0; i < w->open_count; i++)
+		err |= fold_open(into, &w->opens[i]);
+	return err;
+}
+
+void kept_fold_usage(struct workload *into, const struct workload *w)
+{
+	struct kept *k = w->kept ? kept_of(into) : NULL;
+
+	for (int v = 0; k && v < USAGE_COUNTERS; v++)
+		k->usage[v] += w->kept->usage[v];
+}
+
+void kept_move_usage(struct workload *into, const struct workload *w)
+{
+	struct kept *k = into->kept || w->kept ? kept_of(into) : NULL;
+
+	if (!k)
+		return;
+	memset(k->usage, 0, sizeof(k->usage));
+	if (w->kept)
+		memcpy(k->usage, w->kept->usage, sizeof(k->usage));
+}
+
+void kept_clear(struct workload *w)
+{
+	for (size_t i = 0; w->kept && i < SNAPSHOT_HISTS; i++)
+		free(w->kept->hists[i]);
+	free(w->kept);
+	w->kept = NULL;
+}
+
+bool kept_is_whole(const struct workload *w)
+{
+	return w->kept && w->kept->whole;
+}

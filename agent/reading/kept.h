@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What workloads have counted since the history had its latest reading. What it has is
+ * noted with each workload, and moves with its counts when they become another's: so
+ * nothing is in two readings, whoever it counts for by then.
+ */
+#ifndef KEPT_H
+#define KEPT_H
+
+#include <stdbool.h>
+#include "reading/snapshot.h"
+
+/*
+ * What a workload has counted since kept_note(), as a workload that begins at since_ns:
+ * counters and histograms are differences; what is now is as it is (metrics_add). It
+ * borrows from w. -ENOMEM; kept_free() in any case.
+ */
+int kept_make(const struct workload *w, uint64_t since_ns, struct workload *out);
+void kept_free(struct workload *made);
+/*
+ * Is there anything new in it: more counts, or another value of what is now than at the
+ * last kept_note()?
+ */
+bool kept_is_new(const struct workload *made);
+/* Can anything more come of it, and was there ever anything? */
+bool kept_has_any(const struct workload *w);
+/* The history has it all now. -ENOMEM: some of it will come once more. */
+int kept_note(struct workload *w, const struct workload *made);
+/* Adds what is kept of w's counts to into, which has them now: totals_fold(). */
+int kept_fold(struct workload *into, const struct workload *w);
+/* The same of its usage: totals_fold_usage(). */
+void kept_fold_usage(struct workload *into, const struct workload *w);
+/* The usage of w is that of into from now on, instead of what it had. */
+void kept_move_usage(struct workload *into, const struct workload *w);
+/* Forgets it, with the counts: totals_clear(). */
+void kept_clear(struct workload *w);
+/* Whether the history has the last of one that is gone. */
+bool kept_is_whole(const struct workload *w);
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Keeps readings in a file on the node: an SQLite file of at most so many bytes, which
+ * one thread of its own writes. Each reading is a batch of differences (points.delta),
+ * compressed; after an hour they are merged to minutes, and the oldest go when the size
+ * is reached. What is in the file survives a kill of the agent at any moment.
+ *
+ * Whoever measures hands over bytes and never waits for a disk. A file that cannot be
+ * written is no failure: it is said once, and tried again with each reading.
+ */
+#ifndef HISTORY_H
+#define HISTORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct history;
+
+/* What a file says of its node: for who reads a copy elsewhere. */
+struct history_fact {
+	const char *key;
+	char value[256];
+};
+
+/* One reading. Times are of the wall clock, as that was at `until`. */
+struct history_reading {
+	uint8_t *bytes; /* NULL: nothing happened */
+	size_t len;
+	uint64_t since_ns, until_ns;
+	bool whole; /* it has all workloads, also those with nothing new */
+};
+
+struct history_stats {
+	bool is_kept;	    /* the latest reading is in the file */
+	uint64_t kept;	    /* readings, since the start */
+	uint64_t lost;	    /* could not be written */
+	uint64_t late;	    /* were added to the next one, as the writer was behind */
+	uint64_t bytes;	    /* of the file and what belongs to it */
+	uint64_t oldest_ns; /* from when on something is kept, wall clock; 0: nothing */
+	char why[256];	    /* is_kept is false: one line; "": no reading came yet */
+};
+
+#define HISTORY_SIZE_MIN (8ULL << 20)
+
+/*
+ * Makes the directory of path, if need be: with the privileges that there are, before
+ * history_start(). The facts are copied. Returns 0 or -errno with one line in cause.
+ */
+int history_open(const char *path, uint64_t size, const struct history_fact *facts,
+		 size_t count, struct history **out, char *cause, size_t len);
+/* Begins the thread, which opens the file. 0 or -errno. */
+int history_start(struct history *h);
+/*
+ * Whether a reading is taken now; else its writer is behind, which is counted, and the
+ * next reading has it, too.
+ */
+bool history_is_ready(struct history *h);
+/* Hands over a reading, with its bytes, after history_is_ready(). */
+void history_put(struct history *h, struct history_reading *r);
+void history_get_stats(struct history *h, struct history_stats *out);
+/* Waits until what was put is written, for ms at most, and closes. NULL is fine. */
+void history_close(struct history *h, unsigned int ms);
+
+#endif

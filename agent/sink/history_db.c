@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The file of a history: what it is, and its rows. */
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+#include "sink/history_impl.h"
+
+#define MAGIC	       "SQLite format 3"
+#define VERSION_AT     60 /* https://sqlite.org/fileformat2.html */
+#define APPLICATION_AT 68
+#define HEADER	       100
+
+int history_errno(int rc)
+{
+	switch (rc & 0xff) {
+	case SQLITE_OK:
+	case SQLITE_DONE:
+	case SQLITE_ROW:
+		return 0;
+	case SQLITE_NOMEM:
+		return -ENOMEM;
+	case SQLITE_FULL:
+		return -ENOSPC;
+	case SQLITE_READONLY:
+		return -EROFS;
+	case SQLITE_PERM:
+	case SQLITE_AUTH:
+		return -EACCES;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return -EBUSY;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return -EINVAL;
+	default:
+		return -EIO;
+	}
+}
+
+int history_run(sqlite3 *db, const char *sql)
+{
+	return sqlite3_exec(db, sql, NULL, NULL, NULL);
+}
+
+int history_number(sqlite3 *db, const char *sql, int64_t *out)
+{
+	sqlite3_stmt *st;
+	int rc = sqlite3_prepare_v2(db, sql, -1, &st, NULL);
+
+	*out = 0;
+	if (rc)
+		return rc;
+	rc = sqlite3_step(st);
+	if (rc == SQLITE_ROW)
+		*out = sqlite3_column_int64(st, 0);
+	sqlite3_finalize(st);
+	return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static uint32_t number_at(const unsigned char *header, size_t at)
+{
+	uint32_t n;
+
+	memcpy(&n, header + at, sizeof(n));
+	return be32toh(n);
+}
+
+/* Only before SQLite has it open: closing a file gives up all its locks. */
+int history_look(const char *path, char *cause, size_t len)
+{
+	unsigned char header[HEADER];
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+	ssize_t n = 0;
+
+	if (fd < 0 || fstat(fd, &st)) {
+		int err = -errno;
+
+		snprintf(cause, len, "%.200s: %s", path, strerror(-err));
+		if (fd >= 0)
+			close(fd);
+		return err;
+	}
+	if (S_ISREG(st.st_mode))
+		n = pread(fd, header, sizeof(header), 0);
+	close(fd);
+	if (S_ISREG(st.st_mode) && !st.st_size) {
+		snprintf(cause, len, "%.200s: it is empty", path);
+		return -ENOENT;
+	}
+	if (n != HEADER || memcmp(header, MAGIC, sizeof(MAGIC)) ||
+	    number_at(header, APPLICATION_AT) != HISTORY_APPLICATION) {
+		snprintf(cause, len, "%.200s: it is no history of assay's", path);
+		return -EINVAL;
+	}
+	if (number_at(header, VERSION_AT) == HISTORY_VERSION)
+		return 0;
+	snprintf(cause, len,
+		 "%.200s: it is of another version of assay (its format is %u, this "
+		 "program's is %d)",
+		 path, number_at(header, VERSION_AT), HISTORY_VERSION);
+	return -EINVAL;
+}
+
+#define TEXT_OF(x) #x
+#define TEXT(x)	   TEXT_OF(x)
+
+/* WAL comes last: until then the header is in the file itself, for history_look(). */
+static const char schema[] =
+    "PRAGMA auto_vacuum=INCREMENTAL;"
+    "BEGIN;"
+    "PRAGMA application_id=" TEXT(
+	HISTORY_APPLICATION) ";"
+			     "PRAGMA user_version=" TEXT(
+				 HISTORY_VERSION) ";"
+						  "CREATE TABLE reading(id INTEGER PRIMARY KEY, since INTEGER NOT NULL,"
+						  " until INTEGER NOT NULL, merged INTEGER NOT NULL, whole INTEGER NOT NULL,"
+						  " size INTEGER NOT NULL, data BLOB NOT NULL);"
+						  "CREATE INDEX reading_times ON reading(until, since, merged, whole);"
+						  "CREATE TABLE fact(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
+						  "COMMIT;";
+
+int history_make(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640), rc;
+	sqlite3 *db = NULL;
+
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	rc = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL);
+	if (!rc)
+		rc = history_run(db, schema);
+	sqlite3_close(db);
+	return history_errno(rc);
+}
+
+int history_pack(const uint8_t *bytes, size_t len, int level, uint8_t **out,
+		 size_t *out_len)
+{
+	uLongf size = compressBound(len);
+	uint8_t *smaller;
+
+	*out = malloc(size);
+	if (!*out ||
+	    compress2(*out, &size, bytes ? bytes : (const Bytef *)"", len, level)) {
+		free(*out);
+		return -ENOMEM;
+	}
+	smaller = realloc(*out, size);
+	*out = smaller ? smaller : *out;
+	*out_len = size;
+	return 0;
+}
+
+int history_unpack(const uint8_t *bytes, size_t len, size_t size, uint8_t **out)
+{
+	uLongf got = size;
+
+	if (size > HISTORY_RAW_MAX)
+		return -EINVAL;
+	*out = malloc(size + 1);
+	if (!*out)
+		return -ENOMEM;
+	if (uncompress(*out, &got, bytes, len) == Z_OK && got == size)
+		return 0;
+	free(*out);
+	return -EINVAL;
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const struct history_row *x = a, *y = b;
+
+	return (x->id > y->id) - (x->id < y->id);
+}
+
+static int list_rows(sqlite3 *db, const char *sql, struct history_row **out,
+		     size_t *count)
+{
+	struct history_row *list = NULL, *p;
+	size_t n = 0, room = 0;
+	sqlite3_stmt *st;
+	int rc = sqlite3_prepare_v2(db, sql, -1, &st, NULL);
+
+	if (rc)
+		return rc;
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		if (n == room) {
+			room = room ? 2 * room : 64;
+			p = reallocarray(list, room, sizeof(*p));
+			if (!p)
+				break;
+			list = p;
+		}
+		list[n++] = (struct history_row){
+			.id = sqlite3_column_int64(st, 0),
+			.since_ns = (uint64_t)sqlite3_column_int64(st, 1),
+			.until_ns = (uint64_t)sqlite3_column_int64(st, 2),
+			.merged = sqlite3_column_int(st, 3),
+			.whole = sqlite3_column_int(st, 4),
+		};
+	}
+	sqlite3_finalize(st);
+	if (rc != SQLITE_DONE) {
+		free(list);
+		return rc == SQLITE_ROW ? SQLITE_NOMEM : rc;
+	}
+	if (n)
+		qsort(list, n, sizeof(*list), by_id);
+	*out = list;
+	*count = n;
+	return SQLITE_OK;
+}
+
+#define COLUMNS "SELECT id, since, until, merged, whole FROM reading "
+
+int history_rows(sqlite3 *db, struct history_row **out, size_t *count)
+{
+	int rc = list_rows(db, COLUMNS "INDEXED BY reading_times", out, count);
+
+	/* the same is in two places: one of them may be damaged */
+	if ((rc & 0xff) == SQLITE_CORRUPT)
+		rc = list_rows(db, COLUMNS "NOT INDEXED", out, count);
+	return rc;
+}
+
+int history_load(sqlite3 *db, int64_t id, uint8_t **bytes, size_t *len)
+{
+	sqlite3_stmt *st;
+	int err = -EINVAL, rc;
+
+	rc = sqlite3_prepare_v2(db, "SELECT size, data FROM reading WHERE id = ?", -1,
+				&st, NULL);
+	if (rc)
+		return history_errno(rc);
+	sqlite3_bind_int64(st, 1, id);
+	rc = sqlite3_step(st);
+	if (rc == SQLITE_ROW) {
+		const void *packed = sqlite3_column_blob(st, 1);
+		int64_t size = sqlite3_column_int64(st, 0);
+
+		*len = size < 0 ? SIZE_MAX : (size_t)size;
+		if (packed)
+			err = history_unpack(
+			    packed, (size_t)sqlite3_column_bytes(st, 1), *len, bytes);
+	} else {
+		err = rc == SQLITE_DONE ? -ENOENT : history_errno(rc);
+	}
+	sqlite3_finalize(st);
+	return err;
+}
+
+int history_insert(sqlite3 *db, const struct history_row *row, const uint8_t *packed,
+		   size_t packed_len, size_t size)
+{
+	sqlite3_stmt *st;
+	int rc = sqlite3_prepare_v2(db, "INSERT INTO reading VALUES(?,?,?,?,?,?,?)", -1,
+				    &st, NULL);
+
+	if (rc)
+		return rc;
+	if (row->id)
+		sqlite3_bind_int64(st, 1, row->id);
+	sqlite3_bind_int64(st, 2, (sqlite3_int64)row->since_ns);
+	sqlite3_bind_int64(st, 3, (sqlite3_int64)row->until_ns);
+	sqlite3_bind_int(st, 4, row->merged);
+	sqlite3_bind_int(st, 5, row->whole);
+	sqlite3_bind_int64(st, 6, (sqlite3_int64)size);
+	sqlite3_bind_blob64(st, 7, packed, packed_len, SQLITE_STATIC);
+	rc = sqlite3_step(st);
+	sqlite3_finalize(st);
+	return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+int history_delete(sqlite3 *db, int64_t id)
+{
+	sqlite3_stmt *st;
+	int rc =
+	    sqlite3_prepare_v2(db, "DELETE FROM reading WHERE id = ?", -1, &st, NULL);
+
+	if (rc)
+		return rc;
+	sqlite3_bind_int64(st, 1, id);
+	rc = sqlite3_step(st);
+	sqlite3_finalize(st);
+	return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+int history_set_fact(sqlite3 *db, const char *key, const char *value)
+{
+	sqlite3_stmt *st;
+	int rc = sqlite3_prepare_v2(db, "INSERT OR REPLACE INTO fact VALUES(?,?)", -1,
+				    &st, NULL);
+
+	if (rc)
+		return rc;
+	sqlite3_bind_text(st, 1, key, -1, SQLITE_STATIC);
+	sqlite3_bind_text(st, 2, value, -1, SQLITE_STATIC);
+	rc = sqlite3_step(st);
+	sqlite3_finalize(st);
+	return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files history*.c have in common, and nobody else knows. */
+#ifndef HISTORY_IMPL_H
+#define HISTORY_IMPL_H
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "sink/history.h"
+
+#define HISTORY_APPLICATION 0x61737361 /* "assa" */
+#define HISTORY_VERSION	    1
+#define HISTORY_AGE_NS	    3600000000000ULL /* after that readings are merged */
+#define HISTORY_STEP_NS	    60000000000ULL
+#define HISTORY_RAW_MAX	    (64U << 20) /* bytes of a reading */
+
+/* A row of the table `reading`. */
+struct history_row {
+	int64_t id; /* the order in which they came, whatever the clock said */
+	uint64_t since_ns, until_ns;
+	bool whole, merged;
+};
+
+/* 0 or -errno of a result of SQLite's. */
+int history_errno(int rc);
+/* Runs statements. 0 or a result of SQLite's. */
+int history_run(sqlite3 *db, const char *sql);
+/* The first number that a statement says; 0 when it says none. */
+int history_number(sqlite3 *db, const char *sql, int64_t *out);
+
+/*
+ * What is at path: 0: a history; -ENOENT: nothing, or an empty file; -EINVAL: something
+ * else, or of another version; cause says so in one line.
+ */
+int history_look(const char *path, char *cause, size_t len);
+/* Makes a new file with the tables in it; path must not be there. */
+int history_make(const char *path);
+
+/* Compresses, to be freed. level: zlib's. -ENOMEM. */
+int history_pack(const uint8_t *bytes, size_t len, int level, uint8_t **out,
+		 size_t *out_len);
+/* The other way: `size` bytes. -EINVAL: it is damaged. */
+int history_unpack(const uint8_t *bytes, size_t len, size_t size, uint8_t **out);
+
+/* All rows, by their order; to be freed. 0 or a result of SQLite's. */
+int history_rows(sqlite3 *db, struct history_row **out, size_t *count);
+/* The bytes of a row, uncompressed, to be freed. -EINVAL: it is damaged. */
+int history_load(sqlite3 *db, int64_t id, uint8_t **bytes, size_t *len);
+/* Adds a row; id 0: at the end. Results of SQLite's. */
+int history_insert(sqlite3 *db, const struct history_row *row, const uint8_t *packed,
+		   size_t packed_len, size_t size);
+int history_delete(sqlite3 *db, int64_t id);
+/* Sets a fact. */
+int history_set_fact(sqlite3 *db, const char *key, const char *value);
+
+/*
+ * Merges the oldest minute of readings that are older than HISTORY_AGE_NS, if there is
+ * one. Results of SQLite's.
+ */
+int history_merge(sqlite3 *db);
+/* One batch of differences of several, in the order of time; to be freed. */
+int history_merge_bytes(uint8_t *const *bytes, const size_t *len, size_t count,
+			uint8_t **out, size_t *out_len);
+
+/* Copies all that can be read, and facts. Returns how many rows could not, or -errno.
+ */
+long history_copy(sqlite3 *from, sqlite3 *to);
+
+#endif

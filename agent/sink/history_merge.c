@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Readings of a minute become one. A node has hundreds of workloads, and the agent
+ * little memory: so they are merged one workload at a time, which in a batch is a piece
+ * of its own (a field resource_metrics), and its resource the first field of that.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "otlp/frame.h"
+#include "sink/history_impl.h"
+
+#define TAG_1	  0x0a /* field 1, length-delimited: of a request, and of a piece */
+#define READINGS  64   /* of one minute; more stay for the next time */
+#define LEVEL	  6
+#define FRAME_MAX (64UL << 20)
+
+/* What a batch says of one workload. */
+struct piece {
+	const uint8_t *bytes;
+	size_t len;
+	const uint8_t *resource;
+	size_t resource_len;
+	size_t number; /* in the order of time */
+};
+
+/* A field 1 at *at: its content, and *at moves behind it. -EINVAL. */
+static int next_field(const uint8_t *bytes, size_t len, size_t *at, const uint8_t **out,
+		      size_t *out_len)
+{
+	uint64_t n = 0;
+	unsigned int shift = 0;
+
+	if (*at >= len || bytes[(*at)++] != TAG_1)
+		return -EINVAL;
+	do {
+		if (*at >= len || shift > 35)
+			return -EINVAL;
+		n |= (uint64_t)(bytes[*at] & 0x7f) << shift;
+		shift += 7;
+	} while (bytes[(*at)++] & 0x80);
+	if (n > len - *at)
+		return -EINVAL;
+	*out = bytes + *at;
+	*out_len = (size_t)n;
+	*at += (size_t)n;
+	return 0;
+}
+
+struct pieces {
+	struct piece *list;
+	size_t count, room;
+};
+
+static int add_pieces(struct pieces *p, const uint8_t *bytes, size_t len)
+{
+	for (size_t at = 0; at < len;) {
+		const uint8_t *content;
+		size_t begin = at, content_len, in = 0;
+		struct piece *piece;
+
+		if (next_field(bytes, len, &at, &content, &content_len))
+			return -EINVAL;
+		if (p->count == p->room) {
+			size_t room = p->room ? 2 * p->room : 256;
+
+			piece = reallocarray(p->list, room, sizeof(*piece));
+			if (!piece)
+				return -ENOMEM;
+			p->list = piece;
+			p->room = room;
+		}
+		piece = &p->list[p->count];
+		*piece = (struct piece){ .bytes = bytes + begin,
+					 .len = at - begin,
+					 .number = p->count };
+		p->count++;
+		if (next_field(content, content_len, &in, &piece->resource,
+			       &piece->resource_len))
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static int compare_resources(const struct piece *a, const struct piece *b)
+{
+	if (a->resource_len != b->resource_len)
+		return a->resource_len < b->resource_len ? -1 : 1;
+	return memcmp(a->resource, b->resource, a->resource_len);
+}
+
+static int compare_pieces(const void *a, const void *b)
+{
+	const struct piece *x = a, *y = b;
+	int c = compare_resources(x, y);
+
+	return c ? c : (x->number > y->number) - (x->number < y->number);
+}
+
+/* What all pieces of one workload come to, as bytes. */
+static int merge_workload(const struct piece *list, size_t count, uint8_t **bytes,
+			  size_t *len)
+{
+	struct frame *sum = frame_new(FRAME_MAX), *f;
+	int err = sum ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < count && !err; i++) {
+		err = frame_decode_delta(list[i].bytes, list[i].len, &f);
+		if (err)
+			break;
+		err = frame_add(sum, f);
+		frame_free(f);
+	}
+	if (!err)
+		err = frame_encode(sum, bytes, len);
+	frame_free(sum);
+	return err;
+}
+
+static int append(uint8_t **out, size_t *out_len, size_t *room, const uint8_t *bytes,
+		  size_t len)
+{
+	if (*room - *out_len < len) {
+		size_t n = 2 * *room + len;
+		uint8_t *p = realloc(*out, n);
+
+		if (!p)
+			return -ENOMEM;
+		*out = p;
+		*room = n;
+	}
+	if (len)
+		memcpy(*out + *out_len, bytes, len);
+	*out_len += len;
+	return 0;
+}
+
+int history_merge_bytes(uint8_t *const *bytes, const size_t *len, size_t count,
+			uint8_t **out, size_t *out_len)
+{
+	struct pieces p = { 0 };
+	size_t room = 0, same;
+	int err = 0;
+
+	*out = NULL;
+	*out_len = 0;
+	for (size_t i = 0; i < count && !err; i++)
+		err = add_pieces(&p, bytes[i], len[i]);
+	if (!err && p.count)
+		qsort(p.list, p.count, sizeof(*p.list), compare_pieces);
+	for (size_t i = 0; i < p.count && !err; i += same) {
+		uint8_t *one = NULL;
+		size_t one_len = 0;
+
+		for (same = 1; i + same < p.count &&
+			       !compare_resources(&p.list[i], &p.list[i + same]);
+		     same++)
+			;
+		err = merge_workload(&p.list[i], same, &one, &one_len);
+		if (!err)
+			err = append(out, out_len, &room, one, one_len);
+		free(one);
+	}
+	free(p.list);
+	if (err) {
+		free(*out);
+		*out = NULL;
+	}
+	return err;
+}
+
+/* The readings of the oldest minute that is to be merged. Returns how many. */
+static size_t find_minute(const struct history_row *rows, size_t count, size_t *first)
+{
+	uint64_t newest = count ? rows[count - 1].until_ns : 0, minute;
+	size_t i = 0, n = 0;
+
+	while (i < count && rows[i].merged)
+		i++;
+	*first = i;
+	if (i == count || rows[i].until_ns + HISTORY_AGE_NS > newest)
+		return 0;
+	minute = rows[i].until_ns / HISTORY_STEP_NS;
+	while (i + n < count && n < READINGS && !rows[i + n].merged &&
+	       rows[i + n].until_ns / HISTORY_STEP_NS == minute &&
+	       rows[i + n].until_ns + HISTORY_AGE_NS <= newest)
+		n++;
+	return n;
+}
+
+/* Puts one row in the place of several. */
+static int replace(sqlite3 *db, const struct history_row *rows, size_t n,
+		   const uint8_t *bytes, size_t len)
+{
+	struct history_row row = rows[n - 1];
+	uint8_t *packed;
+	size_t packed_len;
+	int rc = SQLITE_OK;
+
+	row.merged = true;
+	row.since_ns = rows[0].since_ns;
+	for (size_t i = 0; i < n; i++)
+		row.whole |= rows[i].whole;
+	if (history_pack(bytes, len, LEVEL, &packed, &packed_len))
+		return SQLITE_NOMEM;
+	for (size_t i = 0; i < n && !rc; i++)
+		rc = history_delete(db, rows[i].id);
+	if (!rc)
+		rc = history_insert(db, &row, packed, packed_len, len);
+	free(packed);
+	return rc;
+}
+
+/* What cannot be read is left out of the minute: it could not be read later, either. */
+static int merge_rows(sqlite3 *db, const struct history_row *rows, size_t n)
+{
+	uint8_t *bytes[READINGS] = { 0 }, *out;
+	size_t len[READINGS] = { 0 }, kept = 0, out_len;
+	int err = 0, rc;
+
+	for (size_t i = 0; i < n && err != -ENOMEM; i++) {
+		err = history_load(db, rows[i].id, &bytes[kept], &len[kept]);
+		kept += !err;
+	}
+	if (err != -ENOMEM)
+		err = history_merge_bytes(bytes, len, kept, &out, &out_len);
+	for (size_t i = 0; i < kept; i++)
+		free(bytes[i]);
+	if (err)
+		return err == -ENOMEM ? SQLITE_NOMEM : SQLITE_CORRUPT;
+	rc = replace(db, rows, n, out, out_len);
+	free(out);
+	return rc;
+}
+
+int history_merge(sqlite3 *db)
+{
+	struct history_row *rows;
+	size_t count, first, n;
+	int rc = history_rows(db, &rows, &count);
+
+	if (rc)
+		return rc;
+	n = find_minute(rows, count, &first);
+	if (n)
+		rc = merge_rows(db, rows + first, n);
+	free(rows);
+	return rc;
+}
