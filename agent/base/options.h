@@ -21,7 +21,8 @@ enum options_cmd {
 	CMD_TUNE = 16,
 	CMD_STATUS = 32,
 	CMD_SNAPSHOT = 64,
-	CMD_ALL = 127,
+	CMD_WHY = 128,
+	CMD_ALL = 255,
 };
 
 enum compression { COMPRESSION_GZIP, COMPRESSION_NONE };
@@ -81,6 +82,8 @@ struct options {
 	uint64_t history_size;
 	const char *from, *at, *since, *until; /* NULL: not given */
 	uint64_t last_ms;		       /* 0: not given */
+	const char *baseline;		       /* NULL: not given */
+	bool node;
 	uint64_t given[2]; /* a bit for each option that is not as by default */
 	char url[2048];	   /* export points here when it was made from a base URL */
 };
