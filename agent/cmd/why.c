@@ -14,6 +14,8 @@
 #include "cmd/span.h"
 #include "diagnose/diagnose.h"
 #include "view/pick.h"
+#include "workload/cgroup_root.h"
+#include "workload/stuck_threads.h"
 
 #define EXIT_FOUND    3
 #define EXIT_USAGE    2
@@ -159,9 +161,23 @@ static int print(const struct options *o, const struct why *w)
 		   : 0;
 }
 
-static int answer_workload(const struct options *o, struct why *w,
+/* Which of its threads sleep for good, as of now: only where "now" is looked at. */
+static void look_at_threads(struct readings *r, const struct frame_attrs *resource,
+			    struct stuck_threads *out)
+{
+	char path[2 * 4096];
+
+	if (!r->cgroup_root)
+		return;
+	snprintf(path, sizeof(path), "%s%s", r->cgroup_root, frame_cgroup(resource));
+	if (!stuck_threads_read(path, out))
+		r->stuck = out;
+}
+
+static int answer_workload(const struct options *o, struct why *w, struct readings *r,
 			   const struct target *t)
 {
+	struct stuck_threads stuck;
 	const struct frame *f = w->readings->now;
 	const struct frame_attrs *one;
 	struct diagnosis *d;
@@ -180,7 +196,8 @@ static int answer_workload(const struct options *o, struct why *w,
 		log_error(-ENOMEM, "the answer cannot be made");
 		return 1;
 	}
-	diagnose_workload(d, w->readings, first_of(f, one));
+	look_at_threads(r, one, &stuck);
+	diagnose_workload(d, r, first_of(f, one));
 	w->workload = d;
 	status = print(o, w);
 	free(d);
@@ -206,6 +223,8 @@ static int answer(const struct options *o, const struct taken *taken,
 		  const struct target *t)
 {
 	struct baseline before;
+	struct cgroup_root root;
+	char cause[256];
 	struct readings r = { .now = taken->frame, .now_s = taken->duration_s };
 	struct why w = { .readings = &r,
 			 .since_ns = taken->time.since_ns,
@@ -217,6 +236,9 @@ static int answer(const struct options *o, const struct taken *taken,
 		log_errorx("%s", before.cause);
 		return EXIT_USAGE;
 	}
+	if (!taken->from_history &&
+	    !cgroup_root_find(o->cgroup_root, &root, cause, sizeof(cause)))
+		r.cgroup_root = root.path;
 	r.before = before.taken.frame;
 	r.before_s = before.taken.duration_s;
 	w.before_since_ns = before.taken.time.since_ns;
@@ -228,7 +250,7 @@ static int answer(const struct options *o, const struct taken *taken,
 		log_error(-ENOMEM, "the answer cannot be made");
 		status = 1;
 	} else {
-		status = o->node ? answer_node(o, &w) : answer_workload(o, &w, t);
+		status = o->node ? answer_node(o, &w) : answer_workload(o, &w, &r, t);
 	}
 	frame_free(before.taken.frame);
 	return status;

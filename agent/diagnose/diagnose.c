@@ -150,7 +150,7 @@ static bool say_missing(const struct diagnosis *d, char *out, size_t len)
 				 f->what);
 			return true;
 		}
-		if (f->verdict == VERDICT_UNMEASURED && !first)
+		if ((f->verdict == VERDICT_UNMEASURED || f->undermines) && !first)
 			first = f;
 	}
 	if (first)

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include "diagnose/facts.h"
 #include "otlp/frame.h"
+#include "workload/stuck_threads.h"
 
 enum severity {
 	SEVERITY_NOTICE,   /* worth knowing; alone no reason to act */
@@ -54,7 +55,8 @@ struct finding {
 	enum verdict verdict;
 	enum severity severity;
 	enum change change;
-	double score; /* about the per cent of its time that is lost; for ranking */
+	bool undermines; /* nothing else that was not found is ruled out */
+	double score;	 /* about the per cent of its time that is lost; for ranking */
 	char what[320], cause[400], next[400];
 	struct evidence evidence[EVIDENCE_MOST];
 	size_t evidence_count;
@@ -82,6 +84,9 @@ struct diagnosis {
 struct readings {
 	const struct frame *now, *before; /* sums are differences; before: NULL: none */
 	double now_s, before_s;		  /* of how long they are */
+	/* of the node, where it is known; NULL: not */
+	const char *cgroup_root;	   /* where its cgroups are mounted */
+	const struct stuck_threads *stuck; /* of the workload, as of now */
 };
 
 /* Diagnoses the workload whose series begin at `first` in r->now. */

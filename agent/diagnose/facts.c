@@ -10,6 +10,16 @@ double facts_series(const struct frame_series *s)
 					   : report_value(s);
 }
 
+double facts_events(const struct frame_series *s)
+{
+	/* neither bytes nor seconds; periods come by themselves */
+	if (!report_has_events(s) ||
+	    (s->kind != METRIC_HISTOGRAM &&
+	     (*s->unit != '{' || !strcmp(s->unit, "{period}"))))
+		return 0;
+	return facts_series(s);
+}
+
 static bool matches(const struct input_desc *d, const struct frame_series *s)
 {
 	const char *value;
@@ -114,8 +124,7 @@ void facts_compute(struct facts *out, const struct frame *f, size_t first,
 	     in < (node ? INPUTS : INPUTS_WORKLOAD); in++)
 		compute_input(out, in);
 	for (size_t i = out->first; i < out->end && !node; i++)
-		if (report_has_events(&f->series[i]))
-			out->events += facts_series(&f->series[i]);
+		out->events += facts_events(&f->series[i]);
 	out->lost_of = out->value[IN_CPU] + out->value[IN_CONTENTION] +
 		       out->value[IN_THROTTLED] + out->value[IN_BLOCKED_FILE] +
 		       out->value[IN_BLOCKED_FAULT] + out->value[IN_BLOCKED_MEMORY];

@@ -168,5 +168,7 @@ size_t facts_find(const struct frame *f, const struct frame_attrs *resource);
 double facts_share(const struct facts *f, double lost);
 /* The value of a series: of sums, of a histogram its count. */
 double facts_series(const struct frame_series *s);
+/* How many events a series has counted; 0 of what counts none. */
+double facts_events(const struct frame_series *s);
 
 #endif

@@ -203,6 +203,18 @@ const char *quoted(char *out, size_t len, const char *name)
 	return out;
 }
 
+const char *cgroup_file(const struct look *l, const char *file, char out[640])
+{
+	const char *root = l->readings->cgroup_root, *path = "";
+	char whole[512];
+
+	if (l->now->resource)
+		path = frame_cgroup(l->now->resource);
+	snprintf(whole, sizeof(whole), "%s%s/%s", root ? root : "/sys/fs/cgroup",
+		 strcmp(path, "/") ? path : "", file);
+	return quoted(out, 640, whole);
+}
+
 static bool is_probe(const struct frame_series *s, const char *metric,
 		     const char *probe)
 {

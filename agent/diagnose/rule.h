@@ -76,6 +76,8 @@ enum severity severity_of(double value, double warning, double critical);
 const char *name_of(const struct facts *f);
 /* What the workload of a cgroup path is called. */
 void name_path(const struct frame *f, const char *path, char *out, size_t len);
+/* A file of the workload's cgroup, as a shell takes it. Returns out. */
+const char *cgroup_file(const struct look *l, const char *file, char out[640]);
 /* As a shell takes it as one word. */
 const char *quoted(char *out, size_t len, const char *name);
 

@@ -184,6 +184,38 @@ static const struct {
 	  "ps -eo pid,stat,wchan:32,comm | awk '$2 ~ /D/'" },
 };
 
+/* How many threads are in a sleep that no signal ends, where it is known. */
+static void see_threads(const struct look *l, struct finding *f)
+{
+	const struct stuck_threads *t = l->readings->stuck;
+	struct evidence *e;
+
+	if (!t)
+		return;
+	e = see_own(f, IN_AGE_FILE, "of its threads are in an uninterruptible sleep",
+		    "{thread}", t->count, UNBOUND);
+	e->metric = "/proc/PID/stat";
+	e->key = NULL;
+	e->stat = "now";
+}
+
+static void say_cause(const struct look *l, struct finding *f, const char *cause)
+{
+	const struct stuck_threads *t = l->readings->stuck;
+
+	if (!t)
+		because(f, "%s", cause);
+	else if (t->count)
+		because(f, "%s; %zu of its %zu threads sleep so, %s in %s (%s)", cause,
+			t->count, t->all, t->command, *t->call ? t->call : "?",
+			*t->wchan ? t->wchan : "?");
+	else
+		because(f,
+			"%s (none of its %zu threads is in an uninterruptible sleep: "
+			"rather a lock on a file, a FIFO, or FUSE)",
+			cause, t->all);
+}
+
 static void stuck(const struct look *l, struct finding *f)
 {
 	size_t worst = COUNT(stucks);
@@ -205,12 +237,13 @@ static void stuck(const struct look *l, struct finding *f)
 	for (size_t i = 0; i < COUNT(stucks); i++)
 		if (i != worst && now_of(l, stucks[i].age) >= 0.5)
 			see(l, f, stucks[i].age, stucks[i].least);
+	see_threads(l, f);
 	see(l, f, IN_PSI_IO, UNBOUND);
 	found(f, severity_of(age, stucks[worst].least, stucks[worst].critical),
 	      70 + (age < 25 ? age : 25),
 	      "%s of %s has not ended for %.1f s: it is stuck", stucks[worst].what,
 	      name_of(l->now), age);
-	because(f, "%s", stucks[worst].cause);
+	say_cause(l, f, stucks[worst].cause);
 	then(f, "%s", stucks[worst].next);
 	if (l->before && l->before->value[stucks[worst].age] >= stucks[worst].least &&
 	    l->before->value[stucks[worst].age] * 2 >= age) {

@@ -27,7 +27,7 @@ static double quota_enough(const struct look *l)
 static void quota(const struct look *l, struct finding *f)
 {
 	double lost = see(l, f, IN_THROTTLED, QUOTA_LEAST), share, enough, out, periods;
-	char name[256], path[512];
+	char path[640];
 
 	if (!now_of(l, IN_THROTTLED_COUNT) && !now_of(l, IN_CPU))
 		f->evidence_count = 0;
@@ -62,10 +62,8 @@ static void quota(const struct look *l, struct finding *f)
 		    "the quota of a cgroup above it ran out (its own did not); about "
 		    "%.2f CPUs would have been enough for this one",
 		    enough);
-	snprintf(path, sizeof(path), "/sys/fs/cgroup%s/cpu.max",
-		 frame_cgroup(l->now->resource));
 	then(f, "cat %s   # and raise the limit to %.2f CPUs or more",
-	     quoted(name, sizeof(name), path), enough);
+	     cgroup_file(l, "cpu.max", path), enough);
 	judge_change(l, f, IN_THROTTLED, QUOTA_LEAST);
 }
 
@@ -122,13 +120,24 @@ static void neighbours(const struct look *l, struct finding *f)
 
 #define SELF_SHARE 0.25
 #define SELF_LEAST 0.1
-#define IDLE_SHARE 0.2 /* of the node's CPUs: then it is kept from these */
+
+/*
+ * Is it kept from CPUs that there are? One is always full, and it does not use the
+ * others, though nobody else is in its way: then it would not wait behind itself.
+ */
+static bool is_kept(const struct look *l, const struct culprit_split *c)
+{
+	double cpus = now_of(l, IN_NODE_CPUS), used = now_of(l, IN_CPU);
+	double psi = now_of(l, IN_PSI_CPU);
+
+	return used >= 0.8 && used + 0.5 <= cpus && (!psi || psi >= 0.5) &&
+	       c->self >= 4 * (c->others + c->kernel);
+}
 
 static void itself(const struct look *l, struct finding *f)
 {
-	double cpus = now_of(l, IN_NODE_CPUS);
-	double idle = now_of(l, IN_NODE_IDLE) + now_of(l, IN_NODE_IOWAIT);
 	struct culprit_split c;
+	char path[640];
 	double share;
 	bool kept;
 
@@ -146,7 +155,7 @@ static void itself(const struct look *l, struct finding *f)
 	see(l, f, IN_CPU, UNBOUND);
 	see(l, f, IN_CONTENTION_P99, UNBOUND);
 	see_busy(l, f);
-	kept = cpus > 1 && idle >= IDLE_SHARE * cpus && idle >= 0.5;
+	kept = is_kept(l, &c);
 	/* a batch job that takes all CPUs does what it is there for */
 	found(
 	    f,
@@ -158,18 +167,18 @@ static void itself(const struct look *l, struct finding *f)
 	    "wait for each other",
 	    name_of(l->now), share * 100);
 	if (kept)
-		because(f,
-			"%.1f of %.0f CPUs idle, and it may not use them: a cpuset, an "
-			"affinity, or threads that were pinned",
-			idle, cpus);
+		because(
+		    f,
+		    "it uses %.2f of %.0f CPUs, and of the others it waits for none: "
+		    "a cpuset or an affinity keeps it from them",
+		    now_of(l, IN_CPU), now_of(l, IN_NODE_CPUS));
 	else
-		because(f, "it has more to do than %.0f CPUs can (%.2f used)", cpus,
-			now_of(l, IN_CPU));
+		because(f, "at times it has more to do than %.0f CPUs can (%.2f used)",
+			now_of(l, IN_NODE_CPUS), now_of(l, IN_CPU));
 	then(f,
-	     kept ? "cat /sys/fs/cgroup%s/cpuset.cpus.effective; taskset -p PID"
-		  : "cat /sys/fs/cgroup%s/cgroup.threads | wc -l   # fewer threads, "
-		    "or more CPUs",
-	     frame_cgroup(l->now->resource));
+	     kept ? "cat %s; taskset -p PID"
+		  : "wc -l %s   # its threads: fewer, or more CPUs",
+	     cgroup_file(l, kept ? "cpuset.cpus.effective" : "cgroup.threads", path));
 	judge_change(l, f, IN_CONTENTION, SELF_LEAST);
 }
 

@@ -43,8 +43,11 @@ static void see_share(const struct look *l, struct finding *f, const struct disk
 
 	e->key2 = "system.device";
 	e->value2 = d->device;
-	if (d->neighbour)
-		snprintf(e->name, sizeof(e->name), "%s", frame_name(d->neighbour));
+	if (!d->neighbour)
+		return;
+	e->key = "process.linux.cgroup"; /* of the resource */
+	e->value = frame_cgroup(d->neighbour);
+	snprintf(e->name, sizeof(e->name), "%s", frame_name(d->neighbour));
 }
 
 static void neighbour(const struct look *l, struct finding *f)
@@ -122,6 +125,7 @@ static void slow(const struct look *l, struct finding *f)
 static void files(const struct look *l, struct finding *f)
 {
 	struct disk_use d;
+	char path[640];
 	double share;
 
 	if (!waits_for_disk(l, f, &share) || is_slow(l))
@@ -145,8 +149,8 @@ static void files(const struct look *l, struct finding *f)
 	    f,
 	    "much I/O that waits for each answer (fsync), a limit on its I/O (io.max), "
 	    "or a file system that waits for something else: the network, a lock");
-	then(f, "cat /sys/fs/cgroup%s/io.max; findmnt -t nfs,nfs4,cifs,fuse",
-	     frame_cgroup(l->now->resource));
+	then(f, "cat %s; findmnt -t nfs,nfs4,cifs,fuse",
+	     cgroup_file(l, "io.max", path));
 	judge_change(l, f, IN_BLOCKED_FILE, BLOCKED_LEAST);
 }
 

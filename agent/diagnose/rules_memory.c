@@ -26,7 +26,7 @@ static double lost_to_memory(const struct look *l)
 static void oom(const struct look *l, struct finding *f)
 {
 	double kills;
-	char path[400], word[512];
+	char path[640];
 
 	if (!now_of(l, IN_MEMORY) && !now_of(l, IN_OOM_KILLS))
 		return;
@@ -42,15 +42,13 @@ static void oom(const struct look *l, struct finding *f)
 	because(f, now_of(l, IN_MEMORY_LIMIT) > 0
 		       ? "it needs more than its memory limit, or leaks"
 		       : "the node, or a cgroup above it, has no memory left");
-	snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.events",
-		 frame_cgroup(l->now->resource));
-	then(f, "cat %s; dmesg | grep -i oom", quoted(word, sizeof(word), path));
+	then(f, "cat %s; dmesg | grep -i oom", cgroup_file(l, "memory.events", path));
 }
 
 static void limit(const struct look *l, struct finding *f)
 {
 	double lost = lost_to_memory(l), share = facts_share(l->now, lost), near;
-	char path[400], word[512];
+	char path[640];
 
 	if (!now_of(l, IN_MEMORY_LIMIT))
 		return;
@@ -78,17 +76,16 @@ static void limit(const struct look *l, struct finding *f)
 	because(f,
 		"its memory limit of %.0f MiB is too low for what it does, or it leaks",
 		now_of(l, IN_MEMORY_LIMIT) / 1048576);
-	snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.stat",
-		 frame_cgroup(l->now->resource));
 	then(f,
 	     "head -5 %s   # anon: its own; file: what is read again. Raise the limit",
-	     quoted(word, sizeof(word), path));
+	     cgroup_file(l, "memory.stat", path));
 	judge_change(l, f, IN_PSI_MEMORY, 0.02);
 }
 
 static void faults(const struct look *l, struct finding *f)
 {
 	double lost, share;
+	char path[640];
 
 	lost = see(l, f, IN_BLOCKED_FAULT, 2 * MEMORY_LEAST);
 	share = facts_share(l->now, lost);
@@ -107,10 +104,8 @@ static void faults(const struct look *l, struct finding *f)
 	because(
 	    f, "what it has mapped (its program, libraries, files, or what was swapped "
 	       "out) is not in memory: it has just started, or memory is short");
-	then(f,
-	     "grep -E 'pgmajfault|workingset_refault' /sys/fs/cgroup%s/memory.stat; "
-	     "swapon --show",
-	     frame_cgroup(l->now->resource));
+	then(f, "grep -E 'pgmajfault|workingset_refault' %s; swapon --show",
+	     cgroup_file(l, "memory.stat", path));
 	judge_change(l, f, IN_BLOCKED_FAULT, MEMORY_LEAST);
 }
 

@@ -6,6 +6,7 @@
 #include "view/report.h"
 
 #define LOST_LEAST 100 /* events */
+#define LOST_MUCH  0.1 /* of all: then what is not found may be among them */
 
 static const char *const told[] = {
 	"sched", "syscall", "tcp", "dns", "block", "memory"
@@ -40,10 +41,21 @@ static const struct frame_series *worst_loss(const struct facts *node)
 	return worst;
 }
 
+/* All that happened on the node, as far as it was counted. */
+static double count_events(const struct frame *f)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < f->count; i++)
+		if (report_is_workload(f->series[i].resource))
+			sum += facts_events(&f->series[i]);
+	return sum;
+}
+
 static void lost(const struct look *l, struct finding *f)
 {
 	const struct frame_series *s = worst_loss(l->node);
-	double n = s ? facts_series(s) : 0;
+	double n = s ? facts_series(s) : 0, counted;
 	struct evidence *e = see_own(f, IN_NODE_LOST, "events that were not counted",
 				     "{event}", n, LOST_LEAST);
 
@@ -54,9 +66,16 @@ static void lost(const struct look *l, struct finding *f)
 	e->value = frame_attr(&s->attrs, "assay.probe");
 	e->key2 = "assay.reason";
 	e->value2 = frame_attr(&s->attrs, "assay.reason");
-	found(f, SEVERITY_NOTICE, 5,
-	      "the measuring itself: the probe %s did not count %.0f events (%s)",
-	      e->value ? e->value : "?", n, e->value2 ? e->value2 : "?");
+	counted = count_events(l->now->frame);
+	see_own(f, IN_NODE_LOST, "events that were counted", "{event}", counted,
+		UNBOUND)
+	    ->metric = "*";
+	found(
+	    f, SEVERITY_NOTICE, 5,
+	    "the measuring itself: the probe %s did not count %.0f events (%s), while "
+	    "%.0f were counted on the node",
+	    e->value ? e->value : "?", n, e->value2 ? e->value2 : "?", counted);
+	f->undermines = n >= LOST_MUCH * (n + counted);
 	because(
 	    f, "docs/metrics.md says what this reason means; the numbers above are too "
 	       "low by so many");

@@ -169,7 +169,8 @@ static void print_others(FILE *f, const struct why *w)
 static void print_calm(FILE *f, const struct why *w)
 {
 	const struct finding *rule;
-	size_t column = 0;
+	char list[4096] = "";
+	size_t at = 0;
 
 	if (why_overall(w) == ACTIONABLE)
 		return;
@@ -177,21 +178,12 @@ static void print_calm(FILE *f, const struct why *w)
 						: "inconclusive: ",
 	      f);
 	wrap(f, why_reason(w), 17, 2);
-	for (size_t i = 0; (rule = why_rule(w, i)); i++) {
-		if (rule->verdict != VERDICT_RULED_OUT)
-			continue;
-		if (column + text_columns(rule->rule->calm) + 2 > WIDTH) {
-			fputs("\n  ", f);
-			column = 2;
-		}
-		column += fprintf(f, "%s%s",
-				  column > 2 ? "; "
-				  : column   ? ""
-					     : "  ",
-				  rule->rule->calm);
-	}
-	if (column)
-		fputc('\n', f);
+	for (size_t i = 0; (rule = why_rule(w, i)); i++)
+		if (rule->verdict == VERDICT_RULED_OUT && at < sizeof(list))
+			at += snprintf(list + at, sizeof(list) - at, "%s%s",
+				       at ? "; " : "", rule->rule->calm);
+	fputs("  ", f);
+	wrap(f, list, 2, 2);
 }
 
 static void print_head(FILE *f, const struct why *w)
