@@ -209,12 +209,13 @@ static int answer_node(const struct options *o, struct why *w)
 	struct node_diagnosis d;
 	int status = diagnose_node(&d, w->readings);
 
+	w->node = &d;
 	if (status) {
 		log_error(status, "the answer cannot be made");
-		return 1;
+		status = 1;
+	} else {
+		status = print(o, w);
 	}
-	w->node = &d;
-	status = print(o, w);
 	diagnose_free_node(&d);
 	return status;
 }

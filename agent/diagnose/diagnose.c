@@ -136,12 +136,12 @@ static void rank(struct diagnosis *d)
 }
 
 /* What was not looked at, and why. Returns whether there is anything. */
-static bool say_missing(const struct diagnosis *d, char *out, size_t len)
+static bool say_missing(const struct finding *list, size_t count, char *out, size_t len)
 {
 	const struct finding *first = NULL;
 
-	for (size_t i = 0; i < d->count; i++) {
-		const struct finding *f = &d->list[i];
+	for (size_t i = 0; i < count; i++) {
+		const struct finding *f = &list[i];
 
 		if (f->verdict == VERDICT_INCONCLUSIVE) {
 			snprintf(out, len,
@@ -169,7 +169,7 @@ static void conclude(struct diagnosis *d)
 			 : INCONCLUSIVE;
 	if (d->overall == ACTIONABLE)
 		return;
-	if (say_missing(d, d->why, sizeof(d->why)))
+	if (say_missing(d->list, d->count, d->why, sizeof(d->why)))
 		return;
 	if (d->now.events < EVENTS_LEAST && d->now.value[IN_CPU] < CPU_LEAST) {
 		snprintf(d->why, sizeof(d->why),
@@ -232,6 +232,64 @@ void diagnose_workload(struct diagnosis *d, const struct readings *r, size_t fir
 	diagnose(d, r, first, &l);
 }
 
+/* How near it came: a finding is nearest, then by how much of its threshold there is.
+ */
+static double nearness(const struct finding *f)
+{
+	const struct evidence *e = &f->evidence[0];
+
+	if (f->verdict == VERDICT_FOUND)
+		return 1e9 + f->score;
+	if (f->verdict != VERDICT_RULED_OUT)
+		return f->verdict - 10.0;
+	if (!f->evidence_count || isnan(e->threshold) || e->at_most)
+		return 0;
+	return e->number / e->threshold;
+}
+
+static void note_nearest(struct node_diagnosis *n, const struct diagnosis *d)
+{
+	for (size_t i = 0; i < d->count; i++) {
+		if (i < n->nearest_count &&
+		    nearness(&d->list[i]) <= nearness(&n->nearest[i]))
+			continue;
+		n->nearest[i] = d->list[i];
+		n->nearest[i].facts = NULL; /* they may be gone */
+	}
+	n->nearest_count = d->count;
+	n->looked_at++;
+	n->calm += d->overall == NOTHING_UNUSUAL;
+}
+
+/* Keeps a diagnosis in which there is something. */
+static int keep(struct node_diagnosis *n, struct diagnosis *d)
+{
+	struct diagnosis **list = realloc(n->list, (n->count + 1) * sizeof(*list));
+
+	if (!list) {
+		free(d);
+		return -ENOMEM;
+	}
+	n->list = list;
+	n->list[n->count++] = d;
+	return 0;
+}
+
+static int diagnose_one(struct node_diagnosis *n, const struct readings *r,
+			size_t first, struct look *l)
+{
+	struct diagnosis *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return -ENOMEM;
+	diagnose(d, r, first, l);
+	note_nearest(n, d);
+	if (d->found_count)
+		return keep(n, d);
+	free(d);
+	return 0;
+}
+
 /* Findings of the node itself are the same for all: once is enough. */
 static bool is_told(const struct node_diagnosis *d, const struct finding *f)
 {
@@ -241,60 +299,60 @@ static bool is_told(const struct node_diagnosis *d, const struct finding *f)
 	return false;
 }
 
+static int rank_node(struct node_diagnosis *d)
+{
+	size_t room = 1;
+
+	for (size_t i = 0; i < d->count; i++)
+		room += d->list[i]->found_count;
+	d->found = calloc(room, sizeof(*d->found));
+	if (!d->found)
+		return -ENOMEM;
+	for (size_t i = 0; i < d->count; i++)
+		for (size_t k = 0; k < d->list[i]->found_count; k++)
+			if (!is_told(d, d->list[i]->found[k]))
+				d->found[d->found_count++] = d->list[i]->found[k];
+	qsort(d->found, d->found_count, sizeof(*d->found), compare_findings);
+	return 0;
+}
+
 static void conclude_node(struct node_diagnosis *d)
 {
-	size_t calm = 0;
-
-	qsort(d->found, d->found_count, sizeof(*d->found), compare_findings);
 	d->overall = d->found_count && d->found[0]->severity > SEVERITY_NOTICE
 			 ? ACTIONABLE
 			 : INCONCLUSIVE;
-	for (size_t i = 0; i < d->count; i++)
-		calm += d->list[i].overall == NOTHING_UNUSUAL;
-	if (d->overall == ACTIONABLE)
+	if (d->overall == ACTIONABLE ||
+	    say_missing(d->nearest, d->nearest_count, d->why, sizeof(d->why)))
 		return;
-	if (d->count && say_missing(&d->list[0], d->why, sizeof(d->why)))
-		return;
-	if (calm)
+	if (d->calm)
 		d->overall = NOTHING_UNUSUAL;
 	snprintf(d->why, sizeof(d->why),
-		 "%zu workloads were looked at, in %zu of which anything happened",
-		 d->count, calm);
+		 "%zu workloads were looked at; in %zu of them something happened, and "
+		 "nothing that is unusual",
+		 d->looked_at, d->calm);
 }
 
 int diagnose_node(struct node_diagnosis *d, const struct readings *r)
 {
-	size_t workloads = 0, found_room = 0;
 	struct look l = { 0 };
+	int err = 0;
 
 	memset(d, 0, sizeof(*d));
-	for (size_t i = 0; i < r->now->count; i = report_group_end(r->now, i))
-		workloads += report_is_workload(r->now->series[i].resource);
-	d->list = calloc(workloads + 1, sizeof(*d->list));
-	if (!d->list)
-		return -ENOMEM;
 	look_at_node(r, d->node, &l);
-	for (size_t i = 0; i < r->now->count; i = report_group_end(r->now, i)) {
-		if (!report_is_workload(r->now->series[i].resource))
-			continue;
-		diagnose(&d->list[d->count], r, i, &l);
-		found_room += d->list[d->count++].found_count;
-	}
-	d->found = calloc(found_room + 1, sizeof(*d->found));
-	if (!d->found) {
-		diagnose_free_node(d);
-		return -ENOMEM;
-	}
-	for (size_t i = 0; i < d->count; i++)
-		for (size_t k = 0; k < d->list[i].found_count; k++)
-			if (!is_told(d, d->list[i].found[k]))
-				d->found[d->found_count++] = d->list[i].found[k];
-	conclude_node(d);
-	return 0;
+	for (size_t i = 0; i < r->now->count && !err; i = report_group_end(r->now, i))
+		if (report_is_workload(r->now->series[i].resource))
+			err = diagnose_one(d, r, i, &l);
+	if (!err)
+		err = rank_node(d);
+	if (!err)
+		conclude_node(d);
+	return err;
 }
 
 void diagnose_free_node(struct node_diagnosis *d)
 {
+	for (size_t i = 0; i < d->count; i++)
+		free(d->list[i]);
 	free(d->list);
 	free(d->found);
 	*d = (struct node_diagnosis){ 0 };

@@ -94,18 +94,20 @@ void diagnose_workload(struct diagnosis *d, const struct readings *r, size_t fir
 
 /* A node. */
 struct node_diagnosis {
-	struct facts node[2]; /* now and before */
-	struct diagnosis
-	    *list; /* of each workload; to be freed: diagnose_free_node() */
-	size_t count;
-	const struct finding **found;
+	struct facts node[2];	       /* now and before */
+	struct diagnosis **list;       /* of each workload with a finding */
+	size_t count, looked_at, calm; /* calm: in so many nothing was unusual */
+	/* each rule as it was judged where it came nearest to a finding; no facts */
+	struct finding nearest[RULES_MOST];
+	size_t nearest_count;
+	const struct finding **found; /* the worst first */
 	size_t found_count;
 	enum overall overall;
 	char why[400];
 };
 /*
  * Diagnoses the node: findings of all its workloads together, the worst first, those of
- * the node itself once. 0 or -ENOMEM.
+ * the node itself once. 0 or -ENOMEM. Free it in any case.
  */
 int diagnose_node(struct node_diagnosis *d, const struct readings *r);
 void diagnose_free_node(struct node_diagnosis *d);

@@ -9,9 +9,9 @@ static const struct diagnosis *diagnosis_of(const struct why *w,
 	if (w->workload)
 		return w->workload;
 	for (size_t i = 0; i < w->node->count; i++)
-		if (f >= w->node->list[i].list &&
-		    f < w->node->list[i].list + RULES_MOST)
-			return &w->node->list[i];
+		if (f >= w->node->list[i]->list &&
+		    f < w->node->list[i]->list + RULES_MOST)
+			return w->node->list[i];
 	return NULL;
 }
 
@@ -33,35 +33,11 @@ const struct finding *why_found(const struct why *w, size_t i)
 	return i < w->node->found_count ? w->node->found[i] : NULL;
 }
 
-/* How near it came: a finding is nearest, then by how much of its threshold there is.
- */
-static double nearness(const struct finding *f)
-{
-	const struct evidence *e = &f->evidence[0];
-
-	if (f->verdict == VERDICT_FOUND)
-		return 1e9 + f->score;
-	if (f->verdict != VERDICT_RULED_OUT)
-		return f->verdict - 10.0;
-	if (!f->evidence_count || isnan(e->threshold) || e->at_most)
-		return 0;
-	return e->number / e->threshold;
-}
-
 const struct finding *why_rule(const struct why *w, size_t i)
 {
-	const struct finding *nearest = NULL;
-
 	if (w->workload)
 		return i < w->workload->count ? &w->workload->list[i] : NULL;
-	for (size_t k = 0; k < w->node->count; k++) {
-		const struct diagnosis *d = &w->node->list[k];
-
-		if (i < d->count &&
-		    (!nearest || nearness(&d->list[i]) > nearness(nearest)))
-			nearest = &d->list[i];
-	}
-	return nearest;
+	return i < w->node->nearest_count ? &w->node->nearest[i] : NULL;
 }
 
 enum overall why_overall(const struct why *w)
