@@ -97,15 +97,20 @@ static struct finding *find_rule(struct diagnosis *d, const char *id)
 	return NULL;
 }
 
-/* A consequence stays below its cause, if that weighs something. */
+/* A consequence stays below its cause, if that weighs something, and nobody acts on it.
+ */
 static void put_after(struct diagnosis *d, struct finding *f)
 {
 	for (size_t i = 0; i < RULE_NOT && f->rule->after[i]; i++) {
 		const struct finding *cause = find_rule(d, f->rule->after[i]);
 
-		if (cause && cause->verdict == VERDICT_FOUND &&
-		    cause->severity > SEVERITY_NOTICE && f->score >= cause->score)
+		if (!cause || cause->verdict != VERDICT_FOUND ||
+		    cause->severity == SEVERITY_NOTICE)
+			continue;
+		if (f->score >= cause->score)
 			f->score = cause->score * 0.9;
+		if (f->severity <= cause->severity) /* it explains all of it */
+			f->severity = SEVERITY_NOTICE;
 	}
 }
 

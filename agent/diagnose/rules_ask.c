@@ -45,9 +45,11 @@ static void dns_failing(const struct look *l, struct finding *f)
 		    : "the DNS server does not serve this client or zone (REFUSED)");
 	then(f, "cat /etc/resolv.conf   # in the container; then ask that server: dig "
 		"@SERVER NAME");
-	judge_change(l, f, IN_LOOKUP_TIMEOUT, DNS_FAILED);
-	if (!hangs)
-		judge_change(l, f, IN_LOOKUP_SERVFAIL, DNS_FAILED);
+	judge_change(l, f,
+		     hangs		   ? IN_LOOKUP_TIMEOUT
+		     : servfail >= refused ? IN_LOOKUP_SERVFAIL
+					   : IN_LOOKUP_REFUSED,
+		     DNS_FAILED);
 }
 
 static void dns_names(const struct look *l, struct finding *f)

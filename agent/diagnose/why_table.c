@@ -104,8 +104,8 @@ static void print_not(FILE *f, const struct why *w, const struct finding *found)
 		    !other->evidence_count || told++ == NOT_TOLD)
 			continue;
 		e = &other->evidence[0];
-		snprintf(text, sizeof(text), "%s (%s %s)", other->rule->calm,
-			 amount(number, e->unit, e->number), e->label);
+		snprintf(text, sizeof(text), "%s (%s)", other->rule->calm,
+			 amount(number, e->unit, e->number));
 		paragraph(f, heading, text);
 		heading = "";
 	}
@@ -186,23 +186,28 @@ static void print_calm(FILE *f, const struct why *w)
 	wrap(f, list, 2, 2);
 }
 
+static const char *source_text(const char *source)
+{
+	return strcmp(source, "self") ? source : "command's own measuring";
+}
+
 static void print_head(FILE *f, const struct why *w)
 {
-	char since[32], until[32], line[600];
+	char until[32], since[32], before[32], line[700];
 	const struct readings *r = w->readings;
+	int n =
+	    snprintf(line, sizeof(line), "%s: %.3g s until %s, from the %s; ",
+		     w->workload ? name_of(&w->workload->now) : "the node", r->now_s,
+		     why_time(until, w->until_ns), source_text(w->source));
 
-	snprintf(line, sizeof(line), "%s: %.3g s until %s, from the %s; ",
-		 w->workload ? name_of(&w->workload->now) : "the node", r->now_s,
-		 why_time(until, w->until_ns), w->source);
-	fputs(line, f);
 	if (r->before)
-		snprintf(since, sizeof(since), "%.*s", 16,
-			 why_time(until, w->before_since_ns));
-	if (r->before)
-		fprintf(f, "\n  compared with %s to %.16s\n\n", since,
-			why_time(until, w->before_until_ns));
+		snprintf(line + n, sizeof(line) - n, "compared with %.16s to %.16s",
+			 why_time(since, w->before_since_ns),
+			 why_time(before, w->before_until_ns));
 	else
-		fprintf(f, "\n  no baseline: %s\n\n", w->no_baseline);
+		snprintf(line + n, sizeof(line) - n, "no baseline: %s", w->no_baseline);
+	wrap(f, line, 0, 2);
+	fputc('\n', f);
 }
 
 int why_table(const struct why *w, FILE *f)
