@@ -13,9 +13,9 @@
 
 #define EXIT_USAGE 2
 
-static const struct cmd *const cmds[] = { &cmd_agent,  &cmd_report, &cmd_probes,
-					  &cmd_doctor, &cmd_tune,   &cmd_status,
-					  &cmd_why };
+static const struct cmd *const cmds[] = { &cmd_agent,	 &cmd_report, &cmd_probes,
+					  &cmd_doctor,	 &cmd_tune,   &cmd_status,
+					  &cmd_snapshot, &cmd_why };
 
 static int print_help(void)
 {

@@ -98,6 +98,7 @@ static int answer_status(void *arg, uint8_t **bytes, size_t *len)
 	s->snapshot_interval_s = a->o->snapshot_interval_ms / 1e3;
 	measure_status(a->measure, now, s);
 	tell_exports(a, now, &s->export);
+	agent_history_status(a, &s->history);
 	err = status_encode(s, bytes, len);
 	free(s);
 	return err;

@@ -11,6 +11,7 @@
 #include "cmd/agent_impl.h"
 #include "cmd/measure.h"
 #include "sink/history.h"
+#include "view/status.h"
 
 #define LEAST_NS 900000000ULL /* between two readings that are kept */
 
@@ -68,17 +69,42 @@ void agent_history_start(struct agent *a)
 	a->history = NULL;
 }
 
+void agent_history_status(const struct agent *a, struct status_history *s)
+{
+	struct history_stats stats;
+
+	if (!a->history)
+		return;
+	history_get_stats(a->history, &stats);
+	s->on = true;
+	s->is_kept = stats.is_kept;
+	snprintf(s->path, sizeof(s->path), "%s", a->o->history);
+	snprintf(s->error, sizeof(s->error), "%s", stats.why);
+	s->back_s = STATUS_NEVER;
+	if (stats.oldest_ns && stats.oldest_ns < now_wall_ns())
+		s->back_s = (now_wall_ns() - stats.oldest_ns) * 1e-9;
+	s->bytes = stats.bytes;
+	s->limit = stats.limit;
+	s->kept = stats.kept;
+	s->late = stats.late;
+	s->lost = stats.lost;
+}
+
 void agent_history_keep(struct agent *a, bool last)
 {
 	struct measure_since s = { 0 };
 	uint64_t now = now_mono_ns();
 	struct history_reading r;
+	struct history_stats stats;
 	int err;
 
-	if (!a->history || (!last && now - a->kept_ns < LEAST_NS) ||
-	    !history_is_ready(a->history))
+	if (!a->history || (!last && now - a->kept_ns < LEAST_NS))
 		return;
 	a->kept_ns = now;
+	history_get_stats(a->history, &stats);
+	measure_note_history(a->measure, &stats);
+	if (!history_is_ready(a->history))
+		return;
 	err = measure_since(a->measure, agent_stats(a), &s);
 	if (err) {
 		log_warn(err, "history: this reading is not kept");

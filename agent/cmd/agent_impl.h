@@ -14,6 +14,7 @@ struct history;
 struct measure;
 struct node_lock;
 struct options;
+struct status_history;
 
 struct agent {
 	const struct options *o;
@@ -65,5 +66,6 @@ int agent_open_api(struct agent *a, char *cause, size_t len);
 void agent_history_open(struct agent *a);
 void agent_history_start(struct agent *a);
 void agent_history_keep(struct agent *a, bool last);
+void agent_history_status(const struct agent *a, struct status_history *s);
 
 #endif

@@ -323,11 +323,11 @@ static int check_collector(const struct options *o)
 }
 
 static int (*const checks[])(const struct options *o) = {
-	doctor_check_kernel, doctor_check_lockdown,   check_host,
-	check_tasks,	     doctor_check_quiet,      check_cgroup,
-	check_controllers,   check_pressure,	      check_memory,
-	check_series,	     check_collector,	      doctor_check_kubelet,
-	doctor_check_probes, doctor_check_privileges,
+	doctor_check_kernel,  doctor_check_lockdown, check_host,
+	check_tasks,	      doctor_check_quiet,    check_cgroup,
+	check_controllers,    check_pressure,	     check_memory,
+	check_series,	      check_collector,	     doctor_check_history,
+	doctor_check_kubelet, doctor_check_probes,   doctor_check_privileges,
 };
 
 static int run_doctor(const struct options *o, int argc, char **argv)

@@ -19,6 +19,8 @@ int doctor_check_lockdown(const struct options *o);
 int doctor_check_kubelet(const struct options *o);
 /* Which CPUs readings leave alone. Nothing, if there is none. */
 int doctor_check_quiet(const struct options *o);
+/* What is kept on the node, or where it will be. */
+int doctor_check_history(const struct options *o);
 /* The probes: of a running agent, or loaded for it. */
 int doctor_check_probes(const struct options *o);
 /* What the agent that runs has kept of its privileges. Nothing, if there is none. */

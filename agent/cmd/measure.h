@@ -13,6 +13,7 @@
 struct options;
 struct measure;
 struct export_stats;
+struct history_stats;
 struct otlp_batch;
 struct otlp_encoder;
 struct status;
@@ -137,6 +138,8 @@ int measure_govern_open(struct measure *m, const char *budget);
  * looks at what probes cost and does what has to be done.
  */
 void measure_govern(struct measure *m);
+/* How the history is, for the agent's own metrics; copied. */
+void measure_note_history(struct measure *m, const struct history_stats *h);
 /* What the node is called; until measure_close(). */
 const char *measure_host_name(const struct measure *m);
 /* How many probes are attached, and how many were asked for. */

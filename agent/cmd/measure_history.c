@@ -111,3 +111,9 @@ const char *measure_host_name(const struct measure *m)
 {
 	return m->resource.host.name;
 }
+
+void measure_note_history(struct measure *m, const struct history_stats *h)
+{
+	m->kept.stats = *h;
+	m->kept.on = true;
+}

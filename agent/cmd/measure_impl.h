@@ -13,6 +13,7 @@
 #include "kernel/tune.h"
 #include "kernel/wakes.h"
 #include "metric/cap.h"
+#include "metric/history_stats.h"
 #include "metric/points_before.h"
 #include "metric/resource.h"
 #include "metric/self.h"
@@ -45,6 +46,8 @@ struct measure_kept {
 	uint64_t time_ns; /* boot time: the latest reading; at first: the beginning */
 	uint64_t minute;  /* of the latest one with all workloads */
 	struct points_before self;
+	bool on; /* there is a history */
+	struct history_stats stats;
 };
 
 struct budget;

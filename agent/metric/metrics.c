@@ -22,8 +22,8 @@ static struct point *add(struct adding *a, const struct metric_row *r, unsigned 
 	p->row = a->row;
 	p->set = &a->w->sets[a->set + v];
 	p->start_ns = a->w->start_ns;
-	if (a->w->whole && r->metric.kind == METRIC_UPDOWN)
-		p->start_ns = a->w->whole->start_ns;
+	if (a->w->is_since && r->metric.kind == METRIC_UPDOWN)
+		p->start_ns = a->w->of->start_ns;
 	p->values[r->values && last ? 1 : 0] =
 	    last; /* the only one, if it has no other */
 	if (first)
@@ -92,7 +92,7 @@ static int add_lanes(struct adding *a, const struct metric_row *r)
 /* Of what came in a while (kept.h), too, it is what there is now. */
 static int add_open_connections(struct adding *a, const struct metric_row *r)
 {
-	const struct workload *w = a->w->whole ? a->w->whole : a->w;
+	const struct workload *w = a->w->is_since ? a->w->of : a->w;
 
 	for (unsigned int v = 0; v < r->value_count; v++) {
 		const uint64_t *lane = w->counts[snapshot_index(r->signal, v)];
@@ -301,7 +301,7 @@ static int add_row(struct adding *a, const struct metric_row *r)
 
 	/* they come last: a cgroup where nothing happened, but for our own activity, is
 	 * not reported */
-	if (r->source == FROM_USAGE && !a->g->count && !a->w->whole)
+	if (r->source == FROM_USAGE && !a->g->count && !a->w->is_since)
 		return 0;
 	if (r->detail && a->use & METRICS_BASIC)
 		return 0;

@@ -9,8 +9,9 @@
 #include "metric/export_stats.h"
 #include "metric/self.h"
 #include "metric/self_budget.h"
+#include "metric/self_history.h"
+#include "metric/self_kubelet.h"
 #include "metric/self_node.h"
-#include "workload/kubelet.h"
 
 static const struct metric probe_attached = {
 	"assay.probe.attached",
@@ -102,26 +103,6 @@ static const struct metric exported = {
 	METRIC_SUM,
 	.attrs = { "error.type" },
 };
-static const struct metric kubelet_requests = {
-	"assay.kubelet.requests",
-	"{request}",
-	"Requests to the kubelet for its pods, by what came of them.",
-	METRIC_SUM,
-	.attrs = { "assay.result" },
-};
-static const struct metric kubelet_containers = {
-	"assay.kubelet.containers",
-	"{container}",
-	"Containers in the kubelet's latest answer.",
-	METRIC_UPDOWN,
-};
-static const struct metric kubelet_left_out = {
-	"assay.kubelet.left_out",
-	"{item}",
-	"Pods, containers, labels and annotations of that answer that were left out.",
-	METRIC_UPDOWN,
-};
-
 const struct metric *const self_metrics[] = {
 	&probe_attached,
 	&self_duty,
@@ -140,9 +121,11 @@ const struct metric *const self_metrics[] = {
 	&cpu_time,
 	&memory_usage,
 	&exported,
-	&kubelet_requests,
-	&kubelet_containers,
-	&kubelet_left_out,
+	&self_kubelet_requests,
+	&self_kubelet_containers,
+	&self_kubelet_left_out,
+	&self_history_size,
+	&self_history_readings,
 	&node_cpu_time,
 	&node_cpu_steal,
 	&node_cpu_count,
@@ -419,21 +402,6 @@ static int add_exports(const struct self *s, struct point_group *g,
 	return err;
 }
 
-/* "ok" from the start on: one that never answers is seen. */
-static int add_kubelet(const struct self *s, struct point_group *g,
-		       const struct kubelet_stats *k)
-{
-	int err = add_u(s, g, &kubelet_containers, NULL, NULL, k->counts.containers);
-
-	if (!err)
-		err = add_u(s, g, &kubelet_left_out, NULL, NULL, k->counts.left_out);
-	for (int i = 0; i < KUBELET_RESULTS && !err; i++)
-		if (k->results[i] || i == KUBELET_OK)
-			err = add_u(s, g, &kubelet_requests, kubelet_result_name(i),
-				    NULL, k->results[i]);
-	return err;
-}
-
 /* What was planned at the start, in slots and bytes. */
 static int add_plan(const struct self *s, struct point_group *g,
 		    const struct self_facts *f)
@@ -473,6 +441,8 @@ int self_add(struct self *s, struct point_group *g, const struct self_facts *f)
 	if (!err && f->stats)
 		err = add_exports(s, g, f->stats);
 	if (!err && f->kubelet)
-		err = add_kubelet(s, g, f->kubelet);
+		err = self_add_kubelet(g, s->start_ns, f->kubelet);
+	if (!err && f->history)
+		err = self_add_history(g, s->start_ns, f->history);
 	return err;
 }

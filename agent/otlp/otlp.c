@@ -307,7 +307,8 @@ static int add_metric(struct arena *a, const struct part *part, const struct met
 		return -ENOMEM;
 	out->name = (char *)m->name;
 	out->unit = (char *)m->unit;
-	out->description = (char *)(m->help ? m->help : "");
+	/* differences stay on this node, where each byte is one of its disk */
+	out->description = (char *)(m->help && !part->all->delta ? m->help : "");
 	scope->metrics[scope->n_metrics++] = out;
 	if (m->kind == METRIC_HISTOGRAM)
 		return set_hist(a, part, m, out);

@@ -5,17 +5,6 @@
 #include "reading/kept.h"
 #include "reading/snapshot_impl.h"
 
-/* Histograms are of width 4, as the cells: differences are less than 2^32. */
-struct kept {
-	struct sparse *hists[SNAPSHOT_HISTS];
-	uint64_t counts[SNAPSHOT_COUNTS][LANES];
-	struct estimate estimates[SNAPSHOT_ESTIMATES];
-	uint64_t usage[USAGE_COUNT];
-	uint32_t usage_has;
-	uint64_t inflight_ns[INFLIGHT_COUNT];
-	bool whole; /* it is gone, and this is the last */
-};
-
 /* What a histogram has more than what is kept of it; *out is NULL when that is none. */
 static int subtract_hist(const struct sparse *now, const struct sparse *kept,
 			 struct sparse **out)
@@ -97,7 +86,7 @@ static int make_estimates(const struct workload *w, struct workload *out)
 		return -ENOMEM;
 	memcpy(out->estimates, w->estimates,
 	       SNAPSHOT_ESTIMATES * sizeof(*out->estimates));
-	for (size_t i = 0; w->kept && i < SNAPSHOT_ESTIMATES; i++)
+	for (size_t i = 0; w->kept && w->kept->estimates && i < SNAPSHOT_ESTIMATES; i++)
 		subtract_estimate(&out->estimates[i], &w->kept->estimates[i]);
 	return 0;
 }
@@ -140,6 +129,22 @@ static int make_opens(const struct workload *w, struct workload *out)
 	return 0;
 }
 
+static struct kept_culprit *find_culprit(const struct kept *k, uint64_t name)
+{
+	for (size_t i = 0; k && i < k->culprit_count; i++)
+		if (k->culprits[i].name == name)
+			return &k->culprits[i];
+	return NULL;
+}
+
+/* One that was forgotten since then, and came again, counts from 0. */
+static uint64_t kept_of_culprit(const struct kept *k, const struct culprit_total *c)
+{
+	const struct kept_culprit *found = find_culprit(k, path_hash(c->name));
+
+	return found && found->ns <= c->ns ? found->ns : 0;
+}
+
 static int make_culprits(const struct workload *w, uint64_t since_ns,
 			 struct workload *out)
 {
@@ -153,11 +158,12 @@ static int make_culprits(const struct workload *w, uint64_t since_ns,
 	for (size_t i = 0; i < w->culprit_count; i++) {
 		struct culprit_total *to = &out->culprits[out->culprit_count];
 
-		if (w->culprits[i].export_only ||
-		    w->culprits[i].ns == w->culprits[i].kept_ns)
+		if (w->culprits[i].export_only)
 			continue;
 		*to = w->culprits[i];
-		to->ns -= to->kept_ns;
+		to->ns -= kept_of_culprit(w->kept, to);
+		if (!to->ns)
+			continue;
 		to->start_ns = since_ns;
 		out->culprit_count++;
 	}
@@ -180,7 +186,8 @@ int kept_make(const struct workload *w, uint64_t since_ns, struct workload *out)
 	int err = 0;
 
 	*out = *w;
-	out->whole = w;
+	out->of = w;
+	out->is_since = true;
 	out->start_ns = since_ns > w->start_ns ? since_ns : w->start_ns;
 	memset(out->hists, 0, sizeof(out->hists));
 	for (size_t i = 0; i < SNAPSHOT_HISTS; i++)
@@ -223,7 +230,7 @@ static bool is_other_now(const struct workload *made, const struct kept *k)
 
 bool kept_is_new(const struct workload *made)
 {
-	if (made->culprit_count || is_other_now(made, made->whole->kept))
+	if (made->culprit_count || is_other_now(made, made->of->kept))
 		return true;
 	for (size_t i = 0; i < SNAPSHOT_HISTS; i++)
 		if (made->hists[i])
@@ -259,8 +266,12 @@ bool kept_has_any(const struct workload *w)
  * The error of a number is kept with the number: of what has no more events it waits,
  * as no point tells of it.
  */
-static void note_estimates(struct workload *w, const struct workload *made)
+static int note_estimates(struct kept *kept, const struct workload *made)
 {
+	if (made->estimates && !kept->estimates)
+		kept->estimates = calloc(SNAPSHOT_ESTIMATES, sizeof(*kept->estimates));
+	if (made->estimates && !kept->estimates)
+		return -ENOMEM;
 	for (unsigned int sig = 0; made->estimates && sig < SIGNAL_COUNT; sig++) {
 		const struct window_rule *r = windows_rule(sig);
 
@@ -273,10 +284,11 @@ static void note_estimates(struct workload *w, const struct workload *made)
 			for (unsigned int k = 0; r->lanes && k < LANES; k++)
 				told |= r->lanes & 1U << k && made->counts[at][k];
 			if (told)
-				keep_estimate(&w->kept->estimates[r->at + v],
+				keep_estimate(&kept->estimates[r->at + v],
 					      &made->estimates[r->at + v]);
 		}
 	}
+	return 0;
 }
 
 static int note_open(struct open_total *t, const struct open_total *made)
@@ -291,6 +303,25 @@ static int note_open(struct open_total *t, const struct open_total *made)
 	if (made->estimate)
 		keep_estimate(t->kept_estimate, made->estimate);
 	return keep_hist(&t->kept_hist, made->hist);
+}
+
+static int note_culprits(struct kept *k, const struct workload *w)
+{
+	struct kept_culprit *list = NULL;
+
+	if (w->culprit_count) {
+		list = reallocarray(k->culprits, w->culprit_count, sizeof(*list));
+		if (!list)
+			return -ENOMEM;
+		k->culprits = list;
+	}
+	k->culprit_count = 0;
+	for (size_t i = 0; i < w->culprit_count; i++)
+		if (!w->culprits[i].export_only)
+			list[k->culprit_count++] =
+			    (struct kept_culprit){ path_hash(w->culprits[i].name),
+						   w->culprits[i].ns };
+	return 0;
 }
 
 static struct kept *kept_of(struct workload *w)
@@ -310,21 +341,42 @@ int kept_note(struct workload *w, const struct workload *made)
 	for (size_t i = 0; i < SNAPSHOT_HISTS; i++)
 		err |= keep_hist(&k->hists[i], made->hists[i]);
 	memcpy(k->counts, w->counts, sizeof(k->counts));
-	note_estimates(w, made);
+	err |= note_estimates(k, made);
 	for (size_t i = 0; i < made->open_count; i++)
 		err |= note_open(&w->opens[i], &made->opens[i]);
-	for (size_t i = 0; i < w->culprit_count; i++)
-		w->culprits[i].kept_ns = w->culprits[i].ns;
+	err |= note_culprits(k, w);
 	memcpy(k->usage, w->usage.value, sizeof(k->usage));
 	k->usage_has = w->usage.has;
 	memcpy(k->inflight_ns, w->inflight_ns, sizeof(k->inflight_ns));
-	k->whole = w->gone;
+	if (w->gone && !err) {
+		kept_clear(w);
+		w->kept_whole = true;
+	}
 	return err;
 }
 
+static int fold_estimates(struct kept *k, const struct estimate *more)
+{
+	if (!k->estimates)
+		k->estimates = calloc(SNAPSHOT_ESTIMATES, sizeof(*k->estimates));
+	for (size_t i = 0; k->estimates && i < SNAPSHOT_ESTIMATES; i++)
+		keep_estimate(&k->estimates[i], &more[i]);
+	return k->estimates ? 0 : -ENOMEM;
+}
+
+static struct open_total *find_open(struct workload *w, const struct open_total *like)
+{
+	for (size_t i = 0; i < w->open_count; i++)
+		if (w->opens[i].signal == like->signal &&
+		    w->opens[i].attr == like->attr)
+			return &w->opens[i];
+	return NULL;
+}
+
+/* What has its count has its entry, unless there was no memory. */
 static int fold_open(struct workload *into, const struct open_total *from)
 {
-	struct open_total *t = totals_open(into, from->signal, from->attr);
+	struct open_total *t = find_open(into, from);
 
 	if (!t)
 		return -ENOMEM;
@@ -338,7 +390,39 @@ static int fold_open(struct workload *into, const struct open_total *from)
 	return keep_hist(&t->kept_hist, from->kept_hist);
 }
 
-int kept_fold(struct workload *into, const struct workload *w)
+static int add_culprit(struct kept *k, uint64_t name, uint64_t ns)
+{
+	struct kept_culprit *c = find_culprit(k, name);
+
+	if (!ns)
+		return 0;
+	if (!c) {
+		c = reallocarray(k->culprits, k->culprit_count + 1, sizeof(*c));
+		if (!c)
+			return -ENOMEM;
+		k->culprits = c;
+		c += k->culprit_count++;
+		*c = (struct kept_culprit){ .name = name };
+	}
+	c->ns += ns;
+	return 0;
+}
+
+/* As totals_fold() has them there: what is forgotten was in readings by its name. */
+static int fold_culprits(struct kept *k, const struct workload *w, bool name_them)
+{
+	uint64_t other = path_hash(CULPRIT_OTHER);
+	int err = add_culprit(k, other, w->forgotten_ns);
+
+	for (size_t i = 0; i < w->kept->culprit_count; i++) {
+		const struct kept_culprit *c = &w->kept->culprits[i];
+
+		err |= add_culprit(k, name_them ? c->name : other, c->ns);
+	}
+	return err;
+}
+
+int kept_fold(struct workload *into, const struct workload *w, bool name_culprits)
 {
 	struct kept *k;
 	int err = 0;
@@ -353,11 +437,11 @@ int kept_fold(struct workload *into, const struct workload *w)
 	for (size_t i = 0; i < SNAPSHOT_COUNTS; i++)
 		for (size_t lane = 0; lane < LANES; lane++)
 			k->counts[i][lane] += w->kept->counts[i][lane];
-	for (size_t i = 0; i < SNAPSHOT_ESTIMATES; i++)
-		keep_estimate(&k->estimates[i], &w->kept->estimates[i]);
+	if (w->kept->estimates)
+		err |= fold_estimates(k, w->kept->estimates);
 	for (size_t i = 0; i < w->open_count; i++)
 		err |= fold_open(into, &w->opens[i]);
-	return err;
+	return err | fold_culprits(k, w, name_culprits);
 }
 
 void kept_fold_usage(struct workload *into, const struct workload *w)
@@ -383,11 +467,15 @@ void kept_clear(struct workload *w)
 {
 	for (size_t i = 0; w->kept && i < SNAPSHOT_HISTS; i++)
 		free(w->kept->hists[i]);
+	if (w->kept) {
+		free(w->kept->culprits);
+		free(w->kept->estimates);
+	}
 	free(w->kept);
 	w->kept = NULL;
 }
 
 bool kept_is_whole(const struct workload *w)
 {
-	return w->kept && w->kept->whole;
+	return w->kept_whole;
 }

@@ -10,6 +10,25 @@
 #include <stdbool.h>
 #include "reading/snapshot.h"
 
+/* What it has of a culprit's time. */
+struct kept_culprit {
+	uint64_t name; /* hash */
+	uint64_t ns;
+};
+
+/* What the history has of a workload. Histograms are of width 4, as the cells:
+ * differences are less than 2^32. */
+struct kept {
+	struct sparse *hists[SNAPSHOT_HISTS];
+	uint64_t counts[SNAPSHOT_COUNTS][LANES];
+	struct estimate *estimates; /* SNAPSHOT_ESTIMATES; NULL: all is exact */
+	uint64_t usage[USAGE_COUNT];
+	uint32_t usage_has;
+	uint64_t inflight_ns[INFLIGHT_COUNT];
+	struct kept_culprit *culprits;
+	size_t culprit_count;
+};
+
 /*
  * What a workload has counted since kept_note(), as a workload that begins at since_ns:
  * counters and histograms are differences; what is now is as it is (metrics_add). It
@@ -27,7 +46,7 @@ bool kept_has_any(const struct workload *w);
 /* The history has it all now. -ENOMEM: some of it will come once more. */
 int kept_note(struct workload *w, const struct workload *made);
 /* Adds what is kept of w's counts to into, which has them now: totals_fold(). */
-int kept_fold(struct workload *into, const struct workload *w);
+int kept_fold(struct workload *into, const struct workload *w, bool name_culprits);
 /* The same of its usage: totals_fold_usage(). */
 void kept_fold_usage(struct workload *into, const struct workload *w);
 /* The usage of w is that of into from now on, instead of what it had. */

@@ -71,7 +71,6 @@ struct culprit_total {
 	uint64_t start_ns; /* boot time; 0: the workload's */
 	uint64_t ns;
 	uint64_t told_ns; /* of that, what the latest export had, by whatever name */
-	uint64_t kept_ns; /* what the history has: kept.h */
 	float lately;	  /* ns; each export makes it an eighth less */
 	bool gone;	  /* its cgroup is */
 	bool export_only; /* a name that exports have for others of the list */
@@ -93,6 +92,7 @@ struct workload {
 	bool held;	     /* exports leave it out, see hold.c */
 	bool unnamed;	     /* given up: exports have its counts in `unknown` */
 	bool gone;	     /* its slots are free again: its values are the last */
+	bool kept_whole;     /* the same, and the history has all of it */
 	uint32_t settled;    /* the export that showed first who it is: that stays */
 	/* workloads of its instance that exports have now, and its end before */
 	uint32_t successors;
@@ -118,15 +118,18 @@ struct workload {
 	uint64_t inflight_began[INFLIGHT_COUNT]; /* monotonic; 0: nothing under way */
 	uint64_t inflight_ns[INFLIGHT_COUNT];	 /* ages at the reading, or: */
 #define INFLIGHT_UNKNOWN UINT64_MAX
-	uint32_t inflight_seen;		  /* a bit for each that ever was */
-	struct usage usage;		  /* from the files of its cgroup */
+	uint32_t inflight_seen; /* a bit for each that ever was */
+	bool is_since;		/* what came of a workload in a while: kept.h */
+	struct usage usage;	/* from the files of its cgroup */
 	uint32_t usage_sent, usage_ended; /* bits: was in an export; but is no more */
 	uint64_t usage_since;		  /* the first export that says so */
 #define WORKLOAD_SETS 80
 	uint8_t sets[WORKLOAD_SETS]; /* enum set_state of what is not open */
-	struct kept *kept; /* what the history has of it; NULL: nothing */
-	/* it is what came of this one in a while, see kept.h; NULL: it is not */
-	const struct workload *whole;
+	union {
+		struct kept
+		    *kept; /* what the history has of it; NULL: nothing, or all */
+		const struct workload *of; /* is_since: the workload */
+	};
 };
 
 struct snapshot;

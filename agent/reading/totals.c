@@ -168,17 +168,14 @@ static int fold_culprits(struct workload *into, const struct workload *w, bool n
 			continue;
 		}
 		c->ns += w->culprits[i].ns;
-		c->kept_ns += w->culprits[i].kept_ns;
 	}
 	if (w->forgotten_ns) {
 		struct culprit_total *c = totals_culprit(into, CULPRIT_OTHER);
 
-		if (c) { /* the history has it, by the names of then */
+		if (c)
 			c->ns += w->forgotten_ns;
-			c->kept_ns += w->forgotten_ns;
-		} else {
+		else
 			err = -ENOMEM;
-		}
 	}
 	return err;
 }
@@ -199,7 +196,7 @@ int totals_add(struct workload *into, const struct workload *w)
 int totals_fold(struct workload *into, const struct workload *w, bool name_culprits)
 {
 	return totals_add(into, w) | fold_culprits(into, w, name_culprits) |
-	       kept_fold(into, w);
+	       kept_fold(into, w, name_culprits);
 }
 
 void totals_fold_usage(struct usage *into, const struct usage *from)

@@ -72,6 +72,7 @@ int history_open(const char *path, uint64_t size, const struct history_fact *fac
 					 .facts = h->facts,
 					 .fact_count = count,
 					 .lock = -1 };
+	h->stats.limit = size;
 	pthread_mutex_init(&h->lock, NULL);
 	pthread_cond_init(&h->changed, NULL);
 	*out = h;

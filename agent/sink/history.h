@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "metric/history_stats.h"
 
 struct history;
 
@@ -29,16 +30,6 @@ struct history_reading {
 	size_t len;
 	uint64_t since_ns, until_ns;
 	bool whole; /* it has all workloads, also those with nothing new */
-};
-
-struct history_stats {
-	bool is_kept;	    /* the latest reading is in the file */
-	uint64_t kept;	    /* readings, since the start */
-	uint64_t lost;	    /* could not be written */
-	uint64_t late;	    /* were added to the next one, as the writer was behind */
-	uint64_t bytes;	    /* of the file and what belongs to it */
-	uint64_t oldest_ns; /* from when on something is kept, wall clock; 0: nothing */
-	char why[256];	    /* is_kept is false: one line; "": no reading came yet */
 };
 
 #define HISTORY_SIZE_MIN (8ULL << 20)

@@ -3,8 +3,16 @@
  * One history into another, row by row: what is damaged stays behind, and nothing else.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include "base/text.h"
 #include "sink/history_impl.h"
+#include "sink/history_read.h"
 
 /* As it is, compressed. */
 static int copy_row(sqlite3 *from, sqlite3 *to, const struct history_row *row)
@@ -75,4 +83,99 @@ long history_copy(sqlite3 *from, sqlite3 *to)
 	if (is_fatal(rc))
 		history_run(to, "ROLLBACK");
 	return is_fatal(rc) ? history_errno(rc) : lost;
+}
+
+void history_get_fact(sqlite3 *db, const char *key, char *out, size_t len)
+{
+	sqlite3_stmt *st;
+
+	out[0] = '\0';
+	if (sqlite3_prepare_v2(db, "SELECT value FROM fact WHERE key = ?", -1, &st,
+			       NULL))
+		return;
+	sqlite3_bind_text(st, 1, key, -1, SQLITE_STATIC);
+	if (sqlite3_step(st) == SQLITE_ROW && sqlite3_column_text(st, 0))
+		text_copy(out, len, (const char *)sqlite3_column_text(st, 0), SIZE_MAX);
+	sqlite3_finalize(st);
+}
+
+static int set_time(sqlite3 *db, uint64_t now_ns)
+{
+	time_t s = (time_t)(now_ns / 1000000000);
+	char text[32];
+	struct tm tm;
+
+	gmtime_r(&s, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	return history_set_fact(db, "snapshot.time", text);
+}
+
+/* Into a new file under another name, which is whole when it gets its own. */
+static long copy_into(sqlite3 *from, const char *name, uint64_t now_ns)
+{
+	sqlite3 *to = NULL;
+	long damaged = history_make(name);
+
+	if (damaged)
+		return damaged;
+	if (sqlite3_open_v2(name, &to, SQLITE_OPEN_READWRITE, NULL))
+		damaged = -EIO;
+	else
+		damaged = history_copy(from, to);
+	if (damaged >= 0)
+		damaged = history_errno(set_time(to, now_ns)) ?: damaged;
+	if (sqlite3_close(to) && damaged >= 0)
+		damaged = -EIO;
+	return damaged;
+}
+
+static int describe(const char *path, struct history_copied *out, char *cause,
+		    size_t len)
+{
+	struct history_reader *r;
+	sqlite3 *db = NULL;
+	int err = history_reader_open(path, &r, cause, len);
+
+	if (err)
+		return err;
+	history_reader_range(r, &out->range);
+	out->readings = history_reader_count(r);
+	history_reader_close(r);
+	if (!history_open_ro(path, &db))
+		history_get_fact(db, "host.name", out->host, sizeof(out->host));
+	sqlite3_close(db);
+	return 0;
+}
+
+int history_save(const char *path, const char *to, uint64_t now_ns,
+		 struct history_copied *out, char *cause, size_t len)
+{
+	char name[PATH_MAX];
+	sqlite3 *from = NULL;
+	long damaged;
+	int err = history_look(path, cause, len), rc;
+
+	*out = (struct history_copied){ 0 };
+	if (err == -ENOENT)
+		snprintf(cause, len, "%.200s: no agent has kept anything there", path);
+	if (err)
+		return err;
+	if (!access(to, F_OK)) {
+		snprintf(cause, len, "%.200s: it is there already", to);
+		return -EEXIST;
+	}
+	rc = history_open_ro(path, &from);
+	snprintf(name, sizeof(name), "%.4000s.part", to);
+	damaged = rc ? history_errno(rc) : copy_into(from, name, now_ns);
+	if (damaged >= 0 && rename(name, to))
+		damaged = -errno;
+	sqlite3_close(from);
+	if (damaged < 0) {
+		unlink(name);
+		snprintf(cause, len, "%.200s: it cannot be %s: %s", rc ? path : to,
+			 rc ? "read" : "made", strerror((int)-damaged));
+		return (int)damaged;
+	}
+	out->damaged = (size_t)damaged;
+	return describe(to, out, cause, len);
 }

@@ -63,6 +63,28 @@ int history_merge(sqlite3 *db);
 int history_merge_bytes(uint8_t *const *bytes, const size_t *len, size_t count,
 			uint8_t **out, size_t *out_len);
 
+/* What a batch says of one workload; borrowed from its bytes. */
+struct history_piece {
+	const uint8_t *bytes; /* a batch of its own */
+	size_t len;
+	const uint8_t *resource;
+	size_t resource_len;
+	size_t number; /* in the order in which they were added */
+};
+
+struct history_pieces {
+	struct history_piece *list;
+	size_t count, room;
+};
+
+/* Adds the pieces of a batch. -EINVAL: it is none; -ENOMEM. */
+int history_pieces_add(struct history_pieces *p, const uint8_t *bytes, size_t len);
+void history_pieces_fini(struct history_pieces *p);
+
+/* What a fact says; "": nothing. */
+void history_get_fact(sqlite3 *db, const char *key, char *out, size_t len);
+/* Opens it for reading, as history_reader_open(). Results of SQLite's. */
+int history_open_ro(const char *path, sqlite3 **out);
 /* Copies all that can be read, and facts. Returns how many rows could not, or -errno.
  */
 long history_copy(sqlite3 *from, sqlite3 *to);

@@ -10,79 +10,12 @@
 #include "otlp/frame.h"
 #include "sink/history_impl.h"
 
-#define TAG_1	  0x0a /* field 1, length-delimited: of a request, and of a piece */
-#define READINGS  64   /* of one minute; more stay for the next time */
+#define READINGS  64 /* of one minute; more stay for the next time */
 #define LEVEL	  6
 #define FRAME_MAX (64UL << 20)
 
-/* What a batch says of one workload. */
-struct piece {
-	const uint8_t *bytes;
-	size_t len;
-	const uint8_t *resource;
-	size_t resource_len;
-	size_t number; /* in the order of time */
-};
-
-/* A field 1 at *at: its content, and *at moves behind it. -EINVAL. */
-static int next_field(const uint8_t *bytes, size_t len, size_t *at, const uint8_t **out,
-		      size_t *out_len)
-{
-	uint64_t n = 0;
-	unsigned int shift = 0;
-
-	if (*at >= len || bytes[(*at)++] != TAG_1)
-		return -EINVAL;
-	do {
-		if (*at >= len || shift > 35)
-			return -EINVAL;
-		n |= (uint64_t)(bytes[*at] & 0x7f) << shift;
-		shift += 7;
-	} while (bytes[(*at)++] & 0x80);
-	if (n > len - *at)
-		return -EINVAL;
-	*out = bytes + *at;
-	*out_len = (size_t)n;
-	*at += (size_t)n;
-	return 0;
-}
-
-struct pieces {
-	struct piece *list;
-	size_t count, room;
-};
-
-static int add_pieces(struct pieces *p, const uint8_t *bytes, size_t len)
-{
-	for (size_t at = 0; at < len;) {
-		const uint8_t *content;
-		size_t begin = at, content_len, in = 0;
-		struct piece *piece;
-
-		if (next_field(bytes, len, &at, &content, &content_len))
-			return -EINVAL;
-		if (p->count == p->room) {
-			size_t room = p->room ? 2 * p->room : 256;
-
-			piece = reallocarray(p->list, room, sizeof(*piece));
-			if (!piece)
-				return -ENOMEM;
-			p->list = piece;
-			p->room = room;
-		}
-		piece = &p->list[p->count];
-		*piece = (struct piece){ .bytes = bytes + begin,
-					 .len = at - begin,
-					 .number = p->count };
-		p->count++;
-		if (next_field(content, content_len, &in, &piece->resource,
-			       &piece->resource_len))
-			return -EINVAL;
-	}
-	return 0;
-}
-
-static int compare_resources(const struct piece *a, const struct piece *b)
+static int compare_resources(const struct history_piece *a,
+			     const struct history_piece *b)
 {
 	if (a->resource_len != b->resource_len)
 		return a->resource_len < b->resource_len ? -1 : 1;
@@ -91,15 +24,15 @@ static int compare_resources(const struct piece *a, const struct piece *b)
 
 static int compare_pieces(const void *a, const void *b)
 {
-	const struct piece *x = a, *y = b;
+	const struct history_piece *x = a, *y = b;
 	int c = compare_resources(x, y);
 
 	return c ? c : (x->number > y->number) - (x->number < y->number);
 }
 
 /* What all pieces of one workload come to, as bytes. */
-static int merge_workload(const struct piece *list, size_t count, uint8_t **bytes,
-			  size_t *len)
+static int merge_workload(const struct history_piece *list, size_t count,
+			  uint8_t **bytes, size_t *len)
 {
 	struct frame *sum = frame_new(FRAME_MAX), *f;
 	int err = sum ? 0 : -ENOMEM;
@@ -138,14 +71,14 @@ static int append(uint8_t **out, size_t *out_len, size_t *room, const uint8_t *b
 int history_merge_bytes(uint8_t *const *bytes, const size_t *len, size_t count,
 			uint8_t **out, size_t *out_len)
 {
-	struct pieces p = { 0 };
+	struct history_pieces p = { 0 };
 	size_t room = 0, same;
 	int err = 0;
 
 	*out = NULL;
 	*out_len = 0;
 	for (size_t i = 0; i < count && !err; i++)
-		err = add_pieces(&p, bytes[i], len[i]);
+		err = history_pieces_add(&p, bytes[i], len[i]);
 	if (!err && p.count)
 		qsort(p.list, p.count, sizeof(*p.list), compare_pieces);
 	for (size_t i = 0; i < p.count && !err; i += same) {
@@ -161,7 +94,7 @@ int history_merge_bytes(uint8_t *const *bytes, const size_t *len, size_t count,
 			err = append(out, out_len, &room, one, one_len);
 		free(one);
 	}
-	free(p.list);
+	history_pieces_fini(&p);
 	if (err) {
 		free(*out);
 		*out = NULL;

@@ -4,12 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 #include "sink/history_impl.h"
 #include "sink/history_read.h"
 
 #define FRAME_MAX (512UL << 20)
-#define BUSY_MS	  2000
 
 struct history_reader {
 	sqlite3 *db;
@@ -17,55 +15,6 @@ struct history_reader {
 	size_t count;
 	size_t damaged; /* rows that could not be read so far */
 };
-
-/* As SQLite wants a path in a URI: NULL: no memory. */
-static char *uri_of(const char *path, bool immutable)
-{
-	size_t size = strlen(path) * 3 + 64, at = 0;
-	char *uri = malloc(size);
-
-	if (!uri)
-		return NULL;
-	at = (size_t)snprintf(uri, size, "file:");
-	for (const char *c = path; *c; c++)
-		if (strchr("?#%", *c))
-			at += (size_t)snprintf(uri + at, size - at, "%%%02x", *c);
-		else
-			uri[at++] = *c;
-	snprintf(uri + at, size - at, "?mode=ro%s", immutable ? "&immutable=1" : "");
-	return uri;
-}
-
-static bool is_there(const char *path, const char *suffix)
-{
-	char *name;
-	bool there;
-
-	if (asprintf(&name, "%s%s", path, suffix) < 0)
-		return true;
-	there = !access(name, F_OK);
-	free(name);
-	return there;
-}
-
-static int open_as(struct history_reader *r, const char *path, bool immutable)
-{
-	char *uri = uri_of(path, immutable);
-	int rc;
-
-	if (!uri)
-		return SQLITE_NOMEM;
-	sqlite3_close(r->db);
-	r->db = NULL;
-	rc = sqlite3_open_v2(uri, &r->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL);
-	free(uri);
-	if (rc)
-		return rc;
-	sqlite3_busy_timeout(r->db, BUSY_MS);
-	free(r->rows);
-	r->rows = NULL;
-	return history_rows(r->db, &r->rows, &r->count);
-}
 
 int history_reader_open(const char *path, struct history_reader **out, char *cause,
 			size_t len)
@@ -78,11 +27,9 @@ int history_reader_open(const char *path, struct history_reader **out, char *cau
 	if (err)
 		return err;
 	r = calloc(1, sizeof(*r));
-	rc = r ? open_as(r, path, false) : SQLITE_NOMEM;
-	/* nobody writes it, and we may not make the files that writers have beside it
-	 */
-	if ((rc & 0xff) == SQLITE_CANTOPEN && !is_there(path, "-wal"))
-		rc = open_as(r, path, true);
+	rc = r ? history_open_ro(path, &r->db) : SQLITE_NOMEM;
+	if (!rc)
+		rc = history_rows(r->db, &r->rows, &r->count);
 	if (!rc) {
 		*out = r;
 		return 0;
@@ -106,6 +53,11 @@ void history_reader_close(struct history_reader *r)
 size_t history_reader_damaged(const struct history_reader *r)
 {
 	return r->damaged;
+}
+
+size_t history_reader_count(const struct history_reader *r)
+{
+	return r->count;
 }
 
 int history_reader_range(struct history_reader *r, struct history_span *out)
@@ -176,37 +128,101 @@ static void choose(const struct history_reader *r, const struct history_span *as
 	}
 }
 
-static int load_frame(struct history_reader *r, const struct history_row *row,
-		      struct frame **out)
+/* Workloads that a sum has something of, by the hash of their resource's bytes. */
+struct known {
+	uint64_t *list;
+	size_t count, room;
+};
+
+#define FNV_START 14695981039346656037ULL
+#define FNV_PRIME 1099511628211ULL
+
+static uint64_t hash_resource(const struct history_piece *p)
+{
+	uint64_t h = FNV_START;
+
+	for (size_t i = 0; i < p->resource_len; i++)
+		h = (h ^ p->resource[i]) * FNV_PRIME;
+	return h ? h : 1;
+}
+
+/* A place in an open table: that of the hash, or a free one. */
+static uint64_t *place_of(const struct known *k, uint64_t hash)
+{
+	size_t i = hash & (k->room - 1);
+
+	while (k->list[i] && k->list[i] != hash)
+		i = (i + 1) & (k->room - 1);
+	return &k->list[i];
+}
+
+/* Whether it was there; -ENOMEM. */
+static int learn(struct known *k, uint64_t hash)
+{
+	struct known more = { .room = k->room ? 2 * k->room : 512 };
+	uint64_t *place;
+
+	if (2 * k->count >= k->room) {
+		more.list = calloc(more.room, sizeof(*more.list));
+		if (!more.list)
+			return -ENOMEM;
+		for (size_t i = 0; i < k->room; i++)
+			if (k->list[i])
+				*place_of(&more, k->list[i]) = k->list[i];
+		more.count = k->count;
+		free(k->list);
+		*k = more;
+	}
+	place = place_of(k, hash);
+	if (*place)
+		return 1;
+	*place = hash;
+	k->count++;
+	return 0;
+}
+
+static int learn_all(struct known *k, const uint8_t *bytes, size_t len)
+{
+	struct history_pieces p = { 0 };
+	int err = history_pieces_add(&p, bytes, len);
+
+	for (size_t i = 0; i < p.count && err >= 0; i++)
+		err = learn(k, hash_resource(&p.list[i]));
+	history_pieces_fini(&p);
+	return err < 0 ? err : 0;
+}
+
+static int add_bytes(struct frame *sum, struct known *known, const uint8_t *bytes,
+		     size_t len)
+{
+	struct frame *f;
+	int err = frame_decode_delta(bytes, len, &f);
+
+	if (err)
+		return err;
+	err = frame_add(sum, f);
+	frame_free(f);
+	return err ? err : learn_all(known, bytes, len);
+}
+
+/* One that cannot be read is damaged, or the agent has merged it meanwhile. */
+static int add_row(struct history_reader *r, const struct history_row *row,
+		   struct frame *sum, struct known *known, struct history_span *got)
 {
 	uint8_t *bytes;
 	size_t len;
 	int err = history_load(r->db, row->id, &bytes, &len);
 
-	if (err)
-		return err;
-	err = frame_decode_delta(bytes, len, out);
-	free(bytes);
-	return err;
-}
-
-/* One that cannot be read is damaged, or the agent has merged it meanwhile. */
-static int add_row(struct history_reader *r, const struct history_row *row,
-		   struct frame *sum, struct history_span *got)
-{
-	struct frame *f;
-	int err = load_frame(r, row, &f);
-
+	if (!err) {
+		err = add_bytes(sum, known, bytes, len);
+		free(bytes);
+	}
 	if (err == -ENOMEM || err == -EMSGSIZE)
 		return err;
 	if (err) {
 		r->damaged += err != -ENOENT;
 		return 0;
 	}
-	err = frame_add(sum, f);
-	frame_free(f);
-	if (err)
-		return err;
 	if (!got->covered_ns || row->since_ns < got->since_ns)
 		got->since_ns = row->since_ns;
 	if (row->until_ns > got->until_ns)
@@ -215,23 +231,46 @@ static int add_row(struct history_reader *r, const struct history_row *row,
 	return 0;
 }
 
+static int add_pieces_before(struct frame *sum, struct known *known,
+			     const uint8_t *bytes, size_t len)
+{
+	struct history_pieces p = { 0 };
+	int err = history_pieces_add(&p, bytes, len);
+
+	for (size_t i = 0; i < p.count && err >= 0; i++) {
+		struct frame *f;
+
+		err = learn(known, hash_resource(&p.list[i]));
+		if (err)
+			continue;
+		err = frame_decode_delta(p.list[i].bytes, p.list[i].len, &f);
+		if (err)
+			break;
+		err = frame_add_before(sum, f);
+		frame_free(f);
+	}
+	history_pieces_fini(&p);
+	return err < 0 ? err : 0;
+}
+
 /* Of who has nothing new there: how things stood, which rows before it tell. */
 static int add_before(struct history_reader *r, const struct history_row *first,
-		      struct frame *sum)
+		      struct frame *sum, struct known *known)
 {
 	int err = 0;
 
 	while (!first->whole && first > r->rows && !err) {
-		struct frame *f;
+		uint8_t *bytes;
+		size_t len;
 
 		first--;
-		err = load_frame(r, first, &f);
-		if (err) {
-			err = err == -ENOMEM ? err : 0;
-			continue;
+		err = history_load(r->db, first->id, &bytes, &len);
+		if (!err) {
+			err = add_pieces_before(sum, known, bytes, len);
+			free(bytes);
 		}
-		err = frame_add_before(sum, f);
-		frame_free(f);
+		if (err != -ENOMEM && err != -EMSGSIZE)
+			err = 0; /* damaged */
 	}
 	return err;
 }
@@ -240,6 +279,7 @@ static int sum_up(struct history_reader *r, const struct choice *c, struct frame
 		  struct history_span *got)
 {
 	const struct history_row *first = NULL;
+	struct known known = { 0 };
 	int err = 0;
 
 	*got = (struct history_span){ 0 };
@@ -248,13 +288,14 @@ static int sum_up(struct history_reader *r, const struct choice *c, struct frame
 			continue;
 		if (!first)
 			first = &r->rows[i];
-		err = add_row(r, &r->rows[i], sum, got);
+		err = add_row(r, &r->rows[i], sum, &known, got);
 	}
 	if (!err && !got->covered_ns)
 		err = -ENODATA;
 	if (!err)
-		err = add_before(r, first, sum);
+		err = add_before(r, first, sum, &known);
 	sum->time_ns = got->until_ns;
+	free(known.list);
 	return err;
 }
 

@@ -28,6 +28,8 @@ int history_reader_open(const char *path, struct history_reader **out, char *cau
 			size_t len);
 /* From when to when anything is kept. -ENODATA: nothing is. */
 int history_reader_range(struct history_reader *r, struct history_span *out);
+/* How many readings there are, merged ones too. */
+size_t history_reader_count(const struct history_reader *r);
 /*
  * What happened in a piece of time: sums and histograms are differences, gauges and
  * up-down sums the newest values in it. Kept steps are whole, so `got` says what the
@@ -48,6 +50,20 @@ int history_reader_each(struct history_reader *r, const struct history_span *ask
 			int (*fn)(void *arg, const struct frame *f,
 				  const struct history_span *got),
 			void *arg, char *cause, size_t len);
+/* What history_save() has copied. */
+struct history_copied {
+	size_t readings, damaged; /* damaged: left out */
+	struct history_span range;
+	char host[256]; /* what the node is called, visible; "": nobody says */
+};
+
+/*
+ * Copies the history at path into a new file, which is whole by itself, or is not
+ * there: with the facts of its node, and now_ns as the time of the copy. -EEXIST; else
+ * as history_reader_open().
+ */
+int history_save(const char *path, const char *to, uint64_t now_ns,
+		 struct history_copied *out, char *cause, size_t len);
 /* How many readings could not be read so far, as they are damaged. */
 size_t history_reader_damaged(const struct history_reader *r);
 /* Closes; NULL is fine. */

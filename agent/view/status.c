@@ -95,6 +95,18 @@ static json_t *export_json(const struct status_export *e)
 			 (json_int_t)e->failed_points);
 }
 
+static json_t *history_json(const struct status_history *h)
+{
+	if (!h->on)
+		return json_null();
+	return json_pack("{s:o, s:b, s:o, s:o, s:I, s:I, s:I, s:I, s:I}", "path",
+			 text_json(h->path), "is_kept", h->is_kept, "error",
+			 text_json(h->error), "back_s", seconds_json(h->back_s),
+			 "bytes", (json_int_t)h->bytes, "limit", (json_int_t)h->limit,
+			 "kept", (json_int_t)h->kept, "late", (json_int_t)h->late,
+			 "lost", (json_int_t)h->lost);
+}
+
 static json_t *memory_json(const struct status_memory *m)
 {
 	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "limit", (json_int_t)m->limit,
@@ -106,7 +118,8 @@ static json_t *memory_json(const struct status_memory *m)
 json_t *status_json(const struct status *s)
 {
 	return json_pack(
-	    "{s:i, s:s, s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	    "{s:i, s:s, s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+	    "s:o}",
 	    "schema", SCHEMA, "version", s->version, "pid", s->pid, "state",
 	    s->waits ? "waiting" : "measuring", "holder",
 	    s->waits ? json_integer(s->holder) : json_null(), "uptime_s",
@@ -114,7 +127,7 @@ json_t *status_json(const struct status *s)
 	    seconds_json(s->read_s), "snapshot_interval_s",
 	    seconds_json(s->snapshot_interval_s), "probes", probes_json(s), "budget",
 	    budget_json(s), "export", export_json(&s->export), "lost", lost_json(s),
-	    "memory", memory_json(&s->memory));
+	    "memory", memory_json(&s->memory), "history", history_json(&s->history));
 }
 
 int status_encode(const struct status *s, uint8_t **bytes, size_t *len)
@@ -219,6 +232,20 @@ static void read_export(const json_t *j, struct status_export *e)
 	e->failed_points = read_count(j, "failed_points");
 }
 
+static void read_history(const json_t *j, struct status_history *h)
+{
+	h->on = json_is_object(j);
+	h->is_kept = json_is_true(json_object_get(j, "is_kept"));
+	read_text(j, "path", h->path, sizeof(h->path));
+	read_text(j, "error", h->error, sizeof(h->error));
+	h->back_s = read_seconds(j, "back_s");
+	h->bytes = read_count(j, "bytes");
+	h->limit = read_count(j, "limit");
+	h->kept = read_count(j, "kept");
+	h->late = read_count(j, "late");
+	h->lost = read_count(j, "lost");
+}
+
 static void read_all(const json_t *j, struct status *s)
 {
 	const json_t *memory = json_object_get(j, "memory");
@@ -233,6 +260,7 @@ static void read_all(const json_t *j, struct status *s)
 	read_probes(json_object_get(j, "probes"), s);
 	read_budget(json_object_get(j, "budget"), s);
 	read_export(json_object_get(j, "export"), &s->export);
+	read_history(json_object_get(j, "history"), &s->history);
 	read_lost(json_object_get(j, "lost"), s);
 	s->memory = (struct status_memory){
 		.limit = read_count(memory, "limit"),

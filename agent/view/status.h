@@ -44,6 +44,16 @@ struct status_export {
 	uint64_t points, failed_points;
 };
 
+struct status_history {
+	bool on;		/* false: none is kept */
+	bool is_kept;		/* the latest reading is in it */
+	char path[STATUS_TEXT]; /* as the agent sees it */
+	char error[STATUS_TEXT - 2]; /* no gap follows: a status is compared whole */
+	double back_s; /* how old the oldest of it is; STATUS_NEVER: there is nothing */
+	uint64_t bytes, limit;
+	uint64_t kept, late, lost; /* readings, since the start */
+};
+
 struct status_memory { /* bytes */
 	uint64_t limit, planned, kernel, agent, agent_used;
 };
@@ -63,6 +73,7 @@ struct status {
 	double budget; /* a share; 0: none */
 	int worst_cpu; /* the busy one on which they take most, or STATUS_NO_CPU */
 	struct status_export export;
+	struct status_history history;
 	double lost_window_s;
 	struct status_loss lost[STATUS_LOSSES];
 	size_t lost_count;

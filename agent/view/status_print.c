@@ -110,6 +110,18 @@ static void judge_exports(const struct status *s, struct status_verdict *v)
 	    units_age(age, e->failing_s), arrived, e->error);
 }
 
+/* An error is told once a reading could not be kept; before the first there is none. */
+static void judge_history(const struct status *s, struct status_verdict *v)
+{
+	const struct status_history *h = &s->history;
+
+	if (h->on && !h->is_kept && *h->error)
+		add(v, STATUS_STRICT, "readings are not kept: %s", h->error);
+	else if (h->on && h->lost)
+		add(v, STATUS_NOTE, "%llu readings could not be kept since the start",
+		    (unsigned long long)h->lost);
+}
+
 static void judge_losses(const struct status *s, struct status_verdict *v)
 {
 	char age[UNITS_LEN], lately[UNITS_LEN], count[UNITS_LEN];
@@ -132,6 +144,7 @@ void status_judge(const struct status *s, struct status_verdict *v)
 	judge_readings(s, v);
 	judge_probes(s, v);
 	judge_exports(s, v);
+	judge_history(s, v);
 	judge_losses(s, v);
 }
 
@@ -256,6 +269,18 @@ static void print_exports(const struct status *s, FILE *f)
 		units_age(interval, e->interval_s), s->waits ? "not yet" : arrived);
 }
 
+static void print_history(const struct status *s, FILE *f)
+{
+	const struct status_history *h = &s->history;
+	char back[UNITS_LEN], bytes[UNITS_LEN], limit[UNITS_LEN];
+
+	if (!h->on)
+		return;
+	fprintf(f, "history:  %s, %s back, %s of %s\n", h->path,
+		h->back_s < 0 ? "nothing" : units_age(back, h->back_s),
+		units_bytes(bytes, h->bytes), units_bytes(limit, h->limit));
+}
+
 static void print_memory(const struct status_memory *m, FILE *f)
 {
 	char limit[UNITS_LEN], planned[UNITS_LEN], kernel[UNITS_LEN], agent[UNITS_LEN],
@@ -281,6 +306,7 @@ void status_print(const struct status *s, const struct status_verdict *v, FILE *
 			units_age(age, s->read_s));
 	print_costs(s, f);
 	print_exports(s, f);
+	print_history(s, f);
 	print_memory(&s->memory, f);
 	for (size_t i = 0; i < v->count; i++)
 		fprintf(f, "%s: %s\n",

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include "fake_self.h"
 #include "metric/self_budget.h"
+#include "metric/self_history.h"
 #include "workload/kubelet.h"
 
 static uint64_t value_of(const char *metric, const char *a, const char *b)
@@ -69,6 +70,13 @@ static const struct metric promised[] = {
 	  { "assay.result" } },
 	{ "assay.kubelet.containers", "{container}", NULL, METRIC_UPDOWN },
 	{ "assay.kubelet.left_out", "{item}", NULL, METRIC_UPDOWN },
+	{ "assay.history.size", "By", NULL, METRIC_UPDOWN },
+	{ "assay.history.readings",
+	  "{reading}",
+	  NULL,
+	  METRIC_SUM,
+	  false,
+	  { "assay.result" } },
 };
 
 static void metrics_are_what_they_were(void **state)
@@ -95,19 +103,29 @@ static const struct budget_facts all_on = {
 	.loaded = { true, true, true, true, true, true, true },
 };
 
+static const struct history_stats some_history = {
+	.kept = 5, .late = 2, .lost = 1, .bytes = 4096
+};
+
 /* Every metric that is listed has points, and no others are. */
 static void all_that_is_listed_is_reported(void **state)
 {
 	uint32_t cpu = 0;
 	struct cpu_state seen = { .runs[PROGRAM_tcp_state] = { .count = 1, .ns = 1 } };
 	struct kubelet_stats kubelet = { 0 };
+	uint64_t stolen[2] = { 0, 5 };
+	struct node_usage node = {
+		.stolen_ns = stolen, .known = 2, .memory = 1, .memory_available = 1
+	};
 	size_t all = 0;
 
 	bpf_map_update_elem(with.cells.fds[MAP_CPUS], &cpu, &seen, 0);
 	with.control.lost[PROBE_TCP][LOSS_UNREADABLE] = 1;
 	with.facts.kubelet = &kubelet;
 	with.facts.budget = &all_on;
-	look(1);
+	with.facts.history = &some_history;
+	with.facts.node = &node;
+	look(0); /* steal of single CPUs is in no export */
 	for (size_t i = 0; i < self_metric_count; i++) {
 		if (!points_of(self_metrics[i]->name))
 			fail_msg("no point of %s", self_metrics[i]->name);
@@ -401,11 +419,25 @@ static void exports_are_counted_by_what_became_of_them(void **state)
 	assert_int_equal(points_of(EXPORTED), 0);
 }
 
+static void the_history_is_told(void **state)
+{
+	with.facts.history = &some_history;
+	look(1);
+	assert_int_equal(value_of("assay.history.size", NULL, NULL), 4096);
+	assert_int_equal(value_of("assay.history.readings", "kept", NULL), 5);
+	assert_int_equal(value_of("assay.history.readings", "late", NULL), 2);
+	assert_int_equal(value_of("assay.history.readings", "lost", NULL), 1);
+}
+
 /* Everything that there is to say at once; but for runs that the kernel skipped. */
 static void there_are_no_more_series_than_the_bound(void **state)
 {
 	memset(with.control.lost, 1, sizeof(with.control.lost));
+	static const struct node_usage node = { .memory = 1, .memory_available = 1 };
+
+	with.facts.node = &node;
 	with.facts.folded = with.facts.overflown = 1;
+	with.facts.history = &some_history;
 	with.facts.budget = &all_on;
 	for (int i = 0; i < PROGRAM_COUNT; i++)
 		set_runs(0, i, 1000, 1000000000);
@@ -439,6 +471,7 @@ int main(void)
 		SELF_TEST(what_the_numbers_take_is_what_malloc_gave),
 		SELF_TEST(the_process_is_measured_as_the_kernel_does),
 		SELF_TEST(exports_are_counted_by_what_became_of_them),
+		SELF_TEST(the_history_is_told),
 		SELF_TEST(there_are_no_more_series_than_the_bound),
 	};
 

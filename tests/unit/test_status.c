@@ -38,6 +38,13 @@ static struct status healthy(void)
 		.lost = { { "sched", "table_full", 17, 0 } },
 		.lost_count = 1,
 		.memory = { 64, 40, 20, 20, 3 },
+		.history = { .on = true,
+			     .is_kept = true,
+			     .path = "/var/lib/assay/history.db",
+			     .back_s = 3600,
+			     .bytes = 10,
+			     .limit = 64,
+			     .kept = 360 },
 	};
 }
 
@@ -254,6 +261,23 @@ static void exports_and_losses_are_told_but_no_failure(void **state)
 	judged(&s, 1);
 }
 
+static void a_history_that_is_not_kept_is_a_problem(void **state)
+{
+	struct status s = healthy();
+
+	s.history.is_kept = false;
+	judged(&s, 0); /* no reading has come yet */
+	strcpy(s.history.error, "no space");
+	judged(&s, 1);
+	assert_problem(&verdict.problems[0], STATUS_STRICT,
+		       "readings are not kept: no space");
+	s.history.is_kept = true;
+	s.history.lost = 2;
+	judged(&s, 1);
+	assert_problem(&verdict.problems[0], STATUS_NOTE,
+		       "2 readings could not be kept since the start");
+}
+
 static void a_full_list_of_problems_is_cut(void **state)
 {
 	struct status s = healthy();
@@ -280,6 +304,7 @@ int main(void)
 		cmocka_unit_test(who_has_no_probe_is_not_ready_and_says_why),
 		cmocka_unit_test(readings_that_stopped_are_not_ready),
 		cmocka_unit_test(exports_and_losses_are_told_but_no_failure),
+		cmocka_unit_test(a_history_that_is_not_kept_is_a_problem),
 		cmocka_unit_test(a_full_list_of_problems_is_cut),
 	};
 

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/log.h"
+#include "base/options.h"
+#include "base/text.h"
+#include "base/util.h"
+#include "cmd/cmd.h"
+#include "cmd/span.h"
+#include "sink/history_read.h"
+
+#define EXIT_USAGE 2
+
+static int run_snapshot(const struct options *o, int argc, char **argv)
+{
+	struct history_span all = { 0 };
+	struct history_copied copied;
+	char cause[512], text[512];
+	int err;
+
+	if (argc != 1) {
+		log_errorx("which file? assay snapshot FILE");
+		return EXIT_USAGE;
+	}
+	if (!strcmp(o->history, "none")) {
+		log_errorx("--history none: there is nothing to copy");
+		return EXIT_USAGE;
+	}
+	err = history_save(o->history, argv[0], now_wall_ns(), &copied, cause,
+			   sizeof(cause));
+	if (err) {
+		log_errorx("%s", cause);
+		return 1;
+	}
+	if (copied.damaged)
+		log_warnx("%zu readings are damaged, and left out", copied.damaged);
+	all = copied.range;
+	span_describe(&all, &all, cause, sizeof(cause));
+	text_copy(text, sizeof(text), argv[0], SIZE_MAX);
+	printf("%s: %zu readings of %s, %s\nassay report --from %s shows its last five "
+	       "minutes, on any machine\n",
+	       text, copied.readings, copied.host, cause, text);
+	return 0;
+}
+
+const struct cmd cmd_snapshot = {
+	.name = "snapshot",
+	.args = "FILE",
+	.help = "copies what the node has kept into a file, for --from on any machine",
+	.mask = CMD_SNAPSHOT,
+	.run = run_snapshot,
+};

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Opening a history for reading: beside who writes it, or where nobody may write. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "sink/history_impl.h"
+
+#define BUSY_MS 2000
+
+/* As SQLite wants a path in a URI: NULL: no memory. */
+static char *uri_of(const char *path, bool immutable)
+{
+	size_t size = strlen(path) * 3 + 64, at = 0;
+	char *uri = malloc(size);
+
+	if (!uri)
+		return NULL;
+	at = (size_t)snprintf(uri, size, "file:");
+	for (const char *c = path; *c; c++)
+		if (strchr("?#%", *c))
+			at += (size_t)snprintf(uri + at, size - at, "%%%02x", *c);
+		else
+			uri[at++] = *c;
+	snprintf(uri + at, size - at, "?mode=ro%s", immutable ? "&immutable=1" : "");
+	return uri;
+}
+
+static bool is_there(const char *path, const char *suffix)
+{
+	char *name;
+	bool there;
+
+	if (asprintf(&name, "%s%s", path, suffix) < 0)
+		return true;
+	there = !access(name, F_OK);
+	free(name);
+	return there;
+}
+
+static int open_as(sqlite3 **db, const char *path, bool immutable)
+{
+	char *uri = uri_of(path, immutable);
+	int64_t rows;
+	int rc;
+
+	if (!uri)
+		return SQLITE_NOMEM;
+	sqlite3_close(*db);
+	*db = NULL;
+	rc = sqlite3_open_v2(uri, db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL);
+	free(uri);
+	if (rc)
+		return rc;
+	sqlite3_busy_timeout(*db, BUSY_MS);
+	return history_number(*db, "SELECT count(*) FROM fact", &rows);
+}
+
+int history_open_ro(const char *path, sqlite3 **db)
+{
+	int rc = open_as(db, path, false);
+
+	/* nobody writes it, and we may not make the files that writers have beside it
+	 */
+	if ((rc & 0xff) == SQLITE_CANTOPEN && !is_there(path, "-wal"))
+		rc = open_as(db, path, true);
+	return rc;
+}

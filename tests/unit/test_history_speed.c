@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What a history costs with many busy workloads: its time, and its size. */
+#include "some_history.h"
+
+#define MANY 250
+
+static struct history_reading many(unsigned int k, unsigned int count)
+{
+	struct some list[MANY];
+
+	for (unsigned int i = 0; i < count; i++)
+		list[i] =
+		    (struct some){ .workload = i,
+				   .calls = 20 + (i * 2654435761u ^ k * 40503u) % 5000,
+				   .memory = 1000000 + i * k,
+				   .series = CLASSES };
+	return some_reading(BEGIN + (k + 1) * STEP, k % 6 == 0, list, count);
+}
+
+/* CPU time of adding n readings, ms each; the size of the last. */
+static double fill(struct some_file *s, unsigned int n, unsigned int count)
+{
+	double ms = 0, start;
+	char cause[256];
+
+	for (unsigned int k = 0; k < n; k++) {
+		struct history_reading r = many(k, count);
+
+		start = cpu_ms();
+		assert_int_equal(history_file_add(&s->f, &r, cause, sizeof(cause)), 0);
+		ms += cpu_ms() - start;
+		free(r.bytes);
+	}
+	return ms / n;
+}
+
+static void ten_seconds_of_250_workloads_are_read_in_50_ms(void **state)
+{
+	struct history_span asked = { BEGIN + 11 * STEP, BEGIN + 12 * STEP, 0 }, got;
+	struct history_reader *r;
+	struct some_file s;
+	struct frame *f;
+	char cause[256];
+	double ms, start;
+
+	some_file_init(&s, SIZE);
+	ms = fill(&s, 360, MANY);
+	print_message("writing takes %.2f ms of CPU time a reading\n", ms);
+	start = cpu_ms();
+	assert_int_equal(history_reader_open(s.path, &r, cause, sizeof(cause)), 0);
+	assert_int_equal(
+	    history_reader_frame(r, &asked, &f, &got, cause, sizeof(cause)), 0);
+	ms = cpu_ms() - start;
+	print_message("10 s are read in %.1f ms: %zu series\n", ms, f->count);
+	assert_int_equal(f->count, MANY * (2 * CLASSES + 1));
+	frame_free(f);
+	history_reader_close(r);
+	some_file_fini(&s);
+	assert_true(ms < 50);
+}
+
+static void a_day_of_50_workloads_has_room(void **state)
+{
+	uint64_t bytes, oldest;
+	struct some_file s;
+	double ms;
+
+	some_file_init(&s, SIZE);
+	ms = fill(&s, 360 + 360, 50);
+	history_file_measure(&s.f, &bytes, &oldest);
+	print_message("with 50 workloads: %.2f ms, %.1f KiB a reading and minute\n", ms,
+		      bytes / 1024.0 / 420);
+	some_file_fini(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ten_seconds_of_250_workloads_are_read_in_50_ms),
+		cmocka_unit_test(a_day_of_50_workloads_has_room),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
