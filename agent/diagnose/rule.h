@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What rules are made of: see rules.c for the table. */
+/* What rules are made of: see rules_cpu.c for one. */
 #ifndef RULE_H
 #define RULE_H
 
