@@ -5,8 +5,8 @@
 #include "diagnose/rule.h"
 #include "view/report.h"
 
-#define LOST_LEAST 100 /* events */
-#define LOST_MUCH  0.1 /* of all: then what is not found may be among them */
+#define LOST_LEAST 100	/* events */
+#define LOST_MUCH  0.05 /* of all: then what is not found may be among them */
 
 static const char *const told[] = {
 	"sched", "syscall", "tcp", "dns", "block", "memory"
