@@ -104,13 +104,16 @@ static void dns_slow(const struct look *l, struct finding *f)
 #define ASKED_LEAST 10
 #define ASKED_SLOW  0.1	 /* s, p90: at all */
 #define ASKED_GROWN 0.01 /* s: a change */
+#define OWN_MORE    1.5	 /* nor is what it does not wait for */
 #define OWN_SHARE   0.4	 /* of its own response's time */
 
 /* Does it answer slowly because of that? Its responses take about as long. */
 static bool explains_own(const struct look *l)
 {
-	return now_of(l, IN_SERVED) >= ASKED_LEAST &&
-	       now_of(l, IN_ASKED_P90) >= OWN_SHARE * now_of(l, IN_SERVED_P90);
+	double asked = now_of(l, IN_ASKED_P90), own = now_of(l, IN_SERVED_P90);
+
+	return now_of(l, IN_SERVED) >= ASKED_LEAST && asked >= OWN_SHARE * own &&
+	       asked <= OWN_MORE * own;
 }
 
 static void dependency_slow(const struct look *l, struct finding *f)

@@ -119,6 +119,14 @@ static inline void put_calm(struct point_group *g)
 	AGE("syscall.pipe", 86400);
 }
 
+/* 200 reads of 40 ms. */
+static inline void slow_disk(struct point_group *g)
+{
+	put_hist(g, "assay.block.operation.duration", "read", "sda", 40 * MS, 200);
+	put_hist(g, "assay.block.device.duration", "read", "sda", 38 * MS, 200);
+	BLOCKED("file", 40 * MS, 200);
+}
+
 static inline void put_agent(struct point_group *g, const struct scene *s)
 {
 	static const char *const names[] = { "sched", "syscall", "tcp",

@@ -60,13 +60,6 @@ static void waits_longer(struct point_group *g)
 	BEHIND("/other", 0.1);
 }
 
-static void slow_disk(struct point_group *g)
-{
-	put_hist(g, "assay.block.operation.duration", "read", "sda", 40 * MS, 200);
-	put_hist(g, "assay.block.device.duration", "read", "sda", 38 * MS, 200);
-	BLOCKED("file", 40 * MS, 200);
-}
-
 static void slow_disk_few(struct point_group *g)
 {
 	put_hist(g, "assay.block.operation.duration", "read", "sda", 40 * MS, 8);
