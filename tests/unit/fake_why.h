@@ -23,6 +23,7 @@ struct scene {
 	double idle;	  /* of both together */
 	double lost;	  /* events */
 	double duty;	  /* of the probe tcp; 0: 1 */
+	bool alone;	  /* there is nothing but the fault */
 	double flood;	  /* s of requests that a neighbour's disk had */
 	void (*fault)(struct point_group *g);
 };
@@ -168,7 +169,8 @@ static inline struct frame *make_scene(const struct scene *s)
 
 	put_agent(points_group(&p), s);
 	g = add_workload(&p, "shop", "/shop");
-	put_calm(g);
+	if (!s->alone)
+		put_calm(g);
 	if (s->fault)
 		s->fault(g);
 	g = add_workload(&p, "backup job", "/backup");
