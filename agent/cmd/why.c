@@ -15,6 +15,7 @@
 #include "diagnose/diagnose.h"
 #include "view/pick.h"
 #include "workload/cgroup_root.h"
+#include "workload/cpu_limit.h"
 #include "workload/stuck_threads.h"
 
 #define EXIT_FOUND    3
@@ -161,23 +162,30 @@ static int print(const struct options *o, const struct why *w)
 		   : 0;
 }
 
-/* Which of its threads sleep for good, as of now: only where "now" is looked at. */
-static void look_at_threads(struct readings *r, const struct frame_attrs *resource,
-			    struct stuck_threads *out)
+/* What only files say, as of now: for those who look at now, where the cgroups are. */
+struct present {
+	struct stuck_threads stuck;
+	struct cpu_limit limit;
+};
+
+static void look_at_present(struct readings *r, const struct frame_attrs *resource,
+			    struct present *out)
 {
 	char path[2 * 4096];
 
 	if (!r->cgroup_root)
 		return;
 	snprintf(path, sizeof(path), "%s%s", r->cgroup_root, frame_cgroup(resource));
-	if (!stuck_threads_read(path, out))
-		r->stuck = out;
+	if (!stuck_threads_read(path, &out->stuck))
+		r->stuck = &out->stuck;
+	if (!cpu_limit_read(r->cgroup_root, frame_cgroup(resource), &out->limit))
+		r->limit = &out->limit;
 }
 
 static int answer_workload(const struct options *o, struct why *w, struct readings *r,
 			   const struct target *t)
 {
-	struct stuck_threads stuck;
+	struct present present;
 	const struct frame *f = w->readings->now;
 	const struct frame_attrs *one;
 	struct diagnosis *d;
@@ -196,7 +204,7 @@ static int answer_workload(const struct options *o, struct why *w, struct readin
 		log_error(-ENOMEM, "the answer cannot be made");
 		return 1;
 	}
-	look_at_threads(r, one, &stuck);
+	look_at_present(r, one, &present);
 	diagnose_workload(d, r, first_of(f, one));
 	w->workload = d;
 	status = print(o, w);
@@ -267,7 +275,7 @@ static int take(const struct options *o, const struct target *t, struct taken *t
 
 	if (err) {
 		log_errorx("%s", cause);
-		return EXIT_USAGE;
+		return err == -EINVAL ? EXIT_USAGE : 1;
 	}
 	if (span.live && !o->node)
 		status = look_ahead(&src, t);

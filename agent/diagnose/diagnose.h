@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include "diagnose/facts.h"
 #include "otlp/frame.h"
+#include "workload/cpu_limit.h"
 #include "workload/stuck_threads.h"
 
 enum severity {
@@ -87,6 +88,7 @@ struct readings {
 	/* of the node, where it is known; NULL: not */
 	const char *cgroup_root;	   /* where its cgroups are mounted */
 	const struct stuck_threads *stuck; /* of the workload, as of now */
+	const struct cpu_limit *limit;	   /* the same */
 };
 
 /* Diagnoses the workload whose series begin at `first` in r->now. */

@@ -24,46 +24,67 @@ static double quota_enough(const struct look *l)
 	return cpus > 0 && enough > cpus ? cpus : enough;
 }
 
+static void see_limit(const struct look *l, struct finding *f)
+{
+	const struct cpu_limit *limit = l->readings->limit;
+	struct evidence *e;
+
+	if (!limit)
+		return;
+	e = see_own(f, IN_CPU, "CPUs are the limit of", "{cpu}", limit->cpus, UNBOUND);
+	e->metric = "cpu.max";
+	e->stat = "now";
+	snprintf(e->name, sizeof(e->name), "%.95s", limit->path);
+}
+
+static void say_quota(const struct look *l, struct finding *f, double out,
+		      double enough)
+{
+	const struct cpu_limit *limit = l->readings->limit;
+	char path[640], now[64] = "";
+
+	if (limit)
+		snprintf(now, sizeof(now), " of %.2f CPUs", limit->cpus);
+	if (out > 0)
+		because(
+		    f,
+		    "its CPU limit%s is too low for what it does: it was used up in %.0f "
+		    "of %.0f periods; about %.2f CPUs would have been enough",
+		    now, out, out + now_of(l, IN_PERIODS_FREE), enough);
+	else
+		because(
+		    f,
+		    "a CPU limit%s, its own or of a cgroup above it, is used up; about "
+		    "%.2f CPUs would have been enough for this one",
+		    now, enough);
+	then(f, "cat %s   # and raise the limit to %.2f CPUs or more",
+	     cgroup_file(l, "cpu.max", path), enough);
+}
+
 static void quota(const struct look *l, struct finding *f)
 {
-	double lost = see(l, f, IN_THROTTLED, QUOTA_LEAST), share, enough, out, periods;
-	char path[640];
+	double lost = see(l, f, IN_THROTTLED, QUOTA_LEAST), share, enough, out;
 
 	if (!now_of(l, IN_THROTTLED_COUNT) && !now_of(l, IN_CPU))
 		f->evidence_count = 0;
 	share = facts_share(l->now, lost);
-	if (lost < QUOTA_LEAST || share < QUOTA_SHARE)
+	if (lost < QUOTA_LEAST || share < QUOTA_SHARE ||
+	    (now_of(l, IN_THROTTLED_COUNT) < WAITS_LEAST && lost < 5 * QUOTA_LEAST))
 		return;
-	see(l, f, IN_THROTTLED_COUNT, WAITS_LEAST);
-	if (now_of(l, IN_THROTTLED_COUNT) < WAITS_LEAST && lost < 5 * QUOTA_LEAST)
-		return;
-	see(l, f, IN_THROTTLED_P99, UNBOUND);
 	see_own(f, IN_THROTTLED, "of the time that it would run", "1", share,
 		QUOTA_SHARE);
 	see(l, f, IN_CPU, UNBOUND);
-	out = see(l, f, IN_PERIODS_OUT, UNBOUND);
-	periods = out + now_of(l, IN_PERIODS_FREE);
 	enough = quota_enough(l);
-	see_own(f, IN_CPU, "CPUs that would have been enough", "{cpu}", enough,
-		UNBOUND);
+	see_own(f, IN_CPU, "CPUs would have been enough", "{cpu}", enough, UNBOUND);
+	see_limit(l, f);
+	out = see(l, f, IN_PERIODS_OUT, UNBOUND);
+	see(l, f, IN_THROTTLED_P99, UNBOUND);
+	see(l, f, IN_THROTTLED_COUNT, WAITS_LEAST);
 	found(f, severity_of(share, 0.1, 0.4), share * 100,
 	      "%s is out of CPU quota: it waits for it in %.0f %% of the time that it "
 	      "would run",
 	      name_of(l->now), share * 100);
-	if (out > 0)
-		because(
-		    f,
-		    "its CPU limit is too low for what it does: the quota ran out in "
-		    "%.0f of %.0f periods; about %.2f CPUs would have been enough",
-		    out, periods, enough);
-	else
-		because(
-		    f,
-		    "the quota of a cgroup above it ran out (its own did not); about "
-		    "%.2f CPUs would have been enough for this one",
-		    enough);
-	then(f, "cat %s   # and raise the limit to %.2f CPUs or more",
-	     cgroup_file(l, "cpu.max", path), enough);
+	say_quota(l, f, out, enough);
 	judge_change(l, f, IN_THROTTLED, QUOTA_LEAST);
 }
 

@@ -133,6 +133,22 @@ static const char *change_text(enum change c)
 	return texts[c];
 }
 
+/* A command is one line, to be copied; what is said of it stands below. */
+static void print_next(FILE *f, const char *next)
+{
+	const char *comment = strstr(next, "   # ");
+	int len = comment ? (int)(comment - next) : (int)strlen(next);
+
+	fprintf(f, "%-*s", INDENT, "Next");
+	if (comment && text_columns(next) <= WIDTH - INDENT) {
+		fprintf(f, "%s\n", next);
+		return;
+	}
+	fprintf(f, "%.*s\n", len, next);
+	if (comment)
+		paragraph(f, "", comment + 3);
+}
+
 static void print_first(FILE *f, const struct why *w, const struct finding *found)
 {
 	char severity[16];
@@ -145,7 +161,7 @@ static void print_first(FILE *f, const struct why *w, const struct finding *foun
 		print_evidence(f, &found->evidence[i], i ? "" : "Evidence");
 	paragraph(f, "Cause", found->cause);
 	print_not(f, w, found);
-	paragraph(f, "Next", found->next);
+	print_next(f, found->next);
 }
 
 static void print_others(FILE *f, const struct why *w)

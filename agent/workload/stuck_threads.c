@@ -2,9 +2,11 @@
 #include <errno.h>
 #include <seccomp.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/text.h"
 #include "base/util.h"
 #include "workload/stuck_threads.h"
 
@@ -20,7 +22,8 @@ static bool is_uninterruptible(long tid, char *command, size_t len)
 	end = strrchr(text, ')');
 	if (!name || !end || end[1] != ' ' || end[2] != 'D')
 		return false;
-	snprintf(command, len, "%.*s", (int)(end - name - 1), name + 1);
+	*end = '\0';
+	text_copy(command, len, name + 1, SIZE_MAX); /* it may have anything in it */
 	return true;
 }
 
