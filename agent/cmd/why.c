@@ -214,17 +214,18 @@ static int answer_workload(const struct options *o, struct why *w, struct readin
 
 static int answer_node(const struct options *o, struct why *w)
 {
-	struct node_diagnosis d;
-	int status = diagnose_node(&d, w->readings);
+	struct node_diagnosis *d = calloc(1, sizeof(*d));
+	int err = d ? diagnose_node(d, w->readings) : -ENOMEM, status = 1;
 
-	w->node = &d;
-	if (status) {
-		log_error(status, "the answer cannot be made");
-		status = 1;
-	} else {
+	w->node = d;
+	if (err)
+		log_error(err, "the answer cannot be made");
+	else
 		status = print(o, w);
-	}
-	diagnose_free_node(&d);
+	w->node = NULL;
+	if (d)
+		diagnose_free_node(d);
+	free(d);
 	return status;
 }
 

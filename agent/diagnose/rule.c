@@ -101,7 +101,7 @@ void then(struct finding *f, const char *next, ...)
 
 double now_of(const struct look *l, enum input in)
 {
-	return in < INPUTS_WORKLOAD ? l->now->value[in] : l->node->value[in];
+	return (in < INPUTS_WORKLOAD ? l->now : l->node)->value[in];
 }
 
 double before_of(const struct look *l, enum input in)

@@ -88,7 +88,7 @@ static void dns_slow(const struct look *l, struct finding *f)
 		return;
 	see(l, f, IN_LOOKUP_P50, UNBOUND);
 	see(l, f, IN_LOOKUP_RETRIES, UNBOUND);
-	found(f, severity_of(p90, DNS_SLOW, 5), 30 + (p90 < 5 ? p90 * 8 : 40),
+	found(f, severity_of(p90, 2 * DNS_SLOW, 5), 30 + (p90 < 5 ? p90 * 8 : 40),
 	      "DNS answers %s slowly: %.0f ms (p90, of %.0f lookups)", name_of(l->now),
 	      p90 * 1e3, n);
 	because(
@@ -101,11 +101,12 @@ static void dns_slow(const struct look *l, struct finding *f)
 
 /* --- services --- */
 
-#define ASKED_LEAST 10
-#define ASKED_SLOW  0.1	 /* s, p90: at all */
-#define ASKED_GROWN 0.01 /* s: a change */
-#define OWN_MORE    1.5	 /* nor is what it does not wait for */
-#define OWN_SHARE   0.4	 /* of its own response's time */
+#define ASKED_LEAST   10
+#define ASKED_SLOW    0.1  /* s, p90: at all */
+#define ASKED_WARNING 0.25 /* s: where it is not known what is usual */
+#define ASKED_GROWN   0.01 /* s: a change */
+#define OWN_MORE      1.5  /* nor is what it does not wait for */
+#define OWN_SHARE     0.4  /* of its own response's time */
 
 /* Does it answer slowly because of that? Its responses take about as long. */
 static bool explains_own(const struct look *l)
@@ -134,9 +135,11 @@ static void dependency_slow(const struct look *l, struct finding *f)
 	see(l, f, IN_SERVED_P90, UNBOUND);
 	see(l, f, IN_SERVED_TIME, UNBOUND);
 	see(l, f, IN_RTT_P50, UNBOUND);
-	/* without a baseline: who only waits for answers of others may do so by intent
-	 */
-	found(f, own || grown ? SEVERITY_WARNING : SEVERITY_NOTICE,
+	/* without a baseline: who only waits for answers may do so by intent, and some
+	 * services take their time */
+	found(f,
+	      grown || (own && p90 >= ASKED_WARNING) ? SEVERITY_WARNING
+						     : SEVERITY_NOTICE,
 	      30 + (p90 < 1 ? p90 * 30 : 30) + (own ? 5 : 0),
 	      "%s is slow because what it asks is slow: answers take %.0f ms (p90)%s",
 	      name_of(l->now), p90 * 1e3, own ? ", most of its own responses" : "");

@@ -74,6 +74,13 @@ static double count_errors(const struct facts *f, const char *type, const char *
 	return sum;
 }
 
+/* The end of a terminal is EIO, too; that of a file is not. */
+static bool is_harmless(const struct meaning *m, const char *class)
+{
+	return !strcmp(m->errno_name, "EIO") && class && strcmp(class, "file") &&
+	       strcmp(class, "memory");
+}
+
 /* How much an error counts: per s, and no soft one that the workload lives with. */
 static double weigh_errors(const struct look *l, const struct meaning *m)
 {
@@ -83,7 +90,7 @@ static double weigh_errors(const struct look *l, const struct meaning *m)
 
 	if (n < ERRORS_LEAST || rate < ERRORS_RATE)
 		return 0;
-	if (m->hard)
+	if (m->hard && !is_harmless(m, class))
 		return 100 * rate;
 	if (rate < SOFT_RATE && rate < SOFT_SHARE * now_of(l, IN_CALLS))
 		return 0;

@@ -141,7 +141,11 @@ static void files(const struct look *l, struct finding *f)
 	see(l, f, IN_BLOCK_TIME, UNBOUND);
 	see(l, f, IN_PSI_IO, UNBOUND);
 	found(
-	    f, severity_of(share, 0.5, 0.95), share * 70,
+	    f,
+	    /* who waits for each answer of a quick disk, as a database does, is well */
+	    now_of(l, IN_BLOCKED_FILE_P99) >= SLOW_P99 ? severity_of(share, 0.3, 0.95)
+						       : SEVERITY_NOTICE,
+	    share * 70,
 	    "%s sleeps in file calls in %.0f %% of the time that it would run, and its "
 	    "disks answer quickly",
 	    name_of(l->now), share * 100);

@@ -175,6 +175,7 @@ static void loss(const struct look *l, struct finding *f)
 
 #define RTT_SAMPLES 10
 #define RTT_LONG    0.1	  /* s: what nobody has inside of a site */
+#define RTT_WARNING 0.3	  /* s: nor do users often have that */
 #define RTT_GROWN   0.005 /* s */
 
 static void way(const struct look *l, struct finding *f)
@@ -204,7 +205,7 @@ static void way(const struct look *l, struct finding *f)
 		    "%.3g ms (p50), before %.3g ms",
 		    name_of(l->now), p50 * 1e3, before * 1e3);
 	else
-		found(f, severity_of(p50, RTT_LONG, 2), 20 + p50 * 50,
+		found(f, severity_of(p50, RTT_WARNING, 2), 20 + p50 * 50,
 		      "the way to the peers of %s is long: a round trip takes %.3g ms "
 		      "(p50)",
 		      name_of(l->now), p50 * 1e3);

@@ -115,7 +115,7 @@ static const char *upper(char out[16], const char *s)
 {
 	size_t i = 0;
 
-	for (; s[i] && i < 15; i++)
+	for (; i < 15 && s[i]; i++)
 		out[i] = toupper((unsigned char)s[i]);
 	out[i] = '\0';
 	return out;

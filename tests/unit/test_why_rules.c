@@ -69,7 +69,7 @@ static void slow_disk_few(struct point_group *g)
 
 static void waits_for_files(struct point_group *g)
 {
-	BLOCKED("file", 40 * MS, 200);
+	BLOCKED("file", 80 * MS, 100);
 }
 
 static void waits_for_files_few(struct point_group *g)
@@ -146,7 +146,7 @@ static void loss_few(struct point_group *g)
 
 static void long_way(struct point_group *g)
 {
-	put_hist(g, "assay.tcp.rtt", NULL, NULL, 200 * MS, 400);
+	put_hist(g, "assay.tcp.rtt", NULL, NULL, 400 * MS, 400);
 }
 
 static void long_way_few(struct point_group *g)

@@ -58,6 +58,29 @@ static void reads_much(struct point_group *g) /* from a disk that is quick */
 	BLOCKED("file", 100 * US, 3000);
 }
 
+static void a_database(struct point_group *g) /* waits for each write of its log */
+{
+	put_hist(g, "assay.block.operation.duration", "write", "sda", 900 * US, 6000);
+	put_hist(g, "assay.block.device.duration", "write", "sda", 800 * US, 6000);
+	BLOCKED("file", 1 * MS, 6000);
+}
+
+static void users_far_away(struct point_group *g)
+{
+	put_hist(g, "assay.tcp.rtt", NULL, NULL, 150 * MS, 1000);
+}
+
+static void a_gateway(struct point_group *g)
+{
+	put_hist(g, "assay.tcp.response.duration", "client", NULL, 150 * MS, 900);
+	put_hist(g, "assay.tcp.response.duration", "server", NULL, 152 * MS, 900);
+}
+
+static void terminals_that_end(struct point_group *g)
+{
+	put(g, "assay.syscall.errors", "other", "EIO", 50);
+}
+
 static void what_is_usual_is_no_fault(void **state)
 {
 	static const struct {
@@ -73,6 +96,10 @@ static void what_is_usual_is_no_fault(void **state)
 		{ "search domains", searches_domains },
 		{ "cache", frees_its_cache },
 		{ "reads", reads_much },
+		{ "database", a_database, .noted = true },
+		{ "users far away", users_far_away, .noted = true },
+		{ "gateway", a_gateway, .noted = true },
+		{ "terminals", terminals_that_end },
 	};
 
 	for (size_t i = 0; i < COUNT(fine); i++) {
