@@ -10,6 +10,7 @@
 #include "base/util.h"
 #include "cmd/agent_impl.h"
 #include "cmd/measure.h"
+#include "sink/export.h"
 #include "sink/history.h"
 #include "view/status.h"
 
@@ -79,7 +80,7 @@ void agent_history_status(const struct agent *a, struct status_history *s)
 	s->on = true;
 	s->is_kept = stats.is_kept;
 	snprintf(s->path, sizeof(s->path), "%s", a->o->history);
-	snprintf(s->error, sizeof(s->error), "%s", stats.why);
+	snprintf(s->error, sizeof(s->error), "%.253s", stats.why);
 	s->back_s = STATUS_NEVER;
 	if (stats.oldest_ns && stats.oldest_ns < now_wall_ns())
 		s->back_s = (now_wall_ns() - stats.oldest_ns) * 1e-9;
@@ -105,7 +106,7 @@ void agent_history_keep(struct agent *a, bool last)
 	measure_note_history(a->measure, &stats);
 	if (!history_is_ready(a->history))
 		return;
-	err = measure_since(a->measure, agent_stats(a), &s);
+	err = measure_since(a->measure, a->export ? export_stats(a->export) : NULL, &s);
 	if (err) {
 		log_warn(err, "history: this reading is not kept");
 		return;

@@ -14,11 +14,22 @@
 #include "metric/self_budget.h"
 #include "otlp/otlp.h"
 #include "workload/kubelet.h"
+#include "workload/names.h"
+#include "workload/unit_text.h"
 
 #define SELF_SERIAL UINT64_MAX	  /* behind all workloads */
 #define SWEEP_NS    5000000000ULL /* between two looks at the DNS queries that wait */
 /* What ends is told of so much earlier than what begins under its instance. */
 #define SUCCESSION_NS 1000000ULL
+
+/* What those who wrote a unit call it: once, as it is a part of who it is. */
+static void describe_unit(const struct measure *m, struct workload *w)
+{
+	if (w->described || w->id.kind != WORKLOAD_UNIT)
+		return;
+	w->described = true;
+	w->description = unit_description(names_root(m->names), w->id.name);
+}
 
 /*
  * Who is new is asked for at once, and again until an export has shown who it is: from
@@ -36,6 +47,7 @@ static int find_names(struct measure *m)
 		struct workload *w = workloads[i];
 		struct names *names = NULL;
 
+		describe_unit(m, w);
 		if (!snapshot_asks_names(m->snapshot, w, m->hold_ns))
 			continue;
 		err = names_find(m->names, &w->id, &names);
@@ -74,6 +86,7 @@ static void read_usage(struct measure *m, bool whole)
 	uint64_t time_ns;
 	size_t count;
 
+	m->usage_ns = now_mono_ns();
 	usage_round(m->usage, &round, whole);
 	workloads = snapshot_workloads(m->snapshot, &count, &time_ns);
 	for (size_t i = 0; i < count; i++) {
@@ -86,6 +99,14 @@ static void read_usage(struct measure *m, bool whole)
 		else
 			usage_forget(m->usage, &w->usage);
 	}
+}
+
+/* Files are read for exports; who has none in a while, for the history, reads them too.
+ */
+void measure_usage(struct measure *m, uint64_t age_ns)
+{
+	if (now_mono_ns() - m->usage_ns >= age_ns)
+		read_usage(m, false);
 }
 
 /* Reads the cells, with what the passes since then have found. */

@@ -32,7 +32,7 @@ int measure_set_duty(struct measure *m, size_t i, uint32_t one_in)
 	struct probe *p = &m->probes[i];
 	int err = 0;
 
-	if (one_in > WINDOW_ONE_IN)
+	if (one_in > PROBE_ONE_IN_MAX)
 		return -EINVAL;
 	if (one_in == measure_duty(m, i))
 		return p->state == PROBE_ATTACHED || m->duties[i].governed ? 0

@@ -11,6 +11,7 @@
 #include "reading/kept.h"
 
 #define MINUTE_NS 60000000000ULL
+#define USAGE_NS  59000000000ULL /* how old CPU time and memory may be */
 #define AWAIT_NS  60000000000ULL /* for the next one, by who is gone */
 
 /* The points of what was made of a workload, for the batch. */
@@ -91,6 +92,7 @@ int measure_since(struct measure *m, const struct export_stats *stats,
 	snapshot_workloads(m->snapshot, &(size_t){ 0 }, &points.time_ns);
 	if (points.time_ns <= since)
 		return -EAGAIN;
+	measure_usage(m, USAGE_NS);
 	minute = points.time_ns / MINUTE_NS;
 	out->whole = minute != m->kept.minute;
 	err = encode_all(m, stats, out->whole, &points, &e);

@@ -115,6 +115,7 @@ struct measure {
 	bool keeps_links;	      /* they could not be made again */
 	uint64_t missed_events;	      /* runs of the programs that tell of cgroups */
 	uint64_t read_ns;	      /* the latest reading of the cells; monotonic */
+	uint64_t usage_ns;	      /* the same of the files of cgroups */
 	struct loss_sample losses[2]; /* LOSS_SAMPLE_NS apart, the older one first */
 };
 
@@ -174,6 +175,8 @@ int measure_change_windows(struct measure *m, size_t probe);
 /* What a change says of a probe's duty. 0, or -errno with one line in cause. */
 int measure_tune_duty(struct measure *m, const struct tune_change *change, char *cause,
 		      size_t len);
+/* Reads the files of cgroups, unless that was done less than so long ago. */
+void measure_usage(struct measure *m, uint64_t age_ns);
 /* Adds the agent's own points to a group; number: of the export. -ENOMEM. */
 int measure_self(struct measure *m, const struct export_stats *stats, uint64_t number,
 		 struct point_group *g);

@@ -169,6 +169,8 @@ static int end_window(struct measure *m, size_t i, bool last)
 
 	now = now_mono_ns();
 	w = (struct window_span){ now - d->since_ns, now - d->open_ns };
+	if (now < d->due_ns)
+		estimate_cut(&w, last ? PROBE_ONE_IN_MAX : m->probes[i].one_in);
 	d->state = last ? DUTY_WHOLE : DUTY_GAP;
 	if (!last)
 		unlink_hooks(m, i);

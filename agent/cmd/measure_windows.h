@@ -31,8 +31,6 @@ int measure_windows(struct measure *m);
 /* Ends the windows that are open: what they have seen is in the next reading. */
 void measure_end_windows(struct measure *m);
 
-#define WINDOW_ONE_IN 64 /* at most */
-
 /*
  * How long there is no window, at random: uniform from 0 to twice the mean, so that in
  * the long run each moment is as likely in one as any other, whatever period the load

@@ -50,6 +50,8 @@ struct probe_program {
 	bool windowed; /* desc->windowed has it */
 };
 
+#define PROBE_ONE_IN_MAX 64 /* in windows it is attached so seldom at most */
+
 struct probe {
 	const struct probe_desc *desc;
 	enum probe_state state;

@@ -9,7 +9,6 @@
 #define MS	      1000000ULL
 #define HOUR_MS	      3600000ULL
 #define SAMPLE_MAX    1024
-#define ONE_IN_MAX    64 /* as WINDOW_ONE_IN of cmd/measure_windows.h */
 #define WINDOW_MAX_MS 10000
 
 static int read_enabled(const char *s, struct tune_change *c)
@@ -52,7 +51,7 @@ static int read_timeout(const char *s, struct tune_change *c)
 
 static int read_duty(const char *s, struct tune_change *c)
 {
-	for (c->one_in = 1; c->one_in <= ONE_IN_MAX; c->one_in *= 2) {
+	for (c->one_in = 1; c->one_in <= PROBE_ONE_IN_MAX; c->one_in *= 2) {
 		char text[16];
 
 		snprintf(text, sizeof(text), c->one_in > 1 ? "1/%u" : "%u", c->one_in);
@@ -189,6 +188,17 @@ static int parse_word(const char *word, struct tune_change *c, char *cause, size
 	return refuse(cause);
 }
 
+/* What is off runs in no windows. */
+static int check_change(const struct tune_change *c, char *cause, size_t len)
+{
+	if (!(c->keys & TUNE_ENABLED) || c->enabled || !(c->keys & TUNE_DUTY))
+		return 0;
+	snprintf(cause, len,
+		 "duty: what is switched off runs in no windows: say only "
+		 "one of enabled=false and duty");
+	return -EINVAL;
+}
+
 int tune_parse(const char *words, struct tune_change *c, char *cause, size_t len)
 {
 	size_t n;
@@ -211,7 +221,7 @@ int tune_parse(const char *words, struct tune_change *c, char *cause, size_t len
 		if (err)
 			return err;
 	}
-	return 0;
+	return check_change(c, cause, len);
 }
 
 uint32_t tune_number(struct tuner *t, const struct tunes *tunes, size_t probe)

@@ -277,6 +277,7 @@ int resource_workload(const struct resource *r, struct workload *w,
 	points_attr(g, "service.instance.id", w->instance);
 	points_attr(g, "assay.workload.kind", workload_kind_name(w->id.kind));
 	points_attr(g, "assay.workload.name", w->id.name);
+	points_attr(g, "assay.unit.description", w->description);
 	points_attr(g, "process.linux.cgroup", w->path);
 	points_attr(g, "container.id", w->id.container_id);
 	points_attr(g, "k8s.pod.uid", w->id.pod_uid);

@@ -11,6 +11,7 @@ static const char *const reserved[] = {
 	"service.namespace",
 	"assay.workload.kind",
 	"assay.workload.name",
+	"assay.unit.description",
 	"assay.identity.source",
 	"process.linux.cgroup",
 	"container.id",

@@ -363,6 +363,17 @@ static size_t memory_limit(size_t len)
 		   : MEMORY_MAX;
 }
 
+struct frame *frame_new(size_t limit)
+{
+	struct frame *f = calloc(1, sizeof(*f));
+
+	if (f) {
+		f->arena.limit = limit;
+		f->delta = true;
+	}
+	return f;
+}
+
 static int decode(const uint8_t *bytes, size_t len, bool delta, struct frame **out)
 {
 	struct frame *f = frame_new(memory_limit(len));

@@ -6,17 +6,6 @@
 #include "otlp/frame.h"
 #include "otlp/frame_impl.h"
 
-struct frame *frame_new(size_t limit)
-{
-	struct frame *f = calloc(1, sizeof(*f));
-
-	if (f) {
-		f->arena.limit = limit;
-		f->delta = true;
-	}
-	return f;
-}
-
 static bool is_now(const struct frame_series *s)
 {
 	return s->kind == METRIC_GAUGE || s->kind == METRIC_UPDOWN;

@@ -3,6 +3,12 @@
 #include "base/random.h"
 #include "reading/estimate.h"
 
+void estimate_cut(struct window_span *w, uint32_t one_in)
+{
+	if (w->stands_ns / w->open_ns >= 2ULL * one_in)
+		w->stands_ns = w->open_ns * 2 * one_in;
+}
+
 double estimate_weight(const struct window_span *w, double duration_ns)
 {
 	if (duration_ns * 2 > w->open_ns)

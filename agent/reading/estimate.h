@@ -34,6 +34,12 @@ struct estimate {
 	uint32_t has_rate : 1;
 };
 
+/*
+ * A window that was ended before its time: it stands for no more than the longest gap
+ * lets a whole one stand for (twice the mean), so that a glimpse of some ms does not
+ * decide what a gap of many seconds held. The rest of that gap is in no number.
+ */
+void estimate_cut(struct window_span *w, uint32_t one_in);
 /* What an event of this duration counts for; 0: it is left out. */
 double estimate_weight(const struct window_span *w, double duration_ns);
 /* One of the two integers beside x, so that the mean of many is x. */

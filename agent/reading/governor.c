@@ -101,7 +101,7 @@ static double spared(const struct governor *g, const struct governor_cpu *c, siz
 	const struct governor_probe *p = &g->probes[i];
 
 	if (p->kind != GOVERN_WINDOWS || !p->present || !p->one_in ||
-	    p->one_in == GOVERNOR_LEAST)
+	    p->one_in == PROBE_ONE_IN_MAX)
 		return 0;
 	return larger(c->smooth[i].windowed, c->latest[i].windowed) / p->one_in / 2;
 }
@@ -183,7 +183,7 @@ static uint32_t step_back(const struct governor_probe *p)
 {
 	if (p->one_in)
 		return p->one_in / 2;
-	return p->kind == GOVERN_WINDOWS ? GOVERNOR_LEAST : 1;
+	return p->kind == GOVERN_WINDOWS ? PROBE_ONE_IN_MAX : 1;
 }
 
 /* Notes for each step whether the budget would hold, and since when. */
@@ -227,9 +227,9 @@ static bool fits(struct governor *g, const struct governor_load *l,
 /* How far from on; the kinds that go last come back first. */
 static unsigned int distance(const struct governor_probe *p)
 {
-	unsigned int steps = p->one_in ? p->one_in : 2 * GOVERNOR_LEAST;
+	unsigned int steps = p->one_in ? p->one_in : 2 * PROBE_ONE_IN_MAX;
 
-	return p->kind * 4 * GOVERNOR_LEAST + steps;
+	return p->kind * 4 * PROBE_ONE_IN_MAX + steps;
 }
 
 /* One step for one probe. */

@@ -15,9 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "bpf/cell.h"
+#include "kernel/probe.h"
 
-#define GOVERNOR_STEPS 7  /* 1, 1/2 ... */
-#define GOVERNOR_LEAST 64 /* a probe in windows is on 1/64 of the time at least */
+#define GOVERNOR_STEPS 7 /* 1, 1/2 ... 1/PROBE_ONE_IN_MAX */
 
 /* What may be done with a probe, and the order in which it is. */
 enum governor_kind {

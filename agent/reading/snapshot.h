@@ -89,6 +89,8 @@ struct workload {
 	char *path;	     /* cgroup v2 path, NULL when it has none */
 	char *instance;	     /* service.instance.id, made by resource.c */
 	struct names *names; /* NULL: nothing is known but the path */
+	char *description;   /* of a systemd unit; NULL: none, or not looked for */
+	bool described;	     /* it was looked for */
 	bool held;	     /* exports leave it out, see hold.c */
 	bool unnamed;	     /* given up: exports have its counts in `unknown` */
 	bool gone;	     /* its slots are free again: its values are the last */

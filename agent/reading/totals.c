@@ -47,6 +47,7 @@ void totals_free(struct workload *w)
 	workload_id_fini(&w->id);
 	free(w->path);
 	free(w->instance);
+	free(w->description);
 	names_free(w->names);
 	free(w);
 }

@@ -111,12 +111,13 @@ static size_t find_minute(const struct history_row *rows, size_t count, size_t *
 	while (i < count && rows[i].merged)
 		i++;
 	*first = i;
-	if (i == count || rows[i].until_ns + HISTORY_AGE_NS > newest)
+	if (i == count)
 		return 0;
-	minute = rows[i].until_ns / HISTORY_STEP_NS;
+	minute = (rows[i].until_ns - 1) / HISTORY_STEP_NS;
+	if ((minute + 1) * HISTORY_STEP_NS + HISTORY_AGE_NS > newest)
+		return 0; /* all of it has to be old enough */
 	while (i + n < count && n < READINGS && !rows[i + n].merged &&
-	       rows[i + n].until_ns / HISTORY_STEP_NS == minute &&
-	       rows[i + n].until_ns + HISTORY_AGE_NS <= newest)
+	       (rows[i + n].until_ns - 1) / HISTORY_STEP_NS == minute)
 		n++;
 	return n;
 }

@@ -9,7 +9,7 @@
 #define BUSY_MS 2000
 
 /* As SQLite wants a path in a URI: NULL: no memory. */
-static char *uri_of(const char *path, bool immutable)
+static char *uri_of(const char *path, const char *how)
 {
 	size_t size = strlen(path) * 3 + 64, at = 0;
 	char *uri = malloc(size);
@@ -22,7 +22,7 @@ static char *uri_of(const char *path, bool immutable)
 			at += (size_t)snprintf(uri + at, size - at, "%%%02x", *c);
 		else
 			uri[at++] = *c;
-	snprintf(uri + at, size - at, "?mode=ro%s", immutable ? "&immutable=1" : "");
+	snprintf(uri + at, size - at, "?%s", how);
 	return uri;
 }
 
@@ -38,9 +38,10 @@ static bool is_there(const char *path, const char *suffix)
 	return there;
 }
 
-static int open_as(sqlite3 **db, const char *path, bool immutable)
+/* How a history is opened: the ways that there are, one after the other. */
+static int open_as(sqlite3 **db, const char *path, int flags, const char *how)
 {
-	char *uri = uri_of(path, immutable);
+	char *uri = uri_of(path, how);
 	int64_t rows;
 	int rc;
 
@@ -48,7 +49,7 @@ static int open_as(sqlite3 **db, const char *path, bool immutable)
 		return SQLITE_NOMEM;
 	sqlite3_close(*db);
 	*db = NULL;
-	rc = sqlite3_open_v2(uri, db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL);
+	rc = sqlite3_open_v2(uri, db, flags | SQLITE_OPEN_URI, NULL);
 	free(uri);
 	if (rc)
 		return rc;
@@ -56,13 +57,19 @@ static int open_as(sqlite3 **db, const char *path, bool immutable)
 	return history_number(*db, "SELECT count(*) FROM fact", &rows);
 }
 
+/*
+ * Of an agent that was killed what it wrote last is beside the file, and SQLite puts it
+ * where it belongs if it may. Where it may not, and where files that writers have
+ * beside it may not be made: what is in the file itself.
+ */
 int history_open_ro(const char *path, sqlite3 **db)
 {
-	int rc = open_as(db, path, false);
+	int rc = open_as(db, path, SQLITE_OPEN_READONLY, "mode=ro");
 
-	/* nobody writes it, and we may not make the files that writers have beside it
-	 */
-	if ((rc & 0xff) == SQLITE_CANTOPEN && !is_there(path, "-wal"))
-		rc = open_as(db, path, true);
+	if ((rc & 0xff) == SQLITE_READONLY)
+		rc = open_as(db, path, SQLITE_OPEN_READWRITE, "mode=rw");
+	if ((rc & 0xff) == SQLITE_READONLY ||
+	    ((rc & 0xff) == SQLITE_CANTOPEN && !is_there(path, "-wal")))
+		rc = open_as(db, path, SQLITE_OPEN_READONLY, "mode=ro&immutable=1");
 	return rc;
 }

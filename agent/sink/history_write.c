@@ -36,7 +36,7 @@ static void beside(char *out, const char *path, const char *suffix)
 /* A new one, whole or not at all. */
 static int make(const struct history_file *f, char *cause, size_t len)
 {
-	char name[PATH_MAX];
+	char name[PATH_MAX], wal[PATH_MAX], shm[PATH_MAX];
 	int err;
 
 	beside(name, f->path, NEW);
@@ -44,6 +44,11 @@ static int make(const struct history_file *f, char *cause, size_t len)
 		err = -errno;
 	else
 		err = history_make(name);
+	/* of a file that somebody took away: they would be taken for the new one's */
+	beside(wal, f->path, "-wal");
+	beside(shm, f->path, "-shm");
+	unlink(wal);
+	unlink(shm);
 	if (!err && rename(name, f->path))
 		err = -errno;
 	if (err)

@@ -78,6 +78,11 @@ int names_open(const char *root, struct names_reader **out)
 	return 0;
 }
 
+const char *names_root(const struct names_reader *r)
+{
+	return r->root;
+}
+
 bool names_has_logs(const struct names_reader *r)
 {
 	int fd = open_below(r->root, NAMES_LOGS, O_RDONLY | O_DIRECTORY);

@@ -58,6 +58,8 @@ struct kubelet;
 
 /* root: where the node's root directory is mounted. -ENOMEM. */
 int names_open(const char *root, struct names_reader **out);
+/* The node's root directory, as it was given. */
+const char *names_root(const struct names_reader *r);
 /* Are the kubelet's links there, to be read? */
 bool names_has_logs(const struct names_reader *r);
 /* From now on the kubelet is asked, too. It is borrowed; NULL: it is not asked. */

@@ -23,7 +23,7 @@ MOST = 3.0  # of 10: what `systemd-analyze security` calls OK ends at 4.9
 CALLS = """accept4 access arch_prctl bind bpf brk capget capset clone3 close connect dup3
     eventfd2 execve exit exit_group faccessat2 fcntl flock fstatfs futex getdents64 getpid
     getrandom getrusage getsockopt gettid listen lseek madvise mkdir mmap mprotect munmap
-    newfstatat openat openat2 perf_event_open poll prctl pread64 prlimit64 read rseq rt_sigaction
+    newfstatat openat openat2 pwrite64 fdatasync ftruncate rename perf_event_open poll prctl pread64 prlimit64 read rseq rt_sigaction
     rt_sigprocmask rt_sigreturn seccomp set_robust_list set_tid_address setsockopt
     signalfd4 socket socketpair statfs sysinfo tgkill umask uname unlink write""".split()
 

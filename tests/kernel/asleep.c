@@ -5,8 +5,9 @@
  * cgroup whose directory is the argument; on CPUs of their own, if there are two.
  *
  * The answer: slept, ns that the calls took; ran, those of the CPU in them; waited, the
- * kernel's run_delay meanwhile; idle, ns that it took to be told; and from then on:
- * wall, cpu.
+ * kernel's run_delay in them; p50, the median of what a call took less those two;
+ * switches, how often it gave up the CPU by itself meanwhile; idle, ns that it took to
+ * be told; and from then on: wall, cpu.
  */
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -18,13 +19,15 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "gate.h"
 
-#define PAGE 4096
+#define PAGE   4096
+#define SLEEPS 4096
 
 /* What the partner is asked to do after so many us. */
 struct request {
@@ -96,10 +99,28 @@ static void request(int kind, uint32_t us, void *address)
 }
 
 /* One sleep of each kind; the times that are taken begin in it. */
-static uint64_t began, began_cpu;
+static uint64_t began, began_cpu, began_waited;
+
+/* What they came to. */
+static struct sleeps {
+	uint64_t slept, ran, waited, each[SLEEPS];
+	size_t count;
+} sleeps;
+
+static uint64_t run_delay_ns(void)
+{
+	unsigned long long ran, waited = 0;
+	char text[100] = "";
+
+	if (pread(schedstat, text, sizeof(text) - 1, 0) <= 0 ||
+	    sscanf(text, "%llu %llu", &ran, &waited) != 2)
+		gate_die("schedstat");
+	return waited;
+}
 
 static void start(void)
 {
+	began_waited = run_delay_ns();
 	began_cpu = gate_clock(CLOCK_THREAD_CPUTIME_ID);
 	began = gate_clock(CLOCK_MONOTONIC);
 }
@@ -134,11 +155,20 @@ static void sleep_read_socket(uint32_t us)
 		gate_die("read");
 }
 
-/* A kind's sleep is over: adds the ns that it took, and those with the CPU. */
-static void stop(uint64_t *slept, uint64_t *ran)
+/* A sleep is over: adds the ns that it took, with the CPU and waiting for it, too. */
+static void stop(void)
 {
-	*slept += gate_clock(CLOCK_MONOTONIC) - began;
-	*ran += gate_clock(CLOCK_THREAD_CPUTIME_ID) - began_cpu;
+	/* in the order of start(): what a reading takes is in neither */
+	uint64_t ran = gate_clock(CLOCK_THREAD_CPUTIME_ID) - began_cpu;
+	uint64_t slept = gate_clock(CLOCK_MONOTONIC) - began;
+	uint64_t waited = run_delay_ns() - began_waited;
+
+	sleeps.slept += slept;
+	sleeps.ran += ran;
+	sleeps.waited += waited;
+	if (sleeps.count < SLEEPS)
+		sleeps.each[sleeps.count++] =
+		    slept > ran + waited ? slept - ran - waited : 0;
 }
 
 static void sleep_poll(uint32_t us)
@@ -223,23 +253,32 @@ static void clean_up(void)
 		;
 }
 
-static uint64_t run_delay_ns(void)
+static int compare(const void *a, const void *b)
 {
-	unsigned long long ran, waited = 0;
-	char text[100] = "";
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 
-	if (pread(schedstat, text, sizeof(text) - 1, 0) <= 0 ||
-	    sscanf(text, "%llu %llu", &ran, &waited) != 2)
-		gate_die("schedstat");
-	return waited;
+	return x < y ? -1 : x > y;
 }
 
-static void answer(uint64_t slept, uint64_t ran, uint64_t waited)
+static unsigned long long switches(void)
 {
+	struct rusage r;
+
+	getrusage(RUSAGE_THREAD, &r);
+	return r.ru_nvcsw;
+}
+
+static void answer(unsigned long long switched)
+{
+	struct sleeps *s = &sleeps;
+
+	qsort(s->each, s->count, sizeof(s->each[0]), compare);
 	gate_say(
-	    "slept=%llu ran=%llu waited=%llu idle=%llu wall=%llu cpu=%llu",
-	    (unsigned long long)slept, (unsigned long long)ran,
-	    (unsigned long long)waited, (unsigned long long)idle_ns,
+	    "slept=%llu ran=%llu waited=%llu p50=%llu switches=%llu idle=%llu wall=%llu "
+	    "cpu=%llu",
+	    (unsigned long long)s->slept, (unsigned long long)s->ran,
+	    (unsigned long long)s->waited, (unsigned long long)s->each[s->count / 2],
+	    switched, (unsigned long long)idle_ns,
 	    (unsigned long long)(gate_clock(CLOCK_MONOTONIC) - told_ns),
 	    (unsigned long long)(gate_clock(CLOCK_THREAD_CPUTIME_ID) - idle_cpu_ns));
 }
@@ -254,7 +293,7 @@ static void run_spin(const struct gate_command *self, const long *args)
 
 	while (gate_clock(CLOCK_MONOTONIC) < end)
 		relax();
-	answer(0, 0, 0);
+	answer(0);
 }
 
 /* "work N US": sleeps of US, and between them as long with the CPU. */
@@ -265,9 +304,11 @@ static void run_work(const struct gate_command *self, const long *args)
 
 		while (gate_clock(CLOCK_THREAD_CPUTIME_ID) < end)
 			relax();
+		start();
 		nap(args[1]);
+		stop();
 	}
-	answer(0, 0, 0);
+	answer(0);
 }
 
 /* "pin CPU" */
@@ -279,7 +320,7 @@ static void run_pin(const struct gate_command *self, const long *args)
 	CPU_SET(args[0], &set);
 	if (sched_setaffinity(0, sizeof(set), &set))
 		gate_die("sched_setaffinity");
-	answer(0, 0, 0);
+	answer(0);
 }
 
 static const struct {
@@ -305,16 +346,16 @@ static const struct gate_command commands[] = {
 
 static void run_sleeps(const struct gate_command *self, const long *args)
 {
-	uint64_t slept = 0, ran = 0, waited = run_delay_ns();
+	unsigned long long before = switches();
 
 	for (long i = 0; i < args[0]; i++) {
 		for (size_t k = 0; k < COUNT(kinds); k++)
 			if (!strcmp(kinds[k].name, self->name))
 				kinds[k].sleep(args[1]);
-		stop(&slept, &ran);
+		stop();
 		clean_up();
 	}
-	answer(slept, ran, run_delay_ns() - waited);
+	answer(switches() - before);
 }
 
 static void make_faulty(void)
@@ -384,6 +425,7 @@ int main(int argc, char **argv)
 		if (!gate_line(line, sizeof(line)))
 			return 0;
 		told_ns = gate_clock(CLOCK_MONOTONIC);
+		sleeps = (struct sleeps){ 0 };
 		idle_ns = told_ns - from;
 		gate_run(commands, COUNT(commands), line);
 	}

@@ -58,7 +58,8 @@ class Sleeper:
 
 def exact(kind, class_, n=100, us=5000, beside=()):
     """n sleeps of a length are n samples of that, in their class and in no other but
-    these."""
+    these. (On a slow machine a few calls may have what they want before they sleep: the
+    kernel's count of switches knows.)"""
     sleeper = Sleeper(kind)
     init = runs_of_init()
     answer, change = sleeper.measure(kind, n, us)
@@ -67,16 +68,21 @@ def exact(kind, class_, n=100, us=5000, beside=()):
     diag(f"{kind}: {found}; {answer}; lost {change.lost()}")
     if class_ != "fault" and found.get("fault", 0) <= 3:
         found.pop("fault", None)  # of memory that was not there: a sleep, too
+    called, n = n, min(n, answer["switches"])
+    between(n, 0.98 * called, called, f"calls that slept, of {called}")
     if n - init <= found.get(class_, 0) < n:  # there are machines where BPF is not told
         raise Skip(f"the machine was busy: PID 1 ran {init} times")
     same({k: v for k, v in found.items() if k not in beside}, {class_: n}, "sleeps by class")
     seconds = change.seconds(sleeper.cgroup, BLOCKED, class_=class_)
     if class_ == "pipe":  # the sleep before it was told, of the agent's clock
         seconds -= answer["idle"] / 1e9
-    truth = (answer["slept"] - answer["waited"] - answer["ran"]) / 1e9
-    near(seconds, truth, 0.01, f"seconds asleep in {kind}")
-    p50 = change.after.p50(sleeper.cgroup, BLOCKED, class_=class_)
-    between(p50, truth / n / BUCKET, truth / n * BUCKET, f"p50 of {kind}, s")
+    # the clock of its CPU time runs ahead of ours where the machine is emulated
+    truth, most = (answer["slept"] - answer["waited"] - answer["ran"]) / 1e9, \
+        (answer["slept"] - answer["waited"]) / 1e9
+    between(seconds, 0.99 * truth, (1.01 * truth if answer["ran"] < 0.02 * answer["slept"]
+                                    else 1.01 * most), f"seconds asleep in {kind}")
+    p50, middle = change.after.p50(sleeper.cgroup, BLOCKED, class_=class_), answer["p50"] / 1e9
+    between(p50, middle / BUCKET, middle * BUCKET, f"p50 of {kind}, s")
 
 
 for row in (("pipe", "pipe", "reads of a pipe"),
@@ -99,27 +105,37 @@ def _():
     exact("futex", "sync", 4, 1200000)
 
 
+def run_delay(pid):
+    with open(f"/proc/{pid}/schedstat") as f:
+        return int(f.read().split()[1]) / 1e9
+
+
 @test("waits for a CPU are not in it: asleep, waiting and running are all of the time")
 def _():
     for hogs in 1, 4:
         sleeper, group = Sleeper(f"beside{hogs}"), Cgroup(f"hogs{hogs}")
         load = Load(group, "spin", hogs, CPUS[-1])
         load.tell("run", 4000)
+        delay = run_delay(sleeper.load.pid)
         answer, change = sleeper.measure("work", 150, 2000)
+        delay = run_delay(sleeper.load.pid) - delay
         load.reply()
         asleep = change.seconds(sleeper.cgroup, BLOCKED)
         waits = change.seconds(sleeper.cgroup, WAIT)
         wall, cpu = (answer["wall"] + answer["idle"]) / 1e9, answer["cpu"] / 1e9
         diag(f"{hogs} hogs: asleep {asleep:.4f}, waited {waits:.4f}, ran {cpu:.4f}, wall "
              f"{wall:.4f} s")
-        check(waits > 0.1, f"it waited for {waits} s only")
+        # before 6.6 hogs give way to who has slept
+        check(waits > 0.1 or delay < 0.1, f"it waited for {waits} s only")
         near(asleep + waits + cpu, wall, 0.01, "asleep, waiting and running, s")
         # who is kept waiting on the way to sleep may find that its time is over
         found = sleeper.classes(change)
         between(found.pop("wait"), 140, 150, "naps that slept")
         same(found, {}, "other sleeps")
         naps = change.seconds(sleeper.cgroup, BLOCKED, class_="wait")
-        between(naps, 140 * 0.002, 150 * 0.0023, "seconds in 150 naps of 2 ms")
+        # what it waited before it slept is in its naps by both clocks; after, by neither
+        truth = (answer["slept"] - answer["ran"] - answer["waited"]) / 1e9
+        between(naps, 0.98 * truth, 1.02 * truth, "seconds in 150 naps of 2 ms")
 
 
 def state(pid):

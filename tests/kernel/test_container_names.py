@@ -93,6 +93,21 @@ def all_points(agent_, instance):
                                None if p.flags & 1 else p.count, resource["container.id"])
 
 
+@test("a unit has the description of its file, an instance that of its template")
+def _():
+    put("run/systemd/transient/assay-test.service",
+        "[Unit]\nDescription=Tests of assay\n\n[Service]\nDescription=none\n")
+    put("etc/systemd/system/assay-test@.service", "[Unit]\nDescription=Instance %i\n")
+    for unit, text in (("assay-test.service", "Tests of assay"),
+                       ("assay-test@one.service", "Instance one"),
+                       ("assay-other.service", None)):
+        cgroup = below(Cgroup("units"), "system.slice", unit)
+        work(cgroup).close()
+        resource = resource_of(agent, cgroup)
+        same(resource["assay.workload.kind"], "unit", f"kind of {unit}")
+        same(resource.get("assay.unit.description"), text, f"description of {unit}")
+
+
 @test("a container of either driver has its pod's names from its bundle")
 def _():
     uid = str(uuid.uuid4())

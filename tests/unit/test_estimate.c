@@ -289,6 +289,17 @@ static void what_no_window_has_seen_yet_is_told(void **state)
 	assert_near(estimate_error(9, 16, 3), 5, 1e-9);
 }
 
+static void a_glimpse_does_not_stand_for_a_long_gap(void **state)
+{
+	struct window_span w = { 20 * S, 5 * MS }, whole = { 8 * S, 500 * MS };
+
+	estimate_cut(&w, 16);
+	assert_int_equal(w.open_ns, 5 * MS);
+	assert_int_equal(w.stands_ns, 2 * 16 * 5 * MS);
+	estimate_cut(&whole, 16);
+	assert_int_equal(whole.stands_ns, 8 * S);
+}
+
 static void a_load_that_begins_is_no_noise(void **state)
 {
 	struct window_span w = { 8 * S, 500 * MS };
@@ -318,6 +329,7 @@ int main(void)
 		cmocka_unit_test(each_moment_is_as_likely_in_a_window_as_any_other),
 		cmocka_unit_test(what_no_window_has_seen_yet_is_told),
 		cmocka_unit_test(a_load_that_begins_is_no_noise),
+		cmocka_unit_test(a_glimpse_does_not_stand_for_a_long_gap),
 	};
 
 	return cmocka_run_group_tests_name("estimate", tests, NULL, NULL);

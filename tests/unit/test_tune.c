@@ -84,6 +84,8 @@ static void what_is_not_exact_is_refused_in_one_line(void **state)
 		{ "syscall duty=1/3", "duty: '1/3': must be" },
 		{ "syscall duty=1/128", "duty: '1/128': must be" },
 		{ "syscall duty=1/16 ", "'': syscall takes" },
+		{ "syscall enabled=false duty=1/8", "duty: what is switched off" },
+		{ "syscall duty=1 enabled=false", "duty: what is switched off" },
 		{ "syscall window=9ms", "window: '9ms': must be a time, 10ms to 10s" },
 		{ "syscall window=11s", "window: '11s': must be" },
 		{ "sched duty=1/2", "'duty=1/2': sched takes" },

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What becomes of a history whatever happens to its file, its disk and its writer. */
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include "some_kept.h"
+
+/* Readings that are in the file, which is sound; whoever wrote it is gone. */
+static int64_t kept_rows(void)
+{
+	sqlite3 *db;
+	int64_t n;
+
+	assert_int_equal(sqlite3_open_v2(file.path, &db, SQLITE_OPEN_READWRITE, NULL),
+			 0);
+	assert_int_equal(history_number(db,
+					"SELECT count(*) FROM pragma_integrity_check "
+					"WHERE integrity_check = 'ok'",
+					&n),
+			 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(history_number(db, "SELECT count(*) FROM reading", &n), 0);
+	sqlite3_close(db);
+	return n;
+}
+
+static int look(const char *path, char *cause, size_t len)
+{
+	struct history_reader *r = NULL;
+	int err = history_reader_open(path, &r, cause, len);
+
+	history_reader_close(r);
+	return err;
+}
+
+static void write_at(const char *path, off_t at, const void *bytes, size_t len)
+{
+	int fd = open(path, O_RDWR | O_CREAT, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, bytes, len, at), len);
+	close(fd);
+}
+
+static void what_is_no_history_is_left_alone(void **state)
+{
+	char text[] =
+	    "this is a letter of somebody's, which is no data base at all, and "
+	    "which is longer than the header of one would be",
+	     cause[256], back[sizeof(text)];
+	struct history_reading r = { .since_ns = 1, .until_ns = 2 };
+	int fd;
+
+	assert_int_equal(look(file.path, cause, sizeof(cause)), -ENOENT);
+	assert_non_null(strstr(cause, "no agent has kept anything there"));
+	write_at(file.path, 0, text, sizeof(text));
+	assert_int_equal(look(file.path, cause, sizeof(cause)), -EINVAL);
+	assert_non_null(strstr(cause, ": it is no history of assay's"));
+	assert_int_equal(history_file_add(&file.f, &r, cause, sizeof(cause)), -EINVAL);
+	assert_non_null(strstr(cause, ": it is no history of assay's"));
+	fd = open(file.path, O_RDONLY);
+	assert_int_equal(read(fd, back, sizeof(back)), sizeof(back));
+	close(fd);
+	assert_memory_equal(back, text, sizeof(text));
+}
+
+static void another_version_is_said_and_left_alone(void **state)
+{
+	static const unsigned char version[4] = { 0, 0, 0, 9 };
+	struct history_reading r = { .since_ns = 1, .until_ns = 2 };
+	char cause[256];
+
+	add_readings(0, 1, 5);
+	history_file_close(&file.f);
+	write_at(file.path, 60, version, sizeof(version));
+	assert_int_equal(look(file.path, cause, sizeof(cause)), -EINVAL);
+	assert_non_null(strstr(cause, "of another version of assay (its format is 9, "
+				      "this program's is 1)"));
+	assert_int_equal(history_file_add(&file.f, &r, cause, sizeof(cause)), -EINVAL);
+	assert_non_null(strstr(cause, "of another version"));
+}
+
+/* Every page in turn: all but what lies on it is there, and an agent goes on. */
+static void only_what_is_damaged_is_lost(void **state)
+{
+	char copy[160], junk[4096], cause[256], command[400];
+	unsigned int worst = 0, pages;
+	struct stat st;
+
+	memset(junk, 0xa5, sizeof(junk));
+	add_readings(0, 60, 100);
+	history_file_close(&file.f);
+	assert_int_equal(stat(file.path, &st), 0);
+	pages = (unsigned int)(st.st_size / 4096);
+	snprintf(copy, sizeof(copy), "%s.copy", file.path);
+	for (unsigned int i = 1; i < pages; i++) {
+		struct history_reader *r = NULL;
+		struct history_span asked = { BEGIN, BEGIN + 60 * STEP, 0 }, got;
+		struct frame *f;
+
+		snprintf(command, sizeof(command), "cp %s %s", file.path, copy);
+		assert_int_equal(system(command), 0);
+		write_at(copy, i * 4096, junk, sizeof(junk));
+		if (history_reader_open(copy, &r, cause, sizeof(cause)))
+			continue; /* the tables' own page: nothing can be read */
+		if (!history_reader_frame(r, &asked, &f, &got, cause, sizeof(cause))) {
+			unsigned int lost = 60 - (unsigned int)(got.covered_ns / STEP);
+
+			worst = lost > worst ? lost : worst;
+			frame_free(f);
+		}
+		history_reader_close(r);
+	}
+	print_message("%u pages: at most %u of 60 readings are lost\n", pages, worst);
+	assert_true(worst && worst <= 20);
+}
+
+static void a_damaged_file_is_set_aside_with_the_rest_kept(void **state)
+{
+	char junk[4096], damaged[160];
+	struct stat st;
+
+	memset(junk, 0xa5, sizeof(junk));
+	add_readings(0, 60, 100);
+	history_file_close(&file.f);
+	write_at(file.path, 2 * 4096, junk, sizeof(junk)); /* the table's root, or so */
+	add_readings(60, 1, 100);
+	assert_non_null(strstr(file.f.note, "was damaged: it is now"));
+	print_message("%s\n", file.f.note);
+	add_readings(61, 2, 100);
+	snprintf(damaged, sizeof(damaged), "%s.damaged", file.path);
+	assert_int_equal(stat(damaged, &st), 0);
+	assert_int_equal(
+	    calls_in(file.path, BEGIN + 60 * STEP, BEGIN + 63 * STEP, NULL, NULL), 300);
+}
+
+static void one_agent_writes_at_a_time(void **state)
+{
+	struct history_file other;
+	struct history_reading r = some_reading(BEGIN + STEP, true, NULL, 0);
+	char cause[256];
+
+	add_readings(0, 1, 5);
+	other = file.f;
+	other.db = NULL;
+	other.lock = -1;
+	assert_int_equal(history_file_add(&other, &r, cause, sizeof(cause)),
+			 -EWOULDBLOCK);
+	assert_non_null(strstr(cause, "another agent writes it"));
+	history_file_close(&file.f);
+	assert_int_equal(history_file_add(&other, &r, cause, sizeof(cause)), 0);
+	history_file_close(&other);
+	free(r.bytes);
+}
+
+/* The file is taken away while it is written: the next reading makes another one. */
+static void a_file_that_is_gone_is_made_anew(void **state)
+{
+	add_readings(0, 2, 5);
+	unlink(file.path);
+	add_readings(2, 2, 5);
+	assert_int_equal(calls_in(file.path, BEGIN, BEGIN + 9 * STEP, NULL, NULL), 10);
+}
+
+/* Writes readings until it is killed; tells the number of each that is kept. */
+static void write_on(unsigned int first, int out)
+{
+	for (unsigned int k = first;; k++) {
+		/* a second each: in an hour they would be merged */
+		some_add(&file, BEGIN + k * NS, true,
+			 &(struct some){ .workload = 1, .calls = k, .series = 2 }, 1);
+		if (write(out, &k, sizeof(k)) != sizeof(k))
+			_exit(1);
+	}
+}
+
+static unsigned int write_until_killed(unsigned int first, unsigned int us)
+{
+	unsigned int k, last = first;
+	int fds[2];
+	pid_t pid;
+
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid)
+		write_on(first, fds[1]);
+	close(fds[1]);
+	usleep(us);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	while (read(fds[0], &k, sizeof(k)) == sizeof(k))
+		last = k + 1;
+	close(fds[0]);
+	return last;
+}
+
+static void a_kill_at_any_moment_loses_nothing_that_is_kept(void **state)
+{
+	unsigned int kept = 0;
+
+	srandom(1);
+	for (int i = 0; i < 200; i++) {
+		/* one that was kept, but not told of yet, may come again: its time, too
+		 */
+		unsigned int now =
+		    write_until_killed(kept, (unsigned int)(random() % 20000));
+		int64_t there;
+
+		if (access(file.path, F_OK))
+			continue;
+		assert_int_equal(look(file.path, (char[256]){ 0 }, 256), 0);
+		there = kept_rows();
+		assert_true(there >= now && there <= now + i + 1);
+		kept = now;
+	}
+	print_message("%u readings by 200 agents that were killed\n", kept);
+	assert_true(kept > 200);
+}
+
+/* In a mount namespace of its own; false: this machine does not let us. */
+static bool mount_small(const char *options)
+{
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		return false;
+	return !mount("assay-test", file.dir, "tmpfs", 0, options);
+}
+
+static void a_full_disk_is_said_and_survived(void **state)
+{
+	struct some list[40];
+	char cause[256];
+	int err = 0;
+
+	if (!mount_small("size=512k"))
+		skip();
+	for (unsigned int k = 0; k < 200 && !err; k++) {
+		struct history_reading r;
+
+		for (unsigned int i = 0; i < 40; i++)
+			list[i] = (struct some){ .workload = i,
+						 .calls = 100 + i * k % 977,
+						 .series = CLASSES };
+		r = some_reading(BEGIN + (k + 1) * STEP, true, list, 40);
+		err = history_file_add(&file.f, &r, cause, sizeof(cause));
+		free(r.bytes);
+	}
+	assert_int_equal(err, -ENOSPC);
+	assert_non_null(strstr(cause, "No space left on device"));
+	/* what was kept can be read, and there is room again: it goes on */
+	assert_int_equal(calls_in(file.path, BEGIN, BEGIN + STEP, NULL, NULL), 100);
+	assert_int_equal(mount(NULL, file.dir, NULL, MS_REMOUNT, "size=8m"), 0);
+	add_readings(500, 1, 5);
+	history_file_close(&file.f);
+	umount2(file.dir, MNT_DETACH);
+}
+
+static void a_read_only_directory_is_said(void **state)
+{
+	struct history_reading r = some_reading(BEGIN + STEP, true, NULL, 0);
+	char cause[256];
+
+	if (!mount_small("size=2m"))
+		skip();
+	add_readings(0, 3, 100);
+	history_file_close(&file.f);
+	assert_int_equal(mount(NULL, file.dir, NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
+	assert_true(history_file_add(&file.f, &r, cause, sizeof(cause)) < 0);
+	assert_non_null(strstr(cause, "Read-only file system"));
+	assert_int_equal(calls_in(file.path, BEGIN, BEGIN + 3 * STEP, NULL, NULL), 300);
+	umount2(file.dir, MNT_DETACH);
+	free(r.bytes);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(what_is_no_history_is_left_alone),
+		TEST(another_version_is_said_and_left_alone),
+		TEST(only_what_is_damaged_is_lost),
+		TEST(a_damaged_file_is_set_aside_with_the_rest_kept),
+		TEST(one_agent_writes_at_a_time),
+		TEST(a_file_that_is_gone_is_made_anew),
+		TEST(a_kill_at_any_moment_loses_nothing_that_is_kept),
+		TEST(a_full_disk_is_said_and_survived),
+		TEST(a_read_only_directory_is_said),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

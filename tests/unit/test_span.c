@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Which time the options of a command mean. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <cmocka.h>
+#include "base/options.h"
+#include "base/util.h"
+#include "cmd/option_rows.h"
+#include "cmd/span.h"
+
+#define NS  1000000000ULL
+#define NOW (1795749120ULL * NS) /* 2026-11-27T03:12:00Z */
+
+static void moments_are_as_people_write_them(void **state)
+{
+	static const struct {
+		const char *text, *zone;
+		int64_t ago_s;
+	} cases[] = {
+		{ "10m", "UTC", 600 },
+		{ "2h", "UTC", 7200 },
+		{ "2026-11-27T03:10:00Z", "UTC", 120 },
+		{ "2026-11-27T03:10Z", "Europe/Berlin", 120 },
+		{ "2026-11-27 03:10:30", "UTC", 90 },
+		{ "2026-11-27T04:10:00", "Europe/Berlin", 120 },
+		{ "2026-11-27T05:40:00+02:30", "UTC", 120 },
+		{ "03:10", "UTC", 120 },
+		{ "03:10:05Z", "Asia/Tokyo", 115 },
+		{ "12:10", "Asia/Tokyo", 120 },
+		{ "03:13", "UTC", 86400 - 60 }, /* yesterday */
+		{ "22:00-05:00", "UTC", 12 * 60 },
+		/* as it was written in summer */
+		{ "2026-10-01T12:00:00", "Europe/Berlin",
+		  56 * 86400 + 17 * 3600 + 720 },
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		uint64_t ns = 0;
+
+		setenv("TZ", cases[i].zone, 1);
+		tzset();
+		if (span_moment(cases[i].text, NOW, &ns))
+			fail_msg("%s is none", cases[i].text);
+		if ((int64_t)((NOW - ns) / NS) != cases[i].ago_s)
+			fail_msg("%s: %lld s ago", cases[i].text,
+				 (long long)((NOW - ns) / NS));
+	}
+	setenv("TZ", "UTC", 1);
+	tzset();
+}
+
+static void what_is_no_moment_is_refused(void **state)
+{
+	static const char *const texts[] = { "",
+					     "now",
+					     "10",
+					     "-10m",
+					     "3:12",
+					     "03:12:",
+					     "03:12 Z",
+					     "24:00",
+					     "03:60",
+					     "2026-11-27",
+					     "2026-11-27T",
+					     "2026-13-01T03:12",
+					     "2026-11-27T03:12:00z2",
+					     "2026-11-27T03:12:00+2",
+					     "2026-11-27T03:12:00+02:00:00" };
+	uint64_t ns;
+
+	for (size_t i = 0; i < COUNT(texts); i++)
+		if (span_moment(texts[i], NOW, &ns) != -EINVAL)
+			fail_msg("\"%s\" is a moment", texts[i]);
+}
+
+static struct span span;
+static char cause[512];
+
+static int span_for(const char *at, const char *since, const char *until,
+		    uint64_t last_ms)
+{
+	struct options o;
+
+	options_init(&o, &option_table);
+	o.at = at;
+	o.since = since;
+	o.until = until;
+	o.last_ms = last_ms;
+	cause[0] = '\0';
+	return span_of(&o, NOW, &span, cause, sizeof(cause));
+}
+
+static void assert_span(uint64_t from_s, uint64_t to_s)
+{
+	assert_false(span.live);
+	assert_int_equal(NOW - span.time.since_ns, from_s * NS);
+	assert_int_equal(NOW - span.time.until_ns, to_s * NS);
+}
+
+static void options_say_a_span(void **state)
+{
+	assert_int_equal(span_for(NULL, NULL, NULL, 0), 0);
+	assert_true(span.live);
+	assert_int_equal(span_for(NULL, NULL, NULL, 60000), 0);
+	assert_span(60, 0);
+	assert_int_equal(span_for(NULL, "10m", NULL, 0), 0);
+	assert_span(600, 0);
+	assert_int_equal(span_for(NULL, "10m", "03:10", 0), 0);
+	assert_span(600, 120);
+	assert_int_equal(span_for(NULL, NULL, "5m", 60000), 0);
+	assert_span(360, 300);
+	assert_int_equal(span_for("03:10", NULL, NULL, 0), 0);
+	assert_int_equal(span.time.until_ns - span.time.since_ns, 1);
+	assert_int_equal((NOW - span.time.since_ns) / NS, 120);
+}
+
+static void what_contradicts_is_said(void **state)
+{
+	assert_int_equal(span_for("03:10", "10m", NULL, 0), -EINVAL);
+	assert_non_null(strstr(cause, "--at is one moment"));
+	assert_int_equal(span_for(NULL, "10m", NULL, 60000), -EINVAL);
+	assert_non_null(strstr(cause, "two beginnings"));
+	assert_int_equal(span_for(NULL, NULL, "10m", 0), -EINVAL);
+	assert_non_null(strstr(cause, "--until needs"));
+	assert_int_equal(span_for(NULL, "5m", "10m", 0), -EINVAL);
+	assert_string_equal(cause, "--since 5m: is not before --until 10m");
+	assert_int_equal(span_for("2030-01-01T00:00Z", NULL, NULL, 0), -EINVAL);
+	assert_string_equal(cause, "--at 2030-01-01T00:00Z: that is yet to come");
+	assert_int_equal(span_for(NULL, "yesterday", NULL, 0), -EINVAL);
+	assert_non_null(strstr(cause, "--since yesterday: must be a time, as "));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(moments_are_as_people_write_them),
+		cmocka_unit_test(what_is_no_moment_is_refused),
+		cmocka_unit_test(options_say_a_span),
+		cmocka_unit_test(what_contradicts_is_said),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
