@@ -43,8 +43,8 @@ static void print_roff(FILE *f, const char *s)
 
 static void print_commands(FILE *f, unsigned int mask)
 {
-	static const char *const names[] = { "agent",  "report", "probes",
-					     "doctor", "tune",	 "status" };
+	static const char *const names[] = { "agent", "report", "probes",   "doctor",
+					     "tune",  "status", "snapshot", "why" };
 	const char *comma = "";
 
 	if (mask == CMD_ALL)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "base/log.h"
 #include "base/options.h"
 #include "base/text.h"
@@ -182,32 +183,67 @@ static void look_at_present(struct readings *r, const struct frame_attrs *resour
 		r->limit = &out->limit;
 }
 
+/*
+ * Is there a cgroup of this path, or a name at the top, though nothing is told of it?
+ * Then who it is, in attrs; its strings are the target's.
+ */
+static bool find_cgroup(const struct readings *r, const struct target *t,
+			struct attr list[3], struct frame_attrs *out)
+{
+	const char *name = t->text + (*t->text == '/');
+	char path[2 * 4096 + 32];
+
+	if (!r->cgroup_root || !*name || strstr(t->text, ".."))
+		return false;
+	snprintf(path, sizeof(path), "%s/%s/cgroup.procs", r->cgroup_root, name);
+	if (access(path, F_OK))
+		return false;
+	list[0] = (struct attr){ .key = "assay.workload.kind", .value = "cgroup" };
+	list[1] = (struct attr){ .key = "assay.workload.name", .value = name };
+	list[2] = (struct attr){ .key = "process.linux.cgroup", .value = t->text };
+	*out = (struct frame_attrs){ list, 3 };
+	return true;
+}
+
+static int answer_of(const struct options *o, struct why *w, struct diagnosis *d)
+{
+	int status;
+
+	w->workload = d;
+	status = print(o, w);
+	w->workload = NULL;
+	free(d);
+	return status;
+}
+
 static int answer_workload(const struct options *o, struct why *w, struct readings *r,
 			   const struct target *t)
 {
 	struct present present;
 	const struct frame *f = w->readings->now;
+	struct diagnosis *d = calloc(1, sizeof(*d));
+	struct frame_attrs absent;
 	const struct frame_attrs *one;
-	struct diagnosis *d;
-	int status = pick_one(f, t, &one);
+	struct attr list[3];
+	int status = d ? pick_one(f, t, &one) : 1;
 
+	if (!d)
+		log_error(-ENOMEM, "the answer cannot be made");
+	if (!status) {
+		look_at_present(r, one, &present);
+		diagnose_workload(d, r, first_of(f, one));
+		return answer_of(o, w, d);
+	}
+	if (status == -ENOENT && find_cgroup(r, t, list, &absent)) {
+		diagnose_absent(d, r, &absent);
+		return answer_of(o, w, d);
+	}
 	if (status == -ENOENT) {
 		log_errorx("%.200s: no workload of that name in %.3g s (assay report "
 			   "shows who there is)",
 			   t->text, w->readings->now_s);
-		return 1;
+		status = 1;
 	}
-	if (status)
-		return status;
-	d = calloc(1, sizeof(*d));
-	if (!d) {
-		log_error(-ENOMEM, "the answer cannot be made");
-		return 1;
-	}
-	look_at_present(r, one, &present);
-	diagnose_workload(d, r, first_of(f, one));
-	w->workload = d;
-	status = print(o, w);
 	free(d);
 	return status;
 }

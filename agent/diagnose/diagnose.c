@@ -211,12 +211,14 @@ static void look_at_node(const struct readings *r, struct facts node[2], struct 
 		l->node_before = &node[1];
 }
 
+/* first: SIZE_MAX: its facts are there, and nothing is in them. */
 static void diagnose(struct diagnosis *d, const struct readings *r, size_t first,
 		     struct look *l)
 {
 	size_t before;
 
-	facts_compute(&d->now, r->now, first, r->now_s);
+	if (first != SIZE_MAX)
+		facts_compute(&d->now, r->now, first, r->now_s);
 	l->now = &d->now;
 	l->before = NULL;
 	before = r->before ? facts_find(r->before, d->now.resource) : SIZE_MAX;
@@ -235,6 +237,19 @@ void diagnose_workload(struct diagnosis *d, const struct readings *r, size_t fir
 	memset(d, 0, sizeof(*d));
 	look_at_node(r, d->node, &l);
 	diagnose(d, r, first, &l);
+}
+
+void diagnose_absent(struct diagnosis *d, const struct readings *r,
+		     const struct frame_attrs *resource)
+{
+	struct look l = { 0 };
+
+	memset(d, 0, sizeof(*d));
+	d->now = (struct facts){ .frame = r->now,
+				 .resource = resource,
+				 .duration_s = r->now_s };
+	look_at_node(r, d->node, &l);
+	diagnose(d, r, SIZE_MAX, &l);
 }
 
 /* How near it came: a finding is nearest, then by how much of its threshold there is.

@@ -93,6 +93,9 @@ struct readings {
 
 /* Diagnoses the workload whose series begin at `first` in r->now. */
 void diagnose_workload(struct diagnosis *d, const struct readings *r, size_t first);
+/* The same of one that is there, but of which r->now says nothing: nothing happened. */
+void diagnose_absent(struct diagnosis *d, const struct readings *r,
+		     const struct frame_attrs *resource);
 
 /* A node. */
 struct node_diagnosis {

@@ -149,6 +149,16 @@ enum severity severity_of(double value, double warning, double critical)
 				  : SEVERITY_NOTICE;
 }
 
+#define CRITICAL_LEAST 0.1 /* s per s */
+
+enum severity severity_of_share(double share, double lost, double warning,
+				double critical)
+{
+	return lost < CRITICAL_LEAST && share >= warning
+		   ? SEVERITY_WARNING
+		   : severity_of(share, warning, critical);
+}
+
 const char *name_of(const struct facts *f)
 {
 	if (!f->resource)

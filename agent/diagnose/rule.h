@@ -69,7 +69,13 @@ enum change change_of(const struct look *l, enum input in, double least);
 /* Notes that; what was so before is less of an incident: one severity less. */
 void judge_change(const struct look *l, struct finding *f, enum input in, double least);
 
-/* The severity by a share of time. */
+/*
+ * The severity by a share of the workload's time; `lost`: how much that is, s per s.
+ * Who hardly runs loses a great share of little, and that is not critical.
+ */
+enum severity severity_of_share(double share, double lost, double warning,
+				double critical);
+/* The same of another number. */
 enum severity severity_of(double value, double warning, double critical);
 
 /* Names of workloads, for people. */

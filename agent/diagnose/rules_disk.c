@@ -66,7 +66,7 @@ static void neighbour(const struct look *l, struct finding *f)
 	see(l, f, IN_BLOCKED_FILE_P99, UNBOUND);
 	see(l, f, IN_BLOCK_P99, UNBOUND);
 	see(l, f, IN_DEVICE_P99, UNBOUND);
-	found(f, severity_of(share, 0.3, 0.8), share * 100,
+	found(f, severity_of_share(share, lost_in_files(l), 0.3, 0.8), share * 100,
 	      "%s waits for the disk %s, which is busy with the I/O of %s: %.0f %% of "
 	      "what it does is for that one",
 	      name_of(l->now), d.device, frame_name(d.neighbour), theirs * 100);
@@ -105,7 +105,7 @@ static void slow(const struct look *l, struct finding *f)
 	see(l, f, IN_BLOCK_COUNT, SLEEPS_LEAST);
 	see_share(l, f, &d, theirs);
 	found(
-	    f, severity_of(share, 0.3, 0.8), share * 100,
+	    f, severity_of_share(share, lost_in_files(l), 0.3, 0.8), share * 100,
 	    "the disk %s is slow: %s waits for it in %.0f %% of the time that it would "
 	    "run",
 	    d.device, name_of(l->now), share * 100);
@@ -143,8 +143,9 @@ static void files(const struct look *l, struct finding *f)
 	found(
 	    f,
 	    /* who waits for each answer of a quick disk, as a database does, is well */
-	    now_of(l, IN_BLOCKED_FILE_P99) >= SLOW_P99 ? severity_of(share, 0.3, 0.95)
-						       : SEVERITY_NOTICE,
+	    now_of(l, IN_BLOCKED_FILE_P99) >= SLOW_P99
+		? severity_of_share(share, lost_in_files(l), 0.3, 0.95)
+		: SEVERITY_NOTICE,
 	    share * 70,
 	    "%s sleeps in file calls in %.0f %% of the time that it would run, and its "
 	    "disks answer quickly",

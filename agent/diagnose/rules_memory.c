@@ -69,7 +69,7 @@ static void limit(const struct look *l, struct finding *f)
 	if (now_of(l, IN_PSI_MEMORY) > share)
 		share = now_of(l, IN_PSI_MEMORY);
 	found(
-	    f, severity_of(share, 0.1, 0.5), share * 100 + 1,
+	    f, severity_of_share(share, share, 0.1, 0.5), share * 100 + 1,
 	    "%s is at its memory limit: it frees memory before it gets any, and reads "
 	    "again what it had to drop",
 	    name_of(l->now));
@@ -97,7 +97,7 @@ static void faults(const struct look *l, struct finding *f)
 	see(l, f, IN_MAJOR_FAULTS, UNBOUND);
 	see(l, f, IN_BLOCK_P99, UNBOUND);
 	found(
-	    f, severity_of(share, 0.3, 0.7), share * 95,
+	    f, severity_of_share(share, lost, 0.3, 0.7), share * 95,
 	    "%s waits in page faults that read from a disk: %.0f %% of the time that it "
 	    "would run",
 	    name_of(l->now), share * 100);
@@ -129,7 +129,7 @@ static void pressure(const struct look *l, struct finding *f)
 	if (stalled > share)
 		share = stalled;
 	found(
-	    f, severity_of(share, 0.1, 0.5), share * 100,
+	    f, severity_of_share(share, share, 0.1, 0.5), share * 100,
 	    "%s has to wait for memory that is not its own limit's: some of its tasks "
 	    "are stalled in %.0f %% of the time",
 	    name_of(l->now), stalled * 100);

@@ -158,6 +158,16 @@ def _():
         check(text in p.stderr, p.stderr)
 
 
+@test("a cgroup in which nothing happens is no error, and nothing is known of it")
+def _():
+    idle = Cgroup("idle")
+    for word in idle.path, os.path.basename(idle.path):
+        answer = ask(word, status=[0])
+        same(answer["overall"], "inconclusive", answer)
+        check("hardly anything" in answer["why"], answer["why"])
+        same(answer["workload"]["name"], os.path.basename(idle.path), "its name")
+
+
 @test("the node: the worst of all, in 80 columns")
 def _():
     cgroup = Cgroup("refused")

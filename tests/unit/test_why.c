@@ -35,6 +35,18 @@ static void nothing(struct point_group *g)
 	put(g, "assay.cgroup.memory.usage", NULL, NULL, 1e6);
 }
 
+static void who_is_not_told_of_does_nothing(void **state)
+{
+	struct attr list[] = { { .key = "assay.workload.name", .value = "idle" } };
+	struct frame_attrs absent = { list, 1 };
+
+	say(&calm, &calm);
+	diagnose_absent(&said.d, &said.readings, &absent);
+	assert_int_equal(said.d.overall, INCONCLUSIVE);
+	assert_has(said.d.why, "hardly anything");
+	assert_int_equal(said.d.found_count, 0);
+}
+
 static void who_does_nothing_is_not_well(void **state)
 {
 	struct scene s = { .idle = 15, .fault = nothing };
@@ -42,6 +54,20 @@ static void who_does_nothing_is_not_well(void **state)
 	say(&s, NULL);
 	assert_int_equal(said.d.overall, INCONCLUSIVE);
 	assert_has(said.d.why, "hardly anything");
+}
+
+static void waits_a_little(struct point_group *g)
+{
+	put(g, "assay.cgroup.cpu.time", NULL, NULL, 0.1);
+	WAITS("throttled", 20 * MS, 40);
+}
+
+static void a_great_share_of_little_is_not_critical(void **state)
+{
+	struct scene s = { .idle = 15, .alone = true, .fault = waits_a_little };
+
+	assert_accused(say(&s, NULL), "cpu.quota");
+	assert_int_equal(said.d.found[0]->severity, SEVERITY_WARNING);
 }
 
 static void losses_are_told_and_undermine(void **state)
@@ -360,6 +386,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_probe_that_is_off_leaves_it_open),
 		cmocka_unit_test(who_does_nothing_is_not_well),
+		cmocka_unit_test(who_is_not_told_of_does_nothing),
+		cmocka_unit_test(a_great_share_of_little_is_not_critical),
 		cmocka_unit_test(losses_are_told_and_undermine),
 		cmocka_unit_test(windows_are_told),
 		cmocka_unit_test(noise_is_no_finding),
