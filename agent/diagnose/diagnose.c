@@ -78,6 +78,7 @@ static void run_rule(const struct rule *r, const struct look *l, struct finding 
 		f->verdict = VERDICT_UNMEASURED;
 		snprintf(f->what, sizeof(f->what), "the probe %s does not measure (%s)",
 			 probe, why ? why : "no reason is known");
+		cut_text(f->what);
 		return;
 	}
 	r->look(l, f);
@@ -153,6 +154,7 @@ static bool say_missing(const struct finding *list, size_t count, char *out, siz
 				 "it looks as if: %s; but the numbers are estimates "
 				 "that are too noisy to say so",
 				 f->what);
+			cut_text(out);
 			return true;
 		}
 		if ((f->verdict == VERDICT_UNMEASURED || f->undermines) && !first)
@@ -160,6 +162,7 @@ static bool say_missing(const struct finding *list, size_t count, char *out, siz
 	}
 	if (first)
 		snprintf(out, len, "%s", first->what);
+	cut_text(out);
 	return first;
 }
 

@@ -2,6 +2,7 @@
 /* What rules are written with. */
 #include <stdarg.h>
 #include <string.h>
+#include "base/text.h"
 #include "base/util.h"
 #include "diagnose/rule.h"
 #include "view/report.h"
@@ -68,6 +69,23 @@ struct evidence *see_own(struct finding *f, enum input in, const char *label,
 	return e;
 }
 
+void cut_text(char *text)
+{
+	size_t n;
+
+	while (*text && (n = text_utf8(text)))
+		text += n;
+	*text = '\0';
+}
+
+static void print_text(char *out, size_t len, const char *format, va_list ap)
+{
+	vsnprintf(out, len, format, ap);
+	cut_text(out);
+}
+
+#define SCORE_MOST 1000
+
 void found(struct finding *f, enum severity severity, double score, const char *what,
 	   ...)
 {
@@ -75,9 +93,9 @@ void found(struct finding *f, enum severity severity, double score, const char *
 
 	f->verdict = VERDICT_FOUND;
 	f->severity = severity;
-	f->score = score;
+	f->score = score >= 0 && score <= SCORE_MOST ? score : SCORE_MOST;
 	va_start(ap, what);
-	vsnprintf(f->what, sizeof(f->what), what, ap);
+	print_text(f->what, sizeof(f->what), what, ap);
 	va_end(ap);
 }
 
@@ -86,7 +104,7 @@ void because(struct finding *f, const char *cause, ...)
 	va_list ap;
 
 	va_start(ap, cause);
-	vsnprintf(f->cause, sizeof(f->cause), cause, ap);
+	print_text(f->cause, sizeof(f->cause), cause, ap);
 	va_end(ap);
 }
 
@@ -95,8 +113,14 @@ void then(struct finding *f, const char *next, ...)
 	va_list ap;
 
 	va_start(ap, next);
-	vsnprintf(f->next, sizeof(f->next), next, ap);
+	print_text(f->next, sizeof(f->next), next, ap);
 	va_end(ap);
+}
+
+void name_evidence(struct evidence *e, const char *name)
+{
+	snprintf(e->name, sizeof(e->name), "%s", name);
+	cut_text(e->name);
 }
 
 double now_of(const struct look *l, enum input in)
@@ -174,17 +198,18 @@ void name_path(const struct frame *f, const char *path, char *out, size_t len)
 	for (size_t i = 0; i < f->count; i = report_group_end(f, i)) {
 		const struct frame_attrs *r = f->series[i].resource;
 
-		if (!strcmp(frame_cgroup(r), path) && *frame_name(r)) {
-			snprintf(out, len, "%s", frame_name(r));
-			return;
-		}
-	}
-	if (*path != '/' || workload_identify(path, &id)) {
-		snprintf(out, len, "%s", path);
+		if (strcmp(frame_cgroup(r), path) || !*frame_name(r))
+			continue;
+		snprintf(out, len, "%s", frame_name(r));
+		cut_text(out);
 		return;
 	}
-	snprintf(out, len, "%s", id.name);
-	workload_id_fini(&id);
+	snprintf(out, len, "%s", path);
+	if (*path == '/' && !workload_identify(path, &id)) {
+		snprintf(out, len, "%s", id.name);
+		workload_id_fini(&id);
+	}
+	cut_text(out);
 }
 
 const char *quoted(char *out, size_t len, const char *name)

@@ -58,6 +58,10 @@ struct evidence *see_own(struct finding *f, enum input in, const char *label,
 void found(struct finding *f, enum severity severity, double score, const char *what,
 	   ...) PRINTF_AT(4, 5);
 void because(struct finding *f, const char *cause, ...) PRINTF_AT(2, 3);
+/* Ends a text that was cut before the character that is not whole any more. */
+void cut_text(char *text);
+/* Of whom or what a number speaks, if that is not the workload. */
+void name_evidence(struct evidence *e, const char *name);
 /* A command to run, or what to do. */
 void then(struct finding *f, const char *next, ...) PRINTF_AT(2, 3);
 

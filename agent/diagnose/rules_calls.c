@@ -112,7 +112,7 @@ static struct evidence *see_errors(const struct look *l, struct finding *f,
 	e->key = "error.type";
 	e->value = m->errno_name;
 	e->stat = "rate";
-	snprintf(e->name, sizeof(e->name), "%s", m->errno_name);
+	name_evidence(e, m->errno_name);
 	before = l->before ? count_errors(l->before, m->errno_name, &class) : 0;
 	if (l->before)
 		e->baseline = before / l->before->duration_s;

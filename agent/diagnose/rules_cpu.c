@@ -34,7 +34,7 @@ static void see_limit(const struct look *l, struct finding *f)
 	e = see_own(f, IN_CPU, "CPUs are the limit of", "{cpu}", limit->cpus, UNBOUND);
 	e->metric = "cpu.max";
 	e->stat = "now";
-	snprintf(e->name, sizeof(e->name), "%.95s", limit->path);
+	name_evidence(e, limit->path);
 }
 
 static void say_quota(const struct look *l, struct finding *f, double out,

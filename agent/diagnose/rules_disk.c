@@ -47,7 +47,7 @@ static void see_share(const struct look *l, struct finding *f, const struct disk
 		return;
 	e->key = "process.linux.cgroup"; /* of the resource */
 	e->value = frame_cgroup(d->neighbour);
-	snprintf(e->name, sizeof(e->name), "%s", frame_name(d->neighbour));
+	name_evidence(e, frame_name(d->neighbour));
 }
 
 static void neighbour(const struct look *l, struct finding *f)

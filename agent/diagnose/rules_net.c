@@ -102,7 +102,7 @@ static void connects(const struct look *l, struct finding *f)
 	e->value = type;
 	e->stat = "count";
 	e->baseline = before;
-	snprintf(e->name, sizeof(e->name), "%s", type ? type : "?");
+	name_evidence(e, type ? type : "?");
 	see(l, f, IN_SYN_AGAIN, UNBOUND);
 	found(f, severity_of(share, FAILED_SHARE, 0.5), 30 + share * 60,
 	      "connects of %s %s: %.0f of %.0f in %.3g s (%s)", name_of(l->now),

@@ -4,27 +4,15 @@
 #include <jansson.h>
 #include <string.h>
 #include <sys/utsname.h>
-#include "base/text.h"
 #include "diagnose/why_items.h"
 #include "view/report.h"
 
 #define SCHEMA 1
 
-/* The string, or null. One that was cut in the middle of a character ends before it. */
+/* The string, or null. */
 static json_t *string_json(const char *s)
 {
-	char cut[512];
-	size_t at = 0, n;
-
-	if (!s || !*s)
-		return json_null();
-	if (text_is_utf8(s))
-		return json_string(s);
-	while (s[at] && (n = text_utf8(s + at)) && at + n < sizeof(cut))
-		at += n;
-	memcpy(cut, s, at);
-	cut[at] = '\0';
-	return json_string(cut);
+	return s && *s ? json_string(s) : json_null();
 }
 
 static json_t *number_json(double n)
@@ -54,7 +42,7 @@ static json_t *evidence_json(const struct evidence *e)
 	    string_json(e->name), "unit", e->unit, "value", number_json(e->number),
 	    "threshold", number_json(e->threshold), "counts",
 	    e->at_most ? "up_to" : "from", "baseline", number_json(e->baseline));
-	if (out && e->error > 0)
+	if (out && e->error > 0 && isfinite(e->error))
 		json_object_set_new(out, "relative_standard_error",
 				    json_real(e->error));
 	return out;

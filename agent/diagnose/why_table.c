@@ -2,6 +2,7 @@
 /* `assay why` for a person: the first finding whole, the others in a line each. */
 #include <ctype.h>
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 #include "base/text.h"
 #include "base/units.h"
@@ -209,13 +210,14 @@ static const char *source_text(const char *source)
 
 static void print_head(FILE *f, const struct why *w)
 {
-	char until[32], since[32], before[32], line[700];
+	char until[32], since[32], before[32], name[256], line[900];
 	const struct readings *r = w->readings;
-	int n =
-	    snprintf(line, sizeof(line), "%s: %.3g s until %s, from the %s; ",
-		     w->workload ? name_of(&w->workload->now) : "the node", r->now_s,
-		     why_time(until, w->until_ns), source_text(w->source));
+	int n;
 
+	text_copy(name, sizeof(name),
+		  w->workload ? name_of(&w->workload->now) : "the node", SIZE_MAX);
+	n = snprintf(line, sizeof(line), "%s: %.3g s until %s, from the %s; ", name,
+		     r->now_s, why_time(until, w->until_ns), source_text(w->source));
 	if (r->before)
 		snprintf(line + n, sizeof(line) - n, "compared with %.16s to %.16s",
 			 why_time(since, w->before_since_ns),
