@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The scheduler's part of the pass over tasks: who waits for a CPU. */
+/* The scheduler's part of the pass over tasks: who waits for a CPU, who sleeps. */
 #ifndef SCHED_TASKS_BPF_H
 #define SCHED_TASKS_BPF_H
 
@@ -16,15 +16,38 @@ static __always_inline bool is_waiting(struct task_struct *task)
 	       !(HAS_DELAYED_DEQUEUE && task->se.sched_delayed);
 }
 
+/*
+ * A call in which a task sleeps is under way, for as long as it sleeps at least: that
+ * is known while the calls' own probe is not there (between its windows, or switched
+ * off). The run queue's clock is that of this CPU, as the task's may stand still.
+ */
+static __always_inline void sleep_look(struct cpu_state *cpu, struct task_struct *task,
+				       const struct thread *t)
+{
+	__u32 class = (t->asleep & SLEEP_CLASS_MASK) - 1;
+	__u64 now = bpf_get_current_task_btf()->se.cfs_rq->rq->clock;
+	__u64 age = now - (t->asleep >> SLEEP_NS_SHIFT);
+
+	if (class >= CALL_CLASSES || !(task->__state & TASK_ASLEEP) ||
+	    t->key >> 32 != enabled_of(PROBE_SCHED) || (__s64)age <= 0)
+		return;
+	inflight_note_for(PROBE_SCHED, slot_of_task(cpu, task),
+			  INFLIGHT_SYSCALL + class, bpf_ktime_get_ns() - age);
+}
+
 static __always_inline void sched_look(struct cpu_state *cpu, struct task_struct *task)
 {
 	__u64 queued = task->sched_info.last_queued, age;
 	struct thread *t;
 
-	if (!queued || task->tgid == tunes.self_tgid || !is_waiting(task))
+	if (task->tgid == tunes.self_tgid)
+		return;
+	t = thread_get(task);
+	if (t && t->asleep)
+		sleep_look(cpu, task, t);
+	if (!queued || !is_waiting(task))
 		return;
 	age = task->se.cfs_rq->rq->clock - queued;
-	t = thread_get(task);
 	if (t ? is_asleep(t, task) : HAS_DELAYED_DEQUEUE)
 		return; /* since when is not known */
 	if (t && !was_asleep(t) && t->key >> 32 == enabled_of(PROBE_SCHED))

@@ -10,7 +10,10 @@ ALLOWED = "no_storage", "delayed_dequeue", "recursion", "walk_interrupted"
 
 
 def lost(change):
-    return {k: n for k, n in change.lost().items() if k[1] not in ALLOWED}
+    """What was lost in a change but for what may be: halves of pairs whose other half the
+    kernel skipped (Change.skipped) are no fault of ours, either."""
+    return {k: n for k, n in change.lost().items() if k[1] not in ALLOWED and
+            not (k[1] == "unpaired" and n <= change.skipped(k[0]))}
 
 
 class Talk:

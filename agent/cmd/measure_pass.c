@@ -23,6 +23,13 @@ static uint32_t kinds_of(enum look_over over)
 	return over == LOOK_FILES ? INFLIGHT_OF_FILES : KINDS_ALL & ~INFLIGHT_OF_FILES;
 }
 
+/* Whether the pass finds calls that sleep, as the scheduler's probe knows of them. */
+static bool knows_sleeps(const struct measure *m)
+{
+	return m->probes[PROBE_SCHED].state == PROBE_ATTACHED &&
+	       m->duties[PROBE_SCHED].state == DUTY_WHOLE;
+}
+
 /* What a pass does not find while probes run in windows. */
 static uint32_t unknown_kinds(const struct measure *m)
 {
@@ -35,7 +42,8 @@ static uint32_t unknown_kinds(const struct measure *m)
 	uint32_t unknown = 0;
 
 	for (size_t i = 0; i < PROBE_COUNT; i++)
-		if (m->duties[i].state != DUTY_WHOLE)
+		if (m->duties[i].state != DUTY_WHOLE &&
+		    !(i == PROBE_SYSCALL && knows_sleeps(m)))
 			unknown |= kinds[i];
 	return unknown;
 }

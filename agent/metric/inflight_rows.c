@@ -58,8 +58,10 @@ static const struct metric_row rows[] = {
 		"ages are those of the pass before and go on growing, so an "
 		"operation that has ended is reported for 10 s at most; then nothing "
 		"is. Over files (`tcp.*`) and all else there are passes of their "
-		"own. Of a probe that runs in windows nothing is told of calls, of "
-		"requests over TCP and of DNS lookups.",
+		"own. While `syscall` runs in windows, or is off, calls are told by "
+		"`sched`: those that sleep, since they fell asleep (not who slept "
+		"before the agent came). Of requests over TCP and DNS lookups "
+		"nothing is told while their probes run in windows.",
 	},
 };
 

@@ -187,7 +187,7 @@ def _():
         agent.tune("sched", "enabled=true")
         agent.need("sched")
 
-    _, change = sleeper.measure("spin", 1500, meanwhile=switch)
+    _, change = sleeper.measure("spin", 4000, meanwhile=switch)
     diag(change.by(sleeper.cgroup, BLOCKED, "class"))
     _, change = sleeper.measure("nanosleep", 5, 1000)
     same(sleeper.classes(change), {"wait": 5}, "sleeps by class")

@@ -115,4 +115,21 @@ def _():
     check("sched.wait" not in ages(idler), "nobody waits, and a wait is told")
 
 
+@test("a call that sleeps is told with its age while its probe is in windows, or off")
+def _():
+    cgroup = Cgroup("asleep")
+    load = Load(cgroup, "traps")
+    agent.tune("syscall", "window=10ms", "duty=1/64")
+    began = time.monotonic()
+    load.tell("sleep", 3_600_000)
+    time.sleep(2)
+    for change in ("duty=1/64", "enabled=false"):
+        agent.tune("syscall", change)
+        low = time.monotonic() - began
+        found = ages(cgroup).get("syscall.wait", 0)
+        between(found, low - 0.5, time.monotonic() - began, f"its age, s, at {change}")
+    agent.tune("syscall", "enabled=true")
+    same(agent.total(0).states()["syscall"], "attached", "on again")
+
+
 main(setup)

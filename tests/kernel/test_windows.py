@@ -215,7 +215,7 @@ def _():
 
 @test("switched off and on, it is on all the time, and exact")
 def _():
-    load = Paced("off")
+    load, at_first = Paced("off"), agent.total()
     windows()
     agent.tune("syscall", "enabled=false")
     same(hooks(), set(), "off")
@@ -228,7 +228,8 @@ def _():
     agent.tune("syscall", "duty=1")
     time.sleep(1)
     exact(load, load.cgroup)
-    same({k: n for k, n in agent.total().lost().items() if k[1] == "unpaired"}, {}, "unpaired")
+    same({k: n for k, n in lost(Change(at_first, agent.total())).items()
+          if k[1] == "unpaired"}, {}, "unpaired")
 
 
 main(setup)
