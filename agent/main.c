@@ -13,9 +13,10 @@
 
 #define EXIT_USAGE 2
 
-static const struct cmd *const cmds[] = { &cmd_agent,	 &cmd_report, &cmd_probes,
-					  &cmd_doctor,	 &cmd_tune,   &cmd_status,
-					  &cmd_snapshot, &cmd_list };
+static const struct cmd *const cmds[] = {
+	&cmd_agent,  &cmd_report, &cmd_why,  &cmd_list,	    &cmd_probes,
+	&cmd_doctor, &cmd_status, &cmd_tune, &cmd_snapshot,
+};
 
 static int print_help(void)
 {

@@ -21,6 +21,7 @@ enum options_cmd {
 	CMD_TUNE = 16,
 	CMD_STATUS = 32,
 	CMD_SNAPSHOT = 64,
+	CMD_WHY = 128,
 	CMD_LIST = 1 << 11,
 	CMD_ALL = (1 << 12) - 1,
 };
@@ -94,6 +95,8 @@ struct options {
 	uint64_t history_size;
 	const char *from, *at, *since, *until; /* NULL: not given */
 	uint64_t last_ms;		       /* 0: not given */
+	const char *baseline;		       /* NULL: not given */
+	bool node;
 	uint64_t given[2]; /* a bit for each option that is not as by default */
 	char url[2048];	   /* export points here when it was made from a base URL */
 };

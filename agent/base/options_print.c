@@ -51,6 +51,7 @@ static void print_commands(FILE *f, unsigned int mask)
 		{ CMD_PROBES, "probes" }, { CMD_DOCTOR, "doctor" },
 		{ CMD_TUNE, "tune" },	  { CMD_STATUS, "status" },
 		{ CMD_LIST, "list" },	  { CMD_SNAPSHOT, "snapshot" },
+		{ CMD_WHY, "why" },
 	};
 	const char *comma = "";
 

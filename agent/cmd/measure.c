@@ -284,6 +284,8 @@ int measure_self(struct measure *m, const struct export_stats *stats, uint64_t n
 		facts.kubelet = &kubelet;
 	}
 	facts.budget = measure_budget_facts(m, &budget);
+	if (!node_usage_read(&m->node))
+		facts.node = &m->node;
 	if (m->kept.on)
 		facts.history = &m->kept.stats;
 	resource_self(&m->resource, g);

@@ -86,6 +86,7 @@ struct measure {
 	struct kubelet *kubelet; /* NULL: not asked */
 	struct resource resource;
 	struct self self;
+	struct node_usage node;
 	struct wall wall;
 	int64_t first_wall_ns;
 	struct probe probes[PROBE_COUNT];

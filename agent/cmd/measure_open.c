@@ -310,6 +310,7 @@ int measure_begin(struct measure *m, char *cause, size_t len)
 		return err;
 	measure_calibrate(m, true);
 	self_init(&m->self);
+	node_usage_read(&m->node); /* what was before is none of ours */
 	measure_note_read(m);
 	wall_measure(&m->wall);
 	m->first_wall_ns = m->wall.offset_ns;
@@ -373,6 +374,7 @@ void measure_close(struct measure *m)
 		return;
 	tasks_close(&m->tasks);
 	measure_govern_close(m->budget);
+	node_usage_fini(&m->node);
 	for (size_t i = 0; i < PROBE_COUNT; i++)
 		probe_close(&m->probes[i]);
 	snapshot_close(m->snapshot);

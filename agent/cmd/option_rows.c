@@ -20,10 +20,10 @@
 #define HOUR   (60 * MINUTE)
 #define MIB    (1ULL << 20)
 
-#define MEASURES (CMD_AGENT | CMD_REPORT | CMD_PROBES | CMD_DOCTOR | CMD_LIST)
+#define MEASURES (CMD_AGENT | CMD_REPORT | CMD_WHY | CMD_PROBES | CMD_DOCTOR | CMD_LIST)
 #define EXPORTS	 (CMD_AGENT | CMD_DOCTOR)
 /* Commands that look into the history. */
-#define LOOKS_BACK CMD_REPORT
+#define LOOKS_BACK (CMD_REPORT | CMD_WHY)
 #define OTLP(s)                                                          \
 	{                                                                \
 		"OTEL_EXPORTER_OTLP_" s, "OTEL_EXPORTER_OTLP_METRICS_" s \
@@ -363,10 +363,12 @@ static const struct option_desc rows[] = {
 	{ "keep-privileges", NULL, "false",
 	  "keep all capabilities once the node is measured, and allow all system calls",
 	  FIELD(keep_privileges), .mask = CMD_AGENT, .type = OPTION_BOOL },
-	{ "duration", "TIME", "5s", "how long to measure", FIELD(duration_ms),
-	  .mask = CMD_REPORT, .type = OPTION_DURATION, .min = 10, .max = 24 * HOUR },
+	{ "duration", "TIME", "5s", "how long to measure (assay why: 10s)",
+	  FIELD(duration_ms), .mask = CMD_REPORT | CMD_WHY, .type = OPTION_DURATION,
+	  .min = 10, .max = 24 * HOUR },
 	{ "format", "table|json|csv", "table", "how to print", .choices = formats,
-	  FIELD(format), .mask = CMD_REPORT | CMD_STATUS | CMD_LIST | CMD_PROBES,
+	  FIELD(format),
+	  .mask = CMD_REPORT | CMD_WHY | CMD_STATUS | CMD_LIST | CMD_PROBES,
 	  .type = OPTION_ENUM },
 	{ "wide", NULL, "false",
 	  "all columns, names as long as they are, and the details of the first workloads",
@@ -391,7 +393,7 @@ static const struct option_desc rows[] = {
 	{ "estimate", NULL, "false",
 	  "leave the agent's probes as they run, also in windows: numbers with ~ are "
 	  "estimates (without: all is counted meanwhile, up to 60 s)",
-	  FIELD(estimate), .mask = CMD_REPORT, .type = OPTION_BOOL },
+	  FIELD(estimate), .mask = CMD_REPORT | CMD_WHY, .type = OPTION_BOOL },
 	{ "history", "PATH|none", "/var/lib/assay/history.db",
 	  "file in which the agent keeps its readings: of each 10 s for an hour, of each "
 	  "minute as long as --history-size has room; the other commands look back into it",
@@ -416,6 +418,12 @@ static const struct option_desc rows[] = {
 	{ "last", "TIME", NULL, "look at what happened in so much time", FIELD(last_ms),
 	  .mask = LOOKS_BACK, .type = OPTION_DURATION, .min = SECOND,
 	  .max = 400 * 24 * HOUR },
+	{ "node", NULL, "false", "look at all workloads, and at the node itself",
+	  FIELD(node), .mask = CMD_WHY, .type = OPTION_BOOL },
+	{ "baseline", "SPAN", NULL,
+	  "compare with this time of the history: 3h for the three hours before, or "
+	  "02:00..03:00; without: the hour before, but not its last five minutes",
+	  FIELD(baseline), .mask = CMD_WHY },
 	{ "live", NULL, "false", "does the agent's loop answer?", FIELD(live),
 	  .mask = CMD_STATUS, .type = OPTION_BOOL },
 	{ "ready", NULL, "false",

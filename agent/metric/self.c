@@ -11,6 +11,7 @@
 #include "metric/self_budget.h"
 #include "metric/self_history.h"
 #include "metric/self_kubelet.h"
+#include "metric/self_node.h"
 
 static const struct metric probe_attached = {
 	"assay.probe.attached",
@@ -125,6 +126,11 @@ const struct metric *const self_metrics[] = {
 	&self_kubelet_left_out,
 	&self_history_size,
 	&self_history_readings,
+	&node_cpu_time,
+	&node_cpu_steal,
+	&node_cpu_count,
+	&node_memory,
+	&node_memory_available,
 };
 const size_t self_metric_count = COUNT(self_metrics);
 
@@ -331,53 +337,6 @@ static int add_runs(struct self *s, struct point_group *g,
 	return err;
 }
 
-/* What a pool of cells has given, of all that it could. */
-static void pool_of(const struct cells *c, enum pool pool, struct pool_use *use)
-{
-	int32_t left =
-	    __atomic_load_n(&c->control->free_lists[pool].left, __ATOMIC_RELAXED);
-
-	use->limit = (pool == POOL_HIST ? c->plan.hists : c->plan.counts) - 1;
-	use->used = use->limit - (left > 0 ? left : 0);
-}
-
-void self_pools(const struct cells *c, uint32_t opens, const int32_t taken[TABLES],
-		struct pool_use uses[POOL_USES])
-{
-	pool_of(c, POOL_HIST, &uses[USE_HISTS]);
-	pool_of(c, POOL_COUNT, &uses[USE_COUNTS]);
-	uses[USE_OPENS] = (struct pool_use){ opens, c->plan.opens };
-	uses[USE_QUERIES] = (struct pool_use){ cells_queries(c), c->plan.queries };
-	for (int t = 0; t < TABLES; t++) {
-		int32_t spilled =
-		    __atomic_load_n(&c->control->spilled[t], __ATOMIC_RELAXED);
-
-		uses[USE_TABLES + 2 * t] =
-		    (struct pool_use){ taken[t] > 0 ? taken[t] : 0, c->plan.tables[t] };
-		uses[USE_TABLES + 2 * t + 1] =
-		    (struct pool_use){ spilled > 0 ? spilled : 0, c->plan.spills[t] };
-	}
-}
-
-const char *pool_use_name(enum pool_use_id id)
-{
-	static const char *const names[] = {
-		[USE_HISTS] = "histograms",
-		[USE_COUNTS] = "counters",
-		[USE_OPENS] = "errors_and_disks",
-		[USE_QUERIES] = "dns_queries",
-		[USE_TABLES] = "threads",
-		"threads_spill",
-		"calls",
-		"calls_spill",
-		"connections",
-		"connections_spill",
-	};
-
-	_Static_assert(COUNT(names) == POOL_USES, "one name for each");
-	return names[id];
-}
-
 static int add_pools(const struct self *s, struct point_group *g,
 		     const struct self_facts *f, const int32_t *taken)
 {
@@ -443,6 +402,19 @@ static int add_exports(const struct self *s, struct point_group *g,
 	return err;
 }
 
+/* What was planned at the start, in slots and bytes. */
+static int add_plan(const struct self *s, struct point_group *g,
+		    const struct self_facts *f)
+{
+	int err = add_u(s, g, &slot_usage, NULL, NULL, f->slots_used);
+
+	if (!err)
+		err = add_u(s, g, &slot_limit, NULL, NULL, f->cells->plan.slots);
+	return err ? err
+		   : add_u(s, g, &map_size, NULL, NULL,
+			   plan_kernel_bytes(&f->cells->plan));
+}
+
 int self_add(struct self *s, struct point_group *g, const struct self_facts *f)
 {
 	struct cells_counted counted;
@@ -459,16 +431,13 @@ int self_add(struct self *s, struct point_group *g, const struct self_facts *f)
 	if (!err)
 		err = add_pools(s, g, f, counted.taken);
 	if (!err)
-		err = add_u(s, g, &slot_usage, NULL, NULL, f->slots_used);
-	if (!err)
-		err = add_u(s, g, &slot_limit, NULL, NULL, f->cells->plan.slots);
-	if (!err)
-		err = add_u(s, g, &map_size, NULL, NULL,
-			    plan_kernel_bytes(&f->cells->plan));
+		err = add_plan(s, g, f);
 	if (!err)
 		err = add_heap(s, g, &f->cells->plan);
 	if (!err)
 		err = add_process(s, g);
+	if (!err && f->node)
+		err = self_add_node(g, f->node, s->start_ns, !f->number);
 	if (!err && f->stats)
 		err = add_exports(s, g, f->stats);
 	if (!err && f->kubelet)

@@ -9,6 +9,7 @@
 #include "kernel/probe.h"
 #include "metric/export_stats.h"
 #include "metric/metric.h"
+#include "metric/self_node.h"
 
 struct export_stats;
 struct kubelet_stats;
@@ -22,10 +23,11 @@ struct self_state {
 };
 
 /* Series of the agent itself: about so many, and at most. */
-#define SELF_SERIES 89
-#define SELF_SERIES_MOST                                                           \
-	(PROBE_COUNT * (3 + SELF_ENDED) + 1 + PROBE_COUNT * (LOSS_COUNT + 1) + 2 + \
-	 2 * PROGRAM_COUNT + 2 + 2 * POOL_USES + 3 + 2 + 1 + 1 + EXPORT_FAILURES + 4)
+#define SELF_SERIES 99
+#define SELF_SERIES_MOST                                                               \
+	(PROBE_COUNT * (3 + SELF_ENDED) + 1 + PROBE_COUNT * (LOSS_COUNT + 1) + 2 +     \
+	 2 * PROGRAM_COUNT + 2 + 2 * POOL_USES + 3 + 2 + 1 + 1 + EXPORT_FAILURES + 4 + \
+	 SELF_NODE_SERIES)
 
 #define SELF_ENDED 3 /* a probe has no more states but the one it is in */
 
@@ -56,6 +58,7 @@ struct self_facts {
 	const struct export_stats *stats;    /* NULL: nothing is exported */
 	const struct kubelet_stats *kubelet; /* NULL: it is not asked */
 	const struct budget_facts *budget;   /* NULL: nobody looks at it */
+	const struct node_usage *node;	     /* NULL: it cannot be read */
 	const struct history_stats *history; /* NULL: there is none */
 	uint64_t folded;		     /* workloads, see snapshot_folded() */
 	uint64_t overflown;		     /* attribute sets, see series_cap */

@@ -25,7 +25,8 @@ FILES = {
     "/usr/share/man/man1/assay.1.gz": "-rw-r--r--",
     **{f"/usr/share/doc/assay/{name}": "-rw-r--r--" for name in (
         "README.md.gz", "changelog.Debian.gz", "changelog.gz", "copyright", "metrics.md.gz",
-        "report.schema.json.gz", "status.schema.json.gz")},
+        "report.schema.json.gz", "status.schema.json.gz", "why.schema.json.gz",
+        "for-assistants.md.gz")},
 }
 # What dpkg itself writes, and programs that it runs for all packages.
 DPKGS_OWN = ("/var/log/", "/var/cache/", "/usr/local/bin/systemctl", "/systemctl.log",

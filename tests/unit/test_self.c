@@ -113,6 +113,10 @@ static void all_that_is_listed_is_reported(void **state)
 	uint32_t cpu = 0;
 	struct cpu_state seen = { .runs[PROGRAM_tcp_state] = { .count = 1, .ns = 1 } };
 	struct kubelet_stats kubelet = { 0 };
+	uint64_t stolen[2] = { 0, 5 };
+	struct node_usage node = {
+		.stolen_ns = stolen, .known = 2, .memory = 1, .memory_available = 1
+	};
 	size_t all = 0;
 
 	bpf_map_update_elem(with.cells.fds[MAP_CPUS], &cpu, &seen, 0);
@@ -120,7 +124,8 @@ static void all_that_is_listed_is_reported(void **state)
 	with.facts.kubelet = &kubelet;
 	with.facts.budget = &all_on;
 	with.facts.history = &some_history;
-	look(1);
+	with.facts.node = &node;
+	look(0); /* steal of single CPUs is in no export */
 	for (size_t i = 0; i < self_metric_count; i++) {
 		if (!points_of(self_metrics[i]->name))
 			fail_msg("no point of %s", self_metrics[i]->name);
@@ -428,6 +433,9 @@ static void the_history_is_told(void **state)
 static void there_are_no_more_series_than_the_bound(void **state)
 {
 	memset(with.control.lost, 1, sizeof(with.control.lost));
+	static const struct node_usage node = { .memory = 1, .memory_available = 1 };
+
+	with.facts.node = &node;
 	with.facts.folded = with.facts.overflown = 1;
 	with.facts.history = &some_history;
 	with.facts.budget = &all_on;

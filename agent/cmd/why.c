@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: Apache-2.0
+/* `assay why`: whom it is about, now and before; the rest is diagnose/. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "base/options.h"
+#include "base/text.h"
+#include "base/util.h"
+#include "cmd/baseline.h"
+#include "cmd/cmd.h"
+#include "cmd/source.h"
+#include "cmd/span.h"
+#include "diagnose/diagnose.h"
+#include "view/pick.h"
+#include "workload/cgroup_root.h"
+#include "workload/cpu_limit.h"
+#include "workload/stuck_threads.h"
+
+#define EXIT_FOUND    3
+#define EXIT_USAGE    2
+#define DURATION_MS   10000
+#define LISTED	      64
+#define NAME_COLUMNS  60
+#define CGROUP_OF_PID "/proc/%ld/cgroup"
+
+/* The cgroup path of a process. -ESRCH: there is none of that number. */
+static int cgroup_of_pid(long pid, char *out, size_t len)
+{
+	char path[64], text[8192], *line;
+
+	snprintf(path, sizeof(path), CGROUP_OF_PID, pid);
+	if (read_file(path, text, sizeof(text)) < 0)
+		return -ESRCH;
+	/* that of v2; the others are hierarchies of v1 */
+	line = strncmp(text, "0::", 3) ? strstr(text, "\n0::") : text;
+	if (!line)
+		return -ENOENT;
+	line = strchr(line, '/');
+	if (!line)
+		return -ENOENT;
+	line[strcspn(line, "\n")] = '\0';
+	snprintf(out, len, "%s", line);
+	return 0;
+}
+
+/* Whom to look at: a name, or a process's cgroup. */
+struct target {
+	char text[4096];
+	bool process;
+};
+
+/* A number is a process: then its cgroup, which the frame has by its path. */
+static int parse_target(const char *arg, struct target *t, char *cause,
+			size_t cause_len)
+{
+	char *end;
+	long pid = strtol(arg, &end, 10);
+	int err;
+
+	if (*end || end == arg || pid <= 0) {
+		snprintf(t->text, sizeof(t->text), "%s", arg);
+		return 0;
+	}
+	t->process = true;
+	err = cgroup_of_pid(pid, t->text, sizeof(t->text));
+	if (err)
+		snprintf(cause, cause_len,
+			 err == -ESRCH ? "%ld: no process has this number here"
+				       : "%ld: this process is in no cgroup of v2",
+			 pid);
+	return err;
+}
+
+static int list_matches(const struct frame_attrs **found, size_t count,
+			const char *text)
+{
+	char name[512], cgroup[4096];
+
+	log_errorx("%.200s: %zu workloads have that in their name; which one?", text,
+		   count);
+	for (size_t i = 0; i < count && i < LISTED; i++) {
+		text_copy(name, sizeof(name), frame_name(found[i]), NAME_COLUMNS);
+		text_copy(cgroup, sizeof(cgroup), frame_cgroup(found[i]), SIZE_MAX);
+		fprintf(stderr, "  %s  %s\n", name, cgroup);
+	}
+	if (count > LISTED)
+		fprintf(stderr, "  and %zu more\n", count - LISTED);
+	return EXIT_USAGE;
+}
+
+/*
+ * Whom that means in a frame; of a process whose cgroup is not in it the one above. 0:
+ * one workload; EXIT_USAGE: several, which are listed; -ENOENT: nobody.
+ */
+static int pick_one(const struct frame *f, const struct target *t,
+		    const struct frame_attrs **out)
+{
+	const struct frame_attrs *found[LISTED];
+	char text[4096];
+	size_t count;
+
+	snprintf(text, sizeof(text), "%s", t->text);
+	while (*text) {
+		count = pick_workloads(f, text, found, LISTED);
+		if (count == 1) {
+			*out = found[0];
+			return 0;
+		}
+		if (count > 1)
+			return list_matches(found, count, text);
+		if (!t->process)
+			break;
+		*strrchr(text, '/') = '\0';
+	}
+	return -ENOENT;
+}
+
+/* Where its series begin in the frame. SIZE_MAX: nowhere. */
+static size_t first_of(const struct frame *f, const struct frame_attrs *resource)
+{
+	for (size_t i = 0; i < f->count; i++)
+		if (f->series[i].resource == resource)
+			return i;
+	return SIZE_MAX;
+}
+
+/*
+ * Before ten seconds are spent on a name that means several: whom a running agent knows
+ * now. Whoever is not there yet may still come.
+ */
+static int look_ahead(struct source *src, const struct target *t)
+{
+	const struct frame_attrs *one;
+	struct frame *f;
+	char cause[512];
+	int status;
+
+	if (source_read(src, true, &f, cause, sizeof(cause)))
+		return 0; /* span_take() will say it */
+	status = pick_one(f, t, &one);
+	frame_free(f);
+	return status == EXIT_USAGE ? status : 0;
+}
+
+static const char *source_name(const struct taken *t)
+{
+	return t->from_history ? "history" : t->from_agent ? "agent" : "self";
+}
+
+static int print(const struct options *o, const struct why *w)
+{
+	int err = o->format == FORMAT_JSON ? why_json(w, stdout) : why_table(w, stdout);
+
+	if (err) {
+		log_error(err, "the answer cannot be written");
+		return 1;
+	}
+	return (w->workload ? w->workload->overall : w->node->overall) == ACTIONABLE
+		   ? EXIT_FOUND
+		   : 0;
+}
+
+/* What only files say, as of now: for those who look at now, where the cgroups are. */
+struct present {
+	struct stuck_threads stuck;
+	struct cpu_limit limit;
+};
+
+static void look_at_present(struct readings *r, const struct frame_attrs *resource,
+			    struct present *out)
+{
+	char path[2 * 4096];
+
+	if (!r->cgroup_root)
+		return;
+	snprintf(path, sizeof(path), "%s%s", r->cgroup_root, frame_cgroup(resource));
+	if (!stuck_threads_read(path, &out->stuck))
+		r->stuck = &out->stuck;
+	if (!cpu_limit_read(r->cgroup_root, frame_cgroup(resource), &out->limit))
+		r->limit = &out->limit;
+}
+
+/*
+ * Is there a cgroup of this path, or a name at the top, though nothing is told of it?
+ * Then who it is, in attrs; its strings are the target's.
+ */
+static bool find_cgroup(const struct readings *r, const struct target *t,
+			struct attr list[3], struct frame_attrs *out)
+{
+	const char *name = t->text + (*t->text == '/');
+	char path[2 * 4096 + 32];
+
+	if (!r->cgroup_root || !*name || strstr(t->text, ".."))
+		return false;
+	snprintf(path, sizeof(path), "%s/%s/cgroup.procs", r->cgroup_root, name);
+	if (access(path, F_OK))
+		return false;
+	list[0] = (struct attr){ .key = "assay.workload.kind", .value = "cgroup" };
+	list[1] = (struct attr){ .key = "assay.workload.name", .value = name };
+	list[2] = (struct attr){ .key = "process.linux.cgroup", .value = t->text };
+	*out = (struct frame_attrs){ list, 3 };
+	return true;
+}
+
+static int answer_of(const struct options *o, struct why *w, struct diagnosis *d)
+{
+	int status;
+
+	w->workload = d;
+	status = print(o, w);
+	w->workload = NULL;
+	free(d);
+	return status;
+}
+
+static int answer_workload(const struct options *o, struct why *w, struct readings *r,
+			   const struct target *t)
+{
+	struct present present;
+	const struct frame *f = w->readings->now;
+	struct diagnosis *d = calloc(1, sizeof(*d));
+	struct frame_attrs absent;
+	const struct frame_attrs *one;
+	struct attr list[3];
+	int status = d ? pick_one(f, t, &one) : 1;
+
+	if (!d)
+		log_error(-ENOMEM, "the answer cannot be made");
+	if (!status) {
+		look_at_present(r, one, &present);
+		diagnose_workload(d, r, first_of(f, one));
+		return answer_of(o, w, d);
+	}
+	if (status == -ENOENT && find_cgroup(r, t, list, &absent)) {
+		diagnose_absent(d, r, &absent);
+		return answer_of(o, w, d);
+	}
+	if (status == -ENOENT) {
+		log_errorx("%.200s: no workload of that name in %.3g s (assay report "
+			   "shows who there is)",
+			   t->text, w->readings->now_s);
+		status = 1;
+	}
+	free(d);
+	return status;
+}
+
+static int answer_node(const struct options *o, struct why *w)
+{
+	struct node_diagnosis *d = calloc(1, sizeof(*d));
+	int err = d ? diagnose_node(d, w->readings) : -ENOMEM, status = 1;
+
+	w->node = d;
+	if (err)
+		log_error(err, "the answer cannot be made");
+	else
+		status = print(o, w);
+	w->node = NULL;
+	if (d)
+		diagnose_free_node(d);
+	free(d);
+	return status;
+}
+
+static int answer(const struct options *o, const struct taken *taken,
+		  const struct target *t)
+{
+	struct baseline before;
+	struct cgroup_root root;
+	char cause[256];
+	struct readings r = { .now = taken->frame, .now_s = taken->duration_s };
+	struct why w = { .readings = &r,
+			 .since_ns = taken->time.since_ns,
+			 .until_ns = taken->time.until_ns,
+			 .source = source_name(taken) };
+	int status, err = baseline_take(o, &taken->time, &before);
+
+	if (err == -EINVAL) {
+		log_errorx("%s", before.cause);
+		return EXIT_USAGE;
+	}
+	if (!taken->from_history &&
+	    !cgroup_root_find(o->cgroup_root, &root, cause, sizeof(cause)))
+		r.cgroup_root = root.path;
+	r.before = before.taken.frame;
+	r.before_s = before.taken.duration_s;
+	w.before_since_ns = before.taken.time.since_ns;
+	w.before_until_ns = before.taken.time.until_ns;
+	w.no_baseline = before.cause;
+	if (o->format != FORMAT_JSON &&
+	    (frame_make_visible(taken->frame) ||
+	     (r.before && frame_make_visible(before.taken.frame)))) {
+		log_error(-ENOMEM, "the answer cannot be made");
+		status = 1;
+	} else {
+		status = o->node ? answer_node(o, &w) : answer_workload(o, &w, &r, t);
+	}
+	frame_free(before.taken.frame);
+	return status;
+}
+
+static int take(const struct options *o, const struct target *t, struct taken *taken)
+{
+	struct source src = { .o = o };
+	struct span span;
+	char cause[512];
+	int status = 0;
+	int err = span_of(o, now_wall_ns(), &span, cause, sizeof(cause));
+
+	if (err) {
+		log_errorx("%s", cause);
+		return err == -EINVAL ? EXIT_USAGE : 1;
+	}
+	if (span.live && !o->node)
+		status = look_ahead(&src, t);
+	if (!status)
+		err = span_take(&src, &span, taken, cause, sizeof(cause));
+	source_close(&src);
+	if (err)
+		log_errorx("%s", cause);
+	return err ? 1 : status;
+}
+
+static int run_why(const struct options *given, int argc, char **argv)
+{
+	struct options o = *given;
+	struct target t = { 0 };
+	struct taken taken = { 0 };
+	char cause[256];
+	int status;
+
+	if (argc > 1 || (argc == 1) == o.node) {
+		log_errorx("of whom? a workload's name, a part of it, a process id, or "
+			   "--node");
+		return EXIT_USAGE;
+	}
+	if (!options_is_given(given, "duration"))
+		o.duration_ms = DURATION_MS;
+	if (argc && parse_target(argv[0], &t, cause, sizeof(cause))) {
+		log_errorx("%s", cause);
+		return 1;
+	}
+	status = take(&o, &t, &taken);
+	if (!status)
+		status = answer(&o, &taken, &t);
+	frame_free(taken.frame);
+	return status;
+}
+
+const struct cmd cmd_why = {
+	.name = "why",
+	.args = "WORKLOAD|PID",
+	.help = "what is wrong with a workload, or with --node the whole node",
+	.mask = CMD_WHY,
+	.run = run_why,
+};

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What rules are written with. */
+#include <stdarg.h>
+#include <string.h>
+#include "base/text.h"
+#include "base/util.h"
+#include "diagnose/rule.h"
+#include "view/report.h"
+#include "workload/workload.h"
+
+static struct evidence *add_evidence(struct finding *f)
+{
+	static struct evidence beyond; /* a rule with too many of them: a bug */
+
+	return f->evidence_count < EVIDENCE_MOST ? &f->evidence[f->evidence_count++]
+						 : &beyond;
+}
+
+static void describe(struct evidence *e, enum input in, double threshold)
+{
+	const struct input_desc *d = &inputs[in];
+
+	*e = (struct evidence){ .metric = d->metric,
+				.key = d->key,
+				.value = d->value,
+				.stat = stat_name(d->stat),
+				.unit = d->unit,
+				.label = d->label,
+				.threshold = threshold,
+				.baseline = NAN };
+}
+
+static double see_in(const struct facts *now, const struct facts *before,
+		     struct finding *f, enum input in, double threshold)
+{
+	struct evidence *e = add_evidence(f);
+
+	describe(e, in, threshold);
+	e->number = now->value[in];
+	e->error = now->error[in];
+	if (before)
+		e->baseline = before->value[in];
+	if (inputs[in].stat == STAT_COUNT && before) /* in as much time */
+		e->baseline *= now->duration_s / before->duration_s;
+	return e->number;
+}
+
+double see(const struct look *l, struct finding *f, enum input in, double threshold)
+{
+	return see_in(l->now, l->before, f, in, threshold);
+}
+
+double see_node(const struct look *l, struct finding *f, enum input in,
+		double threshold)
+{
+	return see_in(l->node, l->node_before, f, in, threshold);
+}
+
+struct evidence *see_own(struct finding *f, enum input in, const char *label,
+			 const char *unit, double number, double threshold)
+{
+	struct evidence *e = add_evidence(f);
+
+	describe(e, in, threshold);
+	e->label = label;
+	e->unit = unit;
+	e->stat = "derived";
+	e->number = number;
+	return e;
+}
+
+void cut_text(char *text)
+{
+	size_t n;
+
+	while (*text && (n = text_utf8(text)))
+		text += n;
+	*text = '\0';
+}
+
+static void print_text(char *out, size_t len, const char *format, va_list ap)
+{
+	vsnprintf(out, len, format, ap);
+	cut_text(out);
+}
+
+#define SCORE_MOST 1000
+
+void found(struct finding *f, enum severity severity, double score, const char *what,
+	   ...)
+{
+	va_list ap;
+
+	f->verdict = VERDICT_FOUND;
+	f->severity = severity;
+	f->score = score >= 0 && score <= SCORE_MOST ? score : SCORE_MOST;
+	va_start(ap, what);
+	print_text(f->what, sizeof(f->what), what, ap);
+	va_end(ap);
+}
+
+void because(struct finding *f, const char *cause, ...)
+{
+	va_list ap;
+
+	va_start(ap, cause);
+	print_text(f->cause, sizeof(f->cause), cause, ap);
+	va_end(ap);
+}
+
+void then(struct finding *f, const char *next, ...)
+{
+	va_list ap;
+
+	va_start(ap, next);
+	print_text(f->next, sizeof(f->next), next, ap);
+	va_end(ap);
+}
+
+void name_evidence(struct evidence *e, const char *name)
+{
+	snprintf(e->name, sizeof(e->name), "%s", name);
+	cut_text(e->name);
+}
+
+double now_of(const struct look *l, enum input in)
+{
+	return (in < INPUTS_WORKLOAD ? l->now : l->node)->value[in];
+}
+
+double before_of(const struct look *l, enum input in)
+{
+	const struct facts *now = in < INPUTS_WORKLOAD ? l->now : l->node;
+	const struct facts *before = in < INPUTS_WORKLOAD ? l->before : l->node_before;
+
+	if (!before)
+		return NAN;
+	return inputs[in].stat == STAT_COUNT
+		   ? before->value[in] * now->duration_s / before->duration_s
+		   : before->value[in];
+}
+
+#define TIMES_NEW  2.0
+#define TIMES_MORE 1.4
+
+enum change change_of(const struct look *l, enum input in, double least)
+{
+	double now = now_of(l, in), before = before_of(l, in);
+
+	if (isnan(before))
+		return CHANGE_UNKNOWN;
+	if (now - before < least)
+		return CHANGE_SAME;
+	if (now >= TIMES_NEW * before)
+		return CHANGE_NEW;
+	return now >= TIMES_MORE * before ? CHANGE_MORE : CHANGE_SAME;
+}
+
+void judge_change(const struct look *l, struct finding *f, enum input in, double least)
+{
+	f->change = change_of(l, in, least);
+	if (f->verdict != VERDICT_FOUND || f->change != CHANGE_SAME)
+		return;
+	f->score /= 2;
+	if (f->severity > SEVERITY_NOTICE)
+		f->severity--;
+}
+
+enum severity severity_of(double value, double warning, double critical)
+{
+	return value >= critical  ? SEVERITY_CRITICAL
+	       : value >= warning ? SEVERITY_WARNING
+				  : SEVERITY_NOTICE;
+}
+
+#define CRITICAL_LEAST 0.1 /* s per s */
+
+enum severity severity_of_share(double share, double lost, double warning,
+				double critical)
+{
+	return lost < CRITICAL_LEAST && share >= warning
+		   ? SEVERITY_WARNING
+		   : severity_of(share, warning, critical);
+}
+
+const char *name_of(const struct facts *f)
+{
+	if (!f->resource)
+		return "the node";
+	return *frame_name(f->resource) ? frame_name(f->resource)
+					: frame_cgroup(f->resource);
+}
+
+void name_path(const struct frame *f, const char *path, char *out, size_t len)
+{
+	struct workload_id id;
+
+	for (size_t i = 0; i < f->count; i = report_group_end(f, i)) {
+		const struct frame_attrs *r = f->series[i].resource;
+
+		if (strcmp(frame_cgroup(r), path) || !*frame_name(r))
+			continue;
+		snprintf(out, len, "%s", frame_name(r));
+		cut_text(out);
+		return;
+	}
+	snprintf(out, len, "%s", path);
+	if (*path == '/' && !workload_identify(path, &id)) {
+		snprintf(out, len, "%s", id.name);
+		workload_id_fini(&id);
+	}
+	cut_text(out);
+}
+
+const char *quoted(char *out, size_t len, const char *name)
+{
+	size_t at = 0;
+
+	if (!name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			       "0123456789._/:@-")] &&
+	    *name && *name != '-') {
+		snprintf(out, len, "%s", name);
+		return out;
+	}
+	if (len < 8)
+		return "''";
+	out[at++] = '\'';
+	for (; *name && at < len - 6; name++) {
+		if (*name != '\'') {
+			out[at++] = *name;
+			continue;
+		}
+		memcpy(out + at, "'\\''", 4);
+		at += 4;
+	}
+	out[at++] = '\'';
+	out[at] = '\0';
+	return out;
+}
+
+const char *cgroup_file(const struct look *l, const char *file, char out[640])
+{
+	const char *root = l->readings->cgroup_root, *path = "";
+	char whole[512];
+
+	if (l->now->resource)
+		path = frame_cgroup(l->now->resource);
+	snprintf(whole, sizeof(whole), "%s%s/%s", root ? root : "/sys/fs/cgroup",
+		 strcmp(path, "/") ? path : "", file);
+	return quoted(out, 640, whole);
+}
+
+static bool is_probe(const struct frame_series *s, const char *metric,
+		     const char *probe)
+{
+	const char *name;
+
+	if (strcmp(s->name, metric))
+		return false;
+	name = frame_attr(&s->attrs, "assay.probe");
+	return name && !strcmp(name, probe);
+}
+
+double probe_duty(const struct frame *f, const char *probe, const char **why)
+{
+	double attached = -1, duty = 1;
+
+	*why = "the agent says nothing of it";
+	for (size_t i = 0; i < f->count; i++) {
+		const struct frame_series *s = &f->series[i];
+
+		if (is_probe(s, "assay.probe.duty", probe))
+			duty = report_value(s);
+		if (!is_probe(s, "assay.probe.attached", probe))
+			continue;
+		/* a state that is over is a series of its own for a while */
+		if (report_value(s) <= attached)
+			continue;
+		attached = report_value(s);
+		*why = frame_attr(&s->attrs, "assay.reason");
+		if (!*why)
+			*why = frame_attr(&s->attrs, "assay.state");
+	}
+	if (attached > 0)
+		return duty;
+	return 0;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What rules are made of: see rules_cpu.c for one. */
+#ifndef RULE_H
+#define RULE_H
+
+#include <math.h>
+#include "diagnose/diagnose.h"
+
+/* All that a rule may look at. */
+struct look {
+	const struct facts *now, *before; /* before: NULL: there is none */
+	const struct facts *node, *node_before;
+	const struct readings *readings;
+};
+
+#define RULE_NOT 5
+
+struct rule {
+	const char *id;
+	const char *resource; /* "cpu", "disk", "memory", "net", "calls", "self" */
+	const char *probes;   /* which it needs, with commas between; NULL: none */
+	bool of_node;	      /* it says the same of each workload */
+	/* What it means that the rule found nothing: "no CPU quota ran out". */
+	const char *calm;
+	/* What to compare with: shown as ruled out beside a finding of this rule. */
+	const char *not_[RULE_NOT];
+	/* What is a consequence of these is never ranked above them. */
+	const char *after[RULE_NOT];
+	/*
+	 * Adds to `f` what it looks at (see()), and, when that is too much, says so:
+	 * found(), because(), then(). Without a number nothing was there to look at.
+	 */
+	void (*look)(const struct look *l, struct finding *f);
+};
+
+/* The tables, by resource. */
+struct rule_table {
+	const struct rule *rows;
+	size_t count;
+};
+extern const struct rule_table rules_cpu, rules_disk, rules_memory, rules_net,
+    rules_ask, rules_calls, rules_self;
+
+#define UNBOUND NAN /* a number that only explains */
+
+/* Looks at a number: it becomes evidence. Returns it. */
+double see(const struct look *l, struct finding *f, enum input in, double threshold);
+/* The same of the node. */
+double see_node(const struct look *l, struct finding *f, enum input in,
+		double threshold);
+/* A number that is worked out: the metric, a label, and how it looks. */
+struct evidence *see_own(struct finding *f, enum input in, const char *label,
+			 const char *unit, double number, double threshold);
+
+#define PRINTF_AT(fmt, args) __attribute__((format(printf, fmt, args)))
+
+/* It is one. what: one sentence, without a full stop. score: see struct finding. */
+void found(struct finding *f, enum severity severity, double score, const char *what,
+	   ...) PRINTF_AT(4, 5);
+void because(struct finding *f, const char *cause, ...) PRINTF_AT(2, 3);
+/* Ends a text that was cut before the character that is not whole any more. */
+void cut_text(char *text);
+/* Of whom or what a number speaks, if that is not the workload. */
+void name_evidence(struct evidence *e, const char *name);
+/* A command to run, or what to do. */
+void then(struct finding *f, const char *next, ...) PRINTF_AT(2, 3);
+
+/* The number now; before, NAN when not known. */
+double now_of(const struct look *l, enum input in);
+double before_of(const struct look *l, enum input in);
+/* How the number changed, when at least `least` more is a change at all. */
+enum change change_of(const struct look *l, enum input in, double least);
+/* Notes that; what was so before is less of an incident: one severity less. */
+void judge_change(const struct look *l, struct finding *f, enum input in, double least);
+
+/*
+ * The severity by a share of the workload's time; `lost`: how much that is, s per s.
+ * Who hardly runs loses a great share of little, and that is not critical.
+ */
+enum severity severity_of_share(double share, double lost, double warning,
+				double critical);
+/* The same of another number. */
+enum severity severity_of(double value, double warning, double critical);
+
+/* Names of workloads, for people. */
+const char *name_of(const struct facts *f);
+/* What the workload of a cgroup path is called. */
+void name_path(const struct frame *f, const char *path, char *out, size_t len);
+/* A file of the workload's cgroup, as a shell takes it. Returns out. */
+const char *cgroup_file(const struct look *l, const char *file, char out[640]);
+/* As a shell takes it as one word. */
+const char *quoted(char *out, size_t len, const char *name);
+
+/* Is a probe of this name measuring? Its duty: 0 to 1. */
+double probe_duty(const struct frame *f, const char *probe, const char **why);
+
+#endif

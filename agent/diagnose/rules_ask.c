@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What a workload asks of others: names, and services that are slow or hang. */
+#include "base/util.h"
+#include "diagnose/rule.h"
+
+/* --- DNS --- */
+
+#define LOOKUPS_LEAST 5
+#define DNS_FAILED    3
+#define DNS_SHARE     0.05
+#define DNS_SLOW      0.1 /* s, p90 */
+
+static void dns_failing(const struct look *l, struct finding *f)
+{
+	double refused = now_of(l, IN_LOOKUP_REFUSED);
+	double servfail = now_of(l, IN_LOOKUP_SERVFAIL);
+	double timeout = now_of(l, IN_LOOKUP_TIMEOUT);
+	double failed = refused + servfail + timeout, all = now_of(l, IN_LOOKUPS),
+	       share;
+	bool hangs = timeout >= refused + servfail;
+
+	if (!all)
+		return;
+	share = failed / all;
+	see_own(f, IN_LOOKUPS, "DNS lookups that failed", "{lookup}", failed,
+		DNS_FAILED);
+	see_own(f, IN_LOOKUPS, "of its DNS lookups failed", "1", share, DNS_SHARE);
+	if (failed < DNS_FAILED || share < DNS_SHARE)
+		return;
+	see(l, f, IN_LOOKUP_TIMEOUT, UNBOUND);
+	see(l, f, IN_LOOKUP_SERVFAIL, UNBOUND);
+	see(l, f, IN_LOOKUP_REFUSED, UNBOUND);
+	see(l, f, IN_LOOKUP_RETRIES, UNBOUND);
+	see(l, f, IN_LOOKUP_P50, UNBOUND);
+	found(f, severity_of(share, DNS_SHARE, 0.5), 40 + share * 55,
+	      "DNS lookups of %s %s: %.0f of %.0f in %.3g s", name_of(l->now),
+	      hangs ? "get no answer" : "fail", failed, all, l->now->duration_s);
+	because(f, "%s",
+		hangs
+		    ? "the DNS server is down or overloaded, or packets to it or from "
+		      "it are dropped (network policy, conntrack)"
+		: servfail >= refused
+		    ? "the DNS server cannot find out: its own server above it fails "
+		      "(SERVFAIL)"
+		    : "the DNS server does not serve this client or zone (REFUSED)");
+	then(f, "cat /etc/resolv.conf   # in the container; then ask that server: dig "
+		"@SERVER NAME");
+	judge_change(l, f,
+		     hangs		   ? IN_LOOKUP_TIMEOUT
+		     : servfail >= refused ? IN_LOOKUP_SERVFAIL
+					   : IN_LOOKUP_REFUSED,
+		     DNS_FAILED);
+}
+
+static void dns_names(const struct look *l, struct finding *f)
+{
+	double n = now_of(l, IN_LOOKUP_NXDOMAIN), all = now_of(l, IN_LOOKUPS), before;
+
+	if (!all || !l->before || !l->before->value[IN_LOOKUPS])
+		return; /* search domains make NXDOMAIN usual: only a change says
+			   anything */
+	see(l, f, IN_LOOKUP_NXDOMAIN, 2 * LOOKUPS_LEAST);
+	before = l->before->value[IN_LOOKUP_NXDOMAIN] / l->before->value[IN_LOOKUPS];
+	see_own(f, IN_LOOKUP_NXDOMAIN, "of its lookups have no such name", "1", n / all,
+		0.3)
+	    ->baseline = before;
+	if (n < 2 * LOOKUPS_LEAST || n / all < 0.3 || n / all < 2 * before)
+		return;
+	found(
+	    f, SEVERITY_WARNING, 30 + n / all * 40,
+	    "names that %s looks up do not exist any more: %.0f of %.0f lookups, before "
+	    "%.0f %%",
+	    name_of(l->now), n, all, before * 100);
+	because(f, "a service was removed or renamed, or its record is gone");
+	then(f, "assay report   # then: dig NAME in the container");
+	f->change = CHANGE_NEW;
+}
+
+static void dns_slow(const struct look *l, struct finding *f)
+{
+	double p90, n = now_of(l, IN_LOOKUPS);
+
+	if (!n)
+		return;
+	p90 = see(l, f, IN_LOOKUP_P90, DNS_SLOW);
+	see(l, f, IN_LOOKUPS, LOOKUPS_LEAST);
+	if (p90 < DNS_SLOW || n < LOOKUPS_LEAST)
+		return;
+	see(l, f, IN_LOOKUP_P50, UNBOUND);
+	see(l, f, IN_LOOKUP_RETRIES, UNBOUND);
+	found(f, severity_of(p90, 2 * DNS_SLOW, 5), 30 + (p90 < 5 ? p90 * 8 : 40),
+	      "DNS answers %s slowly: %.0f ms (p90, of %.0f lookups)", name_of(l->now),
+	      p90 * 1e3, n);
+	because(
+	    f,
+	    "the DNS server is slow or far away, or asks one that is; or answers get "
+	    "lost and it asks again");
+	then(f, "cat /etc/resolv.conf   # in the container; then: dig @SERVER NAME");
+	judge_change(l, f, IN_LOOKUP_P90, DNS_SLOW / 2);
+}
+
+/* --- services --- */
+
+#define ASKED_LEAST   10
+#define ASKED_SLOW    0.1  /* s, p90: at all */
+#define ASKED_WARNING 0.25 /* s: where it is not known what is usual */
+#define ASKED_GROWN   0.01 /* s: a change */
+#define OWN_MORE      1.5  /* nor is what it does not wait for */
+#define OWN_SHARE     0.4  /* of its own response's time */
+
+/* Does it answer slowly because of that? Its responses take about as long. */
+static bool explains_own(const struct look *l)
+{
+	double asked = now_of(l, IN_ASKED_P90), own = now_of(l, IN_SERVED_P90);
+
+	return now_of(l, IN_SERVED) >= ASKED_LEAST && asked >= OWN_SHARE * own &&
+	       asked <= OWN_MORE * own;
+}
+
+static void dependency_slow(const struct look *l, struct finding *f)
+{
+	double p90, n = now_of(l, IN_ASKED), before = before_of(l, IN_ASKED_P90);
+	bool known = l->before && l->before->value[IN_ASKED] >= ASKED_LEAST;
+	bool own = explains_own(l), grown;
+
+	if (!n)
+		return;
+	p90 = see(l, f, IN_ASKED_P90, ASKED_SLOW);
+	see(l, f, IN_ASKED, ASKED_LEAST);
+	grown = known && change_of(l, IN_ASKED_P90, ASKED_GROWN) == CHANGE_NEW;
+	if (n < ASKED_LEAST || (!grown && (known || p90 < ASKED_SLOW)))
+		return;
+	see(l, f, IN_ASKED_P50, UNBOUND);
+	see(l, f, IN_ASKED_TIME, UNBOUND);
+	see(l, f, IN_SERVED_P90, UNBOUND);
+	see(l, f, IN_SERVED_TIME, UNBOUND);
+	see(l, f, IN_RTT_P50, UNBOUND);
+	/* without a baseline: who only waits for answers may do so by intent, and some
+	 * services take their time */
+	found(f,
+	      grown || (own && p90 >= ASKED_WARNING) ? SEVERITY_WARNING
+						     : SEVERITY_NOTICE,
+	      30 + (p90 < 1 ? p90 * 30 : 30) + (own ? 5 : 0),
+	      "%s is slow because what it asks is slow: answers take %.0f ms (p90)%s",
+	      name_of(l->now), p90 * 1e3, own ? ", most of its own responses" : "");
+	if (grown)
+		because(
+		    f,
+		    "a service that it asks answers more slowly than before (%.0f ms)",
+		    before * 1e3);
+	else
+		because(
+		    f, "a service that it asks answers slowly%s",
+		    known ? ""
+			  : "; without a baseline nobody knows whether that is usual");
+	then(f, "ss -tnp   # whom does it ask? then: assay why THAT, on its node");
+	f->change = known ? (grown ? CHANGE_NEW : CHANGE_SAME) : CHANGE_UNKNOWN;
+}
+
+#define HANGS_CLIENT  5.0 /* s */
+#define HANGS_CONNECT 1.0 /* s: a SYN was lost, or is not answered */
+#define HANGS_DNS     2.0
+#define TIMES_P99     5
+
+static void dependency_hangs(const struct look *l, struct finding *f)
+{
+	double client = see(l, f, IN_AGE_CLIENT, HANGS_CLIENT);
+	double connect = see(l, f, IN_AGE_CONNECT, HANGS_CONNECT);
+	double dns = now_of(l, IN_AGE_DNS), age;
+	bool usual = l->before && l->before->value[IN_AGE_CLIENT] >= HANGS_CLIENT;
+
+	if (usual || client < TIMES_P99 * now_of(l, IN_ASKED_P90))
+		client = 0; /* it always has requests that wait: long polls, watches */
+	if (client < HANGS_CLIENT && connect < HANGS_CONNECT && dns < HANGS_DNS)
+		return;
+	if (dns >= HANGS_DNS)
+		see(l, f, IN_AGE_DNS, HANGS_DNS);
+	see(l, f, IN_ASKED, UNBOUND);
+	see(l, f, IN_ASKED_P90, UNBOUND);
+	see(l, f, IN_SYN_AGAIN, UNBOUND);
+	if (client >= HANGS_CLIENT) {
+		age = client;
+		found(f, severity_of(age, HANGS_CLIENT, 30), 60 + (age < 30 ? age : 30),
+		      "what %s asks hangs: a request has had no answer for %.0f s",
+		      name_of(l->now), age);
+		because(f,
+			"a service that it asks took the request and does not answer");
+		then(
+		    f,
+		    "ss -tnpo   # whom does it ask? then: assay why THAT, on its node");
+	} else if (connect >= HANGS_CONNECT) {
+		age = connect;
+		found(f, severity_of(age, HANGS_CONNECT, 30),
+		      55 + (age < 30 ? age : 30),
+		      "a connect of %s has not ended for %.1f s", name_of(l->now), age);
+		because(
+		    f,
+		    "nobody answers there: the host is down, packets are dropped, or "
+		    "its accept queue is full");
+		then(f, "ss -tnpo state syn-sent   # to whom?");
+	} else {
+		age = dns;
+		found(f, severity_of(age, HANGS_DNS, 30), 50 + (age < 30 ? age : 30),
+		      "a DNS lookup of %s has had no answer for %.1f s",
+		      name_of(l->now), age);
+		because(
+		    f,
+		    "the DNS server is down, or packets to it or from it are dropped");
+		then(
+		    f,
+		    "cat /etc/resolv.conf   # in the container; then: dig @SERVER NAME");
+	}
+	f->change = l->before ? CHANGE_NEW : CHANGE_UNKNOWN;
+}
+
+#define RESPONSES_FAILED 5
+
+static void no_answer(const struct look *l, struct finding *f)
+{
+	double n = now_of(l, IN_ASKED_ERRORS), all = n + now_of(l, IN_ASKED);
+
+	if (!all)
+		return;
+	see(l, f, IN_ASKED_ERRORS, RESPONSES_FAILED);
+	if (n < RESPONSES_FAILED || n / all < DNS_SHARE)
+		return;
+	see_own(f, IN_ASKED_ERRORS, "of its requests got no answer", "1", n / all,
+		DNS_SHARE);
+	see(l, f, IN_ASKED, UNBOUND);
+	see(l, f, IN_RESETS_IN, UNBOUND);
+	found(f, severity_of(n / all, 0.2, 0.8), 25 + n / all * 50,
+	      "requests of %s get no answer: of %.0f %.0f ended with their connection",
+	      name_of(l->now), all, n);
+	because(f, "what it asks ends connections, crashes, or is being restarted");
+	then(f, "ss -tnp   # whom does it ask? then: assay why THAT, on its node");
+	judge_change(l, f, IN_ASKED_ERRORS, RESPONSES_FAILED);
+}
+
+static const struct rule rows[] = {
+	{ .id = "net.dns",
+	  .resource = "net",
+	  .probes = "dns",
+	  .calm = "its DNS lookups get answers",
+	  .not_ = { "net.connect", "net.loss", "net.dns_slow" },
+	  .look = dns_failing },
+	{ .id = "net.dns_names",
+	  .resource = "net",
+	  .probes = "dns",
+	  .calm = "the names that it looks up exist as before",
+	  .not_ = { "net.dns" },
+	  .look = dns_names },
+	{ .id = "net.dns_slow",
+	  .resource = "net",
+	  .probes = "dns",
+	  .calm = "DNS answers it quickly",
+	  .not_ = { "net.dns", "net.way", "cpu.neighbours" },
+	  .after = { "net.dns", "cpu.quota", "cpu.neighbours" },
+	  .look = dns_slow },
+	{ .id = "net.dependency_slow",
+	  .resource = "net",
+	  .probes = "tcp",
+	  .calm = "what it asks answers quickly",
+	  .not_ = { "cpu.quota", "cpu.neighbours", "net.loss", "net.dns_slow" },
+	  .after = { "cpu.quota", "cpu.neighbours", "net.loss", "net.way",
+		     "net.dependency_hangs" },
+	  .look = dependency_slow },
+	{ .id = "net.dependency_hangs",
+	  .resource = "net",
+	  .probes = "tcp",
+	  .calm = "nothing that it asks hangs",
+	  .not_ = { "net.loss", "net.connect", "cpu.neighbours" },
+	  .after = { "net.dns", "net.connect", "net.loss", "net.accept_full" },
+	  .look = dependency_hangs },
+	{ .id = "net.no_answer",
+	  .resource = "net",
+	  .probes = "tcp",
+	  .calm = "its requests get answers",
+	  .not_ = { "net.loss", "net.connect" },
+	  .after = { "net.connect", "net.loss", "net.dependency_hangs" },
+	  .look = no_answer },
+};
+
+const struct rule_table rules_ask = { rows, COUNT(rows) };

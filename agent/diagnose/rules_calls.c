@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: Apache-2.0
+/* System calls: those that fail, those that do not end, and locks. */
+#include <string.h>
+#include "base/util.h"
+#include "diagnose/rule.h"
+
+/* --- errors --- */
+
+struct meaning {
+	const char *errno_name;
+	bool hard; /* nobody lives with it for long */
+	const char *what, *next;
+};
+
+/* What an error usually means; those that programs live with are not in it. */
+static const struct meaning meanings[] = {
+	{ "ENOSPC", true,
+	  "no space is left on a file system (or no inodes, or no inotify "
+	  "watches)",
+	  "df -h; df -i; sysctl fs.inotify" },
+	{ "EDQUOT", true, "its disk quota is used up", "repquota -a" },
+	{ "EMFILE", true,
+	  "it has as many descriptors open as its limit allows: a leak, or a low limit",
+	  "ls /proc/PID/fd | wc -l; grep files /proc/PID/limits" },
+	{ "ENFILE", true, "the node has as many open files as fs.file-max allows",
+	  "cat /proc/sys/fs/file-nr" },
+	{ "ENOMEM", true,
+	  "memory cannot be had: a limit, overcommit, or too many mappings "
+	  "(vm.max_map_count)",
+	  "sysctl vm.overcommit_memory vm.max_map_count; ulimit -v" },
+	{ "EIO", true, "a disk or a network file system fails",
+	  "dmesg | grep -iE 'i/o error|nfs'" },
+	{ "EROFS", true,
+	  "it writes to a file system that is read-only, perhaps since an "
+	  "error",
+	  "findmnt -o TARGET,OPTIONS | grep -w ro; dmesg | grep -i remount" },
+	{ "ENOBUFS", true, "buffers of the network are used up",
+	  "sysctl net.core.wmem_max; ip -s link" },
+	{ "EADDRNOTAVAIL", true,
+	  "no local port, or not this local address, is to be had",
+	  "ss -s; sysctl net.ipv4.ip_local_port_range" },
+	{ "ESTALE", true, "what was opened on a network file system is gone",
+	  "findmnt -t nfs,nfs4" },
+	{ "EACCES", false,
+	  "permissions do not let it: owner or mode of a file, AppArmor, SELinux",
+	  "dmesg | grep -iE 'denied|apparmor|avc'" },
+	{ "EPERM", false,
+	  "it may not do that: a capability is missing, or seccomp denies the call",
+	  "grep -E 'Cap|Seccomp' /proc/PID/status" },
+};
+
+#define ERRORS_LEAST 5
+#define ERRORS_RATE  0.3 /* per s */
+#define SOFT_RATE    10.0
+#define SOFT_SHARE   0.2 /* of all its calls */
+
+/* Errors of one kind, over all classes; class: that of the most. */
+static double count_errors(const struct facts *f, const char *type, const char **class)
+{
+	double sum = 0, most = 0;
+
+	for (size_t i = f->first; i < f->end; i++) {
+		const struct frame_series *s = &f->frame->series[i];
+		const char *t = frame_attr(&s->attrs, "error.type");
+
+		if (strcmp(s->name, "assay.syscall.errors") || !t || strcmp(t, type))
+			continue;
+		sum += facts_series(s);
+		if (facts_series(s) > most) {
+			most = facts_series(s);
+			*class = frame_attr(&s->attrs, "assay.syscall.class");
+		}
+	}
+	return sum;
+}
+
+/* The end of a terminal is EIO, too; that of a file is not. */
+static bool is_harmless(const struct meaning *m, const char *class)
+{
+	return !strcmp(m->errno_name, "EIO") && class && strcmp(class, "file") &&
+	       strcmp(class, "memory");
+}
+
+/* How much an error counts: per s, and no soft one that the workload lives with. */
+static double weigh_errors(const struct look *l, const struct meaning *m)
+{
+	const char *class = NULL;
+	double n = count_errors(l->now, m->errno_name, &class);
+	double rate = n / l->now->duration_s, before;
+
+	if (n < ERRORS_LEAST || rate < ERRORS_RATE)
+		return 0;
+	if (m->hard && !is_harmless(m, class))
+		return 100 * rate;
+	if (rate < SOFT_RATE && rate < SOFT_SHARE * now_of(l, IN_CALLS))
+		return 0;
+	if (!l->before)
+		return rate;
+	before = count_errors(l->before, m->errno_name, &class) / l->before->duration_s;
+	return rate >= 2 * before ? rate : 0;
+}
+
+static struct evidence *see_errors(const struct look *l, struct finding *f,
+				   const struct meaning *m, double threshold)
+{
+	const char *class = NULL;
+	double n = count_errors(l->now, m->errno_name, &class), before;
+	struct evidence *e = see_own(f, IN_CALLS, "calls that fail with", "1/s",
+				     n / l->now->duration_s, threshold);
+
+	e->metric = "assay.syscall.errors";
+	e->key = "error.type";
+	e->value = m->errno_name;
+	e->stat = "rate";
+	name_evidence(e, m->errno_name);
+	before = l->before ? count_errors(l->before, m->errno_name, &class) : 0;
+	if (l->before)
+		e->baseline = before / l->before->duration_s;
+	return e;
+}
+
+static void failing(const struct look *l, struct finding *f)
+{
+	const struct meaning *worst = NULL;
+	const char *class = NULL;
+	double most = 0, n, rate;
+
+	for (size_t i = 0; i < COUNT(meanings); i++) {
+		double w = weigh_errors(l, &meanings[i]);
+
+		if (w > most) {
+			most = w;
+			worst = &meanings[i];
+		}
+	}
+	if (!worst) {
+		if (now_of(l, IN_CALLS) > 0) /* the worst of all, which there is not */
+			see_errors(l, f, &meanings[0], ERRORS_RATE);
+		return;
+	}
+	see_errors(l, f, worst, worst->hard ? ERRORS_RATE : SOFT_RATE);
+	for (size_t i = 0; i < COUNT(meanings) && f->evidence_count < 4; i++)
+		if (&meanings[i] != worst && weigh_errors(l, &meanings[i]) > 0)
+			see_errors(l, f, &meanings[i], ERRORS_RATE);
+	see(l, f, IN_CALLS, UNBOUND);
+	n = count_errors(l->now, worst->errno_name, &class);
+	rate = n / l->now->duration_s;
+	found(f,
+	      !worst->hard			  ? SEVERITY_NOTICE
+	      : !strcmp(worst->errno_name, "EIO") ? SEVERITY_CRITICAL
+						  : SEVERITY_WARNING,
+	      worst->hard ? 55 + (rate < 30 ? rate : 30) : 20,
+	      "calls of %s fail with %s: %.0f in %.3g s, most of the class %s",
+	      name_of(l->now), worst->errno_name, n, l->now->duration_s,
+	      class ? class : "?");
+	because(f, "%s", worst->what);
+	then(f, "%s", worst->next);
+	if (!l->before)
+		return;
+	f->change = rate >= 2 * f->evidence[0].baseline ? CHANGE_NEW : CHANGE_SAME;
+	if (f->change == CHANGE_SAME) {
+		f->score /= 2;
+		f->severity = worst->hard ? f->severity : SEVERITY_NOTICE;
+	}
+}
+
+/* --- what does not end --- */
+
+static const struct {
+	enum input age;
+	double least, critical; /* s */
+	const char *what, *cause, *next;
+} stucks[] = {
+	{ IN_AGE_BLOCK, 2, 10, "a disk request",
+	  "the disk, its controller or the storage behind it does not answer",
+	  "dmesg | grep -iE 'i/o error|timeout|reset'; cat /proc/PID/stack" },
+	{ IN_AGE_FILE, 5, 30, "a call on a file",
+	  "the file system waits for a disk, a server (NFS, FUSE), or a lock, or it is frozen",
+	  "ps -eo pid,stat,wchan:32,comm | awk '$2 ~ /D/'" },
+	{ IN_AGE_WAIT_CPU, 1, 10, "a wait for a CPU",
+	  "something of a higher priority, or a CPU that does not schedule, holds it up",
+	  "ps -eLo pid,tid,psr,cls,rtprio,stat,comm | awk '$6 ~ /R/'" },
+	{ IN_AGE_RECLAIM, 2, 10, "freeing memory",
+	  "nothing can be freed: memory is used up, or what is dirty cannot be written",
+	  "cat /proc/pressure/memory; grep -E 'Dirty|Writeback' /proc/meminfo" },
+	{ IN_AGE_MEMORY, 5, 30, "a memory call",
+	  "a lock on its address space is held, or a fault does not end",
+	  "ps -eo pid,stat,wchan:32,comm | awk '$2 ~ /D/'" },
+	{ IN_AGE_PROCESS, 5, 30, "a process call",
+	  "a process that is to be made or to end waits for something",
+	  "ps -eo pid,stat,wchan:32,comm | awk '$2 ~ /D/'" },
+};
+
+/* How many threads are in a sleep that no signal ends, where it is known. */
+static void see_threads(const struct look *l, struct finding *f)
+{
+	const struct stuck_threads *t = l->readings->stuck;
+	struct evidence *e;
+
+	if (!t)
+		return;
+	e = see_own(f, IN_AGE_FILE, "of its threads are in an uninterruptible sleep",
+		    "{thread}", t->count, UNBOUND);
+	e->metric = "/proc/PID/stat";
+	e->key = NULL;
+	e->stat = "now";
+}
+
+static void say_cause(const struct look *l, struct finding *f, const char *cause)
+{
+	const struct stuck_threads *t = l->readings->stuck;
+
+	if (!t)
+		because(f, "%s", cause);
+	else if (t->count)
+		because(f, "%s; %zu of its %zu threads sleep so, %s in %s (%s)", cause,
+			t->count, t->all, t->command, *t->call ? t->call : "?",
+			*t->wchan ? t->wchan : "?");
+	else
+		because(f,
+			"%s (none of its %zu threads is in an uninterruptible sleep: "
+			"rather a lock on a file, a FIFO, or FUSE)",
+			cause, t->all);
+}
+
+static void stuck(const struct look *l, struct finding *f)
+{
+	size_t worst = COUNT(stucks);
+	double most = 0, age;
+
+	for (size_t i = 0; i < COUNT(stucks); i++) {
+		age = now_of(l, stucks[i].age);
+		if (age < stucks[i].least || age / stucks[i].least <= most)
+			continue;
+		most = age / stucks[i].least;
+		worst = i;
+	}
+	if (worst == COUNT(stucks)) {
+		if (now_of(l, IN_CALLS) > 0 || now_of(l, IN_CPU) > 0)
+			see(l, f, IN_AGE_FILE, stucks[1].least);
+		return;
+	}
+	age = see(l, f, stucks[worst].age, stucks[worst].least);
+	for (size_t i = 0; i < COUNT(stucks); i++)
+		if (i != worst && now_of(l, stucks[i].age) >= 0.5)
+			see(l, f, stucks[i].age, stucks[i].least);
+	see_threads(l, f);
+	see(l, f, IN_PSI_IO, UNBOUND);
+	found(f, severity_of(age, stucks[worst].least, stucks[worst].critical),
+	      70 + (age < 25 ? age : 25),
+	      "%s of %s has not ended for %.1f s: it is stuck", stucks[worst].what,
+	      name_of(l->now), age);
+	say_cause(l, f, stucks[worst].cause);
+	then(f, "%s", stucks[worst].next);
+	if (l->before && l->before->value[stucks[worst].age] >= stucks[worst].least &&
+	    l->before->value[stucks[worst].age] * 2 >= age) {
+		f->change = CHANGE_SAME; /* it always has some such call */
+		f->severity = SEVERITY_NOTICE;
+		f->score /= 2;
+	} else if (l->before) {
+		f->change = CHANGE_NEW;
+	}
+}
+
+/* --- locks --- */
+
+#define LOCK_LEAST 0.5	 /* s per s: threads that wait for each other */
+#define LOCK_RATE  100.0 /* sleeps per s */
+#define LOCK_SHORT 0.1	 /* s, p50: who waits longer waits for work */
+#define LOCK_CALLS 0.6	 /* of its calls: a pool of workers does others for its work */
+#define LOCK_TIMES \
+	1.0 /* of the CPU time: less than one thread waits for each that runs */
+
+/*
+ * Workers that wait for work sleep on conditions, too, and as often as work comes: but
+ * for each piece of it they make other calls. Threads that fight for a lock mostly make
+ * calls on locks.
+ */
+static void locks(const struct look *l, struct finding *f)
+{
+	double lost = now_of(l, IN_BLOCKED_SYNC),
+	       rate = now_of(l, IN_BLOCKED_SYNC_RATE);
+	double calls = now_of(l, IN_CALLS), share;
+	bool known = l->before && l->before->value[IN_CALLS] > 0, grown;
+
+	if (!lost)
+		return;
+	share = calls > 0 ? now_of(l, IN_CALLS_SYNC) / calls : 0;
+	see(l, f, IN_BLOCKED_SYNC, LOCK_LEAST);
+	see(l, f, IN_BLOCKED_SYNC_RATE, LOCK_RATE);
+	see_own(f, IN_CALLS_SYNC, "of its calls are on locks and conditions", "1",
+		share, LOCK_CALLS);
+	grown = known && change_of(l, IN_BLOCKED_SYNC_RATE, LOCK_RATE) == CHANGE_NEW;
+	if (lost < LOCK_LEAST || rate < LOCK_RATE || share < LOCK_CALLS ||
+	    now_of(l, IN_BLOCKED_SYNC_P50) > LOCK_SHORT ||
+	    lost < LOCK_TIMES * now_of(l, IN_CPU))
+		return;
+	see(l, f, IN_BLOCKED_SYNC_P50, UNBOUND);
+	see(l, f, IN_CPU, UNBOUND);
+	see(l, f, IN_SWITCHES, UNBOUND);
+	share = lost / (lost + now_of(l, IN_CPU));
+	found(
+	    f, known && !grown ? SEVERITY_NOTICE : SEVERITY_WARNING, 20 + share * 40,
+	    "threads of %s wait for each other's locks: %.1f of them at any time, %.0f "
+	    "times a second",
+	    name_of(l->now), lost, rate);
+	because(
+	    f,
+	    "a lock that many threads want and one holds (a convoy): only %.2f CPUs "
+	    "are used meanwhile",
+	    now_of(l, IN_CPU));
+	then(f, "perf trace -s -e futex -p PID -- sleep 5   # which threads; then the "
+		"program's own profiler");
+	f->change = known ? (grown ? CHANGE_NEW : CHANGE_SAME) : CHANGE_UNKNOWN;
+}
+
+static const struct rule rows[] = {
+	{ .id = "calls.failing",
+	  .resource = "calls",
+	  .probes = "syscall",
+	  .calm = "no call fails that should not",
+	  .not_ = { "net.connect", "memory.oom", "disk.errors" },
+	  .after = { "disk.errors" },
+	  .look = failing },
+	{ .id = "calls.stuck",
+	  .resource = "calls",
+	  .probes = "syscall",
+	  .calm = "no call on a file, no disk request and no wait for a CPU is stuck",
+	  .not_ = { "cpu.neighbours", "disk.neighbour", "memory.limit" },
+	  .after = { "cpu.quota", "memory.limit", "memory.oom" },
+	  .look = stuck },
+	{ .id = "calls.locks",
+	  .resource = "calls",
+	  .probes = "sched,syscall",
+	  .calm = "its threads do not wait for each other's locks",
+	  .not_ = { "cpu.quota", "cpu.neighbours", "disk.slow" },
+	  .after = { "cpu.quota", "cpu.neighbours", "cpu.steal" },
+	  .look = locks },
+};
+
+const struct rule_table rules_calls = { rows, COUNT(rows) };

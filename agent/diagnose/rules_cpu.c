@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Who has no CPU, and why: its quota, others, itself, the hypervisor. */
+#include "base/util.h"
+#include "diagnose/culprits.h"
+#include "diagnose/rule.h"
+
+#define WAITS_LEAST 20 /* of what is less nothing follows */
+
+/* --- out of CPU quota --- */
+
+#define QUOTA_LEAST 0.02 /* s per s */
+#define QUOTA_SHARE 0.05
+
+/* What it would have used: it had what it used, and was kept from the rest. */
+static double quota_enough(const struct look *l)
+{
+	double wanted = now_of(l, IN_WITHHELD), waited = now_of(l, IN_THROTTLED);
+	double cpus = now_of(l, IN_NODE_CPUS);
+	/* threads that wait would run on a CPU each; those withheld are counted at
+	 * least once a CPU, but of a quota above they are not ours to see */
+	double more = wanted > 0 && wanted < waited ? wanted : waited;
+	double enough = now_of(l, IN_CPU) + more;
+
+	return cpus > 0 && enough > cpus ? cpus : enough;
+}
+
+static void see_limit(const struct look *l, struct finding *f)
+{
+	const struct cpu_limit *limit = l->readings->limit;
+	struct evidence *e;
+
+	if (!limit)
+		return;
+	e = see_own(f, IN_CPU, "CPUs are the limit of", "{cpu}", limit->cpus, UNBOUND);
+	e->metric = "cpu.max";
+	e->stat = "now";
+	name_evidence(e, limit->path);
+}
+
+static void say_quota(const struct look *l, struct finding *f, double out,
+		      double enough)
+{
+	const struct cpu_limit *limit = l->readings->limit;
+	char path[640], now[64] = "";
+
+	if (limit)
+		snprintf(now, sizeof(now), " of %.2f CPUs", limit->cpus);
+	if (out > 0)
+		because(
+		    f,
+		    "its CPU limit%s is too low for what it does: it was used up in %.0f "
+		    "of %.0f periods; about %.2f CPUs would have been enough",
+		    now, out, out + now_of(l, IN_PERIODS_FREE), enough);
+	else
+		because(
+		    f,
+		    "a CPU limit%s, its own or of a cgroup above it, is used up; about "
+		    "%.2f CPUs would have been enough for this one",
+		    now, enough);
+	then(f, "cat %s   # and raise the limit to %.2f CPUs or more",
+	     cgroup_file(l, "cpu.max", path), enough);
+}
+
+static void quota(const struct look *l, struct finding *f)
+{
+	double lost = see(l, f, IN_THROTTLED, QUOTA_LEAST), share, enough, out;
+
+	if (!now_of(l, IN_THROTTLED_COUNT) && !now_of(l, IN_CPU))
+		f->evidence_count = 0;
+	share = facts_share(l->now, lost);
+	if (lost < QUOTA_LEAST || share < QUOTA_SHARE ||
+	    (now_of(l, IN_THROTTLED_COUNT) < WAITS_LEAST && lost < 5 * QUOTA_LEAST))
+		return;
+	see_own(f, IN_THROTTLED, "of the time that it would run", "1", share,
+		QUOTA_SHARE);
+	see(l, f, IN_CPU, UNBOUND);
+	enough = quota_enough(l);
+	see_own(f, IN_CPU, "CPUs would have been enough", "{cpu}", enough, UNBOUND);
+	see_limit(l, f);
+	out = see(l, f, IN_PERIODS_OUT, UNBOUND);
+	see(l, f, IN_THROTTLED_P99, UNBOUND);
+	see(l, f, IN_THROTTLED_COUNT, WAITS_LEAST);
+	found(f, severity_of_share(share, lost, 0.1, 0.4), share * 100,
+	      "%s is out of CPU quota: it waits for it in %.0f %% of the time that it "
+	      "would run",
+	      name_of(l->now), share * 100);
+	say_quota(l, f, out, enough);
+	judge_change(l, f, IN_THROTTLED, QUOTA_LEAST);
+}
+
+/* --- others had the CPU --- */
+
+#define WAIT_LEAST     0.03 /* s per s */
+#define OTHERS_SHARE   0.1
+#define OTHERS_WARNING 0.2
+
+static void see_busy(const struct look *l, struct finding *f)
+{
+	double cpus = now_of(l, IN_NODE_CPUS);
+
+	if (cpus > 0)
+		see_own(f, IN_NODE_IDLE, "CPUs of the node that idle", "{cpu}",
+			now_of(l, IN_NODE_IDLE) + now_of(l, IN_NODE_IOWAIT), UNBOUND);
+}
+
+static void neighbours(const struct look *l, struct finding *f)
+{
+	struct culprit_split c;
+	double lost, share;
+	char name[96], command[256];
+
+	culprits_split(l->now, &c);
+	lost = c.others + c.kernel;
+	if (now_of(l, IN_CONTENTION_COUNT) > 0)
+		see_own(f, IN_CONTENTION, "waiting for a CPU that others had", "s/s",
+			lost, WAIT_LEAST)
+		    ->metric = "assay.sched.wait.culprit.time";
+	share = facts_share(l->now, lost);
+	if (lost < WAIT_LEAST || share < OTHERS_SHARE ||
+	    now_of(l, IN_CONTENTION_COUNT) < WAITS_LEAST || !c.top_count)
+		return;
+	see_own(f, IN_CONTENTION, "of the time that it would run", "1", share,
+		OTHERS_SHARE);
+	culprits_see(l, f, &c);
+	see(l, f, IN_CONTENTION_P99, UNBOUND);
+	see_busy(l, f);
+	name_path(l->now->frame, c.top[0].path, name, sizeof(name));
+	found(
+	    f, severity_of_share(share, lost, OTHERS_WARNING, 0.6), share * 100,
+	    "%s waits for a CPU while neighbours have it: %.0f %% of the time that it "
+	    "would run, %.0f %% of that behind %s",
+	    name_of(l->now), share * 100, c.top[0].s / lost * 100, name);
+	because(f, "%s takes the CPUs that %s needs", name, name_of(l->now));
+	then(f,
+	     "assay why %s   # then move it, or give it a lower CPU weight or a limit",
+	     quoted(command, sizeof(command), name));
+	judge_change(l, f, IN_CONTENTION, WAIT_LEAST);
+}
+
+/* --- its own threads had the CPU --- */
+
+#define SELF_SHARE 0.25
+#define SELF_LEAST 0.1
+
+/*
+ * Is it kept from CPUs that there are? One is always full, and it does not use the
+ * others, though nobody else is in its way: then it would not wait behind itself.
+ */
+static bool is_kept(const struct look *l, const struct culprit_split *c)
+{
+	double cpus = now_of(l, IN_NODE_CPUS), used = now_of(l, IN_CPU);
+	double psi = now_of(l, IN_PSI_CPU);
+
+	return used >= 0.8 && used + 0.5 <= cpus && (!psi || psi >= 0.5) &&
+	       c->self >= 4 * (c->others + c->kernel);
+}
+
+static void itself(const struct look *l, struct finding *f)
+{
+	struct culprit_split c;
+	char path[640];
+	double share;
+	bool kept;
+
+	culprits_split(l->now, &c);
+	share = facts_share(l->now, c.self);
+	if (now_of(l, IN_CONTENTION_COUNT) > 0)
+		see_own(f, IN_CONTENTION, "waiting for a CPU that its own threads had",
+			"s/s", c.self, SELF_LEAST)
+		    ->metric = "assay.sched.wait.culprit.time";
+	if (c.self < SELF_LEAST || share < SELF_SHARE || c.self < c.others + c.kernel ||
+	    now_of(l, IN_CONTENTION_COUNT) < WAITS_LEAST)
+		return;
+	see_own(f, IN_CONTENTION, "of the time that it would run", "1", share,
+		SELF_SHARE);
+	see(l, f, IN_CPU, UNBOUND);
+	see(l, f, IN_CONTENTION_P99, UNBOUND);
+	see_busy(l, f);
+	kept = is_kept(l, &c);
+	/* a batch job that takes all CPUs does what it is there for */
+	found(
+	    f,
+	    kept || (now_of(l, IN_SERVED) >= WAITS_LEAST && share >= 0.5)
+		? SEVERITY_WARNING
+		: SEVERITY_NOTICE,
+	    share * 100,
+	    "%s has more threads that want to run than CPUs: %.0f %% of the time they "
+	    "wait for each other",
+	    name_of(l->now), share * 100);
+	if (kept)
+		because(
+		    f,
+		    "it uses %.2f of %.0f CPUs, and of the others it waits for none: "
+		    "a cpuset or an affinity keeps it from them",
+		    now_of(l, IN_CPU), now_of(l, IN_NODE_CPUS));
+	else
+		because(f, "at times it has more to do than %.0f CPUs can (%.2f used)",
+			now_of(l, IN_NODE_CPUS), now_of(l, IN_CPU));
+	then(f,
+	     kept ? "cat %s; taskset -p PID"
+		  : "wc -l %s   # its threads: fewer, or more CPUs",
+	     cgroup_file(l, kept ? "cpuset.cpus.effective" : "cgroup.threads", path));
+	judge_change(l, f, IN_CONTENTION, SELF_LEAST);
+}
+
+/* --- the hypervisor had the CPU --- */
+
+#define STEAL_WORST 0.1	 /* of one CPU */
+#define STEAL_ALL   0.05 /* of all together */
+
+static void steal(const struct look *l, struct finding *f)
+{
+	double cpus = now_of(l, IN_NODE_CPUS), worst, all;
+
+	if (!(cpus > 0))
+		return;
+	all = now_of(l, IN_NODE_STEAL) / cpus;
+	see_own(f, IN_NODE_STEAL, "of all CPUs was taken by the hypervisor", "1", all,
+		STEAL_ALL);
+	worst = see_node(l, f, IN_NODE_STEAL_WORST, STEAL_WORST);
+	if (worst < STEAL_WORST && all < STEAL_ALL)
+		return;
+	see(l, f, IN_CONTENTION, UNBOUND);
+	see(l, f, IN_CONTENTION_P99, UNBOUND);
+	found(
+	    f, severity_of(worst > all ? worst : all, STEAL_WORST, 0.5),
+	    (worst > all ? worst : all) * 100,
+	    "the hypervisor takes CPU from this machine: %.0f %% of the CPU that is hit "
+	    "most, %.0f %% of all",
+	    worst * 100, all * 100);
+	because(f,
+		"the host is busy with other guests, or this machine has used up its "
+		"CPU credits; no workload in here is at fault");
+	then(f,
+	     "grep ^cpu /proc/stat   # column 8 is steal: move the machine, or get one "
+	     "with CPUs of its own");
+	judge_change(l, f, IN_NODE_STEAL, 0.02);
+}
+
+static const struct rule rows[] = {
+	{ .id = "cpu.quota",
+	  .resource = "cpu",
+	  .probes = "sched",
+	  .calm = "no CPU quota ran out",
+	  .not_ = { "cpu.neighbours", "cpu.steal", "cpu.itself" },
+	  .look = quota },
+	{ .id = "cpu.steal",
+	  .resource = "cpu",
+	  .of_node = true,
+	  .calm = "the hypervisor takes no CPU away",
+	  .not_ = { "cpu.quota", "cpu.neighbours" },
+	  .look = steal },
+	{ .id = "cpu.neighbours",
+	  .resource = "cpu",
+	  .probes = "sched",
+	  .calm = "no neighbour keeps it from a CPU",
+	  .not_ = { "cpu.quota", "cpu.steal", "cpu.itself" },
+	  .after = { "cpu.steal", "cpu.quota" },
+	  .look = neighbours },
+	{ .id = "cpu.itself",
+	  .resource = "cpu",
+	  .probes = "sched",
+	  .calm = "its threads do not keep each other from a CPU",
+	  .not_ = { "cpu.quota", "cpu.neighbours", "cpu.steal" },
+	  .after = { "cpu.steal", "cpu.quota" },
+	  .look = itself },
+};
+
+const struct rule_table rules_cpu = { rows, COUNT(rows) };

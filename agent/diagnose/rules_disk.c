@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Who waits for a disk, and whether the disk or a neighbour is slow. */
+#include "base/util.h"
+#include "diagnose/disks.h"
+#include "diagnose/rule.h"
+
+#define BLOCKED_LEAST	0.05 /* s per s */
+#define BLOCKED_SHARE	0.15
+#define SLEEPS_LEAST	10
+#define NEIGHBOUR_SHARE 0.5
+#define SLOW_P50	0.005 /* s in the device: no SSD is as slow */
+#define SLOW_P99	0.05
+
+/* What the workload lost in calls and faults that wait for a disk. */
+static double lost_in_files(const struct look *l)
+{
+	return now_of(l, IN_BLOCKED_FILE) + now_of(l, IN_BLOCKED_FAULT);
+}
+
+static double sleeps_in_files(const struct look *l)
+{
+	return now_of(l, IN_BLOCKED_FILE_COUNT) + now_of(l, IN_BLOCKED_FAULT_COUNT);
+}
+
+/* Adds what it lost; does that count? */
+static bool waits_for_disk(const struct look *l, struct finding *f, double *share)
+{
+	double lost = lost_in_files(l);
+
+	*share = facts_share(l->now, lost);
+	see(l, f, IN_BLOCKED_FILE, BLOCKED_LEAST);
+	if (now_of(l, IN_BLOCKED_FAULT) > 0)
+		see(l, f, IN_BLOCKED_FAULT, BLOCKED_LEAST);
+	return lost >= BLOCKED_LEAST && *share >= BLOCKED_SHARE &&
+	       sleeps_in_files(l) >= SLEEPS_LEAST;
+}
+
+static void see_share(const struct look *l, struct finding *f, const struct disk_use *d,
+		      double theirs)
+{
+	struct evidence *e = see_own(f, IN_DEVICE_TIME, "of what the disk does is for",
+				     "1", theirs, NEIGHBOUR_SHARE);
+
+	e->key2 = "system.device";
+	e->value2 = d->device;
+	if (!d->neighbour)
+		return;
+	e->key = "process.linux.cgroup"; /* of the resource */
+	e->value = frame_cgroup(d->neighbour);
+	name_evidence(e, frame_name(d->neighbour));
+}
+
+static void neighbour(const struct look *l, struct finding *f)
+{
+	struct disk_use d;
+	double share, theirs;
+	char name[256];
+
+	if (!waits_for_disk(l, f, &share) || !disks_find(l, &d) || !d.neighbour)
+		return;
+	theirs = d.neighbour_s / d.all;
+	see_share(l, f, &d, theirs);
+	/* two requests of his at a time, or he is not in anybody's way */
+	if (theirs < NEIGHBOUR_SHARE || d.neighbour_s < 0.3)
+		return;
+	see(l, f, IN_BLOCKED_FILE_P99, UNBOUND);
+	see(l, f, IN_BLOCK_P99, UNBOUND);
+	see(l, f, IN_DEVICE_P99, UNBOUND);
+	found(f, severity_of_share(share, lost_in_files(l), 0.3, 0.8), share * 100,
+	      "%s waits for the disk %s, which is busy with the I/O of %s: %.0f %% of "
+	      "what it does is for that one",
+	      name_of(l->now), d.device, frame_name(d.neighbour), theirs * 100);
+	because(f, "%s fills the queue of %s", frame_name(d.neighbour), d.device);
+	then(f, "assay why %s   # then give it a lower io.weight, or io.max",
+	     quoted(name, sizeof(name), frame_name(d.neighbour)));
+	judge_change(l, f, IN_BLOCKED_FILE, BLOCKED_LEAST);
+}
+
+static bool is_slow(const struct look *l)
+{
+	double p50 = now_of(l, IN_DEVICE_P50), p99 = now_of(l, IN_DEVICE_P99);
+
+	if (!now_of(l, IN_DEVICE_TIME)) { /* the device stamps nothing */
+		p50 = now_of(l, IN_BLOCK_P50);
+		p99 = now_of(l, IN_BLOCK_P99);
+	}
+	return now_of(l, IN_BLOCK_COUNT) >= SLEEPS_LEAST &&
+	       (p50 >= SLOW_P50 || p99 >= SLOW_P99);
+}
+
+static void slow(const struct look *l, struct finding *f)
+{
+	struct disk_use d = { .device = "?" };
+	double share, theirs;
+	bool waits = waits_for_disk(l, f, &share);
+
+	if (!disks_find(l, &d))
+		return;
+	theirs = d.all > 0 ? d.neighbour_s / d.all : 0;
+	see(l, f, IN_DEVICE_P50, SLOW_P50);
+	see(l, f, IN_DEVICE_P99, SLOW_P99);
+	if (!waits || !is_slow(l) || theirs >= NEIGHBOUR_SHARE)
+		return;
+	see(l, f, IN_BLOCK_P99, UNBOUND);
+	see(l, f, IN_BLOCK_COUNT, SLEEPS_LEAST);
+	see_share(l, f, &d, theirs);
+	found(
+	    f, severity_of_share(share, lost_in_files(l), 0.3, 0.8), share * 100,
+	    "the disk %s is slow: %s waits for it in %.0f %% of the time that it would "
+	    "run",
+	    d.device, name_of(l->now), share * 100);
+	because(
+	    f,
+	    "the device itself takes long (p50 %.1f ms, p99 %.1f ms in the device), and "
+	    "%.0f %% of its work is for this workload: a failing or throttled disk, a "
+	    "slow volume, or more I/O than it can do",
+	    now_of(l, IN_DEVICE_P50) * 1e3, now_of(l, IN_DEVICE_P99) * 1e3,
+	    d.all > 0 ? d.own / d.all * 100 : 0);
+	then(f, "dmesg | grep -i %s; cat /sys/block/%s/stat", d.device, d.device);
+	judge_change(l, f, IN_BLOCK_P50, 0.001);
+}
+
+/* Blocked in file calls though the disks are quick: a network file system, a lock of
+ * the file system, or a limit on its I/O. */
+static void files(const struct look *l, struct finding *f)
+{
+	struct disk_use d;
+	char path[640];
+	double share;
+
+	if (!waits_for_disk(l, f, &share) || is_slow(l))
+		return;
+	if (now_of(l, IN_BLOCKED_FAULT) > now_of(l, IN_BLOCKED_FILE))
+		return; /* that is memory's */
+	if (disks_find(l, &d) && d.neighbour && d.neighbour_s >= 0.3 &&
+	    d.neighbour_s / d.all >= NEIGHBOUR_SHARE)
+		return;
+	see(l, f, IN_BLOCKED_FILE_COUNT, SLEEPS_LEAST);
+	see(l, f, IN_BLOCKED_FILE_P99, UNBOUND);
+	see(l, f, IN_BLOCK_COUNT, UNBOUND);
+	see(l, f, IN_BLOCK_TIME, UNBOUND);
+	see(l, f, IN_PSI_IO, UNBOUND);
+	found(
+	    f,
+	    /* who waits for each answer of a quick disk, as a database does, is well */
+	    now_of(l, IN_BLOCKED_FILE_P99) >= SLOW_P99
+		? severity_of_share(share, lost_in_files(l), 0.3, 0.95)
+		: SEVERITY_NOTICE,
+	    share * 70,
+	    "%s sleeps in file calls in %.0f %% of the time that it would run, and its "
+	    "disks answer quickly",
+	    name_of(l->now), share * 100);
+	because(
+	    f,
+	    "much I/O that waits for each answer (fsync), a limit on its I/O (io.max), "
+	    "or a file system that waits for something else: the network, a lock");
+	then(f, "cat %s; findmnt -t nfs,nfs4,cifs,fuse",
+	     cgroup_file(l, "io.max", path));
+	judge_change(l, f, IN_BLOCKED_FILE, BLOCKED_LEAST);
+}
+
+static void errors(const struct look *l, struct finding *f)
+{
+	double n;
+
+	if (!now_of(l, IN_BLOCK_COUNT) && !now_of(l, IN_BLOCK_ERRORS))
+		return;
+	n = see(l, f, IN_BLOCK_ERRORS, 1);
+	if (n < 1)
+		return;
+	see(l, f, IN_BLOCK_COUNT, UNBOUND);
+	found(f, SEVERITY_CRITICAL, 90, "%.0f disk requests of %s failed", n,
+	      name_of(l->now));
+	because(f,
+		"a disk, its cable or its controller is failing, or a volume is gone");
+	then(f, "dmesg | grep -iE 'i/o error|medium|reset'");
+}
+
+static const struct rule rows[] = {
+	{ .id = "disk.neighbour",
+	  .resource = "disk",
+	  .probes = "sched,block",
+	  .calm = "no neighbour fills its disk",
+	  .not_ = { "disk.slow", "cpu.neighbours", "memory.limit" },
+	  .look = neighbour },
+	{ .id = "disk.slow",
+	  .resource = "disk",
+	  .probes = "sched,block",
+	  .calm = "it does not wait for a slow disk",
+	  .not_ = { "disk.neighbour", "memory.limit", "cpu.neighbours" },
+	  .after = { "disk.neighbour", "memory.limit", "disk.errors" },
+	  .look = slow },
+	{ .id = "disk.files",
+	  .resource = "disk",
+	  .probes = "sched,block",
+	  .calm = "it does not sleep long in file calls",
+	  .not_ = { "disk.slow", "disk.neighbour", "memory.limit" },
+	  .after = { "disk.neighbour", "disk.slow", "memory.limit", "disk.errors" },
+	  .look = files },
+	{ .id = "disk.errors",
+	  .resource = "disk",
+	  .probes = "block",
+	  .calm = "no disk request failed",
+	  .look = errors },
+};
+
+const struct rule_table rules_disk = { rows, COUNT(rows) };

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Memory: killed for lack of it, a limit, faults that read, a node that has none left.
+ */
+#include "base/util.h"
+#include "diagnose/rule.h"
+
+#define MEMORY_LEAST   0.02 /* s per s */
+#define MEMORY_SHARE   0.05
+#define LIMIT_NEAR     0.9
+#define PRESSURE_LEAST 0.05
+#define TIMES_LEAST    10
+
+static double share_of_limit(const struct look *l)
+{
+	double limit = now_of(l, IN_MEMORY_LIMIT);
+
+	return limit > 0 ? now_of(l, IN_MEMORY) / limit : 0;
+}
+
+/* What lack of memory costs: freeing it, and reading again what was freed. */
+static double lost_to_memory(const struct look *l)
+{
+	return now_of(l, IN_RECLAIM) + now_of(l, IN_BLOCKED_FAULT);
+}
+
+static void oom(const struct look *l, struct finding *f)
+{
+	double kills;
+	char path[640];
+
+	if (!now_of(l, IN_MEMORY) && !now_of(l, IN_OOM_KILLS))
+		return;
+	kills = see(l, f, IN_OOM_KILLS, 1);
+	if (kills < 1)
+		return;
+	see(l, f, IN_MEMORY, UNBOUND);
+	see(l, f, IN_MEMORY_LIMIT, UNBOUND);
+	found(f, SEVERITY_CRITICAL, 98,
+	      "the kernel killed %.0f process%s of %s for lack "
+	      "of memory",
+	      kills, kills > 1 ? "es" : "", name_of(l->now));
+	because(f, now_of(l, IN_MEMORY_LIMIT) > 0
+		       ? "it needs more than its memory limit, or leaks"
+		       : "the node, or a cgroup above it, has no memory left");
+	then(f, "cat %s; dmesg | grep -i oom", cgroup_file(l, "memory.events", path));
+}
+
+static void limit(const struct look *l, struct finding *f)
+{
+	double lost = lost_to_memory(l), share = facts_share(l->now, lost), near;
+	char path[640];
+
+	if (!now_of(l, IN_MEMORY_LIMIT))
+		return;
+	near = share_of_limit(l);
+	see_own(f, IN_MEMORY, "of its memory limit is in use", "1", near, LIMIT_NEAR);
+	see(l, f, IN_RECLAIM, MEMORY_LEAST);
+	if (near < LIMIT_NEAR ||
+	    (lost < MEMORY_LEAST && now_of(l, IN_PSI_MEMORY) < PRESSURE_LEAST) ||
+	    (share < MEMORY_SHARE && now_of(l, IN_PSI_MEMORY) < PRESSURE_LEAST) ||
+	    now_of(l, IN_RECLAIM_COUNT) + now_of(l, IN_BLOCKED_FAULT_COUNT) <
+		TIMES_LEAST)
+		return;
+	see(l, f, IN_RECLAIM_COUNT, TIMES_LEAST);
+	see(l, f, IN_BLOCKED_FAULT, UNBOUND);
+	see(l, f, IN_MAJOR_FAULTS, UNBOUND);
+	see(l, f, IN_PSI_MEMORY, PRESSURE_LEAST);
+	see(l, f, IN_MEMORY_LIMIT, UNBOUND);
+	if (now_of(l, IN_PSI_MEMORY) > share)
+		share = now_of(l, IN_PSI_MEMORY);
+	found(
+	    f, severity_of_share(share, share, 0.1, 0.5), share * 100 + 1,
+	    "%s is at its memory limit: it frees memory before it gets any, and reads "
+	    "again what it had to drop",
+	    name_of(l->now));
+	because(f,
+		"its memory limit of %.0f MiB is too low for what it does, or it leaks",
+		now_of(l, IN_MEMORY_LIMIT) / 1048576);
+	then(f,
+	     "head -5 %s   # anon: its own; file: what is read again. Raise the limit",
+	     cgroup_file(l, "memory.stat", path));
+	judge_change(l, f, IN_PSI_MEMORY, 0.02);
+}
+
+static void faults(const struct look *l, struct finding *f)
+{
+	double lost, share;
+	char path[640];
+
+	lost = see(l, f, IN_BLOCKED_FAULT, 2 * MEMORY_LEAST);
+	share = facts_share(l->now, lost);
+	if (lost < 2 * MEMORY_LEAST || share < 2 * MEMORY_SHARE ||
+	    now_of(l, IN_BLOCKED_FAULT_COUNT) < TIMES_LEAST)
+		return;
+	see(l, f, IN_BLOCKED_FAULT_COUNT, TIMES_LEAST);
+	see(l, f, IN_BLOCKED_FAULT_P99, UNBOUND);
+	see(l, f, IN_MAJOR_FAULTS, UNBOUND);
+	see(l, f, IN_BLOCK_P99, UNBOUND);
+	found(
+	    f, severity_of_share(share, lost, 0.3, 0.7), share * 95,
+	    "%s waits in page faults that read from a disk: %.0f %% of the time that it "
+	    "would run",
+	    name_of(l->now), share * 100);
+	because(
+	    f, "what it has mapped (its program, libraries, files, or what was swapped "
+	       "out) is not in memory: it has just started, or memory is short");
+	then(f, "grep -E 'pgmajfault|workingset_refault' %s; swapon --show",
+	     cgroup_file(l, "memory.stat", path));
+	judge_change(l, f, IN_BLOCKED_FAULT, MEMORY_LEAST);
+}
+
+static void pressure(const struct look *l, struct finding *f)
+{
+	double stalled, reclaim, share, available;
+
+	stalled = see(l, f, IN_PSI_MEMORY, PRESSURE_LEAST);
+	reclaim = see(l, f, IN_RECLAIM, MEMORY_LEAST);
+	share = facts_share(l->now, reclaim);
+	if (share_of_limit(l) >= LIMIT_NEAR) /* that is its limit's */
+		return;
+	if ((stalled < PRESSURE_LEAST &&
+	     (reclaim < MEMORY_LEAST || share < MEMORY_SHARE)) ||
+	    now_of(l, IN_RECLAIM_COUNT) + now_of(l, IN_BLOCKED_FAULT_COUNT) <
+		TIMES_LEAST)
+		return;
+	see(l, f, IN_RECLAIM_COUNT, TIMES_LEAST);
+	available = see_node(l, f, IN_NODE_AVAILABLE, UNBOUND);
+	see_node(l, f, IN_NODE_MEMORY, UNBOUND);
+	if (stalled > share)
+		share = stalled;
+	found(
+	    f, severity_of_share(share, share, 0.1, 0.5), share * 100,
+	    "%s has to wait for memory that is not its own limit's: some of its tasks "
+	    "are stalled in %.0f %% of the time",
+	    name_of(l->now), stalled * 100);
+	because(
+	    f,
+	    "the node (%.0f MiB available) or a cgroup above it is short of memory, "
+	    "or memory.high slows it down",
+	    available / 1048576);
+	then(f, "assay why --node; cat /proc/pressure/memory");
+	judge_change(l, f, IN_PSI_MEMORY, 0.02);
+}
+
+static const struct rule rows[] = {
+	{ .id = "memory.oom",
+	  .resource = "memory",
+	  .probes = "memory",
+	  .calm = "no process was killed for lack of memory",
+	  .not_ = { "cpu.quota" },
+	  .look = oom },
+	{ .id = "memory.limit",
+	  .resource = "memory",
+	  .probes = "sched,memory",
+	  .calm = "it is not at its memory limit",
+	  .not_ = { "disk.neighbour", "cpu.quota", "cpu.neighbours" },
+	  .after = { "memory.oom" },
+	  .look = limit },
+	{ .id = "memory.faults",
+	  .resource = "memory",
+	  .probes = "sched",
+	  .calm = "it does not wait in page faults",
+	  .not_ = { "memory.limit", "memory.pressure", "disk.neighbour" },
+	  .after = { "memory.limit", "memory.oom", "memory.pressure" },
+	  .look = faults },
+	{ .id = "memory.pressure",
+	  .resource = "memory",
+	  .probes = "memory",
+	  .calm = "it does not wait for memory",
+	  .not_ = { "memory.limit", "disk.neighbour" },
+	  .after = { "memory.oom", "memory.limit" },
+	  .look = pressure },
+};
+
+const struct rule_table rules_memory = { rows, COUNT(rows) };

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+/* TCP: connects that fail, packets that get lost, a longer way, a full accept queue. */
+#include <string.h>
+#include "base/util.h"
+#include "diagnose/rule.h"
+
+#define FAILED_LEAST 3
+#define FAILED_SHARE 0.05
+
+/* --- connects --- */
+
+struct refusal {
+	const char *type; /* error.type */
+	const char *what, *cause, *next;
+};
+
+static const struct refusal refusals[] = {
+	{ "ECONNREFUSED", "are refused",
+	  "nobody listens there: the server is down, not ready yet, or it is another "
+	  "address or port; or a firewall rejects it",
+	  "ss -ltn   # on the server: does anybody listen on that port?" },
+	{ "ETIMEDOUT", "time out",
+	  "nobody answers at all: the host is down, the address is wrong, or a firewall or "
+	  "network policy drops the packets",
+	  "ss -tn state syn-sent   # to whom?" },
+	{ "aborted", "are given up by the application before they end",
+	  "the other end does not answer in the time that the application gives it",
+	  "ss -tn state syn-sent   # to whom?" },
+	{ "EHOSTUNREACH", "end as the host cannot be reached",
+	  "a router, or this node's ARP, says that nobody is there: the host is down, or the "
+	  "route is wrong",
+	  "ip neigh; ip route" },
+	{ "ENETUNREACH", "end as there is no route", "a route is missing",
+	  "ip route; ip -6 route" },
+	{ "ECONNRESET", "are reset", "a server, or what is on the way, refuses them",
+	  "ss -tn state syn-sent   # to whom?" },
+};
+
+/* The error that there is most of. */
+static double worst_refusal(const struct look *l, const char **type, double *before)
+{
+	double most = 0;
+
+	*before = l->before ? 0 : NAN;
+	for (size_t i = l->now->first; i < l->now->end; i++) {
+		const struct frame_series *s = &l->now->frame->series[i];
+		double n = strcmp(s->name, inputs[IN_CONNECT_ERRORS].metric)
+			       ? 0
+			       : facts_series(s);
+
+		if (n > most) {
+			most = n;
+			*type = frame_attr(&s->attrs, "error.type");
+		}
+	}
+	for (size_t i = l->before ? l->before->first : 0;
+	     l->before && *type && i < l->before->end; i++) {
+		const struct frame_series *s = &l->before->frame->series[i];
+		const char *other = frame_attr(&s->attrs, "error.type");
+
+		if (!strcmp(s->name, inputs[IN_CONNECT_ERRORS].metric) && other &&
+		    !strcmp(other, *type))
+			*before += facts_series(s) * l->now->duration_s /
+				   l->before->duration_s;
+	}
+	return most;
+}
+
+static const struct refusal *refusal_of(const char *type)
+{
+	static const struct refusal other = {
+		"", "fail", "the error says what the kernel thinks of it",
+		"ss -tn state syn-sent   # to whom?"
+	};
+
+	for (size_t i = 0; i < COUNT(refusals) && type; i++)
+		if (!strcmp(refusals[i].type, type))
+			return &refusals[i];
+	return &other;
+}
+
+static void connects(const struct look *l, struct finding *f)
+{
+	double failed = now_of(l, IN_CONNECT_ERRORS), ok = now_of(l, IN_CONNECTS);
+	const char *type = NULL;
+	const struct refusal *r;
+	struct evidence *e;
+	double share, most, before;
+
+	if (failed + ok <= 0)
+		return;
+	see(l, f, IN_CONNECT_ERRORS, FAILED_LEAST);
+	share = failed / (failed + ok);
+	if (failed < FAILED_LEAST || share < FAILED_SHARE)
+		return;
+	see_own(f, IN_CONNECT_ERRORS, "of its connects fail", "1", share, FAILED_SHARE);
+	see(l, f, IN_CONNECTS, UNBOUND);
+	most = worst_refusal(l, &type, &before);
+	r = refusal_of(type);
+	e = see_own(f, IN_CONNECT_ERRORS, "of these with", "{error}", most, UNBOUND);
+	e->key = "error.type";
+	e->value = type;
+	e->stat = "count";
+	e->baseline = before;
+	name_evidence(e, type ? type : "?");
+	see(l, f, IN_SYN_AGAIN, UNBOUND);
+	found(f, severity_of(share, FAILED_SHARE, 0.5), 30 + share * 60,
+	      "connects of %s %s: %.0f of %.0f in %.3g s (%s)", name_of(l->now),
+	      r->what, most, failed + ok, l->now->duration_s, type ? type : "?");
+	because(f, "%s", r->cause);
+	then(f, "%s", r->next);
+	judge_change(l, f, IN_CONNECT_ERRORS, FAILED_LEAST);
+}
+
+/* --- loss --- */
+
+#define SEGMENT	    1448.0 /* bytes of payload in a packet of 1500 */
+#define AGAIN_LEAST 10
+#define AGAIN_SHARE 0.02
+#define SYN_SHARE   0.05
+
+/* At least so many segments were sent: of what is told in bytes and requests. */
+static double segments(const struct look *l)
+{
+	double full = now_of(l, IN_SENT) * l->now->duration_s / SEGMENT;
+	double turns =
+	    now_of(l, IN_SERVED) + now_of(l, IN_ASKED) + now_of(l, IN_CONNECTS);
+
+	return full > turns ? full : turns;
+}
+
+static void loss(const struct look *l, struct finding *f)
+{
+	double again = now_of(l, IN_SENT_AGAIN), syn = now_of(l, IN_SYN_AGAIN);
+	double sent = segments(l), share, syn_share, tried;
+
+	tried = now_of(l, IN_CONNECTS) + now_of(l, IN_CONNECT_ERRORS);
+	if (sent + tried + again <= 0)
+		return;
+	again = again > syn ? again - syn : 0;
+	share = again / (sent + again);
+	syn_share = tried > 0 ? syn / (tried + syn) : 0;
+	see(l, f, IN_SENT_AGAIN, AGAIN_LEAST);
+	if (again + syn > 0)
+		see_own(f, IN_SENT_AGAIN, "of its segments were sent again", "1",
+			sent + again > 0 ? share : 0, AGAIN_SHARE);
+	if (!(again >= AGAIN_LEAST && share >= AGAIN_SHARE) &&
+	    !(syn >= FAILED_LEAST && syn_share >= SYN_SHARE))
+		return;
+	if (now_of(l, IN_CONNECT_ERRORS) >= syn && again < AGAIN_LEAST)
+		return; /* nobody answers there: that is no loss */
+	see(l, f, IN_SYN_AGAIN, FAILED_LEAST);
+	see(l, f, IN_RTT_P50, UNBOUND);
+	see(l, f, IN_RTT_P90, UNBOUND);
+	see(l, f, IN_RESETS_IN, UNBOUND);
+	if (syn_share > share)
+		share = syn_share;
+	found(
+	    f, severity_of(share, AGAIN_SHARE, 0.2), 25 + share * 150,
+	    "packets of %s get lost: %.0f segments were sent again, %.1f %% of what it "
+	    "sent",
+	    name_of(l->now), again + syn, share * 100);
+	because(
+	    f,
+	    "a bad link, a full queue or a policer on the way, or a peer that is too "
+	    "busy to take packets");
+	then(
+	    f,
+	    "ss -tin | grep -B1 retrans   # which peer? then: nstat -az | grep -i drop; "
+	    "ip -s link");
+	judge_change(l, f, IN_SENT_AGAIN, AGAIN_LEAST);
+}
+
+/* --- a longer way --- */
+
+#define RTT_SAMPLES 10
+#define RTT_LONG    0.1	  /* s: what nobody has inside of a site */
+#define RTT_WARNING 0.3	  /* s: nor do users often have that */
+#define RTT_GROWN   0.005 /* s */
+
+static void way(const struct look *l, struct finding *f)
+{
+	double p50, before = before_of(l, IN_RTT_P50);
+	bool grown;
+
+	if (!now_of(l, IN_RTT_COUNT))
+		return;
+	p50 = see(l, f, IN_RTT_P50, RTT_LONG);
+	see(l, f, IN_RTT_COUNT, RTT_SAMPLES);
+	if (now_of(l, IN_RTT_COUNT) < RTT_SAMPLES)
+		return;
+	if (l->before && l->before->value[IN_RTT_COUNT] < RTT_SAMPLES)
+		before = NAN;
+	grown = !isnan(before) && change_of(l, IN_RTT_P50, RTT_GROWN) == CHANGE_NEW;
+	if (!grown && (p50 < RTT_LONG || !isnan(before)))
+		return;
+	see(l, f, IN_RTT_P90, UNBOUND);
+	see(l, f, IN_CONNECT_P50, UNBOUND);
+	see(l, f, IN_SENT_AGAIN, UNBOUND);
+	if (grown)
+		found(
+		    f, severity_of(p50 - before, 2 * RTT_GROWN, 1),
+		    25 + (p50 - before) * 100,
+		    "the way to the peers of %s has become longer: a round trip takes "
+		    "%.3g ms (p50), before %.3g ms",
+		    name_of(l->now), p50 * 1e3, before * 1e3);
+	else
+		found(f, severity_of(p50, RTT_WARNING, 2), 20 + p50 * 50,
+		      "the way to the peers of %s is long: a round trip takes %.3g ms "
+		      "(p50)",
+		      name_of(l->now), p50 * 1e3);
+	because(f, "%s",
+		grown ? "another route, a full queue on the way, or another peer "
+			"that is further away"
+		      : "peers that are far away, or a full queue on the way; "
+			"without a baseline nobody knows whether that is usual");
+	then(f, "ss -tin   # rtt: of each connection: which peer?");
+	judge_change(l, f, IN_RTT_P50, RTT_GROWN);
+}
+
+/* --- accept --- */
+
+#define ACCEPT_SLOW   0.02 /* s, p90 */
+#define ACCEPTS_LEAST 20
+
+static void accept_full(const struct look *l, struct finding *f)
+{
+	double n, share;
+
+	if (!now_of(l, IN_ACCEPTS) && !now_of(l, IN_OVERFLOWS))
+		return;
+	n = see(l, f, IN_OVERFLOWS, FAILED_LEAST);
+	if (n < FAILED_LEAST)
+		return;
+	share = n / (n + now_of(l, IN_ACCEPTS));
+	see(l, f, IN_ACCEPTS, UNBOUND);
+	see(l, f, IN_ACCEPT_P90, UNBOUND);
+	see(l, f, IN_CONTENTION, UNBOUND);
+	see(l, f, IN_CPU, UNBOUND);
+	found(f, severity_of(share, 0, 0.5), 50 + share * 45,
+	      "the accept queue of %s is full: %.0f connections were dropped",
+	      name_of(l->now), n);
+	because(f,
+		"it accepts more slowly than clients connect (too few threads, or it "
+		"hangs), or its backlog is too small");
+	then(
+	    f,
+	    "ss -ltn   # Recv-Q: how many wait; Send-Q: the backlog. See net.core.somaxconn");
+	judge_change(l, f, IN_OVERFLOWS, FAILED_LEAST);
+}
+
+static void accept_slow(const struct look *l, struct finding *f)
+{
+	double p90;
+
+	if (!now_of(l, IN_ACCEPTS))
+		return;
+	p90 = see(l, f, IN_ACCEPT_P90, ACCEPT_SLOW);
+	see(l, f, IN_ACCEPTS, ACCEPTS_LEAST);
+	if (p90 < ACCEPT_SLOW || now_of(l, IN_ACCEPTS) < ACCEPTS_LEAST)
+		return;
+	see(l, f, IN_ACCEPT_P50, UNBOUND);
+	see(l, f, IN_ACCEPT_TIME, UNBOUND);
+	see(l, f, IN_CONTENTION, UNBOUND);
+	see(l, f, IN_THROTTLED, UNBOUND);
+	found(f, severity_of(p90, ACCEPT_SLOW, 1), 35 + (p90 < 1 ? p90 * 30 : 30),
+	      "%s accepts slowly: connections wait for it %.3g ms (p90)",
+	      name_of(l->now), p90 * 1e3);
+	because(f,
+		"the thread that accepts is busy with something else, or has no CPU");
+	then(f, "ss -ltn   # Recv-Q: how many wait");
+	judge_change(l, f, IN_ACCEPT_P90, ACCEPT_SLOW / 2);
+}
+
+static const struct rule rows[] = {
+	{ .id = "net.connect",
+	  .resource = "net",
+	  .probes = "tcp",
+	  .calm = "its connects succeed",
+	  .not_ = { "net.loss", "net.dns", "net.accept_full" },
+	  .look = connects },
+	{ .id = "net.loss",
+	  .resource = "net",
+	  .probes = "tcp",
+	  .calm = "hardly any of its packets get lost",
+	  .not_ = { "net.way", "net.dependency_slow", "cpu.neighbours" },
+	  .after = { "net.accept_full" },
+	  .look = loss },
+	{ .id = "net.way",
+	  .resource = "net",
+	  .probes = "tcp",
+	  .calm = "the way to its peers is not longer than it was",
+	  .not_ = { "net.loss", "cpu.neighbours" },
+	  .after = { "net.loss" },
+	  .look = way },
+	{ .id = "net.accept_full",
+	  .resource = "net",
+	  .probes = "tcp",
+	  .calm = "its accept queue is not full",
+	  .not_ = { "cpu.quota", "cpu.neighbours", "net.loss" },
+	  .after = { "cpu.quota", "cpu.neighbours", "memory.limit" },
+	  .look = accept_full },
+	{ .id = "net.accept_slow",
+	  .resource = "net",
+	  .probes = "tcp,syscall",
+	  .calm = "it accepts quickly",
+	  .not_ = { "cpu.quota", "cpu.neighbours" },
+	  .after = { "net.accept_full", "cpu.quota", "cpu.neighbours", "memory.limit",
+		     "disk.slow" },
+	  .look = accept_slow },
+};
+
+const struct rule_table rules_net = { rows, COUNT(rows) };

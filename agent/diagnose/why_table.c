@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+/* `assay why` for a person: the first finding whole, the others in a line each. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+#include "base/text.h"
+#include "base/units.h"
+#include "base/util.h"
+#include "diagnose/why_items.h"
+
+#define WIDTH	       79
+#define INDENT	       11 /* of what stands behind a heading */
+#define EVIDENCE_TOLD  6
+#define NOT_TOLD       3
+#define OTHERS_TOLD    6
+#define NUMBER_COLUMNS 11
+
+/* Prints words, the first line behind what takes `column` already. */
+static void wrap(FILE *f, const char *text, size_t column, size_t indent)
+{
+	bool first = true;
+	char word[512];
+
+	while (*text) {
+		size_t len = strcspn(text, " "), columns;
+
+		snprintf(word, sizeof(word), "%.*s", (int)len, text);
+		columns = text_columns(word);
+		if (!first && column + 1 + columns > WIDTH) {
+			fprintf(f, "\n%*s", (int)indent, "");
+			column = indent;
+			first = true;
+		}
+		if (!first)
+			fputc(' ', f);
+		column += columns + !first;
+		fputs(word, f);
+		first = false;
+		text += len + strspn(text + len, " ");
+	}
+	fputc('\n', f);
+}
+
+static void paragraph(FILE *f, const char *heading, const char *text)
+{
+	fprintf(f, "%-*s", INDENT, heading);
+	wrap(f, text, INDENT, INDENT);
+}
+
+/* A number with its unit. */
+static const char *amount(char out[32], const char *unit, double n)
+{
+	char text[UNITS_LEN];
+
+	if (!strcmp(unit, "s"))
+		snprintf(out, 32, "%s", n > 0 ? units_seconds(text, n) : "0 s");
+	else if (!strcmp(unit, "1"))
+		snprintf(out, 32, "%.*f %%", n > 0 && n < 0.0995 ? 1 : 0, n * 100);
+	else if (!strcmp(unit, "s/s"))
+		snprintf(out, 32, "%.*f s/s", n && n < 0.0995 ? 3 : 2, n);
+	else if (!strcmp(unit, "1/s"))
+		snprintf(out, 32, "%s", units_rate(text, n));
+	else if (!strcmp(unit, "By"))
+		snprintf(out, 32, "%s", units_bytes(text, n));
+	else if (!strcmp(unit, "By/s"))
+		snprintf(out, 32, "%s", units_bytes_rate(text, n));
+	else if (!strcmp(unit, "{cpu}"))
+		snprintf(out, 32, "%.2f", n);
+	else
+		snprintf(out, 32, "%s", units_count(text, n));
+	return out;
+}
+
+static void print_evidence(FILE *f, const struct evidence *e, const char *heading)
+{
+	char number[32], threshold[32], before[32], text[400];
+	bool bound = !isnan(e->threshold);
+
+	snprintf(text, sizeof(text), "%s%s%s%s%s%s%s%s%s%s%s", e->label,
+		 *e->name ? " " : "", e->name, bound || !isnan(e->baseline) ? " (" : "",
+		 bound ? (e->at_most ? "counts below " : "counts from ") : "",
+		 bound ? amount(threshold, e->unit, e->threshold) : "",
+		 bound && !isnan(e->baseline) ? "; " : "",
+		 isnan(e->baseline) ? "" : "before ",
+		 isnan(e->baseline) ? "" : amount(before, e->unit, e->baseline),
+		 bound || !isnan(e->baseline) ? ")" : "", "");
+	fprintf(f, "%-*s%s%-*s ", INDENT, heading, e->error > 0 ? "~" : "",
+		NUMBER_COLUMNS - (e->error > 0), amount(number, e->unit, e->number));
+	wrap(f, text, INDENT + NUMBER_COLUMNS + 1, INDENT + NUMBER_COLUMNS + 1);
+}
+
+static void print_not(FILE *f, const struct why *w, const struct finding *found)
+{
+	const char *heading = "Ruled out";
+	size_t told = 0;
+
+	for (size_t i = 0; i < RULE_NOT && found->rule->not_[i]; i++) {
+		const struct finding *other =
+		    why_beside(w, found, found->rule->not_[i]);
+		char text[400], number[32];
+		const struct evidence *e;
+
+		if (!other || other->verdict != VERDICT_RULED_OUT ||
+		    !other->evidence_count || told++ == NOT_TOLD)
+			continue;
+		e = &other->evidence[0];
+		snprintf(text, sizeof(text), "%s (%s)", other->rule->calm,
+			 amount(number, e->unit, e->number));
+		paragraph(f, heading, text);
+		heading = "";
+	}
+}
+
+static const char *upper(char out[16], const char *s)
+{
+	size_t i = 0;
+
+	for (; i < 15 && s[i]; i++)
+		out[i] = toupper((unsigned char)s[i]);
+	out[i] = '\0';
+	return out;
+}
+
+static const char *change_text(enum change c)
+{
+	static const char *const texts[] = {
+		[CHANGE_UNKNOWN] = "",
+		[CHANGE_NEW] = ", was not so before",
+		[CHANGE_MORE] = ", more than before",
+		[CHANGE_SAME] = ", as before",
+	};
+
+	return texts[c];
+}
+
+/* A command is one line, to be copied; what is said of it stands below. */
+static void print_next(FILE *f, const char *next)
+{
+	const char *comment = strstr(next, "   # ");
+	int len = comment ? (int)(comment - next) : (int)strlen(next);
+
+	fprintf(f, "%-*s", INDENT, "Next");
+	if (comment && text_columns(next) <= WIDTH - INDENT) {
+		fprintf(f, "%s\n", next);
+		return;
+	}
+	fprintf(f, "%.*s\n", len, next);
+	if (comment)
+		paragraph(f, "", comment + 3);
+}
+
+static void print_first(FILE *f, const struct why *w, const struct finding *found)
+{
+	char severity[16];
+
+	fprintf(f, "%s  %s%s\n", upper(severity, severity_name(found->severity)),
+		found->rule->id, change_text(found->change));
+	fputs("  ", f);
+	wrap(f, found->what, 2, 2);
+	for (size_t i = 0; i < found->evidence_count && i < EVIDENCE_TOLD; i++)
+		print_evidence(f, &found->evidence[i], i ? "" : "Evidence");
+	paragraph(f, "Cause", found->cause);
+	print_not(f, w, found);
+	print_next(f, found->next);
+}
+
+static void print_others(FILE *f, const struct why *w)
+{
+	const struct finding *found;
+	char severity[16], what[400];
+	size_t i;
+
+	for (i = 1; (found = why_found(w, i)) && i <= OTHERS_TOLD; i++) {
+		text_copy(what, sizeof(what), found->what, WIDTH - 11);
+		fprintf(f, "%s%-9s %s\n", i == 1 ? "\nalso\n" : "",
+			upper(severity, severity_name(found->severity)), what);
+	}
+	while (why_found(w, i))
+		i++;
+	if (i > OTHERS_TOLD + 1)
+		fprintf(f, "and %zu more (--format json has all)\n",
+			i - OTHERS_TOLD - 1);
+}
+
+static void print_calm(FILE *f, const struct why *w)
+{
+	const struct finding *rule;
+	char list[4096] = "";
+	size_t at = 0;
+
+	if (why_overall(w) == ACTIONABLE)
+		return;
+	fputs(why_overall(w) == NOTHING_UNUSUAL ? "nothing unusual: "
+						: "inconclusive: ",
+	      f);
+	wrap(f, why_reason(w), 17, 2);
+	for (size_t i = 0; (rule = why_rule(w, i)); i++)
+		if (rule->verdict == VERDICT_RULED_OUT && at < sizeof(list))
+			at += snprintf(list + at, sizeof(list) - at, "%s%s",
+				       at ? "; " : "", rule->rule->calm);
+	fputs("  ", f);
+	wrap(f, list, 2, 2);
+}
+
+static const char *source_text(const char *source)
+{
+	return strcmp(source, "self") ? source : "command's own measuring";
+}
+
+static void print_head(FILE *f, const struct why *w)
+{
+	char until[32], since[32], before[32], name[256], line[900];
+	const struct readings *r = w->readings;
+	int n;
+
+	text_copy(name, sizeof(name),
+		  w->workload ? name_of(&w->workload->now) : "the node", SIZE_MAX);
+	n = snprintf(line, sizeof(line), "%s: %.3g s until %s, from the %s; ", name,
+		     r->now_s, why_time(until, w->until_ns), source_text(w->source));
+	if (r->before)
+		snprintf(line + n, sizeof(line) - n, "compared with %.16s to %.16s",
+			 why_time(since, w->before_since_ns),
+			 why_time(before, w->before_until_ns));
+	else
+		snprintf(line + n, sizeof(line) - n, "no baseline: %s", w->no_baseline);
+	wrap(f, line, 0, 2);
+	fputc('\n', f);
+}
+
+int why_table(const struct why *w, FILE *f)
+{
+	const struct finding *first = why_found(w, 0);
+
+	print_head(f, w);
+	print_calm(f, w);
+	if (first && why_overall(w) != ACTIONABLE)
+		fputc('\n', f);
+	if (first)
+		print_first(f, w, first);
+	print_others(f, w);
+	return fflush(f) || ferror(f) ? -EIO : 0;
+}

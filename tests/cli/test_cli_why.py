@@ -1,0 +1,74 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""`assay why`: its schema, and what it says when it cannot be asked so."""
+
+import json
+import os
+import sys
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import jsonschema
+from commands import TOP, fails, nobody_socket, run, scratch
+from tap import check, main, same, test
+
+
+def schema():
+    with open(TOP + "/docs/why.schema.json", encoding="utf-8") as f:
+        return json.load(f)
+
+
+SPAN = {"since": "2026-11-27T03:12:00Z", "until": "2026-11-27T03:12:10Z", "duration_s": 10}
+EVIDENCE = {"metric": "assay.sched.wait.duration", "attributes": {}, "stat": "time",
+            "label": "waiting", "name": None, "unit": "s/s", "value": 0.5, "threshold": 0.02,
+            "counts": "from", "baseline": None}
+RULED_OUT = {"id": "cpu.steal", "what": "no", "evidence": [EVIDENCE]}
+FINDING = {"id": "cpu.quota", "resource": "cpu", "severity": "warning", "score": 50,
+           "change": "new", "workload": None, "what": "w", "evidence": [EVIDENCE],
+           "cause": "c", "not": [RULED_OUT], "next": "n"}
+GOOD = {"schema": 1, "node": "n", "workload": {"kind": "unit", "name": "a", "cgroup": "/a"},
+        "looked_at": SPAN, "source": "agent", "baseline": None, "no_baseline": "none",
+        "overall": "actionable", "why": None, "findings": [FINDING],
+        "ruled_out": [RULED_OUT], "unknown": []}
+
+
+@test("the schema is one, and refuses what is no answer")
+def _():
+    jsonschema.Draft202012Validator.check_schema(schema())
+    jsonschema.validate(GOOD, schema())
+    for bad in ({"schema": 2}, {"overall": "fine"}, {"findings": [{**FINDING, "evidence": []}]},
+                {"findings": [{**FINDING, "severity": "bad"}]}, {"extra": 1}, {"baseline": 1},
+                {"ruled_out": [{**RULED_OUT, "id": "Quota"}]},
+                {"looked_at": {**SPAN, "since": "now"}}):
+        try:
+            jsonschema.validate({**GOOD, **bad}, schema())
+        except jsonschema.ValidationError:
+            continue
+        check(False, f"the schema takes {bad}")
+
+
+@test("whom it is about has to be said, once")
+def _():
+    for words in ((), ("a", "b"), ("a", "--node")):
+        fails(2, "of whom", "why", *words, "--socket", nobody_socket())
+
+
+@test("a process that is not there, a time that is none, a history that is not there")
+def _():
+    fails(1, "no process has this number", "why", "4194999", "--socket", nobody_socket())
+    fails(2, "--last and|two beginnings", "why", "a", "--last", "5m", "--since", "10m")
+    fails(1, "no agent has kept", "why", "a", "--last", "5m", "--history",
+          scratch() + "/none.db")
+    fails(2, "--format: 'csv': must be", "why", "a", "--format", "csv")
+
+
+@test("--help says what it takes")
+def _():
+    status, out, _ = run("why", "--help")
+    same(status, 0, "exit status")
+    for word in ("WORKLOAD|PID", "--baseline", "--node", "--last", "--format"):
+        check(word in out, f"{word} is not in {out}")
+
+
+main()

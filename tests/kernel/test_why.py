@@ -1,0 +1,186 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+# beside: nobody
+"""`assay why` of a running agent: three faults are named first, a calm workload beside
+them is not accused, and the answer is what its schema says. (tests/incidents has all.)"""
+
+import json
+import os
+import subprocess
+import sys
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+import jsonschema
+from node import (ASSAY, PATIENCE, TOP, Agent, Cgroup, Load, cgroup_root, free_port)
+from tap import Skip, check, defer, main, need_root, same, test
+
+need_root()
+
+CPU = max(os.sched_getaffinity(0))
+SECONDS = 4
+CALM = """
+import time
+while True:
+    sum(range(20000))
+    time.sleep(0.05)
+"""
+CONNECT = """
+import socket, sys, time
+while True:
+    with socket.socket() as s:
+        s.connect_ex(("127.0.0.1", int(sys.argv[1])))
+    time.sleep(0.05)
+"""
+agent = None
+
+
+def setup():
+    global agent
+    agent = Agent("--history", "none")
+
+
+def ask(*words, status):
+    """The answer, which the schema agrees with."""
+    p = subprocess.run([ASSAY, "why", "--socket", agent.socket, "--format", "json",
+                        "--history", "none", "--duration", f"{SECONDS}s", *words],
+                       capture_output=True, text=True, timeout=PATIENCE)
+    check(p.returncode in status, f"assay why {words}: {p.returncode}: {p.stderr} {p.stdout}")
+    answer = json.loads(p.stdout)
+    with open(f"{TOP}/docs/why.schema.json", encoding="utf-8") as f:
+        jsonschema.validate(answer, json.load(f))
+    same(p.returncode == 3, answer["overall"] == "actionable", f"status {p.returncode}")
+    return answer
+
+
+def first(cgroup, expected):
+    answer = ask(cgroup.path, status=[3])
+    finding = answer["findings"][0]
+    same(finding["id"], expected, json.dumps(answer["findings"], indent=1))
+    same(finding["workload"]["cgroup"], cgroup.path, "whom it is about")
+    check(answer["baseline"] is None and "--history none" in answer["no_baseline"],
+          f"a baseline: {answer['baseline']}, {answer['no_baseline']}")
+    return finding
+
+
+def values(finding, metric, **attributes):
+    return [e["value"] for e in finding["evidence"] if e["metric"] == metric
+            and attributes.items() <= e["attributes"].items()]
+
+
+def start_python(cgroup, program, *words):
+    p = cgroup.start([sys.executable, "-c", program, *map(str, words)])
+    defer(p.wait)
+    defer(p.kill)
+    return p
+
+
+@test("a workload that is well is not accused")
+def _():
+    calm = Cgroup("calm")
+    process = start_python(calm, CALM)
+    # by its process; on a busy machine others may really have the CPU
+    answer = ask(str(process.pid), status=[0, 3])
+    same(answer["workload"]["cgroup"], calm.path, "the cgroup of a process")
+    blamed = [f["id"] for f in answer["findings"] if f["severity"] != "notice"]
+    check(not blamed or blamed == ["cpu.neighbours"], f"accused: {answer['findings']}")
+    if not blamed:
+        same(answer["overall"], "nothing_unusual", answer["why"])
+    check({"cpu.quota", "calls.stuck"} <= {r["id"] for r in answer["ruled_out"]},
+          f"ruled out: {answer['ruled_out']}")
+
+
+@test("connects that are refused: all of them, by errno")
+def _():
+    cgroup = Cgroup("refused")
+    start_python(cgroup, CONNECT, free_port())
+    finding = first(cgroup, "net.connect")
+    refused = values(finding, "assay.tcp.connect.errors", **{"error.type": "ECONNREFUSED"})
+    check(refused and 5 <= refused[0] <= SECONDS / 0.05, f"refused: {refused}")
+    check("refused" in finding["what"], finding["what"])
+
+
+@test("neighbours have the CPU, and are named")
+def _():
+    victim, hog = Cgroup("victim"), Cgroup("hog")
+    for cgroup, threads in ((hog, 3), (victim, 1)):
+        Load(cgroup, "spin", threads, CPU).tell("run", 60 * 1000)
+    finding = first(victim, "cpu.neighbours")
+    behind = values(finding, "assay.sched.wait.culprit.time",
+                    **{"assay.sched.culprit": hog.path})
+    # three of four seconds, less what this machine's other work had of them
+    check(behind and 0.3 <= behind[0] <= 0.9, f"behind the hog: {behind}")
+
+
+def limit_cpu(cgroup, share):
+    """A CPU quota, where the controller is."""
+    if "cpu" in open(cgroup_root() + "/cgroup.controllers").read().split():
+        cgroup.write("cpu.max", f"{int(share * 100000)} 100000")
+        return cgroup
+    directory = f"/sys/fs/cgroup/cpu{cgroup.path}"
+    if not os.path.exists("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"):
+        raise Skip("no CPU controller")
+    os.mkdir(directory)
+    defer(os.rmdir, directory)
+    with open(directory + "/cpu.cfs_quota_us", "w") as f:
+        f.write(str(int(share * 100000)))
+    return directory
+
+
+@test("out of CPU quota")
+def _():
+    cgroup = Cgroup("limited")
+    limited = limit_cpu(cgroup, 0.1)
+    load = Load(cgroup, "spin", 1, CPU)
+    if limited is not cgroup:
+        with open(f"{limited}/cgroup.procs", "w") as f:
+            f.write(str(load.pid))
+    load.tell("run", 60 * 1000)
+    finding = first(cgroup, "cpu.quota")
+    lost = values(finding, "assay.sched.wait.duration",
+                  **{"assay.sched.wait.cause": "throttled"})
+    check(0.3 <= lost[0] <= 0.95, f"throttled: {lost} s/s")
+    check("cpu.neighbours" not in [f["id"] for f in ask(cgroup.path, status=[3])["findings"]
+                                   if f["severity"] != "notice"], "a neighbour is accused")
+    load.close()
+
+
+@test("what means nobody or several is one line and a status")
+def _():
+    for cgroup in Cgroup("twin-a"), Cgroup("twin-b"):
+        start_python(cgroup, CALM)
+    for word, status, text in (("twin-", 2, "twin-a"), ("no-such-name", 1, "no workload")):
+        p = subprocess.run([ASSAY, "why", "--socket", agent.socket, "--history", "none",
+                            "--duration", "500ms", word], capture_output=True, text=True,
+                           timeout=PATIENCE)
+        same((p.returncode, p.stdout), (status, ""), f"assay why {word}: {p.stderr}")
+        check(text in p.stderr, p.stderr)
+
+
+@test("a cgroup in which nothing happens is no error, and nothing is known of it")
+def _():
+    idle = Cgroup("idle")
+    for word in idle.path, os.path.basename(idle.path):
+        answer = ask(word, status=[0])
+        same(answer["overall"], "inconclusive", answer)
+        check("hardly anything" in answer["why"], answer["why"])
+        same(answer["workload"]["name"], os.path.basename(idle.path), "its name")
+
+
+@test("the node: the worst of all, in 80 columns")
+def _():
+    cgroup = Cgroup("refused")
+    start_python(cgroup, CONNECT, free_port())
+    answer = ask("--node", status=[3])
+    check(answer["workload"] is None, "a workload")
+    check(any(f["id"] == "net.connect" and f["workload"]["cgroup"] == cgroup.path
+              for f in answer["findings"]), f"findings: {answer['findings']}")
+    p = subprocess.run([ASSAY, "why", "--socket", agent.socket, "--history", "none",
+                        "--duration", "2s", "--node"], capture_output=True, text=True,
+                       timeout=PATIENCE)
+    same(p.returncode, 3, p.stderr)
+    check(all(len(line) <= 80 for line in p.stdout.splitlines()), p.stdout)
+
+
+main(setup)
