@@ -45,9 +45,9 @@ struct status_export {
 };
 
 struct status_history {
-	bool on;		/* false: none is kept */
-	bool is_kept;		/* the latest reading is in it */
-	char path[STATUS_TEXT]; /* as the agent sees it */
+	bool on;		     /* false: none is kept */
+	bool is_kept;		     /* the latest reading is in it */
+	char path[STATUS_TEXT];	     /* as the agent sees it */
 	char error[STATUS_TEXT - 2]; /* no gap follows: a status is compared whole */
 	double back_s; /* how old the oldest of it is; STATUS_NEVER: there is nothing */
 	uint64_t bytes, limit;

@@ -193,7 +193,7 @@ static void what_it_costs_is_one_line(void **state)
 	o.host_root = "/nonexistent";
 	exports_cost(&o, &plan, text, sizeof(text));
 	assert_non_null(
-	    strstr(text, "about 2585 series for 100 workloads, 25 for each"));
+	    strstr(text, "about 2589 series for 100 workloads, 25 for each"));
 	assert_non_null(
 	    strstr(text, ": 353 KiB an export, 63 KiB by gzip, 89 MiB sent"));
 	assert_null(strchr(text, '\n'));
