@@ -94,7 +94,6 @@ struct workload {
 	bool held;	     /* exports leave it out, see hold.c */
 	bool unnamed;	     /* given up: exports have its counts in `unknown` */
 	bool gone;	     /* its slots are free again: its values are the last */
-	bool kept_whole;     /* the same, and the history has all of it */
 	uint32_t settled;    /* the export that showed first who it is: that stays */
 	/* workloads of its instance that exports have now, and its end before */
 	uint32_t successors;
@@ -121,6 +120,7 @@ struct workload {
 	uint64_t inflight_ns[INFLIGHT_COUNT];	 /* ages at the reading, or: */
 #define INFLIGHT_UNKNOWN UINT64_MAX
 	uint32_t inflight_seen; /* a bit for each that ever was */
+	bool kept_whole;	/* it is gone, and the history has all of it */
 	bool is_since;		/* what came of a workload in a while: kept.h */
 	struct usage usage;	/* from the files of its cgroup */
 	uint32_t usage_sent, usage_ended; /* bits: was in an export; but is no more */
