@@ -50,7 +50,8 @@ LIB_OBJ := $(filter-out $(BUILD)/agent/main.o,$(OBJ))
 
 # A C file below tests/ with a main() is a program; unit tests link with the agent.
 UNIT    := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
-LOAD_SRC := $(filter-out %.bpf.c,$(wildcard tests/kernel/*.c tests/vm/*.c tests/e2e/*.c tests/demo/*.c))
+LOAD_SRC := $(filter-out %.bpf.c,$(wildcard tests/kernel/*.c tests/vm/*.c tests/e2e/*.c tests/demo/*.c \
+	tests/incidents/*.c))
 LOADS   := $(foreach f,$(LOAD_SRC),$(BUILD)/tests/$(basename $(notdir $(f)))) \
 	$(patsubst tests/kernel/%.c,$(BUILD)/tests/%.o,$(wildcard tests/kernel/*.bpf.c))
 

@@ -4,129 +4,33 @@
 known: two network namespaces with a tun device each, and packets that wait 25 ms in
 between."""
 
-import collections
-import ctypes
-import fcntl
 import os
-import select
-import struct
-import subprocess
 import sys
-import threading
-import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import tcp
 from readings import Change
-from tap import Skip, check, defer, diag, main, near, need_root, same, test
+from tap import Skip, check, diag, main, near, need_root, same, test
 from tcp import CONNECT, RESPONSE, RTT, Ends, Steps, total
+from tunpath import ADDRESSES, Path
 
 need_root()
 
-TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454ca, 1, 0x1000
-CLONE_NEWNET = 0x40000000
-NAMES = f"assay-d{os.getpid()}-a", f"assay-d{os.getpid()}-b"
-ADDRESSES = "10.78.0.1", "10.78.0.2"
 DELAY = 0.025  # one way
 path = None
-libc = ctypes.CDLL(None, use_errno=True)
-
-
-def ip(*words):
-    subprocess.run(["ip", *words], check=True, capture_output=True)
-
-
-def enter(path):
-    """The calling thread's network namespace from here on."""
-    with open(path) as f:
-        if libc.setns(f.fileno(), CLONE_NEWNET):
-            raise OSError(ctypes.get_errno(), "setns")
-
-
-class Path(threading.Thread):
-    """Carries packets between the two namespaces, each DELAY after it came."""
-
-    def __init__(self):
-        super().__init__(daemon=True)
-        self.ready = threading.Event()
-        self.late = []  # how much later than that, s
-        self.lose = None  # the first packet that holds these bytes is lost
-        self.seen = 0  # packets that hold them
-        self.error = None
-        self.over = False
-
-    def open(self):
-        """Our ends of the two tun devices."""
-        for name in NAMES:
-            enter(f"/run/netns/{name}")
-            fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
-            fcntl.ioctl(fd, TUNSETIFF,
-                        struct.pack("16sH22x", b"tun0", IFF_TUN | IFF_NO_PI))
-            yield fd
-
-    def run(self):
-        try:
-            self.fds = list(self.open())
-        except OSError as e:
-            self.error = e
-        self.ready.set()
-        if not self.error:
-            self.carry()
-
-    def is_lost(self, packet):
-        if not self.lose or self.lose not in packet:
-            return False
-        self.seen += 1
-        return self.seen == 1
-
-    def carry(self):
-        waiting = collections.deque()  # (when due, to which descriptor, packet)
-        while not self.over:
-            patience = waiting[0][0] - time.monotonic() if waiting else 0.1
-            came, _, _ = select.select(self.fds, [], [], max(patience, 0))
-            for fd in came:
-                to, packet = self.fds[1 - self.fds.index(fd)], os.read(fd, 65536)
-                if not self.is_lost(packet):
-                    waiting.append((time.monotonic() + DELAY, to, packet))
-            while waiting and waiting[0][0] <= time.monotonic():
-                due, to, packet = waiting.popleft()
-                self.late.append(time.monotonic() - due)
-                try:
-                    os.write(to, packet)
-                except OSError:
-                    pass  # the other end is not up yet: as on any network
-
-    def stop(self):
-        self.over = True
-        self.join()
-        for fd in self.fds:
-            os.close(fd)
 
 
 def setup():
     global path
-    if not os.path.exists("/dev/net/tun"):
-        raise Skip("no /dev/net/tun")
-    for name in NAMES:
-        ip("netns", "add", name)
-        defer(ip, "netns", "del", name)
-    path = Path()
-    path.start()
-    path.ready.wait()
-    if path.error:
-        raise Skip(f"no tun device: {path.error}")
-    defer(path.stop)
-    for name, address, peer in zip(NAMES, ADDRESSES, reversed(ADDRESSES)):
-        ip("-n", name, "addr", "add", address, "peer", peer, "dev", "tun0")
-        ip("-n", name, "link", "set", "tun0", "up")
+    path = Path(DELAY)
     tcp.setup()
 
 
 @test("over a path of 50 ms the median round-trip time is 50 ms, within 5 %")
 def _():
-    steps = Steps("delay", address=ADDRESSES[0], netns=NAMES)
+    steps = Steps("delay", address=ADDRESSES[0], netns=path.names)
     client = steps.groups[1]
     before = total()
     steps.client.ask("connect", 3)
@@ -192,7 +96,7 @@ sys.stdin.readline()
 @test("what of the last answer is sent again does not answer the next request")
 def _():
     path.lose = b"lost tail"
-    ends = Ends("again", SERVER, CLIENT, ADDRESSES[0], netns=NAMES)
+    ends = Ends("again", SERVER, CLIENT, ADDRESSES[0], netns=path.names)
     before = total()
     same(ends.client.ask(), "done", "the client")
     took = float(ends.server.reply())
