@@ -85,11 +85,12 @@ int measure_since(struct measure *m, const struct export_stats *stats,
 	struct points points = { .delta = true };
 	struct wall wall = { 0 };
 	uint64_t minute, since = m->kept.time_ns;
+	size_t count;
 	int err;
 
 	wall_measure(&wall);
 	points.wall_ns = wall.offset_ns;
-	snapshot_workloads(m->snapshot, &(size_t){ 0 }, &points.time_ns);
+	snapshot_workloads(m->snapshot, &count, &points.time_ns);
 	if (points.time_ns <= since)
 		return -EAGAIN;
 	measure_usage(m, USAGE_NS);
@@ -101,7 +102,7 @@ int measure_since(struct measure *m, const struct export_stats *stats,
 		return err;
 	out->bytes = one.bytes;
 	out->len = one.len;
-	snapshot_workloads(m->snapshot, &(size_t){ 0 }, &m->kept.time_ns);
+	snapshot_workloads(m->snapshot, &count, &m->kept.time_ns);
 	out->since_ns = wall_time(wall.offset_ns, since);
 	out->until_ns = wall_time(wall.offset_ns, m->kept.time_ns);
 	m->kept.minute = minute;

@@ -150,7 +150,7 @@ struct snapshot {
 	size_t past_count; /* so far: the oldest give way */
 	uint32_t late;	   /* slots that late events have taken, so far */
 	struct window windows[PROBE_COUNT];
-	uint64_t random; /* for what is rounded */
+	uint64_t random;	 /* for what is rounded */
 	uint64_t keeps_until_ns; /* boot time, see snapshot_keep() */
 };
 

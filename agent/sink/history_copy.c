@@ -115,6 +115,7 @@ static long copy_into(sqlite3 *from, const char *name, uint64_t now_ns)
 {
 	sqlite3 *to = NULL;
 	long damaged = history_make(name);
+	int rc = SQLITE_OK;
 
 	if (damaged)
 		return damaged;
@@ -123,7 +124,9 @@ static long copy_into(sqlite3 *from, const char *name, uint64_t now_ns)
 	else
 		damaged = history_copy(from, to);
 	if (damaged >= 0)
-		damaged = history_errno(set_time(to, now_ns)) ?: damaged;
+		rc = set_time(to, now_ns);
+	if (rc)
+		damaged = history_errno(rc);
 	if (sqlite3_close(to) && damaged >= 0)
 		damaged = -EIO;
 	return damaged;

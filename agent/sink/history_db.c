@@ -154,7 +154,8 @@ int history_pack(const uint8_t *bytes, size_t len, int level, uint8_t **out,
 		return -ENOMEM;
 	}
 	smaller = realloc(*out, size);
-	*out = smaller ? smaller : *out;
+	if (smaller)
+		*out = smaller;
 	*out_len = size;
 	return 0;
 }
