@@ -14,7 +14,8 @@
 #define EXIT_USAGE 2
 
 static const struct cmd *const cmds[] = { &cmd_agent,  &cmd_report, &cmd_probes,
-					  &cmd_doctor, &cmd_tune,   &cmd_status };
+					  &cmd_doctor, &cmd_tune,   &cmd_status,
+					  &cmd_verify };
 
 static int print_help(void)
 {

@@ -20,7 +20,9 @@ enum options_cmd {
 	CMD_DOCTOR = 8,
 	CMD_TUNE = 16,
 	CMD_STATUS = 32,
-	CMD_ALL = 63,
+	CMD_VERIFY = 1 << 12,
+	CMD_BENCH = 1 << 13,
+	CMD_ALL = (1 << 14) - 1,
 };
 
 enum compression { COMPRESSION_GZIP, COMPRESSION_NONE };

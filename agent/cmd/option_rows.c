@@ -18,8 +18,9 @@
 #define HOUR   (60 * MINUTE)
 #define MIB    (1ULL << 20)
 
-#define MEASURES (CMD_AGENT | CMD_REPORT | CMD_PROBES | CMD_DOCTOR)
-#define EXPORTS	 (CMD_AGENT | CMD_DOCTOR)
+#define MEASURES \
+	(CMD_AGENT | CMD_REPORT | CMD_PROBES | CMD_DOCTOR | CMD_VERIFY | CMD_BENCH)
+#define EXPORTS (CMD_AGENT | CMD_DOCTOR)
 #define OTLP(s)                                                          \
 	{                                                                \
 		"OTEL_EXPORTER_OTLP_" s, "OTEL_EXPORTER_OTLP_METRICS_" s \
@@ -346,9 +347,11 @@ static const struct option_desc rows[] = {
 	  "keep all capabilities once the node is measured, and allow all system calls",
 	  FIELD(keep_privileges), .mask = CMD_AGENT, .type = OPTION_BOOL },
 	{ "duration", "TIME", "5s", "how long to measure", FIELD(duration_ms),
-	  .mask = CMD_REPORT, .type = OPTION_DURATION, .min = 10, .max = 24 * HOUR },
+	  .mask = CMD_REPORT | CMD_BENCH, .type = OPTION_DURATION, .min = 10,
+	  .max = 24 * HOUR },
 	{ "format", "table|json", "table", "how to print", .choices = formats,
-	  FIELD(format), .mask = CMD_REPORT | CMD_STATUS, .type = OPTION_ENUM },
+	  FIELD(format), .mask = CMD_REPORT | CMD_STATUS | CMD_VERIFY | CMD_BENCH,
+	  .type = OPTION_ENUM },
 	{ "total", NULL, "false", "print all that the agent counted since its start",
 	  FIELD(total), .mask = CMD_REPORT, .type = OPTION_BOOL },
 	{ "estimate", NULL, "false",

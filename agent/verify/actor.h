@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who makes events: processes of their own, each in a cgroup of its own that it enters
+ * before anything else. They are ready before the first reading and stay until the
+ * last, so that all that is counted is what they were told to do.
+ */
+#ifndef ACTOR_H
+#define ACTOR_H
+
+#include <stdint.h>
+#include <sys/types.h>
+#include "verify/scratch.h"
+#include "verify/truth.h"
+
+enum actor_id {
+	ACTOR_DNS,
+	ACTOR_CALLS,
+	ACTOR_SLEEPER,
+	ACTOR_HOG,
+	ACTOR_VICTIM,
+	ACTOR_SERVER,
+	ACTOR_CLIENT,
+	ACTOR_BLOCK,
+	ACTOR_COUNT,
+};
+
+/* What an actor works with; `gate` is the sleep in which it waited for its word. */
+struct actor_stage {
+	struct truths *truths;
+	const struct scratch *scratch;
+	int cpu, other_cpu; /* to be on; the same where there is but one */
+};
+
+struct actor_row {
+	const char *name;   /* of its cgroup, too */
+	unsigned int round; /* those of one round work at the same time */
+	/* its truths: the first, and the one behind the last; none: both 0 */
+	enum truth_id first, end;
+	/* Before the first reading. What cannot be made it says by truth_skip(). */
+	void (*prepare)(const struct actor_stage *s);
+	/* Makes its events. */
+	void (*work)(const struct actor_stage *s);
+	/* NULL, or what became of the sleep in the gate's read(2) before work(). */
+	void (*waited)(const struct actor_stage *s, uint64_t ns);
+};
+
+extern const struct actor_row actor_rows[ACTOR_COUNT];
+
+struct actor {
+	pid_t pid;
+	int to, from; /* its gate */
+	int schedstat;
+	bool failed;
+	struct truth_sched before, after; /* at the two readings */
+	uint64_t preempted;		  /* how often, between them */
+	uint64_t init_runs;		  /* of PID 1, while it worked */
+};
+
+struct actors {
+	struct actor of[ACTOR_COUNT];
+	struct truths *truths;
+	struct scratch *scratch;
+	int cpu, other_cpu;
+};
+
+/* Set by whoever handles SIGINT and SIGTERM: all waits end soon. */
+extern volatile int actors_interrupted;
+
+/*
+ * Starts all of them, in groups below the scratch directory, and waits until they are
+ * ready. -errno with one line in cause; actors_end_all() and actors_forget() in any
+ * case.
+ */
+int actors_start(struct actors *a, struct scratch *s, char *cause, size_t len);
+/* Has each of them come to its gate once more, to sleep there from now on. -errno. */
+int actors_settle(struct actors *a);
+/* The first reading is made: from now on all that happens is looked at. */
+void actors_begin(struct actors *a);
+/*
+ * Lets all of them work, round by round. One that does not come back is skipped.
+ * -EINTR.
+ */
+int actors_work(struct actors *a);
+/* They are done, and sleep: before the last reading. */
+void actors_end(struct actors *a);
+/* Kills them; also fine before actors_start(), if all is 0. */
+void actors_end_all(struct actors *a);
+/* Drops the truth. */
+void actors_forget(struct actors *a);
+
+/* What each file makes. */
+void calls_prepare(const struct actor_stage *s);
+void calls_work(const struct actor_stage *s);
+void sleeps_prepare(const struct actor_stage *s);
+void sleeps_work(const struct actor_stage *s);
+void sleeps_waited(const struct actor_stage *s, uint64_t ns);
+void waits_prepare(const struct actor_stage *s);
+void waits_work(const struct actor_stage *s);
+void waits_hog(const struct actor_stage *s);
+void tcp_prepare_server(const struct actor_stage *s);
+void tcp_prepare_client(const struct actor_stage *s);
+void tcp_serve(const struct actor_stage *s);
+void tcp_ask(const struct actor_stage *s);
+void dns_prepare(const struct actor_stage *s);
+void dns_work(const struct actor_stage *s);
+void block_prepare(const struct actor_stage *s);
+void block_work(const struct actor_stage *s);
+
+/* Skips all of an actor's truths. */
+void actor_skip(const struct actor_stage *s, enum actor_id id, const char *what,
+		int err);
+
+#endif

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include "base/util.h"
+#include "verify/truth.h"
+
+#define GRAIN_LEAST 5000 /* ns */
+#define GRAIN_LOOKS 20	 /* so many looks of the usual length */
+#define LOOKS	    33
+
+void truth_add(struct truth *t, uint64_t low_ns, uint64_t high_ns)
+{
+	if (t->samples < TRUTH_SAMPLES) {
+		t->low_ns[t->samples] = low_ns;
+		t->high_ns[t->samples] = high_ns;
+	}
+	t->samples++;
+	t->least++;
+	t->most++;
+	t->least_ns += low_ns;
+	t->most_ns += high_ns;
+}
+
+void truth_count(struct truth *t, uint64_t n, uint64_t most_ns)
+{
+	t->least += n;
+	t->most += n;
+	t->most_ns += most_ns;
+}
+
+void truth_skip(struct truth *t, const char *what, int err)
+{
+	if (*t->why)
+		return;
+	if (err)
+		snprintf(t->why, sizeof(t->why), "%s: %s", what, strerror(-err));
+	else
+		snprintf(t->why, sizeof(t->why), "%s", what);
+}
+
+uint64_t truth_cpu_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+void truth_nap(uint64_t ns)
+{
+	struct timespec ts = { ns / 1000000000, ns % 1000000000 };
+
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
+}
+
+void truth_spin(uint64_t cpu_ns)
+{
+	uint64_t end = truth_cpu_ns() + cpu_ns;
+
+	while (truth_cpu_ns() < end)
+		;
+}
+
+static int compare(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+uint64_t truth_grain(void)
+{
+	uint64_t took[LOOKS], grain;
+
+	for (int i = 0; i < LOOKS; i++) {
+		took[i] = now_mono_ns();
+		truth_cpu_ns();
+		took[i] = now_mono_ns() - took[i];
+	}
+	qsort(took, LOOKS, sizeof(took[0]), compare);
+	grain = took[LOOKS / 2] * GRAIN_LOOKS;
+	return grain > GRAIN_LEAST ? grain : GRAIN_LEAST;
+}
+
+bool truth_sched_read(int fd, struct truth_sched *out)
+{
+	unsigned long long ran, delayed, runs;
+	char text[100];
+	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	if (sscanf(text, "%llu %llu %llu", &ran, &delayed, &runs) != 3)
+		return false;
+	*out = (struct truth_sched){ ran, delayed, runs };
+	return true;
+}
