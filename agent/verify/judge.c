@@ -13,6 +13,7 @@
 
 #define SLACK	    0.02   /* of a sum of times */
 #define BUCKET_HALF 0.0625 /* of an octave; a quantile is the middle of its bucket */
+#define MEANS	    4	   /* the longest of some is no longer than so many means */
 #define QUEUES	    4	   /* requests of a disk that one switch may hide */
 
 const char *const judge_names[] = { "ok", "FAILED", "skipped" };
@@ -32,6 +33,8 @@ struct matter {
 	const struct actor *actor;
 	struct found found;
 	double hidden; /* how many may be missing */
+	double gone;   /* how many are, */
+	double each;   /* of these, s at most; 0: as of the others */
 	double lost;   /* of these, by the kernel's account */
 };
 
@@ -94,7 +97,11 @@ static void allow(struct matter *m)
 	m->lost = found_lost(m->c->frame, m->check->probe, skipped_by_kernel);
 	m->hidden = m->lost + m->truth->fewer;
 	if (m->check->may_miss)
-		m->hidden += m->actor->init_runs + m->actor->preempted;
+		m->hidden += m->actor->init_runs;
+	if (m->check->may_miss && m->truth->samples)
+		m->hidden += m->actor->preempted; /* on the way to sleep */
+	if (!m->check->is_time)
+		m->gone = m->truth->least - m->found.count;
 	if (m->check->on_disk)
 		m->hidden += QUEUES * m->actor->init_runs;
 }
@@ -142,9 +149,10 @@ static double median(const uint64_t *values, size_t count)
 	return (sorted[(count - 1) / 2] + sorted[count / 2]) / 2e9;
 }
 
+/* Of what is missing it is not known how long it took. */
 static double longest(const struct truth *t)
 {
-	uint64_t most = 0;
+	uint64_t most = t->most && !t->samples ? MEANS * t->most_ns / t->most : 0;
 
 	for (size_t i = 0; i < t->samples && i < TRUTH_SAMPLES; i++)
 		most = t->high_ns[i] > most ? t->high_ns[i] : most;
@@ -155,18 +163,16 @@ static bool is_sum_right(const struct matter *m, struct judge_verdict *v)
 {
 	double grain = m->c->actors->truths->grain_ns * 1e-9, got = m->found.sum_s;
 	const struct truth *t = m->truth;
-	double n = t->most ? t->most : 1, each = longest(t);
+	double n = t->most ? t->most : 1, each = m->each > 0 ? m->each : longest(t);
 	double low = t->least_ns * 1e-9, high = t->most_ns * 1e-9;
-	double gone = t->least - m->found.count, added = m->found.count - t->most;
+	double added = m->found.count - t->most;
 	char a[UNITS_LEN], b[UNITS_LEN], c[UNITS_LEN];
 
 	if (!t->most_ns)
 		return true;
 	low = low * (1 - SLACK) - n * grain;
-	if (m->check->is_time)
-		low -= m->hidden * each;
-	else if (gone > 0)
-		low -= gone * each;
+	if (m->gone > 0)
+		low -= m->gone * each;
 	high = high * (1 + SLACK) + n * grain;
 	if (added > 0 && !m->check->is_time)
 		high += added * each;
@@ -222,22 +228,34 @@ static void say_right(const struct matter *m, struct judge_verdict *v)
 	    t->most_ns ? want : "", rest);
 }
 
+/* What is missing of the victim's waits and sleeps is missing in sums of both. */
+static void look_at_missing(struct matter *m, double waits, double sleeps)
+{
+	const struct truth *of = m->c->actors->truths->of;
+	double a = longest(&of[TRUTH_WAITS]), b = longest(&of[TRUTH_WAITS_ASLEEP]);
+
+	if (of[TRUTH_WAITS].least > waits)
+		m->gone += of[TRUTH_WAITS].least - waits;
+	if (of[TRUTH_WAITS_ASLEEP].least > sleeps)
+		m->gone += of[TRUTH_WAITS_ASLEEP].least - sleeps;
+	m->each = a > b ? a : b;
+}
+
 /* Asleep and waiting are all of a time in which one did not run. */
 static void add_sleeps(struct matter *m)
 {
 	const struct truths *t = m->c->actors->truths;
 	struct truth_sched before = m->actor->before, after = m->actor->after;
 	double outside = after.delayed_ns - before.delayed_ns - t->delayed_ns;
-	struct found_key key = { NULL, "assay.blocked.duration", "assay.syscall.class",
-				 "wait" };
-	struct found sleeps;
-	char suffix[128];
+	struct matter sleeps = { .c = m->c };
+	size_t i = 0;
 
-	scratch_suffix(m->c->actors->scratch, actor_rows[ACTOR_VICTIM].name, suffix,
-		       sizeof(suffix));
-	key.suffix = suffix;
-	found_get(m->c->frame, &key, &sleeps);
-	m->found.sum_s += sleeps.sum_s - outside * 1e-9;
+	while (checks[i].truth != TRUTH_WAITS_ASLEEP)
+		i++;
+	sleeps.check = &checks[i];
+	find(&sleeps);
+	look_at_missing(m, m->found.count, sleeps.found.count);
+	m->found.sum_s += sleeps.found.sum_s - outside * 1e-9;
 	m->found.is_hist = false;
 }
 
