@@ -241,6 +241,7 @@ static uint64_t init_runs(void)
 
 void actors_begin(struct actors *a)
 {
+	a->init_runs = init_runs();
 	for (int id = 0; id < ACTOR_COUNT; id++) {
 		struct actor *actor = &a->of[id];
 
@@ -297,6 +298,7 @@ int actors_work(struct actors *a)
 void actors_end(struct actors *a)
 {
 	wait_asleep(a);
+	a->init_runs = init_runs() - a->init_runs;
 	for (int id = 0; id < ACTOR_COUNT; id++) {
 		struct actor *actor = &a->of[id];
 

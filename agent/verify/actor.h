@@ -61,6 +61,7 @@ struct actors {
 	struct truths *truths;
 	struct scratch *scratch;
 	int cpu, other_cpu;
+	uint64_t init_runs; /* between the two readings */
 };
 
 /* Set by whoever handles SIGINT and SIGTERM: all waits end soon. */

@@ -27,7 +27,6 @@ static void complete_waits(struct actors *a)
 {
 	const struct actor *victim = &a->of[ACTOR_VICTIM], *hog = &a->of[ACTOR_HOG];
 	struct truth *waits = &a->truths->of[TRUTH_WAITS],
-		     *all = &a->truths->of[TRUTH_WAITS_ALL],
 		     *blamed = &a->truths->of[TRUTH_WAITS_CULPRITS];
 	uint64_t delayed = victim->after.delayed_ns - victim->before.delayed_ns;
 	uint64_t had = hog->after.ran_ns - hog->before.ran_ns + a->truths->ran_ns;
@@ -36,7 +35,6 @@ static void complete_waits(struct actors *a)
 
 	truth_count(waits, victim->after.runs - victim->before.runs, delayed);
 	waits->least_ns = delayed;
-	all->least_ns = all->most_ns = a->truths->wanted_ns - a->truths->ran_ns;
 	blamed->least_ns = least > 0 ? least : 0;
 	blamed->most_ns = delayed;
 	if (!victim->after.runs)

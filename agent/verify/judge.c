@@ -103,7 +103,7 @@ static void allow(struct matter *m)
 	if (!m->check->is_time)
 		m->gone = m->truth->least - m->found.count;
 	if (m->check->on_disk)
-		m->hidden += QUEUES * m->actor->init_runs;
+		m->hidden += QUEUES * m->c->actors->init_runs;
 }
 
 /*

@@ -218,21 +218,15 @@ static const struct sleep {
 
 static void sleep_once(const struct sleep *s, struct truth *t)
 {
-	struct truth_sched before = { 0 }, after = { 0 };
-	uint64_t wall, cpu, delay;
+	struct truth_look before, after;
+	uint64_t low, high;
 
 	s->prepare(s->us);
-	truth_sched_read(schedstat, &before);
-	cpu = truth_cpu_ns();
-	wall = now_mono_ns();
+	truth_look_before(&before, schedstat);
 	s->sleep(s->us);
-	wall = now_mono_ns() - wall;
-	cpu = truth_cpu_ns() - cpu;
-	truth_sched_read(schedstat, &after);
-	delay = after.delayed_ns - before.delayed_ns;
-	wall -= cpu < wall ? cpu : wall;
-	wall -= delay < wall ? delay : wall;
-	truth_add(t, wall, wall);
+	truth_look_after(&after, schedstat);
+	truth_asleep(&before, &after, &low, &high);
+	truth_add(t, low, high);
 }
 
 void sleeps_work(const struct actor_stage *s)

@@ -99,3 +99,37 @@ bool truth_sched_read(int fd, struct truth_sched *out)
 	*out = (struct truth_sched){ ran, delayed, runs };
 	return true;
 }
+
+void truth_look_before(struct truth_look *l, int fd)
+{
+	struct truth_sched sched = { 0 };
+
+	l->outer_ns = now_mono_ns();
+	truth_sched_read(fd, &sched);
+	l->delayed_ns = sched.delayed_ns;
+	l->cpu_ns = truth_cpu_ns();
+	l->inner_ns = now_mono_ns();
+}
+
+void truth_look_after(struct truth_look *l, int fd)
+{
+	struct truth_sched sched = { 0 };
+
+	l->inner_ns = now_mono_ns();
+	l->cpu_ns = truth_cpu_ns();
+	truth_sched_read(fd, &sched);
+	l->delayed_ns = sched.delayed_ns;
+	l->outer_ns = now_mono_ns();
+}
+
+void truth_asleep(const struct truth_look *before, const struct truth_look *after,
+		  uint64_t *low_ns, uint64_t *high_ns)
+{
+	uint64_t awake =
+	    after->cpu_ns - before->cpu_ns + after->delayed_ns - before->delayed_ns;
+	uint64_t inner = after->inner_ns - before->inner_ns;
+	uint64_t outer = after->outer_ns - before->outer_ns;
+
+	*low_ns = inner > awake ? inner - awake : 0;
+	*high_ns = outer > awake ? outer - awake : 0;
+}

@@ -106,4 +106,18 @@ struct truth_sched {
 /* fd: of its schedstat file. False: it cannot be read. */
 bool truth_sched_read(int fd, struct truth_sched *out);
 
+/*
+ * A look at all clocks of this thread: the wall's is looked at on both sides of the
+ * others, as the thread may lose its CPU, or a virtual CPU stand still, in between.
+ */
+struct truth_look {
+	uint64_t outer_ns, inner_ns, cpu_ns, delayed_ns;
+};
+/* Before and after what is measured; fd: of schedstat. */
+void truth_look_before(struct truth_look *l, int fd);
+void truth_look_after(struct truth_look *l, int fd);
+/* How long it neither ran nor waited for a CPU between two looks: at least, at most. */
+void truth_asleep(const struct truth_look *before, const struct truth_look *after,
+		  uint64_t *low_ns, uint64_t *high_ns);
+
 #endif

@@ -39,32 +39,30 @@ void waits_hog(const struct actor_stage *s)
 void waits_work(const struct actor_stage *s)
 {
 	int schedstat = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
-	struct truth_sched first = { 0 }, before = { 0 }, after = { 0 };
-	struct truth *asleep = &s->truths->of[TRUTH_WAITS_ASLEEP];
-	uint64_t began = now_mono_ns(), began_cpu = truth_cpu_ns();
+	struct truth *asleep = &s->truths->of[TRUTH_WAITS_ASLEEP],
+		     *all = &s->truths->of[TRUTH_WAITS_ALL];
+	struct truth_look first, last, before, after;
+	uint64_t low, high;
 
-	truth_sched_read(schedstat, &first);
+	truth_look_before(&first, schedstat);
 	for (int i = 0; i < TURNS; i++) {
-		uint64_t wall, cpu, delay;
-
 		truth_spin(TURN_NS);
-		truth_sched_read(schedstat, &before);
-		cpu = truth_cpu_ns();
-		wall = now_mono_ns();
+		sched_yield(); /* its turn is over now, and not in the looks */
+		truth_look_before(&before, schedstat);
 		truth_nap(TURN_NS);
-		wall = now_mono_ns() - wall;
-		cpu = truth_cpu_ns() - cpu;
-		truth_sched_read(schedstat, &after);
-		delay = after.delayed_ns - before.delayed_ns;
-		wall -= cpu < wall ? cpu : wall;
-		wall -= delay < wall ? delay : wall;
-		truth_add(asleep, wall, wall);
+		truth_look_after(&after, schedstat);
+		truth_asleep(&before, &after, &low, &high);
+		truth_add(asleep, low, high);
 	}
-	s->truths->wanted_ns = now_mono_ns() - began;
-	s->truths->ran_ns = truth_cpu_ns() - began_cpu;
-	s->truths->delayed_ns = after.delayed_ns - first.delayed_ns;
+	truth_look_after(&last, schedstat);
 	*done = 1;
 	close(schedstat);
+	s->truths->wanted_ns = last.inner_ns - first.inner_ns;
+	s->truths->ran_ns = last.cpu_ns - first.cpu_ns;
+	s->truths->delayed_ns = last.delayed_ns - first.delayed_ns;
+	truth_asleep(&first, &last, &low, &high);
+	all->least_ns = low + s->truths->delayed_ns;
+	all->most_ns = high + s->truths->delayed_ns;
 	/* who is kept waiting on its way to sleep may find that its time is over */
 	asleep->fewer = TURNS / 3;
 }
