@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,7 @@
 
 static const struct cmd *const cmds[] = { &cmd_agent,  &cmd_report, &cmd_probes,
 					  &cmd_doctor, &cmd_tune,   &cmd_status,
-					  &cmd_verify };
+					  &cmd_verify, &cmd_bench };
 
 static int print_help(void)
 {
@@ -62,6 +63,13 @@ static int run(const struct cmd *c, int argc, char **argv)
 	if (rest > 0 && !c->args)
 		snprintf(cause, sizeof(cause), "%.200s: %s takes no arguments", argv[0],
 			 c->name);
+	if (rest >= 0 && o.format == FORMAT_CSV && !(c->mask & CMD_HAS_CSV)) {
+		snprintf(cause, sizeof(cause),
+			 "--format csv: must be table or json: "
+			 "what %s says is not one table",
+			 c->name);
+		rest = -EINVAL;
+	}
 	if (rest < 0 || (rest > 0 && !c->args)) {
 		log_errorx("%s", cause);
 		return EXIT_USAGE;

@@ -23,11 +23,12 @@ enum options_cmd {
 	CMD_VERIFY = 1 << 12,
 	CMD_BENCH = 1 << 13,
 	CMD_ALL = (1 << 14) - 1,
+	CMD_HAS_CSV = CMD_BENCH,
 };
 
 enum compression { COMPRESSION_GZIP, COMPRESSION_NONE };
 enum series_choice { SERIES_BASIC, SERIES_ALL };
-enum report_format { FORMAT_TABLE, FORMAT_JSON };
+enum report_format { FORMAT_TABLE, FORMAT_JSON, FORMAT_CSV };
 
 struct option_table;
 
@@ -76,6 +77,7 @@ struct options {
 	uint64_t duration_ms;
 	int format; /* enum report_format */
 	bool total, estimate;
+	bool kernel_stats;
 	bool live, ready, started, strict;
 	uint64_t timeout_ms;
 	uint64_t given; /* a bit for each option that is not as by default */

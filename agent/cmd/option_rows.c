@@ -32,7 +32,7 @@
 static const char *const compressions[] = { "gzip", "none", NULL };
 static const char *const series[] = { "basic", "all", NULL };
 static const char *const groups[] = { "container", "pod", "owner", "namespace", NULL };
-static const char *const formats[] = { "table", "json", NULL };
+static const char *const formats[] = { "table", "json", "csv", NULL };
 static const char *const levels[] = { "error", "warn", "info", "debug", NULL };
 
 /* http(s)://HOST and what follows. */
@@ -349,7 +349,8 @@ static const struct option_desc rows[] = {
 	{ "duration", "TIME", "5s", "how long to measure", FIELD(duration_ms),
 	  .mask = CMD_REPORT | CMD_BENCH, .type = OPTION_DURATION, .min = 10,
 	  .max = 24 * HOUR },
-	{ "format", "table|json", "table", "how to print", .choices = formats,
+	{ "format", "table|json|csv", "table",
+	  "how to print; csv: of what is one table (bench)", .choices = formats,
 	  FIELD(format), .mask = CMD_REPORT | CMD_STATUS | CMD_VERIFY | CMD_BENCH,
 	  .type = OPTION_ENUM },
 	{ "total", NULL, "false", "print all that the agent counted since its start",
@@ -358,6 +359,10 @@ static const struct option_desc rows[] = {
 	  "leave the agent's probes as they run, also in windows: numbers with ~ are "
 	  "estimates (without: all is counted meanwhile, up to 60 s)",
 	  FIELD(estimate), .mask = CMD_REPORT, .type = OPTION_BOOL },
+	{ "kernel-stats", NULL, "false",
+	  "have the kernel time all BPF programs of the node for a second, to check what "
+	  "ours say of themselves; takes root",
+	  FIELD(kernel_stats), .mask = CMD_BENCH, .type = OPTION_BOOL },
 	{ "live", NULL, "false", "does the agent's loop answer?", FIELD(live),
 	  .mask = CMD_STATUS, .type = OPTION_BOOL },
 	{ "ready", NULL, "false",

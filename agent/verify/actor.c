@@ -52,18 +52,20 @@ void actor_skip(const struct actor_stage *s, enum actor_id id, const char *what,
 static void live(const struct actor_row *row, const struct actor_stage *s, int in,
 		 int out)
 {
+	int schedstat = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+
 	for (;;) {
-		uint64_t began = now_mono_ns(), slept;
+		struct truth_look before, after;
 		char word;
 
+		truth_look_before(&before, schedstat);
 		if (read(in, &word, 1) != 1)
 			_exit(0);
-		slept = now_mono_ns() - began;
-		if (word == 'g') {
-			if (row->waited)
-				row->waited(s, slept);
+		truth_look_after(&after, schedstat);
+		if (word == 'g' && row->waited)
+			row->waited(s, &before, &after);
+		if (word == 'g')
 			row->work(s);
-		}
 		if (write(out, &word, 1) != 1)
 			_exit(0);
 	}

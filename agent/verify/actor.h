@@ -24,7 +24,7 @@ enum actor_id {
 	ACTOR_COUNT,
 };
 
-/* What an actor works with; `gate` is the sleep in which it waited for its word. */
+/* What an actor works with. */
 struct actor_stage {
 	struct truths *truths;
 	const struct scratch *scratch;
@@ -40,8 +40,9 @@ struct actor_row {
 	void (*prepare)(const struct actor_stage *s);
 	/* Makes its events. */
 	void (*work)(const struct actor_stage *s);
-	/* NULL, or what became of the sleep in the gate's read(2) before work(). */
-	void (*waited)(const struct actor_stage *s, uint64_t ns);
+	/* NULL, or told of its sleep in the gate's read(2) before work(). */
+	void (*waited)(const struct actor_stage *s, const struct truth_look *before,
+		       const struct truth_look *after);
 };
 
 extern const struct actor_row actor_rows[ACTOR_COUNT];
@@ -94,7 +95,8 @@ void calls_prepare(const struct actor_stage *s);
 void calls_work(const struct actor_stage *s);
 void sleeps_prepare(const struct actor_stage *s);
 void sleeps_work(const struct actor_stage *s);
-void sleeps_waited(const struct actor_stage *s, uint64_t ns);
+void sleeps_waited(const struct actor_stage *s, const struct truth_look *before,
+		   const struct truth_look *after);
 void waits_prepare(const struct actor_stage *s);
 void waits_work(const struct actor_stage *s);
 void waits_hog(const struct actor_stage *s);

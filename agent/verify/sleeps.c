@@ -246,9 +246,13 @@ void sleeps_work(const struct actor_stage *s)
 }
 
 /* The gate is a pipe. */
-void sleeps_waited(const struct actor_stage *s, uint64_t ns)
+void sleeps_waited(const struct actor_stage *s, const struct truth_look *before,
+		   const struct truth_look *after)
 {
-	truth_add(&s->truths->of[TRUTH_SLEEPS_PIPE], ns, ns);
+	uint64_t low, high;
+
+	truth_asleep(before, after, &low, &high);
+	truth_add(&s->truths->of[TRUTH_SLEEPS_PIPE], low, high);
 }
 
 static int make_faulty(void)
