@@ -89,7 +89,7 @@ bool truth_sched_read(int fd, struct truth_sched *out)
 {
 	unsigned long long ran, delayed, runs;
 	char text[100];
-	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+	ssize_t n = fd < 0 ? -1 : pread(fd, text, sizeof(text) - 1, 0);
 
 	if (n <= 0)
 		return false;

@@ -113,7 +113,7 @@ bool truth_sched_read(int fd, struct truth_sched *out);
 struct truth_look {
 	uint64_t outer_ns, inner_ns, cpu_ns, delayed_ns;
 };
-/* Before and after what is measured; fd: of schedstat. */
+/* Before and after what is measured; fd: of schedstat, or -1: without it. */
 void truth_look_before(struct truth_look *l, int fd);
 void truth_look_after(struct truth_look *l, int fd);
 /* How long it neither ran nor waited for a CPU between two looks: at least, at most. */
