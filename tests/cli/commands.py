@@ -17,7 +17,7 @@ import jsonschema
 from node import ASSAY, TOP, Agent, scratch
 from tap import check, defer, same
 
-COMMANDS = "agent", "report", "probes", "doctor", "tune", "status"
+COMMANDS = "agent", "report", "probes", "doctor", "tune", "status", "verify", "bench"
 NOBODY = 65534
 
 
