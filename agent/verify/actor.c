@@ -21,31 +21,6 @@
 
 volatile int actors_interrupted;
 
-/* In the order in which they are told to go: who serves before who asks. */
-const struct actor_row actor_rows[ACTOR_COUNT] = {
-	[ACTOR_DNS] = { "dns", 0, TRUTH_DNS_OK, TRUTH_DNS_TIMEOUT + 1, dns_prepare,
-			dns_work },
-	[ACTOR_CALLS] = { "calls", 0, TRUTH_CALLS_FILE, TRUTH_CALLS_ERRORS + 1,
-			  calls_prepare, calls_work },
-	[ACTOR_SLEEPER] = { "sleeps", 1, TRUTH_SLEEPS_FILE, TRUTH_SLEEPS_FAULT + 1,
-			    sleeps_prepare, sleeps_work, sleeps_waited },
-	[ACTOR_HOG] = { "hog", 2, 0, 0, waits_prepare, waits_hog },
-	[ACTOR_VICTIM] = { "waits", 2, TRUTH_WAITS, TRUTH_WAITS_CULPRITS + 1,
-			   waits_prepare, waits_work },
-	[ACTOR_SERVER] = { "tcp-server", 3, 0, 0, tcp_prepare_server, tcp_serve },
-	[ACTOR_CLIENT] = { "tcp-client", 3, TRUTH_TCP_CONNECTS,
-			   TRUTH_TCP_SERVER_BYTES + 1, tcp_prepare_client, tcp_ask },
-	[ACTOR_BLOCK] = { "block", 4, TRUTH_BLOCK_READS, TRUTH_BLOCK_DISK_READS + 1,
-			  block_prepare, block_work },
-};
-
-void actor_skip(const struct actor_stage *s, enum actor_id id, const char *what,
-		int err)
-{
-	for (int i = actor_rows[id].first; i < (int)actor_rows[id].end; i++)
-		truth_skip(&s->truths->of[i], what, err);
-}
-
 /* --- in the actor --- */
 
 /* A word is 'w': come back to the gate, or 'g': work. */
@@ -76,14 +51,14 @@ static void live(const struct actor_row *row, const struct actor_stage *s, int i
 static void be(struct actors *a, enum actor_id id, int in, int out)
 {
 	const struct actor_row *row = &actor_rows[id];
-	struct actor_stage s = { a->truths, a->scratch, a->cpu, a->other_cpu };
+	struct actor_stage s = { row, a->truths, a->scratch, a->cpu };
 	int err;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGINT, SIG_IGN); /* who started us ends us */
 	err = scratch_enter(a->scratch, row->name);
 	if (err)
-		actor_skip(&s, id, "it cannot be moved into its cgroup", err);
+		stage_skip(&s, "it cannot be moved into its cgroup", err);
 	row->prepare(&s);
 	live(row, &s, in, out);
 }
@@ -151,19 +126,17 @@ static void wait_asleep(const struct actors *a)
 			truth_nap(PAUSE_NS);
 }
 
-/* The two CPUs to work on: the last ones that we may be on. */
-static void choose_cpus(struct actors *a)
+/* The CPU to work on: the last one that we may be on. */
+static void choose_cpu(struct actors *a)
 {
 	cpu_set_t set;
 
-	a->cpu = a->other_cpu = -1;
+	a->cpu = 0;
 	if (sched_getaffinity(0, sizeof(set), &set))
 		return;
 	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
-		if (CPU_ISSET(cpu, &set)) {
-			a->other_cpu = a->cpu < 0 ? cpu : a->cpu;
+		if (CPU_ISSET(cpu, &set))
 			a->cpu = cpu;
-		}
 }
 
 int actors_start(struct actors *a, struct scratch *s, char *cause, size_t len)
@@ -172,7 +145,7 @@ int actors_start(struct actors *a, struct scratch *s, char *cause, size_t len)
 
 	memset(a, 0, sizeof(*a));
 	a->scratch = s;
-	choose_cpus(a);
+	choose_cpu(a);
 	a->truths = mmap(NULL, sizeof(*a->truths), PROT_READ | PROT_WRITE,
 			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (a->truths == MAP_FAILED) {
@@ -256,10 +229,10 @@ void actors_begin(struct actors *a)
 
 static void lose(struct actors *a, enum actor_id id, int err)
 {
-	struct actor_stage s = { .truths = a->truths };
+	struct actor_stage s = { &actor_rows[id], a->truths };
 
 	a->of[id].failed = true;
-	actor_skip(&s, id, "who makes the events did not come back", err);
+	stage_skip(&s, "who makes the events did not come back", err);
 }
 
 /* One round: all of it are told to go, then all are waited for. */

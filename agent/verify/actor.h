@@ -9,8 +9,7 @@
 
 #include <stdint.h>
 #include <sys/types.h>
-#include "verify/scratch.h"
-#include "verify/truth.h"
+#include "verify/stage.h"
 
 enum actor_id {
 	ACTOR_DNS,
@@ -24,27 +23,7 @@ enum actor_id {
 	ACTOR_COUNT,
 };
 
-/* What an actor works with. */
-struct actor_stage {
-	struct truths *truths;
-	const struct scratch *scratch;
-	int cpu, other_cpu; /* to be on; the same where there is but one */
-};
-
-struct actor_row {
-	const char *name;   /* of its cgroup, too */
-	unsigned int round; /* those of one round work at the same time */
-	/* its truths: the first, and the one behind the last; none: both 0 */
-	enum truth_id first, end;
-	/* Before the first reading. What cannot be made it says by truth_skip(). */
-	void (*prepare)(const struct actor_stage *s);
-	/* Makes its events. */
-	void (*work)(const struct actor_stage *s);
-	/* NULL, or told of its sleep in the gate's read(2) before work(). */
-	void (*waited)(const struct actor_stage *s, const struct truth_look *before,
-		       const struct truth_look *after);
-};
-
+/* rows.c */
 extern const struct actor_row actor_rows[ACTOR_COUNT];
 
 struct actor {
@@ -61,7 +40,7 @@ struct actors {
 	struct actor of[ACTOR_COUNT];
 	struct truths *truths;
 	struct scratch *scratch;
-	int cpu, other_cpu;
+	int cpu;
 	uint64_t init_runs; /* between the two readings */
 };
 
@@ -89,28 +68,5 @@ void actors_end(struct actors *a);
 void actors_end_all(struct actors *a);
 /* Drops the truth. */
 void actors_forget(struct actors *a);
-
-/* What each file makes. */
-void calls_prepare(const struct actor_stage *s);
-void calls_work(const struct actor_stage *s);
-void sleeps_prepare(const struct actor_stage *s);
-void sleeps_work(const struct actor_stage *s);
-void sleeps_waited(const struct actor_stage *s, const struct truth_look *before,
-		   const struct truth_look *after);
-void waits_prepare(const struct actor_stage *s);
-void waits_work(const struct actor_stage *s);
-void waits_hog(const struct actor_stage *s);
-void tcp_prepare_server(const struct actor_stage *s);
-void tcp_prepare_client(const struct actor_stage *s);
-void tcp_serve(const struct actor_stage *s);
-void tcp_ask(const struct actor_stage *s);
-void dns_prepare(const struct actor_stage *s);
-void dns_work(const struct actor_stage *s);
-void block_prepare(const struct actor_stage *s);
-void block_work(const struct actor_stage *s);
-
-/* Skips all of an actor's truths. */
-void actor_skip(const struct actor_stage *s, enum actor_id id, const char *what,
-		int err);
 
 #endif

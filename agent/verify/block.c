@@ -14,7 +14,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 #include "base/util.h"
-#include "verify/actor.h"
+#include "verify/stage.h"
 
 #define BLOCK 4096
 #define TIMES 16
@@ -123,8 +123,8 @@ void block_prepare(const struct actor_stage *s)
 	for (size_t i = 0; i < COUNT(directories) && file < 0; i++)
 		file = try_directory(directories[i], t->disk, sizeof(t->disk));
 	if (file < 0) {
-		actor_skip(
-		    s, ACTOR_BLOCK,
+		stage_skip(
+		    s,
 		    "no file system here allows O_DIRECT and has one disk of its "
 		    "own (looked in /var/tmp, /tmp, /var/lib, /root)",
 		    0);
@@ -132,8 +132,7 @@ void block_prepare(const struct actor_stage *s)
 	}
 	block = aligned_alloc(BLOCK, BLOCK);
 	if (!block || write_all() || fsync(file))
-		actor_skip(s, ACTOR_BLOCK, "a file to write to",
-			   block ? -errno : -ENOMEM);
+		stage_skip(s, "a file to write to", block ? -errno : -ENOMEM);
 	else
 		memset(block, 'a', BLOCK);
 }
@@ -159,7 +158,7 @@ void block_work(const struct actor_stage *s)
 			truth_add(&of[TRUTH_BLOCK_READS], 0, now_mono_ns() - began);
 	}
 	if (err)
-		actor_skip(s, ACTOR_BLOCK, "a read or write with O_DIRECT", err);
+		stage_skip(s, "a read or write with O_DIRECT", err);
 	/* the file system may write something of its own meanwhile */
 	of[TRUTH_BLOCK_WRITES].more = TIMES;
 }

@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "base/util.h"
-#include "verify/actor.h"
+#include "verify/stage.h"
 
 #define CALLS	   500
 #define ERRORS	   300
@@ -115,7 +115,7 @@ void calls_prepare(const struct actor_stage *s)
 	null_device = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	if (page == MAP_FAILED || file < 0 || directory < 0 || null_device < 0 ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets)) {
-		actor_skip(s, ACTOR_CALLS, "what is called cannot be opened", -errno);
+		stage_skip(s, "what is called cannot be opened", -errno);
 		return;
 	}
 	*(char *)page = 0;

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "base/util.h"
-#include "verify/actor.h"
+#include "verify/stage.h"
 
 #define ADDRESS	   0x7f003513 /* 127.0.53.19 */
 #define PORT	   53
@@ -82,7 +82,7 @@ void dns_prepare(const struct actor_stage *s)
 	    setsockopt(server, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second)))
 		err = -errno;
 	if (err)
-		actor_skip(s, ACTOR_DNS, "a resolver on 127.0.53.19:53", err);
+		stage_skip(s, "a resolver on 127.0.53.19:53", err);
 }
 
 /* The name is the same each time: only its id tells a query from another. */
@@ -193,5 +193,5 @@ void dns_work(const struct actor_stage *s)
 	for (int i = 0; i < FAILURES && !err; i++)
 		err = ask_one(s, &id);
 	if (err)
-		actor_skip(s, ACTOR_DNS, "a query over loopback", err);
+		stage_skip(s, "a query over loopback", err);
 }

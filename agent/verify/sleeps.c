@@ -23,7 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "base/util.h"
-#include "verify/actor.h"
+#include "verify/stage.h"
 
 #define PAGE	 4096
 #define TIMES	 8
@@ -288,8 +288,7 @@ void sleeps_prepare(const struct actor_stage *s)
 	    socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, sockets) ||
 	    setsockopt(sockets[0], SOL_SOCKET, SO_RCVTIMEO, &timeout,
 		       sizeof(timeout))) {
-		actor_skip(s, ACTOR_SLEEPER, "what it sleeps in cannot be opened",
-			   -errno);
+		stage_skip(s, "what it sleeps in cannot be opened", -errno);
 		return;
 	}
 	err = make_faulty();

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "base/util.h"
-#include "verify/actor.h"
+#include "verify/stage.h"
 
 #define CONNECTS      30 /* without a request */
 #define REQUESTS      25 /* over one more connection */
@@ -43,7 +43,7 @@ void tcp_prepare_server(const struct actor_stage *s)
 
 	listener = bind_free(&address);
 	if (listener < 0 || listen(listener, CONNECTS))
-		actor_skip(s, ACTOR_CLIENT, "a listener on 127.0.0.1",
+		stage_skip(s, "a listener on 127.0.0.1",
 			   listener < 0 ? listener : -errno);
 	s->truths->port = ntohs(address.sin_port);
 }
@@ -96,7 +96,7 @@ static int connect_one(const struct actor_stage *s)
 	uint64_t began = now_mono_ns();
 
 	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address))) {
-		actor_skip(s, ACTOR_CLIENT, "a connect to 127.0.0.1", -errno);
+		stage_skip(s, "a connect to 127.0.0.1", -errno);
 		return fd;
 	}
 	truth_add(t, 0, now_mono_ns() - began);
@@ -115,7 +115,7 @@ static void ask_all(const struct actor_stage *s, int fd)
 		if (send(fd, request, sizeof(request), MSG_NOSIGNAL) !=
 			sizeof(request) ||
 		    recv(fd, answer, sizeof(answer), MSG_WAITALL) != sizeof(answer)) {
-			actor_skip(s, ACTOR_CLIENT, "a request over 127.0.0.1", -errno);
+			stage_skip(s, "a request over 127.0.0.1", -errno);
 			return;
 		}
 		truth_add(&of[TRUTH_TCP_RESPONSES], s->truths->served_ns[i],

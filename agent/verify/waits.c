@@ -8,7 +8,7 @@
 #include <sched.h>
 #include <unistd.h>
 #include "base/util.h"
-#include "verify/actor.h"
+#include "verify/stage.h"
 
 #define TURNS	   10
 #define TURN_NS	   4000000ULL
@@ -24,7 +24,7 @@ void waits_prepare(const struct actor_stage *s)
 	CPU_ZERO(&set);
 	CPU_SET(s->cpu, &set);
 	if (sched_setaffinity(0, sizeof(set), &set))
-		actor_skip(s, ACTOR_VICTIM, "it cannot be kept on one CPU", 0);
+		stage_skip(s, "it cannot be kept on one CPU", 0);
 }
 
 /* Until the other one is done. */
