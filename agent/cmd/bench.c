@@ -192,6 +192,8 @@ static int take(struct bench_run *r, char *cause, size_t len)
 	}
 	if (err)
 		return err;
+	if (r->measure)
+		measure_govern(r->measure); /* from now on */
 	began = now_mono_ns();
 	measure_for(r, r->o->duration_ms * 1000000);
 	err = read_frame(r, &r->total, cause, len);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/util.h"
@@ -6,6 +7,7 @@
 #include "verify/found.h"
 
 #define BLAME_SLACK 0.15 /* by whom a wait was is right on average */
+#define LONGEST	    4	 /* means: of a wait */
 #define NO_CGROUP   "requests count for a cgroup above ours: it has no controller io"
 
 void complete_look(struct complete_disk *d, const struct actors *a, int number)
@@ -22,6 +24,18 @@ void complete_look(struct complete_disk *d, const struct actors *a, int number)
 		fclose(f);
 }
 
+/*
+ * What others may be blamed with who had the CPU for so many ns: a wait is blamed on
+ * one that had the CPU in it, so what they had, and four standard deviations.
+ */
+static double others_share(const struct actor *victim, double others)
+{
+	double waits = victim->after.runs - victim->before.runs;
+	double delayed = victim->after.delayed_ns - victim->before.delayed_ns;
+
+	return waits > 0 ? others + 4 * sqrt(others * LONGEST * delayed / waits) : 0;
+}
+
 /* As often as the kernel gave it a CPU it had waited before, however shortly. */
 static void complete_waits(struct actors *a)
 {
@@ -31,7 +45,7 @@ static void complete_waits(struct actors *a)
 	uint64_t delayed = victim->after.delayed_ns - victim->before.delayed_ns;
 	uint64_t had = hog->after.ran_ns - hog->before.ran_ns + a->truths->ran_ns;
 	double others = a->truths->wanted_ns > had ? a->truths->wanted_ns - had : 0;
-	double least = delayed * (1 - BLAME_SLACK) - 2 * others;
+	double least = delayed * (1 - BLAME_SLACK) - others_share(victim, others);
 
 	truth_count(waits, victim->after.runs - victim->before.runs, delayed);
 	waits->least_ns = delayed;

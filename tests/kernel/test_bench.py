@@ -97,7 +97,9 @@ def _():
         r = row(said, "syscall", program)
         diag(f"{program}: {r['program_ns']} ns by itself, {r['kernel_ns']} by the kernel")
         # the kernel's has two readings of the clock in it, and all interrupts
-        between(r["kernel_ns"], r["program_ns"] / 3, r["program_ns"] * 4 + 200, "kernel's ns")
+        if not IN_GUEST:  # an emulated CPU may stand still in any run
+            between(r["kernel_ns"], r["program_ns"] / 3, r["program_ns"] * 4 + 200,
+                    "ns by the kernel")
 
 
 @test("nobody asked for them: they are not switched on")
@@ -127,7 +129,7 @@ def _():
 
 @test("without an agent it measures by itself, and nothing is left")
 def _():
-    said = bench(*no_agent(), "--duration", "2s")
+    said = bench(*no_agent(), "--duration", "4s")
     same((said["source"], said["agent_percent_of_one_cpu"]), ("self", None), "source")
     check(row(said, "sched")["runs_per_second"] > 0, "nobody was switched")
     check(row(said, "syscall")["hook_ns"] is not None, "hooks were not measured")
