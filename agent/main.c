@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,13 +62,6 @@ static int run(const struct cmd *c, int argc, char **argv)
 	if (rest > 0 && !c->args)
 		snprintf(cause, sizeof(cause), "%.200s: %s takes no arguments", argv[0],
 			 c->name);
-	if (rest >= 0 && o.format == FORMAT_CSV && !(c->mask & CMD_HAS_CSV)) {
-		snprintf(cause, sizeof(cause),
-			 "--format csv: must be table or json: "
-			 "what %s says is not one table",
-			 c->name);
-		rest = -EINVAL;
-	}
 	if (rest < 0 || (rest > 0 && !c->args)) {
 		log_errorx("%s", cause);
 		return EXIT_USAGE;

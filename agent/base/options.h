@@ -23,7 +23,6 @@ enum options_cmd {
 	CMD_VERIFY = 1 << 12,
 	CMD_BENCH = 1 << 13,
 	CMD_ALL = (1 << 14) - 1,
-	CMD_HAS_CSV = CMD_BENCH,
 };
 
 enum compression { COMPRESSION_GZIP, COMPRESSION_NONE };

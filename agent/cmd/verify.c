@@ -25,6 +25,7 @@
 #define EXACT_LEAST 15000
 #define LATER_NS    300000000ULL /* behind a timeout of DNS, to look for it */
 #define NAP_NS	    50000000ULL
+#define EXIT_USAGE  2
 #define EXIT_WRONG  3
 #define KIND	    10
 #define WHAT	    35
@@ -244,6 +245,11 @@ static int run_verify(const struct options *o, int argc, char **argv)
 	char cause[512] = "";
 	int err, left;
 
+	if (o->format == FORMAT_CSV) {
+		log_errorx("--format: 'csv': lines of checks are no numbers: must be "
+			   "table or json");
+		return EXIT_USAGE;
+	}
 	handle_signals();
 	err = measure(&v, cause, sizeof(cause));
 	v.seconds = (now_mono_ns() - began) * 1e-9;

@@ -29,16 +29,18 @@ static void live(const struct actor_row *row, const struct actor_stage *s, int i
 {
 	int schedstat = -1;
 
-	if (row->waited) /* else a look is a call more */
+	if (row->waited)
 		schedstat = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
 	for (;;) {
 		struct truth_look before, after;
 		char word;
 
-		truth_look_before(&before, schedstat);
+		if (row->waited) /* looks are calls: nobody else makes them */
+			truth_look_before(&before, schedstat);
 		if (read(in, &word, 1) != 1)
 			_exit(0);
-		truth_look_after(&after, schedstat);
+		if (row->waited)
+			truth_look_after(&after, schedstat);
 		if (word == 'g' && row->waited)
 			row->waited(s, &before, &after);
 		if (word == 'g')
@@ -178,22 +180,6 @@ int actors_settle(struct actors *a)
 	return 0;
 }
 
-/* How often a process was made to give its CPU to others. */
-static uint64_t preemptions(pid_t pid)
-{
-	unsigned long long n = 0;
-	char path[64], line[256];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f))
-		sscanf(line, "nonvoluntary_ctxt_switches: %llu", &n);
-	if (f)
-		fclose(f);
-	return n;
-}
-
 /*
  * How often PID 1 was given a CPU. There are machines where BPF is not told of switches
  * to it: there a sleep or wait of who ran before it may be missing.
@@ -223,7 +209,6 @@ void actors_begin(struct actors *a)
 		struct actor *actor = &a->of[id];
 
 		truth_sched_read(actor->schedstat, &actor->before);
-		actor->preempted = preemptions(actor->pid);
 	}
 }
 
@@ -280,7 +265,6 @@ void actors_end(struct actors *a)
 		struct actor *actor = &a->of[id];
 
 		truth_sched_read(actor->schedstat, &actor->after);
-		actor->preempted = preemptions(actor->pid) - actor->preempted;
 	}
 }
 

@@ -32,7 +32,6 @@ struct actor {
 	int schedstat;
 	bool failed;
 	struct truth_sched before, after; /* at the two readings */
-	uint64_t preempted;		  /* how often, between them */
 	uint64_t init_runs;		  /* of PID 1, while it worked */
 };
 

@@ -21,7 +21,7 @@ struct check {
 	enum check_whose whose;
 	bool on_disk;  /* of the disk that block.c found */
 	bool is_time;  /* a sum of seconds: its value is no count */
-	bool may_miss; /* a sleep or wait, as PID 1 or a preemption may hide it */
+	bool may_miss; /* a sleep or wait, as PID 1 may hide it */
 };
 
 extern const struct check checks[];

@@ -98,8 +98,6 @@ static void allow(struct matter *m)
 	m->hidden = m->lost + m->truth->fewer;
 	if (m->check->may_miss)
 		m->hidden += m->actor->init_runs;
-	if (m->check->may_miss && m->truth->samples)
-		m->hidden += m->actor->preempted; /* on the way to sleep */
 	if (!m->check->is_time)
 		m->gone = m->truth->least - m->found.count;
 	if (m->check->on_disk)

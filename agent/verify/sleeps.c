@@ -219,14 +219,12 @@ static const struct sleep {
 static void sleep_once(const struct sleep *s, struct truth *t)
 {
 	struct truth_look before, after;
-	uint64_t low, high;
 
 	s->prepare(s->us);
 	truth_look_before(&before, schedstat);
 	s->sleep(s->us);
 	truth_look_after(&after, schedstat);
-	truth_asleep(&before, &after, &low, &high);
-	truth_add(t, low, high);
+	truth_add_sleep(t, &before, &after);
 }
 
 void sleeps_work(const struct actor_stage *s)
@@ -249,10 +247,7 @@ void sleeps_work(const struct actor_stage *s)
 void sleeps_waited(const struct actor_stage *s, const struct truth_look *before,
 		   const struct truth_look *after)
 {
-	uint64_t low, high;
-
-	truth_asleep(before, after, &low, &high);
-	truth_add(&s->truths->of[TRUTH_SLEEPS_PIPE], low, high);
+	truth_add_sleep(&s->truths->of[TRUTH_SLEEPS_PIPE], before, after);
 }
 
 static int make_faulty(void)

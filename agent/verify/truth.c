@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 #include "base/util.h"
@@ -10,6 +11,8 @@
 #define GRAIN_LEAST 5000 /* ns */
 #define GRAIN_LOOKS 20	 /* so many looks of the usual length */
 #define LOOKS	    33
+/* CPU time of more than the wall's by this is not believed to the ns */
+#define CPU_SHARE 50
 
 void truth_add(struct truth *t, uint64_t low_ns, uint64_t high_ns)
 {
@@ -100,11 +103,19 @@ bool truth_sched_read(int fd, struct truth_sched *out)
 	return true;
 }
 
+static long preemptions(void)
+{
+	struct rusage r;
+
+	return getrusage(RUSAGE_THREAD, &r) ? 0 : r.ru_nivcsw;
+}
+
 void truth_look_before(struct truth_look *l, int fd)
 {
 	struct truth_sched sched = { 0 };
 
 	l->outer_ns = now_mono_ns();
+	l->preempted = preemptions();
 	truth_sched_read(fd, &sched);
 	l->delayed_ns = sched.delayed_ns;
 	l->cpu_ns = truth_cpu_ns();
@@ -119,17 +130,35 @@ void truth_look_after(struct truth_look *l, int fd)
 	l->cpu_ns = truth_cpu_ns();
 	truth_sched_read(fd, &sched);
 	l->delayed_ns = sched.delayed_ns;
+	l->preempted = preemptions();
 	l->outer_ns = now_mono_ns();
+}
+
+static uint64_t less(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
 }
 
 void truth_asleep(const struct truth_look *before, const struct truth_look *after,
 		  uint64_t *low_ns, uint64_t *high_ns)
 {
-	uint64_t awake =
-	    after->cpu_ns - before->cpu_ns + after->delayed_ns - before->delayed_ns;
+	uint64_t cpu = after->cpu_ns - before->cpu_ns;
+	uint64_t delayed = after->delayed_ns - before->delayed_ns;
 	uint64_t inner = after->inner_ns - before->inner_ns;
 	uint64_t outer = after->outer_ns - before->outer_ns;
 
-	*low_ns = inner > awake ? inner - awake : 0;
-	*high_ns = outer > awake ? outer - awake : 0;
+	*low_ns = less(inner, cpu + delayed);
+	*high_ns = less(outer, delayed + (cpu * CPU_SHARE < outer ? cpu : 0));
+	if (after->preempted != before->preempted)
+		*low_ns = 0;
+}
+
+void truth_add_sleep(struct truth *t, const struct truth_look *before,
+		     const struct truth_look *after)
+{
+	uint64_t low, high;
+
+	truth_asleep(before, after, &low, &high);
+	truth_add(t, low, high);
+	t->fewer += after->preempted != before->preempted;
 }

@@ -112,12 +112,21 @@ bool truth_sched_read(int fd, struct truth_sched *out);
  */
 struct truth_look {
 	uint64_t outer_ns, inner_ns, cpu_ns, delayed_ns;
+	long preempted; /* how often */
 };
 /* Before and after what is measured; fd: of schedstat, or -1: without it. */
 void truth_look_before(struct truth_look *l, int fd);
 void truth_look_after(struct truth_look *l, int fd);
-/* How long it neither ran nor waited for a CPU between two looks: at least, at most. */
+/*
+ * How long it neither ran nor waited for a CPU between two looks: at least, at most.
+ * Who is preempted on the way to sleep waits without a time stamp of the kernel's: then
+ * it may have been anything down to 0. The clock of CPU time runs ahead of the wall's
+ * where CPUs are emulated: if it says that much ran, that may have been sleep.
+ */
 void truth_asleep(const struct truth_look *before, const struct truth_look *after,
 		  uint64_t *low_ns, uint64_t *high_ns);
+/* The same as one of the times of a truth. It may be missing, if it was preempted. */
+void truth_add_sleep(struct truth *t, const struct truth_look *before,
+		     const struct truth_look *after);
 
 #endif

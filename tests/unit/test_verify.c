@@ -258,15 +258,29 @@ static void test_what_the_kernel_counted(void **state)
 	frame_free(f);
 }
 
+static void assert_asleep(const struct truth_look *before,
+			  const struct truth_look *after, uint64_t low, uint64_t high)
+{
+	uint64_t got_low, got_high;
+
+	truth_asleep(before, after, &got_low, &got_high);
+	assert_int_equal(got_low, low);
+	assert_int_equal(got_high, high);
+}
+
 static void test_a_look_that_takes_its_time(void **state)
 {
 	struct truth_look before = { 100, 150, 10, 1000 },
-			  after = { 1300, 1200, 30, 1100 };
-	uint64_t low, high;
+			  after = { 1300, 1200, 20, 1100 };
 
-	truth_asleep(&before, &after, &low, &high);
-	assert_int_equal(low, 1050 - 20 - 100);
-	assert_int_equal(high, 1200 - 20 - 100);
+	assert_asleep(&before, &after, 1050 - 10 - 100, 1200 - 10 - 100);
+	after.cpu_ns = 410; /* by a clock that runs ahead */
+	assert_asleep(&before, &after, 1050 - 400 - 100, 1200 - 100);
+	after.preempted = 1;
+	assert_asleep(&before, &after, 0, 1200 - 100);
+	after.cpu_ns = 5000;
+	after.preempted = 0;
+	assert_asleep(&before, &after, 0, 1200 - 100);
 }
 
 #define CASE(test) cmocka_unit_test_setup(test, reset)
