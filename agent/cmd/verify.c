@@ -190,13 +190,16 @@ static int print_json(const struct verify *v, json_t *checks)
 
 static int print_table(const struct verify *v)
 {
-	printf("%s: %s\nverify: ok=%zu failed=%zu skipped=%zu seconds=%.1f "
+	printf("%s: %s%s\nverify: ok=%zu failed=%zu skipped=%zu seconds=%.1f "
 	       "cpu_seconds=%.2f\n",
 	       v->source.from_agent ? "the running agent's numbers"
 				    : "the numbers of this build (no agent runs)",
 	       v->results[JUDGE_FAILED]
 		   ? "SOME ARE WRONG HERE: report it with the lines above"
 		   : "right here",
+	       v->actors.truths->emulated
+		   ? " (an emulated CPU: times are compared to 25 % only)"
+		   : "",
 	       v->results[JUDGE_OK], v->results[JUDGE_FAILED],
 	       v->results[JUDGE_SKIPPED], v->seconds, v->cpu_seconds);
 	return fflush(stdout) ? -EIO : 0;

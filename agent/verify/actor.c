@@ -154,8 +154,10 @@ int actors_start(struct actors *a, struct scratch *s, char *cause, size_t len)
 		a->truths = NULL;
 		err = -ENOMEM;
 	}
-	if (!err)
+	if (!err) {
 		a->truths->grain_ns = truth_grain();
+		a->truths->emulated = truth_is_emulated();
+	}
 	for (int id = 0; id < ACTOR_COUNT && !err; id++)
 		err = start(a, id);
 	if (!err)

@@ -11,7 +11,8 @@
 #include "verify/judge.h"
 #include "view/report.h"
 
-#define SLACK	    0.02   /* of a sum of times */
+#define SLACK	    0.02   /* of a sum of times, */
+#define EMULATED    0.25   /* where the CPU is emulated */
 #define BUCKET_HALF 0.0625 /* of an octave; a quantile is the middle of its bucket */
 #define MEANS	    4	   /* the longest of some is no longer than so many means */
 #define QUEUES	    4	   /* requests of a disk that one switch may hide */
@@ -164,14 +165,15 @@ static bool is_sum_right(const struct matter *m, struct judge_verdict *v)
 	double n = t->most ? t->most : 1, each = m->each > 0 ? m->each : longest(t);
 	double low = t->least_ns * 1e-9, high = t->most_ns * 1e-9;
 	double added = m->found.count - t->most;
+	double slack = m->c->actors->truths->emulated ? EMULATED : SLACK;
 	char a[UNITS_LEN], b[UNITS_LEN], c[UNITS_LEN];
 
 	if (!t->most_ns)
 		return true;
-	low = low * (1 - SLACK) - n * grain;
+	low = low * (1 - slack) - n * grain;
 	if (m->gone > 0)
 		low -= m->gone * each;
-	high = high * (1 + SLACK) + n * grain;
+	high = high * (1 + slack) + n * grain;
 	if (added > 0 && !m->check->is_time)
 		high += added * each;
 	if (got >= low && got <= high)
@@ -185,7 +187,8 @@ static bool is_sum_right(const struct matter *m, struct judge_verdict *v)
 static bool is_median_right(const struct matter *m, struct judge_verdict *v)
 {
 	double grain = m->c->actors->truths->grain_ns * 1e-9;
-	double off = exp2(3 * BUCKET_HALF), low, high, got;
+	double off = exp2((m->c->actors->truths->emulated ? 9 : 3) * BUCKET_HALF);
+	double low, high, got;
 	const struct truth *t = m->truth;
 	char a[UNITS_LEN], b[UNITS_LEN], c[UNITS_LEN];
 

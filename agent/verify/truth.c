@@ -74,6 +74,19 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+bool truth_is_emulated(void)
+{
+	FILE *f = fopen("/proc/cpuinfo", "re");
+	bool found = false;
+	char line[512];
+
+	while (f && !found && fgets(line, sizeof(line), f))
+		found = strstr(line, "QEMU TCG") != NULL;
+	if (f)
+		fclose(f);
+	return found;
+}
+
 uint64_t truth_grain(void)
 {
 	uint64_t took[LOOKS], grain;
@@ -103,11 +116,13 @@ bool truth_sched_read(int fd, struct truth_sched *out)
 	return true;
 }
 
-static long preemptions(void)
+static void look_at_switches(struct truth_look *l)
 {
-	struct rusage r;
+	struct rusage r = { 0 };
 
-	return getrusage(RUSAGE_THREAD, &r) ? 0 : r.ru_nivcsw;
+	getrusage(RUSAGE_THREAD, &r);
+	l->preempted = r.ru_nivcsw;
+	l->slept = r.ru_nvcsw;
 }
 
 void truth_look_before(struct truth_look *l, int fd)
@@ -115,7 +130,7 @@ void truth_look_before(struct truth_look *l, int fd)
 	struct truth_sched sched = { 0 };
 
 	l->outer_ns = now_mono_ns();
-	l->preempted = preemptions();
+	look_at_switches(l);
 	truth_sched_read(fd, &sched);
 	l->delayed_ns = sched.delayed_ns;
 	l->cpu_ns = truth_cpu_ns();
@@ -130,7 +145,7 @@ void truth_look_after(struct truth_look *l, int fd)
 	l->cpu_ns = truth_cpu_ns();
 	truth_sched_read(fd, &sched);
 	l->delayed_ns = sched.delayed_ns;
-	l->preempted = preemptions();
+	look_at_switches(l);
 	l->outer_ns = now_mono_ns();
 }
 
@@ -158,7 +173,8 @@ void truth_add_sleep(struct truth *t, const struct truth_look *before,
 {
 	uint64_t low, high;
 
+	if (after->slept == before->slept)
+		return;
 	truth_asleep(before, after, &low, &high);
 	truth_add(t, low, high);
-	t->fewer += after->preempted != before->preempted;
 }

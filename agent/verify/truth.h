@@ -71,6 +71,7 @@ struct truths {
 	struct truth of[TRUTH_COUNT];
 	/* What a look at the clocks may take here: samples are right but for that. */
 	uint64_t grain_ns;
+	bool emulated; /* a CPU whose clocks agree to some per cent only */
 	volatile uint32_t waits_done; /* by waits.c: the hog may stop */
 	uint32_t waker;		      /* a futex: what sleeps.c asks its waker for */
 	uint32_t waker_us;	      /* after so long */
@@ -97,6 +98,8 @@ uint64_t truth_cpu_ns(void);
 void truth_nap(uint64_t ns);
 /* Keeps the CPU busy until it has had it for so long. */
 void truth_spin(uint64_t cpu_ns);
+/* Is it a CPU that QEMU emulates, without the help of hardware? */
+bool truth_is_emulated(void);
 /* Measures grain_ns. */
 uint64_t truth_grain(void);
 /* Of a thread: ns on a CPU, ns waited for one, how often it was given one. */
@@ -112,7 +115,7 @@ bool truth_sched_read(int fd, struct truth_sched *out);
  */
 struct truth_look {
 	uint64_t outer_ns, inner_ns, cpu_ns, delayed_ns;
-	long preempted; /* how often */
+	long preempted, slept; /* how often it was, and gave up the CPU by itself */
 };
 /* Before and after what is measured; fd: of schedstat, or -1: without it. */
 void truth_look_before(struct truth_look *l, int fd);
@@ -125,7 +128,10 @@ void truth_look_after(struct truth_look *l, int fd);
  */
 void truth_asleep(const struct truth_look *before, const struct truth_look *after,
 		  uint64_t *low_ns, uint64_t *high_ns);
-/* The same as one of the times of a truth. It may be missing, if it was preempted. */
+/*
+ * The same as one of the times of a truth; nothing, if the kernel says that it did not
+ * sleep, as what it wanted was there before it could.
+ */
 void truth_add_sleep(struct truth *t, const struct truth_look *before,
 		     const struct truth_look *after);
 

@@ -69,6 +69,4 @@ void waits_work(const struct actor_stage *s)
 	gone = s->truths->wanted_ns - ran - ran / CLOCKS_AGREE;
 	all->least_ns = gone < s->truths->wanted_ns ? gone : 0;
 	all->most_ns = last.outer_ns - first.outer_ns - ran + ran / CLOCKS_AGREE;
-	/* who is kept waiting on its way to sleep may find that its time is over */
-	asleep->fewer = TURNS / 3;
 }
