@@ -155,8 +155,8 @@ static const struct {
 	{ "--export-interval", "1m30s", "a time, 100ms to 1h" },
 	{ "--export-interval", "2h", "a time, 100ms to 1h" },
 	{ "--export-interval", "0s", "a time, 100ms to 1h" },
-	{ "--format", "yaml", "table or json" },
-	{ "--format", "", "table or json" },
+	{ "--format", "yaml", "table, json or csv" },
+	{ "--format", "", "table, json or csv" },
 	{ "--log-level", "INFO", "error, warn, info or debug" },
 	{ "--export", "", "http://HOST..., https://HOST..., file:PATH or none" },
 	{ "--export", "localhost:4318",
@@ -250,7 +250,7 @@ static void an_option_of_another_command_is_none(void **state)
 			 -EINVAL);
 	assert_int_equal(parse(&o, CMD_REPORT, "--format", NULL, cause, sizeof(cause)),
 			 -EINVAL);
-	assert_string_equal(cause, "--format: needs a value: table|json");
+	assert_string_equal(cause, "--format: needs a value: table|json|csv");
 }
 
 static void what_is_no_option_comes_first(void **state)
