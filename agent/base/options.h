@@ -23,7 +23,9 @@ enum options_cmd {
 	CMD_SNAPSHOT = 64,
 	CMD_WHY = 128,
 	CMD_LIST = 1 << 11,
-	CMD_ALL = (1 << 12) - 1,
+	CMD_VERIFY = 1 << 12,
+	CMD_BENCH = 1 << 13,
+	CMD_ALL = (1 << 14) - 1,
 };
 
 enum compression { COMPRESSION_GZIP, COMPRESSION_NONE };
@@ -89,6 +91,7 @@ struct options {
 	const char *sort; /* a column, NULL: what hurts */
 	uint64_t limit;	  /* workloads; 0: as many as fit */
 	struct option_list filters;
+	bool kernel_stats;
 	bool live, ready, started, strict;
 	uint64_t timeout_ms;
 	const char *history; /* a file or "none" */

@@ -227,6 +227,7 @@ static void add_averages(struct budget *b, const struct expense_tick *t,
 
 		a->runs += counts[p];
 		a->cost_ns += counts[p] * t->run_ns[p];
+		a->hook_ns += counts[p] * hook_cost_of(&b->hooks, p);
 	}
 }
 
@@ -242,6 +243,7 @@ static int read_cpus(struct measure *m, const struct expense_tick *t)
 
 		a->runs *= kept;
 		a->cost_ns *= kept;
+		a->hook_ns *= kept;
 		a->cpu_ns = a->cpu_ns * kept + t->ns * b->cpus;
 	}
 	for (uint32_t cpu = 0; cpu < b->cpus && !err; cpu++) {

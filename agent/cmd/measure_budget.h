@@ -19,6 +19,7 @@ struct run_average {
 /* What a probe takes of all CPUs together, older ones counting less. */
 struct probe_average {
 	double runs, cost_ns, cpu_ns;
+	double hook_ns; /* of cost_ns, the way there and back */
 };
 
 /* Times are of the monotonic clock. */

@@ -67,8 +67,10 @@ void measure_budget_status(const struct measure *m, struct status *s)
 		s->probes[i].full_cost = b->governor.probes[i].one_in
 					     ? budget_full_cost(b, i, &cpu)
 					     : b->took[i];
-		if (a->runs > 0)
+		if (a->runs > 0) {
 			s->probes[i].run_ns = a->cost_ns / a->runs;
+			s->probes[i].hook_ns = a->hook_ns / a->runs;
+		}
 		if (a->cpu_ns > 0)
 			s->probes[i].node_cost = a->cost_ns / a->cpu_ns;
 	}

@@ -20,8 +20,10 @@
 #define HOUR   (60 * MINUTE)
 #define MIB    (1ULL << 20)
 
-#define MEASURES (CMD_AGENT | CMD_REPORT | CMD_WHY | CMD_PROBES | CMD_DOCTOR | CMD_LIST)
-#define EXPORTS	 (CMD_AGENT | CMD_DOCTOR)
+#define MEASURES                                                                 \
+	(CMD_AGENT | CMD_REPORT | CMD_WHY | CMD_PROBES | CMD_DOCTOR | CMD_LIST | \
+	 CMD_VERIFY | CMD_BENCH)
+#define EXPORTS (CMD_AGENT | CMD_DOCTOR)
 /* Commands that look into the history. */
 #define LOOKS_BACK (CMD_REPORT | CMD_WHY)
 #define OTLP(s)                                                          \
@@ -364,11 +366,12 @@ static const struct option_desc rows[] = {
 	  "keep all capabilities once the node is measured, and allow all system calls",
 	  FIELD(keep_privileges), .mask = CMD_AGENT, .type = OPTION_BOOL },
 	{ "duration", "TIME", "5s", "how long to measure (assay why: 10s)",
-	  FIELD(duration_ms), .mask = CMD_REPORT | CMD_WHY, .type = OPTION_DURATION,
-	  .min = 10, .max = 24 * HOUR },
+	  FIELD(duration_ms), .mask = CMD_REPORT | CMD_WHY | CMD_BENCH,
+	  .type = OPTION_DURATION, .min = 10, .max = 24 * HOUR },
 	{ "format", "table|json|csv", "table", "how to print", .choices = formats,
 	  FIELD(format),
-	  .mask = CMD_REPORT | CMD_WHY | CMD_STATUS | CMD_LIST | CMD_PROBES,
+	  .mask = CMD_REPORT | CMD_WHY | CMD_STATUS | CMD_LIST | CMD_PROBES |
+		  CMD_VERIFY | CMD_BENCH,
 	  .type = OPTION_ENUM },
 	{ "wide", NULL, "false",
 	  "all columns, names as long as they are, and the details of the first workloads",
@@ -424,6 +427,10 @@ static const struct option_desc rows[] = {
 	  "compare with this time of the history: 3h for the three hours before, or "
 	  "02:00..03:00; without: the hour before, but not its last five minutes",
 	  FIELD(baseline), .mask = CMD_WHY },
+	{ "kernel-stats", NULL, "false",
+	  "have the kernel time all BPF programs of the node for a second, to check what "
+	  "ours say of themselves; takes root",
+	  FIELD(kernel_stats), .mask = CMD_BENCH, .type = OPTION_BOOL },
 	{ "live", NULL, "false", "does the agent's loop answer?", FIELD(live),
 	  .mask = CMD_STATUS, .type = OPTION_BOOL },
 	{ "ready", NULL, "false",

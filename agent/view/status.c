@@ -56,13 +56,13 @@ static json_t *probes_json(const struct status *s)
 
 		json_array_append_new(
 		    list,
-		    json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
-			      p->name, "state", p->state, "reason",
-			      text_json(p->reason), "duty", share_json(s, p->duty),
-			      "cost", share_json(s, p->cost), "full_cost",
-			      share_json(s, p->full_cost), "node_cost",
-			      share_json(s, p->node_cost), "run_ns",
-			      share_json(s, p->run_ns)));
+		    json_pack(
+			"{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+			p->name, "state", p->state, "reason", text_json(p->reason),
+			"duty", share_json(s, p->duty), "cost", share_json(s, p->cost),
+			"full_cost", share_json(s, p->full_cost), "node_cost",
+			share_json(s, p->node_cost), "run_ns", share_json(s, p->run_ns),
+			"hook_ns", share_json(s, p->hook_ns)));
 	}
 	return list;
 }
@@ -201,6 +201,7 @@ static void read_probes(const json_t *list, struct status *s)
 		p->full_cost = read_real(j, "full_cost");
 		p->node_cost = read_real(j, "node_cost");
 		p->run_ns = read_real(j, "run_ns");
+		p->hook_ns = read_real(j, "hook_ns");
 	}
 }
 

@@ -26,7 +26,8 @@ struct status_probe {
 	 * it takes of the worst one's, and would if it were always on, or did before it
 	 * was off; and what it takes of the node */
 	double duty, cost, full_cost, node_cost;
-	double run_ns; /* what a run of its programs costs, with the way there */
+	double run_ns;	/* what a run of its programs costs, with the way there, */
+	double hook_ns; /* and the way alone */
 };
 
 struct status_loss {

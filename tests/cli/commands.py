@@ -17,7 +17,8 @@ import jsonschema
 from node import ASSAY, TOP, Agent, scratch
 from tap import check, defer, same
 
-COMMANDS = "agent", "report", "probes", "doctor", "tune", "status", "list", "why"
+COMMANDS = ("agent", "report", "probes", "doctor", "tune", "status", "list", "why", "verify",
+            "bench")
 NOBODY = 65534
 
 

@@ -16,7 +16,7 @@ from tap import check, main, same, test  # noqa: E402
 
 # Lower ones first: a file includes what is in its own folder or in a lower one.
 LAYERS = ("base", "bpf", "kernel", "workload", "reading", "metric", "otlp", "sink",
-          "view", "diagnose", "cmd")
+          "view", "diagnose", "verify", "cmd")
 INCLUDE = re.compile(r'^\s*#\s*include "([^"]+)"', re.M)
 
 

@@ -79,6 +79,7 @@ static void what_probes_cost_is_said_and_why(void **state)
 	s.probes[0].duty = 1;
 	s.probes[0].cost = 0.0021;
 	s.probes[0].run_ns = 96;
+	s.probes[0].hook_ns = 40;
 	s.probes[0].node_cost = 0.0005;
 	s.probes[1].duty = 0.0625;
 	s.probes[1].cost = 0.0026;
