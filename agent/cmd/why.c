@@ -332,6 +332,11 @@ static int run_why(const struct options *given, int argc, char **argv)
 	char cause[256];
 	int status;
 
+	if (o.format == FORMAT_CSV) {
+		log_errorx(
+		    "--format: 'csv': findings are no table: must be table or json");
+		return EXIT_USAGE;
+	}
 	if (argc > 1 || (argc == 1) == o.node) {
 		log_errorx("of whom? a workload's name, a part of it, a process id, or "
 			   "--node");

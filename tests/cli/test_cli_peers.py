@@ -95,8 +95,11 @@ def _():
     time.sleep(0.1)
     out = shown("report", "--total", "--socket", agent.socket)
     check("\\x1b[2Kesc" in out and "\\u202egnp" in out and "x\\x0droot" in out, out)
-    rows = out[out.index("WORKLOADS"):].split("\n\n")[0].splitlines()
-    rows = [row for row in rows if "Details" not in row and "quieter" not in row]
+    lines = out.splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("WORKLOAD "))
+    last = next(i for i, line in enumerate(lines) if line.startswith("P50, P99: "))
+    rows = [line for line in lines[first:last] if not line.startswith("(")]
+    check(len(rows) > len(HOSTILE), out)
     same({width(row) for row in rows}, {width(rows[0])}, "widths of the table's lines")
     names = {w["cgroup"] for w in report("--total", "--socket", agent.socket)["workloads"]}
     for cgroup in cgroups:
