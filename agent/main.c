@@ -14,8 +14,9 @@
 #define EXIT_USAGE 2
 
 static const struct cmd *const cmds[] = {
-	&cmd_agent,  &cmd_report, &cmd_why,	 &cmd_list,   &cmd_probes, &cmd_doctor,
-	&cmd_status, &cmd_tune,	  &cmd_snapshot, &cmd_verify, &cmd_bench,
+	&cmd_agent, &cmd_report,   &cmd_why,	&cmd_hist,   &cmd_trend,
+	&cmd_diff,  &cmd_list,	   &cmd_probes, &cmd_doctor, &cmd_status,
+	&cmd_tune,  &cmd_snapshot, &cmd_verify, &cmd_bench,
 };
 
 static int print_help(void)

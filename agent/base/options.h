@@ -22,10 +22,13 @@ enum options_cmd {
 	CMD_STATUS = 32,
 	CMD_SNAPSHOT = 64,
 	CMD_WHY = 128,
+	CMD_HIST = 256,
+	CMD_TREND = 512,
 	CMD_LIST = 1 << 11,
 	CMD_VERIFY = 1 << 12,
 	CMD_BENCH = 1 << 13,
-	CMD_ALL = (1 << 14) - 1,
+	CMD_DIFF = 1 << 14,
+	CMD_ALL = (1 << 15) - 1,
 };
 
 enum compression { COMPRESSION_GZIP, COMPRESSION_NONE };
@@ -91,6 +94,7 @@ struct options {
 	const char *sort; /* a column, NULL: what hurts */
 	uint64_t limit;	  /* workloads; 0: as many as fit */
 	struct option_list filters;
+	uint64_t step_ms; /* 0: as the screen has room */
 	bool kernel_stats;
 	bool live, ready, started, strict;
 	uint64_t timeout_ms;

@@ -51,8 +51,9 @@ static void print_commands(FILE *f, unsigned int mask)
 		{ CMD_PROBES, "probes" }, { CMD_DOCTOR, "doctor" },
 		{ CMD_TUNE, "tune" },	  { CMD_STATUS, "status" },
 		{ CMD_LIST, "list" },	  { CMD_SNAPSHOT, "snapshot" },
-		{ CMD_WHY, "why" },	  { CMD_VERIFY, "verify" },
-		{ CMD_BENCH, "bench" },
+		{ CMD_WHY, "why" },	  { CMD_HIST, "hist" },
+		{ CMD_TREND, "trend" },	  { CMD_DIFF, "diff" },
+		{ CMD_VERIFY, "verify" }, { CMD_BENCH, "bench" },
 	};
 	const char *comma = "";
 

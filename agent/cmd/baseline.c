@@ -13,21 +13,6 @@
 #define LEAST_S	   60.0		     /* what is shorter says nothing of what is usual */
 #define LONGEST_MS (400ULL * 86400 * 1000)
 
-/* "02:00..03:00" */
-static int two_moments(const char *text, const char *dots, uint64_t now_ns,
-		       struct history_span *out)
-{
-	char since[64];
-
-	if ((size_t)(dots - text) >= sizeof(since))
-		return -EINVAL;
-	snprintf(since, sizeof(since), "%.*s", (int)(dots - text), text);
-	if (span_moment(since, now_ns, &out->since_ns) ||
-	    span_moment(dots + 2, now_ns, &out->until_ns))
-		return -EINVAL;
-	return out->since_ns < out->until_ns && out->until_ns <= now_ns ? 0 : -EINVAL;
-}
-
 int baseline_span(const char *text, const struct history_span *looked_at,
 		  uint64_t now_ns, struct history_span *out, char *cause, size_t len)
 {
@@ -37,7 +22,7 @@ int baseline_span(const char *text, const struct history_span *looked_at,
 
 	*out = (struct history_span){ 0 };
 	if (dots)
-		err = two_moments(text, dots, now_ns, out);
+		err = span_pair(text, now_ns, out);
 	else if (text)
 		err = options_duration(text, 60000, LONGEST_MS, &ms);
 	if (err) {

@@ -15,6 +15,7 @@ struct cmd {
 };
 
 extern const struct cmd cmd_agent, cmd_report, cmd_probes, cmd_doctor, cmd_tune,
-    cmd_status, cmd_snapshot, cmd_list, cmd_why, cmd_verify, cmd_bench;
+    cmd_status, cmd_snapshot, cmd_list, cmd_why, cmd_hist, cmd_trend, cmd_diff,
+    cmd_verify, cmd_bench;
 
 #endif

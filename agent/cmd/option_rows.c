@@ -22,10 +22,10 @@
 
 #define MEASURES                                                                 \
 	(CMD_AGENT | CMD_REPORT | CMD_WHY | CMD_PROBES | CMD_DOCTOR | CMD_LIST | \
-	 CMD_VERIFY | CMD_BENCH)
+	 CMD_VERIFY | CMD_BENCH | CMD_HIST)
 #define EXPORTS (CMD_AGENT | CMD_DOCTOR)
 /* Commands that look into the history. */
-#define LOOKS_BACK (CMD_REPORT | CMD_WHY)
+#define LOOKS_BACK (CMD_REPORT | CMD_WHY | CMD_HIST | CMD_TREND)
 #define OTLP(s)                                                          \
 	{                                                                \
 		"OTEL_EXPORTER_OTLP_" s, "OTEL_EXPORTER_OTLP_METRICS_" s \
@@ -366,12 +366,12 @@ static const struct option_desc rows[] = {
 	  "keep all capabilities once the node is measured, and allow all system calls",
 	  FIELD(keep_privileges), .mask = CMD_AGENT, .type = OPTION_BOOL },
 	{ "duration", "TIME", "5s", "how long to measure (assay why: 10s)",
-	  FIELD(duration_ms), .mask = CMD_REPORT | CMD_WHY | CMD_BENCH,
+	  FIELD(duration_ms), .mask = CMD_REPORT | CMD_WHY | CMD_BENCH | CMD_HIST,
 	  .type = OPTION_DURATION, .min = 10, .max = 24 * HOUR },
 	{ "format", "table|json|csv", "table", "how to print", .choices = formats,
 	  FIELD(format),
 	  .mask = CMD_REPORT | CMD_WHY | CMD_STATUS | CMD_LIST | CMD_PROBES |
-		  CMD_VERIFY | CMD_BENCH,
+		  CMD_VERIFY | CMD_BENCH | CMD_HIST | CMD_TREND | CMD_DIFF,
 	  .type = OPTION_ENUM },
 	{ "wide", NULL, "false",
 	  "all columns, names as long as they are, and the details of the first workloads",
@@ -381,9 +381,10 @@ static const struct option_desc rows[] = {
 	  FIELD(sort), .mask = CMD_REPORT, .check = check_column,
 	  .allowed = allow_column },
 	{ "limit", "N", "0",
-	  "most workloads to show; 0: as many as the screen has lines for, and all where "
-	  "the format is json or csv",
-	  FIELD(limit), .mask = CMD_REPORT, .type = OPTION_UINT, .max = 1000000 },
+	  "most workloads to show (of hist and trend: series); 0: as many as the screen has "
+	  "lines for, and all where the format is json or csv",
+	  FIELD(limit), .mask = CMD_REPORT | CMD_HIST | CMD_TREND | CMD_DIFF,
+	  .type = OPTION_UINT, .max = 1000000 },
 	{ "filter", "COLUMN=PATTERN", NULL,
 	  "only workloads of which this is so, as name=shop/*, p99>10ms or errors>=5/s "
 	  "(= != < <= > >=); given several times, all of them",
@@ -396,11 +397,13 @@ static const struct option_desc rows[] = {
 	{ "estimate", NULL, "false",
 	  "leave the agent's probes as they run, also in windows: numbers with ~ are "
 	  "estimates (without: all is counted meanwhile, up to 60 s)",
-	  FIELD(estimate), .mask = CMD_REPORT | CMD_WHY, .type = OPTION_BOOL },
+	  FIELD(estimate), .mask = CMD_REPORT | CMD_WHY | CMD_HIST,
+	  .type = OPTION_BOOL },
 	{ "history", "PATH|none", "/var/lib/assay/history.db",
 	  "file in which the agent keeps its readings: of each 10 s for an hour, of each "
 	  "minute as long as --history-size has room; the other commands look back into it",
-	  FIELD(history), .mask = CMD_AGENT | CMD_DOCTOR | CMD_SNAPSHOT | LOOKS_BACK },
+	  FIELD(history),
+	  .mask = CMD_AGENT | CMD_DOCTOR | CMD_SNAPSHOT | CMD_DIFF | LOOKS_BACK },
 	{ "history-size", "SIZE", "64MiB",
 	  "most bytes that the history takes: the oldest goes first",
 	  FIELD(history_size), .mask = CMD_AGENT, .type = OPTION_SIZE,
@@ -408,7 +411,7 @@ static const struct option_desc rows[] = {
 	{ "from", "FILE", NULL,
 	  "look into this copy of a history (assay snapshot), of any node: --last counts "
 	  "from its end",
-	  FIELD(from), .mask = LOOKS_BACK },
+	  FIELD(from), .mask = LOOKS_BACK | CMD_DIFF },
 	{ "at", "TIME", NULL,
 	  "look at the reading of that time: 2026-11-27T03:12:00Z, 03:12 (the latest one; "
 	  "local time without a zone), or 10m for that long ago",
@@ -421,6 +424,10 @@ static const struct option_desc rows[] = {
 	{ "last", "TIME", NULL, "look at what happened in so much time", FIELD(last_ms),
 	  .mask = LOOKS_BACK, .type = OPTION_DURATION, .min = SECOND,
 	  .max = 400 * 24 * HOUR },
+	{ "step", "TIME", NULL,
+	  "how much time one mark stands for, in whole 10 s; else as the screen has room",
+	  FIELD(step_ms), .mask = CMD_HIST | CMD_TREND, .type = OPTION_DURATION,
+	  .min = 10 * SECOND, .max = 24 * HOUR },
 	{ "node", NULL, "false", "look at all workloads, and at the node itself",
 	  FIELD(node), .mask = CMD_WHY, .type = OPTION_BOOL },
 	{ "baseline", "SPAN", NULL,

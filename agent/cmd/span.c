@@ -117,6 +117,10 @@ int span_moment(const char *text, uint64_t now_ns, uint64_t *out_ns)
 	long east_s;
 	time_t t;
 
+	if (!strcmp(text, "now")) {
+		*out_ns = now_ns;
+		return 0;
+	}
 	if (!options_duration(text, 1, AGO_MS_MAX, &ms)) {
 		*out_ns = now_ns > ms * NS_OF_MS ? now_ns - ms * NS_OF_MS : 0;
 		return 0;
@@ -173,13 +177,31 @@ static int set_ends(const struct options *o, uint64_t now_ns, struct history_spa
 	return 0;
 }
 
-/* Of a copy, now is when it was made. */
-static int find_now(const struct options *o, uint64_t *now_ns, char *cause, size_t len)
+int span_pair(const char *text, uint64_t now_ns, struct history_span *out)
+{
+	const char *dots = strstr(text, "..");
+	char since[64];
+
+	if (!dots || (size_t)(dots - text) >= sizeof(since))
+		return -EINVAL;
+	snprintf(since, sizeof(since), "%.*s", (int)(dots - text), text);
+	if (span_moment(since, now_ns, &out->since_ns) ||
+	    span_moment(dots + 2, now_ns, &out->until_ns))
+		return -EINVAL;
+	return out->since_ns < out->until_ns && out->until_ns <= now_ns ? 0 : -EINVAL;
+}
+
+int span_now(const struct options *o, uint64_t *now_ns, char *cause, size_t len)
 {
 	struct history_reader *r;
 	struct history_span range;
-	int err = history_reader_open(o->from, &r, cause, len);
+	int err;
 
+	if (!o->from) {
+		*now_ns = now_wall_ns();
+		return 0;
+	}
+	err = history_reader_open(o->from, &r, cause, len);
 	if (err)
 		return err;
 	err = history_reader_range(r, &range);
@@ -216,7 +238,7 @@ int span_of(const struct options *o, uint64_t now_ns, struct span *out, char *ca
 		return -EINVAL;
 	}
 	if (o->from)
-		err = find_now(o, &now_ns, cause, len);
+		err = span_now(o, &now_ns, cause, len);
 	if (err)
 		return err;
 	if (o->at) {

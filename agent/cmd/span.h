@@ -29,10 +29,20 @@ int span_of(const struct options *o, uint64_t now_ns, struct span *out, char *ca
 	    size_t len);
 /*
  * A moment as users write it: "2026-11-27T03:12:00Z", the same without seconds, zone
- * (then it is local) or date (then it is the latest such moment), or "10m" for that
- * long ago, in ns of the wall clock. -EINVAL.
+ * (then it is local) or date (then it is the latest such moment), "10m" for that
+ * long ago, or "now", in ns of the wall clock. -EINVAL.
  */
 int span_moment(const char *text, uint64_t now_ns, uint64_t *out_ns);
+
+/*
+ * From one moment to another, as users write it: "02:00..03:00", "10m..now". -EINVAL.
+ */
+int span_pair(const char *text, uint64_t now_ns, struct history_span *out);
+/*
+ * What relative times count from: now, or with --from the end of the copy. 0 or -errno
+ * with one line in cause.
+ */
+int span_now(const struct options *o, uint64_t *now_ns, char *cause, size_t len);
 
 struct taken {
 	struct frame *frame; /* sums are differences; to be freed */

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "metric/metrics.h"
+#include "metric/self.h"
 #include "view/pick.h"
 #include "view/report.h"
 
@@ -80,4 +82,57 @@ size_t pick_workloads(const struct frame *f, const char *text,
 	count = pick(f, means_part, text, pattern, out, max);
 	free(pattern);
 	return count;
+}
+
+static const char prefix[] = "assay.";
+
+static bool is_metric(const char *name, const char *text, bool whole)
+{
+	const char *own = strncmp(name, prefix, sizeof(prefix) - 1)
+			      ? name
+			      : name + sizeof(prefix) - 1;
+
+	return whole ? !strcmp(name, text) || !strcmp(own, text)
+		     : strstr(name, text) != NULL;
+}
+
+/* Who is looked for, and who was found. */
+struct metric_pick {
+	const char *text;
+	bool whole, histograms;
+	const char **out;
+	size_t max, count;
+};
+
+static void take_metric(struct metric_pick *p, const struct metric *m)
+{
+	if (!is_metric(m->name, p->text, p->whole) ||
+	    (p->histograms && m->kind != METRIC_HISTOGRAM))
+		return;
+	/* a metric may have several rows, one after the other */
+	if (p->count && p->count <= p->max && !strcmp(p->out[p->count - 1], m->name))
+		return;
+	if (p->count < p->max)
+		p->out[p->count] = m->name;
+	p->count++;
+}
+
+static size_t take_metrics(struct metric_pick p)
+{
+	for (size_t t = 0; t < metric_table_count; t++)
+		for (size_t i = 0; i < metric_tables[t]->count; i++)
+			take_metric(&p, &metric_tables[t]->rows[i].metric);
+	for (size_t i = 0; i < self_metric_count; i++)
+		take_metric(&p, self_metrics[i]);
+	return p.count;
+}
+
+size_t pick_metrics(const char *text, bool histograms, const char **out, size_t max)
+{
+	size_t count =
+	    take_metrics((struct metric_pick){ text, true, histograms, out, max, 0 });
+
+	return count ? count
+		     : take_metrics((struct metric_pick){ text, false, histograms, out,
+							  max, 0 });
 }

@@ -3,6 +3,7 @@
 #ifndef PICK_H
 #define PICK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include "otlp/frame.h"
 
@@ -14,5 +15,12 @@
  */
 size_t pick_workloads(const struct frame *f, const char *text,
 		      const struct frame_attrs **out, size_t max);
+/*
+ * The same of metrics, by the tables that exports are made by: fills out with the names
+ * of at most max that text means, and returns how many there are. The whole name, also
+ * without its "assay.", hides those in which text stands only. Only histograms, if only
+ * they will do.
+ */
+size_t pick_metrics(const char *text, bool histograms, const char **out, size_t max);
 
 #endif

@@ -51,14 +51,24 @@ static double value_at(const struct hist *h, uint64_t rank)
 	return bucket_bound(BUCKET_COUNT - 1);
 }
 
+double report_bound(int bucket)
+{
+	return bucket_bound(bucket);
+}
+
 double report_quantile(const struct hist *h, unsigned int percent)
 {
-	uint64_t count = hist_count(h), rest = count % 100 * percent;
-	uint64_t rank = count / 100 * percent + (rest + 99) / 100;
+	return report_quantile_of(h, percent, 100);
+}
+
+double report_quantile_of(const struct hist *h, unsigned int part, unsigned int of)
+{
+	uint64_t count = hist_count(h), rest = count % of * part;
+	uint64_t rank = count / of * part + (rest + of - 1) / of;
 
 	if (!rank)
 		return 0;
-	if (rest % 100 || rank == count)
+	if (rest % of || rank == count)
 		return value_at(h, rank);
 	/* so many are below and so many above: it lies between two values */
 	return (value_at(h, rank) + value_at(h, rank + 1)) / 2;

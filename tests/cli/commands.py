@@ -18,7 +18,7 @@ from node import ASSAY, TOP, Agent, scratch
 from tap import check, defer, same
 
 COMMANDS = ("agent", "report", "probes", "doctor", "tune", "status", "list", "why", "verify",
-            "bench")
+            "bench", "hist", "trend", "diff")
 NOBODY = 65534
 
 

@@ -24,7 +24,7 @@ def _():
     for command in COMMANDS:
         fails(2, "--colour: no such option", command, "--colour")
         fails(2, "-x: no such option", command, "-x")
-        if command not in ("tune", "list", "snapshot", "why"):
+        if command not in ("tune", "list", "snapshot", "why", "hist", "trend", "diff"):
             fails(2, f"now: {command} takes no arguments", command, "now")
     fails(2, "--total: no such option", "agent", "--total")
     fails(2, "--duration: needs a value", "report", "--duration")

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+/* assay hist and assay trend: one metric, by itself. */
+#include <errno.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "base/options.h"
+#include "base/util.h"
+#include "cmd/cmd.h"
+#include "cmd/source.h"
+#include "cmd/span.h"
+#include "view/look.h"
+#include "view/pick.h"
+
+#define EXIT_USAGE   2
+#define METRICS_MOST 16
+#define STEP_NS	     10000000000ULL /* as the agent reads */
+#define STEPS	     48		    /* across the screen */
+#define TREND_MS     1800000	    /* if no time is asked for */
+#define WIDTH_MOST   400
+
+/* Whether a terminal, or who reads the pipe, has the characters of the locale. */
+static bool is_utf8(void)
+{
+	setlocale(LC_CTYPE, "");
+	return !strcmp(nl_langinfo(CODESET), "UTF-8");
+}
+
+static size_t screen_width(void)
+{
+	const char *columns = getenv("COLUMNS");
+	struct winsize size = { 0 };
+	unsigned long n = columns ? strtoul(columns, NULL, 10) : 0;
+
+	if (!n && isatty(STDOUT_FILENO))
+		ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+	n = n ? n : size.ws_col ? size.ws_col : 80;
+	return n < 40 ? 40 : n > WIDTH_MOST ? WIDTH_MOST : n;
+}
+
+/* The one metric that is meant, or the exit status: several are listed. */
+static int find_metric(const char *text, bool histograms, const char **metric)
+{
+	const char *found[METRICS_MOST];
+	size_t count = pick_metrics(text, histograms, found, METRICS_MOST);
+
+	if (count == 1) {
+		*metric = found[0];
+		return 0;
+	}
+	if (!count) {
+		log_errorx("%.100s: no %s has that in its name: see assay list metrics",
+			   text, histograms ? "histogram" : "metric");
+		return EXIT_USAGE;
+	}
+	log_errorx("%.100s: which one of %zu metrics?", text, count);
+	for (size_t i = 0; i < count && i < METRICS_MOST; i++)
+		fprintf(stderr, "  %s\n", found[i]);
+	return EXIT_USAGE;
+}
+
+struct walk {
+	struct look *look;
+	uint64_t since_ns, step_ns;
+};
+
+static int take_step(void *arg, const struct frame *f, const struct history_span *got)
+{
+	struct walk *w = arg;
+	uint64_t middle = got->since_ns / 2 + got->until_ns / 2;
+
+	if (middle < w->since_ns)
+		return 0;
+	return look_take(w->look, (middle - w->since_ns) / w->step_ns, f, got);
+}
+
+/* Whole readings, and no more steps than the screen has columns for. */
+static uint64_t step_of(const struct options *o, const struct history_span *time)
+{
+	uint64_t span = time->until_ns - time->since_ns, step = span / STEPS;
+
+	if (o->step_ms)
+		step = o->step_ms * 1000000;
+	if (step < span / LOOK_STEPS)
+		step = span / LOOK_STEPS;
+	step = (step + STEP_NS - 1) / STEP_NS * STEP_NS;
+	return step ? step : STEP_NS;
+}
+
+static int take_steps(const struct options *o, struct look *l,
+		      const struct history_span *time, char *cause, size_t len)
+{
+	struct walk w = { l, time->since_ns, step_of(o, time) };
+	size_t steps = (time->until_ns - time->since_ns + w.step_ns - 1) / w.step_ns;
+	struct history_reader *r;
+	int err = look_make_steps(l, steps);
+
+	if (err) {
+		snprintf(cause, len, "%s", strerror(-err));
+		return err;
+	}
+	err = span_history(o, &r, cause, len);
+	if (err)
+		return err;
+	err = history_reader_each(r, time, w.step_ns, take_step, &w, cause, len);
+	history_reader_close(r);
+	return err;
+}
+
+typedef int (*print_fn)(const struct look *l, int format, FILE *f);
+
+static int show(const struct options *o, const char *workload, struct look *l,
+		const struct taken *t, bool steps, print_fn print)
+{
+	char cause[512], text[512];
+	int err = look_choose(l, workload, o->limit ? o->limit : LOOK_SERIES);
+
+	if (err == -ENOENT) {
+		log_errorx("%.200s: no workload has that in its name: see assay list "
+			   "workloads",
+			   workload);
+		return EXIT_USAGE;
+	}
+	if (!err && steps && take_steps(o, l, &t->time, cause, sizeof(cause))) {
+		log_errorx("%s", cause);
+		return 1;
+	}
+	if (!err && t->from_history && o->format == FORMAT_TABLE) {
+		span_describe(&t->time, &t->kept, text, sizeof(text));
+		printf("%s\n\n", text);
+	}
+	if (!err)
+		err = print(l, o->format, stdout);
+	if (err)
+		log_error(err, "the numbers cannot be written");
+	return err ? 1 : 0;
+}
+
+static int run_look(const struct options *o, int argc, char **argv, bool trend)
+{
+	struct look l = { .utf8 = is_utf8(), .width = screen_width() };
+	struct source src = { .o = o };
+	struct taken taken = { 0 };
+	struct span span;
+	char cause[512];
+	int err, status;
+
+	if (argc < 1 || argc > 2) {
+		log_errorx("which metric? a name or a part of it (see assay list "
+			   "metrics), then a workload, if it is to be of one");
+		return EXIT_USAGE;
+	}
+	status = find_metric(argv[0], !trend, &l.metric);
+	if (status)
+		return status;
+	err = span_of(o, now_wall_ns(), &span, cause, sizeof(cause));
+	if (err) {
+		log_errorx("%s", cause);
+		return err == -EINVAL ? EXIT_USAGE : 1;
+	}
+	err = span_take(&src, &span, &taken, cause, sizeof(cause));
+	source_close(&src);
+	if (err) {
+		log_errorx("%s", cause);
+		return 1;
+	}
+	l.frame = taken.frame;
+	l.duration_s = taken.duration_s;
+	status = show(o, argv[1], &l, &taken, trend || (taken.from_history && !o->at),
+		      trend ? look_print_trend : look_print_hist);
+	look_fini(&l);
+	frame_free(taken.frame);
+	return status;
+}
+
+static int run_hist(const struct options *o, int argc, char **argv)
+{
+	return run_look(o, argc, argv, false);
+}
+
+/* There is no trend of now. */
+static int run_trend(const struct options *given, int argc, char **argv)
+{
+	struct options o = *given;
+
+	if (!o.since && !o.until && !o.last_ms && !o.from)
+		o.last_ms = TREND_MS;
+	return run_look(&o, argc, argv, true);
+}
+
+const struct cmd cmd_hist = {
+	.name = "hist",
+	.args = "METRIC [WORKLOAD]",
+	.help = "draws a distribution, and with --last 30m how it went over time",
+	.mask = CMD_HIST,
+	.run = run_hist,
+};
+
+const struct cmd cmd_trend = {
+	.name = "trend",
+	.args = "METRIC [WORKLOAD]",
+	.help = "how a metric went in the last 30 minutes, or --last, --since",
+	.mask = CMD_TREND,
+	.run = run_trend,
+};

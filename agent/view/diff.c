@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/util.h"
+#include "view/diff.h"
+#include "view/report.h"
+#include "view/significance.h"
+
+/*
+ * How many events a series has. Seconds and bytes come in pieces whose size nobody
+ * knows: they are counted finely, and how they come is seen from the steps alone.
+ */
+static double events(const struct frame_series *s)
+{
+	if (!s)
+		return 0;
+	if (s->kind == METRIC_SUM && s->real)
+		return fmax(report_value(s), 0) * 1e6;
+	return s->kind == METRIC_HISTOGRAM ? (double)hist_count(s->hist)
+					   : fmax(report_value(s), 0);
+}
+
+static bool is_compared(const struct frame_series *s)
+{
+	return s->kind == METRIC_HISTOGRAM || s->kind == METRIC_SUM;
+}
+
+static void add_series(struct diff *d, const struct frame_series *before,
+		       const struct frame_series *after)
+{
+	if (!events(before) && !events(after))
+		return;
+	d->series[d->count++].in[0] = before;
+	d->series[d->count - 1].in[1] = after;
+}
+
+/* One piece of memory for all counts of a series. */
+static int make_counts(struct diff *d)
+{
+	for (size_t i = 0; i < d->count; i++) {
+		struct diff_series *s = &d->series[i];
+		double *at = calloc(6 * DIFF_STEPS, sizeof(*at));
+
+		if (!at)
+			return -ENOMEM;
+		for (int side = 0; side < 2; side++) {
+			s->count[side] = at + side * DIFF_STEPS;
+			for (int of = 0; of < 2; of++)
+				s->above[side][of] =
+				    at + (2 + 2 * side + of) * DIFF_STEPS;
+		}
+	}
+	return 0;
+}
+
+int diff_open(struct diff *d, const struct frame *before, const struct frame *after)
+{
+	*d = (struct diff){ .side = { { .frame = before }, { .frame = after } } };
+	d->series = calloc(before->count + after->count + 1, sizeof(*d->series));
+	if (!d->series)
+		return -ENOMEM;
+	for (size_t i = 0; i < before->count; i++)
+		if (is_compared(&before->series[i]))
+			add_series(d, &before->series[i],
+				   frame_find(after, &before->series[i]));
+	for (size_t i = 0; i < after->count; i++)
+		if (is_compared(&after->series[i]) &&
+		    !frame_find(before, &after->series[i]))
+			add_series(d, NULL, &after->series[i]);
+	return make_counts(d);
+}
+
+/* How many are in buckets above that in which the percentile of `before` is. */
+static double above(const struct hist *h, const struct hist *before, double percent)
+{
+	double seen = 0, part = percent / 100 * (double)hist_count(before), n = 0;
+	int b = 0;
+
+	for (; b < BUCKET_COUNT - 1; b++) {
+		seen += (double)before->buckets[b];
+		if (seen >= part)
+			break;
+	}
+	for (b++; b < BUCKET_COUNT; b++)
+		n += (double)h->buckets[b];
+	return n;
+}
+
+static void take_durations(const struct diff_series *s, int side, size_t step,
+			   const struct hist *h)
+{
+	s->above[side][0][step] += above(h, s->in[0]->hist, 50);
+	s->above[side][1][step] += above(h, s->in[0]->hist, 99);
+}
+
+void diff_take(struct diff *d, int side, size_t step, const struct frame *f,
+	       const struct history_span *time)
+{
+	struct diff_side *to = &d->side[side];
+
+	if (step >= DIFF_STEPS)
+		return;
+	if (step >= to->steps)
+		to->steps = step + 1;
+	to->seconds[step] += (double)time->covered_ns * 1e-9;
+	to->all_s += (double)time->covered_ns * 1e-9;
+	for (size_t i = 0; i < d->count; i++) {
+		const struct diff_series *s = &d->series[i];
+		const struct frame_series *now =
+		    frame_find(f, s->in[side] ? s->in[side] : s->in[!side]);
+
+		s->count[side][step] += events(now);
+		if (now && now->kind == METRIC_HISTOGRAM && s->in[0] && s->in[1])
+			take_durations(s, side, step, now->hist);
+	}
+}
+
+/* Whichever way it went, 1 and more. */
+static double distance(double ratio)
+{
+	return ratio >= 1 ? ratio : ratio > 0 ? 1 / ratio : INFINITY;
+}
+
+static double ratio_of(double before, double after)
+{
+	return before > 0 ? after / before : after > 0 ? INFINITY : 1;
+}
+
+static double rate_ratio(const struct diff *d, const struct diff_series *s)
+{
+	return ratio_of(events(s->in[0]) / d->side[0].all_s,
+			events(s->in[1]) / d->side[1].all_s);
+}
+
+/* Of the median or of p99, whichever differs more. */
+static double duration_ratio(const struct diff_series *s)
+{
+	const struct hist *a = s->in[0]->hist, *b = s->in[1]->hist;
+	double p50 = ratio_of(report_quantile(a, 50), report_quantile(b, 50));
+	double p99 = ratio_of(report_quantile(a, 99), report_quantile(b, 99));
+
+	return distance(p50) > distance(p99) ? p50 : p99;
+}
+
+static bool is_counted(const struct frame_series *s)
+{
+	return s->kind == METRIC_HISTOGRAM || (!s->real && strcmp(s->unit, "By"));
+}
+
+/*
+ * Of all that were counted, how many took longer than most did before: of the median
+ * and of p99. Two questions have two chances to be wrong.
+ */
+static double durations_p(const struct diff *d, const struct diff_series *s)
+{
+	double p[2];
+
+	for (int of = 0; of < 2; of++) {
+		struct counts a = { s->above[0][of], s->count[0], d->side[0].steps };
+		struct counts b = { s->above[1][of], s->count[1], d->side[1].steps };
+
+		p[of] = significance_counts(&a, &b);
+	}
+	return fmin(1, 2 * fmin(p[0], p[1]));
+}
+
+static void test(struct diff *d, const struct diff_series *s)
+{
+	struct counts a = { s->count[0], d->side[0].seconds, d->side[0].steps };
+	struct counts b = { s->count[1], d->side[1].seconds, d->side[1].steps };
+	const struct frame_series *any = s->in[0] ? s->in[0] : s->in[1];
+
+	if (!is_counted(any) && a.steps + b.steps < 4)
+		return; /* too few steps to see how it comes */
+	d->changes[d->change_count++] =
+	    (struct diff_change){ s, DIFF_RATE, significance_counts(&a, &b),
+				  rate_ratio(d, s) };
+	if (any->kind == METRIC_HISTOGRAM && events(s->in[0]) && events(s->in[1]))
+		d->changes[d->change_count++] =
+		    (struct diff_change){ s, DIFF_DURATION, durations_p(d, s),
+					  duration_ratio(s) };
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct diff_change *x = a, *y = b;
+
+	if (x->p != y->p)
+		return x->p < y->p ? -1 : 1;
+	if (distance(x->ratio) != distance(y->ratio))
+		return distance(x->ratio) > distance(y->ratio) ? -1 : 1;
+	return x->s < y->s ? -1 : x->s > y->s;
+}
+
+/* Does it differ enough for somebody to care? Seconds: a hundredth of a CPU, or thread.
+ */
+static bool is_much(const struct diff *d, const struct diff_change *c)
+{
+	const struct frame_series *s = c->s->in[0] ? c->s->in[0] : c->s->in[1];
+
+	if (distance(c->ratio) < DIFF_LEAST)
+		return false;
+	return s->kind != METRIC_SUM || !s->real ||
+	       fabs(events(c->s->in[0]) / d->side[0].all_s -
+		    events(c->s->in[1]) / d->side[1].all_s) >= 1e4;
+}
+
+/* Leaves what is no chance, and differs enough for somebody to care. */
+static int choose(struct diff *d)
+{
+	double *p = calloc(d->change_count + 1, sizeof(*p)), limit;
+	size_t kept = 0;
+
+	if (!p)
+		return -ENOMEM;
+	for (size_t i = 0; i < d->change_count; i++)
+		p[i] = d->changes[i].p;
+	limit = significance_limit(p, d->change_count, DIFF_FALSE);
+	free(p);
+	for (size_t i = 0; i < d->change_count; i++)
+		if (d->changes[i].p <= limit && is_much(d, &d->changes[i]))
+			d->changes[kept++] = d->changes[i];
+	d->change_count = kept;
+	return 0;
+}
+
+int diff_judge(struct diff *d)
+{
+	d->changes = calloc(2 * d->count + 1, sizeof(*d->changes));
+	if (!d->changes)
+		return -ENOMEM;
+	for (size_t i = 0; i < d->count; i++)
+		test(d, &d->series[i]);
+	d->tested = d->change_count;
+	qsort(d->changes, d->change_count, sizeof(*d->changes), compare);
+	return choose(d);
+}
+
+void diff_fini(struct diff *d)
+{
+	for (size_t i = 0; d->series && i < d->count; i++)
+		free(d->series[i].count[0]);
+	free(d->series);
+	free(d->changes);
+	d->series = NULL;
+	d->changes = NULL;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What has changed from one time to another, and is no chance: `assay diff`. */
+#ifndef DIFF_H
+#define DIFF_H
+
+#include <stddef.h>
+#include <stdio.h>
+#include "otlp/frame.h"
+#include "sink/history_read.h"
+
+#define DIFF_STEPS 60	/* of each time, at most */
+#define DIFF_FALSE 0.01 /* share of what is shown that may be chance */
+#define DIFF_LEAST 1.2	/* what differs by less is not shown */
+
+/* One of the two times. */
+struct diff_side {
+	const struct frame *frame; /* borrowed: differences */
+	double seconds[DIFF_STEPS], all_s;
+	size_t steps;
+};
+
+/* A metric of a workload with its attributes, in both times; NULL: not there. */
+struct diff_series {
+	const struct frame_series *in[2];
+	double *count[2]; /* of each step */
+	/* of a histogram, of each step: longer than the median, and than p99, of before
+	 */
+	double *above[2][2];
+};
+
+enum diff_what { DIFF_RATE, DIFF_DURATION };
+
+struct diff_change {
+	const struct diff_series *s;
+	enum diff_what what;
+	double p, ratio; /* of the rates, or of p99 or p50: what differs more */
+};
+
+struct diff {
+	struct diff_side side[2];
+	struct diff_series *series;
+	size_t count;
+	struct diff_change *changes; /* the surest first */
+	size_t change_count;
+	size_t tested; /* numbers that were compared */
+	size_t limit;  /* changes to show, 0: all */
+};
+
+/*
+ * Finds the histograms and sums of both frames. diff_take() then has each step of each
+ * side, in any order; diff_judge() fills changes. -ENOMEM; diff_fini() in any case.
+ */
+int diff_open(struct diff *d, const struct frame *before, const struct frame *after);
+void diff_take(struct diff *d, int side, size_t step, const struct frame *f,
+	       const struct history_span *time);
+int diff_judge(struct diff *d);
+void diff_fini(struct diff *d);
+/* Prints it in a format of enum report_format. 0 or -errno (-ENOMEM, -EIO). */
+int diff_print(const struct diff *d, int format, FILE *f);
+
+#endif

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <jansson.h>
+#include <math.h>
+#include <string.h>
+#include "base/options.h"
+#include "base/units.h"
+#include "view/diff.h"
+#include "view/listing.h"
+#include "view/look.h"
+#include "view/report.h"
+
+#define SHOWN 20 /* in a table, if nobody says how many */
+
+static const struct frame_series *any_of(const struct diff_series *s)
+{
+	return s->in[1] ? s->in[1] : s->in[0];
+}
+
+/* Per second: events, bytes or seconds. */
+static double rate_of(const struct diff *d, const struct diff_series *s, int side)
+{
+	const struct frame_series *in = s->in[side];
+
+	if (!in || !(d->side[side].all_s > 0))
+		return 0;
+	return (in->kind == METRIC_HISTOGRAM ? (double)hist_count(in->hist)
+					     : report_value(in)) /
+	       d->side[side].all_s;
+}
+
+static void print_rate(const struct diff *d, const struct diff_change *c, FILE *f)
+{
+	const struct frame_series *s = any_of(c->s);
+	char text[2][UNITS_LEN];
+
+	for (int side = 0; side < 2; side++)
+		if (s->kind == METRIC_HISTOGRAM)
+			units_rate(text[side], rate_of(d, c->s, side));
+		else
+			look_value(s, rate_of(d, c->s, side), 1, text[side]);
+	fprintf(f, "%s -> %s", text[0], text[1]);
+}
+
+static void print_durations(const struct diff_change *c, FILE *f)
+{
+	static const unsigned int percents[] = { 50, 99 };
+	char from[UNITS_LEN], to[UNITS_LEN];
+
+	for (int i = 0; i < 2; i++)
+		fprintf(
+		    f, "%sp%u %s -> %s", i ? ", " : "", percents[i],
+		    units_seconds(from,
+				  report_quantile(c->s->in[0]->hist, percents[i])),
+		    units_seconds(to, report_quantile(c->s->in[1]->hist, percents[i])));
+}
+
+/* How many times as much, or as little. */
+static void print_ratio(double ratio, FILE *f)
+{
+	if (isinf(ratio))
+		fputs(" (new)", f);
+	else if (ratio <= 0)
+		fputs(" (gone)", f);
+	else
+		fprintf(f, " (x%.3g)", ratio);
+}
+
+static void print_chance(double p, FILE *f)
+{
+	if (p < 1e-9)
+		fputs("; surely no chance\n", f);
+	else
+		fprintf(f, "; by chance 1 in %.2g\n", 1 / p);
+}
+
+static void print_change(const struct diff *d, const struct diff_change *c, FILE *f)
+{
+	const struct frame_series *s = any_of(c->s);
+	char label[256];
+
+	look_label(s, label, sizeof(label));
+	fprintf(f, "\n%s\n  %s: ", label, s->name);
+	if (c->what == DIFF_RATE)
+		print_rate(d, c, f);
+	else
+		print_durations(c, f);
+	print_ratio(c->ratio, f);
+	print_chance(c->p, f);
+}
+
+static json_t *number(double x)
+{
+	return isfinite(x) ? json_real(x) : json_null();
+}
+
+static json_t *side_json(const struct diff *d, const struct diff_change *c, int side)
+{
+	const struct hist *h = c->what == DIFF_DURATION ? c->s->in[side]->hist : NULL;
+
+	if (!h)
+		return json_pack("{s:f}", "rate", rate_of(d, c->s, side));
+	return json_pack("{s:I, s:f, s:f}", "count", (json_int_t)hist_count(h), "p50",
+			 report_quantile(h, 50), "p99", report_quantile(h, 99));
+}
+
+static json_t *change_json(const struct diff *d, const struct diff_change *c)
+{
+	const struct frame_series *s = any_of(c->s);
+
+	return json_pack(
+	    "{s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:f}", "metric", s->name,
+	    "workload", frame_name(s->resource), "cgroup", frame_cgroup(s->resource),
+	    "attributes", look_attributes_json(s), "what",
+	    c->what == DIFF_RATE ? "rate" : "duration", "before", side_json(d, c, 0),
+	    "after", side_json(d, c, 1), "ratio", number(c->ratio), "p", c->p);
+}
+
+static int print_json(const struct diff *d, FILE *f)
+{
+	json_t *list = json_array(), *top;
+	int err = 0;
+
+	for (size_t i = 0; i < d->change_count && (!d->limit || i < d->limit); i++)
+		err |= json_array_append_new(list, change_json(d, &d->changes[i]));
+	top = json_pack("{s:f, s:f, s:I, s:I, s:o}", "before_s", d->side[0].all_s,
+			"after_s", d->side[1].all_s, "tested", (json_int_t)d->tested,
+			"changed", (json_int_t)d->change_count, "changes", list);
+	if (!err)
+		err = json_dumpf(top, f, JSON_INDENT(1));
+	json_decref(top);
+	fputc('\n', f);
+	return err || fflush(f) ? -EIO : 0;
+}
+
+static int print_csv(const struct diff *d, FILE *f)
+{
+	fputs("metric,workload,attributes,what,before,after,ratio,p\n", f);
+	for (size_t i = 0; i < d->change_count && (!d->limit || i < d->limit); i++) {
+		const struct diff_change *c = &d->changes[i];
+		const struct frame_series *s = any_of(c->s);
+		bool rate = c->what == DIFF_RATE;
+		char attrs[256];
+
+		look_attributes(s, attrs, sizeof(attrs));
+		csv_field(f, s->name);
+		fputc(',', f);
+		csv_field(f, frame_name(s->resource));
+		fputc(',', f);
+		csv_field(f, attrs);
+		fprintf(f, ",%s,%.9g,%.9g,", rate ? "rate" : "p99_s",
+			rate ? rate_of(d, c->s, 0)
+			     : report_quantile(c->s->in[0]->hist, 99),
+			rate ? rate_of(d, c->s, 1)
+			     : report_quantile(c->s->in[1]->hist, 99));
+		if (isfinite(c->ratio))
+			fprintf(f, "%.6g", c->ratio);
+		fprintf(f, ",%.6g\n", c->p);
+	}
+	return fflush(f) ? -EIO : 0;
+}
+
+int diff_print(const struct diff *d, int format, FILE *f)
+{
+	size_t most = d->limit ? d->limit : SHOWN;
+
+	if (format == FORMAT_JSON)
+		return print_json(d, f);
+	if (format == FORMAT_CSV)
+		return print_csv(d, f);
+	fprintf(
+	    f,
+	    "%zu of %zu numbers changed by %.0f %% or more, and not by chance: %.0f s "
+	    "then %.0f s\n",
+	    d->change_count, d->tested, (DIFF_LEAST - 1) * 100, d->side[0].all_s,
+	    d->side[1].all_s);
+	for (size_t i = 0; i < d->change_count && i < most; i++)
+		print_change(d, &d->changes[i], f);
+	if (d->change_count > most)
+		fprintf(f, "\nand %zu more, less sure (--limit)\n",
+			d->change_count - most);
+	return fflush(f) ? -EIO : 0;
+}

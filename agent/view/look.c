@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/text.h"
+#include "base/units.h"
+#include "base/util.h"
+#include "view/look.h"
+#include "view/pick.h"
+#include "view/report.h"
+
+/* What makes a series the first: time in a histogram, how much a sum grew, a value. */
+static double weight(const struct frame_series *s)
+{
+	return s->kind == METRIC_HISTOGRAM ? (double)s->hist->sum_ns : report_value(s);
+}
+
+static bool has_any(const struct frame_series *s)
+{
+	return s->kind == METRIC_HISTOGRAM || s->kind == METRIC_SUM
+		   ? report_has_events(s)
+		   : report_value(s) != 0;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct look_series *x = a, *y = b;
+	double of_x = weight(x->s), of_y = weight(y->s);
+
+	return of_x != of_y ? (of_x > of_y ? -1 : 1) : (x->s < y->s ? -1 : 1);
+}
+
+static bool is_wanted(const struct frame_attrs *resource,
+		      const struct frame_attrs *const *wanted, size_t count, bool all)
+{
+	for (size_t i = 0; i < count; i++)
+		if (wanted[i] == resource)
+			return true;
+	return all;
+}
+
+int look_choose(struct look *l, const char *workload, size_t most)
+{
+	const struct frame *f = l->frame;
+	size_t max = workload ? f->count : 0, wanted = 0;
+	const struct frame_attrs **list = calloc(max + 1, sizeof(*list));
+
+	l->list = calloc(f->count + 1, sizeof(*l->list));
+	l->count = l->others = 0;
+	if (!list || !l->list) {
+		free(list);
+		return -ENOMEM;
+	}
+	if (workload)
+		wanted = pick_workloads(f, workload, list, max);
+	for (size_t i = 0; i < f->count; i++)
+		if (!strcmp(f->series[i].name, l->metric) && has_any(&f->series[i]) &&
+		    is_wanted(f->series[i].resource, list, wanted, !workload))
+			l->list[l->count++].s = &f->series[i];
+	free(list);
+	if (workload && !wanted)
+		return -ENOENT;
+	qsort(l->list, l->count, sizeof(*l->list), compare);
+	if (l->count > most) {
+		l->others = l->count - most;
+		l->count = most;
+	}
+	return 0;
+}
+
+int look_make_steps(struct look *l, size_t steps)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		l->list[i].steps = calloc(steps, sizeof(*l->list[i].steps));
+		if (!l->list[i].steps)
+			return -ENOMEM;
+		l->list[i].count = steps;
+	}
+	return 0;
+}
+
+int look_take(struct look *l, size_t step, const struct frame *f,
+	      const struct history_span *time)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		struct look_series *series = &l->list[i];
+		const struct frame_series *s = frame_find(f, series->s);
+		struct look_step *to;
+
+		if (step >= series->count)
+			continue;
+		to = &series->steps[step];
+		to->time = *time;
+		to->there = true;
+		if (!s)
+			continue;
+		to->value = report_value(s);
+		if (s->kind != METRIC_HISTOGRAM || !report_has_events(s))
+			continue;
+		to->hist = malloc(sizeof(*to->hist));
+		if (!to->hist)
+			return -ENOMEM;
+		*to->hist = *s->hist;
+	}
+	return 0;
+}
+
+void look_fini(struct look *l)
+{
+	for (size_t i = 0; l->list && i < l->count; i++) {
+		for (size_t k = 0; k < l->list[i].count; k++)
+			free(l->list[i].steps[k].hist);
+		free(l->list[i].steps);
+	}
+	free(l->list);
+	l->list = NULL;
+	l->count = 0;
+}
+
+void look_label(const struct frame_series *s, char *out, size_t size)
+{
+	const char *name = frame_name(s->resource);
+	size_t at;
+
+	text_copy(out, size, *name ? name : "the agent", SIZE_MAX);
+	at = strlen(out);
+	for (size_t i = 0; i < s->attrs.count && at + 4 < size; i++) {
+		if (!strcmp(s->attrs.list[i].key, "otel.metric.overflow"))
+			continue;
+		at += snprintf(out + at, size - at, "%s", i ? ", " : "  ");
+		text_copy(out + at, size - at, s->attrs.list[i].value, SIZE_MAX);
+		at = strlen(out);
+	}
+}
+
+const char *look_value(const struct frame_series *s, double value, double seconds,
+		       char out[UNITS_LEN])
+{
+	bool bytes = !strcmp(s->unit, "By"), time = !strcmp(s->unit, "s");
+
+	if (s->kind != METRIC_SUM)
+		return bytes  ? units_bytes(out, value)
+		       : time ? units_age(out, value)
+			      : units_count(out, value);
+	if (time) {
+		snprintf(out, UNITS_LEN, "%.3g s/s", value / seconds);
+		return out;
+	}
+	return bytes ? units_bytes_rate(out, value / seconds)
+		     : units_rate(out, value / seconds);
+}
+
+void look_spark(FILE *f, const double *values, const bool *there, size_t count,
+		bool utf8)
+{
+	static const char *const blocks[] = { "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" };
+	static const char *const letters[] = { "_", ".", ":", "-", "=", "+", "*", "#" };
+	double most = 0;
+
+	for (size_t i = 0; i < count; i++)
+		most = values[i] > most ? values[i] : most;
+	for (size_t i = 0; i < count; i++) {
+		int level = values[i] > 0 ? 1 + (int)(values[i] / most * 6.999) : 0;
+
+		fputs(!there[i] ? " " : utf8 ? blocks[level] : letters[level], f);
+	}
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <math.h>
+#include "view/significance.h"
+
+#define EXACT_MOST                                                                  \
+	60	     /* events together, below which the law of great numbers fails \
+		      */
+#define UNKNOWN 10.0 /* dispersion, where there are too few steps to tell */
+#define BLOCK	4    /* steps that are one, to see what varies slowly */
+#define TAIL	0.99
+
+/* Sum of squares of how far blocks of steps are off, of what Poisson's law expects. */
+static double squares(const struct counts *c, size_t block, double *freedom)
+{
+	double all = 0, of = 0, sum = 0;
+	size_t blocks = 0;
+
+	for (size_t i = 0; i < c->steps; i++) {
+		all += c->count[i];
+		of += c->of[i];
+	}
+	if (!(all > 0) || !(of > 0))
+		return 0;
+	for (size_t i = 0; i + block <= c->steps; i += block) {
+		double n = 0, part = 0, expected;
+
+		for (size_t k = i; k < i + block; k++) {
+			n += c->count[k];
+			part += c->of[k];
+		}
+		expected = all * part / of;
+		if (!(expected > 0))
+			continue;
+		sum += (n - expected) * (n - expected) / expected;
+		blocks++;
+	}
+	if (blocks < 2)
+		return 0;
+	*freedom += (double)(blocks - 1);
+	return sum;
+}
+
+static double dispersion_of(const struct counts *a, const struct counts *b,
+			    size_t block)
+{
+	double freedom = 0, sum = 0;
+
+	sum += squares(a, block, &freedom);
+	sum += squares(b, block, &freedom);
+	if (freedom < 2)
+		return 0;
+	/* a variance of few values may well be too small */
+	return sum / freedom * (1 + 2 / sqrt(freedom));
+}
+
+double significance_dispersion(const struct counts *a, const struct counts *b)
+{
+	double single = dispersion_of(a, b, 1), blocks = dispersion_of(a, b, BLOCK);
+	double greater = single > blocks ? single : blocks;
+
+	if (single <= 0)
+		return UNKNOWN;
+	return greater > 1 ? greater : 1;
+}
+
+static double log_choose(double n, double k)
+{
+	return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1);
+}
+
+/* How likely it is that of n events, each with chance p, k or more (or fewer) come. */
+static double binomial(double n, double k, double p, int up)
+{
+	double sum = 0;
+
+	for (double i = up ? k : 0; i <= (up ? n : k); i++)
+		sum += exp(log_choose(n, i) + i * log(p) + (n - i) * log1p(-p));
+	return sum;
+}
+
+/* Both sides of the normal distribution. */
+static double both_sides(double z)
+{
+	return erfc(fabs(z) / sqrt(2));
+}
+
+double significance_rate(double n1, double of1, double n2, double of2,
+			 double dispersion)
+{
+	double a = n1 / dispersion, b = n2 / dispersion, n, p, less, more;
+
+	if (!(of1 > 0) || !(of2 > 0) || n1 + n2 <= 0)
+		return 1;
+	/* given how many there are together, how many are in the second time? */
+	p = of2 / (of1 + of2);
+	if (a + b >= EXACT_MOST)
+		return both_sides((b - (a + b) * p) / sqrt((a + b) * p * (1 - p)));
+	a = floor(a + 0.5);
+	b = floor(b + 0.5);
+	n = a + b;
+	if (n < 1)
+		return 1;
+	less = binomial(n, b, p, 0);
+	more = binomial(n, b, p, 1);
+	return fmin(1, 2 * fmin(less, more));
+}
+
+static double sum_of(const double *values, size_t count)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < count; i++)
+		sum += values[i];
+	return sum;
+}
+
+double significance_counts(const struct counts *a, const struct counts *b)
+{
+	return significance_rate(sum_of(a->count, a->steps), sum_of(a->of, a->steps),
+				 sum_of(b->count, b->steps), sum_of(b->of, b->steps),
+				 significance_dispersion(a, b));
+}
+
+double significance_limit(const double *p, size_t count, double false_share)
+{
+	for (size_t i = count; i > 0; i--)
+		if (p[i - 1] <= false_share * (double)i / (double)count)
+			return p[i - 1];
+	return -1;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whether two numbers differ by more than chance makes them: how likely a difference
+ * like this, or a greater one, would be if nothing had changed (p). Pure functions.
+ *
+ * Counts of independent events vary as Poisson's law says. Real loads come in bursts:
+ * the variance of their counts is several times that. This factor (dispersion, 1 at
+ * least) is taken from how much the steps of each time differ from each other, singly
+ * and several together, and all tests go by counts divided by it.
+ */
+#ifndef SIGNIFICANCE_H
+#define SIGNIFICANCE_H
+
+#include <stddef.h>
+#include "metric/metric.h"
+
+/*
+ * Counts of a time, by steps, and what they are of: seconds, for a rate; or tries, for
+ * a share (how many of all requests took longer than so much).
+ */
+struct counts {
+	const double *count, *of;
+	size_t steps;
+};
+
+/* The dispersion of two times together. Where steps are few it is rather too great. */
+double significance_dispersion(const struct counts *a, const struct counts *b);
+/* p of n1 and n2 in so many seconds, or of so many tries. */
+double significance_rate(double n1, double of1, double n2, double of2,
+			 double dispersion);
+/* The same of two times, with their own dispersion. */
+double significance_counts(const struct counts *a, const struct counts *b);
+/*
+ * Which of many are to be believed, so that of these no more than a share `false_share`
+ * is chance (Benjamini and Hochberg): those whose p is at most what this returns. p is
+ * sorted, the least first.
+ */
+double significance_limit(const double *p, size_t count, double false_share);
+
+#endif

@@ -1,0 +1,159 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""assay hist, trend and diff: sleeps of known number and length, now and looking back."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from commands import fails
+from node import ASSAY, Agent, Cgroup, Load, scratch
+from tap import between, check, diag, main, need_root, same, test
+
+need_root()
+
+BLOCKED = "assay.blocked.duration"
+PHASE = 24  # seconds
+agent = sleeper = None
+spans = []
+
+
+def assay(*words, wanted=0):
+    p = subprocess.run([ASSAY, *words], capture_output=True, text=True, timeout=90)
+    same(p.returncode, wanted, f"exit status of {words}: {p.stderr}")
+    return p.stdout
+
+
+def moment():
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def sleep_on(n, us):
+    """So many naps a second, of this length; how many it were."""
+    done, end = 0, time.monotonic() + PHASE
+    while time.monotonic() < end:
+        began = time.monotonic()
+        sleeper.ask("nanosleep", n, us)
+        done += n
+        time.sleep(max(0, 1 - (time.monotonic() - began)))
+    return done
+
+
+def setup():
+    """Two phases: naps of 5 ms, then twice as many, four times as long."""
+    global agent, sleeper
+    history = scratch() + "/history.db"
+    agent = Agent("--history", history, "--snapshot-interval", "1s")
+    agent.history = history
+    agent.need("sched")
+    group = Cgroup("look")
+    sleeper = Load(group, "asleep", Cgroup("look-partner").dir)
+    sleeper.name = group.path.lstrip("/")
+    time.sleep(2)
+    for n, us in ((15, 5000), (30, 20000)):
+        since = moment()
+        done = sleep_on(n, us)
+        time.sleep(2)
+        spans.append((since, moment(), done, us / 1e6))
+    time.sleep(1)
+
+
+def words(span):
+    return ("--history", agent.history, "--since", span[0], "--until", span[1])
+
+
+def the_naps(series):
+    found = [s for s in series if s["attributes"].get("assay.syscall.class") == "wait"]
+    same(len(found), 1, "series of class wait")
+    return found[0]
+
+
+@test("hist: as many as there were, as long as they were, of a time in the past")
+def _():
+    for span in spans:
+        series = json.loads(assay("hist", "blocked", sleeper.name, "--format", "json",
+                                  *words(span)))
+        naps = the_naps(series)
+        same(naps["metric"], BLOCKED, "metric")
+        diag({k: v for k, v in naps.items() if k != "buckets"})
+        between(naps["count"], 0.9 * span[2], span[2], "naps")  # a second at either end
+        same(sum(b["count"] for b in naps["buckets"]), naps["count"], "all buckets")
+        between(naps["p50"], span[3] / 1.1, span[3] * 1.3, "p50, s")
+
+
+@test("hist: the table is drawn, in 80 columns, with time to the right")
+def _():
+    text = assay("hist", "blocked.duration", sleeper.name, "--history", agent.history,
+                 "--last", "2m")
+    check("over time" in text and "p99.9" in text and "#" in text, text)
+    same([line for line in text.splitlines()[2:] if len(line) > 80], [], "lines that are too long")
+    csv = assay("hist", "blocked", sleeper.name, "--format", "csv", *words(spans[0]))
+    same(csv.splitlines()[0], "metric,workload,cgroup,attributes,from_s,to_s,count", "CSV")
+
+
+@test("hist: now, from the agent")
+def _():
+    sleeper.tell("nanosleep", 100, 5000)
+    series = json.loads(assay("hist", "blocked", sleeper.name, "--format", "json", "--socket",
+                              agent.socket, "--duration", "2s"))
+    sleeper.reply()
+    between(the_naps(series)["count"], 50, 100, "naps")
+
+
+@test("trend: a rate and a median for each step, and what they were")
+def _():
+    since, until = spans[0][0], spans[1][1]
+    series = json.loads(assay("trend", "blocked", sleeper.name, "--format", "json", "--step",
+                              "10s", "--history", agent.history, "--since", since, "--until",
+                              until))
+    steps = the_naps(series)["steps"]
+    diag([(round(s["rate"], 1), s.get("p50")) for s in steps])
+    between(len(steps), 5, 7, "steps")
+    between(steps[1]["rate"], 12, 16, "naps a second at first")
+    between(steps[-2]["rate"], 24, 32, "naps a second at last")
+    between(steps[-2]["p50"] / steps[1]["p50"], 3.2, 5, "how much longer they are")
+    text = assay("trend", "blocked", sleeper.name, "--history", agent.history, "--last", "2m")
+    check("rate" in text and "p99" in text, text)
+
+
+@test("diff: what has changed is named, and nothing that has not")
+def _():
+    pairs = [f"{s[0]}..{s[1]}" for s in spans]
+    found = json.loads(assay("diff", *pairs, "--format", "json", "--history", agent.history))
+    ours = [c for c in found["changes"] if c["workload"] == sleeper.name]
+    named = {(c["metric"], c["what"]): c["ratio"] for c in ours
+             if c["attributes"].get("assay.syscall.class", "wait") == "wait"}
+    diag(named)
+    between(named[BLOCKED, "rate"], 1.6, 2.4, "how many more naps")
+    between(named[BLOCKED, "duration"], 3.2, 5, "how much longer they are")
+    middle = spans[0]
+    half = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(
+        time.mktime(time.strptime(middle[0], "%Y-%m-%dT%H:%M:%SZ")) - time.timezone
+        + PHASE // 2 + 1))
+    found = json.loads(assay("diff", f"{middle[0]}..{half}", f"{half}..{middle[1]}",
+                             "--format", "json", "--history", agent.history))
+    same([c for c in found["changes"] if c["workload"] == sleeper.name and
+          c["metric"] == BLOCKED], [], "changes within the first phase")
+    check("numbers changed" in assay("diff", *pairs, "--history", agent.history), "the table")
+
+
+@test("what cannot be meant is said in one line")
+def _():
+    for command in "hist", "trend":
+        fails(2, "which metric", command)
+        fails(2, "nothing.at.all: no ", command, "nothing.at.all")
+        fails(2, "which one of ", command, "duration")
+    fails(2, "io: no histogram", "hist", "tcp.io")
+    fails(2, "no workload has that", "hist", "blocked", "nobody-at-all", "--history",
+          agent.history, "--last", "1m")
+    fails(2, "which two times", "diff", "1h..now")
+    fails(2, "yesterday: must be from when to when", "diff", "yesterday", "1h..now",
+          "--history", agent.history)
+
+
+main(setup)

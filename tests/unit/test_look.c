@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+/* One metric by itself: which series are shown, what is drawn, how it went. */
+#include <jansson.h>
+#include <errno.h>
+#include "fake_frame.h"
+#include "base/options.h"
+#include "base/util.h"
+#include "view/look.h"
+#include "view/pick.h"
+
+#define MS 1000000ULL
+
+static const struct metric response = { "assay.tcp.response.duration", "s", "",
+					METRIC_HISTOGRAM,
+					.attrs = { "assay.tcp.role" } };
+static const struct metric io = { "assay.tcp.io", "By", "", METRIC_SUM,
+				  .attrs = { "network.io.direction" } };
+
+/* n responses of each of these durations, and some bytes. */
+static struct frame *web(const char *name, const uint64_t *ns, size_t count,
+			 uint64_t bytes, struct hist **h)
+{
+	struct points p = { 0 };
+	struct point_group *g = add_workload(&p, name, name);
+
+	*h = new_hist(ns, count);
+	add_hist(g, &response, "server", *h);
+	add_sum(g, &io, "receive", NULL, NULL, bytes);
+	g = add_workload(&p, "quiet", "/quiet");
+	add_sum(g, &io, "receive", NULL, NULL, 0);
+	return to_frame(&p);
+}
+
+static char *printed(const struct look *l, int format,
+		     int (*to)(const struct look *, int, FILE *))
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	assert_int_equal(to(l, format, f), 0);
+	fclose(f);
+	return text;
+}
+
+static const uint64_t durations[] = { 20 * MS, 20 * MS, 20 * MS, 20 * MS, 20 * MS,
+				      20 * MS, 20 * MS, 20 * MS, 20 * MS, 1000 * MS };
+
+static void a_distribution_is_drawn(void **state)
+{
+	struct hist *h;
+	struct frame *f = web("shop/web", durations, COUNT(durations), 1 << 20, &h);
+	struct look l = {
+		.metric = response.name, .frame = f, .duration_s = 10, .width = 80
+	};
+	char *text;
+
+	assert_int_equal(look_choose(&l, "web", 6), 0);
+	assert_int_equal(l.count, 1);
+	text = printed(&l, FORMAT_TABLE, look_print_hist);
+	assert_has(text, "shop/web  server\n  10 in all (1/s), mean 118ms\n  p50 19ms");
+	assert_has(text, "p99 958ms, p99.9 958ms, max 1s\n");
+	assert_has(text, "        9  90.00%  ###");
+	assert_has(text, "        1  10.00%  ###");
+	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+		assert_true(strlen(line) <= 80);
+	free(text);
+	look_fini(&l);
+	frame_free(f);
+	test_free(h);
+}
+
+static void rows_are_few_and_hold_all(void **state)
+{
+	uint64_t ns[400];
+	struct hist *h;
+	struct frame *f;
+	struct look l = { .metric = response.name, .duration_s = 1, .width = 80 };
+	unsigned int lines = 0, sum = 0;
+	json_t *top;
+	char *text;
+
+	for (size_t i = 0; i < COUNT(ns); i++)
+		ns[i] = (uint64_t)100 << i % 27;
+	f = web("a", ns, COUNT(ns), 0, &h);
+	l.frame = f;
+	assert_int_equal(look_choose(&l, NULL, 6), 0);
+	text = printed(&l, FORMAT_TABLE, look_print_hist);
+	for (const char *s = text; (s = strchr(s, '%')); s++)
+		lines++;
+	assert_in_range(lines, 8, 17);
+	free(text);
+	text = printed(&l, FORMAT_JSON, look_print_hist);
+	top = json_loads(text, 0, NULL);
+	assert_non_null(top);
+	for (size_t i = 0;
+	     i < json_array_size(json_object_get(json_array_get(top, 0), "buckets"));
+	     i++)
+		sum += json_integer_value(json_object_get(
+		    json_array_get(json_object_get(json_array_get(top, 0), "buckets"),
+				   i),
+		    "count"));
+	assert_int_equal(sum, COUNT(ns));
+	json_decref(top);
+	free(text);
+	look_fini(&l);
+	frame_free(f);
+	test_free(h);
+}
+
+/* Three steps: 10 fast ones, nothing at all, 5 slow ones; and one that is not kept. */
+static void a_trend_has_a_mark_for_each_step(void **state)
+{
+	static const uint64_t slow[] = { 1000 * MS, 1000 * MS, 1000 * MS, 1000 * MS,
+					 1000 * MS };
+	struct history_span at = { SECOND, 11 * SECOND, 10 * SECOND };
+	struct hist *h[4];
+	struct frame *all = web("w", durations, COUNT(durations), 100, &h[0]), *f[3];
+	struct look l = { .metric = response.name, .frame = all, .duration_s = 40 };
+	json_t *top, *steps;
+	char *text;
+
+	f[0] = web("w", durations, COUNT(durations), 100, &h[1]);
+	f[1] = web("w", NULL, 0, 0, &h[2]);
+	f[2] = web("w", slow, COUNT(slow), 50, &h[3]);
+	assert_int_equal(look_choose(&l, NULL, 6), 0);
+	assert_int_equal(look_make_steps(&l, 4), 0);
+	assert_int_equal(look_take(&l, 0, f[0], &at), 0);
+	assert_int_equal(look_take(&l, 1, f[1], &at), 0);
+	assert_int_equal(look_take(&l, 3, f[2], &at), 0);
+	assert_int_equal(look_take(&l, 4, f[2], &at), 0); /* out of the picture */
+	text = printed(&l, FORMAT_TABLE, look_print_trend);
+	assert_has(text, "rate   #_ =  0/s to 1/s");
+	assert_has(text, "p99    #  #  ");
+	free(text);
+	text = printed(&l, FORMAT_JSON, look_print_trend);
+	top = json_loads(text, 0, NULL);
+	steps = json_object_get(json_array_get(top, 0), "steps");
+	assert_int_equal(json_array_size(steps), 3);
+	assert_true(
+	    json_real_value(json_object_get(json_array_get(steps, 2), "rate")) == 0.5);
+	assert_null(json_object_get(json_array_get(steps, 1), "p99"));
+	json_decref(top);
+	free(text);
+	text = printed(&l, FORMAT_CSV, look_print_trend);
+	assert_has(text, ",w,assay.tcp.role=server,1970-01-01T00:00:01Z,");
+	free(text);
+	look_fini(&l);
+	for (size_t i = 0; i < COUNT(f); i++)
+		frame_free(f[i]);
+	frame_free(all);
+	for (size_t i = 0; i < COUNT(h); i++)
+		test_free(h[i]);
+}
+
+static void bytes_are_rates_and_what_is_nothing_is_left_out(void **state)
+{
+	struct history_span at = { SECOND, 3 * SECOND, 2 * SECOND };
+	struct hist *h;
+	struct frame *f = web("w", NULL, 0, 4 << 20, &h);
+	struct look l = { .metric = io.name, .frame = f, .duration_s = 2 };
+	char *text;
+
+	assert_int_equal(look_choose(&l, "nobody", 6), -ENOENT);
+	look_fini(&l);
+	assert_int_equal(look_choose(&l, NULL, 6), 0);
+	assert_int_equal(l.count, 1); /* `quiet` has none */
+	assert_int_equal(look_make_steps(&l, 1), 0);
+	assert_int_equal(look_take(&l, 0, f, &at), 0);
+	text = printed(&l, FORMAT_TABLE, look_print_trend);
+	assert_has(text, "2.0 MiB/s");
+	free(text);
+	look_fini(&l);
+	frame_free(f);
+	test_free(h);
+}
+
+static void a_part_of_a_name_will_do(void **state)
+{
+	const char *out[4];
+
+	assert_int_equal(pick_metrics("tcp.io", false, out, 4), 1);
+	assert_string_equal(out[0], "assay.tcp.io");
+	assert_int_equal(pick_metrics("response", true, out, 4), 1);
+	assert_int_equal(pick_metrics("response", false, out, 4), 2);
+	assert_int_equal(pick_metrics("assay.blocked.duration", true, out, 4), 1);
+	assert_int_equal(pick_metrics("assay.tcp.io", true, out, 4), 0);
+	assert_int_equal(pick_metrics("nothing", false, out, 4), 0);
+	assert_true(pick_metrics("assay", false, out, 4) > 20);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_distribution_is_drawn),
+		cmocka_unit_test(rows_are_few_and_hold_all),
+		cmocka_unit_test(a_trend_has_a_mark_for_each_step),
+		cmocka_unit_test(bytes_are_rates_and_what_is_nothing_is_left_out),
+		cmocka_unit_test(a_part_of_a_name_will_do),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
