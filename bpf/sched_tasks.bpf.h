@@ -31,7 +31,8 @@ static __always_inline void sleep_look(struct cpu_state *cpu, struct task_struct
 	if (class >= CALL_CLASSES || !(task->__state & TASK_ASLEEP) ||
 	    t->key >> 32 != enabled_of(PROBE_SCHED) || (__s64)age <= 0)
 		return;
-	inflight_note_for(PROBE_SCHED, slot_of_task(cpu, task),
+	/* what is young is said by who counts calls, here or not */
+	inflight_note_for(PROBE_SYSCALL, slot_of_task(cpu, task),
 			  INFLIGHT_SYSCALL + class, bpf_ktime_get_ns() - age);
 }
 
