@@ -47,6 +47,8 @@ static size_t screen_width(void)
 static int find_metric(const char *text, bool histograms, const char **metric)
 {
 	const char *found[METRICS_MOST];
+	char names[1024] = "";
+	size_t at = 0;
 	size_t count = pick_metrics(text, histograms, found, METRICS_MOST);
 
 	if (count == 1) {
@@ -58,9 +60,10 @@ static int find_metric(const char *text, bool histograms, const char **metric)
 			   text, histograms ? "histogram" : "metric");
 		return EXIT_USAGE;
 	}
-	log_errorx("%.100s: which one of %zu metrics?", text, count);
-	for (size_t i = 0; i < count && i < METRICS_MOST; i++)
-		fprintf(stderr, "  %s\n", found[i]);
+	for (size_t i = 0; i < count && i < METRICS_MOST && at < sizeof(names); i++)
+		at += (size_t)snprintf(names + at, sizeof(names) - at, "%s%s",
+				       i ? ", " : "", found[i]);
+	log_errorx("%.100s: which one of %zu metrics? %s", text, count, names);
 	return EXIT_USAGE;
 }
 

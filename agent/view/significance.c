@@ -48,7 +48,7 @@ static double dispersion_of(const struct counts *a, const struct counts *b,
 	sum += squares(a, block, &freedom);
 	sum += squares(b, block, &freedom);
 	if (freedom < 2)
-		return 0;
+		return -1;
 	/* a variance of few values may well be too small */
 	return sum / freedom * (1 + 2 / sqrt(freedom));
 }
@@ -58,7 +58,7 @@ double significance_dispersion(const struct counts *a, const struct counts *b)
 	double single = dispersion_of(a, b, 1), blocks = dispersion_of(a, b, BLOCK);
 	double greater = single > blocks ? single : blocks;
 
-	if (single <= 0)
+	if (single < 0)
 		return UNKNOWN;
 	return greater > 1 ? greater : 1;
 }

@@ -24,7 +24,8 @@ spans = []
 
 
 def assay(*words, wanted=0):
-    p = subprocess.run([ASSAY, *words], capture_output=True, text=True, timeout=90)
+    p = subprocess.run([ASSAY, *words], capture_output=True, text=True, timeout=90,
+                       env={**os.environ, "LC_ALL": "C"})
     same(p.returncode, wanted, f"exit status of {words}: {p.stderr}")
     return p.stdout
 
@@ -148,7 +149,7 @@ def _():
         fails(2, "which metric", command)
         fails(2, "nothing.at.all: no ", command, "nothing.at.all")
         fails(2, "which one of ", command, "duration")
-    fails(2, "io: no histogram", "hist", "tcp.io")
+    fails(2, "tcp.io: no histogram", "hist", "tcp.io")
     fails(2, "no workload has that", "hist", "blocked", "nobody-at-all", "--history",
           agent.history, "--last", "1m")
     fails(2, "which two times", "diff", "1h..now")

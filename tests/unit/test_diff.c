@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What has changed from one time to another. */
+#include <jansson.h>
+#include "fake_frame.h"
+#include "base/options.h"
+#include "base/util.h"
+#include "view/diff.h"
+
+#define MS    1000000ULL
+#define STEPS 6
+
+static const struct metric naps = { "assay.blocked.duration", "s", "", METRIC_HISTOGRAM,
+				    .attrs = { "assay.syscall.class" } };
+static const struct metric errors = { "assay.syscall.errors", "{error}", "", METRIC_SUM,
+				      .attrs = { "error.type" } };
+static const struct metric cpu = { "assay.cgroup.cpu.time", "s", "", METRIC_SUM, true };
+
+/* What happened in some time: n naps of so many ms, errors, CPU time. */
+static struct frame *time_of(int n, uint64_t ms, uint64_t failed, double busy_s)
+{
+	struct hist *h = new_hist(NULL, 0);
+	struct points p = { 0 };
+	struct point_group *g = add_workload(&p, "w", "/w");
+	struct frame *f;
+
+	for (int i = 0; i < n; i++)
+		h->buckets[bucket_of(ms * MS)]++;
+	h->sum_ns = (uint64_t)n * ms * MS;
+	add_hist(g, &naps, "wait", h);
+	add_sum(g, &errors, "EIO", NULL, NULL, failed);
+	points_add(g, &cpu)->d = busy_s;
+	f = to_frame(&p);
+	test_free(h);
+	return f;
+}
+
+struct phase {
+	int n; /* of each step of 10 s, the next has one more, then one less */
+	uint64_t ms, failed;
+	double busy_s;
+};
+
+static void take(struct diff *d, int side, const struct phase *p)
+{
+	struct history_span at = { 0, 10 * SECOND, 10 * SECOND };
+
+	for (int i = 0; i < STEPS; i++) {
+		struct frame *f = time_of(p->n + i % 3 - 1, p->ms, p->failed,
+					  p->busy_s * (1 + 0.01 * (i % 2)));
+
+		diff_take(d, side, (size_t)i, f, &at);
+		frame_free(f);
+	}
+}
+
+static json_t *compare(const struct phase *a, const struct phase *b)
+{
+	struct frame *before =
+	    time_of(STEPS * a->n, a->ms, STEPS * a->failed, STEPS * a->busy_s);
+	struct frame *after =
+	    time_of(STEPS * b->n, b->ms, STEPS * b->failed, STEPS * b->busy_s);
+	struct diff d;
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+	json_t *top;
+
+	assert_int_equal(diff_open(&d, before, after), 0);
+	take(&d, 0, a);
+	take(&d, 1, b);
+	assert_int_equal(diff_judge(&d), 0);
+	assert_int_equal(diff_print(&d, FORMAT_JSON, f), 0);
+	fclose(f);
+	top = json_loads(text, 0, NULL);
+	assert_non_null(top);
+	free(text);
+	diff_fini(&d);
+	frame_free(before);
+	frame_free(after);
+	return top;
+}
+
+/* The ratio of a change, 0: it is not told. */
+static double told(const json_t *top, const char *metric, const char *what)
+{
+	json_t *c;
+	size_t i;
+
+	json_array_foreach(json_object_get(top, "changes"), i, c)
+	{
+		if (!strcmp(json_string_value(json_object_get(c, "metric")), metric) &&
+		    !strcmp(json_string_value(json_object_get(c, "what")), what))
+			return json_number_value(json_object_get(c, "ratio"));
+	}
+	return 0;
+}
+
+static void assert_near(double x, double wanted)
+{
+	if (x < 0.85 * wanted || x > 1.15 * wanted) {
+		print_message("# %g instead of %g\n", x, wanted);
+		fail();
+	}
+}
+
+static void nothing_is_told_of_the_same(void **state)
+{
+	struct phase a = { 100, 5, 3, 2 };
+	json_t *top = compare(&a, &a);
+
+	assert_int_equal(json_array_size(json_object_get(top, "changes")), 0);
+	assert_int_equal(json_integer_value(json_object_get(top, "tested")), 4);
+	json_decref(top);
+}
+
+static void what_changed_is_told_and_nothing_else(void **state)
+{
+	struct phase a = { 100, 5, 3, 2 }, slow = a, often = a, busy = a, failing = a;
+	json_t *top;
+
+	slow.ms = 20;
+	top = compare(&a, &slow);
+	assert_near(told(top, naps.name, "duration"), 4);
+	assert_int_equal(json_array_size(json_object_get(top, "changes")), 1);
+	json_decref(top);
+	often.n = 200;
+	top = compare(&a, &often);
+	assert_near(told(top, naps.name, "rate"), 2);
+	assert_int_equal(json_array_size(json_object_get(top, "changes")), 1);
+	json_decref(top);
+	busy.busy_s = 3;
+	top = compare(&a, &busy);
+	assert_near(told(top, cpu.name, "rate"), 1.5);
+	assert_int_equal(json_array_size(json_object_get(top, "changes")), 1);
+	json_decref(top);
+	failing.failed = 30;
+	top = compare(&a, &failing);
+	assert_near(told(top, errors.name, "rate"), 10);
+	assert_int_equal(json_array_size(json_object_get(top, "changes")), 1);
+	json_decref(top);
+}
+
+static void little_is_not_told(void **state)
+{
+	struct phase a = { 100, 5, 0, 0.001 }, b = { 110, 5, 0, 0.004 };
+	json_t *top = compare(&a, &b);
+
+	/* a tenth more naps, and a CPU that is hardly used */
+	assert_int_equal(json_array_size(json_object_get(top, "changes")), 0);
+	json_decref(top);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_is_told_of_the_same),
+		cmocka_unit_test(what_changed_is_told_and_nothing_else),
+		cmocka_unit_test(little_is_not_told),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
