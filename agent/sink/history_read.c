@@ -383,6 +383,8 @@ int history_reader_each(struct history_reader *r, const struct history_span *ask
 		struct frame *f;
 
 		step.until_ns = step.since_ns + step_ns;
+		if (step.until_ns > asked->until_ns)
+			step.until_ns = asked->until_ns;
 		err = sum_step(r, &step, &f, &got);
 		if (err)
 			explain(r, err, cause, len);
