@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# beside: others
 """assay hist, trend and diff: sleeps of known number and length, now and looking back."""
 
 import json

@@ -35,7 +35,7 @@ expect()
 	runs "$1" "$2" "$3" "$4" -t 2 "$dir/suite"
 }
 
-echo 1..19
+echo 1..20
 
 expect "passed and skipped tests are added up" 0 "1 passed, 0 failed, 1 skipped" "" \
 	"printf '1..2\nok 1 - a\nok 2 - b # SKIP no IPv6\n'"
@@ -89,3 +89,11 @@ printf '#!/bin/sh\n# beside: nobody\n[ -e "%s/over" ] && printf "1..1\\nok 1 - b
 chmod +x "$dir/slow" "$dir/alone"
 runs "a suite that stands nobody runs when the others have ended" 0 "2 passed, 0 failed" "" \
 	"$dir/alone" "$dir/slow"
+
+# One that only waits comes after these, too.
+printf '#!/bin/sh\n# beside: all\n[ -e "%s/end" ] && printf "1..1\\nok 1 - c\\n"\n' \
+	"$dir" >"$dir/waits"
+sed -i 's|^# beside: nobody$|&\ntouch "'"$dir"'/end"|' "$dir/alone"
+chmod +x "$dir/waits"
+runs "a suite that waits for what was begun before runs last" 0 "3 passed, 0 failed" "" \
+	"$dir/waits" "$dir/alone" "$dir/slow"

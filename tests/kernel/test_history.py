@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# beside: others
 """The history that an agent keeps: all that it has counted is there, once, whatever
 happens to the agent, and it costs what it may."""
 

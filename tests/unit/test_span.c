@@ -58,7 +58,7 @@ static void moments_are_as_people_write_them(void **state)
 static void what_is_no_moment_is_refused(void **state)
 {
 	static const char *const texts[] = { "",
-					     					     "10",
+					     "10",
 					     "-10m",
 					     "3:12",
 					     "03:12:",
