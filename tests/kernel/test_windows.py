@@ -106,6 +106,12 @@ def _():
     same(hooks(), all_of_them, "and it stays")
 
 
+def chi_square(n, z):
+    """What a sum of n squares of normal deviates is below as often as one such deviate is
+    below z (Wilson and Hilferty's approximation)."""
+    return n * (1 - 2 / (9 * n) + z * math.sqrt(2 / (9 * n))) ** 3
+
+
 @test(f"calls and errors of a steady load, {RUNS} times: as many as there were, and as "
       "far off as they say")
 def _():
@@ -133,7 +139,10 @@ def _():
     diag(f"{within} of {2 * RUNS} within three standard errors; stated error "
          f"{math.sqrt(stated / square):.2f} of the true one")
     check(within >= 0.95 * 2 * RUNS - 1, "too many are further off")
-    between(math.sqrt(stated / square), 1 / 2.0, 2.0, "the stated error, of the true one")
+    # so few runs tell the true error roughly: the errors of a run are those of its calls
+    most, least = (math.sqrt(RUNS / chi_square(RUNS, z)) for z in (-3, 3))
+    between(math.sqrt(stated / square), min(least, 1 / 1.5), max(most, 1.5),
+            "the stated error, of the true one")
     load.load.reply()
     change = Change(lost_before, agent.total())
     same(lost(change), {}, "lost")
