@@ -9,6 +9,8 @@
 #include "view/pick.h"
 #include "view/report.h"
 
+#define VALUE_MOST 44 /* columns of an attribute's value */
+
 /* What makes a series the first: time in a histogram, how much a sum grew, a value. */
 static double weight(const struct frame_series *s)
 {
@@ -128,7 +130,8 @@ void look_label(const struct frame_series *s, char *out, size_t size)
 		if (!strcmp(s->attrs.list[i].key, "otel.metric.overflow"))
 			continue;
 		at += snprintf(out + at, size - at, "%s", i ? ", " : "  ");
-		text_copy(out + at, size - at, s->attrs.list[i].value, SIZE_MAX);
+		/* of a long path both ends tell who it is */
+		text_middle(out + at, size - at, s->attrs.list[i].value, VALUE_MOST);
 		at = strlen(out);
 	}
 }

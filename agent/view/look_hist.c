@@ -128,13 +128,18 @@ static const char *shade(double part, bool utf8)
 static void print_heat(const struct look *l, const struct look_series *s, FILE *f)
 {
 	struct rows r = rows_of(s->s->hist);
+	size_t first = 0, end = s->count;
 	char from[40], to[40];
 
+	while (end > 1 && !s->steps[end - 1].there)
+		end--;
+	while (first < end - 1 && !s->steps[first].there)
+		first++;
 	fputs("  over time, each column by itself:\n", f);
 	for (int row = row_of(&r, r.last); row >= row_of(&r, r.first); row--) {
 		print_row_label(&r, row, f);
 		fputs("  ", f);
-		for (size_t i = 0; i < s->count; i++) {
+		for (size_t i = first; i < end; i++) {
 			const struct hist *h = s->steps[i].hist;
 			uint64_t n = h ? row_count(h, &r, row) : 0;
 
@@ -144,8 +149,8 @@ static void print_heat(const struct look *l, const struct look_series *s, FILE *
 		}
 		fputc('\n', f);
 	}
-	look_time(s->steps[0].time.since_ns, from, sizeof(from));
-	look_time(s->steps[s->count - 1].time.until_ns, to, sizeof(to));
+	look_time(s->steps[first].time.since_ns, from, sizeof(from));
+	look_time(s->steps[end - 1].time.until_ns, to, sizeof(to));
 	fprintf(f, "  %*s  %s to %s\n", LABEL, "", from, to);
 }
 
