@@ -11,8 +11,6 @@
 #include "cmd/option_rows.h"
 #include "kernel/privileges.h"
 
-#define EXIT_USAGE 2
-
 static const struct cmd *const cmds[] = {
 	&cmd_agent, &cmd_report,   &cmd_why,	&cmd_hist,   &cmd_trend,
 	&cmd_diff,  &cmd_list,	   &cmd_probes, &cmd_doctor, &cmd_status,

@@ -31,7 +31,6 @@
 #include "sink/export_check.h"
 #include "sink/history.h"
 
-#define EXIT_USAGE	2
 #define FLUSH_MS	4000 /* SIGTERM to exit takes 5 s at most */
 #define HISTORY_MS	500  /* of these */
 #define LOG_INTERVAL_NS 30000000000ULL

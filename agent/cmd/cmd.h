@@ -3,6 +3,8 @@
 #ifndef CMD_H
 #define CMD_H
 
+#define EXIT_USAGE 2 /* the command line is wrong */
+
 struct options;
 
 struct cmd {

@@ -8,8 +8,7 @@
 #include "cmd/span.h"
 #include "view/diff.h"
 
-#define EXIT_USAGE 2
-#define STEP_NS	   10000000000ULL /* as the agent reads */
+#define STEP_NS 10000000000ULL /* as the agent reads */
 
 struct walk {
 	struct diff *diff;

@@ -17,8 +17,6 @@
 #include "view/probe_list.h"
 #include "view/report.h"
 
-#define EXIT_USAGE 2
-
 static const char *kind_name(enum metric_kind kind)
 {
 	static const char *const names[] = {

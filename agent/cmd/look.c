@@ -6,22 +6,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 #include "base/log.h"
 #include "base/options.h"
 #include "base/util.h"
 #include "cmd/cmd.h"
+#include "cmd/screen.h"
 #include "cmd/source.h"
 #include "cmd/span.h"
 #include "view/look.h"
 #include "view/pick.h"
 
-#define EXIT_USAGE   2
 #define METRICS_MOST 16
 #define STEP_NS	     10000000000ULL /* as the agent reads */
 #define STEPS	     48		    /* across the screen */
 #define TREND_MS     1800000	    /* if no time is asked for */
+#define WIDTH	     80		    /* where nobody says */
 #define WIDTH_MOST   400
 
 /* Whether a terminal, or who reads the pipe, has the characters of the locale. */
@@ -31,16 +30,12 @@ static bool is_utf8(void)
 	return !strcmp(nl_langinfo(CODESET), "UTF-8");
 }
 
-static size_t screen_width(void)
+static size_t width_of_screen(void)
 {
-	const char *columns = getenv("COLUMNS");
-	struct winsize size = { 0 };
-	unsigned long n = columns ? strtoul(columns, NULL, 10) : 0;
+	size_t n = screen_columns();
 
-	if (!n && isatty(STDOUT_FILENO))
-		ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
-	n = n ? n : size.ws_col ? size.ws_col : 80;
-	return n < 40 ? 40 : n > WIDTH_MOST ? WIDTH_MOST : n;
+	n = n ? n : WIDTH;
+	return n > WIDTH_MOST ? WIDTH_MOST : n;
 }
 
 /* The one metric that is meant, or the exit status: several are listed. */
@@ -146,7 +141,7 @@ static int show(const struct options *o, const char *workload, struct look *l,
 
 static int run_look(const struct options *o, int argc, char **argv, bool trend)
 {
-	struct look l = { .utf8 = is_utf8(), .width = screen_width() };
+	struct look l = { .utf8 = is_utf8(), .width = width_of_screen() };
 	struct source src = { .o = o };
 	struct taken taken = { 0 };
 	struct span span;

@@ -4,49 +4,29 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 #include "base/log.h"
 #include "base/options.h"
 #include "base/util.h"
 #include "cmd/cmd.h"
+#include "cmd/screen.h"
 #include "cmd/source.h"
 #include "cmd/span.h"
 #include "view/filter.h"
 #include "view/group_frame.h"
 #include "view/report.h"
 
-#define EXIT_USAGE 2
-#define HOME	   "\033[H\033[J" /* to the first line, and nothing below it */
-
-/* The least of a variable that is a number, and the most that we believe. */
-#define SCREEN_LEAST 40
-#define SCREEN_MOST  1000
-
-static size_t screen_size(const char *variable, unsigned short of_terminal)
-{
-	const char *s = getenv(variable);
-	unsigned long n = s ? strtoul(s, NULL, 10) : of_terminal;
-
-	if (!n)
-		n = of_terminal;
-	return n > SCREEN_MOST ? SCREEN_MOST : n;
-}
+#define HOME "\033[H\033[J" /* to the first line, and nothing below it */
 
 /* A pipe gets what does not depend on the terminal, unless the user says COLUMNS. */
 static void look_at_screen(struct report_choice *c)
 {
-	struct winsize size = { 0 };
 	bool tty = isatty(STDOUT_FILENO);
 	const char *no_color = getenv("NO_COLOR");
 
-	if (tty)
-		ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
-	c->columns = screen_size("COLUMNS", size.ws_col);
-	if (c->columns && c->columns < SCREEN_LEAST)
-		c->columns = SCREEN_LEAST;
-	c->lines = tty ? screen_size("LINES", size.ws_row) : 0;
+	c->columns = screen_columns();
+	c->lines = screen_lines();
 	c->color = tty && !(no_color && *no_color);
 	/* what is below the first screen would push it off a terminal */
 	c->details |= !tty;

@@ -10,8 +10,6 @@
 #include "cmd/span.h"
 #include "sink/history_read.h"
 
-#define EXIT_USAGE 2
-
 static int run_snapshot(const struct options *o, int argc, char **argv)
 {
 	struct history_span all = { 0 };

@@ -16,8 +16,6 @@
 #include "sink/client.h"
 #include "view/status.h"
 
-#define EXIT_USAGE 2
-
 /* What was asked for, and what came of it. */
 struct answer {
 	struct status status;

@@ -10,8 +10,6 @@
 #include "kernel/tune.h"
 #include "sink/client.h"
 
-#define EXIT_USAGE 2
-
 /* "tune", and the arguments with a space before each. */
 static int join(int argc, char **argv, char *line, size_t len)
 {

@@ -25,7 +25,6 @@
 #define EXACT_LEAST 15000
 #define LATER_NS    300000000ULL /* behind a timeout of DNS, to look for it */
 #define NAP_NS	    50000000ULL
-#define EXIT_USAGE  2
 #define EXIT_WRONG  3
 #define KIND	    10
 #define WHAT	    35

@@ -20,7 +20,6 @@
 #include "workload/stuck_threads.h"
 
 #define EXIT_FOUND    3
-#define EXIT_USAGE    2
 #define DURATION_MS   10000
 #define LISTED	      64
 #define NAME_COLUMNS  60

@@ -122,6 +122,14 @@ struct point_group *points_group(struct points *p);
 /* A new point of a group, zeroed but for the metric. NULL: no memory. */
 struct point *points_add(struct point_group *g, const struct metric *m);
 /*
+ * A point of a metric with at most one attribute, whose value lives as long as the
+ * points do (NULL: absent); start_ns is 0 for gauges. -ENOMEM.
+ */
+int points_add_u(struct point_group *g, const struct metric *m, const char *value,
+		 uint64_t start_ns, uint64_t n);
+int points_add_d(struct point_group *g, const struct metric *m, const char *value,
+		 uint64_t start_ns, double d);
+/*
  * Adds an attribute to the resource; no effect when value is NULL or empty. Without
  * memory the group is incomplete, which who encodes it looks at.
  */

@@ -63,6 +63,40 @@ static void add_attr(struct point_group *g, struct attr attr)
 		g->incomplete = true;
 }
 
+static struct point *add_one(struct point_group *g, const struct metric *m,
+			     const char *value, uint64_t start_ns)
+{
+	struct point *p = points_add(g, m);
+
+	if (p) {
+		p->start_ns = start_ns;
+		p->values[0] = value;
+	}
+	return p;
+}
+
+int points_add_u(struct point_group *g, const struct metric *m, const char *value,
+		 uint64_t start_ns, uint64_t n)
+{
+	struct point *p = add_one(g, m, value, start_ns);
+
+	if (!p)
+		return -ENOMEM;
+	p->u = n;
+	return 0;
+}
+
+int points_add_d(struct point_group *g, const struct metric *m, const char *value,
+		 uint64_t start_ns, double d)
+{
+	struct point *p = add_one(g, m, value, start_ns);
+
+	if (!p)
+		return -ENOMEM;
+	p->d = d;
+	return 0;
+}
+
 void points_attr(struct point_group *g, const char *key, const char *value)
 {
 	if (value && *value)

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <errno.h>
 #include "kernel/probes.h"
 #include "metric/self_budget.h"
 
@@ -27,28 +26,17 @@ const struct metric self_budget = {
 	.real = true,
 };
 
-static int add(struct point_group *g, const struct metric *m, const char *probe,
-	       double value)
-{
-	struct point *p = points_add(g, m);
-
-	if (!p)
-		return -ENOMEM;
-	p->values[0] = probe;
-	p->d = value;
-	return 0;
-}
-
 int self_add_budget(struct point_group *g, const struct budget_facts *b)
 {
-	int err = b->budget > 0 ? add(g, &self_budget, NULL, b->budget) : 0;
+	int err = b->budget > 0 ? points_add_d(g, &self_budget, NULL, 0, b->budget) : 0;
 
 	for (size_t i = 0; i < PROBE_COUNT && !err; i++) {
 		if (!b->loaded[i])
 			continue;
-		err = add(g, &self_duty, probe_descs[i].name, b->duty[i]);
+		err = points_add_d(g, &self_duty, probe_descs[i].name, 0, b->duty[i]);
 		if (!err)
-			err = add(g, &self_cost, probe_descs[i].name, b->cost[i]);
+			err = points_add_d(g, &self_cost, probe_descs[i].name, 0,
+					   b->cost[i]);
 	}
 	return err;
 }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <errno.h>
 #include "metric/self_history.h"
 
 const struct metric self_history_size = {
@@ -17,30 +16,17 @@ const struct metric self_history_readings = {
 	.attrs = { "assay.result" },
 };
 
-static int add(struct point_group *g, const struct metric *m, uint64_t start_ns,
-	       const char *result, uint64_t value)
-{
-	struct point *p = points_add(g, m);
-
-	if (!p)
-		return -ENOMEM;
-	p->values[0] = result;
-	p->start_ns = start_ns;
-	p->u = value;
-	return 0;
-}
-
 int self_add_history(struct point_group *g, uint64_t start_ns,
 		     const struct history_stats *h)
 {
 	const struct metric *readings = &self_history_readings;
-	int err = add(g, &self_history_size, start_ns, NULL, h->bytes);
+	int err = points_add_u(g, &self_history_size, NULL, start_ns, h->bytes);
 
 	if (!err)
-		err = add(g, readings, start_ns, "kept", h->kept);
+		err = points_add_u(g, readings, "kept", start_ns, h->kept);
 	if (!err)
-		err = add(g, readings, start_ns, "late", h->late);
+		err = points_add_u(g, readings, "late", start_ns, h->late);
 	if (!err)
-		err = add(g, readings, start_ns, "lost", h->lost);
+		err = points_add_u(g, readings, "lost", start_ns, h->lost);
 	return err;
 }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <errno.h>
 #include "base/util.h"
 #include "metric/self_node.h"
 
@@ -46,56 +45,25 @@ static const char *const modes[] = {
 
 _Static_assert(COUNT(modes) == CPU_MODES, "one name for each");
 
-static struct point *add(struct point_group *g, const struct metric *m,
-			 const char *value, uint64_t start_ns)
-{
-	struct point *p = points_add(g, m);
-
-	if (p) {
-		p->start_ns = start_ns;
-		p->values[0] = value;
-	}
-	return p;
-}
-
-static int add_d(struct point_group *g, const struct metric *m, const char *value,
-		 uint64_t start_ns, double d)
-{
-	struct point *p = add(g, m, value, start_ns);
-
-	if (!p)
-		return -ENOMEM;
-	p->d = d;
-	return 0;
-}
-
-static int add_u(struct point_group *g, const struct metric *m, uint64_t start_ns,
-		 uint64_t n)
-{
-	struct point *p = add(g, m, NULL, start_ns);
-
-	if (!p)
-		return -ENOMEM;
-	p->u = n;
-	return 0;
-}
-
 int self_add_node(struct point_group *g, const struct node_usage *u, uint64_t start_ns,
 		  bool each_cpu)
 {
 	int err = 0;
 
 	for (int i = 0; i < CPU_MODES && !err; i++)
-		err = add_d(g, &node_cpu_time, modes[i], start_ns, u->ns[i] * 1e-9);
+		err = points_add_d(g, &node_cpu_time, modes[i], start_ns,
+				   u->ns[i] * 1e-9);
 	for (uint32_t cpu = 0; each_cpu && cpu < u->known && !err; cpu++)
 		if (u->stolen_ns[cpu])
-			err = add_d(g, &node_cpu_steal, points_text(g, "%u", cpu),
-				    start_ns, u->stolen_ns[cpu] * 1e-9);
+			err =
+			    points_add_d(g, &node_cpu_steal, points_text(g, "%u", cpu),
+					 start_ns, u->stolen_ns[cpu] * 1e-9);
 	if (!err)
-		err = add_u(g, &node_cpu_count, start_ns, u->cpus);
+		err = points_add_u(g, &node_cpu_count, NULL, start_ns, u->cpus);
 	if (!err && u->memory)
-		err = add_u(g, &node_memory, start_ns, u->memory);
+		err = points_add_u(g, &node_memory, NULL, start_ns, u->memory);
 	if (!err && u->memory_available)
-		err = add_u(g, &node_memory_available, start_ns, u->memory_available);
+		err = points_add_u(g, &node_memory_available, NULL, start_ns,
+				   u->memory_available);
 	return err;
 }

@@ -81,6 +81,12 @@ struct frame_series *frame_find(const struct frame *f, const struct frame_series
 void frame_subtract(struct frame *after, const struct frame *before);
 
 /*
+ * Adds what happened in one series to another: its error, its counts if it is a
+ * histogram, and an earlier start. The value of one that is none stays. Both are of one
+ * kind.
+ */
+void frame_series_add(struct frame_series *into, const struct frame_series *s);
+/*
  * Adds the differences of a later time: histograms and sums add up, with their errors;
  * of gauges and up-down sums the later value stays. Nothing of `from` is kept. -ENOMEM,
  * -EMSGSIZE: the frame would take more than it may, and has a part of it.

@@ -91,21 +91,29 @@ static int copy_series(struct copying *c, const struct frame_series *s,
 	return 0;
 }
 
-/* The later values of a series. What is something else by now stays as it was. */
-static void add_to(struct frame_series *into, const struct frame_series *s)
+void frame_series_add(struct frame_series *into, const struct frame_series *s)
 {
-	if (into->kind != s->kind || into->real != s->real)
-		return;
 	if (s->start_ns < into->start_ns)
 		into->start_ns = s->start_ns;
 	into->error.noise += s->error.noise;
 	into->error.change += s->error.change;
 	into->error.outstanding += s->error.outstanding;
-	if (s->kind == METRIC_HISTOGRAM) {
-		into->hist->sum_ns += s->hist->sum_ns;
-		for (size_t i = 0; i < BUCKET_COUNT; i++)
-			into->hist->buckets[i] += s->hist->buckets[i];
-	} else if (s->real) {
+	if (s->kind != METRIC_HISTOGRAM)
+		return;
+	into->hist->sum_ns += s->hist->sum_ns;
+	for (size_t i = 0; i < BUCKET_COUNT; i++)
+		into->hist->buckets[i] += s->hist->buckets[i];
+}
+
+/* The later values of a series. What is something else by now stays as it was. */
+static void add_to(struct frame_series *into, const struct frame_series *s)
+{
+	if (into->kind != s->kind || into->real != s->real)
+		return;
+	frame_series_add(into, s);
+	if (s->kind == METRIC_HISTOGRAM)
+		return;
+	if (s->real) {
 		into->d = is_now(s) ? s->d : into->d + s->d;
 	} else {
 		into->i =

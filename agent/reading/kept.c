@@ -46,19 +46,7 @@ static int keep_hist(struct sparse **kept, const struct sparse *more)
 		*kept = sparse_new(sizeof(uint32_t));
 	if (!*kept)
 		return -ENOMEM;
-	for (unsigned int g = 0; g < SPARSE_GROUPS; g++) {
-		const void *from = sparse_find(more, g);
-		uint32_t *to = from ? sparse_make(kept, g) : NULL;
-
-		if (from && !to)
-			return -ENOMEM;
-		for (int i = 0; to && i < SPARSE_GROUP; i++)
-			to[i] += more->width == sizeof(uint32_t)
-				     ? ((const uint32_t *)from)[i]
-				     : (uint32_t)((const uint64_t *)from)[i];
-	}
-	(*kept)->sum_ns += more->sum_ns;
-	return 0;
+	return sparse_add(kept, more);
 }
 
 /* Of variances, which only grow, and of what is outstanding. */

@@ -48,6 +48,12 @@ void *sparse_make(struct sparse **at, unsigned int group)
 	return memset(p, 0, one);
 }
 
+static uint64_t bucket_at(const void *group, uint32_t width, int i)
+{
+	return width == sizeof(uint32_t) ? ((const uint32_t *)group)[i]
+					 : ((const uint64_t *)group)[i];
+}
+
 int sparse_add(struct sparse **into, const struct sparse *h)
 {
 	if (!h)
@@ -57,13 +63,17 @@ int sparse_add(struct sparse **into, const struct sparse *h)
 	if (!*into)
 		return -ENOMEM;
 	for (unsigned int g = 0; g < SPARSE_GROUPS; g++) {
-		const uint64_t *from = sparse_find(h, g);
-		uint64_t *to = from ? sparse_make(into, g) : NULL;
+		const void *from = sparse_find(h, g);
+		void *to = from ? sparse_make(into, g) : NULL;
 
 		if (from && !to)
 			return -ENOMEM;
 		for (int i = 0; to && i < SPARSE_GROUP; i++)
-			to[i] += from[i];
+			if ((*into)->width == sizeof(uint32_t))
+				((uint32_t *)to)[i] +=
+				    (uint32_t)bucket_at(from, h->width, i);
+			else
+				((uint64_t *)to)[i] += bucket_at(from, h->width, i);
 	}
 	(*into)->sum_ns += h->sum_ns;
 	return 0;

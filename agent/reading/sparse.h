@@ -32,8 +32,8 @@ void *sparse_find(const struct sparse *s, unsigned int group);
  */
 void *sparse_make(struct sparse **s, unsigned int group);
 /*
- * Adds a histogram to another, both of width 8; *into may move, and is made when it is
- * NULL. h may be NULL. -ENOMEM: a part may be missing.
+ * Adds a histogram to another, each of its own width; *into may move, and is made, of
+ * width 8, when it is NULL. h may be NULL. -ENOMEM: a part may be missing.
  */
 int sparse_add(struct sparse **into, const struct sparse *h);
 /* All buckets of a histogram whose width is 8. */

@@ -274,16 +274,10 @@ static void add_to(struct frame_series *into, const struct frame_series *s)
 
 	if (into->real != s->real)
 		return;
-	if (s->start_ns < into->start_ns)
-		into->start_ns = s->start_ns;
-	into->error.noise += s->error.noise;
-	into->error.change += s->error.change;
-	into->error.outstanding += s->error.outstanding;
-	if (s->kind == METRIC_HISTOGRAM) {
-		into->hist->sum_ns += s->hist->sum_ns;
-		for (size_t i = 0; i < BUCKET_COUNT; i++)
-			into->hist->buckets[i] += s->hist->buckets[i];
-	} else if (s->real) {
+	frame_series_add(into, s);
+	if (s->kind == METRIC_HISTOGRAM)
+		return;
+	if (s->real) {
 		into->d = largest ? larger(into->d, s->d) : into->d + s->d;
 	} else if (largest) {
 		into->i = s->i > into->i ? s->i : into->i;

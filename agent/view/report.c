@@ -31,10 +31,9 @@ static double exp2_16th(int k)
 	return ldexp(table[k - octave * 16], octave);
 }
 
-/* The upper bound of a cell bucket, which the next one's lower bound is. */
-static double bucket_bound(int n)
+double report_bound(int bucket)
 {
-	return exp2_16th(2 * (BUCKET_OTLP_MIN + n));
+	return exp2_16th(2 * (BUCKET_OTLP_MIN + bucket));
 }
 
 /* The middle of the bucket that holds the value of this rank, from 1 on; 0: the zero
@@ -48,12 +47,7 @@ static double value_at(const struct hist *h, uint64_t rank)
 		if (below >= rank)
 			return n ? exp2_16th(2 * (BUCKET_OTLP_MIN + n) - 1) : 0;
 	}
-	return bucket_bound(BUCKET_COUNT - 1);
-}
-
-double report_bound(int bucket)
-{
-	return bucket_bound(bucket);
+	return report_bound(BUCKET_COUNT - 1);
 }
 
 double report_quantile(const struct hist *h, unsigned int percent)
@@ -78,7 +72,7 @@ double report_max(const struct hist *h)
 {
 	for (int n = BUCKET_COUNT - 1; n >= 0; n--)
 		if (h->buckets[n])
-			return bucket_bound(n);
+			return report_bound(n);
 	return 0;
 }
 

@@ -44,7 +44,7 @@ struct report {
 double report_quantile(const struct hist *h, unsigned int percent);
 /* The same of so many in `of`: 999 of 1000. */
 double report_quantile_of(const struct hist *h, unsigned int part, unsigned int of);
-/* The upper bound of a bucket, in s. */
+/* The upper bound of a bucket, which is the next one's lower bound, in s. */
 double report_bound(int bucket);
 /* Upper bound of the highest bucket that is not empty, in s. 0: no value. */
 double report_max(const struct hist *h);

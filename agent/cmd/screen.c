@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include "cmd/screen.h"
+
+/* The least of a variable that is a number, and the most that we believe. */
+#define SCREEN_LEAST 40
+#define SCREEN_MOST  1000
+
+static struct winsize terminal(void)
+{
+	struct winsize size = { 0 };
+
+	if (isatty(STDOUT_FILENO))
+		ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+	return size;
+}
+
+static size_t size_by(const char *variable, unsigned short of_terminal)
+{
+	const char *s = getenv(variable);
+	unsigned long n = s ? strtoul(s, NULL, 10) : of_terminal;
+
+	if (!n)
+		n = of_terminal;
+	return n > SCREEN_MOST ? SCREEN_MOST : n;
+}
+
+size_t screen_columns(void)
+{
+	size_t n = size_by("COLUMNS", terminal().ws_col);
+
+	return n && n < SCREEN_LEAST ? SCREEN_LEAST : n;
+}
+
+size_t screen_lines(void)
+{
+	return isatty(STDOUT_FILENO) ? size_by("LINES", terminal().ws_row) : 0;
+}
