@@ -73,7 +73,8 @@ class Assay(Nothing):
         env = {k: v for k, v in os.environ.items()
                if not k.startswith(("ASSAY_", "OTEL_"))}
         # as variables: an older build has no such flags
-        env.update(ASSAY_NODE_LOCK="none", ASSAY_BUDGET=self.budget)
+        env.update(ASSAY_NODE_LOCK="none", ASSAY_BUDGET=self.budget,
+                   ASSAY_HISTORY=f"{self.dir}/history.db")
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(pinned(TOOL_CPU, argv), stderr=log,
                                             stdout=subprocess.DEVNULL, env=env)

@@ -169,8 +169,8 @@ static void a_file_that_is_gone_is_made_anew(void **state)
 static void write_on(unsigned int first, int out)
 {
 	for (unsigned int k = first;; k++) {
-		/* a second each: in an hour they would be merged */
-		some_add(&file, BEGIN + k * NS, true,
+		/* so close that no hour is over, after which they would be merged */
+		some_add(&file, BEGIN + k * (NS / 100), true,
 			 &(struct some){ .workload = 1, .calls = k, .series = 2 }, 1);
 		if (write(out, &k, sizeof(k)) != sizeof(k))
 			_exit(1);
