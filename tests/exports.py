@@ -6,7 +6,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "e2e"))
 
-from otlp import attributes, class_of, data_of, metrics, split
+from otlp import attributes, class_of, data_of, messages, metrics
 
 PROTO = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
                      "proto")
@@ -21,9 +21,8 @@ class Exports:
         self.series = {}
         self.resources = {}
         self.backwards = []
-        with open(path, "rb") as f:
-            for message in split(f.read()):
-                self.add(kind.FromString(message))
+        for message in messages(path):
+            self.add(kind.FromString(message))
 
     def add(self, request):
         for resource, metric in metrics(request):

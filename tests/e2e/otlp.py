@@ -4,6 +4,7 @@
 import os
 import subprocess
 import sys
+import time
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
@@ -57,6 +58,20 @@ def split(data):
         at += length
 
 
+def messages(path, patience=2.0):
+    """Those of a file that somebody may be writing to: the last one may not be whole yet."""
+    end = time.monotonic() + patience
+    while True:
+        with open(path, "rb") as f:
+            data = f.read()
+        try:
+            return list(split(data))
+        except (ValueError, IndexError):
+            if time.monotonic() > end:
+                raise
+        time.sleep(0.05)
+
+
 def unknown(message, path=""):
     """The numbers of unknown fields at any depth, as paths."""
     found = [f"{path}/{f.field_number}" for f in message.UnknownFields()]
@@ -100,5 +115,5 @@ def data_of(metric):
 
 if __name__ == "__main__":  # to look at a file: otlp.py FILE
     kind = request_class()
-    for data in split(open(sys.argv[1], "rb").read()):
+    for data in messages(sys.argv[1]):
         print(kind.FromString(data))

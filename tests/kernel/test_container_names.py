@@ -14,7 +14,7 @@ import uuid
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from exports import PROTO, Exports, attributes, class_of, data_of, metrics, split
+from exports import PROTO, Exports, attributes, class_of, data_of, messages, metrics
 from identities import below, new_id, resource_of, work
 from node import ASSAY, PATIENCE, Agent, Cgroup, Load, scratch, wait_for
 from tap import check, diag, main, need_root, same, test
@@ -82,15 +82,14 @@ def all_points(agent_, instance):
     """Of a receiver that knows resources by their instance only: (time, start, value or
     None, container id) of calls of class process, in the order in which they came."""
     kind = class_of(PROTO, "otlp_service.proto", agent_.exports + ".desc")
-    with open(agent_.exports, "rb") as f:
-        for message in split(f.read()):
-            for resource, metric in metrics(kind.FromString(message)):
-                if resource["service.instance.id"] != instance or metric.name != DURATION:
-                    continue
-                for p in data_of(metric).data_points:
-                    if attributes(p.attributes)["assay.syscall.class"] == "process":
-                        yield (p.time_unix_nano, p.start_time_unix_nano,
-                               None if p.flags & 1 else p.count, resource["container.id"])
+    for message in messages(agent_.exports):
+        for resource, metric in metrics(kind.FromString(message)):
+            if resource["service.instance.id"] != instance or metric.name != DURATION:
+                continue
+            for p in data_of(metric).data_points:
+                if attributes(p.attributes)["assay.syscall.class"] == "process":
+                    yield (p.time_unix_nano, p.start_time_unix_nano,
+                           None if p.flags & 1 else p.count, resource["container.id"])
 
 
 @test("a unit has the description of its file, an instance that of its template")

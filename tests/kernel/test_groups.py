@@ -13,7 +13,7 @@ import uuid
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from exports import PROTO, Exports, attributes, class_of, data_of, metrics, split
+from exports import PROTO, Exports, attributes, class_of, data_of, messages, metrics
 from identities import below, new_id
 from kubelet import Kubelet, container, pod
 from node import ASSAY, PATIENCE, Agent, Cgroup, Load, scratch, wait_for
@@ -84,12 +84,11 @@ def resources(agent):
     """All that exports ever said of who there is, by instance."""
     found = {}
     kind = class_of(PROTO, "otlp_service.proto", agent.exports + ".desc")
-    with open(agent.exports, "rb") as f:
-        for message in split(f.read()):
-            for resource, _ in metrics(kind.FromString(message)):
-                found.setdefault(resource["service.instance.id"], [])
-                if resource not in found[resource["service.instance.id"]]:
-                    found[resource["service.instance.id"]].append(resource)
+    for message in messages(agent.exports):
+        for resource, _ in metrics(kind.FromString(message)):
+            found.setdefault(resource["service.instance.id"], [])
+            if resource not in found[resource["service.instance.id"]]:
+                found[resource["service.instance.id"]].append(resource)
     return found
 
 
@@ -97,22 +96,21 @@ def points(agent, instance):
     """Of one instance, as a receiver has them that knows no more: (time, start, value,
     series) in the order in which they came."""
     kind = class_of(PROTO, "otlp_service.proto", agent.exports + ".desc")
-    with open(agent.exports, "rb") as f:
-        for message in split(f.read()):
-            for resource, metric in metrics(kind.FromString(message)):
-                if resource["service.instance.id"] != instance:
-                    continue
-                data = data_of(metric)
-                if metric.WhichOneof("data") == "gauge":
-                    continue
-                for p in data.data_points:
-                    value = getattr(p, "count", None)
-                    if value is None:
-                        value = getattr(p, p.WhichOneof("value")) if not p.flags & 1 else 0
-                    yield (p.time_unix_nano, p.start_time_unix_nano,
-                           None if p.flags & 1 else value,
-                           (metric.name, tuple(sorted(attributes(p.attributes).items()))),
-                           getattr(data, "is_monotonic", True))
+    for message in messages(agent.exports):
+        for resource, metric in metrics(kind.FromString(message)):
+            if resource["service.instance.id"] != instance:
+                continue
+            data = data_of(metric)
+            if metric.WhichOneof("data") == "gauge":
+                continue
+            for p in data.data_points:
+                value = getattr(p, "count", None)
+                if value is None:
+                    value = getattr(p, p.WhichOneof("value")) if not p.flags & 1 else 0
+                yield (p.time_unix_nano, p.start_time_unix_nano,
+                       None if p.flags & 1 else value,
+                       (metric.name, tuple(sorted(attributes(p.attributes).items()))),
+                       getattr(data, "is_monotonic", True))
 
 
 def is_whole(agent, instance):
