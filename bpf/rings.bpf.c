@@ -20,9 +20,14 @@ static __always_inline long publish_one(__u32 i, void *ctx)
 
 	if (!switches || !calls)
 		return 1;
+	/* The first switch with the probe on finds out who runs: look_anew(). The word
+	 * "off" has the ring forget; a switch that crosses with that may undo it, so
+	 * the ring forgets again before the word "on", when no such switch is left. */
+	if (!(switches->ring.key >> 32))
+		*(volatile __u64 *)&switches->task = 0;
 	ring_publish(&switches->ring, PROBE_SCHED);
 	if (!enabled_of(PROBE_SCHED))
-		*(volatile __u64 *)&switches->task = 0; /* see look_anew() */
+		*(volatile __u64 *)&switches->task = 0;
 	calls->sample_log2 = tunes.tune[PROBE_SYSCALL].sample_log2 & 15;
 	ring_publish(&calls->ring, PROBE_SYSCALL);
 	return 0;

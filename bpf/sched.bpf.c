@@ -271,8 +271,8 @@ static __noinline int switch_to(struct sched_ring *ring, struct task_struct *nex
 }
 
 /* Who runs is not who came last: we have just begun, or were off. 0: we still are. The
- * agent that switches us off forgets who runs, unless a switch here undoes that: then
- * it is found out at the next one. */
+ * agent that switches us off, and that switches us on, forgets who runs:
+ * publish_one(). */
 static __noinline int look_anew(struct sched_ring *ring, struct task_struct *prev)
 {
 	__u32 here = bpf_get_smp_processor_id();

@@ -155,6 +155,34 @@ def entries(pid, table):
     raise KeyError(table)
 
 
+def open_table(pid, table):
+    """The descriptor of a map that a process holds, and the size of its values."""
+    for kind, i in sorted(held_by(pid)):
+        fd, name = map_open(i)[:2] if kind == "map" else (None, None)
+        if name == table:
+            info = ctypes.create_string_buffer(80)
+            bpf(OBJ_GET_INFO_BY_FD, struct.pack("IIQ", fd, len(info),
+                                                ctypes.addressof(info)))
+            return fd, struct.unpack_from("I", info.raw, 12)[0]
+        if fd:
+            os.close(fd)
+    raise KeyError(table)
+
+
+def element(fd, size, key):
+    """An array's element."""
+    at, value = ctypes.c_uint32(key), ctypes.create_string_buffer(size)
+    bpf(LOOKUP, struct.pack("IIQQQ", fd, 0, ctypes.addressof(at),
+                            ctypes.addressof(value), 0))
+    return value.raw
+
+
+def set_element(fd, key, value):
+    at, buf = ctypes.c_uint32(key), ctypes.create_string_buffer(value, len(value))
+    bpf(UPDATE, struct.pack("IIQQQ", fd, 0, ctypes.addressof(at), ctypes.addressof(buf),
+                            0))
+
+
 def occupied(pid, table):
     """How many places of a table have an owner: in each element of that array the second
     word is the owner's address (struct tcp_conn, struct call, ...)."""
@@ -182,10 +210,7 @@ def memory(pid):
 
 def owner_in(fd, key):
     """The second word of an array's element."""
-    at, value = ctypes.c_uint32(key), ctypes.create_string_buffer(256)
-    bpf(LOOKUP, struct.pack("IIQQQ", fd, 0, ctypes.addressof(at),
-                            ctypes.addressof(value), 0))
-    return struct.unpack_from("Q", value.raw, 8)[0]
+    return struct.unpack_from("Q", element(fd, 256, key), 8)[0]
 
 
 def hashes(pid):

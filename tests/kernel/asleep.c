@@ -43,6 +43,7 @@ static uint32_t *futex_word;
 static char *faulty;
 static char lock_path[64];
 static uint64_t told_ns, idle_ns, idle_cpu_ns;
+static volatile sig_atomic_t enough;
 
 static void nap(uint32_t us)
 {
@@ -286,13 +287,19 @@ static void answer(unsigned long long switched)
 /* "NAME N US" */
 static void run_sleeps(const struct gate_command *self, const long *args);
 
-/* "spin MS": wants the CPU for so long, and does not sleep. */
+static void on_enough(int signal_number)
+{
+	enough = 1;
+}
+
+/* "spin MS": wants the CPU for so long, or until SIGUSR1, and does not sleep. */
 static void run_spin(const struct gate_command *self, const long *args)
 {
 	uint64_t end = gate_clock(CLOCK_MONOTONIC) + args[0] * 1000000;
 
-	while (gate_clock(CLOCK_MONOTONIC) < end)
+	while (!enough && gate_clock(CLOCK_MONOTONIC) < end)
 		relax();
+	enough = 0;
 	answer(0);
 }
 
@@ -412,6 +419,7 @@ int main(int argc, char **argv)
 	make_all();
 	if (argc < 2)
 		gate_die("argument");
+	signal(SIGUSR1, on_enough);
 	if (!fork())
 		be_partner(argv[1]);
 	close(ask[0]);

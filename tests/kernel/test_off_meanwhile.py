@@ -70,8 +70,8 @@ def _():
 def _():
     me = Cgroup("under-way")
     reader, writer = os.pipe()
-    pid = os.fork()
-    if not pid:
+    tell, told = os.pipe()  # that the probe has been off, and is on
+    if not os.fork():
         me.enter()
         listener = socket.create_server(("127.0.0.1", 0), backlog=0)
         asker = socket.create_connection(listener.getsockname())
@@ -82,7 +82,7 @@ def _():
         late.connect_ex(listener.getsockname())  # its SYN is dropped, and sent again
         asker.send(b"question")
         os.write(writer, b"1")
-        time.sleep(0.6)  # off and on meanwhile
+        os.read(tell, 1)
         server.recv(100)
         server.send(b"answer")
         asker.recv(100)
@@ -99,6 +99,7 @@ def _():
     time.sleep(0.1)
     switch(agent, "true", "tcp")
     before = agent.total(0)
+    os.write(told, b"1")
     os.read(reader, 1)
     change = Change(before, agent.total())
     same([change.value(me, n) for n in ("assay.tcp.connect.duration",
