@@ -14,6 +14,7 @@
 #include "cmd/source.h"
 #include "cmd/span.h"
 #include "diagnose/diagnose.h"
+#include "diagnose/rule.h"
 #include "view/pick.h"
 #include "workload/cgroup_root.h"
 #include "workload/cpu_limit.h"
@@ -224,6 +225,7 @@ static int answer_workload(const struct options *o, struct why *w, struct readin
 	struct frame_attrs absent;
 	const struct frame_attrs *one;
 	struct attr list[3];
+	char time[UNITS_LEN];
 	int status = d ? pick_one(f, t, &one) : 1;
 
 	if (!d)
@@ -238,9 +240,9 @@ static int answer_workload(const struct options *o, struct why *w, struct readin
 		return answer_of(o, w, d);
 	}
 	if (status == -ENOENT) {
-		log_errorx("%.200s: no workload of that name in %.3g s (assay report "
+		log_errorx("%.200s: no workload of that name in %s (assay report "
 			   "shows who there is)",
-			   t->text, w->readings->now_s);
+			   t->text, span_text(time, w->readings->now_s));
 		status = 1;
 	}
 	free(d);

@@ -169,6 +169,7 @@ static bool say_missing(const struct finding *list, size_t count, char *out, siz
 static void conclude(struct diagnosis *d)
 {
 	size_t looked = 0;
+	char time[UNITS_LEN];
 
 	for (size_t i = 0; i < d->count; i++)
 		looked += d->list[i].verdict == VERDICT_RULED_OUT;
@@ -181,15 +182,15 @@ static void conclude(struct diagnosis *d)
 		return;
 	if (d->now.events < EVENTS_LEAST && d->now.value[IN_CPU] < CPU_LEAST) {
 		snprintf(d->why, sizeof(d->why),
-			 "hardly anything happened there in %.3g s: %.0f events",
-			 d->now.duration_s, d->now.events);
+			 "hardly anything happened there in %s: %.0f events",
+			 span_text(time, d->now.duration_s), d->now.events);
 		return;
 	}
 	d->overall = NOTHING_UNUSUAL;
 	snprintf(d->why, sizeof(d->why),
-		 "%zu kinds of trouble were looked for in %.3g s; none has more than "
+		 "%zu kinds of trouble were looked for in %s; none has more than "
 		 "its threshold",
-		 looked, d->now.duration_s);
+		 looked, span_text(time, d->now.duration_s));
 }
 
 static void run_all(struct diagnosis *d, const struct look *l)
@@ -226,7 +227,8 @@ static void diagnose(struct diagnosis *d, const struct readings *r, size_t first
 	l->before = NULL;
 	before = r->before ? facts_find(r->before, d->now.resource) : SIZE_MAX;
 	if (before != SIZE_MAX) {
-		facts_compute(&d->before, r->before, before, r->before_s);
+		facts_compute(&d->before, r->before, before,
+			      facts_lived(r->before, before, r->before_s));
 		d->has_before = true;
 		l->before = &d->before;
 	}

@@ -32,7 +32,7 @@ enum verdict {
 };
 
 /* Against the baseline. */
-enum change { CHANGE_UNKNOWN, CHANGE_NEW, CHANGE_MORE, CHANGE_SAME };
+enum change { CHANGE_UNKNOWN, CHANGE_NEW, CHANGE_MORE, CHANGE_SAME }; /* newest first */
 
 #define EVIDENCE_MOST 8
 

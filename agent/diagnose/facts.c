@@ -107,6 +107,18 @@ static size_t find_self(const struct frame *f)
 	return SIZE_MAX;
 }
 
+double facts_lived(const struct frame *f, size_t first, double duration_s)
+{
+	uint64_t start = f->time_ns;
+	double lived;
+
+	for (size_t i = first; i < report_group_end(f, first); i++)
+		if (f->series[i].start_ns && f->series[i].start_ns < start)
+			start = f->series[i].start_ns;
+	lived = (double)(f->time_ns - start) * 1e-9;
+	return lived > 0 && lived < duration_s ? lived : duration_s;
+}
+
 void facts_compute(struct facts *out, const struct frame *f, size_t first,
 		   double duration_s)
 {

@@ -158,6 +158,11 @@ struct facts {
  */
 void facts_compute(struct facts *out, const struct frame *f, size_t first,
 		   double duration_s);
+/*
+ * For how much of a frame of duration_s the workload of these series has been there:
+ * since its first reading. What it did in a second is to be told by that.
+ */
+double facts_lived(const struct frame *f, size_t first, double duration_s);
 /* Where the series of the same workload begin in another frame; SIZE_MAX: nowhere. */
 size_t facts_find(const struct frame *f, const struct frame_attrs *resource);
 /*

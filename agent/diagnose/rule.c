@@ -143,10 +143,8 @@ double before_of(const struct look *l, enum input in)
 #define TIMES_NEW  2.0
 #define TIMES_MORE 1.4
 
-enum change change_of(const struct look *l, enum input in, double least)
+enum change change_between(double now, double before, double least)
 {
-	double now = now_of(l, in), before = before_of(l, in);
-
 	if (isnan(before))
 		return CHANGE_UNKNOWN;
 	if (now - before < least)
@@ -156,14 +154,29 @@ enum change change_of(const struct look *l, enum input in, double least)
 	return now >= TIMES_MORE * before ? CHANGE_MORE : CHANGE_SAME;
 }
 
-void judge_change(const struct look *l, struct finding *f, enum input in, double least)
+enum change change_of(const struct look *l, enum input in, double least)
 {
-	f->change = change_of(l, in, least);
+	return change_between(now_of(l, in), before_of(l, in), least);
+}
+
+enum change newer(enum change a, enum change b)
+{
+	return a < b ? a : b;
+}
+
+void note_change(struct finding *f, enum change change)
+{
+	f->change = change;
 	if (f->verdict != VERDICT_FOUND || f->change != CHANGE_SAME)
 		return;
 	f->score /= 2;
 	if (f->severity > SEVERITY_NOTICE)
 		f->severity--;
+}
+
+void judge_change(const struct look *l, struct finding *f, enum input in, double least)
+{
+	note_change(f, change_of(l, in, least));
 }
 
 enum severity severity_of(double value, double warning, double critical)
@@ -248,6 +261,22 @@ const char *cgroup_file(const struct look *l, const char *file, char out[640])
 	snprintf(whole, sizeof(whole), "%s%s/%s", root ? root : "/sys/fs/cgroup",
 		 strcmp(path, "/") ? path : "", file);
 	return quoted(out, 640, whole);
+}
+
+const char *span_text(char out[UNITS_LEN], double s)
+{
+	if (s >= 1000)
+		return units_age(out, s);
+	snprintf(out, UNITS_LEN, "%.3g s", s);
+	return out;
+}
+
+const char *delay_text(char out[UNITS_LEN], double s)
+{
+	if (s >= 0.9995)
+		return units_seconds(out, s);
+	snprintf(out, UNITS_LEN, "%.3g ms", s * 1e3);
+	return out;
 }
 
 static bool is_probe(const struct frame_series *s, const char *metric,

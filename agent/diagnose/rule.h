@@ -4,6 +4,7 @@
 #define RULE_H
 
 #include <math.h>
+#include "base/units.h"
 #include "diagnose/diagnose.h"
 
 /* All that a rule may look at. */
@@ -68,9 +69,15 @@ void then(struct finding *f, const char *next, ...) PRINTF_AT(2, 3);
 /* The number now; before, NAN when not known. */
 double now_of(const struct look *l, enum input in);
 double before_of(const struct look *l, enum input in);
-/* How the number changed, when at least `least` more is a change at all. */
+/* How a number changed, when at least `least` more is a change at all; before: or NAN.
+ */
+enum change change_between(double now, double before, double least);
 enum change change_of(const struct look *l, enum input in, double least);
+/* What is newer of two: a fault is, when one of the numbers that show it is. */
+enum change newer(enum change a, enum change b);
 /* Notes that; what was so before is less of an incident: one severity less. */
+void note_change(struct finding *f, enum change change);
+/* The same of the number that showed it. */
 void judge_change(const struct look *l, struct finding *f, enum input in, double least);
 
 /*
@@ -90,6 +97,10 @@ void name_path(const struct frame *f, const char *path, char *out, size_t len);
 const char *cgroup_file(const struct look *l, const char *file, char out[640]);
 /* As a shell takes it as one word. */
 const char *quoted(char *out, size_t len, const char *name);
+
+/* "9.98 s", "59m50s"; and "12.3 ms", "1.2s": how long, in a sentence. Return out. */
+const char *span_text(char out[UNITS_LEN], double s);
+const char *delay_text(char out[UNITS_LEN], double s);
 
 /* Is a probe of this name measuring? Its duty: 0 to 1. */
 double probe_duty(const struct frame *f, const char *probe, const char **why);

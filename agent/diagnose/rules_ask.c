@@ -18,6 +18,7 @@ static void dns_failing(const struct look *l, struct finding *f)
 	double failed = refused + servfail + timeout, all = now_of(l, IN_LOOKUPS),
 	       share;
 	bool hangs = timeout >= refused + servfail;
+	char time[UNITS_LEN];
 
 	if (!all)
 		return;
@@ -33,8 +34,9 @@ static void dns_failing(const struct look *l, struct finding *f)
 	see(l, f, IN_LOOKUP_RETRIES, UNBOUND);
 	see(l, f, IN_LOOKUP_P50, UNBOUND);
 	found(f, severity_of(share, DNS_SHARE, 0.5), 40 + share * 55,
-	      "DNS lookups of %s %s: %.0f of %.0f in %.3g s", name_of(l->now),
-	      hangs ? "get no answer" : "fail", failed, all, l->now->duration_s);
+	      "DNS lookups of %s %s: %.0f of %.0f in %s", name_of(l->now),
+	      hangs ? "get no answer" : "fail", failed, all,
+	      span_text(time, l->now->duration_s));
 	because(f, "%s",
 		hangs
 		    ? "the DNS server is down or overloaded, or packets to it or from "
@@ -162,6 +164,15 @@ static void dependency_slow(const struct look *l, struct finding *f)
 #define HANGS_DNS     2.0
 #define TIMES_P99     5
 
+/* An age is that of one moment: half of it then, and there was such a one before. */
+static void judge_hang(const struct look *l, struct finding *f, enum input age)
+{
+	if (!l->before)
+		return;
+	note_change(f, 2 * l->before->value[age] >= l->now->value[age] ? CHANGE_SAME
+								       : CHANGE_NEW);
+}
+
 static void dependency_hangs(const struct look *l, struct finding *f)
 {
 	double client = see(l, f, IN_AGE_CLIENT, HANGS_CLIENT);
@@ -210,7 +221,10 @@ static void dependency_hangs(const struct look *l, struct finding *f)
 		    f,
 		    "cat /etc/resolv.conf   # in the container; then: dig @SERVER NAME");
 	}
-	f->change = l->before ? CHANGE_NEW : CHANGE_UNKNOWN;
+	judge_hang(l, f,
+		   client >= HANGS_CLIENT     ? IN_AGE_CLIENT
+		   : connect >= HANGS_CONNECT ? IN_AGE_CONNECT
+					      : IN_AGE_DNS);
 }
 
 #define RESPONSES_FAILED 5

@@ -124,6 +124,7 @@ static void failing(const struct look *l, struct finding *f)
 	const struct meaning *worst = NULL;
 	const char *class = NULL;
 	double most = 0, n, rate;
+	char time[UNITS_LEN];
 
 	for (size_t i = 0; i < COUNT(meanings); i++) {
 		double w = weigh_errors(l, &meanings[i]);
@@ -150,9 +151,9 @@ static void failing(const struct look *l, struct finding *f)
 	      : !strcmp(worst->errno_name, "EIO") ? SEVERITY_CRITICAL
 						  : SEVERITY_WARNING,
 	      worst->hard ? 55 + (rate < 30 ? rate : 30) : 20,
-	      "calls of %s fail with %s: %.0f in %.3g s, most of the class %s",
-	      name_of(l->now), worst->errno_name, n, l->now->duration_s,
-	      class ? class : "?");
+	      "calls of %s fail with %s: %.0f in %s, most of the class %s",
+	      name_of(l->now), worst->errno_name, n,
+	      span_text(time, l->now->duration_s), class ? class : "?");
 	because(f, "%s", worst->what);
 	then(f, "%s", worst->next);
 	if (!l->before)

@@ -17,6 +17,13 @@ static double lost_in_files(const struct look *l)
 	return now_of(l, IN_BLOCKED_FILE) + now_of(l, IN_BLOCKED_FAULT);
 }
 
+static void judge_waits(const struct look *l, struct finding *f)
+{
+	double before = before_of(l, IN_BLOCKED_FILE) + before_of(l, IN_BLOCKED_FAULT);
+
+	note_change(f, change_between(lost_in_files(l), before, BLOCKED_LEAST));
+}
+
 static double sleeps_in_files(const struct look *l)
 {
 	return now_of(l, IN_BLOCKED_FILE_COUNT) + now_of(l, IN_BLOCKED_FAULT_COUNT);
@@ -73,7 +80,7 @@ static void neighbour(const struct look *l, struct finding *f)
 	because(f, "%s fills the queue of %s", frame_name(d.neighbour), d.device);
 	then(f, "assay why %s   # then give it a lower io.weight, or io.max",
 	     quoted(name, sizeof(name), frame_name(d.neighbour)));
-	judge_change(l, f, IN_BLOCKED_FILE, BLOCKED_LEAST);
+	judge_waits(l, f);
 }
 
 static bool is_slow(const struct look *l)
@@ -117,7 +124,10 @@ static void slow(const struct look *l, struct finding *f)
 	    now_of(l, IN_DEVICE_P50) * 1e3, now_of(l, IN_DEVICE_P99) * 1e3,
 	    d.all > 0 ? d.own / d.all * 100 : 0);
 	then(f, "dmesg | grep -i %s; cat /sys/block/%s/stat", d.device, d.device);
-	judge_change(l, f, IN_BLOCK_P50, 0.001);
+	/* most of its requests are slow, or only the slowest ones */
+	judge_change(l, f,
+		     now_of(l, IN_BLOCK_P50) >= SLOW_P50 ? IN_BLOCK_P50 : IN_BLOCK_P99,
+		     0.001);
 }
 
 /* Blocked in file calls though the disks are quick: a network file system, a lock of
@@ -156,7 +166,7 @@ static void files(const struct look *l, struct finding *f)
 	    "or a file system that waits for something else: the network, a lock");
 	then(f, "cat %s; findmnt -t nfs,nfs4,cifs,fuse",
 	     cgroup_file(l, "io.max", path));
-	judge_change(l, f, IN_BLOCKED_FILE, BLOCKED_LEAST);
+	judge_waits(l, f);
 }
 
 static void errors(const struct look *l, struct finding *f)

@@ -23,6 +23,15 @@ static double lost_to_memory(const struct look *l)
 	return now_of(l, IN_RECLAIM) + now_of(l, IN_BLOCKED_FAULT);
 }
 
+/* By the pressure, which not every kernel tells, and by the time that is lost. */
+static void judge_memory(const struct look *l, struct finding *f)
+{
+	double before = before_of(l, IN_RECLAIM) + before_of(l, IN_BLOCKED_FAULT);
+
+	note_change(f, newer(change_of(l, IN_PSI_MEMORY, MEMORY_LEAST),
+			     change_between(lost_to_memory(l), before, MEMORY_LEAST)));
+}
+
 static void oom(const struct look *l, struct finding *f)
 {
 	double kills;
@@ -79,7 +88,7 @@ static void limit(const struct look *l, struct finding *f)
 	then(f,
 	     "head -5 %s   # anon: its own; file: what is read again. Raise the limit",
 	     cgroup_file(l, "memory.stat", path));
-	judge_change(l, f, IN_PSI_MEMORY, 0.02);
+	judge_memory(l, f);
 }
 
 static void faults(const struct look *l, struct finding *f)
@@ -139,7 +148,7 @@ static void pressure(const struct look *l, struct finding *f)
 	    "or memory.high slows it down",
 	    available / 1048576);
 	then(f, "assay why --node; cat /proc/pressure/memory");
-	judge_change(l, f, IN_PSI_MEMORY, 0.02);
+	judge_memory(l, f);
 }
 
 static const struct rule rows[] = {

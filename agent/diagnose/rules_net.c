@@ -86,6 +86,7 @@ static void connects(const struct look *l, struct finding *f)
 	const struct refusal *r;
 	struct evidence *e;
 	double share, most, before;
+	char time[UNITS_LEN];
 
 	if (failed + ok <= 0)
 		return;
@@ -105,8 +106,9 @@ static void connects(const struct look *l, struct finding *f)
 	name_evidence(e, type ? type : "?");
 	see(l, f, IN_SYN_AGAIN, UNBOUND);
 	found(f, severity_of(share, FAILED_SHARE, 0.5), 30 + share * 60,
-	      "connects of %s %s: %.0f of %.0f in %.3g s (%s)", name_of(l->now),
-	      r->what, most, failed + ok, l->now->duration_s, type ? type : "?");
+	      "connects of %s %s: %.0f of %.0f in %s (%s)", name_of(l->now), r->what,
+	      most, failed + ok, span_text(time, l->now->duration_s),
+	      type ? type : "?");
 	because(f, "%s", r->cause);
 	then(f, "%s", r->next);
 	judge_change(l, f, IN_CONNECT_ERRORS, FAILED_LEAST);
@@ -133,6 +135,8 @@ static void loss(const struct look *l, struct finding *f)
 {
 	double again = now_of(l, IN_SENT_AGAIN), syn = now_of(l, IN_SYN_AGAIN);
 	double sent = segments(l), share, syn_share, tried;
+	enum change change = CHANGE_SAME;
+	bool lost, lost_syn;
 
 	tried = now_of(l, IN_CONNECTS) + now_of(l, IN_CONNECT_ERRORS);
 	if (sent + tried + again <= 0)
@@ -144,8 +148,9 @@ static void loss(const struct look *l, struct finding *f)
 	if (again + syn > 0)
 		see_own(f, IN_SENT_AGAIN, "of its segments were sent again", "1",
 			sent + again > 0 ? share : 0, AGAIN_SHARE);
-	if (!(again >= AGAIN_LEAST && share >= AGAIN_SHARE) &&
-	    !(syn >= FAILED_LEAST && syn_share >= SYN_SHARE))
+	lost = again >= AGAIN_LEAST && share >= AGAIN_SHARE;
+	lost_syn = syn >= FAILED_LEAST && syn_share >= SYN_SHARE;
+	if (!lost && !lost_syn)
 		return;
 	if (now_of(l, IN_CONNECT_ERRORS) >= syn && again < AGAIN_LEAST)
 		return; /* nobody answers there: that is no loss */
@@ -168,7 +173,11 @@ static void loss(const struct look *l, struct finding *f)
 	    f,
 	    "ss -tin | grep -B1 retrans   # which peer? then: nstat -az | grep -i drop; "
 	    "ip -s link");
-	judge_change(l, f, IN_SENT_AGAIN, AGAIN_LEAST);
+	if (lost)
+		change = change_of(l, IN_SENT_AGAIN, AGAIN_LEAST);
+	if (lost_syn)
+		change = newer(change, change_of(l, IN_SYN_AGAIN, FAILED_LEAST));
+	note_change(f, change);
 }
 
 /* --- a longer way --- */
@@ -182,6 +191,7 @@ static void way(const struct look *l, struct finding *f)
 {
 	double p50, before = before_of(l, IN_RTT_P50);
 	bool grown;
+	char now[UNITS_LEN], then_[UNITS_LEN];
 
 	if (!now_of(l, IN_RTT_COUNT))
 		return;
@@ -202,13 +212,13 @@ static void way(const struct look *l, struct finding *f)
 		    f, severity_of(p50 - before, 2 * RTT_GROWN, 1),
 		    25 + (p50 - before) * 100,
 		    "the way to the peers of %s has become longer: a round trip takes "
-		    "%.3g ms (p50), before %.3g ms",
-		    name_of(l->now), p50 * 1e3, before * 1e3);
+		    "%s (p50), before %s",
+		    name_of(l->now), delay_text(now, p50), delay_text(then_, before));
 	else
 		found(f, severity_of(p50, RTT_WARNING, 2), 20 + p50 * 50,
-		      "the way to the peers of %s is long: a round trip takes %.3g ms "
+		      "the way to the peers of %s is long: a round trip takes %s "
 		      "(p50)",
-		      name_of(l->now), p50 * 1e3);
+		      name_of(l->now), delay_text(now, p50));
 	because(f, "%s",
 		grown ? "another route, a full queue on the way, or another peer "
 			"that is further away"
@@ -252,6 +262,7 @@ static void accept_full(const struct look *l, struct finding *f)
 static void accept_slow(const struct look *l, struct finding *f)
 {
 	double p90;
+	char wait[UNITS_LEN];
 
 	if (!now_of(l, IN_ACCEPTS))
 		return;
@@ -264,8 +275,8 @@ static void accept_slow(const struct look *l, struct finding *f)
 	see(l, f, IN_CONTENTION, UNBOUND);
 	see(l, f, IN_THROTTLED, UNBOUND);
 	found(f, severity_of(p90, ACCEPT_SLOW, 1), 35 + (p90 < 1 ? p90 * 30 : 30),
-	      "%s accepts slowly: connections wait for it %.3g ms (p90)",
-	      name_of(l->now), p90 * 1e3);
+	      "%s accepts slowly: connections wait for it %s (p90)", name_of(l->now),
+	      delay_text(wait, p90));
 	because(f,
 		"the thread that accepts is busy with something else, or has no CPU");
 	then(f, "ss -ltn   # Recv-Q: how many wait");

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "base/util.h"
+#include "diagnose/rule.h"
 #include "diagnose/why_items.h"
 
 #define WIDTH	       79
@@ -211,15 +212,17 @@ static const char *source_text(const char *source)
 static void print_head(FILE *f, const struct why *w)
 {
 	char until[32], since[32], before[32], name[256], line[900];
+	char time[UNITS_LEN];
 	const struct readings *r = w->readings;
 	int n;
 
 	text_copy(name, sizeof(name),
 		  w->workload ? name_of(&w->workload->now) : "the node", SIZE_MAX);
-	n = snprintf(line, sizeof(line), "%s: %.3g s until %s, from the %s; ", name,
-		     r->now_s, why_time(until, w->until_ns), source_text(w->source));
+	n = snprintf(line, sizeof(line), "%s: %s until %s, from the %s; ", name,
+		     span_text(time, r->now_s), why_time(until, w->until_ns),
+		     source_text(w->source));
 	if (r->before)
-		snprintf(line + n, sizeof(line) - n, "compared with %.16s to %.16s",
+		snprintf(line + n, sizeof(line) - n, "compared with %.16sZ to %.16sZ",
 			 why_time(since, w->before_since_ns),
 			 why_time(before, w->before_until_ns));
 	else

@@ -258,7 +258,7 @@ static void a_calm_answer_says_what_was_looked_at(void **state)
 	text = printed(why_table, &w);
 	assert_has(text, "nothing unusual: ");
 	assert_has(text, "no CPU quota ran out");
-	assert_has(text, "1970-01-01T00:08 to 1970-01-01T00:11");
+	assert_has(text, "1970-01-01T00:08Z to");
 	free(text);
 }
 

@@ -163,6 +163,119 @@ static void a_job_that_has_all_cpus_is_only_noted(void **state)
 	assert_int_equal(severity_of_job(4, 0), SEVERITY_NOTICE);   /* bursts */
 }
 
+/* Faults that show in other numbers than most of their kind do. */
+
+static void some_slow_reads(struct point_group *g) /* not the median of 63 */
+{
+	put_hist(g, "assay.block.operation.duration", "read", "sda", 80 * MS, 13);
+	put_hist(g, "assay.block.device.duration", "read", "sda", 78 * MS, 13);
+	BLOCKED("file", 80 * MS, 13);
+}
+
+static void slow_mapped_files(struct point_group *g)
+{
+	put_hist(g, "assay.block.operation.duration", "read", "sda", 40 * MS, 200);
+	put_hist(g, "assay.block.device.duration", "read", "sda", 38 * MS, 200);
+	BLOCKED("fault", 40 * MS, 200);
+}
+
+static void a_limit_without_pressure(struct point_group *g) /* a kernel with psi=0 */
+{
+	put(g, "assay.cgroup.memory.usage", NULL, NULL, 395e6);
+	put_hist(g, "assay.memory.reclaim.duration", NULL, NULL, 5 * MS, 400);
+}
+
+static void reclaim_without_pressure(struct point_group *g)
+{
+	put_hist(g, "assay.memory.reclaim.duration", NULL, NULL, 10 * MS, 200);
+}
+
+static void lost_syns(struct point_group *g)
+{
+	put(g, "assay.tcp.connect.retransmits", NULL, NULL, 5);
+	put(g, "assay.tcp.retransmits", NULL, NULL, 5);
+}
+
+static void what_is_new_in_any_number_is_new(void **state)
+{
+	static const struct {
+		const char *id;
+		void (*make)(struct point_group *g);
+		double flood;
+	} faults[] = {
+		{ "disk.slow", some_slow_reads },
+		{ "disk.neighbour", slow_mapped_files, 100 },
+		{ "memory.limit", a_limit_without_pressure },
+		{ "memory.pressure", reclaim_without_pressure },
+		{ "net.loss", lost_syns },
+	};
+	static const struct scene calm = { .idle = 15 };
+
+	for (size_t i = 0; i < COUNT(faults); i++) {
+		struct scene s = { .idle = 15,
+				   .fault = faults[i].make,
+				   .flood = faults[i].flood };
+		const struct finding *f;
+
+		say(&s, &calm);
+		f = rule_of(&said.d, faults[i].id);
+		if (said.d.found_count && said.d.found[0] == f &&
+		    f->change == CHANGE_NEW && f->severity > SEVERITY_NOTICE)
+			continue;
+		print_said(&said.d);
+		fail_msg("%s: it is new", faults[i].id);
+	}
+}
+
+static void hangs_in_connects(struct point_group *g)
+{
+	AGE("tcp.connect", 3);
+}
+
+static void a_connect_that_hung_before_is_not_new(void **state)
+{
+	struct scene s = { .idle = 15, .fault = hangs_in_connects };
+	static const struct scene calm = { .idle = 15 };
+
+	say(&s, &calm);
+	assert_accused(&said.d, "net.dependency_hangs");
+	assert_int_equal(said.d.found[0]->change, CHANGE_NEW);
+	say(&s, &s);
+	assert_int_equal(said.d.found[0]->change, CHANGE_SAME);
+}
+
+/* Who was there for a tenth of the baseline did all in it in a tenth of the time. */
+static void a_baseline_is_as_long_as_the_workload_was_there(void **state)
+{
+	struct scene s = { .idle = 15, .fault = some_slow_reads };
+	const struct finding *f;
+	size_t first;
+
+	say(&s, &s);
+	first = first_of(said.before, "shop");
+	said.before->time_ns += 90 * SECOND;
+	for (size_t i = first; i < report_group_end(said.before, first); i++)
+		if (said.before->series[i].start_ns)
+			said.before->series[i].start_ns += 90 * SECOND;
+	said.readings.before_s = 10 * TEN_S;
+	diagnose_workload(&said.d, &said.readings, first_of(said.now, "shop"));
+	f = rule_of(&said.d, "disk.slow");
+	assert_int_equal(f->change, CHANGE_SAME);
+	assert_float_equal(f->evidence[0].number, f->evidence[0].baseline, 1e-9);
+}
+
+static void times_are_read_at_a_glance(void **state)
+{
+	char text[UNITS_LEN];
+
+	assert_string_equal(span_text(text, 9.976), "9.98 s");
+	assert_string_equal(span_text(text, 300.2), "300 s");
+	assert_string_equal(span_text(text, 3590), "59m50s");
+	assert_string_equal(delay_text(text, 0.0123), "12.3 ms");
+	assert_string_equal(delay_text(text, 0.9996), "1.0s");
+	assert_string_equal(delay_text(text, 12.4), "12s");
+}
+
 static int end(void **state)
 {
 	forget();
@@ -175,6 +288,10 @@ int main(void)
 		cmocka_unit_test(what_is_usual_is_no_fault),
 		cmocka_unit_test(who_shares_a_disk_has_no_slow_one),
 		cmocka_unit_test(a_job_that_has_all_cpus_is_only_noted),
+		cmocka_unit_test(what_is_new_in_any_number_is_new),
+		cmocka_unit_test(a_connect_that_hung_before_is_not_new),
+		cmocka_unit_test(a_baseline_is_as_long_as_the_workload_was_there),
+		cmocka_unit_test(times_are_read_at_a_glance),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, end);
