@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/options.h"
-#include "base/util.h"
 #include "cmd/baseline.h"
 #include "cmd/source.h"
 
@@ -50,11 +49,14 @@ int baseline_take(const struct options *o, const struct history_span *looked_at,
 {
 	struct span span = { .live = false };
 	struct source src = { .o = o };
+	uint64_t now_ns;
 	int err;
 
 	memset(out, 0, sizeof(*out));
-	err = baseline_span(o->baseline, looked_at, now_wall_ns(), &span.time,
-			    out->cause, sizeof(out->cause));
+	if (span_now(o, &now_ns, out->cause, sizeof(out->cause)))
+		return 0;
+	err = baseline_span(o->baseline, looked_at, now_ns, &span.time, out->cause,
+			    sizeof(out->cause));
 	if (err)
 		return err;
 	err = span_take(&src, &span, &out->taken, out->cause, sizeof(out->cause));

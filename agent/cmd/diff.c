@@ -96,6 +96,9 @@ static int run_diff(const struct options *o, int argc, char **argv)
 	for (int i = 0; i < 2 && !err; i++)
 		err = history_reader_frame(r, &span[i], &frames[i], &got[i], cause,
 					   sizeof(cause));
+	if (!err && history_reader_damaged(r))
+		log_warnx("%zu readings of the history are damaged, and left out",
+			  history_reader_damaged(r));
 	if (!err)
 		err = compare(o, r, got, frames, cause, sizeof(cause));
 	if (err)

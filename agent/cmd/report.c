@@ -57,6 +57,7 @@ static int print(const struct options *o, struct taken *taken,
 	struct report r = { .frame = taken->frame,
 			    .duration_s = taken->duration_s,
 			    .from_agent = taken->from_agent || taken->from_history,
+			    .host = taken->host,
 			    .choice = *choice };
 	char text[512];
 	int err = group_frame(taken->frame, o->group_by);
@@ -162,15 +163,16 @@ static int run_report(const struct options *given, int argc, char **argv)
 	struct report_choice choice;
 	struct span span;
 	char cause[FILTER_CAUSE];
-	int status;
+	int status, err;
 
 	if (choose(&o, filters, &choice, cause, sizeof(cause))) {
 		log_errorx("--filter: %s", cause);
 		return EXIT_USAGE;
 	}
-	if (span_of(&o, now_wall_ns(), &span, cause, sizeof(cause))) {
+	err = span_of(&o, now_wall_ns(), &span, cause, sizeof(cause));
+	if (err) {
 		log_errorx("%s", cause);
-		return 1;
+		return err == -EINVAL ? EXIT_USAGE : 1;
 	}
 	if (!o.watch) {
 		status = show(&o, &src, &span, &choice);

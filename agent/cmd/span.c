@@ -32,6 +32,14 @@ static const char *digits(const char *s, int count, int min, int max, int *out)
 	return *out >= min && *out <= max ? s : NULL;
 }
 
+static int days_of(int year, int month)
+{
+	static const char days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	bool leap = year % 4 == 0 && (year % 100 || year % 400 == 0);
+
+	return days[month - 1] + (month == 2 && leap);
+}
+
 /* "2026-11-27" and a T or a space. */
 static const char *parse_date(const char *s, struct tm *tm)
 {
@@ -41,7 +49,7 @@ static const char *parse_date(const char *s, struct tm *tm)
 	s = digits(s + 1, 2, 1, 12, &tm->tm_mon);
 	if (!s || *s != '-')
 		return NULL;
-	s = digits(s + 1, 2, 1, 31, &tm->tm_mday);
+	s = digits(s + 1, 2, 1, days_of(tm->tm_year, tm->tm_mon), &tm->tm_mday);
 	if (!s || !strchr("Tt ", *s))
 		return NULL;
 	tm->tm_year -= 1900;
@@ -82,10 +90,27 @@ static int parse_zone(const char *s, bool *local, long *east_s)
 	return 0;
 }
 
-static time_t to_time(struct tm tm, bool local, long east_s)
+/* A local time that there is twice, as clocks are set back, is the latest until now. */
+static time_t to_local_time(const struct tm *wanted, time_t now)
 {
+	struct tm tm = *wanted;
+	time_t t, best;
+
 	tm.tm_isdst = -1;
-	return local ? mktime(&tm) : timegm(&tm) - east_s;
+	best = mktime(&tm);
+	for (int summer = 0; summer < 2; summer++) {
+		tm = *wanted;
+		tm.tm_isdst = summer;
+		t = mktime(&tm);
+		if (tm.tm_isdst == summer && t <= now && (t > best || best > now))
+			best = t;
+	}
+	return best;
+}
+
+static time_t to_time(struct tm tm, bool local, long east_s, time_t now)
+{
+	return local ? to_local_time(&tm, now) : timegm(&tm) - east_s;
 }
 
 /* Today there, or yesterday if that is to come. */
@@ -101,11 +126,11 @@ static time_t latest(const struct tm *clock, time_t now, bool local, long east_s
 	tm.tm_hour = clock->tm_hour;
 	tm.tm_min = clock->tm_min;
 	tm.tm_sec = clock->tm_sec;
-	t = to_time(tm, local, east_s);
+	t = to_time(tm, local, east_s, now);
 	if (t <= now)
 		return t;
 	tm.tm_mday--;
-	return to_time(tm, local, east_s);
+	return to_time(tm, local, east_s, now);
 }
 
 int span_moment(const char *text, uint64_t now_ns, uint64_t *out_ns)
@@ -115,7 +140,7 @@ int span_moment(const char *text, uint64_t now_ns, uint64_t *out_ns)
 	bool local;
 	uint64_t ms;
 	long east_s;
-	time_t t;
+	time_t t, now = (time_t)(now_ns / SECOND_NS);
 
 	if (!strcmp(text, "now")) {
 		*out_ns = now_ns;
@@ -128,8 +153,7 @@ int span_moment(const char *text, uint64_t now_ns, uint64_t *out_ns)
 	zone = parse_clock(clock ? clock : text, &tm);
 	if (!zone || parse_zone(zone, &local, &east_s))
 		return -EINVAL;
-	t = clock ? to_time(tm, local, east_s)
-		  : latest(&tm, (time_t)(now_ns / SECOND_NS), local, east_s);
+	t = clock ? to_time(tm, local, east_s, now) : latest(&tm, now, local, east_s);
 	if (t <= 0)
 		return -EINVAL;
 	*out_ns = (uint64_t)t * SECOND_NS;
@@ -354,6 +378,17 @@ static int take_live(struct source *src, struct taken *t, char *cause, size_t le
 	return err;
 }
 
+/* The machine that the history is of. */
+static void find_host(const struct history_reader *r, struct report_host *out)
+{
+	char cpus[32];
+
+	history_reader_fact(r, "host.name", out->name, sizeof(out->name));
+	history_reader_fact(r, "kernel.release", out->kernel, sizeof(out->kernel));
+	history_reader_fact(r, "cpus", cpus, sizeof(cpus));
+	out->cpus = strtol(cpus, NULL, 10);
+}
+
 int span_take(struct source *src, const struct span *span, struct taken *out,
 	      char *cause, size_t len)
 {
@@ -361,6 +396,7 @@ int span_take(struct source *src, const struct span *span, struct taken *out,
 	int err;
 
 	*out = (struct taken){ 0 };
+	report_host_here(&out->host);
 	if (span->live)
 		return take_live(src, out, cause, len);
 	err = span_history(src->o, &r, cause, len);
@@ -372,6 +408,7 @@ int span_take(struct source *src, const struct span *span, struct taken *out,
 	if (!err && history_reader_damaged(r))
 		log_warnx("%zu readings of the history are damaged, and left out",
 			  history_reader_damaged(r));
+	find_host(r, &out->host);
 	history_reader_close(r);
 	out->from_history = true;
 	out->duration_s = out->time.covered_ns * 1e-9;

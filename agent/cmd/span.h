@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include "otlp/frame.h"
 #include "sink/history_read.h"
+#include "view/report.h"
 
 struct options;
 struct source;
@@ -48,7 +49,8 @@ struct taken {
 	struct frame *frame; /* sums are differences; to be freed */
 	double duration_s;   /* what the numbers are of, without gaps */
 	struct history_span time;
-	struct history_span kept;      /* from_history: how far one can look back */
+	struct history_span kept; /* from_history: how far one can look back */
+	struct report_host host;
 	bool from_agent, from_history; /* neither: measured by the command itself */
 };
 

@@ -99,23 +99,20 @@ static int pick_one(const struct frame *f, const struct target *t,
 		    const struct frame_attrs **out)
 {
 	const struct frame_attrs *found[LISTED];
-	char text[4096];
+	char path[4096];
 	size_t count;
 
-	snprintf(text, sizeof(text), "%s", t->text);
-	while (*text) {
-		count = pick_workloads(f, text, found, LISTED);
-		if (count == 1) {
-			*out = found[0];
-			return 0;
-		}
+	if (!t->process) {
+		count = pick_workloads(f, t->text, found, LISTED);
 		if (count > 1)
-			return list_matches(found, count, text);
-		if (!t->process)
-			break;
-		*strrchr(text, '/') = '\0';
+			return list_matches(found, count, t->text);
+		*out = found[0];
+		return count ? 0 : -ENOENT;
 	}
-	return -ENOENT;
+	snprintf(path, sizeof(path), "%s", t->text);
+	for (*out = NULL; *path && !*out; *strrchr(path, '/') = '\0')
+		*out = pick_cgroup(f, path);
+	return *out ? 0 : -ENOENT;
 }
 
 /* Where its series begin in the frame. SIZE_MAX: nowhere. */
@@ -276,7 +273,8 @@ static int answer(const struct options *o, const struct taken *taken,
 	struct why w = { .readings = &r,
 			 .since_ns = taken->time.since_ns,
 			 .until_ns = taken->time.until_ns,
-			 .source = source_name(taken) };
+			 .source = source_name(taken),
+			 .host = taken->host.name };
 	int status, err = baseline_take(o, &taken->time, &before);
 
 	if (err == -EINVAL) {

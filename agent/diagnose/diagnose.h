@@ -129,6 +129,7 @@ struct why {
 	uint64_t since_ns, until_ns;		   /* what was looked at, wall clock */
 	uint64_t before_since_ns, before_until_ns; /* 0: there is no baseline */
 	const char *no_baseline;		   /* why there is none */
+	const char *host;			   /* the node, if no frame names it */
 	const char *source;			   /* "agent", "history", "self" */
 };
 

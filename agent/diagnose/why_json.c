@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <jansson.h>
 #include <string.h>
-#include <sys/utsname.h>
 #include "diagnose/why_items.h"
 #include "view/report.h"
 
@@ -138,12 +137,10 @@ static json_t *span_json(uint64_t since_ns, uint64_t until_ns, double duration_s
 static json_t *top_json(const struct why *w)
 {
 	const struct readings *r = w->readings;
-	struct utsname u;
 
-	uname(&u);
 	return json_pack(
 	    "{s:i, s:s, s:o, s:o, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "schema",
-	    SCHEMA, "node", report_node(r->now, &u), "workload",
+	    SCHEMA, "node", report_node(r->now, w->host), "workload",
 	    w->workload ? workload_json(&w->workload->now) : json_null(), "looked_at",
 	    span_json(w->since_ns, w->until_ns, r->now_s), "source", w->source,
 	    "baseline",

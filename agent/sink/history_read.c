@@ -50,6 +50,12 @@ void history_reader_close(struct history_reader *r)
 	free(r);
 }
 
+void history_reader_fact(const struct history_reader *r, const char *key, char *out,
+			 size_t len)
+{
+	history_get_fact(r->db, key, out, len);
+}
+
 size_t history_reader_damaged(const struct history_reader *r)
 {
 	return r->damaged;

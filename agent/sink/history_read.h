@@ -50,6 +50,10 @@ int history_reader_each(struct history_reader *r, const struct history_span *ask
 			int (*fn)(void *arg, const struct frame *f,
 				  const struct history_span *got),
 			void *arg, char *cause, size_t len);
+/* What is noted of its node, as a terminal may see it: "host.name", "kernel.release",
+ * "cpus". "": nothing. */
+void history_reader_fact(const struct history_reader *r, const char *key, char *out,
+			 size_t len);
 /* What history_save() has copied. */
 struct history_copied {
 	size_t readings, damaged; /* damaged: left out */

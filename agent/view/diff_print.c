@@ -17,6 +17,13 @@ static const struct frame_series *any_of(const struct diff_series *s)
 	return s->in[1] ? s->in[1] : s->in[0];
 }
 
+/* Is what it was, or what it is, an estimate? */
+static bool is_estimated(const struct diff_series *s)
+{
+	return (s->in[0] && report_is_estimated(s->in[0])) ||
+	       (s->in[1] && report_is_estimated(s->in[1]));
+}
+
 /* Per second: events, bytes or seconds. */
 static double rate_of(const struct diff *d, const struct diff_series *s, int side)
 {
@@ -58,20 +65,26 @@ static void print_durations(const struct diff_change *c, FILE *f)
 /* How many times as much, or as little. */
 static void print_ratio(double ratio, FILE *f)
 {
+	char text[UNITS_LEN];
+
 	if (isinf(ratio))
 		fputs(" (new)", f);
 	else if (ratio <= 0)
 		fputs(" (gone)", f);
-	else
+	else if (ratio < 999.5)
 		fprintf(f, " (x%.3g)", ratio);
+	else
+		fprintf(f, " (x%s)", units_count(text, ratio));
 }
 
 static void print_chance(double p, FILE *f)
 {
+	char text[UNITS_LEN];
+
 	if (p < 1e-9)
 		fputs("; surely no chance\n", f);
 	else
-		fprintf(f, "; by chance 1 in %.2g\n", 1 / p);
+		fprintf(f, "; by chance 1 in %s\n", units_count(text, 1 / p));
 }
 
 static void print_change(const struct diff *d, const struct diff_change *c, FILE *f)
@@ -80,7 +93,7 @@ static void print_change(const struct diff *d, const struct diff_change *c, FILE
 	char label[256];
 
 	look_label(s, label, sizeof(label));
-	fprintf(f, "\n%s\n  %s: ", label, s->name);
+	fprintf(f, "\n%s%s\n  %s: ", is_estimated(c->s) ? "~ " : "", label, s->name);
 	if (c->what == DIFF_RATE)
 		print_rate(d, c, f);
 	else
@@ -108,12 +121,13 @@ static json_t *change_json(const struct diff *d, const struct diff_change *c)
 {
 	const struct frame_series *s = any_of(c->s);
 
-	return json_pack(
-	    "{s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:f}", "metric", s->name,
-	    "workload", frame_name(s->resource), "cgroup", frame_cgroup(s->resource),
-	    "attributes", look_attributes_json(s), "what",
-	    c->what == DIFF_RATE ? "rate" : "duration", "before", side_json(d, c, 0),
-	    "after", side_json(d, c, 1), "ratio", number(c->ratio), "p", c->p);
+	return json_pack("{s:s, s:s, s:s, s:o, s:b, s:s, s:o, s:o, s:o, s:f}", "metric",
+			 s->name, "workload", frame_name(s->resource), "cgroup",
+			 frame_cgroup(s->resource), "attributes",
+			 look_attributes_json(s), "estimated", is_estimated(c->s),
+			 "what", c->what == DIFF_RATE ? "rate" : "duration", "before",
+			 side_json(d, c, 0), "after", side_json(d, c, 1), "ratio",
+			 number(c->ratio), "p", c->p);
 }
 
 static int print_json(const struct diff *d, FILE *f)

@@ -84,6 +84,18 @@ size_t pick_workloads(const struct frame *f, const char *text,
 	return count;
 }
 
+const struct frame_attrs *pick_cgroup(const struct frame *f, const char *path)
+{
+	for (size_t i = 0; i < f->count; i = report_group_end(f, i)) {
+		const struct frame_attrs *resource = f->series[i].resource;
+
+		if (report_is_workload(resource) &&
+		    !strcmp(frame_cgroup(resource), path))
+			return resource;
+	}
+	return NULL;
+}
+
 static const char prefix[] = "assay.";
 
 static bool is_metric(const char *name, const char *text, bool whole)

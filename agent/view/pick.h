@@ -23,4 +23,7 @@ size_t pick_workloads(const struct frame *f, const char *text,
  */
 size_t pick_metrics(const char *text, bool histograms, const char **out, size_t max);
 
+/* The workload whose cgroup path it is; NULL: nobody's. */
+const struct frame_attrs *pick_cgroup(const struct frame *f, const char *path);
+
 #endif

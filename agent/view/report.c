@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <math.h>
 #include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
 #include "base/util.h"
 #include "reading/estimate.h"
 #include "view/report.h"
@@ -138,13 +140,23 @@ bool report_is_workload(const struct frame_attrs *resource)
 	return frame_kind(resource)[0] != '\0';
 }
 
-const char *report_node(const struct frame *f, const struct utsname *u)
+void report_host_here(struct report_host *out)
+{
+	struct utsname u;
+
+	uname(&u);
+	snprintf(out->name, sizeof(out->name), "%s", u.nodename);
+	snprintf(out->kernel, sizeof(out->kernel), "%s", u.release);
+	out->cpus = sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+const char *report_node(const struct frame *f, const char *other)
 {
 	const char *name = NULL;
 
 	for (size_t i = 0; i < f->count && !name; i = report_group_end(f, i))
 		name = frame_attr(f->series[i].resource, "host.name");
-	return name ? name : u->nodename;
+	return name ? name : other;
 }
 
 static const char *const headline_classes[] = { "file", "memory", "process" };

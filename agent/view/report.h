@@ -9,7 +9,6 @@
 
 #include <stdbool.h>
 #include <stdio.h>
-#include <sys/utsname.h>
 #include "otlp/frame.h"
 
 struct column;
@@ -29,10 +28,18 @@ struct report_choice {
 	size_t filter_count;
 };
 
+/* The machine that the numbers are of. */
+struct report_host {
+	char name[256];	  /* where exports do not say it */
+	char kernel[128]; /* its release; "": not known */
+	long cpus;	  /* online; 0: not known */
+};
+
 struct report {
 	const struct frame *frame; /* sums are what happened in duration_s */
 	double duration_s;
 	bool from_agent; /* else this command measured by itself */
+	struct report_host host;
 	struct report_choice choice;
 };
 
@@ -81,8 +88,10 @@ bool report_is_workload(const struct frame_attrs *resource);
 /* What owns its pod, and the kind in *kind ("deployment"); NULL: nothing, as is known.
  */
 const char *report_owner(const struct frame_attrs *resource, const char **kind);
-/* The node's name as exports have it, or this host's as uname(2) has it. */
-const char *report_node(const struct frame *f, const struct utsname *u);
+/* The node's name as exports have it, or the other one. */
+const char *report_node(const struct frame *f, const char *other);
+/* This machine. */
+void report_host_here(struct report_host *out);
 
 /* Print the whole report. 0 or -errno (-ENOMEM, -EIO). */
 int report_json(const struct report *r, FILE *f);

@@ -3,18 +3,17 @@
 #include <jansson.h>
 #include <math.h>
 #include <string.h>
-#include <unistd.h>
 #include "view/report_rows.h"
 
 #define SCHEMA 1
 
-static json_t *node_json(const struct frame *f)
+static json_t *node_json(const struct report *r)
 {
-	struct utsname u;
+	const struct report_host *h = &r->host;
 
-	uname(&u);
-	return json_pack("{s:s, s:s, s:i}", "name", report_node(f, &u), "kernel",
-			 u.release, "cpus", (int)sysconf(_SC_NPROCESSORS_ONLN));
+	return json_pack("{s:s, s:s, s:o}", "name", report_node(r->frame, h->name),
+			 "kernel", h->kernel, "cpus",
+			 h->cpus > 0 ? json_integer(h->cpus) : json_null());
 }
 
 /* The string, or null. */
@@ -199,7 +198,7 @@ int report_json(const struct report *r, FILE *f)
 
 	/* jansson takes a NULL member as a failure of the whole */
 	top = json_pack("{s:i, s:o, s:f, s:o, s:o, s:o}", "schema", SCHEMA, "node",
-			node_json(r->frame), "duration_s", r->duration_s, "probes",
+			node_json(r), "duration_s", r->duration_s, "probes",
 			probes_json(r->frame), "lost", lost_json(r->frame), "workloads",
 			workloads_json(r));
 	if (!top)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The first screen of `assay report`: one line for each workload. */
 #include <string.h>
-#include <unistd.h>
 #include "base/text.h"
 #include "base/util.h"
 #include "view/report_rows.h"
@@ -236,18 +235,16 @@ static void print_row(const struct layout *l, size_t row, FILE *f)
 
 static void print_head(const struct report *r, FILE *f)
 {
-	char node[256], line[160];
-	struct utsname u;
+	char node[256], line[256];
 	size_t left;
 
-	uname(&u);
-	snprintf(line, sizeof(line), ", Linux %s, %ld CPUs: %.1f s %s", u.release,
-		 sysconf(_SC_NPROCESSORS_ONLN), r->duration_s,
+	snprintf(line, sizeof(line), ", Linux %s, %ld CPUs: %.1f s %s", r->host.kernel,
+		 r->host.cpus, r->duration_s,
 		 r->from_agent ? "from the agent" : "measured by this command");
 	left = screen_columns(r) > strlen(line) + NAME_LEAST
 		   ? screen_columns(r) - strlen(line)
 		   : NAME_LEAST;
-	text_middle(node, sizeof(node), report_node(r->frame, &u),
+	text_middle(node, sizeof(node), report_node(r->frame, r->host.name),
 		    r->choice.wide ? 200 : left);
 	fprintf(f, "%s%s\n", node, line);
 }
