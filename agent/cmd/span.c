@@ -11,6 +11,7 @@
 #include "base/util.h"
 #include "cmd/source.h"
 #include "cmd/span.h"
+#include "cmd/span_usage.h"
 #include "sink/client.h"
 
 #define SECOND_NS  1000000000ULL
@@ -409,6 +410,8 @@ int span_take(struct source *src, const struct span *span, struct taken *out,
 		log_warnx("%zu readings of the history are damaged, and left out",
 			  history_reader_damaged(r));
 	find_host(r, &out->host);
+	if (!err)
+		err = span_usage(r, out, cause, len);
 	history_reader_close(r);
 	out->from_history = true;
 	out->duration_s = out->time.covered_ns * 1e-9;

@@ -71,6 +71,8 @@ const char *frame_kind(const struct frame_attrs *resource);
 const char *frame_name(const struct frame_attrs *resource);
 const char *frame_cgroup(const struct frame_attrs *resource);
 
+/* Has it a series of this resource (of another frame)? */
+bool frame_has(const struct frame *f, const struct frame_attrs *resource);
 /* The series of this frame with the key of that one (of another frame), or NULL. */
 struct frame_series *frame_find(const struct frame *f, const struct frame_series *key);
 /*

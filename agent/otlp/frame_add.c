@@ -241,6 +241,26 @@ int frame_add(struct frame *into, const struct frame *from)
 	return err;
 }
 
+bool frame_has(const struct frame *f, const struct frame_attrs *resource)
+{
+	struct frame_series first = { .resource = resource, .name = "" };
+	size_t low = 0, high = f->count;
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+
+		if (frame_compare(&f->series[mid], &first) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (low == f->count)
+		return false;
+	first.name = f->series[low].name;
+	first.attrs = f->series[low].attrs;
+	return !frame_compare(&f->series[low], &first);
+}
+
 /* Which series are of a resource that the frame has nothing of, and tell how it was. */
 static size_t find_before(const struct frame *into, const struct frame *before,
 			  size_t *missing)
@@ -251,24 +271,10 @@ static size_t find_before(const struct frame *into, const struct frame *before,
 
 	for (size_t k = 0; k < before->count; k++) {
 		const struct frame_series *s = &before->series[k];
-		struct frame_series first = { .resource = s->resource, .name = "" };
-		size_t low = 0, high = into->count;
 
 		if (s->resource != known) {
-			while (low < high) {
-				size_t mid = (low + high) / 2;
-
-				if (frame_compare(&into->series[mid], &first) < 0)
-					low = mid + 1;
-				else
-					high = mid;
-			}
 			known = s->resource;
-			first.name = low < into->count ? into->series[low].name : "";
-			first.attrs =
-			    low < into->count ? into->series[low].attrs : first.attrs;
-			is_known = low < into->count &&
-				   !frame_compare(&into->series[low], &first);
+			is_known = frame_has(into, known);
 		}
 		if (!is_known && is_now(s))
 			missing[n++] = k;

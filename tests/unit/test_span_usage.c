@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+/* CPU time of a short time in the past, of which the agent reads files once a minute.
+ */
+#include <math.h>
+#include "some_history.h"
+#include "base/options.h"
+#include "base/util.h"
+#include "cmd/option_rows.h"
+#include "cmd/source.h"
+#include "cmd/span.h"
+
+#define READINGS 30 /* of 10 s */
+#define CPUS	 0.4
+#define BORN	 13 /* the other workload's first reading; it takes a CPU */
+
+static const struct metric cpu = { "assay.cgroup.cpu.time", "s", "", METRIC_SUM, true };
+static const struct metric periods = { "assay.cgroup.cpu.periods", "{period}", "",
+				       METRIC_SUM, .attrs = { "assay.throttled" } };
+static struct some_file file;
+
+static struct point_group *add(struct points *p, unsigned int workload,
+			       uint64_t start_ns, double cpu_s)
+{
+	struct point_group *g;
+	struct point *pt;
+
+	some_group(p, workload);
+	g = &p->groups[p->count - 1];
+	pt = points_add(g, &some_calls);
+	pt->values[0] = "a";
+	pt->u = 100;
+	pt->start_ns = start_ns;
+	if (cpu_s > 0) {
+		pt = points_add(g, &cpu);
+		pt->d = cpu_s;
+		pt->start_ns = start_ns;
+	}
+	return g;
+}
+
+/* Files are read at the end of readings 2, 8, 14, ... of one, of the other at 19, 25.
+ */
+static void add_reading(unsigned int i)
+{
+	struct points p = { .time_ns = BEGIN + i * STEP, .delta = true };
+	struct history_reading r = { .since_ns = p.time_ns - STEP,
+				     .until_ns = p.time_ns,
+				     .whole = i % 6 == 1 };
+	struct point_group *g = add(&p, 0, r.since_ns, i % 6 == 2 ? 60 * CPUS : 0);
+	struct point *pt;
+	char cause[256] = "";
+
+	if (i == 14) { /* its quota ran out in the minute before, 120 times of 600 */
+		pt = points_add(g, &periods);
+		pt->values[0] = "true";
+		pt->u = 120;
+		pt->start_ns = r.since_ns;
+	}
+	if (i >= BORN)
+		add(&p, 1, r.since_ns, i == 19 ? 70 : i == 25 ? 60 : 0);
+	assert_int_equal(encode_all(&p, &r.bytes, &r.len), 0);
+	points_fini(&p);
+	assert_int_equal(history_file_add(&file.f, &r, cause, sizeof(cause)), 0);
+	free(r.bytes);
+}
+
+static int make_file(void **state)
+{
+	some_file_init(&file, SIZE);
+	for (unsigned int i = 1; i <= READINGS; i++)
+		add_reading(i);
+	return 0;
+}
+
+static int remove_file(void **state)
+{
+	some_file_fini(&file);
+	return 0;
+}
+
+/* From the end of one reading to that of another. */
+static struct taken take(unsigned int from, unsigned int to)
+{
+	struct options o;
+	struct source src = { .o = &o };
+	struct span span = { .time = { BEGIN + from * STEP, BEGIN + to * STEP, 0 } };
+	struct taken t;
+	char cause[512];
+
+	options_init(&o, &option_table);
+	o.history = file.path;
+	assert_int_equal(span_take(&src, &span, &t, cause, sizeof(cause)), 0);
+	return t;
+}
+
+/* What a workload has of a metric per second; -1: nothing is said. */
+static double rate(const struct taken *t, const char *workload, const struct metric *m)
+{
+	for (size_t i = 0; i < t->frame->count; i++) {
+		const struct frame_series *s = &t->frame->series[i];
+
+		if (!strcmp(s->name, m->name) &&
+		    !strcmp(frame_name(s->resource), workload))
+			return (s->real ? s->d : (double)s->i) / t->duration_s;
+	}
+	return -1;
+}
+
+static void assert_about(double x, double wanted)
+{
+	if (fabs(x - wanted) > 0.001)
+		fail_msg("%g instead of %g", x, wanted);
+}
+
+static void a_reading_has_what_was_used_in_it(void **state)
+{
+	for (unsigned int i = 9; i <= READINGS; i++) {
+		struct taken t = take(i - 1, i);
+
+		assert_about(rate(&t, "workload-0", &cpu), CPUS);
+		assert_about(rate(&t, "workload-0", &some_calls), 10);
+		assert_about(t.duration_s, 10);
+		frame_free(t.frame);
+	}
+}
+
+static void so_has_a_time_of_some(void **state)
+{
+	for (unsigned int n = 2; n < 20; n++) {
+		struct taken t = take(29 - n, 29);
+
+		assert_about(rate(&t, "workload-0", &cpu), CPUS);
+		frame_free(t.frame);
+	}
+}
+
+static void what_is_rare_is_of_its_minute(void **state)
+{
+	struct taken t = take(10, 11);
+
+	assert_about(rate(&t, "workload-0", &periods), 2);
+	frame_free(t.frame);
+	t = take(14, 15);
+	assert_about(fmax(rate(&t, "workload-0", &periods), 0), 0);
+	frame_free(t.frame);
+}
+
+static void who_came_meanwhile_has_no_time_before(void **state)
+{
+	for (unsigned int i = BORN; i <= READINGS; i++) {
+		struct taken t = take(i - 1, i);
+
+		assert_about(rate(&t, "workload-1", &cpu), 1);
+		frame_free(t.frame);
+	}
+	struct taken t = take(BORN - 2, BORN - 1);
+
+	assert_about(rate(&t, "workload-1", &cpu), -1);
+	frame_free(t.frame);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_reading_has_what_was_used_in_it),
+		cmocka_unit_test(so_has_a_time_of_some),
+		cmocka_unit_test(what_is_rare_is_of_its_minute),
+		cmocka_unit_test(who_came_meanwhile_has_no_time_before),
+	};
+
+	return cmocka_run_group_tests(tests, make_file, remove_file);
+}
