@@ -164,9 +164,14 @@ size_t facts_find(const struct frame *f, const struct frame_attrs *resource)
 	return by_name;
 }
 
+bool facts_has_share(const struct facts *f)
+{
+	return !f->resource || *frame_cgroup(f->resource);
+}
+
 double facts_share(const struct facts *f, double lost)
 {
 	double of = f->lost_of > lost ? f->lost_of : lost;
 
-	return of > 0 ? lost / of : 0;
+	return of > 0 && facts_has_share(f) ? lost / of : 0;
 }

@@ -171,6 +171,9 @@ size_t facts_find(const struct frame *f, const struct frame_attrs *resource);
  * somebody else.
  */
 double facts_share(const struct facts *f, double lost);
+/* Is that known? Of who has no cgroup, as the kernel's threads, nobody counts CPU time.
+ */
+bool facts_has_share(const struct facts *f);
 /* The value of a series: of sums, of a histogram its count. */
 double facts_series(const struct frame_series *s);
 /* How many events a series has counted; 0 of what counts none. */

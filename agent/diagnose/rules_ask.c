@@ -82,7 +82,8 @@ static void dns_slow(const struct look *l, struct finding *f)
 {
 	double p90, n = now_of(l, IN_LOOKUPS);
 
-	if (!n)
+	/* what got no answer is as long as one was waited for: p90 would be that */
+	if (!n || now_of(l, IN_LOOKUP_TIMEOUT) >= 0.1 * n)
 		return;
 	p90 = see(l, f, IN_LOOKUP_P90, DNS_SLOW);
 	see(l, f, IN_LOOKUPS, LOOKUPS_LEAST);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Who has no CPU, and why: its quota, others, itself, the hypervisor. */
+#include <string.h>
 #include "base/util.h"
 #include "diagnose/culprits.h"
 #include "diagnose/rule.h"
@@ -63,8 +64,11 @@ static void say_quota(const struct look *l, struct finding *f, double out,
 
 static void quota(const struct look *l, struct finding *f)
 {
-	double lost = see(l, f, IN_THROTTLED, QUOTA_LEAST), share, enough, out;
+	double lost, share, enough, out;
 
+	if (!facts_has_share(l->now))
+		return;
+	lost = see(l, f, IN_THROTTLED, QUOTA_LEAST);
 	if (!now_of(l, IN_THROTTLED_COUNT) && !now_of(l, IN_CPU))
 		f->evidence_count = 0;
 	share = facts_share(l->now, lost);
@@ -103,12 +107,41 @@ static void see_busy(const struct look *l, struct finding *f)
 			now_of(l, IN_NODE_IDLE) + now_of(l, IN_NODE_IOWAIT), UNBOUND);
 }
 
+/* Who it is, and what can be done about that one. */
+static void say_taker(const struct look *l, struct finding *f, const char *path,
+		      const char *name)
+{
+	char command[256];
+
+	if (!strcmp(path, "/")) {
+		because(
+		    f,
+		    "tasks of the root cgroup, which no weight or limit holds, take "
+		    "the CPUs that %s needs",
+		    name_of(l->now));
+		then(f, "ps -eo pid,ni,pcpu,comm,cgroup --sort=-pcpu | head   # move "
+			"them into a cgroup of their own");
+	} else if (*path != '/') {
+		because(f, "%s: what has no cgroup takes the CPUs that %s needs", name,
+			name_of(l->now));
+		then(f, "ps -eo pid,ni,pcpu,comm --sort=-pcpu | head");
+	} else {
+		because(f, "%s takes the CPUs that %s needs", name, name_of(l->now));
+		then(f,
+		     "assay why %s   # then move it, or give it a lower CPU weight or "
+		     "a limit",
+		     quoted(command, sizeof(command), name));
+	}
+}
+
 static void neighbours(const struct look *l, struct finding *f)
 {
 	struct culprit_split c;
 	double lost, share;
-	char name[96], command[256];
+	char name[96];
 
+	if (!facts_has_share(l->now))
+		return;
 	culprits_split(l->now, &c);
 	lost = c.others + c.kernel;
 	if (now_of(l, IN_CONTENTION_COUNT) > 0)
@@ -130,10 +163,7 @@ static void neighbours(const struct look *l, struct finding *f)
 	    "%s waits for a CPU while neighbours have it: %.0f %% of the time that it "
 	    "would run, %.0f %% of that behind %s",
 	    name_of(l->now), share * 100, c.top[0].s / lost * 100, name);
-	because(f, "%s takes the CPUs that %s needs", name, name_of(l->now));
-	then(f,
-	     "assay why %s   # then move it, or give it a lower CPU weight or a limit",
-	     quoted(command, sizeof(command), name));
+	say_taker(l, f, c.top[0].path, name);
 	judge_change(l, f, IN_CONTENTION, WAIT_LEAST);
 }
 
@@ -162,6 +192,8 @@ static void itself(const struct look *l, struct finding *f)
 	double share;
 	bool kept;
 
+	if (!facts_has_share(l->now))
+		return;
 	culprits_split(l->now, &c);
 	share = facts_share(l->now, c.self);
 	if (now_of(l, IN_CONTENTION_COUNT) > 0)

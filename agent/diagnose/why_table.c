@@ -14,7 +14,7 @@
 #define INDENT	       11 /* of what stands behind a heading */
 #define EVIDENCE_TOLD  6
 #define NOT_TOLD       3
-#define OTHERS_TOLD    6
+#define OTHERS_TOLD    4
 #define NUMBER_COLUMNS 11
 
 /* Prints words, the first line behind what takes `column` already. */
@@ -169,13 +169,13 @@ static void print_first(FILE *f, const struct why *w, const struct finding *foun
 static void print_others(FILE *f, const struct why *w)
 {
 	const struct finding *found;
-	char severity[16], what[400];
+	char severity[16];
 	size_t i;
 
 	for (i = 1; (found = why_found(w, i)) && i <= OTHERS_TOLD; i++) {
-		text_copy(what, sizeof(what), found->what, WIDTH - 11);
-		fprintf(f, "%s%-9s %s\n", i == 1 ? "\nalso\n" : "",
-			upper(severity, severity_name(found->severity)), what);
+		fprintf(f, "%s%-9s ", i == 1 ? "\nalso\n" : "",
+			upper(severity, severity_name(found->severity)));
+		wrap(f, found->what, 10, 10);
 	}
 	while (why_found(w, i))
 		i++;

@@ -140,6 +140,9 @@ static void what_is_rare_is_of_its_minute(void **state)
 
 	assert_about(rate(&t, "workload-0", &periods), 2);
 	frame_free(t.frame);
+	t = take(7, 8);
+	assert_about(fmax(rate(&t, "workload-0", &periods), 0), 0);
+	frame_free(t.frame);
 	t = take(14, 15);
 	assert_about(fmax(rate(&t, "workload-0", &periods), 0), 0);
 	frame_free(t.frame);

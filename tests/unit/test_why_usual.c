@@ -276,6 +276,60 @@ static void times_are_read_at_a_glance(void **state)
 	assert_string_equal(delay_text(text, 12.4), "12s");
 }
 
+/* What is said of a workload of this cgroup that waits behind another. */
+static const struct finding *wait_of(const char *cgroup, const char *behind)
+{
+	struct points p = { 0 };
+	struct point_group *g;
+	static const struct scene node = { .idle = 1 };
+	static struct readings r = { .now_s = TEN_S };
+
+	forget();
+	put_agent(points_group(&p), &node);
+	g = add_workload(&p, "some", cgroup);
+	WAITS("contention", 10 * MS, 400);
+	BEHIND(behind, 4);
+	if (*cgroup)
+		put(g, "assay.cgroup.cpu.time", NULL, NULL, 2);
+	r.now = said.now = to_frame(&p);
+	diagnose_workload(&said.d, &r, first_of(said.now, "some"));
+	return rule_of(&said.d, "cpu.neighbours");
+}
+
+static void who_has_no_cpu_time_has_no_share_of_it(void **state)
+{
+	assert_int_equal(wait_of("/some", "/other")->verdict, VERDICT_FOUND);
+	assert_int_equal(wait_of("", "/other")->verdict, VERDICT_NONE);
+	assert_int_equal(said.d.found_count, 0);
+}
+
+static void advice_is_what_can_be_done(void **state)
+{
+	const struct finding *f = wait_of("/some", "/other");
+
+	assert_non_null(strstr(f->next, "assay why other"));
+	f = wait_of("/some", "/");
+	assert_null(strstr(f->next, "assay why"));
+	assert_non_null(strstr(f->cause, "root cgroup"));
+	f = wait_of("/some", "kernel");
+	assert_null(strstr(f->next, "assay why"));
+	assert_non_null(strstr(f->cause, "kernel"));
+}
+
+static void lookups_without_an_answer(struct point_group *g)
+{
+	put_hist(g, "assay.dns.lookup.duration", "timeout", NULL, 5000 * MS, 60);
+}
+
+static void what_has_no_answer_is_not_slow(void **state)
+{
+	struct scene s = { .idle = 15, .fault = lookups_without_an_answer };
+
+	assert_accused(say(&s, NULL), "net.dns");
+	assert_int_equal(said.d.found_count, 1);
+	assert_int_equal(rule_of(&said.d, "net.dns_slow")->verdict, VERDICT_NONE);
+}
+
 static int end(void **state)
 {
 	forget();
@@ -292,6 +346,9 @@ int main(void)
 		cmocka_unit_test(a_connect_that_hung_before_is_not_new),
 		cmocka_unit_test(a_baseline_is_as_long_as_the_workload_was_there),
 		cmocka_unit_test(times_are_read_at_a_glance),
+		cmocka_unit_test(who_has_no_cpu_time_has_no_share_of_it),
+		cmocka_unit_test(advice_is_what_can_be_done),
+		cmocka_unit_test(what_has_no_answer_is_not_slow),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, end);
