@@ -2,12 +2,18 @@
 #include <math.h>
 #include "view/significance.h"
 
-#define EXACT_MOST                                                                  \
-	60	     /* events together, below which the law of great numbers fails \
-		      */
-#define UNKNOWN 10.0 /* dispersion, where there are too few steps to tell */
-#define BLOCK	4    /* steps that are one, to see what varies slowly */
-#define TAIL	0.99
+#define EXACT_MOST                                                        \
+	60 /* events together, below which the law of great numbers fails \
+	    */
+/*
+ * Dispersion, where there are too few steps to tell: that of events which come ten at a
+ * time, at a rate that may be another by a third in the next time.
+ */
+#define UNKNOWN	      10.0
+#define UNKNOWN_SHARE 0.1
+#define FREEDOM_MANY  200 /* from here on Student's distribution is the normal one */
+#define BLOCK	      4	  /* steps that are one, to see what varies slowly */
+#define TAIL	      0.99
 
 /* Sum of squares of how far blocks of steps are off, of what Poisson's law expects. */
 static double squares(const struct counts *c, size_t block, double *freedom)
@@ -41,26 +47,42 @@ static double squares(const struct counts *c, size_t block, double *freedom)
 }
 
 static double dispersion_of(const struct counts *a, const struct counts *b,
-			    size_t block)
+			    size_t block, double *freedom)
 {
-	double freedom = 0, sum = 0;
+	double sum = 0;
 
-	sum += squares(a, block, &freedom);
-	sum += squares(b, block, &freedom);
-	if (freedom < 2)
+	*freedom = 0;
+	sum += squares(a, block, freedom);
+	sum += squares(b, block, freedom);
+	if (*freedom < 2)
 		return -1;
 	/* a variance of few values may well be too small */
-	return sum / freedom * (1 + 2 / sqrt(freedom));
+	return sum / *freedom * (1 + 2 / sqrt(*freedom));
 }
 
-double significance_dispersion(const struct counts *a, const struct counts *b)
+static double sum_of(const double *values, size_t count)
 {
-	double single = dispersion_of(a, b, 1), blocks = dispersion_of(a, b, BLOCK);
-	double greater = single > blocks ? single : blocks;
+	double sum = 0;
 
-	if (single < 0)
-		return UNKNOWN;
-	return greater > 1 ? greater : 1;
+	for (size_t i = 0; i < count; i++)
+		sum += values[i];
+	return sum;
+}
+
+struct variation significance_variation(const struct counts *a, const struct counts *b)
+{
+	struct variation v;
+	double single = dispersion_of(a, b, 1, &v.freedom), of_blocks;
+	double blocks = dispersion_of(a, b, BLOCK, &of_blocks);
+
+	if (single < 0) {
+		v.dispersion = UNKNOWN + UNKNOWN_SHARE * (sum_of(a->count, a->steps) +
+							  sum_of(b->count, b->steps));
+		v.freedom = INFINITY;
+		return v;
+	}
+	v.dispersion = fmax(1, fmax(single, blocks));
+	return v;
 }
 
 static double log_choose(double n, double k)
@@ -84,17 +106,38 @@ static double both_sides(double z)
 	return erfc(fabs(z) / sqrt(2));
 }
 
-double significance_rate(double n1, double of1, double n2, double of2,
-			 double dispersion)
+/* The series of Abramowitz and Stegun 26.7.3 and 26.7.4: 1 - p, of whole freedoms. */
+double significance_student(double t, double freedom)
 {
-	double a = n1 / dispersion, b = n2 / dispersion, n, p, less, more;
+	double angle = atan(fabs(t) / sqrt(freedom)), cosine = cos(angle), term,
+	       sum = 0;
+	int n, odd;
+
+	if (freedom >= FREEDOM_MANY)
+		return both_sides(t);
+	n = (int)freedom;
+	odd = n % 2;
+	term = odd ? cosine : 1;
+	for (int i = odd + 2; i <= n; i += 2) {
+		sum += term;
+		term *= cosine * cosine * (i - 1) / i;
+	}
+	sum *= sin(angle);
+	return fmax(0, 1 - (odd ? 2 / M_PI * (angle + sum) : sum));
+}
+
+double significance_rate(double n1, double of1, double n2, double of2,
+			 struct variation v)
+{
+	double a = n1 / v.dispersion, b = n2 / v.dispersion, n, p, less, more;
 
 	if (!(of1 > 0) || !(of2 > 0) || n1 + n2 <= 0)
 		return 1;
 	/* given how many there are together, how many are in the second time? */
 	p = of2 / (of1 + of2);
 	if (a + b >= EXACT_MOST)
-		return both_sides((b - (a + b) * p) / sqrt((a + b) * p * (1 - p)));
+		return significance_student(
+		    (b - (a + b) * p) / sqrt((a + b) * p * (1 - p)), v.freedom);
 	a = floor(a + 0.5);
 	b = floor(b + 0.5);
 	n = a + b;
@@ -105,20 +148,11 @@ double significance_rate(double n1, double of1, double n2, double of2,
 	return fmin(1, 2 * fmin(less, more));
 }
 
-static double sum_of(const double *values, size_t count)
-{
-	double sum = 0;
-
-	for (size_t i = 0; i < count; i++)
-		sum += values[i];
-	return sum;
-}
-
 double significance_counts(const struct counts *a, const struct counts *b)
 {
 	return significance_rate(sum_of(a->count, a->steps), sum_of(a->of, a->steps),
 				 sum_of(b->count, b->steps), sum_of(b->of, b->steps),
-				 significance_dispersion(a, b));
+				 significance_variation(a, b));
 }
 
 double significance_limit(const double *p, size_t count, double false_share)

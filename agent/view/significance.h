@@ -6,7 +6,8 @@
  * Counts of independent events vary as Poisson's law says. Real loads come in bursts:
  * the variance of their counts is several times that. This factor (dispersion, 1 at
  * least) is taken from how much the steps of each time differ from each other, singly
- * and several together, and all tests go by counts divided by it.
+ * and several together, and all tests go by counts divided by it. Few steps tell it
+ * badly, and so the tests of many events are Student's.
  */
 #ifndef SIGNIFICANCE_H
 #define SIGNIFICANCE_H
@@ -23,11 +24,18 @@ struct counts {
 	size_t steps;
 };
 
-/* The dispersion of two times together. Where steps are few it is rather too great. */
-double significance_dispersion(const struct counts *a, const struct counts *b);
+struct variation {
+	double dispersion;
+	double freedom; /* values that it is taken from; INFINITY: it is known */
+};
+
+/* That of two times together. Where steps are few it is rather too great. */
+struct variation significance_variation(const struct counts *a, const struct counts *b);
 /* p of n1 and n2 in so many seconds, or of so many tries. */
 double significance_rate(double n1, double of1, double n2, double of2,
-			 double dispersion);
+			 struct variation v);
+/* p of a value of Student's distribution, both sides. */
+double significance_student(double t, double freedom);
 /* The same of two times, with their own dispersion. */
 double significance_counts(const struct counts *a, const struct counts *b);
 /*
