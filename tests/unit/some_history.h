@@ -137,15 +137,18 @@ struct some_file {
 
 static inline void some_file_init(struct some_file *s, uint64_t size)
 {
-	static const struct history_fact fact = { "host.name", "node-of-test" };
+	static const struct history_fact facts[] = { { "host.name", "node-of-test" },
+						     { "kernel.release",
+						       "6.1.0-of-test" },
+						     { "cpus", "96" } };
 
 	strcpy(s->dir, "/tmp/assay-test-XXXXXX");
 	assert_non_null(mkdtemp(s->dir));
 	snprintf(s->path, sizeof(s->path), "%s/history.db", s->dir);
 	s->f = (struct history_file){ .path = s->path,
 				      .size = size,
-				      .facts = &fact,
-				      .fact_count = 1,
+				      .facts = facts,
+				      .fact_count = 3,
 				      .lock = -1 };
 }
 

@@ -53,6 +53,19 @@ static void test_pod_is_all_its_containers(void **state)
 	assert_picks("web-7d9f-abcde/side", 1, "sidecar");
 }
 
+/* Neither those below it nor those that only begin like it. */
+static void test_a_cgroup_is_itself(void **state)
+{
+	struct frame *f = some_workloads();
+
+	assert_string_equal(frame_name(pick_cgroup(f, "/kubepods/pod1/c2")),
+			    "shop/web-7d9f-abcde/sidecar");
+	assert_null(pick_cgroup(f, "/kubepods/pod1"));
+	assert_null(pick_cgroup(f, "/kubepods/pod1/c"));
+	assert_null(pick_cgroup(f, ""));
+	frame_free(f);
+}
+
 static void test_patterns(void **state)
 {
 	assert_picks("shop/*/nginx", 1, "nginx");
@@ -82,6 +95,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_whole_name_hides_parts),
 		cmocka_unit_test(test_pod_is_all_its_containers),
+		cmocka_unit_test(test_a_cgroup_is_itself),
 		cmocka_unit_test(test_patterns),
 		cmocka_unit_test(test_all_are_workloads),
 		cmocka_unit_test(test_more_than_fit),

@@ -35,6 +35,7 @@ static void moments_are_as_people_write_them(void **state)
 		{ "12:10", "Asia/Tokyo", 120 },
 		{ "03:13", "UTC", 86400 - 60 }, /* yesterday */
 		{ "22:00-05:00", "UTC", 12 * 60 },
+		{ "2024-02-29T03:12Z", "UTC", 1002LL * 86400 },
 		/* as it was written in summer */
 		{ "2026-10-01T12:00:00", "Europe/Berlin",
 		  56 * 86400 + 17 * 3600 + 720 },
@@ -55,6 +56,41 @@ static void moments_are_as_people_write_them(void **state)
 	tzset();
 }
 
+#define SET_BACK \
+	(1792890000ULL * NS) /* 2026-10-25T01:00:00Z: 03:00 is 02:00 in Berlin */
+
+/* An hour is there twice, and one is not, where clocks are set. */
+static void of_two_equal_times_the_latest_is_meant(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t now_s, wanted_s; /* after they were set back */
+	} cases[] = {
+		{ "02:30", 3000, 1800 },		/* now it is 02:50 again */
+		{ "02:30", -600, -1800 },		/* 02:50 for the first time */
+		{ "02:55", 3000, -300 },		/* not yet again */
+		{ "2026-10-25T02:30:00", 86400, 1800 }, /* the next day */
+		{ "2026-10-25T02:30:00", 600, -1800 },	/* nor is this there again */
+		{ "2026-10-25T02:30:00+02:00", 3000, -1800 } /* as it is written */
+	};
+
+	setenv("TZ", "Europe/Berlin", 1);
+	tzset();
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		uint64_t ns = 0;
+
+		assert_int_equal(span_moment(cases[i].text,
+					     SET_BACK + (uint64_t)cases[i].now_s * NS,
+					     &ns),
+				 0);
+		if ((int64_t)(ns - SET_BACK) / (int64_t)NS != cases[i].wanted_s)
+			fail_msg("%s: %lld", cases[i].text,
+				 (long long)((int64_t)(ns - SET_BACK) / (int64_t)NS));
+	}
+	setenv("TZ", "UTC", 1);
+	tzset();
+}
+
 static void what_is_no_moment_is_refused(void **state)
 {
 	static const char *const texts[] = { "",
@@ -68,6 +104,9 @@ static void what_is_no_moment_is_refused(void **state)
 					     "2026-11-27",
 					     "2026-11-27T",
 					     "2026-13-01T03:12",
+					     "2026-02-29T03:12",
+					     "2100-02-29T03:12",
+					     "2026-11-31T03:12",
 					     "2026-11-27T03:12:00z2",
 					     "2026-11-27T03:12:00+2",
 					     "2026-11-27T03:12:00+02:00:00" };
@@ -139,6 +178,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(moments_are_as_people_write_them),
+		cmocka_unit_test(of_two_equal_times_the_latest_is_meant),
 		cmocka_unit_test(what_is_no_moment_is_refused),
 		cmocka_unit_test(options_say_a_span),
 		cmocka_unit_test(what_contradicts_is_said),

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/* CPU time of a short time in the past, of which the agent reads files once a minute.
+/*
+ * What a command takes from a history: CPU time of a short time, of which the agent
+ * reads files once a minute; the facts of its node; a baseline of a copy.
  */
 #include <math.h>
 #include "some_history.h"
 #include "base/options.h"
 #include "base/util.h"
+#include "cmd/baseline.h"
 #include "cmd/option_rows.h"
 #include "cmd/source.h"
 #include "cmd/span.h"
@@ -162,6 +165,33 @@ static void who_came_meanwhile_has_no_time_before(void **state)
 	frame_free(t.frame);
 }
 
+/* Not this machine's. */
+static void facts_are_those_of_the_node_it_is_of(void **state)
+{
+	struct taken t = take(10, 11);
+
+	assert_string_equal(t.host.name, "node-of-test");
+	assert_string_equal(t.host.kernel, "6.1.0-of-test");
+	assert_int_equal(t.host.cpus, 96);
+	frame_free(t.frame);
+}
+
+static void a_baseline_counts_from_the_end_of_a_copy(void **state)
+{
+	struct options o;
+	struct history_span at = { BEGIN + 28 * STEP, BEGIN + 30 * STEP, 0 };
+	struct baseline before;
+
+	options_init(&o, &option_table);
+	o.from = file.path;
+	o.baseline = "3m..2m";
+	assert_int_equal(baseline_take(&o, &at, &before), 0);
+	assert_string_equal(before.cause, "");
+	assert_int_equal(before.taken.time.since_ns, BEGIN + 12 * STEP);
+	assert_int_equal(before.taken.time.until_ns, BEGIN + 18 * STEP);
+	frame_free(before.taken.frame);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -169,6 +199,8 @@ int main(void)
 		cmocka_unit_test(so_has_a_time_of_some),
 		cmocka_unit_test(what_is_rare_is_of_its_minute),
 		cmocka_unit_test(who_came_meanwhile_has_no_time_before),
+		cmocka_unit_test(facts_are_those_of_the_node_it_is_of),
+		cmocka_unit_test(a_baseline_counts_from_the_end_of_a_copy),
 	};
 
 	return cmocka_run_group_tests(tests, make_file, remove_file);
