@@ -13,6 +13,7 @@
 #include "cmd/screen.h"
 #include "cmd/source.h"
 #include "cmd/span.h"
+#include "cmd/span_usage.h"
 #include "view/look.h"
 #include "view/pick.h"
 
@@ -78,22 +79,24 @@ static int take_step(void *arg, const struct frame *f, const struct history_span
 }
 
 /* Whole readings, and no more steps than the screen has columns for. */
-static uint64_t step_of(const struct options *o, const struct history_span *time)
+static uint64_t step_of(const struct options *o, const char *metric,
+			const struct history_span *time)
 {
 	uint64_t span = time->until_ns - time->since_ns, step = span / STEPS;
+	uint64_t whole = span_is_usage(metric) ? SPAN_USAGE_NS : STEP_NS;
 
 	if (o->step_ms)
 		step = o->step_ms * 1000000;
 	if (step < span / LOOK_STEPS)
 		step = span / LOOK_STEPS;
-	step = (step + STEP_NS - 1) / STEP_NS * STEP_NS;
-	return step ? step : STEP_NS;
+	step = (step + whole - 1) / whole * whole;
+	return step ? step : whole;
 }
 
 static int take_steps(const struct options *o, struct look *l,
 		      const struct history_span *time, char *cause, size_t len)
 {
-	struct walk w = { l, time->since_ns, step_of(o, time) };
+	struct walk w = { l, time->since_ns, step_of(o, l->metric, time) };
 	size_t steps = (time->until_ns - time->since_ns + w.step_ns - 1) / w.step_ns;
 	struct history_reader *r;
 	int err = look_make_steps(l, steps);

@@ -425,7 +425,7 @@ static const struct option_desc rows[] = {
 	  .mask = LOOKS_BACK, .type = OPTION_DURATION, .min = SECOND,
 	  .max = 400 * 24 * HOUR },
 	{ "step", "TIME", NULL,
-	  "how much time one mark stands for, in whole 10 s; else as the screen has room",
+	  "how much time one mark stands for, in whole 10 s (CPU time, quota and pressure: minutes); else as the screen has room",
 	  FIELD(step_ms), .mask = CMD_HIST | CMD_TREND, .type = OPTION_DURATION,
 	  .min = 10 * SECOND, .max = 24 * HOUR },
 	{ "node", NULL, "false", "look at all workloads, and at the node itself",

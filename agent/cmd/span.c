@@ -247,6 +247,12 @@ int span_of(const struct options *o, uint64_t now_ns, struct span *out, char *ca
 	*out = (struct span){ .live = !some && !o->at && !o->from };
 	if (out->live)
 		return 0;
+	if (o->total) {
+		snprintf(cause, len,
+			 "--total is all since the agent's start: not with --at, "
+			 "--since, --until, --last or --from");
+		return -EINVAL;
+	}
 	if (o->at && some) {
 		snprintf(cause, len,
 			 "--at is one moment: not with --since, --until or "

@@ -16,4 +16,9 @@
  */
 int span_usage(struct history_reader *r, struct taken *t, char *cause, size_t len);
 
+/* Is it one of these numbers? In steps of less than SPAN_USAGE_NS they are not known.
+ */
+bool span_is_usage(const char *metric);
+#define SPAN_USAGE_NS 60000000000ULL
+
 #endif

@@ -134,12 +134,18 @@ static double rate_ratio(const struct diff *d, const struct diff_series *s)
 			events(s->in[1]) / d->side[1].all_s);
 }
 
+/* What is below the least bound is told as 0, but it is not nothing. */
+static double quantile(const struct hist *h, unsigned int percent)
+{
+	return fmax(report_quantile(h, percent), report_bound(0));
+}
+
 /* Of the median or of p99, whichever differs more. */
 static double duration_ratio(const struct diff_series *s)
 {
 	const struct hist *a = s->in[0]->hist, *b = s->in[1]->hist;
-	double p50 = ratio_of(report_quantile(a, 50), report_quantile(b, 50));
-	double p99 = ratio_of(report_quantile(a, 99), report_quantile(b, 99));
+	double p50 = ratio_of(quantile(a, 50), quantile(b, 50));
+	double p99 = ratio_of(quantile(a, 99), quantile(b, 99));
 
 	return distance(p50) > distance(p99) ? p50 : p99;
 }

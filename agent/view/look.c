@@ -17,11 +17,11 @@ static double weight(const struct frame_series *s)
 	return s->kind == METRIC_HISTOGRAM ? (double)s->hist->sum_ns : report_value(s);
 }
 
+/* A gauge that is 0 in the end may have been something else before. */
 static bool has_any(const struct frame_series *s)
 {
-	return s->kind == METRIC_HISTOGRAM || s->kind == METRIC_SUM
-		   ? report_has_events(s)
-		   : report_value(s) != 0;
+	return (s->kind != METRIC_HISTOGRAM && s->kind != METRIC_SUM) ||
+	       report_has_events(s);
 }
 
 static int compare(const void *a, const void *b)
@@ -124,7 +124,11 @@ void look_label(const struct frame_series *s, char *out, size_t size)
 	const char *name = frame_name(s->resource);
 	size_t at;
 
-	text_copy(out, size, *name ? name : "the agent", SIZE_MAX);
+	text_copy(out, size,
+		  *name				   ? name
+		  : strncmp(s->name, "system.", 7) ? "the agent"
+						   : "the node",
+		  SIZE_MAX);
 	at = strlen(out);
 	for (size_t i = 0; i < s->attrs.count && at + 4 < size; i++) {
 		if (!strcmp(s->attrs.list[i].key, "otel.metric.overflow"))
@@ -143,7 +147,7 @@ const char *look_value(const struct frame_series *s, double value, double second
 
 	if (s->kind != METRIC_SUM)
 		return bytes  ? units_bytes(out, value)
-		       : time ? units_age(out, value)
+		       : time ? (value > 0 ? units_age(out, value) : "0s")
 			      : units_count(out, value);
 	if (time) {
 		snprintf(out, UNITS_LEN, "%.3g s/s", value / seconds);

@@ -43,7 +43,7 @@ struct look {
 };
 
 /*
- * Chooses the series of a metric that had any event, or any value, of one workload
+ * Chooses the series of a metric that had any event, or tell a value, of one workload
  * (NULL: of all, as pick_workloads() has it), those with most first, `most` of them.
  * l->metric, frame and duration_s are set. -ENOMEM; -ENOENT: no such workload.
  */

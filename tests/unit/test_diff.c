@@ -140,6 +140,18 @@ static void what_changed_is_told_and_nothing_else(void **state)
 	json_decref(top);
 }
 
+/* Below the least bound all is 0: that it is longer now is no news of something new. */
+static void what_was_very_short_is_not_new(void **state)
+{
+	struct phase a = { 100, 0, 3, 2 }, b = a;
+	json_t *top;
+
+	b.ms = 5;
+	top = compare(&a, &b);
+	assert_true(told(top, naps.name, "duration") > 1000);
+	json_decref(top);
+}
+
 static void little_is_not_told(void **state)
 {
 	struct phase a = { 100, 5, 0, 0.001 }, b = { 110, 5, 0, 0.004 };
@@ -155,6 +167,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_is_told_of_the_same),
 		cmocka_unit_test(what_changed_is_told_and_nothing_else),
+		cmocka_unit_test(what_was_very_short_is_not_new),
 		cmocka_unit_test(little_is_not_told),
 	};
 

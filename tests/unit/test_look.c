@@ -189,6 +189,43 @@ static void a_part_of_a_name_will_do(void **state)
 	assert_true(pick_metrics("assay", false, out, 4) > 20);
 }
 
+static void a_gauge_that_is_0_in_the_end_is_shown(void **state)
+{
+	static const struct metric age = {
+		"assay.inflight.age", "s",  "",
+		METRIC_GAUGE,	      true, .attrs = { "assay.operation" }
+	};
+	static const struct metric cpu = {
+		"system.cpu.time", "s", "", METRIC_SUM, true, .attrs = { "cpu.mode" }
+	};
+	struct points p = { 0 };
+	struct point_group *g = points_group(&p);
+	struct look l = { .metric = age.name };
+	struct frame *f;
+	char text[64];
+
+	points_attr(g, "service.name", "assay");
+	add_sum(g, &cpu, "idle", NULL, NULL, 0);
+	g = add_workload(&p, "w", "/w");
+	add_sum(g, &age, "block", NULL, NULL, 0);
+	l.frame = f = to_frame(&p);
+	assert_int_equal(look_choose(&l, NULL, 6), 0);
+	assert_int_equal(l.count, 1);
+	assert_string_equal(look_value(l.list[0].s, 0, 1, text), "0s");
+	look_fini(&l);
+	l.metric = cpu.name; /* nothing of a sum is nothing */
+	assert_int_equal(look_choose(&l, NULL, 6), 0);
+	assert_int_equal(l.count, 0);
+	look_fini(&l);
+	for (size_t i = 0; i < f->count; i++) {
+		look_label(&f->series[i], text, sizeof(text));
+		assert_string_equal(text, strcmp(f->series[i].name, cpu.name)
+					      ? "w  block"
+					      : "the node  idle");
+	}
+	frame_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -197,6 +234,7 @@ int main(void)
 		cmocka_unit_test(a_trend_has_a_mark_for_each_step),
 		cmocka_unit_test(bytes_are_rates_and_what_is_nothing_is_left_out),
 		cmocka_unit_test(a_part_of_a_name_will_do),
+		cmocka_unit_test(a_gauge_that_is_0_in_the_end_is_shown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -134,6 +134,16 @@ static int span_for(const char *at, const char *since, const char *until,
 	return span_of(&o, NOW, &span, cause, sizeof(cause));
 }
 
+static int span_for_total(const char *since)
+{
+	struct options o;
+
+	options_init(&o, &option_table);
+	o.total = true;
+	o.since = since;
+	return span_of(&o, NOW, &span, cause, sizeof(cause));
+}
+
 static void assert_span(uint64_t from_s, uint64_t to_s)
 {
 	assert_false(span.live);
@@ -168,6 +178,8 @@ static void what_contradicts_is_said(void **state)
 	assert_non_null(strstr(cause, "--until needs"));
 	assert_int_equal(span_for(NULL, "5m", "10m", 0), -EINVAL);
 	assert_string_equal(cause, "--since 5m: is not before --until 10m");
+	assert_int_equal(span_for_total("10m"), -EINVAL);
+	assert_non_null(strstr(cause, "--total is all since"));
 	assert_int_equal(span_for("2030-01-01T00:00Z", NULL, NULL, 0), -EINVAL);
 	assert_string_equal(cause, "--at 2030-01-01T00:00Z: that is yet to come");
 	assert_int_equal(span_for(NULL, "yesterday", NULL, 0), -EINVAL);
