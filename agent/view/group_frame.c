@@ -139,12 +139,6 @@ static int find_group(struct grouped *all, enum group_by by, struct member *m)
 	return 0;
 }
 
-static bool is_usage(const struct frame_series *s)
-{
-	return !strncmp(s->name, "assay.cgroup.", 13) ||
-	       !strncmp(s->name, "assay.pressure.", 15);
-}
-
 /* Files of a cgroup speak for all below it: is it below another of the group? */
 static bool is_in_another(const struct grouped *all, const struct member *m)
 {
@@ -226,7 +220,7 @@ static int move_series(struct grouped *all)
 
 			if (rename_culprit(all, s))
 				return -ENOMEM;
-			if (nested && is_usage(s))
+			if (nested && report_is_usage(s->name))
 				continue;
 			if (m->group && m->group->unlimited &&
 			    !strcmp(s->name, "assay.cgroup.memory.limit"))

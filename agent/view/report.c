@@ -126,6 +126,12 @@ double report_relative_error(const struct frame_series *s)
 	return value > 0 ? error / value : 0;
 }
 
+bool report_is_usage(const char *metric)
+{
+	return !strncmp(metric, "assay.cgroup.", 13) ||
+	       !strncmp(metric, "assay.pressure.", 15);
+}
+
 size_t report_group_end(const struct frame *f, size_t first)
 {
 	size_t i = first;

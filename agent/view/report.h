@@ -80,6 +80,8 @@ bool report_is_stuck(const struct frame_series *s);
  */
 bool report_is_estimated(const struct frame_series *s);
 double report_relative_error(const struct frame_series *s);
+/* Is a metric read from the files of a cgroup: CPU time, memory, quota, pressure? */
+bool report_is_usage(const char *metric);
 /* The index after the last series of the same resource as series `first`. */
 size_t report_group_end(const struct frame *f, size_t first);
 /* Is the resource a workload, and not the agent itself? */
