@@ -16,6 +16,7 @@
 #include "cmd/span_usage.h"
 #include "view/look.h"
 #include "view/pick.h"
+#include "view/report.h"
 
 #define METRICS_MOST 16
 #define STEP_NS	     10000000000ULL /* as the agent reads */
@@ -83,7 +84,7 @@ static uint64_t step_of(const struct options *o, const char *metric,
 			const struct history_span *time)
 {
 	uint64_t span = time->until_ns - time->since_ns, step = span / STEPS;
-	uint64_t whole = span_is_usage(metric) ? SPAN_USAGE_NS : STEP_NS;
+	uint64_t whole = report_is_usage(metric) ? SPAN_USAGE_NS : STEP_NS;
 
 	if (o->step_ms)
 		step = o->step_ms * 1000000;

@@ -29,16 +29,10 @@ struct spread {
 	size_t count;
 };
 
-bool span_is_usage(const char *metric)
-{
-	return !strncmp(metric, "assay.cgroup.", 13) ||
-	       !strncmp(metric, "assay.pressure.", 15);
-}
-
 static bool is_usage(const struct frame_series *s)
 {
 	return s->kind == METRIC_SUM && report_is_workload(s->resource) &&
-	       span_is_usage(s->name);
+	       report_is_usage(s->name);
 }
 
 static void note(struct found *f, const struct spread *w, uint64_t at, double value)

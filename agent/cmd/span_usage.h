@@ -16,9 +16,7 @@
  */
 int span_usage(struct history_reader *r, struct taken *t, char *cause, size_t len);
 
-/* Is it one of these numbers? In steps of less than SPAN_USAGE_NS they are not known.
- */
-bool span_is_usage(const char *metric);
+/* In shorter steps such numbers are not known. */
 #define SPAN_USAGE_NS 60000000000ULL
 
 #endif
