@@ -10,7 +10,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include "base/text.h"
 #include "sink/history_impl.h"
 #include "sink/history_read.h"
 
@@ -83,20 +82,6 @@ long history_copy(sqlite3 *from, sqlite3 *to)
 	if (is_fatal(rc))
 		history_run(to, "ROLLBACK");
 	return is_fatal(rc) ? history_errno(rc) : lost;
-}
-
-void history_get_fact(sqlite3 *db, const char *key, char *out, size_t len)
-{
-	sqlite3_stmt *st;
-
-	out[0] = '\0';
-	if (sqlite3_prepare_v2(db, "SELECT value FROM fact WHERE key = ?", -1, &st,
-			       NULL))
-		return;
-	sqlite3_bind_text(st, 1, key, -1, SQLITE_STATIC);
-	if (sqlite3_step(st) == SQLITE_ROW && sqlite3_column_text(st, 0))
-		text_copy(out, len, (const char *)sqlite3_column_text(st, 0), SIZE_MAX);
-	sqlite3_finalize(st);
 }
 
 static int set_time(sqlite3 *db, uint64_t now_ns)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/text.h"
 #include "sink/history_impl.h"
 
 #define BUSY_MS 2000
@@ -72,4 +73,18 @@ int history_open_ro(const char *path, sqlite3 **db)
 	    ((rc & 0xff) == SQLITE_CANTOPEN && !is_there(path, "-wal")))
 		rc = open_as(db, path, SQLITE_OPEN_READONLY, "mode=ro&immutable=1");
 	return rc;
+}
+
+void history_get_fact(sqlite3 *db, const char *key, char *out, size_t len)
+{
+	sqlite3_stmt *st;
+
+	out[0] = '\0';
+	if (sqlite3_prepare_v2(db, "SELECT value FROM fact WHERE key = ?", -1, &st,
+			       NULL))
+		return;
+	sqlite3_bind_text(st, 1, key, -1, SQLITE_STATIC);
+	if (sqlite3_step(st) == SQLITE_ROW && sqlite3_column_text(st, 0))
+		text_copy(out, len, (const char *)sqlite3_column_text(st, 0), SIZE_MAX);
+	sqlite3_finalize(st);
 }
