@@ -401,5 +401,7 @@ int options_args(struct options *o, unsigned int mask, int argc, char **argv,
 		if (err)
 			return err;
 	}
+	if (rest < argc) /* who takes one more finds that there is none */
+		argv[rest] = NULL;
 	return rest;
 }

@@ -162,8 +162,8 @@ int options_env(struct options *o, unsigned int mask, char *cause, size_t len);
 
 /*
  * Sets the options of a command from its arguments, argv[0] being the first of them.
- * Returns how many arguments were no options, moved to the front of argv, or -EINVAL
- * with one line in cause.
+ * Returns how many arguments were no options, moved to the front of argv with NULL
+ * behind them, or -EINVAL with one line in cause.
  */
 int options_args(struct options *o, unsigned int mask, int argc, char **argv,
 		 char *cause, size_t len);

@@ -227,8 +227,8 @@ int span_now(const struct options *o, uint64_t *now_ns, char *cause, size_t len)
 		return 0;
 	}
 	err = history_reader_open(o->from, &r, cause, len);
-	if (err)
-		return err;
+	if (err) /* no option is wrong, but the file */
+		return err == -EINVAL ? -EBADMSG : err;
 	err = history_reader_range(r, &range);
 	if (err)
 		snprintf(cause, len, "--from %.200s: nothing is kept there", o->from);

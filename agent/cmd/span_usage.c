@@ -20,6 +20,7 @@ struct found {
 	uint64_t before, at, since;   /* since: the first reading there is */
 	double value, earlier;	      /* earlier: of (earlier_before, before] */
 	uint64_t earlier_before;
+	uint64_t seen; /* the last reading that has anything of the workload */
 	bool ended;
 };
 
@@ -57,6 +58,8 @@ static int take_step(void *arg, const struct frame *frame,
 		struct found *f = &w->list[i];
 		const struct frame_series *clock = frame_find(frame, &f->clock), *s;
 
+		if (frame_has(frame, f->s->resource))
+			f->seen = got->until_ns;
 		if (!clock || !(report_value(clock) > 0))
 			continue;
 		s = frame_find(frame, f->s);
@@ -65,18 +68,37 @@ static int take_step(void *arg, const struct frame *frame,
 	return 0;
 }
 
-/* How much of it came in the time: as evenly as it did until its files were read. */
+static uint64_t later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Of what came evenly from one time to another, as much as came in this one. */
+static double part_of(double value, uint64_t from, uint64_t to, uint64_t since,
+		      uint64_t until)
+{
+	return to > from && until > since
+		   ? value * (double)(until - since) / (double)(to - from)
+		   : 0;
+}
+
+/*
+ * How much of it came in the time: as evenly as it did until its files were read, and
+ * as long as the workload was there.
+ */
 static double share_of(const struct found *f, const struct history_span *time)
 {
-	uint64_t before = f->before > f->since ? f->before : f->since;
-	double covered = (double)time->covered_ns;
+	uint64_t since = later(time->since_ns, f->since), before;
+	uint64_t until = later(f->seen, f->at);
 
-	if (f->at > before)
-		return f->value * covered / (double)(f->at - before);
-	before = f->earlier_before > f->since ? f->earlier_before : f->since;
-	if (f->before > before) /* it was not read since: as it was */
-		return f->earlier * covered / (double)(f->before - before);
-	return 0;
+	if (until > time->until_ns)
+		until = time->until_ns;
+	if (f->at)
+		return part_of(f->value, later(f->before, f->since), f->at, since,
+			       until);
+	before = later(f->earlier_before, f->since);
+	/* it was not read since: as it was */
+	return part_of(f->earlier, before, f->before, since, until);
 }
 
 /* The first reading that there is of a workload, of all its series. */

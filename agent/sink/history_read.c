@@ -325,6 +325,10 @@ static void explain(struct history_reader *r, int err, char *cause, size_t len)
 			 "time");
 	} else if (err != -ENODATA) {
 		snprintf(cause, len, "the history cannot be read: %s", strerror(-err));
+	} else if (r->damaged) {
+		snprintf(cause, len,
+			 "all that is kept of that time is damaged: %zu readings",
+			 r->damaged);
 	} else if (history_reader_range(r, &range)) {
 		snprintf(cause, len, "the history is empty yet");
 	} else {

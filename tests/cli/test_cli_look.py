@@ -98,6 +98,14 @@ def _():
     same(csv.splitlines()[0], "metric,workload,cgroup,attributes,from_s,to_s,count", "CSV")
 
 
+@test("hist, trend: without a workload, options behind the metric: of all workloads")
+def _():
+    for command in "hist", "trend":
+        series = json.loads(assay(command, "blocked.duration", "--limit", "0", "--format",
+                                  "json", *words(spans[0])))
+        check(sleeper.name in [s["workload"] for s in series], f"{command}: {series}")
+
+
 @test("hist: now, from the agent")
 def _():
     sleeper.tell("nanosleep", 100, 5000)

@@ -63,6 +63,15 @@ def _():
     fails(2, "--format: 'csv': .* must be table or json", "why", "a", "--format", "csv")
 
 
+@test("a file that is no history is no fault of the options")
+def _():
+    path = scratch() + "/some.db"
+    with open(path, "wb") as f:
+        f.write(bytes(range(256)) * 32)
+    for command in (("why", "a"), ("report",), ("trend", "sched.wait.duration")):
+        fails(1, "no history of assay", *command, "--from", path)
+
+
 @test("--help says what it takes")
 def _():
     status, out, _ = run("why", "--help")

@@ -265,6 +265,7 @@ static void what_is_no_option_comes_first(void **state)
 	assert_string_equal(argv[0], "one");
 	assert_string_equal(argv[1], "two");
 	assert_string_equal(argv[2], "--three");
+	assert_null(argv[3]); /* not what was moved */
 	assert_true(o.total);
 }
 

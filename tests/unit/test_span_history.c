@@ -16,6 +16,9 @@
 #define CPUS	 0.4
 #define BORN	 13 /* the other workload's first reading; it takes a CPU */
 
+#define SHORT 5	 /* the first of a third one, with a CPU */
+#define OVER  12 /* and its last */
+
 static const struct metric cpu = { "assay.cgroup.cpu.time", "s", "", METRIC_SUM, true };
 static const struct metric periods = { "assay.cgroup.cpu.periods", "{period}", "",
 				       METRIC_SUM, .attrs = { "assay.throttled" } };
@@ -61,6 +64,8 @@ static void add_reading(unsigned int i)
 	}
 	if (i >= BORN)
 		add(&p, 1, r.since_ns, i == 19 ? 70 : i == 25 ? 60 : 0);
+	if (i >= SHORT && i <= OVER)
+		add(&p, 2, r.since_ns, i == 6 ? 20 : i == OVER ? 60 : 0);
 	assert_int_equal(encode_all(&p, &r.bytes, &r.len), 0);
 	points_fini(&p);
 	assert_int_equal(history_file_add(&file.f, &r, cause, sizeof(cause)), 0);
@@ -165,6 +170,26 @@ static void who_came_meanwhile_has_no_time_before(void **state)
 	frame_free(t.frame);
 }
 
+static void who_ended_has_no_time_after(void **state)
+{
+	static const struct {
+		unsigned int from, to;
+		double cpus;
+	} cases[] = {
+		{ 5, 6, 1 }, { 8, 9, 1 }, { 11, 12, 1 }, { 4, 20, 0.5 }, { 8, 28, 0.2 }
+	};
+	struct taken t;
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		t = take(cases[i].from, cases[i].to);
+		assert_about(rate(&t, "workload-2", &cpu), cases[i].cpus);
+		frame_free(t.frame);
+	}
+	t = take(14, 15);
+	assert_about(rate(&t, "workload-2", &cpu), -1);
+	frame_free(t.frame);
+}
+
 /* Not this machine's. */
 static void facts_are_those_of_the_node_it_is_of(void **state)
 {
@@ -199,6 +224,7 @@ int main(void)
 		cmocka_unit_test(so_has_a_time_of_some),
 		cmocka_unit_test(what_is_rare_is_of_its_minute),
 		cmocka_unit_test(who_came_meanwhile_has_no_time_before),
+		cmocka_unit_test(who_ended_has_no_time_after),
 		cmocka_unit_test(facts_are_those_of_the_node_it_is_of),
 		cmocka_unit_test(a_baseline_counts_from_the_end_of_a_copy),
 	};
