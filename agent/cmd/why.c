@@ -356,7 +356,7 @@ static int run_why(const struct options *given, int argc, char **argv)
 
 const struct cmd cmd_why = {
 	.name = "why",
-	.args = "WORKLOAD|PID",
+	.args = "WORKLOAD|PID|--node",
 	.help = "what is wrong with a workload, or with --node the whole node",
 	.mask = CMD_WHY,
 	.run = run_why,

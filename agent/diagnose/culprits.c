@@ -68,7 +68,7 @@ static double before_of_culprit(const struct look *l, const char *path)
 void culprits_see(const struct look *l, struct finding *f,
 		  const struct culprit_split *c)
 {
-	for (size_t i = 0; i < c->top_count; i++) {
+	for (size_t i = 0; i < c->top_count && c->top[i].s >= 0.01 * c->top[0].s; i++) {
 		struct evidence *e = see_own(f, IN_CONTENTION, "waited behind", "s/s",
 					     c->top[i].s, UNBOUND);
 
