@@ -13,7 +13,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import bpf
-from node import Agent, Cgroup, Load, runs_of_init, wait_for
+from node import IN_GUEST, Agent, Cgroup, Load, runs_of_init, wait_for
 from readings import Change
 from tap import Skip, between, check, diag, main, near, need_root, same, test
 
@@ -59,6 +59,16 @@ class Sleeper:
         return {k: n for k, n in found.items() if n}
 
 
+def asleep_by_its_clocks(answer, share, roughly):
+    """Between how many seconds its sleeps were. roughly: where the machine is emulated,
+    the clock of its CPU time runs ahead of ours."""
+    most = (answer["slept"] - answer["waited"]) / 1e9
+    truth = most - answer["ran"] / 1e9
+    if roughly:
+        return 0.97 * truth, 1.01 * most
+    return (1 - share) * truth, (1 + share) * truth
+
+
 def exact(kind, class_, n=100, us=5000, beside=()):
     """n sleeps of a length are n samples of that, in their class and in no other but
     these. (On a slow machine a few calls may have what they want before they sleep: the
@@ -71,6 +81,9 @@ def exact(kind, class_, n=100, us=5000, beside=()):
     diag(f"{kind}: {found}; {answer}; lost {change.lost()}")
     if class_ != "fault" and found.get("fault", 0) <= 3:
         found.pop("fault", None)  # of memory that was not there: a sleep, too
+    if kind == "flock" and 0 < found.get("pipe", 0) <= 3:
+        # both ends of the pipe by which the partner says that it has the lock, at once
+        answer["switches"] -= found.pop("pipe")
     called, n = n, min(n, answer["switches"])
     between(n, 0.98 * called, called, f"calls that slept, of {called}")
     if n - init <= found.get(class_, 0) < n:  # there are machines where BPF is not told
@@ -79,12 +92,7 @@ def exact(kind, class_, n=100, us=5000, beside=()):
     seconds = change.seconds(sleeper.cgroup, BLOCKED, class_=class_)
     if class_ == "pipe":  # the sleep before it was told, of the agent's clock
         seconds -= answer["idle"] / 1e9
-    # the clock of its CPU time runs ahead of ours where the machine is emulated
-    truth, most = (answer["slept"] - answer["waited"] - answer["ran"]) / 1e9, \
-        (answer["slept"] - answer["waited"]) / 1e9
-    low, high = 0.99 * truth, 1.01 * truth
-    if answer["ran"] >= 0.02 * answer["slept"]:
-        low, high = 0.97 * truth, 1.01 * most
+    low, high = asleep_by_its_clocks(answer, 0.01, answer["ran"] >= 0.02 * answer["slept"])
     if init and not low <= seconds <= high:
         raise Skip(f"the machine was busy: PID 1 ran {init} times")
     between(seconds, low, high, f"seconds asleep in {kind}")
@@ -135,14 +143,15 @@ def all_its_time(sleeper, load, hogs):
         return False
     # before 6.6 hogs give way to who has slept
     check(waits > 0.1 or delay < 0.1, f"it waited for {waits} s only")
-    near(asleep + waits + cpu, wall, 0.01, "asleep, waiting and running, s")
+    near(asleep + waits + cpu, wall, 0.03 if IN_GUEST else 0.01,
+         "asleep, waiting and running, s")  # see asleep_by_its_clocks()
     # who is kept waiting on the way to sleep may find that its time is over
     between(found.pop("wait"), 140, 150, "naps that slept")
     same(found, {}, "other sleeps")
     naps = change.seconds(sleeper.cgroup, BLOCKED, class_="wait")
     # what it waited before it slept is in its naps by both clocks; after, by neither
-    truth = (answer["slept"] - answer["ran"] - answer["waited"]) / 1e9
-    between(naps, 0.98 * truth, 1.02 * truth, "seconds in 150 naps of 2 ms")
+    between(naps, *asleep_by_its_clocks(answer, 0.02, IN_GUEST),
+            "seconds in 150 naps of 2 ms")
     return True
 
 

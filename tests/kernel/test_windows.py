@@ -18,7 +18,7 @@ import bpf
 from node import Agent, Cgroup, Load, report, scratch, wait_for
 from off import lost
 from readings import Change
-from tap import between, check, diag, main, need_root, same, test
+from tap import between, check, defer, diag, main, need_root, same, test
 
 need_root()
 
@@ -81,8 +81,9 @@ def exact(load, cgroup):
           change.value(cgroup, ERRORS, class_="file")), (1000, 200), "calls, errors")
 
 
-def windows(window=WINDOW):
-    agent.tune("syscall", f"window={window}", "duty=1/16")
+def windows(window=WINDOW, duty="1/16"):
+    agent.tune("syscall", f"window={window}", f"duty={duty}")
+    defer(agent.tune, "syscall", "duty=1")  # also when the test fails
 
 
 @test("in a window its hooks are there, between two they are not")
@@ -173,7 +174,7 @@ def _():
 @test("calls that last count for the windows' ends, too; half a window is too long")
 def _():
     short, long = Paced("naps"), Paced("long-naps")
-    agent.tune("syscall", "window=100ms", "duty=1/8")
+    windows("100ms", "1/8")
     short.load.tell("naps", 14000, 25, 32)
     long.load.tell("naps", 14000, 70, 32)
     time.sleep(2)
@@ -194,7 +195,7 @@ def _():
 @test("a load with the period of the windows is not misjudged")
 def _():
     load = Paced("periodic")
-    agent.tune("syscall", "window=20ms", "duty=1/16")  # one in 320 ms
+    windows("20ms")  # one in 320 ms
     load.load.tell("pace", 24000, 40, 8, 320, 80)
     time.sleep(2)
     before = load.counts()[0]
