@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What a reading for the history costs whoever measures, with 250 workloads that use all
+ * of their series: CPU time, and memory that stays.
+ */
+#include <malloc.h>
+#include "base/util.h"
+#include "metric/metrics.h"
+#include "otlp/otlp.h"
+#include "reading/kept.h"
+#include "reading/snapshot_impl.h"
+#include "some_history.h"
+
+#define MANY 250
+#define READINGS 30
+#define ERRNOS 6
+
+static struct workload workloads[MANY];
+
+static void bump_hist(struct sparse **h, unsigned int seed)
+{
+	if (!*h)
+		*h = sparse_new(sizeof(uint64_t));
+	for (unsigned int i = 0; i < 4; i++) {
+		uint64_t *bucket = sparse_make(h, 5 + (seed + i) % 9 / 3);
+
+		bucket[(seed * 7 + i * 3) % SPARSE_GROUP] += 1 + seed % 5;
+	}
+	(*h)->sum_ns += 1000 * (1 + seed % 5);
+}
+
+/* Each of its series counts. */
+static void live(struct workload *w, unsigned int k)
+{
+	for (unsigned int i = 0; i < SNAPSHOT_HISTS; i++)
+		bump_hist(&w->hists[i], i + k);
+	for (unsigned int i = 0; i < SNAPSHOT_COUNTS; i++)
+		for (unsigned int lane = 0; lane < LANES; lane++)
+			w->counts[i][lane] += 1 + (i + lane + k) % 7;
+	for (unsigned int i = 1; i <= ERRNOS; i++)
+		totals_open(w, OPEN_SYSCALL_ERROR, i)->value += i;
+	for (unsigned int i = 0; i < 5; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "/pod/culprit%u", i);
+		totals_culprit(w, name)->ns += 1000 + k;
+	}
+	w->usage.has = (1U << USAGE_COUNT) - 1;
+	for (int v = 0; v < USAGE_COUNT; v++)
+		w->usage.value[v] += 1 + v + k;
+}
+
+static void make_workloads(void)
+{
+	for (unsigned int i = 0; i < MANY; i++) {
+		struct workload *w = &workloads[i];
+		char path[64];
+
+		memset(w, 0, sizeof(*w));
+		snprintf(path, sizeof(path), "/kubepods/burstable/pod%u/%u", i, i);
+		w->path = strdup(path);
+		w->id.name = strdup(path);
+		w->start_ns = BEGIN;
+	}
+}
+
+static size_t points_made;
+static size_t bytes_made;
+
+/* As measure_history.c does. */
+static void read_one(struct workload *w, struct points *p, struct otlp_encoder *e)
+{
+	struct point_group *g = points_group(p);
+	struct workload made;
+
+	assert_int_equal(kept_make(w, BEGIN, &made), 0);
+	assert_true(kept_is_new(&made));
+	points_attr(g, "container.id", w->path);
+	assert_int_equal(metrics_add(g, &made, METRICS_READ), 0);
+	assert_int_equal(points_merge(g), 0);
+	points_made += g->count;
+	assert_int_equal(otlp_add(e, p), 0);
+	points_clear(p);
+	assert_int_equal(kept_note(w, &made), 0);
+	kept_free(&made);
+}
+
+static double read_all(unsigned int k)
+{
+	struct otlp_batch one = { 0 };
+	struct otlp_encoder e = { .limit = SIZE_MAX, .take = otlp_take_one, .arg = &one };
+	struct points p = { .delta = true, .time_ns = BEGIN + k * STEP };
+	double start;
+
+	for (unsigned int i = 0; i < MANY; i++)
+		live(&workloads[i], k + i);
+	start = cpu_ms();
+	for (unsigned int i = 0; i < MANY; i++)
+		read_one(&workloads[i], &p, &e);
+	points_fini(&p);
+	assert_int_equal(otlp_end(&e, 0), 0);
+	start = cpu_ms() - start;
+	bytes_made = one.len;
+	free(one.bytes);
+	return start;
+}
+
+static void it_costs_little(void **state)
+{
+	double ms = 0;
+
+	make_workloads();
+	struct mallinfo2 b = mallinfo2();
+	for (unsigned int k = 0; k < READINGS; k++)
+		ms += read_all(k);
+	struct mallinfo2 a = mallinfo2();
+	print_message("%.2f ms a reading, %zu points, %zu bytes; heap %zu a workload\n", ms / READINGS,
+		      points_made / READINGS / MANY, bytes_made, (a.uordblks - b.uordblks) / MANY);
+	print_message("sizeof kept %zu hists %d counts %d lanes %d\n", sizeof(struct kept), SNAPSHOT_HISTS, SNAPSHOT_COUNTS, LANES);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(it_costs_little),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
