@@ -11,7 +11,7 @@
 #include "sink/history_impl.h"
 
 #define READINGS  64 /* of one minute; more stay for the next time */
-#define LEVEL	  6
+#define LEVEL	  4  /* zstd's */
 #define FRAME_MAX (64UL << 20)
 
 static int compare_resources(const struct history_piece *a,

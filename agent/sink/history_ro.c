@@ -48,7 +48,7 @@ static int open_as(sqlite3 **db, const char *path, int flags, const char *how)
 
 	if (!uri)
 		return SQLITE_NOMEM;
-	sqlite3_close(*db);
+	history_end(*db);
 	*db = NULL;
 	rc = sqlite3_open_v2(uri, db, flags | SQLITE_OPEN_URI, NULL);
 	free(uri);

@@ -23,7 +23,7 @@ static int64_t kept_rows(void)
 			 0);
 	assert_int_equal(n, 1);
 	assert_int_equal(history_number(db, "SELECT count(*) FROM reading", &n), 0);
-	sqlite3_close(db);
+	history_end(db);
 	return n;
 }
 
@@ -78,7 +78,7 @@ static void another_version_is_said_and_left_alone(void **state)
 	write_at(file.path, 60, version, sizeof(version));
 	assert_int_equal(look(file.path, cause, sizeof(cause)), -EINVAL);
 	assert_non_null(strstr(cause, "of another version of assay (its format is 9, "
-				      "this program's is 1)"));
+				      "this program's is 2)"));
 	assert_int_equal(history_file_add(&file.f, &r, cause, sizeof(cause)), -EINVAL);
 	assert_non_null(strstr(cause, "of another version"));
 }
