@@ -20,14 +20,16 @@
 /* An attribute in field n; a NULL value means the boolean true. */
 static void put_attr(struct wire *w, unsigned int n, const char *key, const char *value)
 {
-	size_t attr = wire_begin(w, n), any;
+	size_t attr, any;
 
+	if (value) {
+		wire_pair(w, n, key, value);
+		return;
+	}
+	attr = wire_begin(w, n);
 	wire_text(w, 1, key);
 	any = wire_begin(w, 2);
-	if (value)
-		wire_name(w, 1, value, true);
-	else
-		wire_number(w, 2, true);
+	wire_number(w, 2, true);
 	wire_end(w, any);
 	wire_end(w, attr);
 }

@@ -12,15 +12,13 @@
 enum wire_type { VARINT = 0, I64 = 1, LEN = 2 };
 
 /* Room for so many bytes at the end; NULL: no memory. */
-static uint8_t *reserve(struct wire *w, size_t n)
+static uint8_t *grow(struct wire *w, size_t n)
 {
 	size_t room = w->room ? w->room : WIRE_MIN;
 	uint8_t *p;
 
 	if (w->full)
 		return NULL;
-	if (w->room - w->len >= n)
-		return w->bytes + w->len;
 	while (room - w->len < n)
 		room *= 2;
 	p = realloc(w->bytes, room);
@@ -31,6 +29,13 @@ static uint8_t *reserve(struct wire *w, size_t n)
 	w->bytes = p;
 	w->room = room;
 	return p + w->len;
+}
+
+static inline uint8_t *reserve(struct wire *w, size_t n)
+{
+	if (w->room - w->len >= n && !w->full)
+		return w->bytes + w->len;
+	return grow(w, n);
 }
 
 static size_t put_varint(uint8_t *to, uint64_t v)
@@ -70,16 +75,22 @@ void wire_end(struct wire *w, size_t begin)
 	w->len += n - 1;
 }
 
+static uint8_t *copy_text(uint8_t *to, unsigned int n, const char *s, size_t len)
+{
+	to += put_tag(to, n, LEN);
+	to += put_varint(to, len);
+	memcpy(to, s, len);
+	return to + len;
+}
+
 static void put_bytes(struct wire *w, unsigned int n, const char *s, size_t len)
 {
 	uint8_t *to = reserve(w, 2 * VARINT_MAX + len);
 
 	if (!to)
 		return;
-	to += put_tag(to, n, LEN);
-	to += put_varint(to, len);
-	memcpy(to, s, len);
-	w->len = (size_t)(to - w->bytes) + len;
+	to = copy_text(to, n, s, len);
+	w->len = (size_t)(to - w->bytes);
 }
 
 void wire_text(struct wire *w, unsigned int n, const char *s)
@@ -104,6 +115,43 @@ void wire_name(struct wire *w, unsigned int n, const char *s, bool always)
 	text_escape((char *)w->bytes + w->len, s);
 	w->len += strlen((char *)w->bytes + w->len);
 	wire_end(w, begin);
+}
+
+static size_t varint_len(size_t v)
+{
+	size_t n = 1;
+
+	for (; v > 0x7f; v >>= 7)
+		n++;
+	return n;
+}
+
+void wire_pair(struct wire *w, unsigned int n, const char *key, const char *value)
+{
+	size_t key_len = strlen(key), len = strlen(value),
+	       inner = 1 + varint_len(len) + len, begin;
+	uint8_t *to;
+
+	if (text_needs_escape(value)) {
+		begin = wire_begin(w, n);
+		wire_text(w, 1, key);
+		len = wire_begin(w, 2);
+		wire_name(w, 1, value, true);
+		wire_end(w, len);
+		wire_end(w, begin);
+		return;
+	}
+	to = reserve(w, 5 * VARINT_MAX + key_len + len);
+	if (!to)
+		return;
+	to += put_tag(to, n, LEN);
+	to += put_varint(to, 1 + varint_len(key_len) + key_len + 1 + varint_len(inner) +
+				 inner);
+	to = copy_text(to, 1, key, key_len);
+	to += put_tag(to, 2, LEN);
+	to += put_varint(to, inner);
+	to = copy_text(to, 1, value, len);
+	w->len = (size_t)(to - w->bytes);
 }
 
 static void put_number(struct wire *w, unsigned int n, uint64_t v)

@@ -27,6 +27,11 @@ void wire_end(struct wire *w, size_t begin);
 /* A text as it is; and made UTF-8 by text_escape(). `always`: even an empty one. */
 void wire_text(struct wire *w, unsigned int n, const char *s);
 void wire_name(struct wire *w, unsigned int n, const char *s, bool always);
+/*
+ * In field n a message of two fields: a text, and in field 2 a message whose only field
+ * is a text, even an empty one, made UTF-8. Key and value are as most of a batch is.
+ */
+void wire_pair(struct wire *w, unsigned int n, const char *key, const char *value);
 /* Of the types uint32, uint64, bool and enum; and int64, always. */
 void wire_number(struct wire *w, unsigned int n, uint64_t v);
 void wire_int(struct wire *w, unsigned int n, int64_t v);

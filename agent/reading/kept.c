@@ -10,26 +10,24 @@ static int subtract_hist(const struct sparse *now, const struct sparse *kept,
 			 struct sparse **out)
 {
 	struct sparse *made = NULL;
+	size_t at = 0;
 
 	*out = NULL;
-	for (unsigned int g = 0; now && g < SPARSE_GROUPS; g++) {
-		const uint64_t *n = sparse_find(now, g);
-		const uint32_t *k = n && kept ? sparse_find(kept, g) : NULL;
-		uint64_t *to = NULL;
+	for (uint32_t left = now ? now->groups : 0; left; left &= left - 1) {
+		unsigned int g = (unsigned int)__builtin_ctz(left);
+		const uint32_t *k = kept ? sparse_find(kept, g) : NULL;
 
-		for (int i = 0; n && i < SPARSE_GROUP; i++) {
-			uint32_t more = (uint32_t)n[i] - (k ? k[i] : 0);
+		for (int i = 0; i < SPARSE_GROUP; i++, at++) {
+			uint32_t more = (uint32_t)now->data[at] - (k ? k[i] : 0);
 
 			if (!more)
 				continue;
-			if (!made && !(made = sparse_new(sizeof(uint64_t))))
+			if (!made)
+				made = sparse_of_groups(sizeof(uint64_t), now->groups);
+			if (!made)
 				return -ENOMEM;
 			*out = made;
-			to = to ? to : sparse_make(out, g);
-			made = *out;
-			if (!to)
-				return -ENOMEM;
-			to[i] = more;
+			made->data[at] = more;
 		}
 	}
 	if (made)

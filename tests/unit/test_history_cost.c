@@ -80,15 +80,22 @@ static void read_one(struct workload *w, struct points *p, struct otlp_encoder *
 	assert_int_equal(points_merge(g), 0);
 	points_made += g->count;
 	assert_int_equal(otlp_add(e, p), 0);
+	assert_int_equal(otlp_flush(e), 0);
 	points_clear(p);
 	assert_int_equal(kept_note(w, &made), 0);
 	kept_free(&made);
 }
 
+static int pack(void *packer, struct otlp_batch *b)
+{
+	return history_packer_add(packer, b->bytes, b->len);
+}
+
 static double read_all(unsigned int k)
 {
-	struct otlp_batch one = { 0 };
-	struct otlp_encoder e = { .limit = SIZE_MAX, .take = otlp_take_one, .arg = &one };
+	struct history_packer *packer = history_packer_new();
+	struct otlp_encoder e = { .limit = SIZE_MAX, .take = pack, .arg = packer };
+	struct history_reading r;
 	struct points p = { .delta = true, .time_ns = BEGIN + k * STEP };
 	double start;
 
@@ -99,9 +106,10 @@ static double read_all(unsigned int k)
 		read_one(&workloads[i], &p, &e);
 	points_fini(&p);
 	assert_int_equal(otlp_end(&e, 0), 0);
+	assert_int_equal(history_packer_end(packer, &r.bytes, &r.len, &r.size), 0);
 	start = cpu_ms() - start;
-	bytes_made = one.len;
-	free(one.bytes);
+	bytes_made = r.len;
+	free(r.bytes);
 	return start;
 }
 
