@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What a reading for the history costs whoever measures, with 250 workloads that use all
- * of their series: CPU time, and memory that stays.
+ * What a reading for the history costs whoever measures, with 250 workloads that use
+ * all of their series: CPU time, and memory that stays.
  */
 #include <malloc.h>
 #include "base/util.h"
@@ -11,9 +11,9 @@
 #include "reading/snapshot_impl.h"
 #include "some_history.h"
 
-#define MANY 250
+#define MANY	 250
 #define READINGS 30
-#define ERRNOS 6
+#define ERRNOS	 6
 
 static struct workload workloads[MANY];
 
@@ -21,6 +21,7 @@ static void bump_hist(struct sparse **h, unsigned int seed)
 {
 	if (!*h)
 		*h = sparse_new(sizeof(uint64_t));
+	assert_non_null(*h);
 	for (unsigned int i = 0; i < 4; i++) {
 		uint64_t *bucket = sparse_make(h, 5 + (seed + i) % 9 / 3);
 
@@ -113,24 +114,82 @@ static double read_all(unsigned int k)
 	return start;
 }
 
-static void it_costs_little(void **state)
-{
-	double ms = 0;
+#if defined(__SANITIZE_ADDRESS__)
+#define LIMIT_MS 300 /* a sanitizer looks at each access */
+#else
+#define LIMIT_MS 30 /* other work may have the CPU's caches */
+#endif
+#define LIMIT_BYTES 16384 /* of a workload, with its own counts */
 
+static int begin(void **state)
+{
+	points_made = 0;
 	make_workloads();
-	struct mallinfo2 b = mallinfo2();
-	for (unsigned int k = 0; k < READINGS; k++)
-		ms += read_all(k);
-	struct mallinfo2 a = mallinfo2();
-	print_message("%.2f ms a reading, %zu points, %zu bytes; heap %zu a workload\n", ms / READINGS,
-		      points_made / READINGS / MANY, bytes_made, (a.uordblks - b.uordblks) / MANY);
-	print_message("sizeof kept %zu hists %d counts %d lanes %d\n", sizeof(struct kept), SNAPSHOT_HISTS, SNAPSHOT_COUNTS, LANES);
+	return 0;
 }
+
+static int end(void **state)
+{
+	for (unsigned int i = 0; i < MANY; i++) {
+		struct workload *w = &workloads[i];
+
+		kept_clear(w);
+		totals_clear(w);
+		free(w->id.name);
+		free(w->path);
+	}
+	return 0;
+}
+
+static size_t heap_now(void)
+{
+	struct mallinfo2 m = mallinfo2();
+
+	return m.uordblks + m.hblkhd;
+}
+
+/* All that is counted is made points of, told, packed and noted, in little time. */
+static void a_reading_of_250_busy_workloads_takes_some_ms(void **state)
+{
+	double least = 1e9;
+
+	for (unsigned int k = 0; k < READINGS; k++) {
+		double ms = read_all(k);
+
+		least = ms < least ? ms : least;
+	}
+	print_message("%.2f ms of CPU time, %zu points a workload, %zu bytes packed\n",
+		      least, points_made / READINGS / MANY, bytes_made);
+	assert_true(points_made / READINGS / MANY > 70);
+	assert_true(least < LIMIT_MS);
+}
+
+/* What a reading takes it gives back: the hundredth leaves no more than the tenth. */
+static void readings_leave_no_memory_behind(void **state)
+{
+	size_t empty = heap_now(), early, late;
+
+	for (unsigned int k = 0; k < 10; k++)
+		read_all(k);
+	early = heap_now();
+	for (unsigned int k = 10; k < 100; k++)
+		read_all(k);
+	late = heap_now();
+	print_message("%zu bytes a workload\n", (late - empty) / MANY);
+#ifndef __SANITIZE_ADDRESS__ /* its malloc is another */
+	assert_true(early > empty);
+	assert_true((late - empty) / MANY < LIMIT_BYTES);
+#endif
+	assert_true(late < early + 4096);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(it_costs_little),
+		TEST(a_reading_of_250_busy_workloads_takes_some_ms),
+		TEST(readings_leave_no_memory_behind),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
