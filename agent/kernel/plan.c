@@ -198,7 +198,8 @@ static size_t agent_bytes(const struct cells_plan *p)
 {
 	size_t seen = PLAN_SEEN_HIST + PLAN_OCTAVES * 8 * sizeof(uint32_t);
 	size_t total = PLAN_SEEN_HIST + PLAN_OCTAVES * 8 * sizeof(uint64_t);
-	size_t kept = seen; /* the history has each total once more, in 32 bits */
+	/* the history has each total once more, packed */
+	size_t kept = PLAN_KEPT_HIST + PLAN_OCTAVES * 8 * sizeof(uint16_t);
 
 	return p->hists * (sizeof(void *) + seen) +
 	       p->counts * (sizeof(void *) + PLAN_SEEN_COUNT) + p->opens * PLAN_OPEN +
