@@ -18,8 +18,8 @@
 
 #define OTLP_SCHEMA_URL "https://opentelemetry.io/schemas/1.37.0"
 #define OTLP_SCOPE	"assay"
-/* Well below the 4 MiB at which old receivers refuse a message. */
-#define OTLP_BATCH_LIMIT (1024 * 1024)
+/* Well below the 4 MiB at which old receivers refuse a message, and little memory. */
+#define OTLP_BATCH_LIMIT (512 * 1024)
 
 /* One encoded request. */
 struct otlp_batch {
