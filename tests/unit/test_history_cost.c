@@ -92,14 +92,15 @@ static int pack(void *packer, struct otlp_batch *b)
 	return history_packer_add(packer, b->bytes, b->len);
 }
 
-static double read_all(unsigned int k)
+/* A reading of all of them; returns what it took, ms of CPU time. */
+static double read_into(unsigned int k, struct history_reading *r)
 {
 	struct history_packer *packer = history_packer_new();
 	struct otlp_encoder e = { .limit = SIZE_MAX, .take = pack, .arg = packer };
-	struct history_reading r;
 	struct points p = { .delta = true, .time_ns = BEGIN + k * STEP };
 	double start;
 
+	assert_non_null(packer);
 	for (unsigned int i = 0; i < MANY; i++)
 		live(&workloads[i], k + i);
 	start = cpu_ms();
@@ -107,11 +108,18 @@ static double read_all(unsigned int k)
 		read_one(&workloads[i], &p, &e);
 	points_fini(&p);
 	assert_int_equal(otlp_end(&e, 0), 0);
-	assert_int_equal(history_packer_end(packer, &r.bytes, &r.len, &r.size), 0);
-	start = cpu_ms() - start;
+	assert_int_equal(history_packer_end(packer, &r->bytes, &r->len, &r->size), 0);
+	return cpu_ms() - start;
+}
+
+static double read_all(unsigned int k)
+{
+	struct history_reading r;
+	double ms = read_into(k, &r);
+
 	bytes_made = r.len;
 	free(r.bytes);
-	return start;
+	return ms;
 }
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -184,6 +192,37 @@ static void readings_leave_no_memory_behind(void **state)
 	assert_true(late < early + MANY * 400);
 }
 
+/* The readings of an hour ago are merged a few at a time: they are large. */
+static void a_minute_of_busy_workloads_is_merged_in_parts(void **state)
+{
+	struct some_file s;
+	char cause[256];
+	double ms, most = 0;
+	int64_t rows;
+
+	some_file_init(&s, SIZE);
+	for (unsigned int k = 0; k < 12; k++) {
+		struct history_reading r = { .since_ns = BEGIN + k * STEP,
+					     .until_ns = BEGIN + (k + 1) * STEP };
+
+		read_into(k, &r);
+		if (k >= 6) /* an hour later */
+			r.since_ns += 360 * STEP, r.until_ns += 366 * STEP;
+		ms = cpu_ms();
+		assert_int_equal(history_file_add(&s.f, &r, cause, sizeof(cause)), 0);
+		ms = cpu_ms() - ms;
+		most = ms > most ? ms : most;
+		free(r.bytes);
+	}
+	assert_int_equal(
+	    history_number(s.f.db, "SELECT count(*) FROM reading WHERE merged", &rows),
+	    0);
+	print_message("%d rows of a minute, %.1f ms at most for one\n", (int)rows,
+		      most);
+	assert_true(rows >= 2);
+	some_file_fini(&s);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -191,6 +230,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_reading_of_250_busy_workloads_takes_some_ms),
 		TEST(readings_leave_no_memory_behind),
+		TEST(a_minute_of_busy_workloads_is_merged_in_parts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
