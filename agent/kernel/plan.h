@@ -135,8 +135,8 @@ uint32_t plan_busy_cells(enum pool pool, uint32_t shards);
 /* Of a packed histogram, without its buckets, which have 2 bytes in the mean. */
 #define PLAN_KEPT_HIST 16
 /*
- * The history's own: SQLite's pages and statements, and readings that wait for the disk.
- * (What packs one is freed before a batch of an export is made.)
+ * The history's own: SQLite's pages and statements, and readings that wait for the
+ * disk. (What packs one is freed before a batch of an export is made.)
  */
 #define PLAN_HISTORY (768 << 10)
 /*

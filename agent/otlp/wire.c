@@ -179,7 +179,9 @@ void wire_int(struct wire *w, unsigned int n, int64_t v)
 /* 0, -1, 1, -2 are 0, 1, 2, 3. */
 void wire_sint(struct wire *w, unsigned int n, int32_t v)
 {
-	wire_number(w, n, ((uint32_t)v << 1) ^ (uint32_t)(v >> 31));
+	uint32_t twice = (uint32_t)v << 1;
+
+	wire_number(w, n, v < 0 ? ~twice : twice);
 }
 
 static void put_fixed(struct wire *w, unsigned int n, uint64_t v)

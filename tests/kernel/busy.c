@@ -353,10 +353,8 @@ static void open_sockets(void)
 }
 
 static const struct gate_command commands[] = {
-	{ "busy", run_busy, NULL, 0 },
-	{ "again", run_again, NULL, 0 },
-	{ "throttle", run_throttle, NULL, 0 },
-	{ "disk", run_disk, NULL, 0 },
+	{ "busy", run_busy, NULL, 0 },	       { "again", run_again, NULL, 0 },
+	{ "throttle", run_throttle, NULL, 0 }, { "disk", run_disk, NULL, 0 },
 	{ "drop", run_drop, NULL, 0 },
 };
 
