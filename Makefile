@@ -26,7 +26,7 @@ say      = $(if $(V),,@printf '  %-6s %s\n' $(1) $(2))
 MULTI    := $(shell $(CC) -print-multiarch 2>/dev/null)
 ARCH     := $(subst x86_64,x86,$(subst aarch64,arm64,$(firstword $(subst -, ,$(MULTI)) $(shell uname -m))))
 SYSROOT  :=
-LIBS     := -lbpf -lcurl -lssl -lcrypto -lprotobuf-c -ljansson -lseccomp -lsqlite3 -lelf -lz -lm
+LIBS     := -lbpf -lcurl -lssl -lcrypto -lprotobuf-c -ljansson -lseccomp -lsqlite3 -lelf -lzstd -lz -lm
 CFLAGS   ?= -O2 -g
 BASE     := -std=gnu11 -D_GNU_SOURCE -DASSAY_VERSION='"$(VERSION)"' -I. -Iagent -I$(BUILD) \
 	-Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wshadow \
@@ -128,7 +128,7 @@ $(BUILD)/tests/%.bpf.o: tests/kernel/%.bpf.c Makefile
 # Every package, in one place. The second list is for the tests, loads and peers.
 DEB_BUILD := clang llvm libbpf-dev libelf-dev zlib1g-dev libprotobuf-c-dev \
 	protobuf-c-compiler protobuf-compiler libcurl4-openssl-dev libjansson-dev \
-	libcmocka-dev libseccomp-dev libsqlite3-dev libssl-dev linux-libc-dev
+	libcmocka-dev libseccomp-dev libsqlite3-dev libssl-dev libzstd-dev linux-libc-dev
 DEB_TEST := python3-minimal python3-jsonschema python3-yaml python3-protobuf libprotobuf-dev bpftool \
 	iproute2 util-linux procps nginx-light wrk openssl jq linux-perf stress-ng iperf3 \
 	libbpf-tools bpftrace clang-format clang-tidy cppcheck pyflakes3 libclang-rt-14-dev \

@@ -39,13 +39,19 @@ static bool begins(const char *line, struct mapping *m)
 }
 
 /* Of a program that is linked with them: they are mapped as long as it runs. */
-static bool speaks_tls(const char *path)
+static const char *const speak_tls[] = { "/libcrypto.so", "/libssl.so", "/libcurl.so",
+					 NULL };
+
+static bool is_one_of(const char *path, const char *const *names)
 {
-	return strstr(path, "/libcrypto.so") || strstr(path, "/libssl.so") ||
-	       strstr(path, "/libcurl.so");
+	for (; *names; names++)
+		if (strstr(path, *names))
+			return true;
+	return false;
 }
 
-static void drop_file_pages(FILE *smaps, bool tls_only)
+/* names: of these libraries only; NULL: all. */
+static void drop_file_pages(FILE *smaps, const char *const *names)
 {
 	struct mapping m = { 0 };
 	unsigned long written;
@@ -55,7 +61,7 @@ static void drop_file_pages(FILE *smaps, bool tls_only)
 		if (begins(line, &m))
 			continue;
 		if (sscanf(line, "Anonymous: %lu", &written) == 1 && !written &&
-		    is_private_file(&m) && (!tls_only || speaks_tls(m.path)))
+		    is_private_file(&m) && (!names || is_one_of(m.path, names)))
 			madvise((void *)m.start, m.end - m.start, MADV_DONTNEED);
 	}
 }
@@ -65,7 +71,7 @@ void resident_trim(void)
 	FILE *smaps = fopen("/proc/self/smaps", "re");
 
 	if (smaps) {
-		drop_file_pages(smaps, false);
+		drop_file_pages(smaps, NULL);
 		fclose(smaps);
 	}
 	malloc_trim(0);
@@ -93,37 +99,56 @@ static bool is_written(int pagemap, unsigned long start, unsigned long end,
 	return false;
 }
 
-/* Of a library that speaks TLS: what is mapped to be read or run. */
-static int drop_library(struct dl_phdr_info *lib, size_t size, void *pagemap)
+struct dropping {
+	const char *const *names;
+	int pagemap;
+};
+
+/* Of a library that is named: what is mapped to be read or run. */
+static int drop_library(struct dl_phdr_info *lib, size_t size, void *arg)
 {
+	const struct dropping *d = arg;
 	unsigned long page = sysconf(_SC_PAGESIZE);
 
-	for (int i = 0; speaks_tls(lib->dlpi_name) && i < lib->dlpi_phnum; i++) {
+	for (int i = 0; is_one_of(lib->dlpi_name, d->names) && i < lib->dlpi_phnum;
+	     i++) {
 		const ElfW(Phdr) *h = &lib->dlpi_phdr[i];
 		unsigned long start = lib->dlpi_addr + h->p_vaddr,
 			      end = (start + h->p_memsz + page - 1) & -page;
 
 		start &= -page;
 		if (h->p_type == PT_LOAD && !(h->p_flags & PF_W) &&
-		    !is_written(*(int *)pagemap, start, end, page))
+		    !is_written(d->pagemap, start, end, page))
 			madvise((void *)start, end - start, MADV_DONTNEED);
 	}
 	return 0;
 }
 
-void resident_trim_tls(bool heap)
+static void drop_libraries(const char *const *names)
 {
 	/* one who got capabilities from the program's file may not open it */
-	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	FILE *smaps = pagemap < 0 ? fopen("/proc/self/smaps", "re") : NULL;
+	struct dropping d = { names, open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC) };
+	FILE *smaps = d.pagemap < 0 ? fopen("/proc/self/smaps", "re") : NULL;
 
-	if (pagemap >= 0) {
-		dl_iterate_phdr(drop_library, &pagemap);
-		close(pagemap);
+	if (d.pagemap >= 0) {
+		dl_iterate_phdr(drop_library, &d);
+		close(d.pagemap);
 	} else if (smaps) {
-		drop_file_pages(smaps, true);
+		drop_file_pages(smaps, names);
 		fclose(smaps);
 	}
+}
+
+void resident_trim_library(const char *name)
+{
+	const char *const names[] = { name, NULL };
+
+	drop_libraries(names);
+}
+
+void resident_trim_tls(bool heap)
+{
+	drop_libraries(speak_tls);
 	if (heap)
 		malloc_trim(0);
 }

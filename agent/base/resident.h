@@ -21,6 +21,12 @@ void resident_trim(void);
  */
 void resident_trim_tls(bool heap);
 
+/*
+ * The same of a library that is mapped as long as the program runs, and seldom used, by
+ * a part of its path: "/libNAME.so".
+ */
+void resident_trim_library(const char *name);
+
 /* Bytes that malloc has given and that were not freed, in all threads. */
 uint64_t heap_used(void);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The history of an agent: what goes into it, and when. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,9 +92,33 @@ void agent_history_status(const struct agent *a, struct status_history *s)
 	s->lost = stats.lost;
 }
 
+static int pack(void *packer, const uint8_t *bytes, size_t len)
+{
+	return history_packer_add(packer, bytes, len);
+}
+
+/* Makes a reading. 0 or -errno. */
+static int make_reading(struct agent *a, struct history_reading *r)
+{
+	struct history_packer *p = history_packer_new();
+	struct measure_since s = { .take = pack, .arg = p };
+	int err = p ? 0 : -ENOMEM;
+
+	if (!err)
+		err = measure_since(a->measure,
+				    a->export ? export_stats(a->export) : NULL, &s);
+	if (err) {
+		history_packer_free(p);
+		return err;
+	}
+	*r = (struct history_reading){ .since_ns = s.since_ns,
+				       .until_ns = s.until_ns,
+				       .whole = s.whole };
+	return history_packer_end(p, &r->bytes, &r->len, &r->size);
+}
+
 void agent_history_keep(struct agent *a, bool last)
 {
-	struct measure_since s = { 0 };
 	uint64_t now = now_mono_ns();
 	struct history_reading r;
 	struct history_stats stats;
@@ -106,11 +131,10 @@ void agent_history_keep(struct agent *a, bool last)
 	measure_note_history(a->measure, &stats);
 	if (!history_is_ready(a->history))
 		return;
-	err = measure_since(a->measure, a->export ? export_stats(a->export) : NULL, &s);
+	err = make_reading(a, &r);
 	if (err) {
 		log_warn(err, "history: this reading is not kept");
 		return;
 	}
-	r = (struct history_reading){ s.bytes, s.len, s.since_ns, s.until_ns, s.whole };
 	history_put(a->history, &r);
 }

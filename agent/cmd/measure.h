@@ -103,8 +103,10 @@ int measure_read(struct measure *m, uint64_t since_ns, const struct export_stats
 		 uint8_t **bytes, size_t *len);
 /* What came since the latest one, for the history. Times are of the wall clock. */
 struct measure_since {
-	uint8_t *bytes; /* a batch of differences, to be freed */
-	size_t len;
+	/* Gets the batch of differences, a piece after the other. 0 or -errno. */
+	int (*take)(void *arg, const uint8_t *bytes, size_t len);
+	void *arg;
+	/* what is found */
 	uint64_t since_ns, until_ns;
 	bool whole; /* with the workloads that have nothing new */
 };
@@ -114,7 +116,7 @@ struct measure_since {
  * -ENOMEM: what is missing may be lost.
  */
 int measure_since(struct measure *m, const struct export_stats *stats,
-		  struct measure_since *out);
+		  struct measure_since *s);
 /*
  * Changes parameters of a probe, or only tells them (tune.h): text, to be freed.
  * Returns 0 or -errno with one line in cause.

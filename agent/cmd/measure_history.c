@@ -31,6 +31,8 @@ static int encode_made(struct measure *m, struct workload *w, struct workload *m
 		err = points_merge(g);
 	if (!err)
 		err = otlp_add(e, p);
+	if (!err)
+		err = otlp_flush(e);
 	points_clear(p);
 	return err;
 }
@@ -75,13 +77,18 @@ static int encode_all(struct measure *m, const struct export_stats *stats, bool 
 	return err;
 }
 
-int measure_since(struct measure *m, const struct export_stats *stats,
-		  struct measure_since *out)
+/* Pieces one after the other are one batch. */
+static int take_piece(void *arg, struct otlp_batch *b)
 {
-	struct otlp_batch one = { 0 };
-	struct otlp_encoder e = { .limit = SIZE_MAX,
-				  .take = otlp_take_one,
-				  .arg = &one };
+	struct measure_since *s = arg;
+
+	return s->take(s->arg, b->bytes, b->len);
+}
+
+int measure_since(struct measure *m, const struct export_stats *stats,
+		  struct measure_since *s)
+{
+	struct otlp_encoder e = { .limit = SIZE_MAX, .take = take_piece, .arg = s };
 	struct points points = { .delta = true };
 	struct wall wall = { 0 };
 	uint64_t minute, since = m->kept.time_ns;
@@ -95,16 +102,14 @@ int measure_since(struct measure *m, const struct export_stats *stats,
 		return -EAGAIN;
 	measure_usage(m, USAGE_NS);
 	minute = points.time_ns / MINUTE_NS;
-	out->whole = minute != m->kept.minute;
-	err = encode_all(m, stats, out->whole, &points, &e);
+	s->whole = minute != m->kept.minute;
+	err = encode_all(m, stats, s->whole, &points, &e);
 	err = otlp_end(&e, err);
 	if (err)
 		return err;
-	out->bytes = one.bytes;
-	out->len = one.len;
 	snapshot_workloads(m->snapshot, &count, &m->kept.time_ns);
-	out->since_ns = wall_time(wall.offset_ns, since);
-	out->until_ns = wall_time(wall.offset_ns, m->kept.time_ns);
+	s->since_ns = wall_time(wall.offset_ns, since);
+	s->until_ns = wall_time(wall.offset_ns, m->kept.time_ns);
 	m->kept.minute = minute;
 	snapshot_keep(m->snapshot, m->kept.time_ns + AWAIT_NS);
 	return 0;

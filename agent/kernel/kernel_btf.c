@@ -12,7 +12,8 @@
  * the page faults were half of what a start took.
  */
 #define HEAP_WHILE_OPENING (128 << 20)
-/* From then on a request, which may have 1 MiB, comes from the kernel and goes back. */
+/* From then on a request, which may have 512 KiB, comes from the kernel and goes back.
+ */
 #define LARGE_AFTERWARDS (256 << 10)
 #define HEAP_AFTERWARDS	 (1 << 20)
 

@@ -198,13 +198,16 @@ static size_t agent_bytes(const struct cells_plan *p)
 {
 	size_t seen = PLAN_SEEN_HIST + PLAN_OCTAVES * 8 * sizeof(uint32_t);
 	size_t total = PLAN_SEEN_HIST + PLAN_OCTAVES * 8 * sizeof(uint64_t);
+	/* the history has each total once more, packed */
+	size_t kept = PLAN_KEPT_HIST + PLAN_OCTAVES * 8 * sizeof(uint16_t);
 
 	return p->hists * (sizeof(void *) + seen) +
 	       p->counts * (sizeof(void *) + PLAN_SEEN_COUNT) + p->opens * PLAN_OPEN +
 	       (size_t)p->slots * p->sched_shards * (sizeof(void *) + PLAN_BLOCK) +
 	       2 * (size_t)p->slots * PLAN_WORKLOAD + /* those that have ended, too */
 	       p->busy * PLAN_ESTIMATES +
-	       p->busy * (busy_values() * total + PLAN_BATCH);
+	       p->busy * (busy_values() * (total + kept) + PLAN_BATCH) +
+	       (size_t)p->slots * PLAN_KEPT + PLAN_HISTORY;
 }
 
 static void sum_up(struct cells_plan *p)

@@ -126,9 +126,19 @@ uint32_t plan_busy_cells(enum pool pool, uint32_t shards);
 #define PLAN_SEEN_COUNT 80
 #define PLAN_BLOCK	304
 #define PLAN_OPEN	16
-#define PLAN_WORKLOAD	4360  /* with its names, and five culprits that exports name */
-#define PLAN_ESTIMATES	720   /* of a workload that was counted in windows */
-#define PLAN_BATCH	16384 /* of a busy workload, as it is exported */
+#define PLAN_WORKLOAD	4360 /* with its names, and five culprits that exports name */
+#define PLAN_ESTIMATES	720  /* of a workload that was counted in windows */
+/* Of a busy workload: as it is encoded, and as it waits, compressed. */
+#define PLAN_BATCH 8192
+/* What the history has of a workload, without its histograms. */
+#define PLAN_KEPT 320
+/* Of a packed histogram, without its buckets, which have 2 bytes in the mean. */
+#define PLAN_KEPT_HIST 16
+/*
+ * The history's own: SQLite's pages and statements, and readings that wait for the
+ * disk. (What packs one is freed before a batch of an export is made.)
+ */
+#define PLAN_HISTORY (768 << 10)
 /*
  * Of the 28 groups of buckets, an octave each, a histogram has these in the mean. (Of a
  * busy build machine's 5,000 it was 1.8, of those with more than 1,000 events 15.)

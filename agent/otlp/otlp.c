@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The tree of messages lives in an arena that is used again for each resource, so
- * encoding needs little more than the bytes it makes. A request is nothing but
- * resource_metrics fields one after the other, so each resource is packed at the end of
- * the batch as soon as its tree stands.
+ * A request is nothing but resource_metrics fields one after the other, so each
+ * resource is written at the end of the batch, straight from its points: encoding needs
+ * no more than the bytes it makes. The numbers are those of the fields in proto/.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -14,135 +13,73 @@
 #include "otlp/otlp_pb.h"
 #include "reading/sparse.h"
 
-#define ERROR_LEN      80   /* three numbers */
-#define RESOURCE_TAG   0x0a /* field 1, length-delimited */
+#define ERROR_LEN      80 /* three numbers */
 #define ZERO_THRESHOLD 0x1p-20
 #define NO_VALUE       1 /* DataPointFlags: DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK */
 
-/* A message of the arena in its initial state. */
-#define NEW(a, type)                                                   \
-	({                                                             \
-		struct type *message = arena_get(a, sizeof(*message)); \
-		if (message)                                           \
-			type##_init(message);                          \
-		message;                                               \
-	})
-
-/* A new attribute at the end of list; a NULL value means the boolean true. */
-static int add_attr(struct arena *a, struct pb_key_value **list, size_t *count,
-		    const char *key, const char *value)
+/* An attribute in field n; a NULL value means the boolean true. */
+static void put_attr(struct wire *w, unsigned int n, const char *key, const char *value)
 {
-	struct pb_key_value *kv = NEW(a, pb_key_value);
-	struct pb_any_value *v = NEW(a, pb_any_value);
+	size_t attr, any;
 
-	if (!kv || !v)
-		return -ENOMEM;
-	kv->key = (char *)key;
-	kv->value = v;
 	if (value) {
-		v->value_case = PB_VALUE(STRING_VALUE);
-		v->string_value = arena_utf8(a, value);
-		if (!v->string_value)
-			return -ENOMEM;
-	} else {
-		v->value_case = PB_VALUE(BOOL_VALUE);
-		v->bool_value = 1;
+		wire_pair(w, n, key, value);
+		return;
 	}
-	list[(*count)++] = kv;
-	return 0;
+	attr = wire_begin(w, n);
+	wire_text(w, 1, key);
+	any = wire_begin(w, 2);
+	wire_number(w, 2, true);
+	wire_end(w, any);
+	wire_end(w, attr);
 }
 
 /* A list with one string in it. */
-static int set_list(struct arena *a, struct pb_any_value *v, const char *value)
+static void put_list(struct wire *w, const char *value)
 {
-	struct pb_array *array = NEW(a, pb_array);
-	struct pb_element *element = NEW(a, pb_element);
+	size_t list = wire_begin(w, 5), element = wire_begin(w, 1);
 
-	if (!array || !element)
-		return -ENOMEM;
-	v->value_case = PB_VALUE(ARRAY_VALUE);
-	v->array_value = array;
-	array->values = arena_get(a, sizeof(*array->values));
-	element->string_value = arena_utf8(a, value);
-	if (!array->values || !element->string_value)
-		return -ENOMEM;
-	array->values[array->n_values++] = element;
-	return 0;
+	wire_name(w, 1, value, false);
+	wire_end(w, element);
+	wire_end(w, list);
 }
 
-/* A new attribute of a resource at the end of list. */
-static int add_resource_attr(struct arena *a, const struct attr *attr,
-			     struct pb_key_value **list, size_t *count)
+static void put_resource_attr(struct wire *w, const struct attr *attr)
 {
-	struct pb_any_value *v;
-	int err;
+	size_t begin, any;
 
-	if (attr->kind == ATTR_TEXT)
-		return add_attr(a, list, count, attr->key, attr->value);
-	err = add_attr(a, list, count, attr->key, NULL);
-	if (err)
-		return err;
-	v = list[*count - 1]->value;
+	if (attr->kind == ATTR_TEXT) {
+		put_attr(w, 1, attr->key, attr->value);
+		return;
+	}
+	begin = wire_begin(w, 1);
+	wire_text(w, 1, attr->key);
+	any = wire_begin(w, 2);
 	if (attr->kind == ATTR_LIST)
-		return set_list(a, v, attr->value);
-	v->value_case = PB_VALUE(INT_VALUE);
-	v->int_value = attr->number;
-	return 0;
+		put_list(w, attr->value);
+	else
+		wire_int(w, 3, attr->number);
+	wire_end(w, any);
+	wire_end(w, begin);
 }
 
-/* Of an estimate: how far it may be off. */
-static int add_error(struct arena *a, const struct metric_error *e,
-		     struct pb_key_value **list, size_t *count)
+/* The attributes of a point, in field n. */
+static void put_attrs(struct wire *w, unsigned int n, const struct point *p,
+		      bool overflow)
 {
-	char *text = arena_get(a, ERROR_LEN);
+	char text[ERROR_LEN];
 
-	if (!text)
-		return -ENOMEM;
-	snprintf(text, ERROR_LEN, "%.17g,%.17g,%.9g", e->noise, e->change,
-		 e->outstanding);
-	return add_attr(a, list, count, METRIC_ERROR_KEY, text);
-}
-
-/* The attributes of a point, as a list of the arena. */
-static int point_attrs(struct arena *a, const struct point *p, bool overflow,
-		       struct pb_key_value ***list, size_t *count)
-{
-	int err = 0;
-
-	*list = arena_get(a, (METRIC_ATTRS + 2) * sizeof(**list));
-	if (!*list)
-		return -ENOMEM;
-	for (size_t i = 0; i < METRIC_ATTRS && p->metric->attrs[i] && !err; i++)
+	for (size_t i = 0; i < METRIC_ATTRS && p->metric->attrs[i]; i++)
 		if (p->values[i])
-			err = add_attr(a, *list, count, p->metric->attrs[i],
-				       p->values[i]);
-	if ((overflow || p->overflow) && !err)
-		err = add_attr(a, *list, count, "otel.metric.overflow", NULL);
-	if (p->error.noise > 0 && !err)
-		err = add_error(a, &p->error, *list, count);
-	return err;
-}
-
-/* The non-empty run of the buckets above zero; NULL when there is none. */
-static int positive_buckets(struct arena *a, uint64_t *buckets, struct pb_buckets **out)
-{
-	struct pb_buckets *b;
-	size_t first = 1, last = BUCKET_COUNT - 1;
-
-	while (first < BUCKET_COUNT && !buckets[first])
-		first++;
-	if (first == BUCKET_COUNT)
-		return 0;
-	while (!buckets[last])
-		last--;
-	b = NEW(a, pb_buckets);
-	if (!b)
-		return -ENOMEM;
-	b->offset = (int32_t)first - 1 + BUCKET_OTLP_MIN;
-	b->n_bucket_counts = last - first + 1;
-	b->bucket_counts = &buckets[first];
-	*out = b;
-	return 0;
+			put_attr(w, n, p->metric->attrs[i], p->values[i]);
+	if (overflow || p->overflow)
+		put_attr(w, n, "otel.metric.overflow", NULL);
+	if (!(p->error.noise > 0))
+		return;
+	/* of an estimate: how far it may be off */
+	snprintf(text, sizeof(text), "%.17g,%.17g,%.9g", p->error.noise,
+		 p->error.change, p->error.outstanding);
+	put_attr(w, n, METRIC_ERROR_KEY, text);
 }
 
 /* What one ResourceMetrics is made of. */
@@ -167,152 +104,129 @@ static uint64_t point_start(const struct part *part, const struct point *p)
 	return start < time ? start : time - 1;
 }
 
-static int hist_point(struct arena *a, const struct part *part, const struct point *p,
-		      struct pb_hist_point **out)
-{
-	struct pb_hist_point *d = NEW(a, pb_hist_point);
-	uint64_t *buckets;
-	int err;
+/* Of a histogram: first and last are of the buckets above zero; 0: none has counted. */
+struct shape {
+	uint64_t count, zero;
+	size_t first, last;
+};
 
-	if (!d)
-		return -ENOMEM;
-	d->start_time_unix_nano = point_start(part, p);
-	d->time_unix_nano = point_time(part);
-	*out = d;
-	if (p->ended) {
-		d->flags = NO_VALUE;
-		return point_attrs(a, p, part->group->overflow, &d->attributes,
-				   &d->n_attributes);
+static struct shape shape_of(const struct sparse *h)
+{
+	const uint64_t *bucket = h->data;
+	struct shape s = { 0 };
+
+	for (uint32_t left = h->groups; left; left &= left - 1) {
+		size_t at = (size_t)__builtin_ctz(left) * SPARSE_GROUP;
+
+		for (size_t end = at + SPARSE_GROUP; at < end; at++, bucket++) {
+			if (!*bucket)
+				continue;
+			s.count += *bucket;
+			s.last = at;
+			if (!at)
+				s.zero = *bucket;
+			else if (!s.first)
+				s.first = at;
+		}
 	}
-	buckets = arena_get(a, BUCKET_COUNT * sizeof(*buckets));
-	if (!buckets)
-		return -ENOMEM;
-	sparse_expand(p->hist, buckets);
-	d->count = sparse_count(p->hist);
-	d->sum_present_case = PB_SUM_IS_PRESENT;
-	d->sum = (double)p->hist->sum_ns / 1e9;
-	d->scale = BUCKET_SCALE;
-	d->zero_count = buckets[0];
-	d->zero_threshold = ZERO_THRESHOLD;
-	err = positive_buckets(a, buckets, &d->positive);
-	if (!err)
-		err = point_attrs(a, p, part->group->overflow, &d->attributes,
-				  &d->n_attributes);
-	return err;
+	return s;
 }
 
-static int number_point(struct arena *a, const struct part *part, const struct point *p,
-			struct pb_number **out)
+/* The non-empty run of the buckets above zero. */
+static void put_buckets(struct wire *w, const struct sparse *h, const struct shape *s)
 {
-	struct pb_number *d = NEW(a, pb_number);
+	size_t begin = wire_begin(w, 8), packed;
 
-	if (!d)
-		return -ENOMEM;
+	wire_sint(w, 1, (int32_t)s->first - 1 + BUCKET_OTLP_MIN);
+	packed = wire_begin(w, 2);
+	for (size_t i = s->first; i <= s->last;) {
+		const uint64_t *group = sparse_find(h, (unsigned int)i / SPARSE_GROUP);
+
+		do
+			wire_packed(w, group ? group[i % SPARSE_GROUP] : 0);
+		while (++i <= s->last && i % SPARSE_GROUP);
+	}
+	wire_end(w, packed);
+	wire_end(w, begin);
+}
+
+static void put_hist_point(struct wire *w, const struct part *part,
+			   const struct point *p)
+{
+	size_t begin = wire_begin(w, 1);
+	struct shape s;
+
+	put_attrs(w, 1, p, part->group->overflow);
+	wire_fixed(w, 2, point_start(part, p));
+	wire_fixed(w, 3, point_time(part));
+	if (p->ended) {
+		wire_number(w, 10, NO_VALUE);
+		wire_end(w, begin);
+		return;
+	}
+	s = shape_of(p->hist);
+	wire_fixed(w, 4, s.count);
+	wire_double(w, 5, (double)p->hist->sum_ns / 1e9);
+	wire_sint(w, 6, BUCKET_SCALE);
+	wire_fixed(w, 7, s.zero);
+	if (s.first)
+		put_buckets(w, p->hist, &s);
+	wire_double(w, 14, ZERO_THRESHOLD);
+	wire_end(w, begin);
+}
+
+static void put_number_point(struct wire *w, const struct part *part,
+			     const struct point *p)
+{
+	size_t begin = wire_begin(w, 1);
+
 	if (p->metric->kind != METRIC_GAUGE)
-		d->start_time_unix_nano = point_start(part, p);
-	d->time_unix_nano = point_time(part);
-	if (p->ended) {
-		d->flags = NO_VALUE;
-	} else if (p->metric->real) {
-		d->value_case = PB_NUMBER(AS_DOUBLE);
-		d->as_double = p->d;
-	} else {
-		d->value_case = PB_NUMBER(AS_INT);
-		d->as_int = (int64_t)p->u;
-	}
-	*out = d;
-	return point_attrs(a, p, part->group->overflow, &d->attributes,
-			   &d->n_attributes);
-}
-
-/* All points of the metric in the part, as `count` data points of a new list. */
-static int number_points(struct arena *a, const struct part *part,
-			 const struct metric *m, size_t *count,
-			 struct pb_number ***list)
-{
-	const struct point *points = part->group->points;
-	int err = 0;
-
-	*list = arena_get(a, (part->to - part->from) * sizeof(**list));
-	if (!*list)
-		return -ENOMEM;
-	for (size_t i = part->from; i < part->to && !err; i++)
-		if (points[i].metric == m)
-			err = number_point(a, part, &points[i], &(*list)[(*count)++]);
-	return err;
+		wire_fixed(w, 2, point_start(part, p));
+	wire_fixed(w, 3, point_time(part));
+	if (!p->ended && p->metric->real)
+		wire_double(w, 4, p->d);
+	else if (!p->ended)
+		wire_sfixed(w, 6, (int64_t)p->u);
+	put_attrs(w, 7, p, part->group->overflow);
+	if (p->ended)
+		wire_number(w, 8, NO_VALUE);
+	wire_end(w, begin);
 }
 
 /* Sums that go down too are never differences. */
-static int temporality(const struct part *part, const struct metric *m)
+static unsigned int temporality(const struct part *part, const struct metric *m)
 {
 	return part->all->delta && m->kind != METRIC_UPDOWN ? PB_DELTA : PB_CUMULATIVE;
 }
 
-static int set_hist(struct arena *a, const struct part *part, const struct metric *m,
-		    struct pb_metric *out)
+/* The metric of point i, the first that has it, with all its points of the part. */
+static void put_metric(struct wire *w, const struct part *part, size_t i)
 {
+	static const unsigned int fields[] = { [METRIC_GAUGE] = 5,
+					       [METRIC_SUM] = 7,
+					       [METRIC_UPDOWN] = 7,
+					       [METRIC_HISTOGRAM] = 10 };
 	const struct point *points = part->group->points;
-	struct pb_hist *h = NEW(a, pb_hist);
-	int err = 0;
+	const struct metric *m = points[i].metric;
+	size_t begin = wire_begin(w, 2), data;
 
-	if (!h)
-		return -ENOMEM;
-	out->data_case = PB_DATA(EXPONENTIAL_HISTOGRAM);
-	out->exponential_histogram = h;
-	h->aggregation_temporality = temporality(part, m);
-	h->data_points =
-	    arena_get(a, (part->to - part->from) * sizeof(*h->data_points));
-	if (!h->data_points)
-		return -ENOMEM;
-	for (size_t i = part->from; i < part->to && !err; i++)
-		if (points[i].metric == m)
-			err = hist_point(a, part, &points[i],
-					 &h->data_points[h->n_data_points++]);
-	return err;
-}
-
-static int set_sum(struct arena *a, const struct part *part, const struct metric *m,
-		   struct pb_metric *out)
-{
-	struct pb_sum *s = NEW(a, pb_sum);
-
-	if (!s)
-		return -ENOMEM;
-	out->data_case = PB_DATA(SUM);
-	out->sum = s;
-	s->aggregation_temporality = temporality(part, m);
-	s->is_monotonic = m->kind == METRIC_SUM;
-	return number_points(a, part, m, &s->n_data_points, &s->data_points);
-}
-
-static int set_gauge(struct arena *a, const struct part *part, const struct metric *m,
-		     struct pb_metric *out)
-{
-	struct pb_gauge *g = NEW(a, pb_gauge);
-
-	if (!g)
-		return -ENOMEM;
-	out->data_case = PB_DATA(GAUGE);
-	out->gauge = g;
-	return number_points(a, part, m, &g->n_data_points, &g->data_points);
-}
-
-/* One metric with all its points of the part, at the end of the scope's list. */
-static int add_metric(struct arena *a, const struct part *part, const struct metric *m,
-		      struct pb_scope_metrics *scope)
-{
-	struct pb_metric *out = NEW(a, pb_metric);
-
-	if (!out)
-		return -ENOMEM;
-	out->name = (char *)m->name;
-	out->unit = (char *)m->unit;
+	wire_text(w, 1, m->name);
 	/* differences stay on this node, where each byte is one of its disk */
-	out->description = (char *)(m->help && !part->all->delta ? m->help : "");
-	scope->metrics[scope->n_metrics++] = out;
-	if (m->kind == METRIC_HISTOGRAM)
-		return set_hist(a, part, m, out);
-	return (m->kind == METRIC_GAUGE ? set_gauge : set_sum)(a, part, m, out);
+	if (m->help && !part->all->delta)
+		wire_text(w, 2, m->help);
+	wire_text(w, 3, m->unit);
+	data = wire_begin(w, fields[m->kind]);
+	for (; i < part->to; i++)
+		if (points[i].metric == m)
+			(m->kind == METRIC_HISTOGRAM
+			     ? put_hist_point
+			     : put_number_point)(w, part, &points[i]);
+	if (m->kind != METRIC_GAUGE)
+		wire_number(w, 2, temporality(part, m));
+	if (m->kind == METRIC_SUM)
+		wire_number(w, 3, true);
+	wire_end(w, data);
+	wire_end(w, begin);
 }
 
 /* True when no point of the part before point i has its metric. */
@@ -320,99 +234,75 @@ static bool first_of_metric(const struct part *part, size_t i)
 {
 	const struct point *points = part->group->points;
 
-	for (size_t k = part->from; k < i; k++)
-		if (points[k].metric == points[i].metric)
+	for (size_t k = i; k > part->from; k--) /* the one before has it most often */
+		if (points[k - 1].metric == points[i].metric)
 			return false;
 	return true;
 }
 
-static int add_scope(struct arena *a, const struct part *part,
-		     struct pb_scope_metrics *scope)
+static void put_scope(struct wire *w, const struct part *part)
 {
-	int err = 0;
+	size_t begin = wire_begin(w, 2), scope = wire_begin(w, 1);
 
-	scope->schema_url = (char *)OTLP_SCHEMA_URL;
-	scope->scope = NEW(a, pb_scope);
-	scope->metrics =
-	    arena_get(a, (part->to - part->from) * sizeof(*scope->metrics));
-	if (!scope->scope || !scope->metrics)
-		return -ENOMEM;
-	scope->scope->name = (char *)OTLP_SCOPE;
-	scope->scope->version = (char *)ASSAY_VERSION;
-	for (size_t i = part->from; i < part->to && !err; i++)
+	wire_text(w, 1, OTLP_SCOPE);
+	wire_text(w, 2, ASSAY_VERSION);
+	wire_end(w, scope);
+	for (size_t i = part->from; i < part->to; i++)
 		if (first_of_metric(part, i))
-			err = add_metric(a, part, part->group->points[i].metric, scope);
-	return err;
+			put_metric(w, part, i);
+	wire_text(w, 3, OTLP_SCHEMA_URL);
+	wire_end(w, begin);
 }
 
-/* The tree of messages for a part. */
-static int build(struct arena *a, const struct part *part,
-		 struct pb_resource_metrics **out)
+static void put_part(struct wire *w, const struct part *part)
 {
 	const struct point_group *g = part->group;
-	struct pb_resource_metrics *rm = NEW(a, pb_resource_metrics);
-	struct pb_scope_metrics *scope = NEW(a, pb_scope_metrics);
-	struct pb_resource *r = NEW(a, pb_resource);
-	int err = 0;
+	size_t begin = wire_begin(w, 1), resource = wire_begin(w, 1);
 
-	if (!rm || !scope || !r)
-		return -ENOMEM;
-	rm->schema_url = (char *)OTLP_SCHEMA_URL;
-	rm->resource = r;
-	rm->scope_metrics = arena_get(a, sizeof(*rm->scope_metrics));
-	r->attributes =
-	    arena_get(a, (g->attr_count + g->extra_count) * sizeof(*r->attributes));
-	if (!rm->scope_metrics || !r->attributes)
-		return -ENOMEM;
-	rm->scope_metrics[rm->n_scope_metrics++] = scope;
-	for (size_t i = 0; i < g->attr_count && !err; i++)
-		err =
-		    add_resource_attr(a, &g->attrs[i], r->attributes, &r->n_attributes);
-	for (size_t i = 0; i < g->extra_count && !err; i++)
-		err =
-		    add_resource_attr(a, &g->extra[i], r->attributes, &r->n_attributes);
-	*out = rm;
-	return err ? err : add_scope(a, part, scope);
+	for (size_t i = 0; i < g->attr_count; i++)
+		put_resource_attr(w, &g->attrs[i]);
+	for (size_t i = 0; i < g->extra_count; i++)
+		put_resource_attr(w, &g->extra[i]);
+	wire_end(w, resource);
+	put_scope(w, part);
+	wire_text(w, 3, OTLP_SCHEMA_URL);
+	wire_end(w, begin);
 }
 
-static size_t varint(uint8_t *to, size_t v)
-{
-	size_t n = 0;
-
-	for (; v > 0x7f; v >>= 7)
-		to[n++] = v | 0x80;
-	to[n++] = v;
-	return n;
-}
-
-/* Hands over the batch in hand, if there is anything in it. */
-static int hand_over(struct otlp_encoder *e)
+/* Hands over the first len bytes of what is written, if there are any. */
+static int hand_over(struct otlp_encoder *e, size_t len)
 {
 	struct otlp_batch *b = &e->batch;
-	int err = b->len ? e->take(e->arg, b) : 0;
+	int err;
 
+	if (!len)
+		return 0;
+	b->bytes = e->wire.bytes;
+	b->len = len;
+	err = e->take(e->arg, b);
+	e->wire.bytes = b->bytes;
 	if (!b->bytes)
-		e->room = 0;
-	*b = (struct otlp_batch){ .bytes = b->bytes };
+		e->wire.room = 0;
+	e->wire.len = 0;
+	*b = (struct otlp_batch){ 0 };
 	return err;
 }
 
-/* Space for n more bytes in the batch. */
-static int reserve(struct otlp_encoder *e, size_t n)
+/* The same, but what follows these bytes is the beginning of the next request. */
+static int split_off(struct otlp_encoder *e, size_t len)
 {
-	size_t room = e->room ? e->room : 4096;
-	uint8_t *p;
+	size_t rest = e->wire.len - len;
+	uint8_t *copy = malloc(rest);
+	int err;
 
-	while (room - e->batch.len < n)
-		room *= 2;
-	if (room == e->room)
-		return 0;
-	p = realloc(e->batch.bytes, room);
-	if (!p)
+	if (!copy)
 		return -ENOMEM;
-	e->batch.bytes = p;
-	e->room = room;
-	return 0;
+	memcpy(copy, e->wire.bytes + len, rest);
+	err = hand_over(e, len);
+	if (!err)
+		err = wire_append(&e->wire, copy, rest);
+	free(copy);
+	return err;
 }
 
 static size_t limit_of(const struct otlp_encoder *e)
@@ -423,29 +313,21 @@ static size_t limit_of(const struct otlp_encoder *e)
 /* Appends a part to the batch, or to a new one; -EMSGSIZE: too large for any. */
 static int append(struct otlp_encoder *e, const struct part *part)
 {
-	struct pb_resource_metrics *rm;
 	struct otlp_batch *b = &e->batch;
-	uint8_t head[12] = { RESOURCE_TAG };
-	size_t n, head_len;
-	int err;
+	size_t begin = e->wire.len;
+	int err = 0;
 
-	arena_reset(&e->arena);
-	err = build(&e->arena, part, &rm);
-	if (err)
-		return err;
-	n = protobuf_c_message_get_packed_size(&rm->base);
-	head_len = 1 + varint(head + 1, n);
-	if (head_len + n > limit_of(e))
+	put_part(&e->wire, part);
+	if (e->wire.full)
+		return -ENOMEM;
+	if (e->wire.len - begin > limit_of(e)) {
+		e->wire.len = begin;
 		return -EMSGSIZE;
-	if (b->len + head_len + n > limit_of(e))
-		err = hand_over(e);
-	if (!err)
-		err = reserve(e, head_len + n);
+	}
+	if (e->wire.len > limit_of(e))
+		err = split_off(e, begin);
 	if (err)
 		return err;
-	memcpy(b->bytes + b->len, head, head_len);
-	protobuf_c_message_pack(&rm->base, b->bytes + b->len + head_len);
-	b->len += head_len + n;
 	b->points += part->to - part->from;
 	b->number = part->all->number;
 	if (!part->from && part->to == part->group->count) {
@@ -487,13 +369,17 @@ int otlp_add(struct otlp_encoder *e, const struct points *p)
 	return err;
 }
 
+int otlp_flush(struct otlp_encoder *e)
+{
+	return hand_over(e, e->wire.len);
+}
+
 int otlp_end(struct otlp_encoder *e, int err)
 {
 	if (!err)
-		err = hand_over(e);
-	arena_fini(&e->arena);
-	free(e->batch.bytes);
+		err = otlp_flush(e);
+	free(e->wire.bytes);
+	e->wire = (struct wire){ 0 };
 	e->batch = (struct otlp_batch){ 0 };
-	e->room = 0;
 	return err;
 }

@@ -13,13 +13,13 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include "base/arena.h"
 #include "metric/metric.h"
+#include "otlp/wire.h"
 
 #define OTLP_SCHEMA_URL "https://opentelemetry.io/schemas/1.37.0"
 #define OTLP_SCOPE	"assay"
-/* Well below the 4 MiB at which old receivers refuse a message. */
-#define OTLP_BATCH_LIMIT (1024 * 1024)
+/* Well below the 4 MiB at which old receivers refuse a message, and little memory. */
+#define OTLP_BATCH_LIMIT (512 * 1024)
 
 /* One encoded request. */
 struct otlp_batch {
@@ -45,9 +45,8 @@ struct otlp_encoder {
 	int (*take)(void *arg, struct otlp_batch *b);
 	void *arg;
 	/* the encoder's own */
-	struct arena arena;
+	struct wire wire;
 	struct otlp_batch batch;
-	size_t room;
 };
 
 /*
@@ -56,6 +55,8 @@ struct otlp_encoder {
  * is left.
  */
 int otlp_add(struct otlp_encoder *e, const struct points *p);
+/* Hands over the request in hand now, if there is anything in it. */
+int otlp_flush(struct otlp_encoder *e);
 /*
  * Hands over the last request, if there was no error so far, and frees what the encoder
  * holds. Returns the first error: err, or take()'s.

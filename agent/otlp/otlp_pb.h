@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Short names for what protoc-c makes of proto/: struct pb_sum is the message Sum, and
- * pb_sum_init gives it its initial state.
+ * Short names for what protoc-c makes of proto/: struct pb_sum is the message Sum.
  */
 #ifndef OTLP_PB_H
 #define OTLP_PB_H
@@ -9,39 +8,17 @@
 #include "proto/otlp_service.pb-c.h"
 
 #define pb_any_value	    Opentelemetry__Proto__Common__V1__AnyValue
-#define pb_any_value_init   opentelemetry__proto__common__v1__any_value__init
 #define pb_array	    Opentelemetry__Proto__Common__V1__ArrayValue
-#define pb_array_init	    opentelemetry__proto__common__v1__array_value__init
-#define pb_element	    Opentelemetry__Proto__Common__V1__ArrayElement
-#define pb_element_init	    opentelemetry__proto__common__v1__array_element__init
 #define pb_key_value	    Opentelemetry__Proto__Common__V1__KeyValue
-#define pb_key_value_init   opentelemetry__proto__common__v1__key_value__init
-#define pb_scope	    Opentelemetry__Proto__Common__V1__InstrumentationScope
-#define pb_scope_init	    opentelemetry__proto__common__v1__instrumentation_scope__init
-#define pb_resource	    Opentelemetry__Proto__Resource__V1__Resource
-#define pb_resource_init    opentelemetry__proto__resource__v1__resource__init
 #define pb_resource_metrics Opentelemetry__Proto__Metrics__V1__ResourceMetrics
-#define pb_resource_metrics_init \
-	opentelemetry__proto__metrics__v1__resource_metrics__init
-#define pb_scope_metrics      Opentelemetry__Proto__Metrics__V1__ScopeMetrics
-#define pb_scope_metrics_init opentelemetry__proto__metrics__v1__scope_metrics__init
-#define pb_metric	      Opentelemetry__Proto__Metrics__V1__Metric
-#define pb_metric_init	      opentelemetry__proto__metrics__v1__metric__init
-#define pb_gauge	      Opentelemetry__Proto__Metrics__V1__Gauge
-#define pb_gauge_init	      opentelemetry__proto__metrics__v1__gauge__init
-#define pb_sum		      Opentelemetry__Proto__Metrics__V1__Sum
-#define pb_sum_init	      opentelemetry__proto__metrics__v1__sum__init
-#define pb_number	      Opentelemetry__Proto__Metrics__V1__NumberDataPoint
-#define pb_number_init	      opentelemetry__proto__metrics__v1__number_data_point__init
-#define pb_hist		      Opentelemetry__Proto__Metrics__V1__ExponentialHistogram
-#define pb_hist_init	      opentelemetry__proto__metrics__v1__exponential_histogram__init
-#define pb_hist_point	      Opentelemetry__Proto__Metrics__V1__ExponentialHistogramDataPoint
-#define pb_hist_point_init \
-	opentelemetry__proto__metrics__v1__exponential_histogram_data_point__init
+#define pb_scope_metrics    Opentelemetry__Proto__Metrics__V1__ScopeMetrics
+#define pb_metric	    Opentelemetry__Proto__Metrics__V1__Metric
+#define pb_sum		    Opentelemetry__Proto__Metrics__V1__Sum
+#define pb_number	    Opentelemetry__Proto__Metrics__V1__NumberDataPoint
+#define pb_hist		    Opentelemetry__Proto__Metrics__V1__ExponentialHistogram
+#define pb_hist_point	    Opentelemetry__Proto__Metrics__V1__ExponentialHistogramDataPoint
 #define pb_buckets \
 	Opentelemetry__Proto__Metrics__V1__ExponentialHistogramDataPoint__Buckets
-#define pb_buckets_init \
-	opentelemetry__proto__metrics__v1__exponential_histogram_data_point__buckets__init
 #define pb_request \
 	Opentelemetry__Proto__Collector__Metrics__V1__ExportMetricsServiceRequest
 #define pb_request_unpack \

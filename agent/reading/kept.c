@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "reading/kept.h"
+#include "reading/kept_packed.h"
 #include "reading/snapshot_impl.h"
 
 /* What a histogram has more than what is kept of it; *out is NULL when that is none. */
@@ -10,26 +11,24 @@ static int subtract_hist(const struct sparse *now, const struct sparse *kept,
 			 struct sparse **out)
 {
 	struct sparse *made = NULL;
+	size_t at = 0;
 
 	*out = NULL;
-	for (unsigned int g = 0; now && g < SPARSE_GROUPS; g++) {
-		const uint64_t *n = sparse_find(now, g);
-		const uint32_t *k = n && kept ? sparse_find(kept, g) : NULL;
-		uint64_t *to = NULL;
+	for (uint32_t left = now ? now->groups : 0; left; left &= left - 1) {
+		unsigned int g = (unsigned int)__builtin_ctz(left);
+		const uint32_t *k = kept ? sparse_find(kept, g) : NULL;
 
-		for (int i = 0; n && i < SPARSE_GROUP; i++) {
-			uint32_t more = (uint32_t)n[i] - (k ? k[i] : 0);
+		for (int i = 0; i < SPARSE_GROUP; i++, at++) {
+			uint32_t more = (uint32_t)now->data[at] - (k ? k[i] : 0);
 
 			if (!more)
 				continue;
-			if (!made && !(made = sparse_new(sizeof(uint64_t))))
+			if (!made)
+				made = sparse_of_groups(sizeof(uint64_t), now->groups);
+			if (!made)
 				return -ENOMEM;
 			*out = made;
-			to = to ? to : sparse_make(out, g);
-			made = *out;
-			if (!to)
-				return -ENOMEM;
-			to[i] = more;
+			made->data[at] = more;
 		}
 	}
 	if (made)
@@ -171,6 +170,8 @@ static void make_usage(const struct workload *w, struct workload *out)
 int kept_make(const struct workload *w, uint64_t since_ns, struct workload *out)
 {
 	const struct kept *k = w->kept;
+	struct kept_reader before = { k ? k->packed : NULL };
+	union kept_hist hist;
 	int err = 0;
 
 	*out = *w;
@@ -179,11 +180,11 @@ int kept_make(const struct workload *w, uint64_t since_ns, struct workload *out)
 	out->start_ns = since_ns > w->start_ns ? since_ns : w->start_ns;
 	memset(out->hists, 0, sizeof(out->hists));
 	for (size_t i = 0; i < SNAPSHOT_HISTS; i++)
-		err |=
-		    subtract_hist(w->hists[i], k ? k->hists[i] : NULL, &out->hists[i]);
-	for (size_t i = 0; k && i < SNAPSHOT_COUNTS; i++)
+		err |= subtract_hist(w->hists[i], kept_next_hist(&before, &hist),
+				     &out->hists[i]);
+	for (size_t i = 0; i < SNAPSHOT_COUNTS; i++)
 		for (size_t lane = 0; lane < LANES; lane++)
-			out->counts[i][lane] -= k->counts[i][lane];
+			out->counts[i][lane] -= kept_next_count(&before);
 	make_usage(w, out);
 	err |= make_estimates(w, out);
 	err |= make_opens(w, out);
@@ -322,13 +323,11 @@ static struct kept *kept_of(struct workload *w)
 int kept_note(struct workload *w, const struct workload *made)
 {
 	struct kept *k = kept_of(w);
-	int err = 0;
+	int err;
 
 	if (!k)
 		return -ENOMEM;
-	for (size_t i = 0; i < SNAPSHOT_HISTS; i++)
-		err |= keep_hist(&k->hists[i], made->hists[i]);
-	memcpy(k->counts, w->counts, sizeof(k->counts));
+	err = kept_pack(w->hists, w->counts, &k->packed);
 	err |= note_estimates(k, made);
 	for (size_t i = 0; i < made->open_count; i++)
 		err |= note_open(&w->opens[i], &made->opens[i]);
@@ -410,6 +409,27 @@ static int fold_culprits(struct kept *k, const struct workload *w, bool name_the
 	return err;
 }
 
+static int fold_packed(struct kept *k, const struct kept *more)
+{
+	struct kept_reader a = { k->packed }, b = { more->packed };
+	struct sparse *hists[SNAPSHOT_HISTS] = { 0 };
+	uint64_t counts[SNAPSHOT_COUNTS][LANES];
+	union kept_hist hist;
+	int err = 0;
+
+	for (size_t i = 0; i < SNAPSHOT_HISTS; i++) {
+		err |= sparse_add(&hists[i], kept_next_hist(&a, &hist));
+		err |= sparse_add(&hists[i], kept_next_hist(&b, &hist));
+	}
+	for (size_t i = 0; i < SNAPSHOT_COUNTS; i++)
+		for (size_t lane = 0; lane < LANES; lane++)
+			counts[i][lane] = kept_next_count(&a) + kept_next_count(&b);
+	err |= kept_pack(hists, counts, &k->packed);
+	for (size_t i = 0; i < SNAPSHOT_HISTS; i++)
+		free(hists[i]);
+	return err;
+}
+
 int kept_fold(struct workload *into, const struct workload *w, bool name_culprits)
 {
 	struct kept *k;
@@ -420,11 +440,7 @@ int kept_fold(struct workload *into, const struct workload *w, bool name_culprit
 	k = kept_of(into);
 	if (!k)
 		return -ENOMEM;
-	for (size_t i = 0; i < SNAPSHOT_HISTS; i++)
-		err |= keep_hist(&k->hists[i], w->kept->hists[i]);
-	for (size_t i = 0; i < SNAPSHOT_COUNTS; i++)
-		for (size_t lane = 0; lane < LANES; lane++)
-			k->counts[i][lane] += w->kept->counts[i][lane];
+	err = fold_packed(k, w->kept);
 	if (w->kept->estimates)
 		err |= fold_estimates(k, w->kept->estimates);
 	for (size_t i = 0; i < w->open_count; i++)
@@ -453,9 +469,8 @@ void kept_move_usage(struct workload *into, const struct workload *w)
 
 void kept_clear(struct workload *w)
 {
-	for (size_t i = 0; w->kept && i < SNAPSHOT_HISTS; i++)
-		free(w->kept->hists[i]);
 	if (w->kept) {
+		free(w->kept->packed);
 		free(w->kept->culprits);
 		free(w->kept->estimates);
 	}

@@ -16,11 +16,9 @@ struct kept_culprit {
 	uint64_t ns;
 };
 
-/* What the history has of a workload. Histograms are of width 4, as the cells:
- * differences are less than 2^32. */
+/* What the history has of a workload. */
 struct kept {
-	struct sparse *hists[SNAPSHOT_HISTS];
-	uint64_t counts[SNAPSHOT_COUNTS][LANES];
+	uint8_t *packed; /* histograms and counts, kept_packed.h; NULL: none */
 	struct estimate *estimates; /* SNAPSHOT_ESTIMATES; NULL: all is exact */
 	uint64_t usage[USAGE_COUNT];
 	uint32_t usage_has;

@@ -4,12 +4,21 @@
 #include <string.h>
 #include "reading/sparse.h"
 
+/* How many bits are set, without a call: processors of 2003 have no instruction for it.
+ */
+static unsigned int count_bits(uint32_t v)
+{
+	v -= v >> 1 & 0x55555555;
+	v = (v & 0x33333333) + (v >> 2 & 0x33333333);
+	return ((v + (v >> 4)) & 0x0f0f0f0f) * 0x01010101 >> 24;
+}
+
 /* Where a group stands among those that are kept, in bytes. */
 static size_t offset_of(const struct sparse *s, unsigned int group)
 {
 	uint32_t below = s->groups & ((1U << group) - 1);
 
-	return (size_t)__builtin_popcount(below) * SPARSE_GROUP * s->width;
+	return (size_t)count_bits(below) * SPARSE_GROUP * s->width;
 }
 
 struct sparse *sparse_new(uint32_t width)
@@ -18,6 +27,18 @@ struct sparse *sparse_new(uint32_t width)
 
 	if (s)
 		s->width = width;
+	return s;
+}
+
+struct sparse *sparse_of_groups(uint32_t width, uint32_t groups)
+{
+	size_t kept = (size_t)count_bits(groups) * SPARSE_GROUP * width;
+	struct sparse *s = calloc(1, sizeof(*s) + kept);
+
+	if (!s)
+		return NULL;
+	s->width = width;
+	s->groups = groups;
 	return s;
 }
 
@@ -36,7 +57,7 @@ void *sparse_make(struct sparse **at, unsigned int group)
 
 	if (p)
 		return p;
-	kept = (size_t)__builtin_popcount(s->groups) * one;
+	kept = (size_t)count_bits(s->groups) * one;
 	s = realloc(s, sizeof(*s) + kept + one);
 	if (!s)
 		return NULL;
@@ -62,13 +83,14 @@ int sparse_add(struct sparse **into, const struct sparse *h)
 		*into = sparse_new(sizeof(uint64_t));
 	if (!*into)
 		return -ENOMEM;
-	for (unsigned int g = 0; g < SPARSE_GROUPS; g++) {
+	for (uint32_t left = h->groups; left; left &= left - 1) {
+		unsigned int g = (unsigned int)__builtin_ctz(left);
 		const void *from = sparse_find(h, g);
-		void *to = from ? sparse_make(into, g) : NULL;
+		void *to = sparse_make(into, g);
 
-		if (from && !to)
+		if (!to)
 			return -ENOMEM;
-		for (int i = 0; to && i < SPARSE_GROUP; i++)
+		for (int i = 0; i < SPARSE_GROUP; i++)
 			if ((*into)->width == sizeof(uint32_t))
 				((uint32_t *)to)[i] +=
 				    (uint32_t)bucket_at(from, h->width, i);
@@ -95,7 +117,7 @@ void sparse_expand(const struct sparse *s, uint64_t buckets[BUCKET_COUNT])
 
 uint64_t sparse_count(const struct sparse *s)
 {
-	size_t kept = (size_t)__builtin_popcount(s->groups) * SPARSE_GROUP;
+	size_t kept = (size_t)count_bits(s->groups) * SPARSE_GROUP;
 	uint64_t n = 0;
 
 	for (size_t i = 0; i < kept; i++)

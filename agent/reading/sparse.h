@@ -24,6 +24,8 @@ struct sparse {
 
 /* A histogram without any bucket; to be freed by free(). NULL: no memory. */
 struct sparse *sparse_new(uint32_t width);
+/* The same with these groups, all of zeros. */
+struct sparse *sparse_of_groups(uint32_t width, uint32_t groups);
 /* The eight buckets of a group, of the histogram's width; NULL: none counted yet. */
 void *sparse_find(const struct sparse *s, unsigned int group);
 /*

@@ -26,11 +26,25 @@ struct history_fact {
 
 /* One reading. Times are of the wall clock, as that was at `until`. */
 struct history_reading {
-	uint8_t *bytes; /* NULL: nothing happened */
+	uint8_t *bytes; /* of a packer; NULL: nothing happened */
 	size_t len;
+	size_t size; /* of what was packed */
 	uint64_t since_ns, until_ns;
 	bool whole; /* it has all workloads, also those with nothing new */
 };
+
+/* Packs the batch of a reading, a piece at a time. */
+struct history_packer;
+
+/* NULL: no memory. */
+struct history_packer *history_packer_new(void);
+/* 0 or -ENOMEM. */
+int history_packer_add(struct history_packer *p, const uint8_t *bytes, size_t len);
+/* Frees it, and gives the bytes, to be freed; size: of what was added. -ENOMEM. */
+int history_packer_end(struct history_packer *p, uint8_t **bytes, size_t *len,
+		       size_t *size);
+/* NULL is fine. */
+void history_packer_free(struct history_packer *p);
 
 #define HISTORY_SIZE_MIN (8ULL << 20)
 

@@ -17,8 +17,8 @@
 static int copy_row(sqlite3 *from, sqlite3 *to, const struct history_row *row)
 {
 	sqlite3_stmt *st;
-	int rc = sqlite3_prepare_v2(from, "SELECT size, data FROM reading WHERE id = ?",
-				    -1, &st, NULL);
+	int rc =
+	    history_prepare(from, "SELECT size, data FROM reading WHERE id = ?", &st);
 
 	if (rc)
 		return rc;
@@ -30,14 +30,14 @@ static int copy_row(sqlite3 *from, sqlite3 *to, const struct history_row *row)
 				    (size_t)sqlite3_column_int64(st, 0));
 	else if (rc == SQLITE_DONE)
 		rc = SQLITE_OK; /* it was merged, or dropped, meanwhile */
-	sqlite3_finalize(st);
+	history_done(st);
 	return rc;
 }
 
 static int copy_facts(sqlite3 *from, sqlite3 *to)
 {
 	sqlite3_stmt *st;
-	int rc = sqlite3_prepare_v2(from, "SELECT key, value FROM fact", -1, &st, NULL);
+	int rc = history_prepare(from, "SELECT key, value FROM fact", &st);
 
 	if (rc)
 		return rc;
@@ -47,7 +47,7 @@ static int copy_facts(sqlite3 *from, sqlite3 *to)
 		if (rc)
 			break;
 	}
-	sqlite3_finalize(st);
+	history_done(st);
 	return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
@@ -112,7 +112,7 @@ static long copy_into(sqlite3 *from, const char *name, uint64_t now_ns)
 		rc = set_time(to, now_ns);
 	if (rc)
 		damaged = history_errno(rc);
-	if (sqlite3_close(to) && damaged >= 0)
+	if (history_end(to) && damaged >= 0)
 		damaged = -EIO;
 	return damaged;
 }
@@ -131,7 +131,7 @@ static int describe(const char *path, struct history_copied *out, char *cause,
 	history_reader_close(r);
 	if (!history_open_ro(path, &db))
 		history_get_fact(db, "host.name", out->host, sizeof(out->host));
-	sqlite3_close(db);
+	history_end(db);
 	return 0;
 }
 
@@ -157,7 +157,7 @@ int history_save(const char *path, const char *to, uint64_t now_ns,
 	damaged = rc ? history_errno(rc) : copy_into(from, name, now_ns);
 	if (damaged >= 0 && rename(name, to))
 		damaged = -errno;
-	sqlite3_close(from);
+	history_end(from);
 	if (damaged < 0) {
 		unlink(name);
 		snprintf(cause, len, "%.200s: it cannot be %s: %s", rc ? path : to,

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 #include "sink/history_impl.h"
 
 #define MAGIC	       "SQLite format 3"
@@ -48,10 +47,44 @@ int history_run(sqlite3 *db, const char *sql)
 	return sqlite3_exec(db, sql, NULL, NULL, NULL);
 }
 
+int history_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out)
+{
+	sqlite3_stmt *st = sqlite3_next_stmt(db, NULL);
+
+	while (st && (sqlite3_stmt_busy(st) || strcmp(sqlite3_sql(st), sql) != 0))
+		st = sqlite3_next_stmt(db, st);
+	*out = st;
+	if (st)
+		return SQLITE_OK;
+	return sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL);
+}
+
+void history_done(sqlite3_stmt *st)
+{
+	sqlite3_reset(st);
+	sqlite3_clear_bindings(st);
+}
+
+int history_end(sqlite3 *db)
+{
+	sqlite3_stmt *st;
+
+	while (db && (st = sqlite3_next_stmt(db, NULL)))
+		sqlite3_finalize(st);
+	return sqlite3_close(db);
+}
+
+int history_do(sqlite3 *db, const char *sql)
+{
+	int64_t none;
+
+	return history_number(db, sql, &none);
+}
+
 int history_number(sqlite3 *db, const char *sql, int64_t *out)
 {
 	sqlite3_stmt *st;
-	int rc = sqlite3_prepare_v2(db, sql, -1, &st, NULL);
+	int rc = history_prepare(db, sql, &st);
 
 	*out = 0;
 	if (rc)
@@ -59,7 +92,7 @@ int history_number(sqlite3 *db, const char *sql, int64_t *out)
 	rc = sqlite3_step(st);
 	if (rc == SQLITE_ROW)
 		*out = sqlite3_column_int64(st, 0);
-	sqlite3_finalize(st);
+	history_done(st);
 	return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
@@ -76,6 +109,7 @@ int history_look(const char *path, char *cause, size_t len)
 {
 	unsigned char header[HEADER];
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	uint32_t version;
 	struct stat st;
 	ssize_t n = 0;
 
@@ -99,25 +133,23 @@ int history_look(const char *path, char *cause, size_t len)
 		snprintf(cause, len, "%.200s: it is no history of assay's", path);
 		return -EINVAL;
 	}
-	if (number_at(header, VERSION_AT) == HISTORY_VERSION)
+	version = number_at(header, VERSION_AT);
+	if (version >= HISTORY_FIRST && version <= HISTORY_VERSION)
 		return 0;
 	snprintf(cause, len,
 		 "%.200s: it is of another version of assay (its format is %u, this "
 		 "program's is %d)",
-		 path, number_at(header, VERSION_AT), HISTORY_VERSION);
+		 path, version, HISTORY_VERSION);
 	return -EINVAL;
 }
-
-#define TEXT_OF(x) #x
-#define TEXT(x)	   TEXT_OF(x)
 
 /* WAL comes last: until then the header is in the file itself, for history_look(). */
 static const char schema[] =
     "PRAGMA auto_vacuum=INCREMENTAL;"
     "BEGIN;"
-    "PRAGMA application_id=" TEXT(
+    "PRAGMA application_id=" HISTORY_TEXT(
 	HISTORY_APPLICATION) ";"
-			     "PRAGMA user_version=" TEXT(
+			     "PRAGMA user_version=" HISTORY_TEXT(
 				 HISTORY_VERSION) ";"
 						  "CREATE TABLE reading(id INTEGER PRIMARY KEY, since INTEGER NOT NULL,"
 						  " until INTEGER NOT NULL, merged INTEGER NOT NULL, whole INTEGER NOT NULL,"
@@ -137,42 +169,8 @@ int history_make(const char *path)
 	rc = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL);
 	if (!rc)
 		rc = history_run(db, schema);
-	sqlite3_close(db);
+	history_end(db);
 	return history_errno(rc);
-}
-
-int history_pack(const uint8_t *bytes, size_t len, int level, uint8_t **out,
-		 size_t *out_len)
-{
-	uLongf size = compressBound(len);
-	uint8_t *smaller;
-
-	*out = malloc(size);
-	if (!*out ||
-	    compress2(*out, &size, bytes ? bytes : (const Bytef *)"", len, level)) {
-		free(*out);
-		return -ENOMEM;
-	}
-	smaller = realloc(*out, size);
-	if (smaller)
-		*out = smaller;
-	*out_len = size;
-	return 0;
-}
-
-int history_unpack(const uint8_t *bytes, size_t len, size_t size, uint8_t **out)
-{
-	uLongf got = size;
-
-	if (size > HISTORY_RAW_MAX)
-		return -EINVAL;
-	*out = malloc(size + 1);
-	if (!*out)
-		return -ENOMEM;
-	if (uncompress(*out, &got, bytes, len) == Z_OK && got == size)
-		return 0;
-	free(*out);
-	return -EINVAL;
 }
 
 static int by_id(const void *a, const void *b)
@@ -188,7 +186,7 @@ static int list_rows(sqlite3 *db, const char *sql, struct history_row **out,
 	struct history_row *list = NULL, *p;
 	size_t n = 0, room = 0;
 	sqlite3_stmt *st;
-	int rc = sqlite3_prepare_v2(db, sql, -1, &st, NULL);
+	int rc = history_prepare(db, sql, &st);
 
 	if (rc)
 		return rc;
@@ -208,7 +206,7 @@ static int list_rows(sqlite3 *db, const char *sql, struct history_row **out,
 			.whole = sqlite3_column_int(st, 4),
 		};
 	}
-	sqlite3_finalize(st);
+	history_done(st);
 	if (rc != SQLITE_DONE) {
 		free(list);
 		return rc == SQLITE_ROW ? SQLITE_NOMEM : rc;
@@ -237,8 +235,7 @@ int history_load(sqlite3 *db, int64_t id, uint8_t **bytes, size_t *len)
 	sqlite3_stmt *st;
 	int err = -EINVAL, rc;
 
-	rc = sqlite3_prepare_v2(db, "SELECT size, data FROM reading WHERE id = ?", -1,
-				&st, NULL);
+	rc = history_prepare(db, "SELECT size, data FROM reading WHERE id = ?", &st);
 	if (rc)
 		return history_errno(rc);
 	sqlite3_bind_int64(st, 1, id);
@@ -254,7 +251,7 @@ int history_load(sqlite3 *db, int64_t id, uint8_t **bytes, size_t *len)
 	} else {
 		err = rc == SQLITE_DONE ? -ENOENT : history_errno(rc);
 	}
-	sqlite3_finalize(st);
+	history_done(st);
 	return err;
 }
 
@@ -262,8 +259,7 @@ int history_insert(sqlite3 *db, const struct history_row *row, const uint8_t *pa
 		   size_t packed_len, size_t size)
 {
 	sqlite3_stmt *st;
-	int rc = sqlite3_prepare_v2(db, "INSERT INTO reading VALUES(?,?,?,?,?,?,?)", -1,
-				    &st, NULL);
+	int rc = history_prepare(db, "INSERT INTO reading VALUES(?,?,?,?,?,?,?)", &st);
 
 	if (rc)
 		return rc;
@@ -276,35 +272,33 @@ int history_insert(sqlite3 *db, const struct history_row *row, const uint8_t *pa
 	sqlite3_bind_int64(st, 6, (sqlite3_int64)size);
 	sqlite3_bind_blob64(st, 7, packed, packed_len, SQLITE_STATIC);
 	rc = sqlite3_step(st);
-	sqlite3_finalize(st);
+	history_done(st);
 	return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
 int history_delete(sqlite3 *db, int64_t id)
 {
 	sqlite3_stmt *st;
-	int rc =
-	    sqlite3_prepare_v2(db, "DELETE FROM reading WHERE id = ?", -1, &st, NULL);
+	int rc = history_prepare(db, "DELETE FROM reading WHERE id = ?", &st);
 
 	if (rc)
 		return rc;
 	sqlite3_bind_int64(st, 1, id);
 	rc = sqlite3_step(st);
-	sqlite3_finalize(st);
+	history_done(st);
 	return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
 int history_set_fact(sqlite3 *db, const char *key, const char *value)
 {
 	sqlite3_stmt *st;
-	int rc = sqlite3_prepare_v2(db, "INSERT OR REPLACE INTO fact VALUES(?,?)", -1,
-				    &st, NULL);
+	int rc = history_prepare(db, "INSERT OR REPLACE INTO fact VALUES(?,?)", &st);
 
 	if (rc)
 		return rc;
 	sqlite3_bind_text(st, 1, key, -1, SQLITE_STATIC);
 	sqlite3_bind_text(st, 2, value, -1, SQLITE_STATIC);
 	rc = sqlite3_step(st);
-	sqlite3_finalize(st);
+	history_done(st);
 	return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }

@@ -10,10 +10,14 @@
 #include "sink/history.h"
 
 #define HISTORY_APPLICATION 0x61737361 /* "assa" */
-#define HISTORY_VERSION	    1
-#define HISTORY_AGE_NS	    3600000000000ULL /* after that readings are merged */
-#define HISTORY_STEP_NS	    60000000000ULL
-#define HISTORY_RAW_MAX	    (64U << 20) /* bytes of a reading */
+#define HISTORY_VERSION	    2	       /* from 2 on what is kept may be zstd's */
+#define HISTORY_FIRST \
+	1 /* that can be read, and is made the newest when it is written */
+#define HISTORY_TEXT_OF(x) #x
+#define HISTORY_TEXT(x)	   HISTORY_TEXT_OF(x)
+#define HISTORY_AGE_NS	   3600000000000ULL /* after that readings are merged */
+#define HISTORY_STEP_NS	   60000000000ULL
+#define HISTORY_RAW_MAX	   (64U << 20) /* bytes of a reading */
 
 /* A row of the table `reading`. */
 struct history_row {
@@ -26,6 +30,17 @@ struct history_row {
 int history_errno(int rc);
 /* Runs statements. 0 or a result of SQLite's. */
 int history_run(sqlite3 *db, const char *sql);
+/*
+ * One statement, made ready at most once for each data base: what is written every 10 s
+ * is parsed once. Its strings are the statement's until history_done(). Results of
+ * SQLite's.
+ */
+int history_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out);
+void history_done(sqlite3_stmt *st);
+/* Runs one that says nothing. */
+int history_do(sqlite3 *db, const char *sql);
+/* Closes it, with the statements; NULL is fine. */
+int history_end(sqlite3 *db);
 /* The first number that a statement says; 0 when it says none. */
 int history_number(sqlite3 *db, const char *sql, int64_t *out);
 
@@ -37,7 +52,7 @@ int history_look(const char *path, char *cause, size_t len);
 /* Makes a new file with the tables in it; path must not be there. */
 int history_make(const char *path);
 
-/* Compresses, to be freed. level: zlib's. -ENOMEM. */
+/* Compresses, to be freed. level: zstd's. -ENOMEM. */
 int history_pack(const uint8_t *bytes, size_t len, int level, uint8_t **out,
 		 size_t *out_len);
 /* The other way: `size` bytes. -EINVAL: it is damaged. */

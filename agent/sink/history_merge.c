@@ -10,8 +10,9 @@
 #include "otlp/frame.h"
 #include "sink/history_impl.h"
 
-#define READINGS  64 /* of one minute; more stay for the next time */
-#define LEVEL	  6
+#define READINGS  64	      /* of one minute; more stay for the next time */
+#define LEVEL	  4	      /* zstd's */
+#define RAW_MOST  (3UL << 20) /* bytes of readings: when there are so many, no more */
 #define FRAME_MAX (64UL << 20)
 
 static int compare_resources(const struct history_piece *a,
@@ -149,13 +150,17 @@ static int replace(sqlite3 *db, const struct history_row *rows, size_t n,
 static int merge_rows(sqlite3 *db, const struct history_row *rows, size_t n)
 {
 	uint8_t *bytes[READINGS] = { 0 }, *out;
-	size_t len[READINGS] = { 0 }, kept = 0, out_len;
+	size_t len[READINGS] = { 0 }, kept = 0, out_len, total = 0, taken;
 	int err = 0, rc;
 
-	for (size_t i = 0; i < n && err != -ENOMEM; i++) {
-		err = history_load(db, rows[i].id, &bytes[kept], &len[kept]);
+	for (taken = 0; taken < n && total < RAW_MOST && err != -ENOMEM; taken++) {
+		err = history_load(db, rows[taken].id, &bytes[kept], &len[kept]);
+		total += err ? 0 : len[kept];
 		kept += !err;
 	}
+	n = taken; /* what is left is merged by itself: large minutes are two or three
+		    * rows
+		    */
 	if (err != -ENOMEM)
 		err = history_merge_bytes(bytes, len, kept, &out, &out_len);
 	for (size_t i = 0; i < kept; i++)

@@ -45,7 +45,7 @@ void history_reader_close(struct history_reader *r)
 {
 	if (!r)
 		return;
-	sqlite3_close(r->db);
+	history_end(r->db);
 	free(r->rows);
 	free(r);
 }

@@ -48,7 +48,7 @@ static int open_as(sqlite3 **db, const char *path, int flags, const char *how)
 
 	if (!uri)
 		return SQLITE_NOMEM;
-	sqlite3_close(*db);
+	history_end(*db);
 	*db = NULL;
 	rc = sqlite3_open_v2(uri, db, flags | SQLITE_OPEN_URI, NULL);
 	free(uri);
@@ -80,11 +80,10 @@ void history_get_fact(sqlite3 *db, const char *key, char *out, size_t len)
 	sqlite3_stmt *st;
 
 	out[0] = '\0';
-	if (sqlite3_prepare_v2(db, "SELECT value FROM fact WHERE key = ?", -1, &st,
-			       NULL))
+	if (history_prepare(db, "SELECT value FROM fact WHERE key = ?", &st))
 		return;
 	sqlite3_bind_text(st, 1, key, -1, SQLITE_STATIC);
 	if (sqlite3_step(st) == SQLITE_ROW && sqlite3_column_text(st, 0))
 		text_copy(out, len, (const char *)sqlite3_column_text(st, 0), SIZE_MAX);
-	sqlite3_finalize(st);
+	history_done(st);
 }

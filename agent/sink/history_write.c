@@ -11,7 +11,6 @@
 #include "sink/history_write.h"
 
 #define WAL_MAX	  (2ULL << 20) /* of the size, for what is not in the file yet */
-#define LEVEL	  3	       /* zlib's: a reading is compressed once in 10 s */
 #define DROP_MOST 64	       /* rows for one that comes */
 #define BUSY_MS	  1000
 #define NEW	  ".new"
@@ -20,7 +19,7 @@
 /* Small: what is written is written once, and hardly ever read. */
 static const char settings[] = "PRAGMA journal_mode=WAL;"
 			       "PRAGMA synchronous=NORMAL;"
-			       "PRAGMA cache_size=-256;"
+			       "PRAGMA cache_size=-128;"
 			       "PRAGMA mmap_size=0;"
 			       "PRAGMA secure_delete=0;"
 			       "PRAGMA temp_store=MEMORY;"
@@ -86,6 +85,19 @@ static int fail(const struct history_file *f, int rc, char *cause, size_t len)
 	return err;
 }
 
+/* Of a format that is read, but not written any more. */
+static int make_newest(sqlite3 *db)
+{
+	int64_t version;
+	int rc = history_number(db, "PRAGMA user_version", &version);
+
+	if (rc || version == HISTORY_VERSION)
+		return rc;
+	/* the header has to be in the file itself, for history_look() */
+	return history_run(db, "PRAGMA user_version=" HISTORY_TEXT(
+				   HISTORY_VERSION) ";PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
 static int open_db(struct history_file *f, char *cause, size_t len)
 {
 	int rc = sqlite3_open_v2(f->path, &f->db, SQLITE_OPEN_READWRITE, NULL);
@@ -98,11 +110,13 @@ static int open_db(struct history_file *f, char *cause, size_t len)
 	if (!rc)
 		rc = history_number(f->db, "SELECT max(id) FROM reading", &rows);
 	if (!rc)
-		rc = history_run(f->db, "BEGIN");
+		rc = make_newest(f->db);
+	if (!rc)
+		rc = history_do(f->db, "BEGIN");
 	for (size_t i = 0; i < f->fact_count && !rc; i++)
 		rc = history_set_fact(f->db, f->facts[i].key, f->facts[i].value);
 	if (!rc)
-		rc = history_run(f->db, "COMMIT");
+		rc = history_do(f->db, "COMMIT");
 	return rc ? fail(f, rc, cause, len) : 0;
 }
 
@@ -139,7 +153,7 @@ static void salvage(struct history_file *f, const char *damaged)
 
 	if (!sqlite3_open_v2(damaged, &db, SQLITE_OPEN_READWRITE, NULL))
 		lost = history_copy(db, f->db);
-	sqlite3_close(db);
+	history_end(db);
 	snprintf(f->note, sizeof(f->note),
 		 lost >= 0
 		     ? "%.100s was damaged: it is now %.100s, and the new one "
@@ -175,7 +189,7 @@ int history_file_open(struct history_file *f, char *cause, size_t len)
 
 void history_file_close(struct history_file *f)
 {
-	sqlite3_close(f->db);
+	history_end(f->db);
 	f->db = NULL;
 	if (f->lock >= 0)
 		close(f->lock);
@@ -236,25 +250,26 @@ static bool is_there(const struct history_file *f)
 	       st.st_dev == f->opened.st_dev;
 }
 
-static int add(struct history_file *f, const struct history_reading *r,
-	       const uint8_t *packed, size_t packed_len)
+static int add(struct history_file *f, const struct history_reading *r)
 {
 	struct history_row row = { .since_ns = r->since_ns,
 				   .until_ns = r->until_ns,
 				   .whole = r->whole };
-	int rc = history_run(f->db, "BEGIN IMMEDIATE");
+	static const uint8_t nothing[1];
+	int rc = history_do(f->db, "BEGIN IMMEDIATE");
 
 	if (rc)
 		return rc;
-	rc = make_room(f, packed_len + packed_len / 64 + 4096);
+	rc = make_room(f, r->len + r->len / 64 + 4096);
 	if (!rc)
-		rc = history_insert(f->db, &row, packed, packed_len, r->len);
+		rc = history_insert(f->db, &row, r->bytes ? r->bytes : nothing, r->len,
+				    r->size);
 	if (!rc)
 		rc = history_merge(f->db);
 	if (!rc)
-		rc = history_run(f->db, "COMMIT");
+		rc = history_do(f->db, "COMMIT");
 	if (rc)
-		history_run(f->db, "ROLLBACK");
+		history_do(f->db, "ROLLBACK");
 	return rc;
 }
 
@@ -267,8 +282,6 @@ static bool is_too_large(const struct history_file *f)
 int history_file_add(struct history_file *f, const struct history_reading *r,
 		     char *cause, size_t len)
 {
-	size_t packed_len;
-	uint8_t *packed;
 	int err = 0, rc;
 
 	f->note[0] = '\0';
@@ -282,14 +295,10 @@ int history_file_add(struct history_file *f, const struct history_reading *r,
 		snprintf(cause, len, "%.200s: somebody reads it for too long", f->path);
 		return -EBUSY;
 	}
-	err = history_pack(r->bytes, r->len, LEVEL, &packed, &packed_len);
-	if (err)
-		return err;
-	rc = add(f, r, packed, packed_len);
+	rc = add(f, r);
 	if (history_errno(rc) == -EINVAL) {
 		err = set_aside(f, cause, len);
-		rc = err ? rc : add(f, r, packed, packed_len);
+		rc = err ? rc : add(f, r);
 	}
-	free(packed);
 	return rc && !err ? fail(f, rc, cause, len) : err;
 }

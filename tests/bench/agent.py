@@ -24,6 +24,7 @@ GROUPS = 10
 THREADS, DESCRIPTORS = 2000, 5000
 INTERVAL_S = 1
 CGROUPS_INTERVAL_S = 10
+READING_S = 2
 SHELL = "while :; do read a < /proc/self/stat; sleep 0.1; done"
 
 
@@ -154,10 +155,12 @@ def plain(name, unit, values, target=None, **more):
 PARTS = {"exporting": {"agent.rss_mib", "agent.cpu_ms_per_interval",
                        "export.bytes_gzip", "inflight.walk"},
          "many_cgroups": {"cgroups.busy_250", "cgroups.idle_5000"},
+         "history": {"history.busy_250"},
          "memory": {"memory.plan_mib", "memory.thread_bytes"}}
 ROWS = {"agent.rss_mib": "MiB", "agent.cpu_ms_per_interval": "ms",
         "export.bytes_gzip": "B", "inflight.walk": "ms", "memory.plan_mib": "MiB",
-        "memory.thread_bytes": "B", "cgroups.busy_250": "ms", "cgroups.idle_5000": "ms"}
+        "memory.thread_bytes": "B", "cgroups.busy_250": "ms", "cgroups.idle_5000": "ms",
+        "history.busy_250": "ms"}
 
 
 def intervals(agent, sink, exports):
@@ -295,6 +298,36 @@ def many_cgroups(exports, binary):
                   load=f"an export every {CGROUPS_INTERVAL_S} s")]
 
 
+def reading_costs(options, exports, binary):
+    """CPU time of an agent, in ms, for each export, at which a reading is kept, too."""
+    sink = Sink()
+    agent = Assay(options=["--export", sink.url(), "--export-interval",
+                           f"{READING_S}s", *options], binary=binary)
+    try:
+        agent.start()
+        try:
+            wait_for(lambda: len(sink.bodies) >= 4, 60, "exports")
+            return intervals(agent, sink, exports)
+        finally:
+            agent.stop()
+    finally:
+        sink.shutdown()
+
+
+def history(exports, binary):
+    """What the history costs of 250 workloads that are busy: an agent with it, and one
+    without, in turns. The same agent exports, so that the difference is the history's."""
+    note("agent: history, for 2 minutes")
+    costs = []
+    with Groups(250, 200):
+        for _ in range(2):
+            kept = reading_costs([], exports, binary)
+            none = reading_costs(["--history", "none"], exports, binary)
+            costs += [a - b for a, b in zip(sorted(kept), sorted(none))]
+    return [plain("history.busy_250", "ms", costs, 10,
+                  load=f"a reading every {READING_S} s")]
+
+
 def measure(chosen, quick, before=None):
     """The rows that were asked for; before: of that binary too, in turns (A B A B)."""
     rows = measure_one(chosen, quick, ASSAY)
@@ -325,7 +358,8 @@ def measure_one(chosen, quick, binary):
     """The rows of one build."""
     rows, reasons = [], []
     for part, count in ((exporting, 3 if quick else 10), (memory, 1 if quick else 3),
-                        (many_cgroups, 2 if quick else 6)):
+                        (many_cgroups, 2 if quick else 6),
+                        (history, 3 if quick else 10)):
         if not (chosen & PARTS[part.__name__]):
             continue
         try:

@@ -66,8 +66,8 @@ def _():
 
 @test("a request of the agent is taken whole")
 def _():
-    # sink/otlp: exports are split at 1 MiB before compression
-    check("Exports are split at 1 MiB" in read("ARCHITECTURE.md"), "another size")
+    # sink/otlp: exports are split at 512 KiB before compression
+    check("Exports are split at 512 KiB" in read("ARCHITECTURE.md"), "another size")
     for name in KINDS:
         size = config(name)["receivers"]["otlp"]["protocols"]["http"]["max_request_body_size"]
         check(size >= 2 << 20, f"{name}: {size} bytes")

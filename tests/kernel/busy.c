@@ -8,6 +8,7 @@
  *                    a call of each class, a wait for the CPU, a connection to itself
  *                    with a request and its answer; then once two errors of each class,
  *                    a connect that is refused, and a lookup with each answer
+ * again              the same cgroups once more, whoever counts there
  * throttle           the same cgroups, with a quota that is used up on each of the CPUs
  * disk               the same, each with a read and a write of /dev/nvme0n1
  * drop               removes them
@@ -262,6 +263,19 @@ static void run_busy(const struct gate_command *self, const long *args)
 	gate_say("cgroups=%ld", with.filled);
 }
 
+static void live_again(long i)
+{
+	enter(i);
+	live();
+}
+
+static void run_again(const struct gate_command *self, const long *args)
+{
+	(void)self;
+	(void)args;
+	in_each(live_again);
+}
+
 /* A quota of 1 ms in 2: what wants the CPU for longer waits for the next one. */
 static void be_throttled(long i)
 {
@@ -339,9 +353,8 @@ static void open_sockets(void)
 }
 
 static const struct gate_command commands[] = {
-	{ "busy", run_busy, NULL, 0 },
-	{ "throttle", run_throttle, NULL, 0 },
-	{ "disk", run_disk, NULL, 0 },
+	{ "busy", run_busy, NULL, 0 },	       { "again", run_again, NULL, 0 },
+	{ "throttle", run_throttle, NULL, 0 }, { "disk", run_disk, NULL, 0 },
 	{ "drop", run_drop, NULL, 0 },
 };
 

@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # beside: nobody
 """What the agent takes of the node's memory with 300 busy workloads: all that is resident,
-the mapped cells, which are the kernel's, too, among it."""
+the mapped cells, which are the kernel's, too, and the history, which it keeps as it does
+by default, among it."""
 
+import contextlib
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import time
@@ -13,7 +16,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from node import ASSAY, Agent, Cgroup, Load, defined, wait_for
+from node import ASSAY, Agent, Cgroup, Load, defined, scratch, wait_for
 from receiver import Receiver
 from tap import between, check, defer, diag, main, need_root, same, test
 
@@ -114,7 +117,8 @@ def watch(agent, sink):
 @test(f"{BUSY} busy workloads: at most {LIMIT // MIB} MiB are resident, with the cells")
 def _():
     sink = Sink()
-    agent = Agent("--export-interval", "2s", export=sink.url)
+    history = scratch() + "/history.db"
+    agent = Agent("--export-interval", "2s", "--history", history, export=sink.url)
     wait_for(lambda: sink.taken >= 2, 20, "exports")
     at_rest, heap_at_rest = resident(agent.pid()), parts(agent.pid())["heap"]
     base, busy = busy_load()
@@ -130,6 +134,10 @@ def _():
     unnamed = [i for i in range(BUSY) if not report.value(f"{base.path}/c{i}", CALLS)]
     diag(f"{pools}; an export has {sink.bytes - sent} bytes")
     same(unnamed, [], "workloads without calls")
+    with contextlib.closing(sqlite3.connect(f"file:{history}?mode=ro", uri=True)) as db:
+        kept = db.execute("SELECT count(*) FROM reading").fetchone()[0]
+    diag(f"{kept} readings are in the history")
+    check(kept >= EXPORTS, "each export is a reading of the history")
     used, planned = heap(agent)
     diag(f"numbers: {used / MIB:.2f} MiB of {planned / MIB:.2f} planned")
     between(used, 0, planned, "KiB that the numbers take")

@@ -109,6 +109,16 @@ static inline void some_workload(struct points *p, const struct some *s,
 	pt->u = s->memory;
 }
 
+static inline void some_pack(struct history_reading *r, const uint8_t *bytes,
+			     size_t len)
+{
+	struct history_packer *p = history_packer_new();
+
+	assert_non_null(p);
+	assert_int_equal(history_packer_add(p, bytes, len), 0);
+	assert_int_equal(history_packer_end(p, &r->bytes, &r->len, &r->size), 0);
+}
+
 /* One reading that ends at until_ns; its bytes are to be freed. */
 static inline struct history_reading some_reading(uint64_t until_ns, bool whole,
 						  const struct some *list, size_t count)
@@ -118,10 +128,14 @@ static inline struct history_reading some_reading(uint64_t until_ns, bool whole,
 				     .until_ns = until_ns,
 				     .whole = whole };
 	struct sparse **hists = calloc(count * CLASSES, sizeof(*hists));
+	uint8_t *bytes;
+	size_t len;
 
 	for (size_t i = 0; i < count; i++)
 		some_workload(&p, &list[i], hists + i * CLASSES);
-	assert_int_equal(encode_all(&p, &r.bytes, &r.len), 0);
+	assert_int_equal(encode_all(&p, &bytes, &len), 0);
+	some_pack(&r, bytes, len);
+	free(bytes);
 	points_fini(&p);
 	for (size_t i = 0; i < count * CLASSES; i++)
 		free(hists[i]);

@@ -6,6 +6,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <zlib.h>
 #include "some_kept.h"
 
 /* Readings that are in the file, which is sound; whoever wrote it is gone. */
@@ -23,7 +24,7 @@ static int64_t kept_rows(void)
 			 0);
 	assert_int_equal(n, 1);
 	assert_int_equal(history_number(db, "SELECT count(*) FROM reading", &n), 0);
-	sqlite3_close(db);
+	history_end(db);
 	return n;
 }
 
@@ -78,9 +79,43 @@ static void another_version_is_said_and_left_alone(void **state)
 	write_at(file.path, 60, version, sizeof(version));
 	assert_int_equal(look(file.path, cause, sizeof(cause)), -EINVAL);
 	assert_non_null(strstr(cause, "of another version of assay (its format is 9, "
-				      "this program's is 1)"));
+				      "this program's is 2)"));
 	assert_int_equal(history_file_add(&file.f, &r, cause, sizeof(cause)), -EINVAL);
 	assert_non_null(strstr(cause, "of another version"));
+}
+
+/* As programs of format 1 wrote it: what zlib compressed is read, and goes on. */
+static void a_file_of_the_format_before_is_read_and_goes_on(void **state)
+{
+	static const unsigned char version[4] = { 0, 0, 0, 1 };
+	unsigned char now[4];
+	uint8_t *bytes, packed[65536];
+	uLongf packed_len = sizeof(packed);
+	size_t len;
+	sqlite3_stmt *st;
+	char cause[256];
+	int fd;
+
+	add_readings(0, 1, 5);
+	assert_int_equal(history_load(file.f.db, 1, &bytes, &len), 0);
+	assert_int_equal(compress(packed, &packed_len, bytes, len), Z_OK);
+	free(bytes);
+	assert_int_equal(history_prepare(file.f.db, "UPDATE reading SET data=?", &st),
+			 0);
+	sqlite3_bind_blob(st, 1, packed, (int)packed_len, SQLITE_STATIC);
+	assert_int_equal(sqlite3_step(st), SQLITE_DONE);
+	history_done(st);
+	history_file_close(&file.f);
+	write_at(file.path, 60, version, sizeof(version));
+	assert_int_equal(look(file.path, cause, sizeof(cause)), 0);
+	assert_int_equal(calls_in(file.path, BEGIN, BEGIN + STEP, NULL, NULL), 5);
+	add_readings(1, 1, 5);
+	assert_int_equal(calls_in(file.path, BEGIN, BEGIN + 2 * STEP, NULL, NULL), 10);
+	/* an older program can tell that from the file itself */
+	fd = open(file.path, O_RDONLY);
+	assert_int_equal(pread(fd, now, sizeof(now), 60), sizeof(now));
+	close(fd);
+	assert_int_equal(now[3], 2);
 }
 
 /* Every page in turn: all but what lies on it is there, and an agent goes on. */
@@ -282,6 +317,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_no_history_is_left_alone),
 		TEST(another_version_is_said_and_left_alone),
+		TEST(a_file_of_the_format_before_is_read_and_goes_on),
 		TEST(only_what_is_damaged_is_lost),
 		TEST(a_damaged_file_is_set_aside_with_the_rest_kept),
 		TEST(one_agent_writes_at_a_time),

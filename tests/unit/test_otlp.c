@@ -390,6 +390,45 @@ static void names_that_are_no_utf8_are_escaped(void **state)
 	}
 }
 
+/* What protobuf's own library makes of the messages that it has read is the same. */
+static void the_bytes_are_those_of_protobufs_own_library(void **state)
+{
+	struct points p = { .time_ns = TIME, .wall_ns = 5 };
+	struct point_group *g = add_group(&p, "a\xff\\x80");
+	struct hist h = { .sum_ns = 1234567 };
+	struct pb_request *r;
+	uint8_t *bytes, *again;
+	size_t len;
+
+	for (unsigned int i = 0; i < BUCKET_COUNT; i += 1 + i / 3)
+		h.buckets[i] = i * 1000003ULL * i;
+	points_attr_number(g, "number", -7);
+	points_attr_number(g, "none", 0);
+	points_attr_list(g, "list", "one");
+	add_count(g, &calls, 0, "read")->values[1] = "";
+	add_hist(g, &h, "contention");
+	add_count(g, &open_now, 1ULL << 63, NULL)->overflow = true;
+	add_count(g, &calls, 300, "write")->error.noise = 2.5;
+	add_hist(g, &(struct hist){ 0 }, "");
+	points_add(g, &seconds)->ended = true;
+	points_add(g, &level)->d = -0.0;
+	add_count(add_group(&p, ""), &calls, 1, NULL);
+	for (int delta = 0; delta < 2; delta++) {
+		p.delta = delta;
+		assert_int_equal(encode_all(&p, &bytes, &len), 0);
+		r = pb_request_unpack(NULL, len, bytes);
+		assert_non_null(r);
+		assert_int_equal(protobuf_c_message_get_packed_size(&r->base), len);
+		again = malloc(len);
+		protobuf_c_message_pack(&r->base, again);
+		assert_memory_equal(again, bytes, len);
+		pb_request_free(r, NULL);
+		free(again);
+		free(bytes);
+	}
+	points_fini(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -405,6 +444,7 @@ int main(void)
 		cmocka_unit_test(a_point_never_ends_before_it_starts),
 		cmocka_unit_test(what_has_ended_has_a_flag_and_no_value),
 		cmocka_unit_test(names_that_are_no_utf8_are_escaped),
+		cmocka_unit_test(the_bytes_are_those_of_protobufs_own_library),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

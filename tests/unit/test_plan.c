@@ -13,6 +13,7 @@
 #include "base/util.h"
 #include "cmd/option_rows.h"
 #include "kernel/plan.h"
+#include "reading/kept.h"
 #include "reading/snapshot_impl.h"
 #include "reading/sparse.h"
 
@@ -192,6 +193,7 @@ static void what_user_space_keeps_is_no_more_than_planned(void **state)
 	assert_true(sizeof(struct count_cell) + 16 <= PLAN_SEEN_COUNT);
 	assert_true(sizeof(struct block_seen) + 16 <= PLAN_BLOCK);
 	assert_true(sizeof(struct open_cell) <= PLAN_OPEN);
+	assert_true(sizeof(struct kept) + 16 <= PLAN_KEPT);
 	assert_true(sizeof(struct workload) + sizeof(struct slot) +
 			(CULPRIT_NAMES + 1) * sizeof(struct culprit_total) +
 			CULPRITS_SENT * (sizeof(struct culprit_series) + 16) + 16 +

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "reading/kept_packed.h"
+
+#define U32_MOST  5 /* bytes of a number */
+#define U64_MOST  10
+#define HIST_MOST (U32_MOST + U64_MOST + SPARSE_GROUPS * SPARSE_GROUP * U32_MOST)
+#define ALL_MOST  (SNAPSHOT_HISTS * HIST_MOST + SNAPSHOT_COUNTS * LANES * U64_MOST)
+
+static uint8_t *put(uint8_t *to, uint64_t v)
+{
+	for (; v > 0x7f; v >>= 7)
+		*to++ = (uint8_t)(v | 0x80);
+	*to++ = (uint8_t)v;
+	return to;
+}
+
+static uint64_t get(struct kept_reader *r)
+{
+	uint64_t v = *r->at & 0x7f;
+
+	for (unsigned int shift = 7; *r->at++ & 0x80; shift += 7)
+		v |= (uint64_t)(*r->at & 0x7f) << shift;
+	return v;
+}
+
+const struct sparse *kept_next_hist(struct kept_reader *r, union kept_hist *out)
+{
+	struct sparse *h = &out->head;
+	uint32_t *bucket = (uint32_t *)h->data;
+
+	if (!r->at)
+		return NULL;
+	h->groups = (uint32_t)get(r);
+	if (!h->groups)
+		return NULL;
+	h->width = sizeof(*bucket);
+	h->sum_ns = get(r);
+	for (uint32_t left = h->groups; left; left &= left - 1)
+		for (int i = 0; i < SPARSE_GROUP; i++)
+			*bucket++ = (uint32_t)get(r);
+	return h;
+}
+
+uint64_t kept_next_count(struct kept_reader *r)
+{
+	return r->at ? get(r) : 0;
+}
+
+static uint8_t *put_hist(uint8_t *to, const struct sparse *h)
+{
+	const uint64_t *bucket = h ? h->data : NULL;
+
+	to = put(to, h ? h->groups : 0);
+	if (!h || !h->groups)
+		return to;
+	to = put(to, h->sum_ns);
+	for (uint32_t left = h->groups; left; left &= left - 1)
+		for (int i = 0; i < SPARSE_GROUP; i++)
+			to = put(to, (uint32_t)*bucket++);
+	return to;
+}
+
+int kept_pack(struct sparse *const *hists, const uint64_t (*counts)[LANES],
+	      uint8_t **packed)
+{
+	uint8_t all[ALL_MOST], *to = all, *fits;
+
+	for (size_t i = 0; i < SNAPSHOT_HISTS; i++)
+		to = put_hist(to, hists[i]);
+	for (size_t i = 0; i < SNAPSHOT_COUNTS; i++)
+		for (size_t lane = 0; lane < LANES; lane++)
+			to = put(to, counts[i][lane]);
+	fits = realloc(*packed, (size_t)(to - all));
+	if (!fits)
+		return -ENOMEM;
+	memcpy(fits, all, (size_t)(to - all));
+	*packed = fits;
+	return 0;
+}
