@@ -38,6 +38,7 @@ void totals_free(struct workload *w)
 	if (!w)
 		return;
 	totals_clear(w);
+	kept_drop_owed(w);
 	if (w->sum) {
 		totals_clear(&w->sum->ended);
 		free(w->sum->key);
