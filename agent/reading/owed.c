@@ -10,11 +10,7 @@
 
 void kept_drop_owed(struct workload *w)
 {
-	if (!w->owed)
-		return;
-	w->owed->kept = NULL; /* or `of`, which is not its own */
-	totals_free(w->owed);
-	w->owed = NULL;
+	totals_drop_owed(w);
 }
 
 /* Adds to what is owed by `into`; what is now is none of it. */

@@ -19,15 +19,14 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from exports import Exports  # noqa: E402
-from identities import below, new_id  # noqa: E402
+from identities import below, new_id, put_bundle  # noqa: E402
 from node import (ASSAY, PATIENCE, Agent, Cgroup, Load, libc, report, scratch,  # noqa: E402
                   wait_for)
-from tap import Failed, Skip, between, check, defer, diag, main, need_root, same, test  # noqa: E402
+from tap import Skip, between, check, defer, diag, main, need_root, same, test  # noqa: E402
 
 need_root()
 
 DURATION = "assay.syscall.duration"
-TASKS = "run/containerd/io.containerd.runtime.v2.task/k8s.io"
 CLONE_NEWNS = 0x20000
 SCALE = float(os.environ.get("TEST_NAMES_SCALE", 0.3))
 HOLD = 30 * SCALE  # seconds that exports wait for a name
@@ -209,17 +208,6 @@ def _():
     check("cannot export to" in p.stderr and "Read-only file system" in p.stderr, p.stderr)
 
 
-def put_bundle(root, container, pod):
-    cri = "io.kubernetes.cri."
-    path = f"{root}/{TASKS}/{container}"
-    os.makedirs(path)
-    with open(path + "/config.json.new", "w") as f:
-        json.dump({"annotations": {cri + "container-type": "container",
-                                   cri + "container-name": "app", cri + "sandbox-name": pod,
-                                   cri + "sandbox-namespace": "late"}}, f)
-    os.rename(path + "/config.json.new", path + "/config.json")
-
-
 @test(f"names that come after {SOON:g} s, after {LATE:g} s and never: each call is in exports "
       "and in the history once")
 def _():
@@ -240,7 +228,7 @@ def _():
     while passed() < END:
         for name, at in ("soon", SOON), ("late", LATE):
             if passed() >= at and name not in named:
-                put_bundle(root, ids[name], name)
+                put_bundle(root, ids[name], "late", name, "app")
                 named[name] = loads[name].done
         for load in loads.values():
             load.work(10)
