@@ -67,7 +67,8 @@ int history_open(const char *path, uint64_t size, const struct history_fact *fac
 		return err;
 	}
 	count = count < FACTS ? count : FACTS;
-	memcpy(h->facts, facts, count * sizeof(*facts));
+	if (count) /* there may be no array */
+		memcpy(h->facts, facts, count * sizeof(*facts));
 	h->file = (struct history_file){ .path = h->path,
 					 .size = size,
 					 .facts = h->facts,

@@ -91,7 +91,7 @@ def start_prometheus():
 def start_translator(prometheus):
     folder, port = scratch(), free_port()
     with open(folder + "/relabel.yml", "w") as f:
-        f.write(state.get("relabel", RELABEL))
+        f.write(RELABEL)
     state["log"] = run(
         fetch.package("victoria-metrics", "usr/bin/vmagent"),
         f"-httpListenAddr=127.0.0.1:{port}",
