@@ -110,6 +110,13 @@ def resident(agent):
         return int(re.search(r"VmRSS:\s+(\d+)", f.read())[1]) / 1024
 
 
+def parts(agent):
+    """What is resident: heap and written data, pages of files, the mapped cells."""
+    with open(f"/proc/{agent.process.pid}/status") as f:
+        found = re.findall(r"^Rss(Anon|File|Shmem):\s+(\d+) kB", f.read(), re.M)
+    return ", ".join(f"{name.lower()} {int(n) / 1024:.1f}" for name, n in found)
+
+
 class Side:
     """One build: an agent with names, and one that finds none. Each is asked by a kubelet of
     its own."""
@@ -153,8 +160,8 @@ class Side:
               f"names, {statistics.median(self.all):.3f} for all that changes, with wakes "
               f"({statistics.median(self.rest):.3f} at rest); resident "
               f"{self.resident[0]:.1f} MiB with names of {pods} pods, "
-              f"{self.resident[1]:.1f} without, {self.resident[2]:.1f} with a history, too",
-              flush=True)
+              f"{self.resident[1]:.1f} without, {self.resident[2]:.1f} with a history, too; "
+              f"of these {' | '.join(map(parts, self.agents))}", flush=True)
 
 
 def replace(pods, changes, seconds):
