@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cgroups as containers have them, and what exports say of who they are."""
 
+import json
 import os
 import uuid
 
@@ -10,6 +11,18 @@ from node import PATIENCE, Load, wait_for
 
 def new_id():
     return uuid.uuid4().hex + uuid.uuid4().hex
+
+
+def put_bundle(root, number, namespace, pod, name):
+    """What containerd leaves of a container below --host-root: whole at once."""
+    path = f"{root}/run/containerd/io.containerd.runtime.v2.task/k8s.io/{number}"
+    cri = "io.kubernetes.cri."
+    os.makedirs(path)
+    with open(path + "/new", "w") as f:
+        json.dump({"annotations": {
+            cri + "container-type": "container", cri + "container-name": name,
+            cri + "sandbox-name": pod, cri + "sandbox-namespace": namespace}}, f)
+    os.rename(path + "/new", path + "/config.json")
 
 
 def below(cgroup, *parts):

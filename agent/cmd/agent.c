@@ -30,6 +30,7 @@
 #include "sink/export.h"
 #include "sink/export_check.h"
 #include "sink/history.h"
+#include "sink/listen.h"
 
 #define FLUSH_MS	4000 /* SIGTERM to exit takes 5 s at most */
 #define HISTORY_MS	500  /* of these */
@@ -103,7 +104,7 @@ static int open_all(struct agent *a, char *cause, size_t len)
 	err = open_export(a, cause, len);
 	if (err)
 		return err;
-	err = api_check(a->o->socket, cause, len);
+	err = listen_check(a->o->socket, cause, len);
 	if (!err)
 		err = measure_open(a->o, &a->measure, cause, len);
 	if (err)
@@ -332,6 +333,7 @@ static void loop(struct agent *a)
 			break;
 		if (found.clients)
 			api_serve(a->api);
+		api_mend(a->api);
 		sandbox_tell();
 	} while (!found.signals || !agent_must_end(a));
 }

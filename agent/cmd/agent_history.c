@@ -64,8 +64,11 @@ void agent_history_start(struct agent *a)
 {
 	int err = a->history ? history_start(a->history) : 0;
 
-	if (!err)
+	if (!err) {
+		if (a->history)
+			measure_await_history(a->measure);
 		return;
+	}
 	log_warn(err, "history: its thread cannot be made: going on without");
 	history_close(a->history, 0);
 	a->history = NULL;
@@ -129,6 +132,7 @@ void agent_history_keep(struct agent *a, bool last)
 	a->kept_ns = now;
 	history_get_stats(a->history, &stats);
 	measure_note_history(a->measure, &stats);
+	measure_await_history(a->measure);
 	if (!history_is_ready(a->history))
 		return;
 	err = make_reading(a, &r);

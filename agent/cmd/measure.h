@@ -140,6 +140,11 @@ int measure_govern_open(struct measure *m, const char *budget);
  * looks at what probes cost and does what has to be done.
  */
 void measure_govern(struct measure *m);
+/*
+ * There is a history, and it will have a reading within a minute: until then whoever is
+ * gone stays, so that it has the last of it.
+ */
+void measure_await_history(struct measure *m);
 /* How the history is, for the agent's own metrics; copied. */
 void measure_note_history(struct measure *m, const struct history_stats *h);
 /* What the node is called; until measure_close(). */

@@ -14,10 +14,11 @@
 #define USAGE_NS  59000000000ULL /* how old CPU time and memory may be */
 #define AWAIT_NS  60000000000ULL /* for the next one, by who is gone */
 
-/* The points of what was made of a workload, for the batch. */
+/* The points of what was made of a workload, and of what it owes, for the batch. */
 static int encode_made(struct measure *m, struct workload *w, struct workload *made,
 		       struct points *p, struct otlp_encoder *e)
 {
+	struct workload *owed = kept_owed(w, m->kept.time_ns);
 	struct point_group *g = points_group(p);
 	int err;
 
@@ -27,6 +28,8 @@ static int encode_made(struct measure *m, struct workload *w, struct workload *m
 	err = resource_workload(&m->resource, w, g);
 	if (!err)
 		err = metrics_add(g, made, METRICS_READ);
+	if (!err && owed)
+		err = metrics_add(g, owed, METRICS_READ);
 	if (!err)
 		err = points_merge(g);
 	if (!err)
@@ -46,10 +49,12 @@ static int encode_new(struct measure *m, struct workload *w, bool whole,
 	if (w->into || kept_is_whole(w) || !kept_has_any(w))
 		return 0;
 	err = kept_make(w, m->kept.time_ns, &made);
-	if (!err && (kept_is_new(&made) || (whole && !w->gone)))
+	if (!err && (w->owed || kept_is_new(&made) || (whole && !w->gone)))
 		err = encode_made(m, w, &made, p, e);
 	if (!err)
 		err = kept_note(w, &made);
+	if (!err)
+		kept_drop_owed(w);
 	kept_free(&made);
 	return err;
 }
@@ -111,8 +116,12 @@ int measure_since(struct measure *m, const struct export_stats *stats,
 	s->since_ns = wall_time(wall.offset_ns, since);
 	s->until_ns = wall_time(wall.offset_ns, m->kept.time_ns);
 	m->kept.minute = minute;
-	snapshot_keep(m->snapshot, m->kept.time_ns + AWAIT_NS);
 	return 0;
+}
+
+void measure_await_history(struct measure *m)
+{
+	snapshot_keep(m->snapshot, now_boot_ns() + AWAIT_NS);
 }
 
 const char *measure_host_name(const struct measure *m)

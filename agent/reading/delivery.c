@@ -90,6 +90,7 @@ static struct workload *fold(struct snapshot *s, struct workload *w)
 {
 	if (hold_needs_name(w)) {
 		hold_retire(s, w, false);
+		kept_move_owed(s->workloads[SLOT_UNKNOWN], w);
 		return s->workloads[SLOT_UNKNOWN];
 	}
 	if (w->sum)
@@ -97,8 +98,18 @@ static struct workload *fold(struct snapshot *s, struct workload *w)
 	totals_fold(s->workloads[SLOT_OVERFLOW], w, !w->sum);
 	totals_fold_usage(&s->workloads[SLOT_OVERFLOW]->usage, &w->usage);
 	kept_fold_usage(s->workloads[SLOT_OVERFLOW], w);
+	kept_move_owed(s->workloads[SLOT_OVERFLOW], w);
 	s->folded++;
 	return s->workloads[SLOT_OVERFLOW];
+}
+
+/* The history is so far behind that it has not all of one that has to go. */
+static void owe_rest(struct snapshot *s, struct workload *w)
+{
+	if (!s->keeps_until_ns || w->sum || w->into || kept_is_whole(w))
+		return;
+	kept_owe(w);
+	kept_move_owed(s->workloads[SLOT_OVERFLOW], w);
 }
 
 /* Frees one that is gone. */
@@ -106,6 +117,8 @@ static void forget(struct snapshot *s, struct workload *w, enum fate fate)
 {
 	struct workload *into = s->workloads[SLOT_UNKNOWN];
 
+	if (fate == FREED)
+		owe_rest(s, w);
 	if (fate == FOLDED)
 		into = fold(s, w);
 	else if (w->group)

@@ -23,6 +23,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "reading/kept.h"
 #include "reading/snapshot_impl.h"
 
 /* Between two looks for a name: the second one, while exports wait for it, and later.
@@ -100,7 +101,8 @@ int hold_retire(struct snapshot *s, struct workload *w, bool open)
 		s->retired = new_unknown(s);
 	if (!s->retired)
 		return -ENOMEM;
-	err = totals_fold(s->retired, w, false);
+	err = s->keeps_until_ns ? kept_owe(w) : 0;
+	err |= totals_fold(s->retired, w, false);
 	totals_fold_usage(&s->retired->usage, &w->usage);
 	count_open(w, opened);
 	totals_clear(w);

@@ -239,7 +239,7 @@ bool kept_is_new(const struct workload *made)
 
 bool kept_has_any(const struct workload *w)
 {
-	if (w->open_count || w->culprit_count || w->inflight_seen)
+	if (w->owed || w->open_count || w->culprit_count || w->inflight_seen)
 		return true;
 	for (size_t i = 0; i < SNAPSHOT_HISTS; i++)
 		if (w->hists[i])
@@ -480,5 +480,5 @@ void kept_clear(struct workload *w)
 
 bool kept_is_whole(const struct workload *w)
 {
-	return w->kept_whole;
+	return w->kept_whole && !w->owed;
 }

@@ -51,6 +51,18 @@ void kept_fold_usage(struct workload *into, const struct workload *w);
 void kept_move_usage(struct workload *into, const struct workload *w);
 /* Forgets it, with the counts: totals_clear(). */
 void kept_clear(struct workload *w);
+/*
+ * Before w's counts become another's that no reading has (exports' `unknown`): what the
+ * history does not have of them yet is owed to it, under w's own name. -ENOMEM: some of
+ * it is missing there.
+ */
+int kept_owe(struct workload *w);
+/* What w owes is told by another's name: it is freed, or folded. */
+int kept_move_owed(struct workload *into, struct workload *w);
+/* The history has it, or never will. */
+void kept_drop_owed(struct workload *w);
+/* What w owes, as kept_make(): to be told beside that; NULL: nothing. */
+struct workload *kept_owed(struct workload *w, uint64_t since_ns);
 /* Whether the history has the last of one that is gone. */
 bool kept_is_whole(const struct workload *w);
 

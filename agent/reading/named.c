@@ -107,7 +107,7 @@ static int fold_sandbox(struct snapshot *s, struct workload *w)
 		if (err)
 			return err;
 	}
-	err = totals_fold(pod, w, true);
+	err = totals_fold(pod, w, true) | kept_move_owed(pod, w);
 	if (!pod->sandbox && !pod->settled) {
 		/* what was read of its own cgroup is not it */
 		pod->usage = w->usage;

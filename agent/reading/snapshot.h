@@ -122,6 +122,7 @@ struct workload {
 	uint32_t inflight_seen; /* a bit for each that ever was */
 	bool kept_whole;	/* it is gone, and the history has all of it */
 	bool is_since;		/* what came of a workload in a while: kept.h */
+	struct workload *owed;	/* what the history is to have besides: kept_owe() */
 	struct usage usage;	/* from the files of its cgroup */
 	uint32_t usage_sent, usage_ended; /* bits: was in an export; but is no more */
 	uint64_t usage_since;		  /* the first export that says so */

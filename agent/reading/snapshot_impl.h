@@ -260,6 +260,8 @@ void windows_note(struct snapshot *s);
 
 /* Frees a workload and all that it holds; NULL is fine. */
 void totals_free(struct workload *w);
+/* Frees what the history is owed of it: kept_owe(). */
+void totals_drop_owed(struct workload *w);
 /* The total of an open value, made when it is new. NULL: no memory. */
 struct open_total *totals_open(struct workload *w, uint32_t signal, uint32_t attr);
 /* The entry of a culprit, until the next call; when there are too many, that of all

@@ -33,11 +33,20 @@ void totals_clear(struct workload *w)
 	w->culprit_count = w->open_count = 0;
 }
 
+void totals_drop_owed(struct workload *w)
+{
+	if (w->owed)
+		w->owed->kept = NULL; /* or `of`, which is not its own */
+	totals_free(w->owed);
+	w->owed = NULL;
+}
+
 void totals_free(struct workload *w)
 {
 	if (!w)
 		return;
 	totals_clear(w);
+	totals_drop_owed(w);
 	if (w->sum) {
 		totals_clear(&w->sum->ended);
 		free(w->sum->key);

@@ -14,12 +14,12 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "sink/api.h"
+#include "sink/listen.h"
 #include "sink/request.h"
 
 #define CLIENT_TIMEOUT_NS 10000000000ULL
-#define LOCK_TIMEOUT_NS	  1000000000ULL
-#define LEAVE_TIMEOUT_NS  100000000ULL /* at the end, which has little time */
 #define PAUSE_NS	  1000000000ULL
+#define LOOK_NS		  1000000000ULL /* whether it is there */
 #define LOG_INTERVAL_NS	  30000000000ULL
 #define NS_OF_MS	  1000000ULL
 
@@ -42,182 +42,22 @@ struct api {
 	struct stat bound;  /* our socket's file */
 	int spare;	    /* given up to take in a client when there is no other */
 	uint64_t resume_ns; /* no client is taken in before */
-	uint64_t next_log_ns;
+	uint64_t next_log_ns, next_look_ns;
+	bool said_gone; /* that it was removed, and cannot be made anew */
 	struct api_ops ops;
 	struct client clients[API_CLIENTS];
 };
-
-/* The directory of path. */
-static void directory_of(const char *path, char *dir, size_t len)
-{
-	const char *slash = strrchr(path, '/');
-
-	if (!slash)
-		snprintf(dir, len, ".");
-	else
-		snprintf(dir, len, "%.*s", slash == path ? 1 : (int)(slash - path),
-			 path);
-}
-
-/*
- * One agent at a time looks at what is at a path, takes it away and binds, or removes
- * its own: the lock is the directory's. It goes when the descriptor is closed. An agent
- * has it for a moment only, but whoever may read the directory can keep it.
- */
-static int lock_directory(const char *path, uint64_t timeout_ns)
-{
-	uint64_t end = now_mono_ns() + timeout_ns;
-	char dir[sizeof(((struct sockaddr_un *)0)->sun_path)];
-	int fd;
-
-	directory_of(path, dir, sizeof(dir));
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	while (flock(fd, LOCK_EX | LOCK_NB)) {
-		int err = -errno;
-
-		if (err == -EWOULDBLOCK && now_mono_ns() < end) {
-			usleep(10000);
-			continue;
-		}
-		close(fd);
-		return err;
-	}
-	return fd;
-}
-
-/* Nobody listens there: the socket of a killed agent refuses. Never waits. */
-static bool is_dead(const struct sockaddr_un *addr)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool dead;
-
-	if (fd < 0)
-		return false;
-	dead = connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) &&
-	       errno == ECONNREFUSED;
-	close(fd);
-	return dead;
-}
-
-/* Why we cannot listen at a path, as the kernel says of it or of its directory. */
-static int no_listener(const char *path, const char *what, int err, char *cause,
-		       size_t len)
-{
-	snprintf(cause, len,
-		 "cannot listen at %s: %s: %s (give --socket a path in a directory "
-		 "that user %u may write to)",
-		 path, what, strerror(-err), geteuid());
-	return err;
-}
-
-/* What is at the path: nothing (0), a dead socket of ours (1), or why we cannot listen.
- */
-static int look_at(const struct sockaddr_un *addr, char *cause, size_t len)
-{
-	struct stat st;
-
-	if (lstat(addr->sun_path, &st)) {
-		if (errno == ENOENT)
-			return 0;
-		return no_listener(addr->sun_path, addr->sun_path, -errno, cause, len);
-	}
-	if (!S_ISSOCK(st.st_mode)) {
-		snprintf(cause, len, "cannot listen at %s: what is there is no socket",
-			 addr->sun_path);
-		return -EEXIST;
-	}
-	if (!is_dead(addr)) {
-		snprintf(cause, len, "another agent listens at %s (see --socket)",
-			 addr->sun_path);
-		return -EADDRINUSE;
-	}
-	if (st.st_uid != geteuid()) {
-		snprintf(cause, len, "cannot listen at %s: user %u's socket is there",
-			 addr->sun_path, st.st_uid);
-		return -EEXIST;
-	}
-	return 1;
-}
-
-/* With the lock of the directory, if that can be had. */
-static int bind_at(struct api *a, const struct sockaddr_un *addr)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	mode_t mask;
-	int err = 0;
-
-	if (fd < 0)
-		return -errno;
-	mask = umask(0177); /* from the start: 0600 */
-	if (bind(fd, (const struct sockaddr *)addr, sizeof(*addr)) ||
-	    listen(fd, API_CLIENTS) || lstat(addr->sun_path, &a->bound))
-		err = -errno;
-	umask(mask);
-	if (err)
-		close(fd);
-	else
-		a->fd = fd;
-	return err;
-}
-
-static int listen_at(struct api *a, char *cause, size_t len)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	char dir[sizeof(addr.sun_path)];
-	int lock, err;
-
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", a->path);
-	directory_of(a->path, dir, sizeof(dir));
-	mkdir(dir,
-	      0700); /* one level: /run/assay; the lock fails when it is not there */
-	lock = lock_directory(a->path, LOCK_TIMEOUT_NS);
-	if (lock == -EWOULDBLOCK) { /* no agent's, then: nobody is to keep us out */
-		log_warnx("socket: another process keeps a lock of %s: going on "
-			  "without it",
-			  dir);
-	} else if (lock < 0) {
-		return no_listener(a->path, dir, lock, cause, len);
-	}
-	err = look_at(&addr, cause, len);
-	if (err == 1)
-		unlink(a->path);
-	if (err >= 0) {
-		err = bind_at(a, &addr);
-		if (err)
-			no_listener(a->path, dir, err, cause, len);
-	}
-	if (lock >= 0)
-		close(lock);
-	return err;
-}
 
 static int open_spare(void)
 {
 	return open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-int api_check(const char *path, char *cause, size_t len)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int err;
-
-	if (strlen(path) >= sizeof(addr.sun_path)) {
-		snprintf(cause, len, "cannot listen at %.200s: the path is too long",
-			 path);
-		return -ENAMETOOLONG;
-	}
-	strcpy(addr.sun_path, path);
-	err = look_at(&addr, cause, len);
-	return err == -EEXIST ? err : 0;
-}
-
 int api_open(const char *path, const struct api_ops *ops, struct api **out, char *cause,
 	     size_t len)
 {
 	struct api *a;
-	int err = api_check(path, cause, len);
+	int err = listen_check(path, cause, len);
 
 	if (err)
 		return err;
@@ -231,7 +71,7 @@ int api_open(const char *path, const struct api_ops *ops, struct api **out, char
 	a->spare = open_spare();
 	for (size_t i = 0; i < API_CLIENTS; i++)
 		a->clients[i].fd = -1;
-	err = listen_at(a, cause, len);
+	err = listen_at(a->path, API_CLIENTS, &a->fd, &a->bound, cause, len);
 	if (err) {
 		close(a->spare);
 		free(a);
@@ -469,17 +309,35 @@ void api_serve(struct api *a)
 			drop(&a->clients[i]);
 }
 
-/* Our socket, if it is still ours that is there. */
-static void remove_socket(const struct api *a)
+/*
+ * Once a second: somebody may have removed the socket, or its directory. Who is at
+ * another's place by now is left alone.
+ */
+void api_mend(struct api *a)
 {
-	int lock = lock_directory(a->path, LEAVE_TIMEOUT_NS);
+	uint64_t now = now_mono_ns();
+	char cause[256];
 	struct stat st;
+	int fd;
 
-	if (!lstat(a->path, &st) && st.st_dev == a->bound.st_dev &&
-	    st.st_ino == a->bound.st_ino)
-		unlink(a->path);
-	if (lock >= 0)
-		close(lock);
+	if (now < a->next_look_ns)
+		return;
+	a->next_look_ns = now + LOOK_NS;
+	if (!lstat(a->path, &st) || (errno != ENOENT && errno != ENOTDIR))
+		return;
+	if (listen_at(a->path, API_CLIENTS, &fd, &a->bound, cause, sizeof(cause))) {
+		if (!a->said_gone)
+			log_warnx("socket: it was removed: %s: tried again until that "
+				  "works; exports go on",
+				  cause);
+		a->said_gone = true;
+		a->next_look_ns = now + LOG_INTERVAL_NS / 3;
+		return;
+	}
+	close(a->fd);
+	a->fd = fd;
+	a->said_gone = false;
+	log_warnx("socket: %s was removed: it is made anew", a->path);
 }
 
 void api_close(struct api *a)
@@ -492,6 +350,6 @@ void api_close(struct api *a)
 	close(a->fd);
 	if (a->spare >= 0)
 		close(a->spare);
-	remove_socket(a);
+	listen_end(a->path, &a->bound);
 	free(a);
 }

@@ -47,8 +47,6 @@ struct api_ops {
  */
 int api_open(const char *path, const struct api_ops *ops, struct api **out, char *cause,
 	     size_t len);
-/* Says early what waiting would not change: a path that can be no socket of ours. */
-int api_check(const char *path, char *cause, size_t len);
 /* Fills fds with what to wait for, at most API_CLIENTS + 1, and returns how many. */
 unsigned int api_poll(const struct api *a, struct pollfd *fds);
 /* Whether somebody has asked, and may have to be served again though poll(2) says
@@ -56,6 +54,8 @@ unsigned int api_poll(const struct api *a, struct pollfd *fds);
 bool api_has_clients(const struct api *a);
 /* Serves what can be served without waiting. */
 void api_serve(struct api *a);
+/* To be called at each turn of the loop: a socket that was removed is made anew. */
+void api_mend(struct api *a);
 /* Closes, and removes the socket if it is still the one that was bound. */
 void api_close(struct api *a);
 

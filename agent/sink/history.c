@@ -29,7 +29,8 @@ struct history {
 	struct history_reading queue[QUEUE];
 	unsigned int waiting; /* in the queue, with the one that is written */
 	bool ends, ended;
-	bool said; /* that it cannot be written */
+	bool stuck; /* the first of them could not be written, and is tried again */
+	bool said;  /* that it cannot be written */
 	struct history_stats stats;
 };
 
@@ -67,7 +68,8 @@ int history_open(const char *path, uint64_t size, const struct history_fact *fac
 		return err;
 	}
 	count = count < FACTS ? count : FACTS;
-	memcpy(h->facts, facts, count * sizeof(*facts));
+	if (count) /* there may be no array */
+		memcpy(h->facts, facts, count * sizeof(*facts));
 	h->file = (struct history_file){ .path = h->path,
 					 .size = size,
 					 .facts = h->facts,
@@ -80,41 +82,65 @@ int history_open(const char *path, uint64_t size, const struct history_fact *fac
 	return 0;
 }
 
+/* Not so of a file that is none of ours: nobody knows whether there will be another. */
+static bool may_pass(int err)
+{
+	return err != -EINVAL;
+}
+
 /* Says what has changed, once. */
 static void say(struct history *h, int err, const char *cause)
 {
 	if (h->file.note[0])
 		log_warnx("history: %s", h->file.note);
 	if (err && !h->said)
-		log_warnx("history: %s: readings are not kept until that is over",
-			  cause);
+		log_warnx("history: %s: %s", cause,
+			  may_pass(err) ? "nothing is kept until that is over; then "
+					  "all of it is"
+					: "readings are not kept until that is over");
 	else if (!err && h->said)
 		log_info("history: readings are kept again");
 	h->said = err != 0;
 }
 
-/* Writes one reading, without the lock. */
+/*
+ * Writes one reading, without the lock. One that cannot be written stays the first in
+ * the queue: when that is full no more are made, and the first one after it has all.
+ */
 static void write_one(struct history *h, struct history_reading *r)
 {
 	char cause[256] = "";
 	uint64_t bytes, oldest;
 	int err = history_file_add(&h->file, r, cause, sizeof(cause));
 
+	if (err == -ENOENT) /* somebody removed its directory: for the next time */
+		make_directories(h->path);
 	history_file_measure(&h->file, &bytes, &oldest);
 	resident_trim_library("/libsqlite3.so"); /* it is needed for 1 ms in 10 s */
 	say(h, err, cause);
-	free(r->bytes);
 	pthread_mutex_lock(&h->lock);
 	h->stats.is_kept = !err;
 	h->stats.kept += !err;
-	h->stats.lost += err != 0;
 	h->stats.bytes = bytes;
 	h->stats.oldest_ns = oldest;
-	snprintf(h->stats.why, sizeof(h->stats.why), "%s", cause);
-	memmove(h->queue, h->queue + 1, sizeof(h->queue) - sizeof(h->queue[0]));
-	h->waiting--;
+	snprintf(h->stats.why, sizeof(h->stats.why), "%s", err ? cause : "");
+	h->stuck = err && may_pass(err) && !h->ends;
+	if (!h->stuck) {
+		h->stats.lost += err != 0;
+		free(r->bytes);
+		memmove(h->queue, h->queue + 1, sizeof(h->queue) - sizeof(h->queue[0]));
+		h->waiting--;
+	}
 	pthread_cond_broadcast(&h->changed);
 	pthread_mutex_unlock(&h->lock);
+}
+
+/* What could not be written until the end: with the lock. */
+static void say_lost(struct history *h)
+{
+	if (h->said && h->stats.lost)
+		log_warnx("history: %llu readings are lost: %s",
+			  (unsigned long long)h->stats.lost, h->stats.why);
 }
 
 static void *run(void *arg)
@@ -123,7 +149,7 @@ static void *run(void *arg)
 
 	pthread_mutex_lock(&h->lock);
 	for (;;) {
-		while (!h->waiting && !h->ends)
+		while ((!h->waiting || h->stuck) && !h->ends)
 			pthread_cond_wait(&h->changed, &h->lock);
 		if (!h->waiting)
 			break;
@@ -131,6 +157,7 @@ static void *run(void *arg)
 		write_one(h, &h->queue[0]);
 		pthread_mutex_lock(&h->lock);
 	}
+	say_lost(h);
 	pthread_mutex_unlock(&h->lock);
 	history_file_close(&h->file);
 	pthread_mutex_lock(&h->lock);
@@ -165,6 +192,8 @@ bool history_is_ready(struct history *h)
 	pthread_mutex_lock(&h->lock);
 	ready = h->waiting < QUEUE;
 	h->stats.late += !ready;
+	h->stuck = false; /* it is time to try again */
+	pthread_cond_broadcast(&h->changed);
 	pthread_mutex_unlock(&h->lock);
 	return ready;
 }

@@ -6,7 +6,8 @@
  * is reached. What is in the file survives a kill of the agent at any moment.
  *
  * Whoever measures hands over bytes and never waits for a disk. A file that cannot be
- * written is no failure: it is said once, and tried again with each reading.
+ * written is no failure: it is said once, and tried again with each reading. What could
+ * not be written is kept for then; only a file that is not ours, and the end, lose it.
  */
 #ifndef HISTORY_H
 #define HISTORY_H
@@ -57,8 +58,8 @@ int history_open(const char *path, uint64_t size, const struct history_fact *fac
 /* Begins the thread, which opens the file. 0 or -errno. */
 int history_start(struct history *h);
 /*
- * Whether a reading is taken now; else its writer is behind, which is counted, and the
- * next reading has it, too.
+ * Whether a reading is taken now; else its writer is behind, or cannot write, which is
+ * counted, and the next reading has it, too. What could not be written is tried again.
  */
 bool history_is_ready(struct history *h);
 /* Hands over a reading, with its bytes, after history_is_ready(). */

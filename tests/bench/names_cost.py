@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """What names cost the agent: CPU time of one that finds pods' names in bundles and asks a
-kubelet, above that of one beside it that finds none, while pods are replaced.
+kubelet, above that of one beside it that finds none, while pods are replaced; and above its own
+while none are, with all that the changes cost it then: the wakes, the tree of cgroups. A third
+one has a history, too: what that takes of the memory.
 
     tests/bench/names_cost.py [PODS [CHANGES_PER_SECOND [SECONDS [BINARY...]]]]
 
@@ -108,6 +110,13 @@ def resident(agent):
         return int(re.search(r"VmRSS:\s+(\d+)", f.read())[1]) / 1024
 
 
+def parts(agent):
+    """What is resident: heap and written data, pages of files, the mapped cells."""
+    with open(f"/proc/{agent.process.pid}/status") as f:
+        found = re.findall(r"^Rss(Anon|File|Shmem):\s+(\d+) kB", f.read(), re.M)
+    return ", ".join(f"{name.lower()} {int(n) / 1024:.1f}" for name, n in found)
+
+
 class Side:
     """One build: an agent with names, and one that finds none. Each is asked by a kubelet of
     its own."""
@@ -116,9 +125,11 @@ class Side:
         self.binary, self.kubelet, self.shares = binary, kubelet, []
         node.ASSAY = binary
         both = "--node-lock", "none", "--export-interval", "60s"
-        self.agents = [Agent(*both, "--host-root", root, "--kubelet", kubelet.url,
-                             "--kubelet-token", token, "--kubelet-ca", ca),
-                       Agent(*both, "--host-root", host_root())]
+        named = ("--host-root", root, "--kubelet", kubelet.url, "--kubelet-token", token,
+                 "--kubelet-ca", ca)
+        self.agents = [Agent(*both, *named), Agent(*both, "--host-root", host_root()),
+                       Agent(*both, *named, "--history", scratch() + "/history.db")]
+        self.rest, self.all = [], []
 
     def spent(self):
         return [cpu_seconds(a) for a in self.agents]
@@ -126,21 +137,31 @@ class Side:
     def begin(self):
         self.asked, self.before = self.kubelet.count(), self.spent()
 
+    def note_rest(self, passed):
+        """In % of a core, while nothing changes."""
+        self.rest.append(sum(n - b for n, b in zip(self.spent()[0], self.before[0])) /
+                         passed * 100)
+
     def end(self, passed, what):
         """In % of a core: what looks files up and reads, what asks, all of the other one."""
         spent = [[(now - was) / passed * 100 for now, was in zip(n, b)]
                  for n, b in zip(self.spent(), self.before)]
         bare = sum(spent[1])
         self.shares.append(sum(spent[0]) - bare)
+        self.all.append(sum(spent[0]) - statistics.median(self.rest))
         print(f"{what}: {self.binary}: {sum(spent[0]):.3f} % of a core with names, {bare:.3f} "
               f"without, {self.shares[-1]:.3f} more ({spent[0][0] - bare:.3f} files, "
               f"{spent[0][1]:.3f} kubelet, asked {self.kubelet.count() - self.asked} times)",
               flush=True)
 
     def tell(self, pods):
-        told = [resident(a) for a in self.agents]
-        print(f"{self.binary}: median {statistics.median(self.shares):.3f} % of a core; "
-              f"resident {told[0]:.1f} MiB with names of {pods} pods, {told[1]:.1f} without")
+        self.resident = [resident(a) for a in self.agents]
+        print(f"{self.binary}: median {statistics.median(self.shares):.3f} % of a core for "
+              f"names, {statistics.median(self.all):.3f} for all that changes, with wakes "
+              f"({statistics.median(self.rest):.3f} at rest); resident "
+              f"{self.resident[0]:.1f} MiB with names of {pods} pods, "
+              f"{self.resident[1]:.1f} without, {self.resident[2]:.1f} with a history, too; "
+              f"of these {' | '.join(map(parts, self.agents))}", flush=True)
 
 
 def replace(pods, changes, seconds):
@@ -154,38 +175,46 @@ def replace(pods, changes, seconds):
     return time.monotonic() - began, done
 
 
-def main():
-    count, changes, seconds = ([int(x) for x in sys.argv[1:4]]
-                               + [250, 10, 60][len(sys.argv[1:4]):])
+def measure(binaries, count, changes, seconds, rounds=3):
+    """The sides, after so many rounds."""
     root = host_root()
     ca = make_ca(root, "ca")
     certificate = make_certificate(root, ca, "IP:127.0.0.1")
     with open(root + "/token", "w") as f:
         f.write("t")
-    first = None
-    kubelets = []
-    for _ in sys.argv[4:] or [ASSAY]:
-        kubelets.append(Kubelet(certificate))
-        kubelets[-1].token = "t"
-        kubelets[-1].pods = first = kubelets[0].pods if first is None else first
+    kubelets = [Kubelet(certificate) for _ in binaries]
+    for kubelet in kubelets:
+        kubelet.token, kubelet.pods = "t", kubelets[0].pods
     pods = Pods(root, kubelets[0])
     for _ in range(count):
         pods.add()
-    print(f"{len(kubelets[0].list())} bytes for {count} pods")
+    print(f"{len(kubelets[0].list())} bytes for {count} pods", flush=True)
     sides = [Side(binary, root, root + "/token", ca, kubelet)
-             for binary, kubelet in zip(sys.argv[4:] or [ASSAY], kubelets)]
+             for binary, kubelet in zip(binaries, kubelets)]
     time.sleep(12)
-    for _ in range(3):
+    for _ in range(rounds):
         for side in sides:
+            side.begin()
+        time.sleep(seconds)
+        for side in sides:
+            side.note_rest(seconds)
             side.begin()
         passed, done = replace(pods, changes, seconds)
         for side in sides:
             side.end(passed, f"{done / passed:.1f} changes a second for {passed:.0f} s")
     for side in sides:
         side.tell(count)
+    return sides
 
 
-try:
-    main()
-finally:
-    undo(0)
+def main():
+    count, changes, seconds = ([int(x) for x in sys.argv[1:4]]
+                               + [250, 10, 60][len(sys.argv[1:4]):])
+    measure(sys.argv[4:] or [ASSAY], count, changes, seconds)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    finally:
+        undo(0)

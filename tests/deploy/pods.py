@@ -68,6 +68,19 @@ def check_memory(spec):
     check(mib(limit) >= mib(plan) + 64, f"a limit of {limit} for a plan of {plan}")
 
 
+def check_disk(spec):
+    """What its volumes may take of the node's disk counts against its limit: above it the
+    kubelet evicts the pod."""
+    limit = box_of(spec)["resources"]["limits"].get("ephemeral-storage")
+    may = sum(mib(v["emptyDir"]["sizeLimit"]) for v in spec["volumes"]
+              if "sizeLimit" in v.get("emptyDir", ()) and
+              v["emptyDir"].get("medium") != "Memory")
+    check(not limit or mib(limit) >= may + 32, f"a limit of {limit} for volumes of {may}Mi")
+    env = {v["name"]: v.get("value") for v in box_of(spec)["env"]}
+    if may:  # and a damaged file stays beside the new one
+        check(may >= 3 * mib(env["ASSAY_HISTORY_SIZE"]), f"{may}Mi for the history")
+
+
 def check_probes(spec):
     """Each of the three asks the agent what it is for, answers before the kubelet gives up,
     and does not ask for the receiver of exports."""
@@ -89,6 +102,7 @@ def check_agent(spec, user=65532, paths=()):
     check_privileges(spec, user)
     check_host_paths(spec, paths)
     check_memory(spec)
+    check_disk(spec)
     check_probes(spec)
     same(spec["tolerations"], [{"operator": "Exists"}], "tolerations")
     check(spec["terminationGracePeriodSeconds"] > 5, "no time for the last export")

@@ -14,7 +14,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import chart  # noqa: E402
-from kube import TOP, load, name_of, pod_specs, read, validate  # noqa: E402
+from kube import TOP, load, name_of, parse, pod_specs, read, validate  # noqa: E402
 from renders import KUSTOMIZE, kustomize_file  # noqa: E402
 from tap import Skip, check, main, same, test  # noqa: E402
 
@@ -41,9 +41,10 @@ def library():
     return LIBRARY
 
 
-def refusals(objs):
-    """For each object the messages that the policy refuses it with."""
-    document = json.dumps({"spec": load(POLICY)[0]["spec"], "objects": objs})
+def refusals(objs, text=None):
+    """For each object the messages that the policy, or another text of it, refuses it with."""
+    policy = parse(text)[0] if text else load(POLICY)[0]
+    document = json.dumps({"spec": policy["spec"], "objects": objs})
     out = subprocess.run(["node", os.path.join(TOP, "tests/deploy/cel/evaluate.mjs"),
                           library()], input=document, text=True, check=False,
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -51,11 +52,16 @@ def refusals(objs):
     return json.loads(out.stdout)
 
 
+# A container that is not ours; a directory of the node that is written to.
+NOT_ALLOWED = "everything", "history-on-node"
+HISTORY = "/var/lib/assay"
+
+
 def agents():
-    """The agent's DaemonSets of all that is rendered in deploy/."""
+    """The agent's DaemonSets of all that is rendered in deploy/, and passes."""
     files = [kustomize_file(f) for f in KUSTOMIZE if "kubernetes" in f]
     files += [chart.example_file(n) for n in chart.examples()
-              if n != "everything"]  # which has a container that is not ours
+              if n not in NOT_ALLOWED]
     for name in files:
         for obj, _ in pod_specs(load(name)):
             if "assay" in obj["metadata"]["name"]:
@@ -118,6 +124,45 @@ def node_volume(spec, path):
 def writable(spec):
     mount = next(m for m in box(spec)["volumeMounts"] if m["name"] == "cgroup")
     del mount["readOnly"]
+
+
+def writable_volumes(obj):
+    """What the agent may write to: the volume of each mount, by its path."""
+    spec = obj["spec"]["template"]["spec"]
+    volumes = {v["name"]: v for v in spec["volumes"]}
+    return {m["mountPath"]: volumes[m["name"]] for m in box(spec)["volumeMounts"]
+            if not m.get("readOnly")}
+
+
+@test("what is written to is in memory or goes with the pod; without a history, in memory alone")
+def _():
+    found = {name: writable_volumes(obj) for name, obj in agents()}
+    for name, volumes in found.items():
+        check(all("emptyDir" in v for v in volumes.values()), f"{name}: {volumes}")
+        kept = {p for p, v in volumes.items() if v["emptyDir"].get("medium") != "Memory"}
+        same(kept, set() if "no-history" in name else {HISTORY}, f"{name}: on the disk")
+    same(sum("no-history" in name for name in found), 2, "renderings without a history")
+
+
+@test("a history in a directory of the node is refused as such, and as written to")
+def _():
+    path = chart.example_file("history-on-node")
+    obj = next(o for o, _ in pod_specs(load(path)))
+    same(writable_volumes(obj)[HISTORY]["hostPath"]["path"], HISTORY, "the example")
+    for each in (obj, pod_of(obj)):
+        got = refusals([each])[0]
+        same(len(got), 2, f"sentences: {got}")
+        check("hostPath" in got[0] and "readOnly" in got[1], f"sentences: {got}")
+    # as README.md says to allow it
+    text = read(POLICY)
+    allowed = text.replace("in ['/sys/fs/cgroup',", f"in ['{HISTORY}', '/sys/fs/cgroup',")
+    allowed = allowed.replace("filter(v, has(v.hostPath))", "filter(v, has(v.hostPath) && "
+                              f"v.hostPath.path != '{HISTORY}')")
+    also_etc = copy.deepcopy(obj)
+    node_volume(also_etc["spec"]["template"]["spec"], "/etc")
+    got = refusals([obj, pod_of(obj), also_etc], allowed)
+    same(got[:2], [[], []], "with what README.md says")
+    check(got[2], "/etc passes then")
 
 
 # What a variant takes, and a word of the message that refuses it.

@@ -250,6 +250,30 @@ def _():
     check(len(set(times)) == len(times), f"two points of one time: {points}")
 
 
+@test("each restart of a container has its number, its id and its own calls")
+def _():
+    uid, base = str(uuid.uuid4()), Cgroup("node")
+    os.makedirs(f"{root}/var/log/containers", exist_ok=True)
+    pod, found = below(base, "kubepods", f"pod{uid}"), []
+    for n in range(3):
+        container = new_id()
+        os.symlink(f"/var/log/pods/shop_count-0_{uid}/app/{n}.log",
+                   f"{root}/var/log/containers/count-0_shop_app-{container}.log")
+        cgroup = pod.below(container)
+        load = work(cgroup)
+        load.ask("getppid", 100 * n)
+        done = agent.total().value(cgroup, DURATION, class_="process")
+        found.append((resource_of(agent, cgroup), container, cgroup, done))
+        wait_for(lambda: calls(agent, is_of(cgroup)) == done, PATIENCE, "its calls")
+        load.close()
+        cgroup.remove()
+    for n, (resource, container, cgroup, done) in enumerate(found):
+        same((resource["k8s.container.restart_count"], resource["container.id"],
+              resource["service.instance.id"]), (str(n), container, "shop.count-0.app"),
+             f"of restart {n}")
+        same(calls(agent, is_of(cgroup)), done, f"calls of restart {n}")
+
+
 @test("a container that lives 200 ms between two exports, and its bundle no longer, is "
       "named")
 def _():

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include "fake_api.h"
+#include "sink/listen.h"
 
 static void the_socket_is_its_users_alone(void **state)
 {
@@ -36,7 +37,7 @@ static void another_agent_finds_it_taken(void **state)
 		 with.path);
 	assert_string_equal(cannot_open(with.path, -EADDRINUSE), want);
 	/* it may end until then */
-	assert_int_equal(api_check(with.path, cause, sizeof(cause)), 0);
+	assert_int_equal(listen_check(with.path, cause, sizeof(cause)), 0);
 	assert_hears_snapshot(dial_and_say("snapshot\n"));
 }
 
@@ -50,7 +51,7 @@ static void what_is_no_dead_socket_stays(void **state)
 	assert_true(fd >= 0);
 	close(fd);
 	assert_non_null(strstr(cannot_open(path, -EEXIST), "is no socket"));
-	assert_int_equal(api_check(path, cause, sizeof(cause)), -EEXIST);
+	assert_int_equal(listen_check(path, cause, sizeof(cause)), -EEXIST);
 	assert_int_equal(unlink(path), 0); /* it was there */
 	assert_int_equal(symlink("/nowhere", path), 0);
 	assert_non_null(strstr(cannot_open(path, -EEXIST), "is no socket"));
@@ -91,6 +92,48 @@ static void only_its_own_socket_is_removed(void **state)
 	assert_hears_snapshot(dial_and_say("snapshot\n")); /* the second's */
 }
 
+static void mend_after(uint64_t ns)
+{
+	fake_now_ns += ns;
+	api_mend(with.api);
+}
+
+static void one_that_is_removed_is_made_anew(void **state)
+{
+	char dir[64];
+
+	snprintf(dir, sizeof(dir), "%s/run", with.dir);
+	mend_after(2 * FAKE_SECOND);
+	assert_int_equal(unlink(with.path), 0);
+	assert_int_equal(rmdir(dir), 0);
+	mend_after(FAKE_SECOND / 10);
+	assert_int_equal(access(with.path, F_OK), -1); /* it looks once a second */
+	mend_after(FAKE_SECOND);
+	assert_hears_snapshot(dial_and_say("snapshot\n"));
+	/* it cannot be, for a while */
+	assert_int_equal(unlink(with.path), 0);
+	assert_int_equal(rmdir(dir), 0);
+	assert_int_equal(mknod(dir, S_IFREG | 0600, 0), 0);
+	mend_after(2 * FAKE_SECOND);
+	assert_int_equal(unlink(dir), 0);
+	mend_after(20 * FAKE_SECOND);
+	assert_hears_snapshot(dial_and_say("snapshot\n"));
+}
+
+static void who_is_at_its_place_is_left_alone(void **state)
+{
+	struct stat st;
+
+	assert_int_equal(unlink(with.path), 0);
+	assert_int_equal(mknod(with.path, S_IFREG | 0600, 0), 0);
+	mend_after(2 * FAKE_SECOND);
+	assert_int_equal(lstat(with.path, &st), 0);
+	assert_true(S_ISREG(st.st_mode));
+	assert_int_equal(unlink(with.path), 0);
+	mend_after(2 * FAKE_SECOND);
+	assert_hears_snapshot(dial_and_say("snapshot\n"));
+}
+
 static void who_keeps_the_lock_of_the_directory_keeps_nobody_out(void **state)
 {
 	char dir[64], cause[256];
@@ -124,6 +167,8 @@ int main(void)
 		API_TEST(what_is_no_dead_socket_stays),
 		API_TEST(the_socket_of_a_killed_agent_is_replaced),
 		API_TEST(only_its_own_socket_is_removed),
+		API_TEST(one_that_is_removed_is_made_anew),
+		API_TEST(who_is_at_its_place_is_left_alone),
 		API_TEST(who_keeps_the_lock_of_the_directory_keeps_nobody_out),
 	};
 

@@ -163,12 +163,69 @@ static void what_comes_late_of_a_sandbox_is_its_pods(void **state)
 	assert_false(pod->gone);
 }
 
+/* The history had no reading since: it gets all of it, by the pod's name. */
+static void what_a_late_sandbox_has_is_owed_by_its_pod(void **state)
+{
+	struct held *h = *state;
+	struct workload *pod, *w;
+
+	snapshot_keep(h->n.s, UINT64_MAX);
+	begin(h, POD_NAME "/" PAUSE, 7);
+	begin(h, POD_NAME, 10);
+	for (int i = 0; i < 7; i++)
+		export(h);
+	w = node_workload(&h->n, POD_NAME "/" PAUSE);
+	assert_true(w->unnamed);
+	name(h, POD_NAME "/" PAUSE, NULL);
+	pod = node_workload(&h->n, POD_NAME);
+	assert_ptr_equal(w->into, pod);
+	assert_null(w->owed);
+	assert_non_null(pod->owed);
+	assert_int_equal(kills_of(pod->owed) + kills_of(pod), 17);
+}
+
+/* It had no reading for longer than one that is gone may stay. */
+static void what_the_history_is_late_for_is_in_the_overflow(void **state)
+{
+	struct held *h = *state;
+	struct workload *overflow = h->n.s->workloads[SLOT_OVERFLOW];
+	uint64_t id = run_first(h);
+
+	snapshot_keep(h->n.s, 1);
+	end(h, id);
+	for (int i = 0; i < 10 && node_find(&h->n, FIRST); i++) {
+		assert_null(overflow->owed);
+		export(h);
+	}
+	assert_null(node_find(&h->n, FIRST));
+	assert_non_null(overflow->owed);
+	assert_int_equal(kills_of(overflow->owed), 1);
+	assert_int_equal(conns_of(overflow->owed, CONN_OPENED), 3);
+}
+
+/* There is no history, and nobody takes what would be owed. */
+static void without_a_history_nothing_is_owed(void **state)
+{
+	struct held *h = *state;
+	struct workload *w;
+
+	begin(h, FIRST, 7);
+	for (int i = 0; i < 7; i++)
+		export(h);
+	w = name(h, FIRST, "app");
+	assert_int_equal(kills_of(w), 0);
+	assert_null(w->owed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(who_has_the_instance_gets_what_comes_late),
 		TEST(who_waits_for_the_instance_waits_for_what_comes_late),
 		TEST(what_comes_late_of_a_sandbox_is_its_pods),
+		TEST(what_a_late_sandbox_has_is_owed_by_its_pod),
+		TEST(what_the_history_is_late_for_is_in_the_overflow),
+		TEST(without_a_history_nothing_is_owed),
 	};
 
 	return cmocka_run_group_tests_name("hold_late", tests, NULL, NULL);

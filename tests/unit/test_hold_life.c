@@ -6,6 +6,7 @@
  * receiver that knows instances only has one writer for each.
  */
 #include "fake_hold.h"
+#include "reading/kept.h"
 
 #define LIVING	 5
 #define NAMES	 4 /* instances */
@@ -21,6 +22,7 @@ struct life {
 		int after; /* named after so many seconds; negative: never */
 	} groups[LIVING];
 	uint64_t counted, received[SERIALS], writer[NAMES];
+	uint64_t kept; /* in all readings of the history */
 	bool there[SERIALS];
 	int restarts, late, chains;
 };
@@ -136,6 +138,25 @@ static void check_writers(struct life *l)
 		}
 }
 
+/* A reading for the history: all that has happened is in one of them, once. */
+static void keep(struct life *l)
+{
+	struct snapshot *s = l->h->n.s;
+
+	for (size_t i = 0; i < s->count; i++) {
+		struct workload *w = s->workloads[i], made;
+
+		if (w->into || kept_is_whole(w) || !kept_has_any(w))
+			continue;
+		assert_int_equal(kept_make(w, 0, &made), 0);
+		l->kept += kills_of(&made) + (w->owed ? kills_of(w->owed) : 0);
+		assert_int_equal(kept_note(w, &made), 0);
+		kept_free(&made);
+		kept_drop_owed(w);
+	}
+	assert_int_equal(l->kept, l->counted);
+}
+
 static void arrive(struct life *l)
 {
 	struct snapshot *s = l->h->n.s;
@@ -152,11 +173,14 @@ static void every_event_is_told_once_by_one_writer(void **state)
 	struct life *l = calloc(1, sizeof(*l));
 
 	l->h = *state;
+	snapshot_keep(l->h->n.s, UINT64_MAX);
 	for (int i = 0; i < READINGS; i++) {
 		for (int k = 0; k < LIVING; k++)
 			happen(l, k);
 		node_read(&l->h->n);
 		find(l);
+		if (i % 4 == 1)
+			keep(l);
 		if (!node_dice(3)) {
 			bool arrives = node_dice(4) != 0;
 
@@ -171,6 +195,7 @@ static void every_event_is_told_once_by_one_writer(void **state)
 	node_read(&l->h->n);
 	settle(l->h);
 	check_sum(l);
+	keep(l);
 	assert_int_equal(snapshot_folded(l->h->n.s), 0);
 	print_message("# %d events, %d restarts, %d late names, %d in chains\n",
 		      (int)l->counted, l->restarts, l->late, l->chains);

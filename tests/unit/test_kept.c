@@ -133,6 +133,70 @@ static void what_moves_is_not_told_twice(void **state)
 	totals_free(pod);
 }
 
+/*
+ * What it counted becomes another's in exports, when a part of it was in no reading
+ * yet: that is told beside what it has counted since then; what is now, once.
+ */
+static void what_is_owed_is_told_beside(void **state)
+{
+	struct workload *w = new_workload(), made, *owed;
+	struct points p = { 0 };
+	struct point_group *g = points_group(&p);
+	unsigned int sums = 0;
+
+	count(w, 30);
+	assert_made(w, 30, 30);
+	count(w, 4);
+	assert_int_equal(kept_owe(w), 0);
+	totals_clear(w);
+	usage_restart(&w->usage);
+	assert_true(kept_has_any(w));
+	count(w, 3);
+	assert_int_equal(kept_make(w, 500, &made), 0);
+	owed = kept_owed(w, 500);
+	assert_int_equal(metrics_add(g, &made, METRICS_READ), 0);
+	assert_int_equal(metrics_add(g, owed, METRICS_READ), 0);
+	assert_int_equal(points_merge(g), 0);
+	for (size_t i = 0; i < g->count; i++) {
+		const struct point *pt = &g->points[i];
+
+		if (pt->metric->kind == METRIC_HISTOGRAM)
+			assert_int_equal(sparse_count(pt->hist), 7);
+		else if (pt->metric->kind == METRIC_UPDOWN)
+			assert_int_equal(pt->u, 3);
+		else if (pt->metric->real)
+			assert_true(fabs(pt->d - 7e-9) < 1e-15 ||
+				    fabs(pt->d - 7e-6) < 1e-12);
+		else
+			assert_int_equal(pt->u, 7);
+		sums += pt->metric->kind != METRIC_UPDOWN;
+	}
+	assert_int_equal(sums, 5);
+	assert_int_equal(kept_note(w, &made), 0);
+	kept_free(&made);
+	points_fini(&p);
+	kept_drop_owed(w);
+	assert_made(w, 0, 3);
+	totals_free(w);
+}
+
+/* It ends with what it owes: the history has not all of it. */
+static void who_owes_is_not_whole(void **state)
+{
+	struct workload *w = new_workload(), *other = new_workload();
+
+	count(w, 3);
+	assert_int_equal(kept_owe(w), 0);
+	totals_clear(w);
+	w->gone = w->kept_whole = true;
+	assert_false(kept_is_whole(w));
+	assert_int_equal(kept_move_owed(other, w), 0);
+	assert_true(kept_is_whole(w));
+	assert_non_null(kept_owed(other, 1));
+	totals_free(w);
+	totals_free(other);
+}
+
 static void who_is_gone_is_told_a_last_time(void **state)
 {
 	struct workload *w = new_workload();
@@ -179,6 +243,8 @@ int main(void)
 		cmocka_unit_test(each_event_is_told_once),
 		cmocka_unit_test(sums_may_grow_beyond_32_bits),
 		cmocka_unit_test(what_moves_is_not_told_twice),
+		cmocka_unit_test(what_is_owed_is_told_beside),
+		cmocka_unit_test(who_owes_is_not_whole),
 		cmocka_unit_test(who_is_gone_is_told_a_last_time),
 		cmocka_unit_test(the_error_goes_with_its_events),
 	};
