@@ -13,6 +13,7 @@
 #include "cmd/span.h"
 #include "cmd/span_usage.h"
 #include "sink/client.h"
+#include "view/counted.h"
 
 #define SECOND_NS  1000000000ULL
 #define NS_OF_MS   1000000ULL
@@ -396,6 +397,19 @@ static void find_host(const struct history_reader *r, struct report_host *out)
 	out->cpus = strtol(cpus, NULL, 10);
 }
 
+/* What was off for a while, as when it cost too much: nothing happened, it would seem.
+ */
+static void say_uncounted(const struct taken *t)
+{
+	char text[256];
+
+	if (counted_text(t->frame, t->duration_s, text, sizeof(text)))
+		log_warnx(
+		    "not all probes were on all of that time: %s; in the rest they "
+		    "counted nothing (see assay status, --budget)",
+		    text);
+}
+
 int span_take(struct source *src, const struct span *span, struct taken *out,
 	      char *cause, size_t len)
 {
@@ -421,6 +435,8 @@ int span_take(struct source *src, const struct span *span, struct taken *out,
 	history_reader_close(r);
 	out->from_history = true;
 	out->duration_s = out->time.covered_ns * 1e-9;
+	if (!err)
+		say_uncounted(out);
 	return err;
 }
 
