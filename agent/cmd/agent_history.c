@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The history of an agent: what goes into it, and when. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "sink/history.h"
 #include "view/status.h"
 
+#define LAST_MS	 500	      /* for the disk, at the end */
 #define LEAST_NS 900000000ULL /* between two readings that are kept */
 
 static void set(struct history_fact *f, const char *key, const char *value)
@@ -104,11 +106,15 @@ void agent_history_keep(struct agent *a, bool last)
 	a->kept_ns = now;
 	history_get_stats(a->history, &stats);
 	measure_note_history(a->measure, &stats);
-	if (!history_is_ready(a->history))
+	if (!history_is_ready(a->history, last ? LAST_MS : 0)) {
+		if (last)
+			history_lose(a->history, "the disk is slow, and we end");
 		return;
+	}
 	err = measure_since(a->measure, a->export ? export_stats(a->export) : NULL, &s);
 	if (err) {
-		log_warn(err, "history: this reading is not kept");
+		if (err != -EAGAIN) /* then there is nothing new */
+			history_lose(a->history, strerror(-err));
 		return;
 	}
 	r = (struct history_reading){ s.bytes, s.len, s.since_ns, s.until_ns, s.whole };

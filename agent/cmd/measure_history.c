@@ -14,9 +14,12 @@
 #define USAGE_NS  59000000000ULL /* how old CPU time and memory may be */
 #define AWAIT_NS  60000000000ULL /* for the next one, by who is gone */
 
-/* The points of what was made of a workload, for the batch. */
+/*
+ * The points of what was made of a workload, for the batch; `more` is of another one
+ * that goes under its name, or NULL.
+ */
 static int encode_made(struct measure *m, struct workload *w, struct workload *made,
-		       struct points *p, struct otlp_encoder *e)
+		       struct workload *more, struct points *p, struct otlp_encoder *e)
 {
 	struct point_group *g = points_group(p);
 	int err;
@@ -27,6 +30,8 @@ static int encode_made(struct measure *m, struct workload *w, struct workload *m
 	err = resource_workload(&m->resource, w, g);
 	if (!err)
 		err = metrics_add(g, made, METRICS_READ);
+	if (!err && more)
+		err = metrics_add(g, more, METRICS_READ);
 	if (!err)
 		err = points_merge(g);
 	if (!err)
@@ -35,21 +40,37 @@ static int encode_made(struct measure *m, struct workload *w, struct workload *m
 	return err;
 }
 
-static int encode_new(struct measure *m, struct workload *w, bool whole,
-		      struct points *p, struct otlp_encoder *e)
+/* Who is gone has nothing new, once all was told. */
+static int encode_new(struct measure *m, struct workload *w, struct workload *more,
+		      bool whole, struct points *p, struct otlp_encoder *e)
 {
-	struct workload made;
+	struct workload made, other;
+	bool any;
 	int err;
 
-	if (w->into || kept_is_whole(w) || !kept_has_any(w))
+	if (w->into || (!more && !kept_has_any(w)))
 		return 0;
 	err = kept_make(w, m->kept.time_ns, &made);
-	if (!err && (kept_is_new(&made) || (whole && !w->gone)))
-		err = encode_made(m, w, &made, p, e);
+	if (more)
+		err |= kept_make(more, m->kept.time_ns, &other);
+	any =
+	    kept_is_new(&made) || (whole && !w->gone) || (more && kept_is_new(&other));
+	if (!err && any)
+		err = encode_made(m, w, &made, more ? &other : NULL, p, e);
 	if (!err)
 		err = kept_note(w, &made);
+	if (!err && more)
+		err = kept_note(more, &other);
 	kept_free(&made);
+	if (more)
+		kept_free(&other);
 	return err;
+}
+
+/* What counts in `unknown` from now on, and was a workload's own, goes with that. */
+static struct workload *more_of(struct measure *m, const struct workload *w)
+{
+	return w->id.kind == WORKLOAD_UNKNOWN ? snapshot_retired(m->snapshot) : NULL;
 }
 
 static int encode_all(struct measure *m, const struct export_stats *stats, bool whole,
@@ -62,7 +83,8 @@ static int encode_all(struct measure *m, const struct export_stats *stats, bool 
 
 	workloads = snapshot_workloads(m->snapshot, &count, &p->time_ns);
 	for (size_t i = 0; i < count && !err; i++)
-		err = encode_new(m, workloads[i], whole, p, e);
+		err =
+		    encode_new(m, workloads[i], more_of(m, workloads[i]), whole, p, e);
 	g = err ? NULL : points_group(p);
 	if (!err)
 		err = g ? measure_self(m, stats, p->number, g) : -ENOMEM;

@@ -11,7 +11,7 @@ const struct metric self_history_readings = {
 	"assay.history.readings",
 	"{reading}",
 	"Readings for the history: kept; late: kept as a part of the next one, as the disk was "
-	"behind; lost: could not be written.",
+	"behind; lost: could not be made or written.",
 	METRIC_SUM,
 	.attrs = { "assay.result" },
 };

@@ -23,6 +23,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "reading/kept.h"
 #include "reading/snapshot_impl.h"
 
 /* Between two looks for a name: the second one, while exports wait for it, and later.
@@ -102,6 +103,7 @@ int hold_retire(struct snapshot *s, struct workload *w, bool open)
 		return -ENOMEM;
 	err = totals_fold(s->retired, w, false);
 	totals_fold_usage(&s->retired->usage, &w->usage);
+	kept_fold_usage(s->retired, w);
 	count_open(w, opened);
 	totals_clear(w);
 	usage_restart(&w->usage);
@@ -162,6 +164,11 @@ int snapshot_unknown(struct snapshot *s, struct workload **out)
 	}
 	*out = all;
 	return 0;
+}
+
+struct workload *snapshot_retired(struct snapshot *s)
+{
+	return s->retired;
 }
 
 void snapshot_free_workload(struct workload *w)

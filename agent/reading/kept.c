@@ -336,10 +336,7 @@ int kept_note(struct workload *w, const struct workload *made)
 	memcpy(k->usage, w->usage.value, sizeof(k->usage));
 	k->usage_has = w->usage.has;
 	memcpy(k->inflight_ns, w->inflight_ns, sizeof(k->inflight_ns));
-	if (w->gone && !err) {
-		kept_clear(w);
-		w->kept_whole = true;
-	}
+	w->kept_whole = w->gone && !err;
 	return err;
 }
 

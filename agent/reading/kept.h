@@ -53,7 +53,7 @@ void kept_fold_usage(struct workload *into, const struct workload *w);
 void kept_move_usage(struct workload *into, const struct workload *w);
 /* Forgets it, with the counts: totals_clear(). */
 void kept_clear(struct workload *w);
-/* Whether the history has the last of one that is gone. */
+/* Whether the history has had what there was of one after it was gone. */
 bool kept_is_whole(const struct workload *w);
 
 #endif

@@ -120,7 +120,7 @@ struct workload {
 	uint64_t inflight_ns[INFLIGHT_COUNT];	 /* ages at the reading, or: */
 #define INFLIGHT_UNKNOWN UINT64_MAX
 	uint32_t inflight_seen; /* a bit for each that ever was */
-	bool kept_whole;	/* it is gone, and the history has all of it */
+	bool kept_whole;	/* it is gone, and the history has had its last */
 	bool is_since;		/* what came of a workload in a while: kept.h */
 	struct usage usage;	/* from the files of its cgroup */
 	uint32_t usage_sent, usage_ended; /* bits: was in an export; but is no more */
@@ -129,7 +129,7 @@ struct workload {
 	uint8_t sets[WORKLOAD_SETS]; /* enum set_state of what is not open */
 	union {
 		struct kept
-		    *kept; /* what the history has of it; NULL: nothing, or all */
+		    *kept; /* what the history has of it; NULL: nothing */
 		const struct workload *of; /* is_since: the workload */
 	};
 };
@@ -274,6 +274,11 @@ int snapshot_settle(struct snapshot *s, const struct hold_rules *rules);
  * freed, unless it is NULL: then it is the workload `unknown` itself. -ENOMEM.
  */
 int snapshot_unknown(struct snapshot *s, struct workload **out);
+/*
+ * What was a workload's own and has gone to exports' `unknown`, for the history, which
+ * has it there from then on. NULL: nothing has.
+ */
+struct workload *snapshot_retired(struct snapshot *s);
 void snapshot_free_workload(struct workload *w);
 /*
  * The groups of workloads that exports have, in the order of their serials. Those that

@@ -43,10 +43,12 @@ int history_open(const char *path, uint64_t size, const struct history_fact *fac
 /* Begins the thread, which opens the file. 0 or -errno. */
 int history_start(struct history *h);
 /*
- * Whether a reading is taken now; else its writer is behind, which is counted, and the
- * next reading has it, too.
+ * Whether a reading is taken now, or within ms; else its writer is behind, which is
+ * counted, and the next reading has it, too.
  */
-bool history_is_ready(struct history *h);
+bool history_is_ready(struct history *h, unsigned int ms);
+/* One reading could not be made, or will have no next one: it is counted as lost. */
+void history_lose(struct history *h, const char *why);
 /* Hands over a reading, with its bytes, after history_is_ready(). */
 void history_put(struct history *h, struct history_reading *r);
 void history_get_stats(struct history *h, struct history_stats *out);

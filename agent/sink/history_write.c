@@ -243,6 +243,7 @@ static int add(struct history_file *f, const struct history_reading *r,
 				   .until_ns = r->until_ns,
 				   .whole = r->whole };
 	int rc = history_run(f->db, "BEGIN IMMEDIATE");
+	size_t lost = 0;
 
 	if (rc)
 		return rc;
@@ -250,11 +251,17 @@ static int add(struct history_file *f, const struct history_reading *r,
 	if (!rc)
 		rc = history_insert(f->db, &row, packed, packed_len, r->len);
 	if (!rc)
-		rc = history_merge(f->db);
+		rc = history_merge(f->db, &lost);
 	if (!rc)
 		rc = history_run(f->db, "COMMIT");
 	if (rc)
 		history_run(f->db, "ROLLBACK");
+	else if (lost)
+		snprintf(
+		    f->note, sizeof(f->note),
+		    "%.100s: %zu readings of an hour ago are damaged, and left out "
+		    "of their minute",
+		    f->path, lost);
 	return rc;
 }
 

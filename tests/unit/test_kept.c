@@ -142,7 +142,49 @@ static void who_is_gone_is_told_a_last_time(void **state)
 	assert_false(kept_is_whole(w));
 	assert_made(w, 3, 3);
 	assert_true(kept_is_whole(w));
+	assert_made(w, 0, 3);
 	totals_free(w);
+}
+
+/* A service that is started again has the path, and is the workload, of the one before.
+ */
+static void who_comes_again_is_told_again(void **state)
+{
+	struct workload *w = new_workload();
+
+	count(w, 3);
+	w->gone = true;
+	assert_made(w, 3, 3);
+	w->gone = false;
+	count(w, 4);
+	assert_made(w, 4, 7);
+	assert_false(kept_is_whole(w));
+	count(w, 2);
+	w->gone = true;
+	assert_made(w, 2, 9);
+	totals_free(w);
+}
+
+/* What counted in exports' `unknown`, and stays there when a name comes. */
+static void who_gets_a_name_late_loses_nothing(void **state)
+{
+	struct workload *list[SLOT_FIRST] = { NULL }, *w = new_workload();
+	struct snapshot s = { .workloads = list, .count = SLOT_FIRST, .time_ns = 100 };
+
+	list[SLOT_UNKNOWN] = new_workload();
+	list[SLOT_UNKNOWN]->id.kind = WORKLOAD_UNKNOWN;
+	count(w, 30);
+	assert_made(w, 30, 30);
+	count(w, 4);
+	assert_null(snapshot_retired(&s));
+	assert_int_equal(hold_retire(&s, w, false), 0);
+	assert_made(snapshot_retired(&s), 4, 34);
+	count(w, 5);
+	assert_made(w, 5, 5);
+	assert_made(snapshot_retired(&s), 0, 34);
+	totals_free(w);
+	totals_free(s.retired);
+	totals_free(list[SLOT_UNKNOWN]);
 }
 
 static void the_error_goes_with_its_events(void **state)
@@ -180,6 +222,8 @@ int main(void)
 		cmocka_unit_test(sums_may_grow_beyond_32_bits),
 		cmocka_unit_test(what_moves_is_not_told_twice),
 		cmocka_unit_test(who_is_gone_is_told_a_last_time),
+		cmocka_unit_test(who_comes_again_is_told_again),
+		cmocka_unit_test(who_gets_a_name_late_loses_nothing),
 		cmocka_unit_test(the_error_goes_with_its_events),
 	};
 
