@@ -192,7 +192,7 @@ static void what_was_not_counted_is_no_zero(void **state)
 		      { 10, 0, 1000, 0 },
 		      { 10, 20, 1000, 10 } };
 	const struct metric *metrics[] = { &response, &io };
-	const char *lines[] = { "  rate   # # #  0.5/s to 1/s\n",
+	const char *lines[] = { "  rate   # # =  0.5/s to 1/s\n",
 				"  rate   # ###  100 B/s to 100 B/s\n" };
 	char text[200];
 
