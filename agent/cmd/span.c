@@ -397,17 +397,14 @@ static void find_host(const struct history_reader *r, struct report_host *out)
 	out->cpus = strtol(cpus, NULL, 10);
 }
 
-/* What was off for a while, as when it cost too much: nothing happened, it would seem.
- */
-static void say_uncounted(const struct taken *t)
+void span_say_uncounted(const struct frame *f, double covered_s)
 {
 	char text[256];
 
-	if (counted_text(t->frame, t->duration_s, text, sizeof(text)))
-		log_warnx(
-		    "not all probes were on all of that time: %s; in the rest they "
-		    "counted nothing (see assay status, --budget)",
-		    text);
+	if (counted_text(f, covered_s, text, sizeof(text)))
+		log_warnx("not all probes were on all of that time: %s; in the rest they "
+			  "counted nothing (see assay status, --budget)",
+			  text);
 }
 
 int span_take(struct source *src, const struct span *span, struct taken *out,
@@ -436,7 +433,7 @@ int span_take(struct source *src, const struct span *span, struct taken *out,
 	out->from_history = true;
 	out->duration_s = out->time.covered_ns * 1e-9;
 	if (!err)
-		say_uncounted(out);
+		span_say_uncounted(out->frame, out->duration_s);
 	return err;
 }
 
