@@ -402,9 +402,10 @@ void span_say_uncounted(const struct frame *f, double covered_s)
 	char text[256];
 
 	if (counted_text(f, covered_s, text, sizeof(text)))
-		log_warnx("not all probes were on all of that time: %s; in the rest they "
-			  "counted nothing (see assay status, --budget)",
-			  text);
+		log_warnx(
+		    "not all probes were on all of that time: %s; in the rest they "
+		    "counted nothing (see assay status, --budget)",
+		    text);
 }
 
 int span_take(struct source *src, const struct span *span, struct taken *out,
