@@ -67,10 +67,17 @@ static int encode_new(struct measure *m, struct workload *w, struct workload *mo
 	return err;
 }
 
-/* What counts in `unknown` from now on, and was a workload's own, goes with that. */
+/* What was a workload's own, and goes with what is fixed. */
 static struct workload *more_of(struct measure *m, const struct workload *w)
 {
-	return w->id.kind == WORKLOAD_UNKNOWN ? snapshot_retired(m->snapshot) : NULL;
+	switch (w->id.kind) {
+	case WORKLOAD_UNKNOWN:
+		return snapshot_retired(m->snapshot);
+	case WORKLOAD_OVERFLOW:
+		return snapshot_untold(m->snapshot);
+	default:
+		return NULL;
+	}
 }
 
 static int encode_all(struct measure *m, const struct export_stats *stats, bool whole,

@@ -92,8 +92,11 @@ static struct workload *fold(struct snapshot *s, struct workload *w)
 		hold_retire(s, w, false);
 		return s->workloads[SLOT_UNKNOWN];
 	}
-	if (w->sum)
+	if (w->sum) {
 		snapshot_sum_group(s, w);
+		if (s->keeps_until_ns) /* by its members */
+			kept_skip(w);
+	}
 	totals_fold(s->workloads[SLOT_OVERFLOW], w, !w->sum);
 	totals_fold_usage(&s->workloads[SLOT_OVERFLOW]->usage, &w->usage);
 	kept_fold_usage(s->workloads[SLOT_OVERFLOW], w);
@@ -101,11 +104,29 @@ static struct workload *fold(struct snapshot *s, struct workload *w)
 	return s->workloads[SLOT_OVERFLOW];
 }
 
+/* What the history lacks of one that is about to be freed: it has it in the overflow.
+ */
+static void leave_untold(struct snapshot *s, const struct workload *w)
+{
+	if (!s->keeps_until_ns || w->sum || w->into || !kept_has_any(w) ||
+	    kept_is_whole(w))
+		return;
+	if (!s->untold)
+		s->untold = hold_stand_in(s->workloads[SLOT_OVERFLOW]);
+	if (!s->untold)
+		return;
+	totals_fold(s->untold, w, false);
+	totals_fold_usage(&s->untold->usage, &w->usage);
+	kept_fold_usage(s->untold, w);
+}
+
 /* Frees one that is gone. */
 static void forget(struct snapshot *s, struct workload *w, enum fate fate)
 {
 	struct workload *into = s->workloads[SLOT_UNKNOWN];
 
+	if (fate == FREED)
+		leave_untold(s, w);
 	if (fate == FOLDED)
 		into = fold(s, w);
 	else if (w->group)

@@ -53,18 +53,16 @@ bool snapshot_asks_names(const struct snapshot *s, struct workload *w, uint64_t 
 	return true;
 }
 
-/* An empty workload that stands for `unknown`. */
-static struct workload *new_unknown(const struct snapshot *s)
+struct workload *hold_stand_in(const struct workload *of)
 {
-	const struct workload *unknown = s->workloads[SLOT_UNKNOWN];
 	struct workload *w = calloc(1, sizeof(*w));
 
 	if (!w)
 		return NULL;
-	w->id.kind = unknown->id.kind;
-	w->id.name = strdup(workload_kind_name(unknown->id.kind));
-	w->serial = unknown->serial;
-	w->start_ns = unknown->start_ns;
+	w->id.kind = of->id.kind;
+	w->id.name = strdup(workload_kind_name(of->id.kind));
+	w->serial = of->serial;
+	w->start_ns = of->start_ns;
 	if (w->id.name)
 		return w;
 	free(w);
@@ -98,7 +96,7 @@ int hold_retire(struct snapshot *s, struct workload *w, bool open)
 	int err;
 
 	if (!s->retired)
-		s->retired = new_unknown(s);
+		s->retired = hold_stand_in(s->workloads[SLOT_UNKNOWN]);
 	if (!s->retired)
 		return -ENOMEM;
 	err = totals_fold(s->retired, w, false);
@@ -147,7 +145,7 @@ int snapshot_unknown(struct snapshot *s, struct workload **out)
 		if (!w || (i < s->count && !w->unnamed))
 			continue;
 		if (!all) {
-			all = new_unknown(s);
+			all = hold_stand_in(s->workloads[SLOT_UNKNOWN]);
 			err = all ? copy_unknown(all, s->workloads[SLOT_UNKNOWN])
 				  : -ENOMEM;
 		}
@@ -169,6 +167,11 @@ int snapshot_unknown(struct snapshot *s, struct workload **out)
 struct workload *snapshot_retired(struct snapshot *s)
 {
 	return s->retired;
+}
+
+struct workload *snapshot_untold(struct snapshot *s)
+{
+	return s->untold;
 }
 
 void snapshot_free_workload(struct workload *w)

@@ -458,6 +458,7 @@ void snapshot_close(struct snapshot *s)
 		totals_free(s->groups[i]);
 	free(s->groups);
 	totals_free(s->retired);
+	totals_free(s->untold);
 	free(s->workloads);
 	path_index_fini(&s->paths);
 	instances_fini(&s->instances);

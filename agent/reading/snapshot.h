@@ -128,8 +128,7 @@ struct workload {
 #define WORKLOAD_SETS 80
 	uint8_t sets[WORKLOAD_SETS]; /* enum set_state of what is not open */
 	union {
-		struct kept
-		    *kept; /* what the history has of it; NULL: nothing */
+		struct kept *kept; /* what the history has of it; NULL: nothing */
 		const struct workload *of; /* is_since: the workload */
 	};
 };
@@ -279,6 +278,8 @@ int snapshot_unknown(struct snapshot *s, struct workload **out);
  * has it there from then on. NULL: nothing has.
  */
 struct workload *snapshot_retired(struct snapshot *s);
+/* The same of who had to be freed before the history had its last: of the overflow. */
+struct workload *snapshot_untold(struct snapshot *s);
 void snapshot_free_workload(struct workload *w);
 /*
  * The groups of workloads that exports have, in the order of their serials. Those that

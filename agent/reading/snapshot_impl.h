@@ -131,6 +131,7 @@ struct snapshot {
 	size_t group_end_count;	  /* so far: the oldest give way */
 	uint64_t group_end_floor; /* the latest end that gave way */
 	struct workload *retired; /* what went to exports' `unknown`; NULL: nothing */
+	struct workload *untold;  /* of who was freed too soon for the history */
 	size_t count, room;
 	uint64_t serial;    /* of the newest workload */
 	uint64_t exports;   /* number of the newest export */
@@ -314,6 +315,8 @@ void groups_note_end(struct snapshot *s, const struct workload *group);
 /* May one that was held back until now still join it? */
 bool groups_are_awaited(const struct snapshot *s, const struct workload *group);
 
+/* An empty workload that has the name of a fixed one. NULL: no memory. */
+struct workload *hold_stand_in(const struct workload *of);
 /* Has it no name, and may it get one yet? */
 bool hold_needs_name(const struct workload *w);
 /*
