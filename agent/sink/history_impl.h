@@ -56,8 +56,8 @@ int history_set_fact(sqlite3 *db, const char *key, const char *value);
 
 /*
  * Merges the oldest minute of readings that are older than HISTORY_AGE_NS, if there is
- * one: what of it has no gap. lost: readings that are damaged, and in it no more. Results
- * of SQLite's.
+ * one: what of it has no gap. lost: readings that are damaged, and in it no more.
+ * Results of SQLite's.
  */
 int history_merge(sqlite3 *db, size_t *lost);
 /* One batch of differences of several, in the order of time; to be freed. */
