@@ -225,7 +225,7 @@ def _():
 
 @test("who comes again under its name, and an agent that does, leave no hole but its own")
 def _():
-    path, agent, truth = begin("--interval", "2s")
+    path, agent, truth = begin("--export-interval", "2s")
     truth.work(2)
     truth.load.close()
     truth.cgroup.remove()
