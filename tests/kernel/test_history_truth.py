@@ -231,7 +231,10 @@ def _():
     truth.cgroup.remove()
     # its slot is given back at the second export, its last is told, and its end is in the
     # third: until that has arrived it is the same workload
-    time.sleep(5.2)
+    for _ in range(2):
+        size = os.path.getsize(agent.exports)
+        wait_for(lambda: os.path.getsize(agent.exports) != size, 20, "an export")
+        time.sleep(0.5)
     os.mkdir(truth.cgroup.dir)
     truth.begin()
     truth.work(4)
