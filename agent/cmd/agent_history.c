@@ -15,6 +15,7 @@
 #include "sink/history.h"
 #include "view/status.h"
 
+#define LAST_MS	 500	      /* for the disk, at the end */
 #define LEAST_NS 900000000ULL /* between two readings that are kept */
 
 static void set(struct history_fact *f, const char *key, const char *value)
@@ -133,11 +134,15 @@ void agent_history_keep(struct agent *a, bool last)
 	history_get_stats(a->history, &stats);
 	measure_note_history(a->measure, &stats);
 	measure_await_history(a->measure);
-	if (!history_is_ready(a->history))
+	if (!history_is_ready(a->history, last ? LAST_MS : 0)) {
+		if (last)
+			history_lose(a->history, "the disk is slow, and we end");
 		return;
+	}
 	err = make_reading(a, &r);
 	if (err) {
-		log_warn(err, "history: this reading is not kept");
+		if (err != -EAGAIN) /* then there is nothing new */
+			history_lose(a->history, strerror(-err));
 		return;
 	}
 	history_put(a->history, &r);

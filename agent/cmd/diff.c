@@ -99,6 +99,8 @@ static int run_diff(const struct options *o, int argc, char **argv)
 	if (!err && history_reader_damaged(r))
 		log_warnx("%zu readings of the history are damaged, and left out",
 			  history_reader_damaged(r));
+	for (int i = 0; i < 2 && !err; i++)
+		span_say_uncounted(frames[i], (double)got[i].covered_ns * 1e-9);
 	if (!err)
 		err = compare(o, r, got, frames, cause, sizeof(cause));
 	if (err)

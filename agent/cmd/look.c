@@ -102,6 +102,9 @@ static int take_steps(const struct options *o, struct look *l,
 	struct history_reader *r;
 	int err = look_make_steps(l, steps);
 
+	l->since_ns = w.since_ns;
+	l->step_ns = w.step_ns;
+
 	if (err) {
 		snprintf(cause, len, "%s", strerror(-err));
 		return err;

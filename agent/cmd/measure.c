@@ -283,6 +283,7 @@ int measure_self(struct measure *m, const struct export_stats *stats, uint64_t n
 		kubelet_get_stats(m->kubelet, &kubelet);
 		facts.kubelet = &kubelet;
 	}
+	measure_note_times(m);
 	facts.budget = measure_budget_facts(m, &budget);
 	if (!node_usage_read(&m->node))
 		facts.node = &m->node;

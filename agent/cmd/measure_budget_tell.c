@@ -39,6 +39,8 @@ const struct budget_facts *measure_budget_facts(const struct measure *m,
 				 m->probes[i].state == PROBE_OFF;
 		if (m->probes[i].state == PROBE_ATTACHED && one_in)
 			out->duty[i] = 1.0 / one_in;
+		out->attached_s[i] = m->times[i].attached_ns * 1e-9;
+		out->counted_s[i] = m->times[i].counted_ns * 1e-9;
 		if (worst)
 			out->cost[i] = governor_cost(&b->governor, worst, i);
 	}

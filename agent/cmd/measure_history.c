@@ -40,13 +40,14 @@ static int encode_made(struct measure *m, struct workload *w, struct workload *m
 	return err;
 }
 
+/* Who is gone has nothing new, once all was told. */
 static int encode_new(struct measure *m, struct workload *w, bool whole,
 		      struct points *p, struct otlp_encoder *e)
 {
 	struct workload made;
 	int err;
 
-	if (w->into || kept_is_whole(w) || !kept_has_any(w))
+	if (w->into || !kept_has_any(w))
 		return 0;
 	err = kept_make(w, m->kept.time_ns, &made);
 	if (!err && (w->owed || kept_is_new(&made) || (whole && !w->gone)))

@@ -71,6 +71,13 @@ struct duty {
 	bool governed;	   /* switched off by measure_set_duty() */
 };
 
+/* For how long a probe's numbers stand, since the start: measure_times.c. */
+struct probe_time {
+	uint64_t at_ns; /* monotonic: until then it is known; 0: not begun */
+	uint64_t attached_ns;
+	uint64_t counted_ns; /* the same of what is counted in windows */
+};
+
 /* How a probe is to run again when nobody looks any more: measure_exact.c. */
 struct resume {
 	bool is_set;
@@ -94,6 +101,7 @@ struct measure {
 	struct tuner tuner;
 	struct budget *budget; /* NULL: nobody looks at what probes cost */
 	struct duty duties[PROBE_COUNT];
+	struct probe_time times[PROBE_COUNT];
 	uint64_t random; /* for when windows are */
 	struct exact exact;
 	struct resume look_resumes[PROBE_COUNT];
@@ -172,6 +180,11 @@ bool measure_wants_hooks(const struct measure *m, size_t probe);
 bool measure_is_shared(const struct measure *m, size_t probe);
 /* Has a probe that is attached run as probe.one_in says, from now on. 0 or -errno. */
 int measure_change_windows(struct measure *m, size_t probe);
+/*
+ * Notes for how long each probe has been on until now: before that changes, and before
+ * it is told.
+ */
+void measure_note_times(struct measure *m);
 /* What a change says of a probe's duty. 0, or -errno with one line in cause. */
 int measure_tune_duty(struct measure *m, const struct tune_change *change, char *cause,
 		      size_t len);

@@ -309,6 +309,7 @@ int measure_begin(struct measure *m, char *cause, size_t len)
 	if (err)
 		return err;
 	measure_calibrate(m, true);
+	measure_note_times(m);
 	self_init(&m->self);
 	node_usage_read(&m->node); /* what was before is none of ours */
 	measure_note_read(m);

@@ -147,8 +147,10 @@ int measure_switch(struct measure *m, const struct tune_change *c, char *cause,
 	bool was_on =
 		 c->probe != TUNE_ALL && m->probes[c->probe].state == PROBE_ATTACHED,
 	     is_on;
-	int err = was_on ? prepare(m, c) : 0;
+	int err;
 
+	measure_note_times(m);
+	err = was_on ? prepare(m, c) : 0;
 	if (!err) {
 		err = tune_apply(&m->tuner, c, &m->cells.tunes, m->probes, cause, len);
 		if (err || c->probe == TUNE_ALL || !c->keys)

@@ -167,10 +167,12 @@ static int end_window(struct measure *m, size_t i, bool last)
 	uint64_t now;
 	int told = last ? 0 : tell(m, i, 0), err;
 
+	measure_note_times(m);
 	now = now_mono_ns();
 	w = (struct window_span){ now - d->since_ns, now - d->open_ns };
 	if (now < d->due_ns)
 		estimate_cut(&w, last ? PROBE_ONE_IN_MAX : m->probes[i].one_in);
+	m->times[i].counted_ns += w.stands_ns;
 	d->state = last ? DUTY_WHOLE : DUTY_GAP;
 	if (!last)
 		unlink_hooks(m, i);
@@ -188,6 +190,7 @@ static int begin(struct measure *m, size_t i)
 	struct duty *d = &m->duties[i];
 	int err = tell(m, i, 0);
 
+	measure_note_times(m);
 	d->since_ns = now_mono_ns();
 	d->due_ns = d->since_ns + next_gap(m, i);
 	d->state = DUTY_GAP;
@@ -245,6 +248,7 @@ void measure_stop_windows(struct measure *m, size_t i)
 {
 	struct duty *d = &m->duties[i];
 
+	measure_note_times(m);
 	if (d->state >= DUTY_OPEN)
 		end_window(m, i, false);
 	if (d->state != DUTY_WHOLE)

@@ -13,6 +13,7 @@
 #include "cmd/span.h"
 #include "cmd/span_usage.h"
 #include "sink/client.h"
+#include "view/counted.h"
 
 #define SECOND_NS  1000000000ULL
 #define NS_OF_MS   1000000ULL
@@ -396,6 +397,17 @@ static void find_host(const struct history_reader *r, struct report_host *out)
 	out->cpus = strtol(cpus, NULL, 10);
 }
 
+void span_say_uncounted(const struct frame *f, double covered_s)
+{
+	char text[256];
+
+	if (counted_text(f, covered_s, text, sizeof(text)))
+		log_warnx(
+		    "not all probes were on all of that time: %s; in the rest they "
+		    "counted nothing (see assay status, --budget)",
+		    text);
+}
+
 int span_take(struct source *src, const struct span *span, struct taken *out,
 	      char *cause, size_t len)
 {
@@ -421,6 +433,8 @@ int span_take(struct source *src, const struct span *span, struct taken *out,
 	history_reader_close(r);
 	out->from_history = true;
 	out->duration_s = out->time.covered_ns * 1e-9;
+	if (!err)
+		span_say_uncounted(out->frame, out->duration_s);
 	return err;
 }
 

@@ -61,6 +61,11 @@ struct taken {
 int span_take(struct source *src, const struct span *span, struct taken *out,
 	      char *cause, size_t len);
 /*
+ * Says which probes were off for a part of a time that was looked back into, as when
+ * they cost too much: else it would seem that nothing happened.
+ */
+void span_say_uncounted(const struct frame *f, double covered_s);
+/*
  * Opens the history that the options name: --from, else --history. As
  * history_reader_open().
  */

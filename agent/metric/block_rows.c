@@ -75,4 +75,4 @@ static const struct metric_row rows[] = {
 	},
 };
 
-const struct metric_table block_rows = { rows, COUNT(rows) };
+const struct metric_table block_rows = { rows, COUNT(rows), PROBE_BLOCK };

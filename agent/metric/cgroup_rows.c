@@ -124,4 +124,4 @@ static const struct metric_row rows[] = {
 	},
 };
 
-const struct metric_table cgroup_rows = { rows, COUNT(rows) };
+const struct metric_table cgroup_rows = { rows, COUNT(rows), PROBE_COUNT };

@@ -9,7 +9,7 @@
 struct history_stats {
 	bool is_kept;	    /* the latest reading is in the file */
 	uint64_t kept;	    /* readings, since the start */
-	uint64_t lost;	    /* could not be written, and will not be */
+	uint64_t lost;	    /* could not be made or written */
 	uint64_t late;	    /* were added to the next one, as the writer was behind */
 	uint64_t bytes;	    /* of the file and what belongs to it */
 	uint64_t limit;	    /* the most that it may have */

@@ -65,4 +65,4 @@ static const struct metric_row rows[] = {
 	},
 };
 
-const struct metric_table inflight_rows = { rows, COUNT(rows) };
+const struct metric_table inflight_rows = { rows, COUNT(rows), PROBE_COUNT };

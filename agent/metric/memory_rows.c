@@ -36,4 +36,4 @@ static const struct metric_row rows[] = {
 	},
 };
 
-const struct metric_table memory_rows = { rows, COUNT(rows) };
+const struct metric_table memory_rows = { rows, COUNT(rows), PROBE_MEMORY };

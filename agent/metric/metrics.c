@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <string.h>
 #include "metric/metrics.h"
 
 /* What points are added to, and of what. */
@@ -270,6 +271,22 @@ size_t metrics_windowed(const struct metric_row *r)
 	default:
 		return PROBE_COUNT;
 	}
+}
+
+size_t metrics_probe(const char *name, bool *windowed)
+{
+	*windowed = false;
+	for (size_t t = 0; t < metric_table_count; t++)
+		for (size_t i = 0; i < metric_tables[t]->count; i++) {
+			const struct metric_row *r = &metric_tables[t]->rows[i];
+			size_t probe = metrics_windowed(r);
+
+			if (strcmp(r->metric.name, name))
+				continue;
+			*windowed = probe != PROBE_COUNT;
+			return *windowed ? probe : metric_tables[t]->probe;
+		}
+	return PROBE_COUNT;
 }
 
 static bool is_fixed(const struct metric_row *r)

@@ -64,6 +64,7 @@ struct metric_row {
 struct metric_table {
 	const struct metric_row *rows;
 	size_t count;
+	size_t probe; /* that counts them; PROBE_COUNT: none does */
 };
 
 /*
@@ -91,6 +92,11 @@ extern const size_t metric_table_count;
 int metrics_add(struct point_group *g, struct workload *w, unsigned int use);
 /* The probe whose windows make estimates of a row's numbers; PROBE_COUNT: none does. */
 size_t metrics_windowed(const struct metric_row *r);
+/*
+ * The probe that counts a metric, PROBE_COUNT: none does (the agent's own, too);
+ * windowed: of what it counts in windows, if it runs in windows.
+ */
+size_t metrics_probe(const char *name, bool *windowed);
 /* How many series of a workload the row has that are fixed, of all WORKLOAD_SETS. */
 unsigned int metrics_sets(const struct metric_row *r);
 /* Rows in all tables, at most. */

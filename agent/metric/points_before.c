@@ -52,8 +52,8 @@ static bool subtract(struct point *p, const struct before *old)
 
 int points_since(struct points_before *b, struct point_group *g, uint64_t since_ns)
 {
-	struct before *now = malloc((g->count + 1) * sizeof(*now));
-	size_t count = 0, kept = 0;
+	struct before *now = malloc((g->count + b->count + 1) * sizeof(*now));
+	size_t count = 0, kept = 0, told;
 
 	if (!now)
 		return -ENOMEM;
@@ -73,6 +73,11 @@ int points_since(struct points_before *b, struct point_group *g, uint64_t since_
 			g->points[kept++] = *p;
 	}
 	g->count = kept;
+	/* one that could not be read this time goes on from where it was */
+	told = count;
+	for (size_t i = 0; i < b->count; i++)
+		if (!find(&(struct points_before){ now, told }, &b->list[i]))
+			now[count++] = b->list[i];
 	free(b->list);
 	b->list = now;
 	b->count = count;

@@ -134,4 +134,4 @@ static const struct metric_row rows[] = {
 	},
 };
 
-const struct metric_table sched_rows = { rows, COUNT(rows) };
+const struct metric_table sched_rows = { rows, COUNT(rows), PROBE_SCHED };

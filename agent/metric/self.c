@@ -108,6 +108,8 @@ const struct metric *const self_metrics[] = {
 	&self_duty,
 	&self_cost,
 	&self_budget,
+	&self_attached_time,
+	&self_counted_time,
 	&lost,
 	&bpf_runs,
 	&bpf_run_time,
@@ -425,7 +427,7 @@ int self_add(struct self *s, struct point_group *g, const struct self_facts *f)
 	if (!err)
 		err = add_losses(s, g, f);
 	if (!err && f->budget)
-		err = self_add_budget(g, f->budget);
+		err = self_add_budget(g, f->budget, s->start_ns, !f->number);
 	if (!err)
 		err = add_runs(s, g, counted.runs);
 	if (!err)

@@ -12,11 +12,16 @@ struct budget_facts {
 	bool loaded[PROBE_COUNT]; /* the others are not told of */
 	double duty[PROBE_COUNT]; /* how much of the time they are on */
 	double cost[PROBE_COUNT]; /* share of the busy time of the worst CPU */
+	/* for how long it was on, and for how long what it counts in windows stands */
+	double attached_s[PROBE_COUNT], counted_s[PROBE_COUNT];
 };
 
 extern const struct metric self_duty, self_cost, self_budget;
+extern const struct metric self_attached_time, self_counted_time;
 
-/* Adds them to a group. 0 or -ENOMEM. */
-int self_add_budget(struct point_group *g, const struct budget_facts *b);
+/* Adds them to a group; times, from start_ns on, only if they are asked for. 0 or
+ * -ENOMEM. */
+int self_add_budget(struct point_group *g, const struct budget_facts *b,
+		    uint64_t start_ns, bool times);
 
 #endif

@@ -11,8 +11,8 @@ const struct metric self_history_readings = {
 	"assay.history.readings",
 	"{reading}",
 	"Readings for the history: kept; late: kept as a part of the next one, as the disk was "
-	"behind or full; lost: could not be written until the agent's end, or as the file is "
-	"none of assay's.",
+	"behind or full; lost: could not be made, or not be written until the agent's end, or as the "
+	"file is none of assay's.",
 	METRIC_SUM,
 	.attrs = { "assay.result" },
 };

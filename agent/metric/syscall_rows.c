@@ -54,4 +54,4 @@ static const struct metric_row rows[] = {
 	},
 };
 
-const struct metric_table syscall_rows = { rows, COUNT(rows) };
+const struct metric_table syscall_rows = { rows, COUNT(rows), PROBE_SYSCALL };

@@ -213,4 +213,4 @@ static const struct metric_row rows[] = {
 	},
 };
 
-const struct metric_table tcp_rows = { rows, COUNT(rows) };
+const struct metric_table tcp_rows = { rows, COUNT(rows), PROBE_TCP };

@@ -93,8 +93,11 @@ static struct workload *fold(struct snapshot *s, struct workload *w)
 		kept_move_owed(s->workloads[SLOT_UNKNOWN], w);
 		return s->workloads[SLOT_UNKNOWN];
 	}
-	if (w->sum)
+	if (w->sum) {
 		snapshot_sum_group(s, w);
+		if (s->keeps_until_ns) /* by its members */
+			kept_skip(w);
+	}
 	totals_fold(s->workloads[SLOT_OVERFLOW], w, !w->sum);
 	totals_fold_usage(&s->workloads[SLOT_OVERFLOW]->usage, &w->usage);
 	kept_fold_usage(s->workloads[SLOT_OVERFLOW], w);

@@ -335,10 +335,18 @@ int kept_note(struct workload *w, const struct workload *made)
 	memcpy(k->usage, w->usage.value, sizeof(k->usage));
 	k->usage_has = w->usage.has;
 	memcpy(k->inflight_ns, w->inflight_ns, sizeof(k->inflight_ns));
-	if (w->gone && !err) {
-		kept_clear(w);
-		w->kept_whole = true;
-	}
+	w->kept_whole = w->gone && !err;
+	return err;
+}
+
+int kept_skip(struct workload *w)
+{
+	struct workload made;
+	int err = kept_make(w, 0, &made);
+
+	if (!err)
+		err = kept_note(w, &made);
+	kept_free(&made);
 	return err;
 }
 

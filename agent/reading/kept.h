@@ -43,6 +43,9 @@ bool kept_is_new(const struct workload *made);
 bool kept_has_any(const struct workload *w);
 /* The history has it all now. -ENOMEM: some of it will come once more. */
 int kept_note(struct workload *w, const struct workload *made);
+/* The history has all that w counts, by the names of others. -ENOMEM: as kept_note().
+ */
+int kept_skip(struct workload *w);
 /* Adds what is kept of w's counts to into, which has them now: totals_fold(). */
 int kept_fold(struct workload *into, const struct workload *w, bool name_culprits);
 /* The same of its usage: totals_fold_usage(). */
@@ -63,7 +66,7 @@ int kept_move_owed(struct workload *into, struct workload *w);
 void kept_drop_owed(struct workload *w);
 /* What w owes, as kept_make(): to be told beside that; NULL: nothing. */
 struct workload *kept_owed(struct workload *w, uint64_t since_ns);
-/* Whether the history has the last of one that is gone. */
+/* Whether the history has had what there was of one after it was gone. */
 bool kept_is_whole(const struct workload *w);
 
 #endif

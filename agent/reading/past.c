@@ -78,6 +78,7 @@ struct workload *past_late(struct snapshot *s, struct workload *w)
 		past_forget(s, of, heir, false);
 	else
 		ending_again(&of->ending);
+	of->kept_whole = false;
 	return heir ? heir : w;
 }
 

@@ -127,8 +127,10 @@ static bool reap_slot(struct snapshot *s, uint32_t i)
 	if (w)
 		past_add(s, s->slots[i].owner, counts_of(w));
 	free_slot(s, i);
-	if (w && !late) /* unless keep_owners() knows better */
+	if (w && !late) { /* unless keep_owners() knows better */
 		w->gone = counts_of(w)->gone = true;
+		w->kept_whole = counts_of(w)->kept_whole = false;
+	}
 	return true;
 }
 

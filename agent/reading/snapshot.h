@@ -120,7 +120,7 @@ struct workload {
 	uint64_t inflight_ns[INFLIGHT_COUNT];	 /* ages at the reading, or: */
 #define INFLIGHT_UNKNOWN UINT64_MAX
 	uint32_t inflight_seen; /* a bit for each that ever was */
-	bool kept_whole;	/* it is gone, and the history has all of it */
+	bool kept_whole;	/* it is gone, and the history has had its last */
 	bool is_since;		/* what came of a workload in a while: kept.h */
 	struct workload *owed;	/* what the history is to have besides: kept_owe() */
 	struct usage usage;	/* from the files of its cgroup */
@@ -129,8 +129,7 @@ struct workload {
 #define WORKLOAD_SETS 80
 	uint8_t sets[WORKLOAD_SETS]; /* enum set_state of what is not open */
 	union {
-		struct kept
-		    *kept; /* what the history has of it; NULL: nothing, or all */
+		struct kept *kept; /* what the history has of it; NULL: nothing */
 		const struct workload *of; /* is_since: the workload */
 	};
 };

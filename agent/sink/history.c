@@ -185,17 +185,43 @@ int history_start(struct history *h)
 	return -err;
 }
 
-bool history_is_ready(struct history *h)
+static struct timespec moment_in(unsigned int ms)
 {
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	t.tv_sec += ms / 1000;
+	t.tv_nsec += ms % 1000 * 1000000L;
+	if (t.tv_nsec >= 1000000000L) {
+		t.tv_sec++;
+		t.tv_nsec -= 1000000000L;
+	}
+	return t;
+}
+
+bool history_is_ready(struct history *h, unsigned int ms)
+{
+	struct timespec end = moment_in(ms);
 	bool ready;
 
 	pthread_mutex_lock(&h->lock);
+	while (ms && h->waiting == QUEUE &&
+	       !pthread_cond_timedwait(&h->changed, &h->lock, &end))
+		;
 	ready = h->waiting < QUEUE;
 	h->stats.late += !ready;
 	h->stuck = false; /* it is time to try again */
 	pthread_cond_broadcast(&h->changed);
 	pthread_mutex_unlock(&h->lock);
 	return ready;
+}
+
+void history_lose(struct history *h, const char *why)
+{
+	log_warnx("history: a reading is lost: %s", why);
+	pthread_mutex_lock(&h->lock);
+	h->stats.lost++;
+	pthread_mutex_unlock(&h->lock);
 }
 
 void history_put(struct history *h, struct history_reading *r)
@@ -216,16 +242,9 @@ void history_get_stats(struct history *h, struct history_stats *out)
 /* Whether the thread is at its end. */
 static bool wait_for_end(struct history *h, unsigned int ms)
 {
-	struct timespec end;
+	struct timespec end = moment_in(ms);
 	bool ended;
 
-	clock_gettime(CLOCK_REALTIME, &end);
-	end.tv_sec += ms / 1000;
-	end.tv_nsec += ms % 1000 * 1000000L;
-	if (end.tv_nsec >= 1000000000L) {
-		end.tv_sec++;
-		end.tv_nsec -= 1000000000L;
-	}
 	pthread_mutex_lock(&h->lock);
 	h->ends = true;
 	pthread_cond_broadcast(&h->changed);

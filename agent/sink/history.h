@@ -58,10 +58,13 @@ int history_open(const char *path, uint64_t size, const struct history_fact *fac
 /* Begins the thread, which opens the file. 0 or -errno. */
 int history_start(struct history *h);
 /*
- * Whether a reading is taken now; else its writer is behind, or cannot write, which is
- * counted, and the next reading has it, too. What could not be written is tried again.
+ * Whether a reading is taken now, or within ms; else its writer is behind, or cannot
+ * write, which is counted, and the next reading has it, too. What could not be written
+ * is tried again.
  */
-bool history_is_ready(struct history *h);
+bool history_is_ready(struct history *h, unsigned int ms);
+/* One reading could not be made, or will have no next one: it is counted as lost. */
+void history_lose(struct history *h, const char *why);
 /* Hands over a reading, with its bytes, after history_is_ready(). */
 void history_put(struct history *h, struct history_reading *r);
 void history_get_stats(struct history *h, struct history_stats *out);

@@ -71,9 +71,10 @@ int history_set_fact(sqlite3 *db, const char *key, const char *value);
 
 /*
  * Merges the oldest minute of readings that are older than HISTORY_AGE_NS, if there is
- * one. Results of SQLite's.
+ * one: what of it has no gap. lost: readings that are damaged, and in it no more.
+ * Results of SQLite's.
  */
-int history_merge(sqlite3 *db);
+int history_merge(sqlite3 *db, size_t *lost);
 /* One batch of differences of several, in the order of time; to be freed. */
 int history_merge_bytes(uint8_t *const *bytes, const size_t *len, size_t count,
 			uint8_t **out, size_t *out_len);

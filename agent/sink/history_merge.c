@@ -10,9 +10,10 @@
 #include "otlp/frame.h"
 #include "sink/history_impl.h"
 
-#define READINGS  64	      /* of one minute; more stay for the next time */
-#define LEVEL	  4	      /* zstd's */
-#define RAW_MOST  (3UL << 20) /* bytes of readings: when there are so many, no more */
+#define GAP_NS	  1000000000ULL /* less is none */
+#define READINGS  64		/* of one minute; more stay for the next time */
+#define LEVEL	  4		/* zstd's */
+#define RAW_MOST  (3UL << 20)	/* bytes of readings: when there are so many, no more */
 #define FRAME_MAX (64UL << 20)
 
 static int compare_resources(const struct history_piece *a,
@@ -103,7 +104,18 @@ int history_merge_bytes(uint8_t *const *bytes, const size_t *len, size_t count,
 	return err;
 }
 
-/* The readings of the oldest minute that is to be merged. Returns how many. */
+/* Does it begin where the other one ends? Nobody measured in a gap between two. */
+static bool follows(const struct history_row *row, const struct history_row *before)
+{
+	return row->since_ns < before->until_ns + GAP_NS &&
+	       before->until_ns < row->since_ns + GAP_NS;
+}
+
+/*
+ * The readings of the oldest minute that is to be merged, as far as there is no gap
+ * between them: a row is of all the time from its beginning to its end. Returns how
+ * many.
+ */
 static size_t find_minute(const struct history_row *rows, size_t count, size_t *first)
 {
 	uint64_t newest = count ? rows[count - 1].until_ns : 0, minute;
@@ -118,7 +130,8 @@ static size_t find_minute(const struct history_row *rows, size_t count, size_t *
 	if ((minute + 1) * HISTORY_STEP_NS + HISTORY_AGE_NS > newest)
 		return 0; /* all of it has to be old enough */
 	while (i + n < count && n < READINGS && !rows[i + n].merged &&
-	       (rows[i + n].until_ns - 1) / HISTORY_STEP_NS == minute)
+	       (rows[i + n].until_ns - 1) / HISTORY_STEP_NS == minute &&
+	       (!n || follows(&rows[i + n], &rows[i + n - 1])))
 		n++;
 	return n;
 }
@@ -146,8 +159,32 @@ static int replace(sqlite3 *db, const struct history_row *rows, size_t n,
 	return rc;
 }
 
-/* What cannot be read is left out of the minute: it could not be read later, either. */
-static int merge_rows(sqlite3 *db, const struct history_row *rows, size_t n)
+/* Leaves out which of these cannot be merged even by itself; returns how many stay. */
+static size_t leave_out(uint8_t **bytes, size_t *len, size_t count)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		uint8_t *out;
+		size_t out_len;
+
+		if (history_merge_bytes(&bytes[i], &len[i], 1, &out, &out_len)) {
+			free(bytes[i]);
+			continue;
+		}
+		free(out);
+		bytes[kept] = bytes[i];
+		len[kept++] = len[i];
+	}
+	return kept;
+}
+
+/*
+ * What cannot be read is left out of the minute, and counted: it could not be read
+ * later, either.
+ */
+static int merge_rows(sqlite3 *db, const struct history_row *rows, size_t n,
+		      size_t *lost)
 {
 	uint8_t *bytes[READINGS] = { 0 }, *out;
 	size_t len[READINGS] = { 0 }, kept = 0, out_len, total = 0, taken;
@@ -163,6 +200,11 @@ static int merge_rows(sqlite3 *db, const struct history_row *rows, size_t n)
 		    */
 	if (err != -ENOMEM)
 		err = history_merge_bytes(bytes, len, kept, &out, &out_len);
+	if (err && err != -ENOMEM) {
+		kept = leave_out(bytes, len, kept);
+		err = history_merge_bytes(bytes, len, kept, &out, &out_len);
+	}
+	*lost = n - kept;
 	for (size_t i = 0; i < kept; i++)
 		free(bytes[i]);
 	if (err)
@@ -172,17 +214,18 @@ static int merge_rows(sqlite3 *db, const struct history_row *rows, size_t n)
 	return rc;
 }
 
-int history_merge(sqlite3 *db)
+int history_merge(sqlite3 *db, size_t *lost)
 {
 	struct history_row *rows;
 	size_t count, first, n;
 	int rc = history_rows(db, &rows, &count);
 
+	*lost = 0;
 	if (rc)
 		return rc;
 	n = find_minute(rows, count, &first);
 	if (n)
-		rc = merge_rows(db, rows + first, n);
+		rc = merge_rows(db, rows + first, n, lost);
 	free(rows);
 	return rc;
 }

@@ -257,6 +257,7 @@ static int add(struct history_file *f, const struct history_reading *r)
 				   .whole = r->whole };
 	static const uint8_t nothing[1];
 	int rc = history_do(f->db, "BEGIN IMMEDIATE");
+	size_t lost = 0;
 
 	if (rc)
 		return rc;
@@ -265,11 +266,17 @@ static int add(struct history_file *f, const struct history_reading *r)
 		rc = history_insert(f->db, &row, r->bytes ? r->bytes : nothing, r->len,
 				    r->size);
 	if (!rc)
-		rc = history_merge(f->db);
+		rc = history_merge(f->db, &lost);
 	if (!rc)
 		rc = history_do(f->db, "COMMIT");
 	if (rc)
 		history_do(f->db, "ROLLBACK");
+	else if (lost)
+		snprintf(
+		    f->note, sizeof(f->note),
+		    "%.100s: %zu readings of an hour ago are damaged, and left out "
+		    "of their minute",
+		    f->path, lost);
 	return rc;
 }
 

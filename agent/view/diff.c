@@ -32,8 +32,9 @@ static void add_series(struct diff *d, const struct frame_series *before,
 {
 	if (!events(before) && !events(after))
 		return;
-	d->series[d->count++].in[0] = before;
-	d->series[d->count - 1].in[1] = after;
+	d->series[d->count++] =
+	    (struct diff_series){ .in = { before, after },
+				  .meter = counted_meter((before ?: after)->name) };
 }
 
 /* One piece of memory for all counts of a series. */
@@ -58,6 +59,8 @@ static int make_counts(struct diff *d)
 int diff_open(struct diff *d, const struct frame *before, const struct frame *after)
 {
 	*d = (struct diff){ .side = { { .frame = before }, { .frame = after } } };
+	for (int side = 0; side < 2; side++)
+		d->side[side].told = counted_is_told(d->side[side].frame);
 	d->series = calloc(before->count + after->count + 1, sizeof(*d->series));
 	if (!d->series)
 		return -ENOMEM;
@@ -98,14 +101,19 @@ static void take_durations(const struct diff_series *s, int side, size_t step,
 void diff_take(struct diff *d, int side, size_t step, const struct frame *f,
 	       const struct history_span *time)
 {
+	double seconds[COUNTED_METERS], covered_s = (double)time->covered_ns * 1e-9;
 	struct diff_side *to = &d->side[side];
 
 	if (step >= DIFF_STEPS)
 		return;
 	if (step >= to->steps)
 		to->steps = step + 1;
-	to->seconds[step] += (double)time->covered_ns * 1e-9;
-	to->all_s += (double)time->covered_ns * 1e-9;
+	counted_read(f, to->told, covered_s, seconds);
+	for (size_t i = 0; i < COUNTED_METERS; i++) {
+		to->seconds[i][step] += seconds[i];
+		to->counted_s[i] += seconds[i];
+	}
+	to->all_s += covered_s;
 	for (size_t i = 0; i < d->count; i++) {
 		const struct diff_series *s = &d->series[i];
 		const struct frame_series *now =
@@ -130,8 +138,8 @@ static double ratio_of(double before, double after)
 
 static double rate_ratio(const struct diff *d, const struct diff_series *s)
 {
-	return ratio_of(events(s->in[0]) / d->side[0].all_s,
-			events(s->in[1]) / d->side[1].all_s);
+	return ratio_of(events(s->in[0]) / d->side[0].counted_s[s->meter],
+			events(s->in[1]) / d->side[1].counted_s[s->meter]);
 }
 
 /* What is below the least bound is told as 0, but it is not nothing. */
@@ -174,12 +182,17 @@ static double durations_p(const struct diff *d, const struct diff_series *s)
 
 static void test(struct diff *d, const struct diff_series *s)
 {
-	struct counts a = { s->count[0], d->side[0].seconds, d->side[0].steps };
-	struct counts b = { s->count[1], d->side[1].seconds, d->side[1].steps };
+	struct counts a = { s->count[0], d->side[0].seconds[s->meter],
+			    d->side[0].steps };
+	struct counts b = { s->count[1], d->side[1].seconds[s->meter],
+			    d->side[1].steps };
 	const struct frame_series *any = s->in[0] ? s->in[0] : s->in[1];
 
 	if (!is_counted(any) && a.steps + b.steps < 4)
 		return; /* too few steps to see how it comes */
+	if (d->side[0].counted_s[s->meter] < COUNTED_LEAST_S ||
+	    d->side[1].counted_s[s->meter] < COUNTED_LEAST_S)
+		return; /* of one of the times nobody knows */
 	d->changes[d->change_count++] =
 	    (struct diff_change){ s, DIFF_RATE, significance_counts(&a, &b),
 				  rate_ratio(d, s) };
@@ -209,8 +222,8 @@ static bool is_much(const struct diff *d, const struct diff_change *c)
 	if (distance(c->ratio) < DIFF_LEAST)
 		return false;
 	return s->kind != METRIC_SUM || !s->real ||
-	       fabs(events(c->s->in[0]) / d->side[0].all_s -
-		    events(c->s->in[1]) / d->side[1].all_s) >= 1e4;
+	       fabs(events(c->s->in[0]) / d->side[0].counted_s[c->s->meter] -
+		    events(c->s->in[1]) / d->side[1].counted_s[c->s->meter]) >= 1e4;
 }
 
 /* Leaves what is no chance, and differs enough for somebody to care. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include "otlp/frame.h"
 #include "sink/history_read.h"
+#include "view/counted.h"
 
 #define DIFF_STEPS 60	/* of each time, at most */
 #define DIFF_FALSE 0.01 /* share of what is shown that may be chance */
@@ -15,13 +16,17 @@
 /* One of the two times. */
 struct diff_side {
 	const struct frame *frame; /* borrowed: differences */
-	double seconds[DIFF_STEPS], all_s;
+	/* what the numbers stand for, by what they are counted by: counted.h */
+	double seconds[COUNTED_METERS][DIFF_STEPS], counted_s[COUNTED_METERS];
+	double all_s;
+	bool told;
 	size_t steps;
 };
 
 /* A metric of a workload with its attributes, in both times; NULL: not there. */
 struct diff_series {
 	const struct frame_series *in[2];
+	size_t meter;
 	double *count[2]; /* of each step */
 	/* of a histogram, of each step: longer than the median, and than p99, of before
 	 */

@@ -29,11 +29,11 @@ static double rate_of(const struct diff *d, const struct diff_series *s, int sid
 {
 	const struct frame_series *in = s->in[side];
 
-	if (!in || !(d->side[side].all_s > 0))
+	if (!in || !(d->side[side].counted_s[s->meter] > 0))
 		return 0;
 	return (in->kind == METRIC_HISTOGRAM ? (double)hist_count(in->hist)
 					     : report_value(in)) /
-	       d->side[side].all_s;
+	       d->side[side].counted_s[s->meter];
 }
 
 static void print_rate(const struct diff *d, const struct diff_change *c, FILE *f)

@@ -5,11 +5,13 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "base/util.h"
+#include "view/counted.h"
 #include "view/look.h"
 #include "view/pick.h"
 #include "view/report.h"
 
-#define VALUE_MOST 44 /* columns of an attribute's value */
+#define GAP_NS	   1000000000 /* less between two readings is none */
+#define VALUE_MOST 44	      /* columns of an attribute's value */
 
 /* What makes a series the first: time in a histogram, how much a sum grew, a value. */
 static double weight(const struct frame_series *s)
@@ -41,6 +43,15 @@ static bool is_wanted(const struct frame_attrs *resource,
 	return all;
 }
 
+/* For how long stands what a frame says of the metric. */
+static double seconds_of(const struct look *l, const struct frame *f, double covered_s)
+{
+	double seconds[COUNTED_METERS];
+
+	counted_read(f, l->told, covered_s, seconds);
+	return seconds[l->meter];
+}
+
 int look_choose(struct look *l, const char *workload, size_t most)
 {
 	const struct frame *f = l->frame;
@@ -49,6 +60,9 @@ int look_choose(struct look *l, const char *workload, size_t most)
 
 	l->list = calloc(f->count + 1, sizeof(*l->list));
 	l->count = l->others = 0;
+	l->meter = counted_meter(l->metric);
+	l->told = f->delta && counted_is_told(f);
+	l->seconds = seconds_of(l, f, l->duration_s);
 	if (!list || !l->list) {
 		free(list);
 		return -ENOMEM;
@@ -81,9 +95,18 @@ int look_make_steps(struct look *l, size_t steps)
 	return 0;
 }
 
+/* What is now is so whatever is counted. */
+static bool is_counted(const struct frame_series *s, double seconds)
+{
+	return seconds >= COUNTED_LEAST_S || s->kind == METRIC_GAUGE ||
+	       s->kind == METRIC_UPDOWN;
+}
+
 int look_take(struct look *l, size_t step, const struct frame *f,
 	      const struct history_span *time)
 {
+	double seconds = seconds_of(l, f, (double)time->covered_ns * 1e-9);
+
 	for (size_t i = 0; i < l->count; i++) {
 		struct look_series *series = &l->list[i];
 		const struct frame_series *s = frame_find(f, series->s);
@@ -93,7 +116,8 @@ int look_take(struct look *l, size_t step, const struct frame *f,
 			continue;
 		to = &series->steps[step];
 		to->time = *time;
-		to->there = true;
+		to->seconds = seconds;
+		to->there = is_counted(series->s, seconds);
 		if (!s)
 			continue;
 		to->value = report_value(s);
@@ -105,6 +129,28 @@ int look_take(struct look *l, size_t step, const struct frame *f,
 		*to->hist = *s->hist;
 	}
 	return 0;
+}
+
+/* Has all of its time been counted, and is this moment in it? */
+static bool spans(const struct look_step *step, uint64_t moment_ns)
+{
+	const struct history_span *t = &step->time;
+
+	return step->there && t->since_ns <= moment_ns && moment_ns < t->until_ns &&
+	       t->until_ns - t->since_ns <= t->covered_ns + GAP_NS;
+}
+
+const struct look_step *look_step_at(const struct look *l, const struct look_series *s,
+				     size_t step)
+{
+	uint64_t middle = l->since_ns + step * l->step_ns + l->step_ns / 2;
+
+	if (s->steps[step].time.covered_ns)
+		return s->steps[step].there ? &s->steps[step] : NULL;
+	for (size_t i = 0; i < s->count && l->step_ns; i++)
+		if (spans(&s->steps[i], middle))
+			return &s->steps[i];
+	return NULL;
 }
 
 void look_fini(struct look *l)

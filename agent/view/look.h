@@ -20,7 +20,8 @@
 /* What a series came to in a piece of time. */
 struct look_step {
 	struct history_span time;
-	bool there;	   /* something is kept of it */
+	double seconds;	   /* of that, what the numbers stand for: counted.h */
+	bool there;	   /* it was counted then, and that is kept */
 	struct hist *hist; /* of a histogram; NULL: nothing happened */
 	double value;	   /* of a sum what it grew by, of a gauge what it was */
 };
@@ -35,6 +36,10 @@ struct look {
 	const char *metric;
 	const struct frame *frame; /* borrowed: differences over duration_s */
 	double duration_s;
+	uint64_t since_ns, step_ns; /* of the steps; wall clock */
+	size_t meter; /* counted.h: what it is counted by; of all of it: */
+	bool told;
+	double seconds;
 	bool utf8;    /* of the locale: blocks may be drawn */
 	size_t width; /* columns of the screen */
 	struct look_series *list;
@@ -45,7 +50,8 @@ struct look {
 /*
  * Chooses the series of a metric that had any event, or tell a value, of one workload
  * (NULL: of all, as pick_workloads() has it), those with most first, `most` of them.
- * l->metric, frame and duration_s are set. -ENOMEM; -ENOENT: no such workload.
+ * l->metric, frame and duration_s are set; fills in what it is counted by. -ENOMEM;
+ * -ENOENT: no such workload.
  */
 int look_choose(struct look *l, const char *workload, size_t most);
 /* Makes room for steps in each series. -ENOMEM. */
@@ -53,6 +59,12 @@ int look_make_steps(struct look *l, size_t steps);
 /* Takes the next step out of a frame, for each series. -ENOMEM. */
 int look_take(struct look *l, size_t step, const struct frame *f,
 	      const struct history_span *time);
+/*
+ * What there is of a step: its own, or what a longer reading beside it says of then, as
+ * readings do not begin when steps do. NULL: nothing is kept, or nothing was counted.
+ */
+const struct look_step *look_step_at(const struct look *l, const struct look_series *s,
+				     size_t step);
 void look_fini(struct look *l);
 
 /* "WORKLOAD  key value, ..." as a terminal may see it. */

@@ -131,19 +131,20 @@ static void print_heat(const struct look *l, const struct look_series *s, FILE *
 	size_t first = 0, end = s->count;
 	char from[40], to[40];
 
-	while (end > 1 && !s->steps[end - 1].there)
+	while (end > 1 && !s->steps[end - 1].time.covered_ns)
 		end--;
-	while (first < end - 1 && !s->steps[first].there)
+	while (first < end - 1 && !s->steps[first].time.covered_ns)
 		first++;
 	fputs("  over time, each column by itself:\n", f);
 	for (int row = row_of(&r, r.last); row >= row_of(&r, r.first); row--) {
 		print_row_label(&r, row, f);
 		fputs("  ", f);
 		for (size_t i = first; i < end; i++) {
-			const struct hist *h = s->steps[i].hist;
+			const struct look_step *step = look_step_at(l, s, i);
+			const struct hist *h = step ? step->hist : NULL;
 			uint64_t n = h ? row_count(h, &r, row) : 0;
 
-			fputs(!n ? (s->steps[i].there ? " " : "?")
+			fputs(!n ? (step ? " " : "?")
 				 : shade((double)n / (double)hist_count(h), l->utf8),
 			      f);
 		}
@@ -164,7 +165,7 @@ static void print_series(const struct look *l, const struct look_series *s, FILE
 	look_label(s->s, label, sizeof(label));
 	fprintf(f, "%s\n  %s%s in all (%s%s), mean %s\n", label, mark,
 		units_count(t[0], (double)n), mark,
-		units_rate(t[1], (double)n / l->duration_s),
+		units_rate(t[1], l->seconds > 0 ? (double)n / l->seconds : 0),
 		units_seconds(t[2], (double)h->sum_ns * 1e-9 / (double)n));
 	fprintf(f, "  p50 %s%s, p90 %s%s, p99 %s%s, p99.9 %s%s, max %s\n", mark,
 		units_seconds(t[0], report_quantile(h, 50)), mark,
@@ -227,10 +228,11 @@ static json_t *series_json(const struct look *l, const struct look_series *s)
 	    "metric", l->metric, "workload", frame_name(s->s->resource), "cgroup",
 	    frame_cgroup(s->s->resource), "attributes", look_attributes_json(s->s),
 	    "estimated", report_is_estimated(s->s), "count", (json_int_t)n, "rate",
-	    (double)n / l->duration_s, "sum", (double)h->sum_ns * 1e-9, "p50",
-	    report_quantile(h, 50), "p90", report_quantile(h, 90), "p99",
-	    report_quantile(h, 99), "p999", report_quantile_of(h, 999, 1000), "max",
-	    report_max(h), "buckets", buckets_json(h));
+	    l->seconds > 0 ? (double)n / l->seconds : 0, "sum",
+	    (double)h->sum_ns * 1e-9, "p50", report_quantile(h, 50), "p90",
+	    report_quantile(h, 90), "p99", report_quantile(h, 99), "p999",
+	    report_quantile_of(h, 999, 1000), "max", report_max(h), "buckets",
+	    buckets_json(h));
 }
 
 int look_print_hist(const struct look *l, int format, FILE *f)

@@ -49,16 +49,11 @@ json_t *look_attributes_json(const struct frame_series *s)
 	return attrs;
 }
 
-static double seconds_of(const struct look_step *step)
-{
-	return (double)step->time.covered_ns * 1e-9;
-}
-
 /* What goes into the line: of a histogram how often, or a quantile of it. */
 static double line_value(const struct look_series *s, const struct look_step *step,
 			 unsigned int percent)
 {
-	double seconds = seconds_of(step);
+	double seconds = step->seconds;
 
 	if (s->s->kind == METRIC_HISTOGRAM && percent)
 		return step->hist ? report_quantile(step->hist, percent) : 0;
@@ -92,13 +87,13 @@ static int print_line(const struct look *l, const struct look_series *s,
 		return -ENOMEM;
 	}
 	for (size_t i = 0; i < s->count; i++) {
-		const struct look_step *step = &s->steps[i];
+		const struct look_step *step = look_step_at(l, s, i);
 
-		values[i] = line_value(s, step, percent);
 		/* a quantile of nothing is none */
-		there[i] = step->there && (!percent || step->hist);
+		there[i] = step && (!percent || step->hist);
 		if (!there[i])
 			continue;
+		values[i] = line_value(s, step, percent);
 		least = !any || values[i] < least ? values[i] : least;
 		most = !any || values[i] > most ? values[i] : most;
 		any = true;

@@ -74,7 +74,8 @@ static inline struct frame *to_frame(struct points *p)
 
 	p->time_ns = 3 * SECOND;
 	assert_int_equal(encode_all(p, &bytes, &len), 0);
-	assert_int_equal(frame_decode(bytes, len, &f), 0);
+	assert_int_equal((p->delta ? frame_decode_delta : frame_decode)(bytes, len, &f),
+			 0);
 	free(bytes);
 	points_fini(p);
 	return f;

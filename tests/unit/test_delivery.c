@@ -9,6 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "metric/metrics.h"
+#include "reading/kept.h"
 #include "reading/snapshot_impl.h"
 
 #define SLOTS 4
@@ -132,6 +133,51 @@ static void an_export_from_before_its_end_says_nothing_of_it(void **state)
 	assert_false(w->ending.over);
 	snapshot_accepted(s, snapshot_export(s), ALL);
 	assert_true(w->ending.over);
+}
+
+/* What the history lacks of a workload. */
+static uint64_t untold(struct workload *w)
+{
+	struct workload made;
+	uint64_t n;
+
+	if (!w)
+		return 0;
+	assert_int_equal(kept_make(w, 0, &made), 0);
+	n = made.counts[0][0];
+	kept_free(&made);
+	return n;
+}
+
+static void tell(struct workload *w)
+{
+	assert_int_equal(kept_skip(w), 0);
+	assert_int_equal(untold(w), 0);
+}
+
+/*
+ * Ten are more than may be kept, and have arrived: they go before the history has their
+ * last, each of which is 1.
+ */
+static void who_goes_too_soon_is_told_in_the_overflow(void **state)
+{
+	struct snapshot *s = &((struct fake *)*state)->s;
+
+	snapshot_keep(s, UINT64_MAX);
+	add_ten(s, "a", false);
+	export(s, true);
+	for (size_t i = SLOT_FIRST; i < s->count; i++) {
+		tell(s->workloads[i]);
+		s->workloads[i]->counts[0][0]++;
+		s->workloads[i]->gone = true;
+	}
+	snapshot_accepted(s, snapshot_export(s), ALL);
+	tell(find(s, "/a0")); /* that one is told in time */
+	delivery_fold(s);
+	assert_int_equal(s->count, MOST - MOST / 4);
+	assert_int_equal(s->workloads[SLOT_OVERFLOW]->owed->counts[0][0],
+			 10 + SLOT_FIRST - s->count - 1);
+	assert_int_equal(overflow(s), 0);
 }
 
 static void a_batch_counts_for_those_that_are_in_it(void **state)
@@ -376,6 +422,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		DELIVERY_TEST(values_stay_until_they_arrive_and_then_their_end_does),
 		DELIVERY_TEST(an_export_from_before_its_end_says_nothing_of_it),
+		DELIVERY_TEST(who_goes_too_soon_is_told_in_the_overflow),
 		DELIVERY_TEST(a_batch_counts_for_those_that_are_in_it),
 		DELIVERY_TEST(a_batch_says_nothing_of_what_came_after_its_export),
 		DELIVERY_TEST(one_that_comes_back_lives),

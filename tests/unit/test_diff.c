@@ -4,6 +4,7 @@
 #include "fake_frame.h"
 #include "base/options.h"
 #include "base/util.h"
+#include "metric/self_budget.h"
 #include "view/diff.h"
 
 #define MS    1000000ULL
@@ -15,8 +16,12 @@ static const struct metric errors = { "assay.syscall.errors", "{error}", "", MET
 				      .attrs = { "error.type" } };
 static const struct metric cpu = { "assay.cgroup.cpu.time", "s", "", METRIC_SUM, true };
 
-/* What happened in some time: n naps of so many ms, errors, CPU time. */
-static struct frame *time_of(int n, uint64_t ms, uint64_t failed, double busy_s)
+/*
+ * What happened in some time: n naps of so many ms, errors, CPU time; on_s: how long
+ * the probes were on, 0: nobody says.
+ */
+static struct frame *time_of(int n, uint64_t ms, uint64_t failed, double busy_s,
+			     double on_s)
 {
 	struct hist *h = new_hist(NULL, 0);
 	struct points p = { 0 };
@@ -29,6 +34,11 @@ static struct frame *time_of(int n, uint64_t ms, uint64_t failed, double busy_s)
 	add_hist(g, &naps, "wait", h);
 	add_sum(g, &errors, "EIO", NULL, NULL, failed);
 	points_add(g, &cpu)->d = busy_s;
+	g = add_workload(&p, "agent", "");
+	if (on_s > 0) {
+		points_add_d(g, &self_attached_time, "sched", 1, on_s);
+		points_add_d(g, &self_counted_time, "syscall", 1, on_s);
+	}
 	f = to_frame(&p);
 	test_free(h);
 	return f;
@@ -38,6 +48,7 @@ struct phase {
 	int n; /* of each step of 10 s, the next has one more, then one less */
 	uint64_t ms, failed;
 	double busy_s;
+	double on_s; /* of it the probes, 0: nobody says */
 };
 
 static void take(struct diff *d, int side, const struct phase *p)
@@ -46,7 +57,7 @@ static void take(struct diff *d, int side, const struct phase *p)
 
 	for (int i = 0; i < STEPS; i++) {
 		struct frame *f = time_of(p->n + i % 3 - 1, p->ms, p->failed,
-					  p->busy_s * (1 + 0.01 * (i % 2)));
+					  p->busy_s * (1 + 0.01 * (i % 2)), p->on_s);
 
 		diff_take(d, side, (size_t)i, f, &at);
 		frame_free(f);
@@ -55,10 +66,10 @@ static void take(struct diff *d, int side, const struct phase *p)
 
 static json_t *compare(const struct phase *a, const struct phase *b)
 {
-	struct frame *before =
-	    time_of(STEPS * a->n, a->ms, STEPS * a->failed, STEPS * a->busy_s);
-	struct frame *after =
-	    time_of(STEPS * b->n, b->ms, STEPS * b->failed, STEPS * b->busy_s);
+	struct frame *before = time_of(STEPS * a->n, a->ms, STEPS * a->failed,
+				       STEPS * a->busy_s, STEPS * a->on_s);
+	struct frame *after = time_of(STEPS * b->n, b->ms, STEPS * b->failed,
+				      STEPS * b->busy_s, STEPS * b->on_s);
 	struct diff d;
 	char *text = NULL;
 	size_t len;
@@ -110,6 +121,27 @@ static void nothing_is_told_of_the_same(void **state)
 
 	assert_int_equal(json_array_size(json_object_get(top, "changes")), 0);
 	assert_int_equal(json_integer_value(json_object_get(top, "tested")), 4);
+	json_decref(top);
+}
+
+/* Half of the time nothing was counted, and so there was half as much of it. */
+static void what_was_not_counted_is_no_change(void **state)
+{
+	struct phase a = { 100, 5, 30, 2, 10 }, half = { 50, 5, 15, 2, 5 };
+	json_t *top = compare(&a, &half);
+
+	assert_true(told(top, naps.name, "rate") == 0);
+	assert_true(told(top, errors.name, "rate") == 0);
+	assert_near(told(top, self_attached_time.name, "rate"), 0.5);
+	json_decref(top);
+	half.busy_s = 3; /* it is no probe's */
+	top = compare(&a, &half);
+	assert_near(told(top, cpu.name, "rate"), 1.5);
+	json_decref(top);
+	half.on_s = 10;
+	top = compare(&a, &half);
+	assert_near(told(top, naps.name, "rate"), 0.5);
+	assert_near(told(top, errors.name, "rate"), 0.5);
 	json_decref(top);
 }
 
@@ -166,6 +198,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_is_told_of_the_same),
+		cmocka_unit_test(what_was_not_counted_is_no_change),
 		cmocka_unit_test(what_changed_is_told_and_nothing_else),
 		cmocka_unit_test(what_was_very_short_is_not_new),
 		cmocka_unit_test(little_is_not_told),

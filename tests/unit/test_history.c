@@ -117,6 +117,25 @@ static void an_hour_later_readings_are_minutes(void **state)
 	    10);
 }
 
+/* An agent was not there for half a minute, twice: nothing is known of that time. */
+static void a_gap_stays_a_gap_in_a_minute(void **state)
+{
+	uint64_t got_s;
+
+	add_readings(0, 2, 10);
+	add_readings(5, 1, 10);
+	add_readings(6, 2, 10);
+	add_readings(11, 2 * 360, 10);
+	assert_int_equal(calls_in(file.path, BEGIN, BEGIN + 60 * NS, &got_s, NULL), 30);
+	assert_int_equal(got_s, 30);
+	assert_int_equal(calls_in(file.path, BEGIN, BEGIN + 800 * STEP, &got_s, NULL),
+			 (5 + 720) * 10);
+	assert_int_equal(got_s, (5 + 720) * 10);
+	assert_int_equal(count("sum(until - since) / 1000000000"), 7250);
+	/* 0-20, 50-60; 60-80, 110-120 */
+	assert_int_equal(count("sum(merged * (until <= 1700000160000000000))"), 4);
+}
+
 static int add_up(void *sum, const struct frame *f, const struct history_span *got)
 {
 	int64_t *all = sum;
@@ -224,6 +243,7 @@ int main(void)
 		TEST(nothing_is_kept_of_a_time_before),
 		TEST(what_did_not_change_is_as_it_was),
 		TEST(an_hour_later_readings_are_minutes),
+		TEST(a_gap_stays_a_gap_in_a_minute),
 		TEST(steps_have_each_reading_once),
 		TEST(the_oldest_goes_when_the_size_is_reached),
 		TEST(a_smaller_size_shrinks_the_file),

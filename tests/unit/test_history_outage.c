@@ -37,7 +37,7 @@ static bool put(uint64_t calls)
 	struct some one = { .workload = 1, .calls = calls, .series = 2 };
 	struct history_reading r;
 
-	if (!history_is_ready(h))
+	if (!history_is_ready(h, 0))
 		return false;
 	r = some_reading(BEGIN + (made + 1) * STEP, true, &one, 1);
 	history_put(h, &r);
@@ -104,7 +104,7 @@ static void a_full_disk_loses_nothing(void **state)
 	assert_true(stats().late > 0);
 	assert_int_equal(ftruncate(fileno(f), 0), 0);
 	fclose(f);
-	history_is_ready(h); /* the agent's next reading: what waits is tried again */
+	history_is_ready(h, 0); /* the agent's next reading: what waits is tried again */
 	wait_kept(made, true);
 	assert_true(put(waiting));
 	wait_kept(made, true);
@@ -126,7 +126,7 @@ static void what_may_only_be_read_is_written_later(void **state)
 	assert_false(put(300));
 	assert_non_null(strstr(stats().why, "Read-only file system"));
 	assert_int_equal(mount(NULL, file.dir, NULL, MS_REMOUNT, "size=1m"), 0);
-	history_is_ready(h);
+	history_is_ready(h, 0);
 	wait_kept(2, true);
 	assert_true(put(300));
 	history_close(h, 1000);
@@ -149,7 +149,7 @@ static void a_directory_that_is_removed_is_made_anew(void **state)
 	assert_int_equal(system(line), 0);
 	put(200);
 	wait_kept(1, false);
-	history_is_ready(h);
+	history_is_ready(h, 0);
 	wait_kept(2, true);
 	put(300);
 	history_close(h, 1000);

@@ -206,6 +206,26 @@ static void who_is_gone_is_told_a_last_time(void **state)
 	assert_false(kept_is_whole(w));
 	assert_made(w, 3, 3);
 	assert_true(kept_is_whole(w));
+	assert_made(w, 0, 3);
+	totals_free(w);
+}
+
+/* A service that is started again has the path, and is the workload, of the one before.
+ */
+static void who_comes_again_is_told_again(void **state)
+{
+	struct workload *w = new_workload();
+
+	count(w, 3);
+	w->gone = true;
+	assert_made(w, 3, 3);
+	w->gone = false;
+	count(w, 4);
+	assert_made(w, 4, 7);
+	assert_false(kept_is_whole(w));
+	count(w, 2);
+	w->gone = true;
+	assert_made(w, 2, 9);
 	totals_free(w);
 }
 
@@ -246,6 +266,7 @@ int main(void)
 		cmocka_unit_test(what_is_owed_is_told_beside),
 		cmocka_unit_test(who_owes_is_not_whole),
 		cmocka_unit_test(who_is_gone_is_told_a_last_time),
+		cmocka_unit_test(who_comes_again_is_told_again),
 		cmocka_unit_test(the_error_goes_with_its_events),
 	};
 

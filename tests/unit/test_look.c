@@ -5,6 +5,8 @@
 #include "fake_frame.h"
 #include "base/options.h"
 #include "base/util.h"
+#include "metric/self_budget.h"
+#include "view/counted.h"
 #include "view/look.h"
 #include "view/pick.h"
 
@@ -153,6 +155,103 @@ static void a_trend_has_a_mark_for_each_step(void **state)
 		test_free(h[i]);
 }
 
+/* What a reading says of the probe: how long it was on, and what its windows stand for.
+ */
+static struct frame *counted(double on_s, double windows_s, uint64_t bytes,
+			     size_t responses, struct hist **h)
+{
+	struct points p = { .delta = true };
+	struct point_group *g = add_workload(&p, "w", "w");
+
+	*h = new_hist(durations, responses);
+	if (responses)
+		add_hist(g, &response, "server", *h);
+	if (bytes)
+		add_sum(g, &io, "receive", NULL, NULL, bytes);
+	points_add_d(points_group(&p), &self_attached_time, "cgroup", 1, 10);
+	if (on_s > 0)
+		points_add_d(&p.groups[1], &self_attached_time, "tcp", 1, on_s);
+	if (windows_s > 0)
+		points_add_d(&p.groups[1], &self_counted_time, "tcp", 1, windows_s);
+	return to_frame(&p);
+}
+
+/*
+ * Ten seconds each: all was counted; the probe was off; on half of the time; and two of
+ * windows, of which the second one has what happened in both.
+ */
+static void what_was_not_counted_is_no_zero(void **state)
+{
+	static const struct {
+		double on_s, windows_s;
+		uint64_t bytes;
+		size_t responses;
+	} steps[] = { { 10, 10, 1000, 10 },
+		      { 0, 0, 0, 0 },
+		      { 5, 5, 500, 5 },
+		      { 10, 0, 1000, 0 },
+		      { 10, 20, 1000, 10 } };
+	const struct metric *metrics[] = { &response, &io };
+	const char *lines[] = { "  rate   # # =  0.5/s to 1/s\n",
+				"  rate   # ###  100 B/s to 100 B/s\n" };
+	char text[200];
+
+	for (size_t k = 0; k < COUNT(metrics); k++) {
+		struct hist *h;
+		struct frame *all = counted(35, 35, 3500, 10, &h);
+		struct look l = { .metric = metrics[k]->name,
+				  .frame = all,
+				  .duration_s = 50,
+				  .step_ns = 10 * SECOND };
+		char *out;
+
+		assert_int_equal(look_choose(&l, "w", 6), 0);
+		assert_true(l.seconds == 35);
+		assert_int_equal(look_make_steps(&l, COUNT(steps)), 0);
+		for (size_t i = 0; i < COUNT(steps); i++) {
+			struct history_span at = { i * 10 * SECOND,
+						   (i + 1) * 10 * SECOND, 10 * SECOND };
+			struct hist *of;
+			struct frame *f =
+			    counted(steps[i].on_s, steps[i].windows_s, steps[i].bytes,
+				    steps[i].responses, &of);
+
+			assert_int_equal(look_take(&l, i, f, &at), 0);
+			frame_free(f);
+			test_free(of);
+		}
+		out = printed(&l, FORMAT_TABLE, look_print_trend);
+		assert_has(out, lines[k]);
+		free(out);
+		assert_true(counted_text(all, 50, text, sizeof(text)) == false);
+		look_fini(&l);
+		frame_free(all);
+		test_free(h);
+	}
+}
+
+/* A reading that is longer than a step says what was in the steps that it spans. */
+static void a_long_reading_fills_its_steps(void **state)
+{
+	struct history_span at[] = { { 0, 31 * SECOND, 31 * SECOND },
+				     { 51 * SECOND, 60 * SECOND, 9 * SECOND } };
+	struct hist *h;
+	struct frame *f = web("w", durations, COUNT(durations), 100, &h);
+	struct look l = { .metric = response.name, .frame = f, .step_ns = 10 * SECOND };
+	char *text;
+
+	assert_int_equal(look_choose(&l, NULL, 6), 0);
+	assert_int_equal(look_make_steps(&l, 6), 0);
+	assert_int_equal(look_take(&l, 1, f, &at[0]), 0);
+	assert_int_equal(look_take(&l, 5, f, &at[1]), 0);
+	text = printed(&l, FORMAT_TABLE, look_print_trend);
+	assert_has(text, "rate   ---  #  0.3/s to 1.1/s");
+	free(text);
+	look_fini(&l);
+	frame_free(f);
+	test_free(h);
+}
+
 static void bytes_are_rates_and_what_is_nothing_is_left_out(void **state)
 {
 	struct history_span at = { SECOND, 3 * SECOND, 2 * SECOND };
@@ -232,6 +331,8 @@ int main(void)
 		cmocka_unit_test(a_distribution_is_drawn),
 		cmocka_unit_test(rows_are_few_and_hold_all),
 		cmocka_unit_test(a_trend_has_a_mark_for_each_step),
+		cmocka_unit_test(what_was_not_counted_is_no_zero),
+		cmocka_unit_test(a_long_reading_fills_its_steps),
 		cmocka_unit_test(bytes_are_rates_and_what_is_nothing_is_left_out),
 		cmocka_unit_test(a_part_of_a_name_will_do),
 		cmocka_unit_test(a_gauge_that_is_0_in_the_end_is_shown),

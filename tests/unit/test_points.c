@@ -8,6 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "metric/metrics.h"
+#include "metric/points_before.h"
 #include "reading/snapshot.h"
 #include "full_hist.h"
 
@@ -189,11 +190,45 @@ static void basic_series_are_fewer_and_add_up(void **state)
 	points_fini(&points);
 }
 
+/* How much a sum is told to have grown, when it stands at `all`; 0: it is not there. */
+static double grown(struct points_before *b, double all)
+{
+	static const struct metric sum = { "s", "s", "", METRIC_SUM, true, { "a" } };
+	struct points points = { 0 };
+	struct point_group *g = points_group(&points);
+	double d = 0;
+
+	if (all > 0)
+		assert_int_equal(points_add_d(g, &sum, "x", 5, all), 0);
+	assert_int_equal(points_add_d(g, &sum, "y", 5, 1), 0);
+	assert_int_equal(points_since(b, g, 7), 0);
+	for (size_t i = 0; i < g->count; i++)
+		if (!strcmp(g->points[i].values[0], "x"))
+			d = g->points[i].d;
+	points_fini(&points);
+	return d;
+}
+
+static void a_sum_that_is_missing_once_goes_on(void **state)
+{
+	struct points_before b = { 0 };
+
+	assert_true(grown(&b, 10) == 10);
+	assert_true(grown(&b, 10) == 0);
+	assert_true(grown(&b, 13) == 3);
+	assert_true(grown(&b, 0) == 0);
+	assert_true(grown(&b, 0) == 0);
+	assert_true(grown(&b, 17) == 4);
+	assert_int_equal(b.count, 2);
+	points_before_fini(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(errnos_without_a_name_are_one_point),
 		cmocka_unit_test(histograms_add_up_and_gauges_do_not),
+		cmocka_unit_test(a_sum_that_is_missing_once_goes_on),
 		cmocka_unit_test(basic_series_are_fewer_and_add_up),
 	};
 

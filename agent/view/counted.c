@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdio.h>
+#include <string.h>
+#include "kernel/probes.h"
+#include "metric/metrics.h"
+#include "metric/self_budget.h"
+#include "view/counted.h"
+
+#define NOTABLE 0.98 /* of a time: what is more is all of it */
+#define MOST	1.02
+
+size_t counted_meter(const char *metric)
+{
+	bool windowed;
+	size_t probe = metrics_probe(metric, &windowed);
+
+	return probe == PROBE_COUNT ? COUNTED_METERS - 1 : 2 * probe + windowed;
+}
+
+bool counted_is_told(const struct frame *f)
+{
+	for (size_t i = 0; i < f->count; i++)
+		if (!strcmp(f->series[i].name, self_attached_time.name))
+			return true;
+	return false;
+}
+
+/* The meter that a series of the agent's own tells of; COUNTED_METERS: none. */
+static size_t meter_of(const struct frame_series *s)
+{
+	bool windowed = !strcmp(s->name, self_counted_time.name);
+	const char *probe;
+
+	if (!windowed && strcmp(s->name, self_attached_time.name))
+		return COUNTED_METERS;
+	probe = frame_attr(&s->attrs, "assay.probe");
+	for (size_t i = 0; probe && i < PROBE_COUNT; i++)
+		if (!strcmp(probe, probe_descs[i].name))
+			return 2 * i + windowed;
+	return COUNTED_METERS;
+}
+
+void counted_read(const struct frame *f, bool told, double covered_s,
+		  double seconds[COUNTED_METERS])
+{
+	for (size_t i = 0; i < COUNTED_METERS; i++)
+		seconds[i] = told && i < COUNTED_METERS - 1 ? 0 : covered_s;
+	for (size_t i = 0; i < f->count && told; i++) {
+		size_t meter = meter_of(&f->series[i]);
+
+		if (meter < COUNTED_METERS && f->series[i].kind == METRIC_SUM &&
+		    f->series[i].real)
+			seconds[meter] += f->series[i].d;
+	}
+	/* readings and probes have each a clock of their own: all the time is all */
+	for (size_t i = 0; i < COUNTED_METERS; i++)
+		if (seconds[i] > NOTABLE * covered_s && seconds[i] < MOST * covered_s)
+			seconds[i] = covered_s;
+}
+
+/* Is it loaded, so that it could count? */
+static bool is_loaded(const struct frame *f, size_t probe)
+{
+	for (size_t i = 0; i < f->count; i++) {
+		const struct frame_series *s = &f->series[i];
+		const char *name = frame_attr(&s->attrs, "assay.probe");
+
+		if (name && !strcmp(s->name, self_duty.name) &&
+		    !strcmp(name, probe_descs[probe].name))
+			return true;
+	}
+	return false;
+}
+
+bool counted_text(const struct frame *f, double covered_s, char *text, size_t len)
+{
+	double seconds[COUNTED_METERS];
+	size_t at = 0;
+
+	text[0] = '\0';
+	if (!counted_is_told(f))
+		return false;
+	counted_read(f, true, covered_s, seconds);
+	for (size_t i = 0; i < PROBE_COUNT && at < len; i++)
+		if (seconds[2 * i] < NOTABLE * covered_s && is_loaded(f, i))
+			at += (size_t)snprintf(
+			    text + at, len - at, "%s%s %.3g of %.3g s", at ? ", " : "",
+			    probe_descs[i].name, seconds[2 * i], covered_s);
+	return text[0] != '\0';
+}
