@@ -6,28 +6,29 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include "base/log.h"
 #include "base/util.h"
 #include "sink/api.h"
+#include "sink/api_listen.h"
 #include "sink/request.h"
 
 #define CLIENT_TIMEOUT_NS 10000000000ULL
-#define LOCK_TIMEOUT_NS	  1000000000ULL
-#define LEAVE_TIMEOUT_NS  100000000ULL /* at the end, which has little time */
 #define PAUSE_NS	  1000000000ULL
 #define LOG_INTERVAL_NS	  30000000000ULL
 #define NS_OF_MS	  1000000ULL
+#define TURN_NS		  (20 * NS_OF_MS) /* then the readings have their turn */
+#define TURN_ACCEPTS	  32
+#define REST_TIMES	  3
+#define REST_MAX_NS	  1000000000ULL
 
 #define TEXT_OF(x) #x
 #define TEXT(x)	   TEXT_OF(x)
 
 struct client {
 	int fd; /* -1: free */
+	pid_t pid;
 	uint64_t since_ns;
 	char in[256];
 	size_t in_len;
@@ -37,180 +38,19 @@ struct client {
 };
 
 struct api {
-	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
-	int fd;
-	struct stat bound;  /* our socket's file */
+	struct listener listener;
 	int spare;	    /* given up to take in a client when there is no other */
 	uint64_t resume_ns; /* no client is taken in before */
+	uint64_t rest_ns;   /* nobody is served before */
+	unsigned int next;  /* whose turn it is then */
 	uint64_t next_log_ns;
 	struct api_ops ops;
 	struct client clients[API_CLIENTS];
 };
 
-/* The directory of path. */
-static void directory_of(const char *path, char *dir, size_t len)
-{
-	const char *slash = strrchr(path, '/');
-
-	if (!slash)
-		snprintf(dir, len, ".");
-	else
-		snprintf(dir, len, "%.*s", slash == path ? 1 : (int)(slash - path),
-			 path);
-}
-
-/*
- * One agent at a time looks at what is at a path, takes it away and binds, or removes
- * its own: the lock is the directory's. It goes when the descriptor is closed. An agent
- * has it for a moment only, but whoever may read the directory can keep it.
- */
-static int lock_directory(const char *path, uint64_t timeout_ns)
-{
-	uint64_t end = now_mono_ns() + timeout_ns;
-	char dir[sizeof(((struct sockaddr_un *)0)->sun_path)];
-	int fd;
-
-	directory_of(path, dir, sizeof(dir));
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	while (flock(fd, LOCK_EX | LOCK_NB)) {
-		int err = -errno;
-
-		if (err == -EWOULDBLOCK && now_mono_ns() < end) {
-			usleep(10000);
-			continue;
-		}
-		close(fd);
-		return err;
-	}
-	return fd;
-}
-
-/* Nobody listens there: the socket of a killed agent refuses. Never waits. */
-static bool is_dead(const struct sockaddr_un *addr)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool dead;
-
-	if (fd < 0)
-		return false;
-	dead = connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) &&
-	       errno == ECONNREFUSED;
-	close(fd);
-	return dead;
-}
-
-/* Why we cannot listen at a path, as the kernel says of it or of its directory. */
-static int no_listener(const char *path, const char *what, int err, char *cause,
-		       size_t len)
-{
-	snprintf(cause, len,
-		 "cannot listen at %s: %s: %s (give --socket a path in a directory "
-		 "that user %u may write to)",
-		 path, what, strerror(-err), geteuid());
-	return err;
-}
-
-/* What is at the path: nothing (0), a dead socket of ours (1), or why we cannot listen.
- */
-static int look_at(const struct sockaddr_un *addr, char *cause, size_t len)
-{
-	struct stat st;
-
-	if (lstat(addr->sun_path, &st)) {
-		if (errno == ENOENT)
-			return 0;
-		return no_listener(addr->sun_path, addr->sun_path, -errno, cause, len);
-	}
-	if (!S_ISSOCK(st.st_mode)) {
-		snprintf(cause, len, "cannot listen at %s: what is there is no socket",
-			 addr->sun_path);
-		return -EEXIST;
-	}
-	if (!is_dead(addr)) {
-		snprintf(cause, len, "another agent listens at %s (see --socket)",
-			 addr->sun_path);
-		return -EADDRINUSE;
-	}
-	if (st.st_uid != geteuid()) {
-		snprintf(cause, len, "cannot listen at %s: user %u's socket is there",
-			 addr->sun_path, st.st_uid);
-		return -EEXIST;
-	}
-	return 1;
-}
-
-/* With the lock of the directory, if that can be had. */
-static int bind_at(struct api *a, const struct sockaddr_un *addr)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	mode_t mask;
-	int err = 0;
-
-	if (fd < 0)
-		return -errno;
-	mask = umask(0177); /* from the start: 0600 */
-	if (bind(fd, (const struct sockaddr *)addr, sizeof(*addr)) ||
-	    listen(fd, API_CLIENTS) || lstat(addr->sun_path, &a->bound))
-		err = -errno;
-	umask(mask);
-	if (err)
-		close(fd);
-	else
-		a->fd = fd;
-	return err;
-}
-
-static int listen_at(struct api *a, char *cause, size_t len)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	char dir[sizeof(addr.sun_path)];
-	int lock, err;
-
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", a->path);
-	directory_of(a->path, dir, sizeof(dir));
-	mkdir(dir,
-	      0700); /* one level: /run/assay; the lock fails when it is not there */
-	lock = lock_directory(a->path, LOCK_TIMEOUT_NS);
-	if (lock == -EWOULDBLOCK) { /* no agent's, then: nobody is to keep us out */
-		log_warnx("socket: another process keeps a lock of %s: going on "
-			  "without it",
-			  dir);
-	} else if (lock < 0) {
-		return no_listener(a->path, dir, lock, cause, len);
-	}
-	err = look_at(&addr, cause, len);
-	if (err == 1)
-		unlink(a->path);
-	if (err >= 0) {
-		err = bind_at(a, &addr);
-		if (err)
-			no_listener(a->path, dir, err, cause, len);
-	}
-	if (lock >= 0)
-		close(lock);
-	return err;
-}
-
 static int open_spare(void)
 {
 	return open("/dev/null", O_RDONLY | O_CLOEXEC);
-}
-
-int api_check(const char *path, char *cause, size_t len)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int err;
-
-	if (strlen(path) >= sizeof(addr.sun_path)) {
-		snprintf(cause, len, "cannot listen at %.200s: the path is too long",
-			 path);
-		return -ENAMETOOLONG;
-	}
-	strcpy(addr.sun_path, path);
-	err = look_at(&addr, cause, len);
-	return err == -EEXIST ? err : 0;
 }
 
 int api_open(const char *path, const struct api_ops *ops, struct api **out, char *cause,
@@ -226,12 +66,12 @@ int api_open(const char *path, const struct api_ops *ops, struct api **out, char
 		snprintf(cause, len, "no memory");
 		return -ENOMEM;
 	}
-	snprintf(a->path, sizeof(a->path), "%s", path);
+	snprintf(a->listener.path, sizeof(a->listener.path), "%s", path);
 	a->ops = *ops;
 	a->spare = open_spare();
 	for (size_t i = 0; i < API_CLIENTS; i++)
 		a->clients[i].fd = -1;
-	err = listen_at(a, cause, len);
+	err = listener_open(&a->listener, cause, len);
 	if (err) {
 		close(a->spare);
 		free(a);
@@ -243,10 +83,13 @@ int api_open(const char *path, const struct api_ops *ops, struct api **out, char
 
 unsigned int api_poll(const struct api *a, struct pollfd *fds)
 {
+	uint64_t now = now_mono_ns();
 	unsigned int n = 0;
 
-	if (now_mono_ns() >= a->resume_ns)
-		fds[n++] = (struct pollfd){ .fd = a->fd, .events = POLLIN };
+	if (now < a->rest_ns)
+		return 0;
+	if (now >= a->resume_ns)
+		fds[n++] = (struct pollfd){ .fd = a->listener.fd, .events = POLLIN };
 	for (size_t i = 0; i < API_CLIENTS; i++)
 		if (a->clients[i].fd >= 0 &&
 		    (a->clients[i].out || !a->clients[i].asked_ns))
@@ -255,6 +98,13 @@ unsigned int api_poll(const struct api *a, struct pollfd *fds)
 				.events = a->clients[i].out ? POLLOUT : POLLIN,
 			};
 	return n;
+}
+
+int api_rest_ms(const struct api *a)
+{
+	uint64_t now = now_mono_ns();
+
+	return now < a->rest_ns ? (int)((a->rest_ns - now) / NS_OF_MS + 1) : 0;
 }
 
 bool api_has_clients(const struct api *a)
@@ -284,13 +134,15 @@ static void refuse(int fd, const char *why)
 }
 
 /* Root, or whoever runs the agent. The mode of the socket says the same. */
-static int allowed(int fd)
+static bool allowed(int fd, pid_t *pid)
 {
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
 
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 &&
-	       (cred.uid == 0 || cred.uid == geteuid());
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len))
+		return false;
+	*pid = cred.pid; /* 0 for all of other PID namespaces */
+	return cred.uid == 0 || cred.uid == geteuid();
 }
 
 /*
@@ -304,7 +156,7 @@ static void turn_away(struct api *a, int err)
 
 	if (a->spare >= 0)
 		close(a->spare);
-	fd = accept4(a->fd, NULL, NULL, SOCK_CLOEXEC);
+	fd = accept4(a->listener.fd, NULL, NULL, SOCK_CLOEXEC);
 	if (fd >= 0) {
 		refuse(fd, "the agent has no descriptor left: try again");
 		close(fd);
@@ -317,34 +169,62 @@ static void turn_away(struct api *a, int err)
 	}
 }
 
+/*
+ * A place for a client of this process; NULL: there is none. One process has at most
+ * API_PROCESS_CLIENTS, so that others are served whatever it does.
+ */
+static struct client *find_place(struct api *a, pid_t pid, const char **why)
+{
+	struct client *c = NULL;
+	unsigned int its = 0;
+
+	for (size_t i = 0; i < API_CLIENTS; i++) {
+		if (a->clients[i].fd < 0)
+			c = &a->clients[i];
+		else
+			its += a->clients[i].pid == pid;
+	}
+	*why = !c ? TEXT(API_CLIENTS) " clients are served already: try again"
+		  : TEXT(API_PROCESS_CLIENTS) " clients of this process are served "
+					      "already: try again";
+	return its < API_PROCESS_CLIENTS ? c : NULL;
+}
+
 /* Takes a client in that was accepted; false: not. */
 static bool take_in(struct api *a, int fd)
 {
+	const char *why = "only root and the agent's own user are served";
 	struct client *c = NULL;
+	pid_t pid;
 
-	for (size_t i = 0; i < API_CLIENTS && !c; i++)
-		if (a->clients[i].fd < 0)
-			c = &a->clients[i];
-	if (!allowed(fd))
-		refuse(fd, "only root and the agent's own user are served");
-	else if (!c)
-		refuse(fd, TEXT(API_CLIENTS) " clients are served already: try again");
-	else
-		*c = (struct client){ .fd = fd, .since_ns = now_mono_ns() };
-	return c && c->fd == fd;
+	if (allowed(fd, &pid))
+		c = find_place(a, pid, &why);
+	if (!c) {
+		refuse(fd, why);
+		return false;
+	}
+	*c = (struct client){ .fd = fd, .pid = pid, .since_ns = now_mono_ns() };
+	return true;
 }
 
-static void accept_all(struct api *a)
+/* Some of those that wait: who refused each of a flood would do nothing else. */
+static void accept_some(struct api *a)
 {
-	int fd;
-
 	if (now_mono_ns() < a->resume_ns)
 		return;
-	while ((fd = accept4(a->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0)
-		if (!take_in(a, fd))
-			close(fd);
-	if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
-		turn_away(a, -errno);
+	for (int i = 0; i < TURN_ACCEPTS; i++) {
+		int fd =
+		    accept4(a->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd >= 0) {
+			if (!take_in(a, fd))
+				close(fd);
+		} else {
+			if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
+				turn_away(a, -errno);
+			return;
+		}
+	}
 }
 
 static int answer_error(struct client *c, const char *message)
@@ -461,25 +341,27 @@ static int serve(struct api *a, struct client *c)
 	return err ? err : write_answer(c);
 }
 
+/*
+ * Whatever clients do, the agent measures: it serves them for TURN_NS, or as long as
+ * one request takes, and then not for REST_TIMES of that. Who was not served is first.
+ */
 void api_serve(struct api *a)
 {
-	accept_all(a);
-	for (size_t i = 0; i < API_CLIENTS; i++)
-		if (a->clients[i].fd >= 0 && serve(a, &a->clients[i]) != -EAGAIN)
-			drop(&a->clients[i]);
-}
+	uint64_t began = now_mono_ns(), took, rest;
 
-/* Our socket, if it is still ours that is there. */
-static void remove_socket(const struct api *a)
-{
-	int lock = lock_directory(a->path, LEAVE_TIMEOUT_NS);
-	struct stat st;
+	if (began < a->rest_ns)
+		return;
+	accept_some(a);
+	for (size_t i = 0; i < API_CLIENTS && now_mono_ns() - began < TURN_NS; i++) {
+		struct client *c = &a->clients[a->next];
 
-	if (!lstat(a->path, &st) && st.st_dev == a->bound.st_dev &&
-	    st.st_ino == a->bound.st_ino)
-		unlink(a->path);
-	if (lock >= 0)
-		close(lock);
+		a->next = (a->next + 1) % API_CLIENTS;
+		if (c->fd >= 0 && serve(a, c) != -EAGAIN)
+			drop(c);
+	}
+	took = now_mono_ns() - began;
+	rest = took * REST_TIMES;
+	a->rest_ns = began + took + (rest < REST_MAX_NS ? rest : REST_MAX_NS);
 }
 
 void api_close(struct api *a)
@@ -489,9 +371,8 @@ void api_close(struct api *a)
 	for (size_t i = 0; i < API_CLIENTS; i++)
 		if (a->clients[i].fd >= 0)
 			drop(&a->clients[i]);
-	close(a->fd);
 	if (a->spare >= 0)
 		close(a->spare);
-	remove_socket(a);
+	listener_close(&a->listener);
 	free(a);
 }

@@ -27,8 +27,9 @@
 static struct {
 	char dir[40], path[64];
 	struct api *api;
-	size_t len;  /* of a snapshot */
-	int error;   /* what both operations fail with */
+	size_t len; /* of a snapshot */
+	int error;  /* what both operations fail with */
+	uint64_t takes_ns;
 	int not_yet; /* so often a snapshot says: ask again */
 	uint64_t asked_ns;
 	const char *cause;
@@ -37,7 +38,21 @@ static struct {
 	uint64_t until_ns;
 	bool no_words;
 	char words[300];
+	pid_t pid; /* that a client is of; 0: each of one of its own */
+	pid_t latest;
 } with;
+
+/* Who a client is: comes before the library's. */
+int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+	struct ucred cred = { with.pid ? with.pid : ++with.latest, geteuid(), 0 };
+
+	assert_int_equal(level, SOL_SOCKET);
+	assert_int_equal(name, SO_PEERCRED);
+	memcpy(value, &cred, sizeof(cred));
+	*len = sizeof(cred);
+	return 0;
+}
 
 static inline uint8_t byte_of(size_t i)
 {
@@ -49,6 +64,7 @@ static inline int make_snapshot(void *arg, uint64_t asked_ns, uint8_t **bytes,
 {
 	assert_ptr_equal(arg, &with);
 	assert_in_range(asked_ns, 1, fake_now_ns);
+	fake_now_ns += with.takes_ns;
 	with.asked_ns = asked_ns;
 	with.snapshots++;
 	if (with.not_yet && with.not_yet--)
