@@ -4,6 +4,7 @@
 #define FAKE_API_H
 
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -211,6 +212,37 @@ static inline void assert_hears_snapshot(int fd)
 	for (size_t i = 0; i < with.len; i++)
 		assert_int_equal((uint8_t)text[n + i], byte_of(i));
 	free(text);
+}
+
+/* Whether the agent has let go of a client; what it said is thrown away. */
+static inline bool is_over(int fd)
+{
+	char buf[65536];
+	ssize_t n;
+
+	while ((n = recv(fd, buf, sizeof(buf), 0)) > 0)
+		;
+	return n == 0 || errno == ECONNRESET;
+}
+
+static inline void assert_hears(int fd, const char *want)
+{
+	char *text = hear(fd, NULL);
+
+	assert_string_equal(text, want);
+	free(text);
+}
+
+/* What a client is waited for: POLLIN, POLLOUT; how many of them. */
+static inline unsigned int waited_for(short events)
+{
+	struct pollfd fds[API_CLIENTS + 1];
+	unsigned int all = api_poll(with.api, fds), n = 0;
+
+	assert_in_range(all, 0, API_CLIENTS + 1);
+	for (unsigned int i = 0; i < all; i++)
+		n += fds[i].events == events;
+	return n;
 }
 
 #define API_TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
