@@ -94,12 +94,37 @@ static void who_asks_for_much_is_served_in_turns_with_rests(void **state)
 	close(fds[0]);
 }
 
+/* Whoever comes again and again, the others have their turn. */
+static void who_was_not_served_is_first(void **state)
+{
+	int first[API_CLIENTS], more[4 * 3], n = 0;
+
+	with.takes_ns = FAKE_SECOND / 100;
+	for (int i = 0; i < API_CLIENTS; i++)
+		first[i] = dial_and_say("snapshot\n");
+	for (int turn = 0; turn < 4; turn++) {
+		int made = with.snapshots;
+
+		api_serve(with.api);
+		fake_now_ns += FAKE_SECOND;
+		while (made++ < with.snapshots) /* as many as have got theirs */
+			more[n++] = dial_and_say("snapshot\n");
+	}
+	for (int i = 0; i < API_CLIENTS; i++) {
+		assert_true(is_over(first[i]));
+		close(first[i]);
+	}
+	while (n)
+		close(more[--n]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		API_TEST(one_process_has_half_of_the_places),
 		API_TEST(a_flood_of_clients_is_no_long_turn),
 		API_TEST(who_asks_for_much_is_served_in_turns_with_rests),
+		API_TEST(who_was_not_served_is_first),
 	};
 
 	return cmocka_run_group_tests_name("api_hostile", tests, NULL, NULL);
