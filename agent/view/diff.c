@@ -36,9 +36,9 @@ static bool is_compared(const struct frame_series *s)
 static void add_series(struct diff *d, const struct frame_series *before,
 		       const struct frame_series *after)
 {
-	const struct frame_series *any = before ? before : after;
+	bool level = is_level(before ? before : after), both = before && after;
 
-	if (is_level(any) ? !before || !after : !events(before) && !events(after))
+	if (level ? !both : !events(before) && !events(after))
 		return;
 	d->series[d->count++].in[0] = before;
 	d->series[d->count - 1].in[1] = after;

@@ -175,7 +175,7 @@ def _():
     metrics = json.loads(assay("list", "metrics", "--format", "json"))
     seen = {"hist": 0, "trend": 0}
     for metric in metrics:
-        for command in ("trend", "hist") if metric["type"] == "histogram" else ("trend",):
+        for command in ("trend", "hist") if metric["kind"] == "histogram" else ("trend",):
             seen[command] += len(document(command, metric["name"], "--history",
                                           agent.history, "--last", "2m"))
     diag(seen)
