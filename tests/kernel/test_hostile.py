@@ -27,7 +27,7 @@ need_root()
 CLIENTS = 1000
 BUSY = 100
 EXPORT_S = 2
-PERIOD_S = 10
+PERIOD_S = 8
 LATE_S = 0.4  # beside what is late without an attack
 READERS = 8
 SHARE = 0.25  # of the agent's time is for clients
