@@ -140,13 +140,12 @@ static json_t *change_json(const struct diff *d, const struct diff_change *c)
 {
 	const struct frame_series *s = any_of(c->s);
 
-	return json_pack("{s:s, s:s, s:s, s:o, s:b, s:s, s:o, s:o, s:o, s:f}", "metric",
-			 s->name, "workload", frame_name(s->resource), "cgroup",
-			 frame_cgroup(s->resource), "attributes",
-			 look_attributes_json(s), "estimated", is_estimated(c->s),
-			 "what", what_names[c->what], "before",
-			 side_json(d, c, 0), "after", side_json(d, c, 1), "ratio",
-			 number(c->ratio), "p", c->p);
+	return json_pack(
+	    "{s:s, s:s, s:s, s:o, s:b, s:s, s:o, s:o, s:o, s:f}", "metric", s->name,
+	    "workload", frame_name(s->resource), "cgroup", frame_cgroup(s->resource),
+	    "attributes", look_attributes_json(s), "estimated", is_estimated(c->s),
+	    "what", what_names[c->what], "before", side_json(d, c, 0), "after",
+	    side_json(d, c, 1), "ratio", number(c->ratio), "p", c->p);
 }
 
 static int print_json(const struct diff *d, FILE *f)

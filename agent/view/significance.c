@@ -195,15 +195,6 @@ static struct known_mean know_mean(const struct levels *l)
 	return k;
 }
 
-/* Student's t of so many degrees of freedom, as normal as can be (Wallace 1959). */
-static double both_sides_of_t(double t, double freedom)
-{
-	double z = sqrt(freedom * log1p(t * t / freedom)) * (8 * freedom + 1) /
-		   (8 * freedom + 3);
-
-	return both_sides(z);
-}
-
 double significance_levels(const struct levels *a, const struct levels *b)
 {
 	struct known_mean x, y;
@@ -213,11 +204,11 @@ double significance_levels(const struct levels *a, const struct levels *b)
 		return 1;
 	x = know_mean(a);
 	y = know_mean(b);
-	freedom = fmin(x.values, y.values) - 1; /* Welch's is never less */
+	freedom = floor(fmin(x.values, y.values) - 1); /* Welch's is never less */
 	variance = x.variance + y.variance;
 	if (!(variance > 0) || freedom < 1)
 		return 1;
-	return both_sides_of_t((x.mean - y.mean) / sqrt(variance), freedom);
+	return significance_student((x.mean - y.mean) / sqrt(variance), freedom);
 }
 
 double significance_limit(const double *p, size_t count, double false_share)

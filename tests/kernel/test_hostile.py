@@ -210,7 +210,7 @@ def read_all(history, until, n, ran):
              ("hist", "assay.syscall.duration", *span),
              ("trend", "assay.syscall.duration", *span),
              ("report", "--history", history, "--since", "1971-01-01T00:00:00Z"),
-             ("diff", "9600h..15s", "12s..now", "--history", history),
+             ("diff", "9600h..6s", "5s..now", "--history", history),
              ("snapshot", "--history", history, f"{history}.{n}.copy")]
     i = n
     while time.time() < until:

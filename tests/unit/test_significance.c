@@ -260,18 +260,18 @@ static double normal(void)
 	return sqrt(-2 * log(1 - unit())) * cos(6.2831853 * unit());
 }
 
-static int level_alarms(const struct course *x, const struct course *y, size_t steps)
+static int level_alarms(const struct course *x, const struct course *y, size_t of_each)
 {
 	const struct course *of[2] = { x, y };
 	double v[2][STEPS];
 	int found = 0;
 
 	for (int turn = 0; turn < TURNS; turn++) {
-		struct levels a = { v[0], steps }, b = { v[1], steps };
+		struct levels a = { v[0], of_each }, b = { v[1], of_each };
 		double off = 0;
 
 		for (int side = 0; side < 2; side++)
-			for (int i = -50; i < (int)steps; i++) {
+			for (int i = -50; i < (int)of_each; i++) {
 				off =
 				    of[side]->stays * off + of[side]->noise * normal();
 				if (i >= 0)
@@ -290,16 +290,16 @@ static void a_level_that_did_not_change_is_no_change(void **state)
 		{ 1000, 10, 1, 0 }, /* drifts as it likes */
 		{ 100, 1, 0, 5 },   { 100, 0, 0, 0 },	 { 0, 0, 0, 0 },
 	};
-	static const size_t steps[] = { LEVELS_LEAST, 15, STEPS };
+	static const size_t of_each[] = { LEVELS_LEAST, 15, STEPS };
 	int bad = 0;
 
 	for (size_t i = 0; i < COUNT(courses); i++)
-		for (size_t k = 0; k < COUNT(steps); k++) {
-			int found = level_alarms(&courses[i], &courses[i], steps[k]);
+		for (size_t k = 0; k < COUNT(of_each); k++) {
+			int found = level_alarms(&courses[i], &courses[i], of_each[k]);
 
 			print_message("# noise of %g, %g of it stays, %zu steps: %d "
 				      "of %d\n",
-				      courses[i].noise, courses[i].stays, steps[k],
+				      courses[i].noise, courses[i].stays, of_each[k],
 				      found, TURNS);
 			bad += found > TURNS / 50;
 		}
