@@ -297,8 +297,10 @@ static int wait_for(struct agent *a, int timeout_ms, struct found *found)
 {
 	struct pollfd fds[API_CLIENTS + 4] = { 0 };
 	unsigned int clients = api_poll(a->api, fds), n = clients;
-	int err;
+	int err, rest_ms = api_rest_ms(a->api);
 
+	if (rest_ms && rest_ms < timeout_ms)
+		timeout_ms = rest_ms;
 	fds[n++] = (struct pollfd){ .fd = a->signals, .events = POLLIN };
 	if (measure_pass_fd() >= 0)
 		fds[n++] = (struct pollfd){ .fd = measure_pass_fd(), .events = POLLIN };

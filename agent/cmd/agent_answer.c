@@ -17,6 +17,9 @@
 #include "sink/export_check.h"
 #include "view/status.h"
 
+#define TUNES_TOLD 100
+#define TUNES_NS   60000000000ULL
+
 const struct export_stats *agent_stats(const struct agent *a)
 {
 	return a->export ? export_stats(a->export) : NULL;
@@ -42,6 +45,25 @@ static int answer_exact(void *arg, uint64_t until_ns, uint8_t **bytes, size_t *l
 	return n < 0 ? -ENOMEM : 0;
 }
 
+/* Who asks again and again fills no disk with our log. */
+static void log_tune(struct agent *a, const char *words)
+{
+	uint64_t now = now_mono_ns();
+
+	if (!a->tunes_ns || now - a->tunes_ns >= TUNES_NS) {
+		if (a->tunes > TUNES_TOLD)
+			log_info("tune: %u more changes were made",
+				 a->tunes - TUNES_TOLD);
+		a->tunes_ns = now;
+		a->tunes = 0;
+	}
+	if (a->tunes++ < TUNES_TOLD)
+		log_info("tune %s", words);
+	if (a->tunes == TUNES_TOLD + 1)
+		log_warnx("tune: more than %d changes in %llu s: not all are told",
+			  TUNES_TOLD, TUNES_NS / 1000000000);
+}
+
 static int answer_tune(void *arg, const char *words, uint8_t **bytes, size_t *len,
 		       char *cause, size_t cause_len)
 {
@@ -50,7 +72,7 @@ static int answer_tune(void *arg, const char *words, uint8_t **bytes, size_t *le
 	    measure_tune(a->measure, words, (char **)bytes, len, cause, cause_len);
 
 	if (!err && words && strchr(words, '='))
-		log_info("tune %s", words);
+		log_tune(a, words);
 	return err;
 }
 

@@ -30,6 +30,8 @@ struct agent {
 	int signals;
 	uint64_t began_ns, waited_ns, ready_ns; /* monotonic; 0: not yet */
 	uint64_t next_snapshot_ns, next_export_ns;
+	uint64_t tunes_ns;  /* from when on tunes are counted */
+	unsigned int tunes; /* that changed something, since then */
 };
 
 /*

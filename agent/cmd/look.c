@@ -176,7 +176,8 @@ static int run_look(const struct options *o, int argc, char **argv, bool trend)
 	}
 	l.frame = taken.frame;
 	l.duration_s = taken.duration_s;
-	status = show(o, argv[1], &l, &taken, trend || (taken.from_history && !o->at),
+	status = show(o, argc > 1 ? argv[1] : NULL, &l, &taken,
+		      trend || (taken.from_history && !o->at),
 		      trend ? look_print_trend : look_print_hist);
 	look_fini(&l);
 	frame_free(taken.frame);

@@ -85,6 +85,8 @@ const struct input_desc inputs[INPUTS] = {
 			"memory in use" },
 	[IN_MEMORY_LIMIT] = { "assay.cgroup.memory.limit", NULL, NULL, STAT_NOW, "By",
 			      "its memory limit" },
+	[IN_CPU_LIMIT] = { "assay.cgroup.cpu.limit", NULL, NULL, STAT_NOW, "{cpu}",
+			   "CPUs are its own limit" },
 	[IN_BLOCK_COUNT] = { BLOCK, STAT_COUNT, "{request}", "disk requests" },
 	[IN_BLOCK_P50] = { BLOCK, STAT_P50, "s", "disk request, p50" },
 	[IN_BLOCK_P99] = { BLOCK, STAT_P99, "s", "disk request, p99" },

@@ -25,13 +25,17 @@ static double quota_enough(const struct look *l)
 	return cpus > 0 && enough > cpus ? cpus : enough;
 }
 
+/* As files say it now; of a time that is over there is its own, if it had one. */
 static void see_limit(const struct look *l, struct finding *f)
 {
 	const struct cpu_limit *limit = l->readings->limit;
 	struct evidence *e;
 
-	if (!limit)
+	if (!limit) {
+		if (now_of(l, IN_CPU_LIMIT) > 0)
+			see(l, f, IN_CPU_LIMIT, UNBOUND);
 		return;
+	}
 	e = see_own(f, IN_CPU, "CPUs are the limit of", "{cpu}", limit->cpus, UNBOUND);
 	e->metric = "cpu.max";
 	e->stat = "now";
@@ -42,10 +46,11 @@ static void say_quota(const struct look *l, struct finding *f, double out,
 		      double enough)
 {
 	const struct cpu_limit *limit = l->readings->limit;
+	double cpus = limit ? limit->cpus : now_of(l, IN_CPU_LIMIT);
 	char path[640], now[64] = "";
 
-	if (limit)
-		snprintf(now, sizeof(now), " of %.2f CPUs", limit->cpus);
+	if (cpus > 0)
+		snprintf(now, sizeof(now), " of %.2f CPUs", cpus);
 	if (out > 0)
 		because(
 		    f,

@@ -126,7 +126,7 @@ uint32_t plan_busy_cells(enum pool pool, uint32_t shards);
 #define PLAN_SEEN_COUNT 80
 #define PLAN_BLOCK	304
 #define PLAN_OPEN	16
-#define PLAN_WORKLOAD	4360 /* with its names, and five culprits that exports name */
+#define PLAN_WORKLOAD	4376 /* with its names, and five culprits that exports name */
 #define PLAN_ESTIMATES	720  /* of a workload that was counted in windows */
 /* Of a busy workload: as it is encoded, and as it waits, compressed. */
 #define PLAN_BATCH 8192

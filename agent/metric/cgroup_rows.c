@@ -55,6 +55,20 @@ static const struct metric_row rows[] = {
 			  "somebody to run.",
 	},
 	{
+	    .metric = { "assay.cgroup.cpu.limit", "{cpu}",
+			"CPUs that the cgroup may use by its own quota; absent when "
+			"there is none.",
+			METRIC_UPDOWN, true },
+	    .detail = true,
+	    .source = FROM_USAGE,
+	    .signal = USAGE_CPU_LIMIT,
+	    .value_count = 1,
+	    .signal_name = "saturation",
+	    .source_text = "cpu.max: quota / period; needs the controller cpu.",
+	    .blind_text = "Quotas of cgroups above it; cpuset. As of up to a minute "
+			  "ago.",
+	},
+	{
 	    .metric = { "assay.cgroup.memory.usage", "By",
 			"Memory charged to the cgroup and those below it.",
 			METRIC_UPDOWN },

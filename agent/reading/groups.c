@@ -293,19 +293,22 @@ static bool is_known_in_part(const struct snapshot *s, const struct workload *w)
 	return false;
 }
 
-/* What is now: memory that it has, and may have if no member may have more. */
-static void tell_memory(struct workload *g, const struct workload *w)
+#define PRESENT (((1U << USAGE_COUNT) - 1) & ~((1U << USAGE_COUNTERS) - 1))
+
+/* What is now: memory that it has, and what it may have if no member may have more. */
+static void tell_now(struct workload *g, const struct workload *w)
 {
 	const uint64_t *from = w->usage.value;
 	uint64_t *to = g->usage.value;
 
 	if (w->usage.has & 1U << USAGE_MEMORY)
 		to[USAGE_MEMORY] += from[USAGE_MEMORY];
-	if (w->usage.has & 1U << USAGE_MEMORY_LIMIT)
-		to[USAGE_MEMORY_LIMIT] += from[USAGE_MEMORY_LIMIT];
-	else if (w->id.kind != WORKLOAD_POD) /* a sandbox needs none */
-		g->sum->unlimited = true;
-	g->usage.has |= w->usage.has & (1U << USAGE_MEMORY | 1U << USAGE_MEMORY_LIMIT);
+	for (int v = USAGE_MEMORY_LIMIT; v <= USAGE_CPU_LIMIT; v++)
+		if (w->usage.has & 1U << v)
+			to[v] += from[v];
+		else if (w->id.kind != WORKLOAD_POD) /* a sandbox needs none */
+			g->sum->unlimited |= 1U << v;
+	g->usage.has |= w->usage.has & PRESENT;
 }
 
 static void tell_usage(struct snapshot *s, struct workload *w)
@@ -327,7 +330,7 @@ static void tell_usage(struct snapshot *s, struct workload *w)
 		return;
 	g->usage.has |= w->usage.has & ((1U << USAGE_COUNTERS) - 1);
 	if (!w->gone)
-		tell_memory(g, w);
+		tell_now(g, w);
 }
 
 /* The oldest of what is under way in any of them. */
@@ -345,9 +348,10 @@ static void tell_inflight(struct workload *g, const struct workload *w)
 
 static void begin_telling(struct workload *g)
 {
-	g->usage.has &= ~(1U << USAGE_MEMORY | 1U << USAGE_MEMORY_LIMIT);
-	g->usage.value[USAGE_MEMORY] = g->usage.value[USAGE_MEMORY_LIMIT] = 0;
-	g->sum->unlimited = false;
+	g->usage.has &= ~PRESENT;
+	for (int v = USAGE_COUNTERS; v < USAGE_COUNT; v++)
+		g->usage.value[v] = 0;
+	g->sum->unlimited = 0;
 	for (int i = 0; i < INFLIGHT_COUNT; i++)
 		g->inflight_ns[i] = INFLIGHT_UNKNOWN;
 }
@@ -374,8 +378,7 @@ void groups_tell(struct snapshot *s, bool settled)
 	for (size_t i = 0; i < s->count; i++)
 		tell_of(s, s->workloads[i], settled);
 	for (size_t i = 0; i < s->group_count; i++)
-		if (s->groups[i]->sum->unlimited)
-			s->groups[i]->usage.has &= ~(1U << USAGE_MEMORY_LIMIT);
+		s->groups[i]->usage.has &= ~s->groups[i]->sum->unlimited;
 	s->told_ns = s->time_ns;
 }
 

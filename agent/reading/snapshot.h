@@ -126,7 +126,7 @@ struct workload {
 	struct usage usage;	/* from the files of its cgroup */
 	uint32_t usage_sent, usage_ended; /* bits: was in an export; but is no more */
 	uint64_t usage_since;		  /* the first export that says so */
-#define WORKLOAD_SETS 80
+#define WORKLOAD_SETS 88
 	uint8_t sets[WORKLOAD_SETS]; /* enum set_state of what is not open */
 	union {
 		struct kept *kept; /* what the history has of it; NULL: nothing */

@@ -70,7 +70,7 @@ struct group_sum {
 	struct workload ended; /* what members counted that are forgotten */
 	size_t members;	       /* that are not */
 	uint64_t end_ns;       /* boot time: since then it is gone; 0: it is not */
-	bool unlimited;	       /* a member has no limit of its memory */
+	uint32_t unlimited;    /* bits of limits that a member does not have */
 };
 
 /* When a group ended that is forgotten: one of its key begins there, at least. */

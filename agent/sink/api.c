@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -22,12 +21,17 @@
 #define LOOK_NS		  1000000000ULL /* whether it is there */
 #define LOG_INTERVAL_NS	  30000000000ULL
 #define NS_OF_MS	  1000000ULL
+#define TURN_NS		  (20 * NS_OF_MS) /* then the readings have their turn */
+#define TURN_ACCEPTS	  32
+#define REST_TIMES	  3
+#define REST_MAX_NS	  1000000000ULL
 
 #define TEXT_OF(x) #x
 #define TEXT(x)	   TEXT_OF(x)
 
 struct client {
 	int fd; /* -1: free */
+	pid_t pid;
 	uint64_t since_ns;
 	char in[256];
 	size_t in_len;
@@ -42,6 +46,8 @@ struct api {
 	struct stat bound;  /* our socket's file */
 	int spare;	    /* given up to take in a client when there is no other */
 	uint64_t resume_ns; /* no client is taken in before */
+	uint64_t rest_ns;   /* nobody is served before */
+	unsigned int next;  /* whose turn it is then */
 	uint64_t next_log_ns, next_look_ns;
 	bool said_gone; /* that it was removed, and cannot be made anew */
 	struct api_ops ops;
@@ -83,9 +89,12 @@ int api_open(const char *path, const struct api_ops *ops, struct api **out, char
 
 unsigned int api_poll(const struct api *a, struct pollfd *fds)
 {
+	uint64_t now = now_mono_ns();
 	unsigned int n = 0;
 
-	if (now_mono_ns() >= a->resume_ns)
+	if (now < a->rest_ns)
+		return 0;
+	if (now >= a->resume_ns)
 		fds[n++] = (struct pollfd){ .fd = a->fd, .events = POLLIN };
 	for (size_t i = 0; i < API_CLIENTS; i++)
 		if (a->clients[i].fd >= 0 &&
@@ -95,6 +104,13 @@ unsigned int api_poll(const struct api *a, struct pollfd *fds)
 				.events = a->clients[i].out ? POLLOUT : POLLIN,
 			};
 	return n;
+}
+
+int api_rest_ms(const struct api *a)
+{
+	uint64_t now = now_mono_ns();
+
+	return now < a->rest_ns ? (int)((a->rest_ns - now) / NS_OF_MS + 1) : 0;
 }
 
 bool api_has_clients(const struct api *a)
@@ -124,13 +140,15 @@ static void refuse(int fd, const char *why)
 }
 
 /* Root, or whoever runs the agent. The mode of the socket says the same. */
-static int allowed(int fd)
+static bool allowed(int fd, pid_t *pid)
 {
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
 
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 &&
-	       (cred.uid == 0 || cred.uid == geteuid());
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len))
+		return false;
+	*pid = cred.pid; /* 0 for all of other PID namespaces */
+	return cred.uid == 0 || cred.uid == geteuid();
 }
 
 /*
@@ -157,34 +175,61 @@ static void turn_away(struct api *a, int err)
 	}
 }
 
+/*
+ * A place for a client of this process; NULL: there is none. One process has at most
+ * API_PROCESS_CLIENTS, so that others are served whatever it does.
+ */
+static struct client *find_place(struct api *a, pid_t pid, const char **why)
+{
+	struct client *c = NULL;
+	unsigned int its = 0;
+
+	for (size_t i = 0; i < API_CLIENTS; i++) {
+		if (a->clients[i].fd < 0)
+			c = &a->clients[i];
+		else
+			its += a->clients[i].pid == pid;
+	}
+	*why = !c ? TEXT(API_CLIENTS) " clients are served already: try again"
+		  : TEXT(API_PROCESS_CLIENTS) " clients of this process are served "
+					      "already: try again";
+	return its < API_PROCESS_CLIENTS ? c : NULL;
+}
+
 /* Takes a client in that was accepted; false: not. */
 static bool take_in(struct api *a, int fd)
 {
+	const char *why = "only root and the agent's own user are served";
 	struct client *c = NULL;
+	pid_t pid;
 
-	for (size_t i = 0; i < API_CLIENTS && !c; i++)
-		if (a->clients[i].fd < 0)
-			c = &a->clients[i];
-	if (!allowed(fd))
-		refuse(fd, "only root and the agent's own user are served");
-	else if (!c)
-		refuse(fd, TEXT(API_CLIENTS) " clients are served already: try again");
-	else
-		*c = (struct client){ .fd = fd, .since_ns = now_mono_ns() };
-	return c && c->fd == fd;
+	if (allowed(fd, &pid))
+		c = find_place(a, pid, &why);
+	if (!c) {
+		refuse(fd, why);
+		return false;
+	}
+	*c = (struct client){ .fd = fd, .pid = pid, .since_ns = now_mono_ns() };
+	return true;
 }
 
-static void accept_all(struct api *a)
+/* Some of those that wait: who refused each of a flood would do nothing else. */
+static void accept_some(struct api *a)
 {
-	int fd;
-
 	if (now_mono_ns() < a->resume_ns)
 		return;
-	while ((fd = accept4(a->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0)
-		if (!take_in(a, fd))
-			close(fd);
-	if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
-		turn_away(a, -errno);
+	for (int i = 0; i < TURN_ACCEPTS; i++) {
+		int fd = accept4(a->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd >= 0) {
+			if (!take_in(a, fd))
+				close(fd);
+		} else {
+			if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
+				turn_away(a, -errno);
+			return;
+		}
+	}
 }
 
 static int answer_error(struct client *c, const char *message)
@@ -301,12 +346,27 @@ static int serve(struct api *a, struct client *c)
 	return err ? err : write_answer(c);
 }
 
+/*
+ * Whatever clients do, the agent measures: it serves them for TURN_NS, or as long as
+ * one request takes, and then not for REST_TIMES of that. Who was not served is first.
+ */
 void api_serve(struct api *a)
 {
-	accept_all(a);
-	for (size_t i = 0; i < API_CLIENTS; i++)
-		if (a->clients[i].fd >= 0 && serve(a, &a->clients[i]) != -EAGAIN)
-			drop(&a->clients[i]);
+	uint64_t began = now_mono_ns(), took, rest;
+
+	if (began < a->rest_ns)
+		return;
+	accept_some(a);
+	for (size_t i = 0; i < API_CLIENTS && now_mono_ns() - began < TURN_NS; i++) {
+		struct client *c = &a->clients[a->next];
+
+		a->next = (a->next + 1) % API_CLIENTS;
+		if (c->fd >= 0 && serve(a, c) != -EAGAIN)
+			drop(c);
+	}
+	took = now_mono_ns() - began;
+	rest = took * REST_TIMES;
+	a->rest_ns = began + took + (rest < REST_MAX_NS ? rest : REST_MAX_NS);
 }
 
 /*

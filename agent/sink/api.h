@@ -9,7 +9,9 @@
  * probes that run in windows, and the answer says for how many ms they are, as text.
  * "status" is answered by a JSON document (view/status.h) at once: it costs next to
  * nothing. Nothing blocks: a client that does not read is only a full buffer, and there
- * are API_CLIENTS of them at most. One that is not served gets an "error MESSAGE", too.
+ * are API_CLIENTS of them at most, API_PROCESS_CLIENTS of one process. One that is not
+ * served gets an "error MESSAGE", too. All of them together get a quarter of the
+ * agent's time at most.
  */
 #ifndef API_H
 #define API_H
@@ -18,7 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define API_CLIENTS 8
+#define API_CLIENTS	    8
+#define API_PROCESS_CLIENTS 4
 
 struct pollfd;
 struct api;
@@ -49,10 +52,12 @@ int api_open(const char *path, const struct api_ops *ops, struct api **out, char
 	     size_t len);
 /* Fills fds with what to wait for, at most API_CLIENTS + 1, and returns how many. */
 unsigned int api_poll(const struct api *a, struct pollfd *fds);
+/* For how many ms nobody is served, as serving took long enough; 0: now. */
+int api_rest_ms(const struct api *a);
 /* Whether somebody has asked, and may have to be served again though poll(2) says
  * nothing. */
 bool api_has_clients(const struct api *a);
-/* Serves what can be served without waiting. */
+/* Serves what can be served without waiting, if it is not the time to rest. */
 void api_serve(struct api *a);
 /* To be called at each turn of the loop: a socket that was removed is made anew. */
 void api_mend(struct api *a);

@@ -22,15 +22,23 @@ static double events(const struct frame_series *s)
 					   : fmax(report_value(s), 0);
 }
 
+static bool is_level(const struct frame_series *s)
+{
+	return s->kind == METRIC_GAUGE || s->kind == METRIC_UPDOWN;
+}
+
+/* An age grows by itself. */
 static bool is_compared(const struct frame_series *s)
 {
-	return s->kind == METRIC_HISTOGRAM || s->kind == METRIC_SUM;
+	return !is_level(s) || strcmp(s->unit, "s");
 }
 
 static void add_series(struct diff *d, const struct frame_series *before,
 		       const struct frame_series *after)
 {
-	if (!events(before) && !events(after))
+	bool level = is_level(before ? before : after), both = before && after;
+
+	if (level ? !both : !events(before) && !events(after))
 		return;
 	d->series[d->count++] =
 	    (struct diff_series){ .in = { before, after },
@@ -98,6 +106,13 @@ static void take_durations(const struct diff_series *s, int side, size_t step,
 	s->above[side][1][step] += above(h, s->in[0]->hist, 99);
 }
 
+/* The newest value of a step; one that was not there then has none. */
+static void take_level(struct diff_series *s, int side, const struct frame_series *now)
+{
+	if (now && s->values[side] < DIFF_STEPS)
+		s->count[side][s->values[side]++] = report_value(now);
+}
+
 void diff_take(struct diff *d, int side, size_t step, const struct frame *f,
 	       const struct history_span *time)
 {
@@ -119,6 +134,10 @@ void diff_take(struct diff *d, int side, size_t step, const struct frame *f,
 		const struct frame_series *now =
 		    frame_find(f, s->in[side] ? s->in[side] : s->in[!side]);
 
+		if (is_level(s->in[0] ? s->in[0] : s->in[1])) {
+			take_level(&d->series[i], side, now);
+			continue;
+		}
 		s->count[side][step] += events(now);
 		if (now && now->kind == METRIC_HISTOGRAM && s->in[0] && s->in[1])
 			take_durations(s, side, step, now->hist);
@@ -178,6 +197,24 @@ static double durations_p(const struct diff *d, const struct diff_series *s)
 		p[of] = significance_counts(&a, &b);
 	}
 	return fmin(1, 2 * fmin(p[0], p[1]));
+}
+
+double diff_level(const struct diff_series *s, int side)
+{
+	return significance_mean(&(struct levels){ s->count[side], s->values[side] });
+}
+
+static void test_level(struct diff *d, const struct diff_series *s)
+{
+	struct levels a = { s->count[0], s->values[0] };
+	struct levels b = { s->count[1], s->values[1] };
+	double before = diff_level(s, 0), after = diff_level(s, 1);
+
+	if (a.steps < LEVELS_LEAST || b.steps < LEVELS_LEAST || before < 0 || after < 0)
+		return;
+	d->changes[d->change_count++] =
+	    (struct diff_change){ s, DIFF_LEVEL, significance_levels(&a, &b),
+				  ratio_of(before, after) };
 }
 
 static void test(struct diff *d, const struct diff_series *s)
@@ -251,7 +288,10 @@ int diff_judge(struct diff *d)
 	if (!d->changes)
 		return -ENOMEM;
 	for (size_t i = 0; i < d->count; i++)
-		test(d, &d->series[i]);
+		if (d->series[i].in[0] && is_level(d->series[i].in[0]))
+			test_level(d, &d->series[i]);
+		else
+			test(d, &d->series[i]);
 	d->tested = d->change_count;
 	qsort(d->changes, d->change_count, sizeof(*d->changes), compare);
 	return choose(d);

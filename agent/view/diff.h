@@ -28,17 +28,19 @@ struct diff_series {
 	const struct frame_series *in[2];
 	size_t meter;
 	double *count[2]; /* of each step */
+	/* of a gauge: the values it had, in count, and how many steps have one */
+	size_t values[2];
 	/* of a histogram, of each step: longer than the median, and than p99, of before
 	 */
 	double *above[2][2];
 };
 
-enum diff_what { DIFF_RATE, DIFF_DURATION };
+enum diff_what { DIFF_RATE, DIFF_DURATION, DIFF_LEVEL };
 
 struct diff_change {
 	const struct diff_series *s;
 	enum diff_what what;
-	double p, ratio; /* of the rates, or of p99 or p50: what differs more */
+	double p, ratio; /* of rates, levels, or of p99 or p50: what differs more */
 };
 
 struct diff {
@@ -59,6 +61,8 @@ int diff_open(struct diff *d, const struct frame *before, const struct frame *af
 void diff_take(struct diff *d, int side, size_t step, const struct frame *f,
 	       const struct history_span *time);
 int diff_judge(struct diff *d);
+/* What a gauge was in the mean of a side. */
+double diff_level(const struct diff_series *s, int side);
 void diff_fini(struct diff *d);
 /* Prints it in a format of enum report_format. 0 or -errno (-ENOMEM, -EIO). */
 int diff_print(const struct diff *d, int format, FILE *f);

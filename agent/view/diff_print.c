@@ -49,6 +49,15 @@ static void print_rate(const struct diff *d, const struct diff_change *c, FILE *
 	fprintf(f, "%s -> %s", text[0], text[1]);
 }
 
+static void print_level(const struct diff_change *c, FILE *f)
+{
+	char text[2][UNITS_LEN];
+
+	for (int side = 0; side < 2; side++)
+		look_value(any_of(c->s), diff_level(c->s, side), 0, text[side]);
+	fprintf(f, "%s -> %s", text[0], text[1]);
+}
+
 static void print_durations(const struct diff_change *c, FILE *f)
 {
 	static const unsigned int percents[] = { 50, 99 };
@@ -96,6 +105,8 @@ static void print_change(const struct diff *d, const struct diff_change *c, FILE
 	fprintf(f, "\n%s%s\n  %s: ", is_estimated(c->s) ? "~ " : "", label, s->name);
 	if (c->what == DIFF_RATE)
 		print_rate(d, c, f);
+	else if (c->what == DIFF_LEVEL)
+		print_level(c, f);
 	else
 		print_durations(c, f);
 	print_ratio(c->ratio, f);
@@ -107,10 +118,18 @@ static json_t *number(double x)
 	return isfinite(x) ? json_real(x) : json_null();
 }
 
+static const char *const what_names[] = {
+	[DIFF_RATE] = "rate",
+	[DIFF_DURATION] = "duration",
+	[DIFF_LEVEL] = "level",
+};
+
 static json_t *side_json(const struct diff *d, const struct diff_change *c, int side)
 {
 	const struct hist *h = c->what == DIFF_DURATION ? c->s->in[side]->hist : NULL;
 
+	if (c->what == DIFF_LEVEL)
+		return json_pack("{s:f}", "value", diff_level(c->s, side));
 	if (!h)
 		return json_pack("{s:f}", "rate", rate_of(d, c->s, side));
 	return json_pack("{s:I, s:f, s:f}", "count", (json_int_t)hist_count(h), "p50",
@@ -121,13 +140,12 @@ static json_t *change_json(const struct diff *d, const struct diff_change *c)
 {
 	const struct frame_series *s = any_of(c->s);
 
-	return json_pack("{s:s, s:s, s:s, s:o, s:b, s:s, s:o, s:o, s:o, s:f}", "metric",
-			 s->name, "workload", frame_name(s->resource), "cgroup",
-			 frame_cgroup(s->resource), "attributes",
-			 look_attributes_json(s), "estimated", is_estimated(c->s),
-			 "what", c->what == DIFF_RATE ? "rate" : "duration", "before",
-			 side_json(d, c, 0), "after", side_json(d, c, 1), "ratio",
-			 number(c->ratio), "p", c->p);
+	return json_pack(
+	    "{s:s, s:s, s:s, s:o, s:b, s:s, s:o, s:o, s:o, s:f}", "metric", s->name,
+	    "workload", frame_name(s->resource), "cgroup", frame_cgroup(s->resource),
+	    "attributes", look_attributes_json(s), "estimated", is_estimated(c->s),
+	    "what", what_names[c->what], "before", side_json(d, c, 0), "after",
+	    side_json(d, c, 1), "ratio", number(c->ratio), "p", c->p);
 }
 
 static int print_json(const struct diff *d, FILE *f)
@@ -147,13 +165,20 @@ static int print_json(const struct diff *d, FILE *f)
 	return err || fflush(f) ? -EIO : 0;
 }
 
+static double csv_value(const struct diff *d, const struct diff_change *c, int side)
+{
+	if (c->what == DIFF_LEVEL)
+		return diff_level(c->s, side);
+	return c->what == DIFF_RATE ? rate_of(d, c->s, side)
+				    : report_quantile(c->s->in[side]->hist, 99);
+}
+
 static int print_csv(const struct diff *d, FILE *f)
 {
 	fputs("metric,workload,attributes,what,before,after,ratio,p\n", f);
 	for (size_t i = 0; i < d->change_count && (!d->limit || i < d->limit); i++) {
 		const struct diff_change *c = &d->changes[i];
 		const struct frame_series *s = any_of(c->s);
-		bool rate = c->what == DIFF_RATE;
 		char attrs[256];
 
 		look_attributes(s, attrs, sizeof(attrs));
@@ -162,11 +187,9 @@ static int print_csv(const struct diff *d, FILE *f)
 		csv_field(f, frame_name(s->resource));
 		fputc(',', f);
 		csv_field(f, attrs);
-		fprintf(f, ",%s,%.9g,%.9g,", rate ? "rate" : "p99_s",
-			rate ? rate_of(d, c->s, 0)
-			     : report_quantile(c->s->in[0]->hist, 99),
-			rate ? rate_of(d, c->s, 1)
-			     : report_quantile(c->s->in[1]->hist, 99));
+		fprintf(f, ",%s,%.9g,%.9g,",
+			c->what == DIFF_DURATION ? "p99_s" : what_names[c->what],
+			csv_value(d, c, 0), csv_value(d, c, 1));
 		if (isfinite(c->ratio))
 			fprintf(f, "%.6g", c->ratio);
 		fprintf(f, ",%.6g\n", c->p);

@@ -14,6 +14,7 @@
 #define FREEDOM_MANY  200 /* from here on Student's distribution is the normal one */
 #define BLOCK	      4	  /* steps that are one, to see what varies slowly */
 #define TAIL	      0.99
+#define STILL	      0.001 /* share of itself by which what stands still may be off */
 
 /* Sum of squares of how far blocks of steps are off, of what Poisson's law expects. */
 static double squares(const struct counts *c, size_t block, double *freedom)
@@ -153,6 +154,61 @@ double significance_counts(const struct counts *a, const struct counts *b)
 	return significance_rate(sum_of(a->count, a->steps), sum_of(a->of, a->steps),
 				 sum_of(b->count, b->steps), sum_of(b->of, b->steps),
 				 significance_variation(a, b));
+}
+
+double significance_mean(const struct levels *l)
+{
+	return l->steps ? sum_of(l->value, l->steps) / (double)l->steps : 0;
+}
+
+/* What is known of a mean: its variance, and by how many independent values. */
+struct known_mean {
+	double mean, variance, values;
+};
+
+/*
+ * Neighbours that are alike (their correlation r) make of n values n (1 - r) / (1 + r).
+ * Few values show too small an r: by (1 + 3 r) / n (Kendall 1954), give or take
+ * 1 / sqrt(n): it is taken to be as great as that allows.
+ */
+static struct known_mean know_mean(const struct levels *l)
+{
+	struct known_mean k = { .mean = significance_mean(l) };
+	double n = (double)l->steps, squares = 0, products = 0, r, alike, least;
+
+	for (size_t i = 0; i < l->steps; i++) {
+		double off = l->value[i] - k.mean;
+
+		squares += off * off;
+		if (i)
+			products += off * (l->value[i - 1] - k.mean);
+	}
+	r = squares > 0 ? products / squares : 0;
+	r = fmin(fmax(r + (1 + 3 * r) / n + 1 / sqrt(n), 0), 0.99);
+	if (!(squares > 0)) /* it does not move at all */
+		r = 0;
+	k.values = fmax(n * (1 - r) / (1 + r), 1);
+	least = fabs(k.mean) * STILL;
+	/* what is much alike does not show in a few steps how far it goes */
+	alike = fmax(1 - (n / k.values - 1) / (n - 1), 0.05);
+	k.variance = (squares / (n - 1) / alike + least * least) / k.values;
+	return k;
+}
+
+double significance_levels(const struct levels *a, const struct levels *b)
+{
+	struct known_mean x, y;
+	double freedom, variance;
+
+	if (a->steps < LEVELS_LEAST || b->steps < LEVELS_LEAST)
+		return 1;
+	x = know_mean(a);
+	y = know_mean(b);
+	freedom = floor(fmin(x.values, y.values) - 1); /* Welch's is never less */
+	variance = x.variance + y.variance;
+	if (!(variance > 0) || freedom < 1)
+		return 1;
+	return significance_student((x.mean - y.mean) / sqrt(variance), freedom);
 }
 
 double significance_limit(const double *p, size_t count, double false_share)

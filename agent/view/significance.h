@@ -38,6 +38,20 @@ double significance_rate(double n1, double of1, double n2, double of2,
 double significance_student(double t, double freedom);
 /* The same of two times, with their own dispersion. */
 double significance_counts(const struct counts *a, const struct counts *b);
+/* Values that something had, step by step. */
+struct levels {
+	const double *value;
+	size_t steps;
+};
+
+double significance_mean(const struct levels *l);
+/*
+ * p of the means of two times. Values of neighbouring steps are much alike, so there
+ * are fewer independent ones than steps: of what drifts as it likes there are next to
+ * none, and no p is small. 1 where there are fewer than LEVELS_LEAST steps.
+ */
+#define LEVELS_LEAST 8
+double significance_levels(const struct levels *a, const struct levels *b);
 /*
  * Which of many are to be believed, so that of these no more than a share `false_share`
  * is chance (Benjamini and Hochberg): those whose p is at most what this returns. p is

@@ -164,7 +164,8 @@ static uint32_t files_of(const struct usage_round *round, const struct usage *u,
 		files &=
 		    ~(1U << (USAGE_FILE_PRESSURE + USAGE_CPU)); /* it has not run */
 	if (round->now_ns - u->whole_ns >= USAGE_WHOLE_NS)
-		files |= 1U << USAGE_FILE_MEMORY | 1U << USAGE_FILE_MEMORY_MAX;
+		files |= 1U << USAGE_FILE_MEMORY | 1U << USAGE_FILE_MEMORY_MAX |
+			 1U << USAGE_FILE_CPU_MAX;
 	return files;
 }
 
@@ -203,6 +204,8 @@ static void note(const struct usage_round *round, const struct usage_marks *abov
 		u->has &= ~(1U << USAGE_MEMORY_LIMIT);
 		u->whole_ns = round->now_ns;
 	}
+	if (files & 1U << USAGE_FILE_CPU_MAX)
+		u->has &= ~(1U << USAGE_CPU_LIMIT);
 	/* so that not all cgroups are read at the same time */
 	if (id != u->id)
 		u->whole_ns -= id % 64 * (USAGE_WHOLE_NS / 64);

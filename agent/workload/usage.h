@@ -29,6 +29,7 @@ enum usage_value {
 	/* what is now; not cumulative */
 	USAGE_MEMORY = USAGE_COUNTERS, /* bytes */
 	USAGE_MEMORY_LIMIT,
+	USAGE_CPU_LIMIT, /* millionths of a CPU */
 	USAGE_COUNT,
 };
 
@@ -40,6 +41,7 @@ enum usage_file {
 	USAGE_FILE_MEMORY_STAT,
 	USAGE_FILE_MEMORY,
 	USAGE_FILE_MEMORY_MAX,
+	USAGE_FILE_CPU_MAX,
 	USAGE_FILE_PRESSURE, /* + enum usage_resource */
 	USAGE_FILES = USAGE_FILE_PRESSURE + USAGE_RESOURCES,
 };
@@ -65,7 +67,7 @@ struct usage {
 	uint64_t before[USAGE_COUNTERS]; /* of earlier cgroups of this path */
 	uint64_t value[USAGE_COUNT];
 	uint64_t ran_us;	  /* what cpu.stat said last */
-	uint64_t whole_ns;	  /* when the limit of memory was read */
+	uint64_t whole_ns;	  /* when its limits were read */
 	struct usage_marks above; /* of who is above it, when its files were read */
 	uint32_t kept;		  /* where its descriptors are: usage_kept.h */
 	uint32_t has;		  /* a bit for each value that may be reported */
@@ -94,7 +96,7 @@ void usage_round(struct usage_reader *r, struct usage_round *round, bool whole);
  * A file is left out when what it says cannot have changed, or hardly: CPU time and
  * pressure when they are what they were above it (usage_parents.h; of the node:
  * Documentation/accounting/psi.rst); pressure of the CPU, and the use of memory, when
- * nothing of the cgroup has run since; the limit of memory and its major faults
+ * nothing of the cgroup has run since; limits of memory and CPU and major faults
  * (memory.stat makes the kernel add up what all CPUs hold of it) are up to
  * USAGE_WHOLE_NS old.
  */

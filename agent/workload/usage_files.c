@@ -5,9 +5,11 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/util.h"
+#include "workload/cpu_limit.h"
 #include "workload/usage.h"
 #include "workload/usage_kept.h"
 
+#define CPUS_MAX 1e6
 #define FILE_MAX 8192 /* memory.stat has some 2 KiB */
 
 /* What may be one word of a file "KEY VALUE" in each line. */
@@ -30,6 +32,7 @@ static const char *const names[USAGE_FILES] = {
 	[USAGE_FILE_MEMORY_STAT] = "memory.stat",
 	[USAGE_FILE_MEMORY] = "memory.current",
 	[USAGE_FILE_MEMORY_MAX] = "memory.max",
+	[USAGE_FILE_CPU_MAX] = "cpu.max",
 	[USAGE_FILE_PRESSURE + USAGE_CPU] = "cpu.pressure",
 	[USAGE_FILE_PRESSURE + USAGE_MEM] = "memory.pressure",
 	[USAGE_FILE_PRESSURE + USAGE_IO] = "io.pressure",
@@ -40,7 +43,9 @@ static const char *const node_pressures[USAGE_RESOURCES] = { "/proc/pressure/cpu
 							     "/proc/pressure/io" };
 
 /* Those that are read at each export, if at all. */
-#define KEPT (USAGE_ALL & ~(1U << USAGE_FILE_MEMORY_STAT | 1U << USAGE_FILE_MEMORY_MAX))
+#define KEPT                                                                        \
+	(USAGE_ALL & ~(1U << USAGE_FILE_MEMORY_STAT | 1U << USAGE_FILE_MEMORY_MAX | \
+		       1U << USAGE_FILE_CPU_MAX))
 
 static void set(struct usage_reading *r, enum usage_value v, uint64_t value)
 {
@@ -122,6 +127,18 @@ static void read_number(struct usage_source *from, enum usage_file file,
 		set(r, v, n);
 }
 
+/* Of its own; "max" is none. */
+static void read_cpu_max(struct usage_source *from, struct usage_reading *r)
+{
+	char buf[64];
+	double cpus = 0;
+
+	if (read_one(from, USAGE_FILE_CPU_MAX, buf, sizeof(buf)))
+		cpus = cpu_limit_parse(buf);
+	if (cpus > 0 && cpus < CPUS_MAX)
+		set(r, USAGE_CPU_LIMIT, (uint64_t)(cpus * 1e6 + 0.5));
+}
+
 /* "some avg10=... total=N", and a line "full". */
 static void parse_pressure(char *text, enum usage_resource res, struct usage_reading *r)
 {
@@ -182,6 +199,8 @@ void usage_read_files(struct usage_source *from, uint32_t files,
 		read_number(from, USAGE_FILE_MEMORY, USAGE_MEMORY, now);
 	if (files & 1U << USAGE_FILE_MEMORY_MAX)
 		read_number(from, USAGE_FILE_MEMORY_MAX, USAGE_MEMORY_LIMIT, now);
+	if (files & 1U << USAGE_FILE_CPU_MAX)
+		read_cpu_max(from, now);
 	for (int res = 0; res < USAGE_RESOURCES; res++)
 		if (files & 1U << (USAGE_FILE_PRESSURE + res))
 			read_pressure(from, res, now);

@@ -4,6 +4,7 @@
 """assay hist, trend and diff: sleeps of known number and length, now and looking back."""
 
 import calendar
+import copy
 import json
 import os
 import subprocess
@@ -13,8 +14,9 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+import jsonschema
 from commands import fails
-from node import ASSAY, Agent, Cgroup, Load, scratch
+from node import ASSAY, TOP, Agent, Cgroup, Load, scratch
 from tap import between, check, diag, main, need_root, same, test
 
 need_root()
@@ -31,6 +33,18 @@ def assay(*words, wanted=0):
                        env={**os.environ, "LC_ALL": "C"})
     same(p.returncode, wanted, f"exit status of {words}: {p.stderr}")
     return p.stdout
+
+
+def document(command, *words):
+    """What a command says as JSON, which its schema agrees with."""
+    found = json.loads(assay(command, *words, "--format", "json"))
+    jsonschema.validate(found, schema(command))
+    return found
+
+
+def schema(command):
+    with open(f"{TOP}/docs/{command}.schema.json", encoding="utf-8") as f:
+        return json.load(f)
 
 
 def moment():
@@ -85,8 +99,7 @@ def the_naps(series):
 @test("hist: as many as there were, as long as they were, of a time in the past")
 def _():
     for span in spans:
-        series = json.loads(assay("hist", "blocked", sleeper.name, "--format", "json",
-                                  *words(span)))
+        series = document("hist", "blocked", sleeper.name, *words(span))
         naps = the_naps(series)
         same(naps["metric"], BLOCKED, "metric")
         diag({k: v for k, v in naps.items() if k != "buckets"})
@@ -116,8 +129,8 @@ def _():
 @test("hist: now, from the agent")
 def _():
     sleeper.tell("nanosleep", 100, 5000)
-    series = json.loads(assay("hist", "blocked", sleeper.name, "--format", "json", "--socket",
-                              agent.socket, "--duration", "2s"))
+    series = document("hist", "blocked", sleeper.name, "--socket", agent.socket,
+                      "--duration", "2s")
     sleeper.reply()
     between(the_naps(series)["count"], 50, 100, "naps")
 
@@ -125,9 +138,8 @@ def _():
 @test("trend: a rate and a median for each step, and what they were")
 def _():
     since, until = spans[0][0], spans[1][1]
-    series = json.loads(assay("trend", "blocked", sleeper.name, "--format", "json", "--step",
-                              "10s", "--history", agent.history, "--since", since, "--until",
-                              until))
+    series = document("trend", "blocked", sleeper.name, "--step", "10s", "--history", agent.history,
+                      "--since", since, "--until", until)
     steps = the_naps(series)["steps"]
     diag([(round(s["rate"], 1), s.get("p50")) for s in steps])
     between(len(steps), 9, 12, "steps")
@@ -141,7 +153,7 @@ def _():
 @test("diff: what has changed is named, and nothing that has not")
 def _():
     pairs = [f"{shifted(s[0], EDGE)}..{shifted(s[1], -EDGE)}" for s in spans]
-    found = json.loads(assay("diff", *pairs, "--format", "json", "--history", agent.history))
+    found = document("diff", *pairs, "--history", agent.history)
     ours = [c for c in found["changes"] if c["workload"] == sleeper.name]
     named = {(c["metric"], c["what"]): c["ratio"] for c in ours
              if c["attributes"].get("assay.syscall.class", "wait") == "wait"}
@@ -149,11 +161,43 @@ def _():
     between(named[BLOCKED, "rate"], 2.2, 3.2, "how many more naps")
     between(named[BLOCKED, "duration"], 3.2, 5, "how much longer they are")
     half = shifted(spans[0][0], PHASE // 2)
-    found = json.loads(assay("diff", f"{spans[0][0]}..{half}", f"{half}..{spans[0][1]}",
-                             "--format", "json", "--history", agent.history))
+    found = document("diff", f"{spans[0][0]}..{half}", f"{half}..{spans[0][1]}", "--history",
+                     agent.history)
     same([c for c in found["changes"] if c["workload"] == sleeper.name and
           c["metric"] == BLOCKED], [], "changes within the first phase")
     check("numbers changed" in assay("diff", *pairs, "--history", agent.history), "the table")
+
+
+@test("each form is published: every metric keeps to it, and nothing else does")
+def _():
+    for command in ("hist", "trend", "diff"):
+        jsonschema.Draft202012Validator.check_schema(schema(command))
+    metrics = json.loads(assay("list", "metrics", "--format", "json"))
+    seen = {"hist": 0, "trend": 0}
+    for metric in metrics:
+        for command in ("trend", "hist") if metric["kind"] == "histogram" else ("trend",):
+            seen[command] += len(document(command, metric["name"], "--history",
+                                          agent.history, "--last", "2m"))
+    diag(seen)
+    between(min(seen.values()), 10, 1e6, "series that were looked at")
+    naps = document("hist", "blocked", sleeper.name, *words(spans[0]))
+    steps = document("trend", "blocked", sleeper.name, *words(spans[0]))
+    changes = document("diff", *(f"{s[0]}..{s[1]}" for s in spans), "--history", agent.history)
+    for command, good, breaks in (
+            ("hist", naps, lambda d: d[0].pop("p99")),
+            ("hist", naps, lambda d: d[0]["buckets"][0].update(count=0)),
+            ("trend", steps, lambda d: d[0]["steps"][0].update(value=1)),
+            ("trend", steps, lambda d: d[0].update(more=1)),
+            ("diff", changes, lambda d: d["changes"][0].update(what="much")),
+            ("diff", changes, lambda d: d["changes"][0]["before"].clear()),
+            ("diff", changes, lambda d: d.pop("tested"))):
+        bad = copy.deepcopy(good)
+        breaks(bad)
+        try:
+            jsonschema.validate(bad, schema(command))
+        except jsonschema.ValidationError:
+            continue
+        check(False, f"{command}: what is broken agrees with the schema: {bad}")
 
 
 @test("what cannot be meant is said in one line")

@@ -22,7 +22,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import jsonschema
 from commands import fails, nobody_socket, record, report, run, schema, serve
-from node import ASSAY, Agent, Cgroup
+from node import ASSAY, TOP, Agent, Cgroup
 from tap import between, check, main, need_root, same, test
 
 
@@ -91,6 +91,32 @@ def _():
     check(cgroup.path.strip("/") in out, out)
     for word in "WORKLOAD", "LATENCY", "TRAFFIC", "SATURATION", "p99":
         check(word in out, f"{word} is not in\n{out}")
+
+
+def headings(text):
+    """The two lines above the workloads, as words, but for those that come and go:
+    with what there is to say, and with how long names are."""
+    lines = text.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.split()[:1] == ["WORKLOAD"])
+    return [[w for w in line.split() if w not in ("P50", "STUCK")] for line in lines[at - 1:at + 1]]
+
+
+@test("README's first screen is what the program prints, with the names of pods")
+def _():
+    with open(TOP + "/README.md", encoding="utf-8") as f:
+        readme = f.read()
+    status, out, err = run("report", "--duration", "1s", "--socket", nobody_socket())
+    same(status, 0, f"exit status ({err})")
+    same(headings(readme), headings(out), "README's headings")
+    legend = r"^ *(P50, )?P99: TCP responses \(s: as server, else c: as client\), else f: file calls"
+    check(re.search(legend, out, re.M), f"what is below it: {out}")
+    screen = readme[readme.index("WORKLOAD"):re.search(legend, readme, re.M).start()]
+    rows = [line.split() for line in screen.splitlines()[1:] if line.strip()]
+    pods = [row[0] for row in rows if re.fullmatch(r"[\w.-]+/[\w./-]+", row[0])]
+    check(len(pods) >= 3, f"pods in README: {pods}")
+    check(readme.index("WORKLOAD") < readme.index("## Install"), "the screen comes first")
+    same(len(re.findall(r"^\*\*(On Kubernetes|As a Debian package|From source)", readme, re.M)), 3,
+         "ways to install")
 
 
 @test("no agent, no total: one line and status 1")

@@ -26,7 +26,7 @@ FILES = {
     **{f"/usr/share/doc/assay/{name}": "-rw-r--r--" for name in (
         "README.md.gz", "changelog.Debian.gz", "changelog.gz", "copyright", "metrics.md.gz",
         "report.schema.json.gz", "status.schema.json.gz", "why.schema.json.gz",
-        "for-assistants.md.gz")},
+        "for-assistants.md.gz", "hist.schema.json", "trend.schema.json", "diff.schema.json")},
 }
 # What dpkg itself writes, and programs that it runs for all packages.
 DPKGS_OWN = ("/var/log/", "/var/cache/", "/usr/local/bin/systemctl", "/systemctl.log",

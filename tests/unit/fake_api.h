@@ -4,6 +4,7 @@
 #define FAKE_API_H
 
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -27,8 +28,9 @@
 static struct {
 	char dir[40], path[64];
 	struct api *api;
-	size_t len;  /* of a snapshot */
-	int error;   /* what both operations fail with */
+	size_t len; /* of a snapshot */
+	int error;  /* what both operations fail with */
+	uint64_t takes_ns;
 	int not_yet; /* so often a snapshot says: ask again */
 	uint64_t asked_ns;
 	const char *cause;
@@ -37,7 +39,21 @@ static struct {
 	uint64_t until_ns;
 	bool no_words;
 	char words[300];
+	pid_t pid; /* that a client is of; 0: each of one of its own */
+	pid_t latest;
 } with;
+
+/* Who a client is: comes before the library's. */
+int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+	struct ucred cred = { with.pid ? with.pid : ++with.latest, geteuid(), 0 };
+
+	assert_int_equal(level, SOL_SOCKET);
+	assert_int_equal(name, SO_PEERCRED);
+	memcpy(value, &cred, sizeof(cred));
+	*len = sizeof(cred);
+	return 0;
+}
 
 static inline uint8_t byte_of(size_t i)
 {
@@ -49,6 +65,7 @@ static inline int make_snapshot(void *arg, uint64_t asked_ns, uint8_t **bytes,
 {
 	assert_ptr_equal(arg, &with);
 	assert_in_range(asked_ns, 1, fake_now_ns);
+	fake_now_ns += with.takes_ns;
 	with.asked_ns = asked_ns;
 	with.snapshots++;
 	if (with.not_yet && with.not_yet--)
@@ -195,6 +212,37 @@ static inline void assert_hears_snapshot(int fd)
 	for (size_t i = 0; i < with.len; i++)
 		assert_int_equal((uint8_t)text[n + i], byte_of(i));
 	free(text);
+}
+
+/* Whether the agent has let go of a client; what it said is thrown away. */
+static inline bool is_over(int fd)
+{
+	char buf[65536];
+	ssize_t n;
+
+	while ((n = recv(fd, buf, sizeof(buf), 0)) > 0)
+		;
+	return n == 0 || errno == ECONNRESET;
+}
+
+static inline void assert_hears(int fd, const char *want)
+{
+	char *text = hear(fd, NULL);
+
+	assert_string_equal(text, want);
+	free(text);
+}
+
+/* What a client is waited for: POLLIN, POLLOUT; how many of them. */
+static inline unsigned int waited_for(short events)
+{
+	struct pollfd fds[API_CLIENTS + 1];
+	unsigned int all = api_poll(with.api, fds), n = 0;
+
+	assert_in_range(all, 0, API_CLIENTS + 1);
+	for (unsigned int i = 0; i < all; i++)
+		n += fds[i].events == events;
+	return n;
 }
 
 #define API_TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)

@@ -8,37 +8,6 @@
 
 #define REQUEST_LINE 254 /* the longest, without its end */
 
-/* Whether the agent has let go of a client; what it said is thrown away. */
-static bool is_over(int fd)
-{
-	char buf[65536];
-	ssize_t n;
-
-	while ((n = recv(fd, buf, sizeof(buf), 0)) > 0)
-		;
-	return n == 0 || errno == ECONNRESET;
-}
-
-static void assert_hears(int fd, const char *want)
-{
-	char *text = hear(fd, NULL);
-
-	assert_string_equal(text, want);
-	free(text);
-}
-
-/* What a client is waited for: POLLIN, POLLOUT; how many of them. */
-static unsigned int waited_for(short events)
-{
-	struct pollfd fds[API_CLIENTS + 1];
-	unsigned int all = api_poll(with.api, fds), n = 0;
-
-	assert_in_range(all, 0, API_CLIENTS + 1);
-	for (unsigned int i = 0; i < all; i++)
-		n += fds[i].events == events;
-	return n;
-}
-
 static void an_answer_is_its_length_and_its_bytes(void **state)
 {
 	const size_t lens[] = { 0, 1, 5, 70000, BIG };

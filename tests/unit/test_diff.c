@@ -8,7 +8,7 @@
 #include "view/diff.h"
 
 #define MS    1000000ULL
-#define STEPS 6
+#define STEPS 9
 
 static const struct metric naps = { "assay.blocked.duration", "s", "", METRIC_HISTOGRAM,
 				    .attrs = { "assay.syscall.class" } };
@@ -16,12 +16,16 @@ static const struct metric errors = { "assay.syscall.errors", "{error}", "", MET
 				      .attrs = { "error.type" } };
 static const struct metric cpu = { "assay.cgroup.cpu.time", "s", "", METRIC_SUM, true };
 
+static const struct metric memory = { "assay.cgroup.memory.usage", "By", "",
+				      METRIC_UPDOWN };
+static const struct metric age = { "assay.inflight.age", "s", "", METRIC_GAUGE, true };
+
 /*
  * What happened in some time: n naps of so many ms, errors, CPU time; on_s: how long
- * the probes were on, 0: nobody says.
+ * the probes were on, 0: nobody says; memory then.
  */
 static struct frame *time_of(int n, uint64_t ms, uint64_t failed, double busy_s,
-			     double on_s)
+			     double on_s, uint64_t has)
 {
 	struct hist *h = new_hist(NULL, 0);
 	struct points p = { 0 };
@@ -34,6 +38,8 @@ static struct frame *time_of(int n, uint64_t ms, uint64_t failed, double busy_s,
 	add_hist(g, &naps, "wait", h);
 	add_sum(g, &errors, "EIO", NULL, NULL, failed);
 	points_add(g, &cpu)->d = busy_s;
+	points_add(g, &memory)->u = has;
+	points_add(g, &age)->d = ms * 1e3; /* it grows by itself */
 	g = add_workload(&p, "agent", "");
 	if (on_s > 0) {
 		points_add_d(g, &self_attached_time, "sched", 1, on_s);
@@ -49,6 +55,7 @@ struct phase {
 	uint64_t ms, failed;
 	double busy_s;
 	double on_s; /* of it the probes, 0: nobody says */
+	uint64_t has;
 };
 
 static void take(struct diff *d, int side, const struct phase *p)
@@ -56,8 +63,9 @@ static void take(struct diff *d, int side, const struct phase *p)
 	struct history_span at = { 0, 10 * SECOND, 10 * SECOND };
 
 	for (int i = 0; i < STEPS; i++) {
-		struct frame *f = time_of(p->n + i % 3 - 1, p->ms, p->failed,
-					  p->busy_s * (1 + 0.01 * (i % 2)), p->on_s);
+		struct frame *f =
+		    time_of(p->n + i % 3 - 1, p->ms, p->failed,
+			    p->busy_s * (1 + 0.01 * (i % 2)), p->on_s, p->has + i % 2);
 
 		diff_take(d, side, (size_t)i, f, &at);
 		frame_free(f);
@@ -67,9 +75,9 @@ static void take(struct diff *d, int side, const struct phase *p)
 static json_t *compare(const struct phase *a, const struct phase *b)
 {
 	struct frame *before = time_of(STEPS * a->n, a->ms, STEPS * a->failed,
-				       STEPS * a->busy_s, STEPS * a->on_s);
+				       STEPS * a->busy_s, STEPS * a->on_s, a->has);
 	struct frame *after = time_of(STEPS * b->n, b->ms, STEPS * b->failed,
-				      STEPS * b->busy_s, STEPS * b->on_s);
+				      STEPS * b->busy_s, STEPS * b->on_s, b->has);
 	struct diff d;
 	char *text = NULL;
 	size_t len;
@@ -116,11 +124,11 @@ static void assert_near(double x, double wanted)
 
 static void nothing_is_told_of_the_same(void **state)
 {
-	struct phase a = { 100, 5, 3, 2 };
+	struct phase a = { 100, 5, 3, 2, 0, 1000 };
 	json_t *top = compare(&a, &a);
 
 	assert_int_equal(json_array_size(json_object_get(top, "changes")), 0);
-	assert_int_equal(json_integer_value(json_object_get(top, "tested")), 4);
+	assert_int_equal(json_integer_value(json_object_get(top, "tested")), 5);
 	json_decref(top);
 }
 
@@ -147,7 +155,8 @@ static void what_was_not_counted_is_no_change(void **state)
 
 static void what_changed_is_told_and_nothing_else(void **state)
 {
-	struct phase a = { 100, 5, 3, 2 }, slow = a, often = a, busy = a, failing = a;
+	struct phase a = { 100, 5, 3, 2, 0, 1000 }, slow = a, often = a, busy = a,
+		     failing = a, large = a;
 	json_t *top;
 
 	slow.ms = 20;
@@ -170,6 +179,11 @@ static void what_changed_is_told_and_nothing_else(void **state)
 	assert_near(told(top, errors.name, "rate"), 10);
 	assert_int_equal(json_array_size(json_object_get(top, "changes")), 1);
 	json_decref(top);
+	large.has = 1500;
+	top = compare(&a, &large);
+	assert_near(told(top, memory.name, "level"), 1.5);
+	assert_int_equal(json_array_size(json_object_get(top, "changes")), 1);
+	json_decref(top);
 }
 
 /* Below the least bound all is 0: that it is longer now is no news of something new. */
@@ -186,10 +200,10 @@ static void what_was_very_short_is_not_new(void **state)
 
 static void little_is_not_told(void **state)
 {
-	struct phase a = { 100, 5, 0, 0.001 }, b = { 110, 5, 0, 0.004 };
+	struct phase a = { 100, 5, 0, 0.001, 0, 1000 }, b = { 110, 5, 0, 0.004, 0, 1100 };
 	json_t *top = compare(&a, &b);
 
-	/* a tenth more naps, and a CPU that is hardly used */
+	/* a tenth more naps and memory, and a CPU that is hardly used */
 	assert_int_equal(json_array_size(json_object_get(top, "changes")), 0);
 	json_decref(top);
 }

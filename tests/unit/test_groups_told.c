@@ -9,8 +9,9 @@ static void sets_usage(struct workload *w, uint64_t cpu, uint64_t memory,
 	w->usage.value[USAGE_CPU_TIME] = cpu;
 	w->usage.value[USAGE_MEMORY] = memory;
 	w->usage.value[USAGE_MEMORY_LIMIT] = limit;
+	w->usage.value[USAGE_CPU_LIMIT] = 3 * limit;
 	w->usage.has = 1U << USAGE_CPU_TIME | 1U << USAGE_MEMORY |
-		       (limit ? 1U << USAGE_MEMORY_LIMIT : 0);
+		       (limit ? 1U << USAGE_MEMORY_LIMIT | 1U << USAGE_CPU_LIMIT : 0);
 }
 
 static void has_usage(struct held *h, uint64_t cpu, uint64_t memory, uint64_t limit)
@@ -26,6 +27,8 @@ static void has_usage(struct held *h, uint64_t cpu, uint64_t memory, uint64_t li
 	assert_int_equal(
 	    u->has & 1U << USAGE_MEMORY_LIMIT ? u->value[USAGE_MEMORY_LIMIT] : 0,
 	    limit);
+	assert_int_equal(u->has & 1U << USAGE_CPU_LIMIT ? u->value[USAGE_CPU_LIMIT] : 0,
+			 3 * limit);
 }
 
 static void usage_is_added_up_and_never_goes_down(void **state)

@@ -250,6 +250,87 @@ static void durations_that_did_change_are_found(void **state)
 	assert_in_range(slower(&e, &f), TURNS * 9 / 10, TURNS);
 }
 
+/* What a gauge does: around a mean by noise, of which a part stays to the next step. */
+struct course {
+	double mean, noise, stays, leak; /* leak: more at each step */
+};
+
+static double normal(void)
+{
+	return sqrt(-2 * log(1 - unit())) * cos(6.2831853 * unit());
+}
+
+static int level_alarms(const struct course *x, const struct course *y, size_t of_each)
+{
+	const struct course *of[2] = { x, y };
+	double v[2][STEPS];
+	int found = 0;
+
+	for (int turn = 0; turn < TURNS; turn++) {
+		struct levels a = { v[0], of_each }, b = { v[1], of_each };
+		double off = 0;
+
+		for (int side = 0; side < 2; side++)
+			for (int i = -50; i < (int)of_each; i++) {
+				off =
+				    of[side]->stays * off + of[side]->noise * normal();
+				if (i >= 0)
+					v[side][i] =
+					    of[side]->mean + off + i * of[side]->leak;
+			}
+		found += significance_levels(&a, &b) < 0.01;
+	}
+	return found;
+}
+
+static void a_level_that_did_not_change_is_no_change(void **state)
+{
+	static const struct course courses[] = {
+		{ 100, 10, 0, 0 },  { 100, 10, 0.5, 0 }, { 100, 10, 0.9, 0 },
+		{ 1000, 10, 1, 0 }, /* drifts as it likes */
+		{ 100, 1, 0, 5 },   { 100, 0, 0, 0 },	 { 0, 0, 0, 0 },
+	};
+	static const size_t of_each[] = { LEVELS_LEAST, 15, STEPS };
+	int bad = 0;
+
+	for (size_t i = 0; i < COUNT(courses); i++)
+		for (size_t k = 0; k < COUNT(of_each); k++) {
+			int found = level_alarms(&courses[i], &courses[i], of_each[k]);
+
+			print_message("# noise of %g, %g of it stays, %zu steps: %d "
+				      "of %d\n",
+				      courses[i].noise, courses[i].stays, of_each[k],
+				      found, TURNS);
+			bad += found > TURNS / 50;
+		}
+	assert_int_equal(bad, 0);
+}
+
+static void a_level_that_did_change_is_found(void **state)
+{
+	static const struct {
+		struct course a, b;
+		size_t steps;
+		int least; /* of TURNS */
+	} pairs[] = {
+		{ { 100, 10, 0, 0 }, { 150, 10, 0, 0 }, STEPS, 360 },
+		{ { 100, 10, 0.5, 0 }, { 200, 10, 0.5, 0 }, STEPS, 200 },
+		{ { 500, 0, 0, 0 }, { 600, 0, 0, 0 }, LEVELS_LEAST, TURNS },
+		{ { 0, 0, 0, 0 }, { 7, 0, 0, 0 }, LEVELS_LEAST, TURNS },
+	};
+	const double few[] = { 1, 1, 1 }, many[] = { 9, 9, 9 };
+
+	for (size_t i = 0; i < COUNT(pairs); i++) {
+		int found = level_alarms(&pairs[i].a, &pairs[i].b, pairs[i].steps);
+
+		print_message("# %g to %g: %d of %d\n", pairs[i].a.mean,
+			      pairs[i].b.mean, found, TURNS);
+		assert_in_range(found, pairs[i].least, TURNS);
+	}
+	assert_true(significance_levels(&(struct levels){ few, 3 },
+					&(struct levels){ many, 3 }) == 1);
+}
+
 static void of_many_only_a_share_is_believed(void **state)
 {
 	static const double p[] = { 1e-9, 0.0001, 0.004, 0.03, 0.2, 0.9 };
@@ -271,6 +352,8 @@ int main(void)
 		cmocka_unit_test(few_events_say_little),
 		cmocka_unit_test(durations_that_did_not_change_are_no_change),
 		cmocka_unit_test(durations_that_did_change_are_found),
+		cmocka_unit_test(a_level_that_did_not_change_is_no_change),
+		cmocka_unit_test(a_level_that_did_change_is_found),
 		cmocka_unit_test(of_many_only_a_share_is_believed),
 	};
 

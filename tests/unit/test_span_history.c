@@ -54,6 +54,8 @@ static void add_reading(unsigned int i)
 				     .whole = i % 6 == 1 };
 	struct point_group *g = add(&p, 0, r.since_ns, i % 6 == 2 ? 60 * CPUS : 0);
 	struct point *pt;
+	uint8_t *bytes;
+	size_t len;
 	char cause[256] = "";
 
 	if (i == 14) { /* its quota ran out in the minute before, 120 times of 600 */
@@ -66,7 +68,9 @@ static void add_reading(unsigned int i)
 		add(&p, 1, r.since_ns, i == 19 ? 70 : i == 25 ? 60 : 0);
 	if (i >= SHORT && i <= OVER)
 		add(&p, 2, r.since_ns, i == 6 ? 20 : i == OVER ? 60 : 0);
-	assert_int_equal(encode_all(&p, &r.bytes, &r.len), 0);
+	assert_int_equal(encode_all(&p, &bytes, &len), 0);
+	some_pack(&r, bytes, len);
+	free(bytes);
 	points_fini(&p);
 	assert_int_equal(history_file_add(&file.f, &r, cause, sizeof(cause)), 0);
 	free(r.bytes);

@@ -73,6 +73,29 @@ static void memory_is_what_is_now_and_max_is_no_limit(void **state)
 	assert_true(u.value[USAGE_MEMORY_LIMIT] == 8589934592ULL);
 }
 
+static void a_limit_of_cpus_is_quota_by_period(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t want; /* millionths; 0: none */
+	} cases[] = {
+		{ "max 100000\n", 0 },	    { "20000 100000\n", 200000 },
+		{ "max 100000\n", 0 },	    { "250000 100000\n", 2500000 },
+		{ "1000 1000000\n", 1000 }, { "33333 100000\n", 333330 },
+		{ "100000 0\n", 0 },	    { "\n", 0 },
+	};
+	struct tree *t = *state;
+	struct usage u = { 0 };
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		put(t, "/old", "cpu.max", cases[i].text);
+		look(t, "/old", &u);
+		assert_int_equal(has(&u, USAGE_CPU_LIMIT), cases[i].want > 0);
+		if (cases[i].want)
+			assert_int_equal(u.value[USAGE_CPU_LIMIT], cases[i].want);
+	}
+}
+
 static void
 counters_outlive_the_cgroup_and_go_on_with_the_next_of_its_path(void **state)
 {
@@ -173,6 +196,7 @@ int main(void)
 		TREE_TEST(a_cgroup_that_is_born_later_counts_from_zero),
 		TREE_TEST(what_has_no_file_is_not_told),
 		TREE_TEST(memory_is_what_is_now_and_max_is_no_limit),
+		TREE_TEST(a_limit_of_cpus_is_quota_by_period),
 		TREE_TEST(
 		    counters_outlive_the_cgroup_and_go_on_with_the_next_of_its_path),
 		TREE_TEST(counters_never_go_down),

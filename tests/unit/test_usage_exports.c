@@ -13,6 +13,8 @@ static void put_all(const struct tree *t, int us, int n)
 	snprintf(text, sizeof(text), "%d\n", n);
 	put(t, "/old", "memory.current", text);
 	put(t, "/old", "memory.max", text);
+	snprintf(text, sizeof(text), "%d 1000000\n", n);
+	put(t, "/old", "cpu.max", text);
 	snprintf(text, sizeof(text), "pgmajfault %d\n", n);
 	put(t, "/old", "memory.stat", text);
 	snprintf(text, sizeof(text), "some avg10=0.00 total=%d\n", 100 + n);
@@ -31,6 +33,8 @@ static void check_values(const struct usage *u, int us, int cpu, int mem, int io
 	assert_true(has(u, USAGE_MEMORY) && has(u, USAGE_MEMORY_LIMIT));
 	assert_int_equal(u->value[USAGE_MEMORY], memory);
 	assert_int_equal(u->value[USAGE_MEMORY_LIMIT], limit);
+	assert_true(has(u, USAGE_CPU_LIMIT)); /* read when the other limit is */
+	assert_int_equal(u->value[USAGE_CPU_LIMIT], limit);
 	assert_int_equal(u->value[USAGE_MAJOR_FAULTS], limit);
 }
 

@@ -15,6 +15,35 @@ static void throttle(struct point_group *g)
 	WAITS("throttled", 60 * MS, 90);
 }
 
+static void throttle_at_half_a_cpu(struct point_group *g)
+{
+	throttle(g);
+	put(g, "assay.cgroup.cpu.limit", NULL, NULL, 0.5);
+}
+
+/* Of a time that is over no file tells: a reading does. What a file says comes first.
+ */
+static void a_quota_of_then_is_told(void **state)
+{
+	static const struct cpu_limit now = { .cpus = 0.25, .path = "/above" };
+	struct scene s = { .idle = 15, .fault = throttle };
+	struct finding f;
+
+	assert_accused(say(&s, NULL), "cpu.quota");
+	assert_null(strstr(said.d.found[0]->cause, "CPU limit of"));
+	s.fault = throttle_at_half_a_cpu;
+	assert_accused(say(&s, NULL), "cpu.quota");
+	f = *said.d.found[0];
+	assert_has(f.cause, "CPU limit of 0.50 CPUs");
+	for (size_t i = 0; i < f.evidence_count; i++)
+		if (f.evidence[i].metric &&
+		    !strcmp(f.evidence[i].metric, "assay.cgroup.cpu.limit"))
+			assert_true(f.evidence[i].number == 0.5);
+	said.readings.limit = &now;
+	diagnose_workload(&said.d, &said.readings, first_of(said.now, "shop"));
+	assert_has(said.d.found[0]->cause, "CPU limit of 0.25 CPUs");
+}
+
 static void a_probe_that_is_off_leaves_it_open(void **state)
 {
 	struct scene s = { .idle = 15, .off = "tcp" };
@@ -384,6 +413,7 @@ static int end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_quota_of_then_is_told),
 		cmocka_unit_test(a_probe_that_is_off_leaves_it_open),
 		cmocka_unit_test(who_does_nothing_is_not_well),
 		cmocka_unit_test(who_is_not_told_of_does_nothing),
