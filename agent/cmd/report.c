@@ -13,6 +13,7 @@
 #include "cmd/screen.h"
 #include "cmd/source.h"
 #include "cmd/span.h"
+#include "view/counted.h"
 #include "view/filter.h"
 #include "view/group_frame.h"
 #include "view/report.h"
@@ -59,11 +60,16 @@ static int print(const struct options *o, struct taken *taken,
 			    .from_agent = taken->from_agent || taken->from_history,
 			    .host = taken->host,
 			    .choice = *choice };
+	struct counted_shares counted;
 	char text[512];
 	int err = group_frame(taken->frame, o->group_by);
 
 	if (err)
 		return err;
+	if (taken->from_history) {
+		counted_shares_read(taken->frame, taken->duration_s, &counted);
+		r.counted = &counted;
+	}
 	if (o->format == FORMAT_JSON)
 		return report_json(&r, f);
 	err = frame_make_visible(taken->frame);

@@ -15,6 +15,7 @@
 #include "cmd/span.h"
 #include "diagnose/diagnose.h"
 #include "diagnose/rule.h"
+#include "view/counted.h"
 #include "view/pick.h"
 #include "workload/cgroup_root.h"
 #include "workload/cpu_limit.h"
@@ -266,6 +267,7 @@ static int answer_node(const struct options *o, struct why *w)
 static int answer(const struct options *o, const struct taken *taken,
 		  const struct target *t)
 {
+	struct counted_shares counted[2];
 	struct baseline before;
 	struct cgroup_root root;
 	char cause[256];
@@ -286,6 +288,14 @@ static int answer(const struct options *o, const struct taken *taken,
 		r.cgroup_root = root.path;
 	r.before = before.taken.frame;
 	r.before_s = before.taken.duration_s;
+	if (taken->from_history) {
+		counted_shares_read(r.now, r.now_s, &counted[0]);
+		r.now_counted = &counted[0];
+	}
+	if (r.before) {
+		counted_shares_read(r.before, r.before_s, &counted[1]);
+		r.before_counted = &counted[1];
+	}
 	w.before_since_ns = before.taken.time.since_ns;
 	w.before_until_ns = before.taken.time.until_ns;
 	w.no_baseline = before.cause;

@@ -27,7 +27,7 @@ void culprits_split(const struct facts *f, struct culprit_split *out)
 		const struct frame_series *s = &f->frame->series[i];
 		const char *who =
 		    strcmp(s->name, METRIC) ? NULL : frame_attr(&s->attrs, KEY);
-		double t = who ? facts_series(s) / f->duration_s : 0;
+		double t = who ? facts_series(s) / facts_time(f, METRIC) : 0;
 
 		if (!(t > 0))
 			continue;
@@ -60,7 +60,7 @@ static double before_of_culprit(const struct look *l, const char *path)
 		    strcmp(s->name, METRIC) ? NULL : frame_attr(&s->attrs, KEY);
 
 		if (who && !strcmp(who, path))
-			t += facts_series(s) / l->before->duration_s;
+			t += facts_series(s) / facts_time(l->before, METRIC);
 	}
 	return t;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "base/util.h"
 #include "diagnose/rule.h"
+#include "view/counted.h"
 #include "view/report.h"
 
 static const struct rule_table *const tables[] = {
@@ -11,9 +12,10 @@ static const struct rule_table *const tables[] = {
 	&rules_ask, &rules_calls, &rules_self,
 };
 
-#define NOISY	     2.0 /* standard errors: what is less sure than that is no finding */
-#define EVENTS_LEAST 20	 /* in which something could have shown */
-#define CPU_LEAST    1e-4 /* the same: a workload that hardly runs */
+#define NOISY	       2.0 /* standard errors: what is less sure than that is no finding */
+#define EVENTS_LEAST   20   /* in which something could have shown */
+#define MEASURED_LEAST 0.1  /* of a time: less says nothing of it */
+#define CPU_LEAST      1e-4 /* the same: a workload that hardly runs */
 
 const char *severity_name(enum severity s)
 {
@@ -37,8 +39,27 @@ const char *change_name(enum change c)
 	return names[c];
 }
 
+/* Whether a probe measures now, or in the time of the past that is looked at. */
+static bool is_measured(const struct facts *now, const char *probe, const char **why)
+{
+	static char text[64];
+	double share;
+
+	if (!now->counted)
+		return probe_duty(now->frame, probe, why) > 0;
+	share = counted_share(now->counted, probe);
+	if (share >= MEASURED_LEAST)
+		return true;
+	if (share > 0 || probe_duty(now->frame, probe, why) > 0) {
+		snprintf(text, sizeof(text), "it was on for %.2g %% of that time",
+			 100 * share);
+		*why = text;
+	}
+	return false;
+}
+
 /* The first of a rule's probes that does not measure, or NULL. */
-static const char *missing_probe(const struct rule *r, const struct frame *f,
+static const char *missing_probe(const struct rule *r, const struct facts *now,
 				 const char **why)
 {
 	static char name[32];
@@ -48,7 +69,7 @@ static const char *missing_probe(const struct rule *r, const struct frame *f,
 		size_t len = strcspn(at, ",");
 
 		snprintf(name, sizeof(name), "%.*s", (int)len, at);
-		if (probe_duty(f, name, why) <= 0)
+		if (!is_measured(now, name, why))
 			return name;
 		at += len + (at[len] == ',');
 	}
@@ -73,7 +94,7 @@ static void run_rule(const struct rule *r, const struct look *l, struct finding 
 	const char *why = NULL, *probe;
 
 	*f = (struct finding){ .rule = r, .facts = r->of_node ? l->node : l->now };
-	probe = missing_probe(r, l->now->frame, &why);
+	probe = missing_probe(r, l->now, &why);
 	if (probe) {
 		f->verdict = VERDICT_UNMEASURED;
 		snprintf(f->what, sizeof(f->what), "the probe %s does not measure (%s)",
@@ -205,12 +226,12 @@ static void run_all(struct diagnosis *d, const struct look *l)
 /* The node's facts, now and before; the storage is the caller's. */
 static void look_at_node(const struct readings *r, struct facts node[2], struct look *l)
 {
-	facts_compute(&node[0], r->now, SIZE_MAX, r->now_s);
+	facts_compute(&node[0], r->now, SIZE_MAX, r->now_s, r->now_counted);
 	l->node = &node[0];
 	l->readings = r;
 	if (!r->before)
 		return;
-	facts_compute(&node[1], r->before, SIZE_MAX, r->before_s);
+	facts_compute(&node[1], r->before, SIZE_MAX, r->before_s, r->before_counted);
 	if (node[1].end)
 		l->node_before = &node[1];
 }
@@ -222,13 +243,14 @@ static void diagnose(struct diagnosis *d, const struct readings *r, size_t first
 	size_t before;
 
 	if (first != SIZE_MAX)
-		facts_compute(&d->now, r->now, first, r->now_s);
+		facts_compute(&d->now, r->now, first, r->now_s, r->now_counted);
 	l->now = &d->now;
 	l->before = NULL;
 	before = r->before ? facts_find(r->before, d->now.resource) : SIZE_MAX;
 	if (before != SIZE_MAX) {
 		facts_compute(&d->before, r->before, before,
-			      facts_lived(r->before, before, r->before_s));
+			      facts_lived(r->before, before, r->before_s),
+			      r->before_counted);
 		d->has_before = true;
 		l->before = &d->before;
 	}
@@ -252,7 +274,8 @@ void diagnose_absent(struct diagnosis *d, const struct readings *r,
 	memset(d, 0, sizeof(*d));
 	d->now = (struct facts){ .frame = r->now,
 				 .resource = resource,
-				 .duration_s = r->now_s };
+				 .duration_s = r->now_s,
+				 .counted = r->now_counted };
 	look_at_node(r, d->node, &l);
 	diagnose(d, r, SIZE_MAX, &l);
 }

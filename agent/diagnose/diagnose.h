@@ -84,7 +84,9 @@ struct diagnosis {
 /* What a diagnosis is made from. */
 struct readings {
 	const struct frame *now, *before; /* sums are differences; before: NULL: none */
-	double now_s, before_s;		  /* of how long they are */
+	double now_s, before_s;		  /* of how long they are, */
+	/* and which part of it each probe counted; NULL: all */
+	const struct counted_shares *now_counted, *before_counted;
 	/* of the node, where it is known; NULL: not */
 	const char *cgroup_root;	   /* where its cgroups are mounted */
 	const struct stuck_threads *stuck; /* of the workload, as of now */

@@ -48,7 +48,7 @@ static void end_resource(struct disk *d, const struct facts *me)
 
 static void add(struct disk *d, const struct frame_series *s, const struct facts *me)
 {
-	double t = s->hist->sum_ns * 1e-9 / me->duration_s;
+	double t = s->hist->sum_ns * 1e-9 / facts_time(me, s->name);
 	double n = hist_count(s->hist);
 	bool own = s->resource == me->resource;
 

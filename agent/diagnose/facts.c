@@ -2,6 +2,7 @@
 #include <stdint.h>
 #include <string.h>
 #include "diagnose/facts.h"
+#include "view/counted.h"
 #include "view/report.h"
 
 double facts_series(const struct frame_series *s)
@@ -78,6 +79,13 @@ static double stat_of(const struct input_desc *d, const struct gathered *g,
 	return 0;
 }
 
+double facts_time(const struct facts *f, const char *metric)
+{
+	double share = f->counted ? f->counted->of[counted_meter(metric)] : 1;
+
+	return f->duration_s * (share > 0 ? share : 1);
+}
+
 static void compute_input(struct facts *out, enum input in)
 {
 	const struct input_desc *d = &inputs[in];
@@ -92,7 +100,7 @@ static void compute_input(struct facts *out, enum input in)
 		kind = s->kind;
 		gather(&g, s);
 	}
-	out->value[in] = stat_of(d, &g, kind, out->duration_s);
+	out->value[in] = stat_of(d, &g, kind, facts_time(out, d->metric));
 	if (!(out->value[in] > 0))
 		out->value[in] = 0; /* what is no number, too */
 	out->error[in] = g.error;
@@ -120,12 +128,13 @@ double facts_lived(const struct frame *f, size_t first, double duration_s)
 }
 
 void facts_compute(struct facts *out, const struct frame *f, size_t first,
-		   double duration_s)
+		   double duration_s, const struct counted_shares *counted)
 {
 	bool node = first == SIZE_MAX;
 
-	*out =
-	    (struct facts){ .frame = f, .duration_s = duration_s > 0 ? duration_s : 1 };
+	*out = (struct facts){ .frame = f,
+			       .duration_s = duration_s > 0 ? duration_s : 1,
+			       .counted = counted };
 	out->first = node ? find_self(f) : first;
 	if (out->first == SIZE_MAX)
 		return; /* no agent that says anything of itself */

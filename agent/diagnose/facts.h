@@ -141,12 +141,15 @@ struct input_desc {
 extern const struct input_desc inputs[INPUTS];
 const char *stat_name(enum stat stat);
 
+struct counted_shares;
+
 struct facts {
 	const struct frame *frame;
 	const struct frame_attrs *resource; /* NULL: of the node */
 	size_t first, end;		    /* its series */
 	double duration_s;
-	double value[INPUTS]; /* 0: there is none */
+	const struct counted_shares *counted; /* of it, each probe; NULL: all */
+	double value[INPUTS];		      /* 0: there is none */
 	double error[INPUTS]; /* relative standard error of an estimate; 0: exact */
 	double lost_of;	      /* see facts_share() */
 	double events;	      /* how much was counted at all */
@@ -158,7 +161,9 @@ struct facts {
  * live on.
  */
 void facts_compute(struct facts *out, const struct frame *f, size_t first,
-		   double duration_s);
+		   double duration_s, const struct counted_shares *counted);
+/* The part of duration_s in which a metric's probe counted: what its rates are of. */
+double facts_time(const struct facts *f, const char *metric);
 /*
  * For how much of a frame of duration_s the workload of these series has been there:
  * since its first reading. What it did in a second is to be told by that.

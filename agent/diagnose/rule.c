@@ -41,7 +41,8 @@ static double see_in(const struct facts *now, const struct facts *before,
 	if (before)
 		e->baseline = before->value[in];
 	if (inputs[in].stat == STAT_COUNT && before) /* in as much time */
-		e->baseline *= now->duration_s / before->duration_s;
+		e->baseline *= facts_time(now, inputs[in].metric) /
+			       facts_time(before, inputs[in].metric);
 	return e->number;
 }
 
@@ -136,7 +137,8 @@ double before_of(const struct look *l, enum input in)
 	if (!before)
 		return NAN;
 	return inputs[in].stat == STAT_COUNT
-		   ? before->value[in] * now->duration_s / before->duration_s
+		   ? before->value[in] * facts_time(now, inputs[in].metric) /
+			 facts_time(before, inputs[in].metric)
 		   : before->value[in];
 }
 

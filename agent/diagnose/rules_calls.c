@@ -49,6 +49,7 @@ static const struct meaning meanings[] = {
 	  "grep -E 'Cap|Seccomp' /proc/PID/status" },
 };
 
+#define ERRORS	     "assay.syscall.errors"
 #define ERRORS_LEAST 5
 #define ERRORS_RATE  0.3 /* per s */
 #define SOFT_RATE    10.0
@@ -63,7 +64,7 @@ static double count_errors(const struct facts *f, const char *type, const char *
 		const struct frame_series *s = &f->frame->series[i];
 		const char *t = frame_attr(&s->attrs, "error.type");
 
-		if (strcmp(s->name, "assay.syscall.errors") || !t || strcmp(t, type))
+		if (strcmp(s->name, ERRORS) || !t || strcmp(t, type))
 			continue;
 		sum += facts_series(s);
 		if (facts_series(s) > most) {
@@ -86,7 +87,7 @@ static double weigh_errors(const struct look *l, const struct meaning *m)
 {
 	const char *class = NULL;
 	double n = count_errors(l->now, m->errno_name, &class);
-	double rate = n / l->now->duration_s, before;
+	double rate = n / facts_time(l->now, ERRORS), before;
 
 	if (n < ERRORS_LEAST || rate < ERRORS_RATE)
 		return 0;
@@ -96,7 +97,8 @@ static double weigh_errors(const struct look *l, const struct meaning *m)
 		return 0;
 	if (!l->before)
 		return rate;
-	before = count_errors(l->before, m->errno_name, &class) / l->before->duration_s;
+	before = count_errors(l->before, m->errno_name, &class) /
+		 facts_time(l->before, ERRORS);
 	return rate >= 2 * before ? rate : 0;
 }
 
@@ -106,16 +108,16 @@ static struct evidence *see_errors(const struct look *l, struct finding *f,
 	const char *class = NULL;
 	double n = count_errors(l->now, m->errno_name, &class), before;
 	struct evidence *e = see_own(f, IN_CALLS, "calls that fail with", "1/s",
-				     n / l->now->duration_s, threshold);
+				     n / facts_time(l->now, ERRORS), threshold);
 
-	e->metric = "assay.syscall.errors";
+	e->metric = ERRORS;
 	e->key = "error.type";
 	e->value = m->errno_name;
 	e->stat = "rate";
 	name_evidence(e, m->errno_name);
 	before = l->before ? count_errors(l->before, m->errno_name, &class) : 0;
 	if (l->before)
-		e->baseline = before / l->before->duration_s;
+		e->baseline = before / facts_time(l->before, ERRORS);
 	return e;
 }
 
@@ -145,7 +147,7 @@ static void failing(const struct look *l, struct finding *f)
 			see_errors(l, f, &meanings[i], ERRORS_RATE);
 	see(l, f, IN_CALLS, UNBOUND);
 	n = count_errors(l->now, worst->errno_name, &class);
-	rate = n / l->now->duration_s;
+	rate = n / facts_time(l->now, ERRORS);
 	found(f,
 	      !worst->hard			  ? SEVERITY_NOTICE
 	      : !strcmp(worst->errno_name, "EIO") ? SEVERITY_CRITICAL

@@ -60,8 +60,8 @@ static double worst_refusal(const struct look *l, const char **type, double *bef
 
 		if (!strcmp(s->name, inputs[IN_CONNECT_ERRORS].metric) && other &&
 		    !strcmp(other, *type))
-			*before += facts_series(s) * l->now->duration_s /
-				   l->before->duration_s;
+			*before += facts_series(s) * facts_time(l->now, s->name) /
+				   facts_time(l->before, s->name);
 	}
 	return most;
 }
@@ -124,7 +124,8 @@ static void connects(const struct look *l, struct finding *f)
 /* At least so many segments were sent: of what is told in bytes and requests. */
 static double segments(const struct look *l)
 {
-	double full = now_of(l, IN_SENT) * l->now->duration_s / SEGMENT;
+	double full =
+	    now_of(l, IN_SENT) * facts_time(l->now, inputs[IN_SENT].metric) / SEGMENT;
 	double turns =
 	    now_of(l, IN_SERVED) + now_of(l, IN_ASKED) + now_of(l, IN_CONNECTS);
 

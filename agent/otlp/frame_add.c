@@ -226,6 +226,27 @@ static int insert_all(struct frame *into, const struct frame *from,
 	return 0;
 }
 
+static bool is_state(const struct frame_series *s)
+{
+	return !strcmp(s->name, "assay.probe.attached");
+}
+
+/* The state of a probe is an attribute: a later frame that has any of these series has
+ * all that still hold. */
+static void drop_states(struct frame *into, const struct frame *from)
+{
+	size_t n = 0, k = 0;
+
+	while (k < from->count && !is_state(&from->series[k]))
+		k++;
+	if (k == from->count)
+		return;
+	for (size_t i = 0; i < into->count; i++)
+		if (!is_state(&into->series[i]) || frame_find(from, &into->series[i]))
+			into->series[n++] = into->series[i];
+	into->count = n;
+}
+
 int frame_add(struct frame *into, const struct frame *from)
 {
 	size_t *missing = calloc(from->count + 1, sizeof(*missing)), n;
@@ -233,6 +254,7 @@ int frame_add(struct frame *into, const struct frame *from)
 
 	if (!missing)
 		return -ENOMEM;
+	drop_states(into, from);
 	n = add_common(into, from, missing);
 	err = insert_all(into, from, missing, n);
 	free(missing);

@@ -76,10 +76,11 @@ void column_get_owner(const struct column *c, const struct block *b, double dura
 struct merged {
 	struct hist hist;
 	bool there, estimated;
+	double rate; /* per s */
 };
 
-static void merge(struct merged *m, const struct block *b, const char *metric,
-		  const char *attr, const char *value)
+static void merge(struct merged *m, const struct block *b, double duration_s,
+		  const char *metric, const char *attr, const char *value)
 {
 	*m = (struct merged){ 0 };
 	for (size_t i = 0; i < b->count; i++) {
@@ -89,6 +90,8 @@ static void merge(struct merged *m, const struct block *b, const char *metric,
 			continue;
 		m->there = true;
 		m->estimated |= report_is_estimated(s);
+		m->rate +=
+		    hist_count(s->hist) / report_item_time(&b->items[i], duration_s);
 		m->hist.sum_ns += s->hist->sum_ns;
 		for (size_t n = 0; n < BUCKET_COUNT; n++)
 			m->hist.buckets[n] += s->hist->buckets[n];
@@ -96,16 +99,19 @@ static void merge(struct merged *m, const struct block *b, const char *metric,
 }
 
 /* What the workload serves, and what that is called. */
-static const char *merge_served(struct merged *m, const struct block *b)
+static const char *merge_served(struct merged *m, const struct block *b,
+				double duration_s)
 {
 	static const char *const roles[] = { "server", "client" };
 
 	for (size_t i = 0; i < COUNT(roles); i++) {
-		merge(m, b, "assay.tcp.response.duration", "assay.tcp.role", roles[i]);
+		merge(m, b, duration_s, "assay.tcp.response.duration", "assay.tcp.role",
+		      roles[i]);
 		if (m->there)
 			return roles[i];
 	}
-	merge(m, b, "assay.syscall.duration", "assay.syscall.class", "file");
+	merge(m, b, duration_s, "assay.syscall.duration", "assay.syscall.class",
+	      "file");
 	return m->there ? "files" : "";
 }
 
@@ -114,7 +120,7 @@ void column_get_latency(const struct column *c, const struct block *b,
 {
 	struct merged m;
 
-	merge_served(&m, b);
+	merge_served(&m, b, duration_s);
 	out->there = m.there;
 	out->estimated = m.estimated;
 	out->number = report_quantile(&m.hist, c->percent);
@@ -125,10 +131,10 @@ void column_get_served(const struct column *c, const struct block *b, double dur
 {
 	struct merged m;
 
-	merge_served(&m, b);
+	merge_served(&m, b, duration_s);
 	out->there = true;
 	out->estimated = m.estimated;
-	out->number = hist_count(&m.hist) / duration_s;
+	out->number = m.rate;
 }
 
 void column_get_served_by(const struct column *c, const struct block *b,
@@ -136,7 +142,7 @@ void column_get_served_by(const struct column *c, const struct block *b,
 {
 	struct merged m;
 
-	out->text = merge_served(&m, b);
+	out->text = merge_served(&m, b, duration_s);
 }
 
 void column_get_quantile(const struct column *c, const struct block *b,
@@ -144,7 +150,7 @@ void column_get_quantile(const struct column *c, const struct block *b,
 {
 	struct merged m;
 
-	merge(&m, b, c->metric, NULL, NULL);
+	merge(&m, b, duration_s, c->metric, NULL, NULL);
 	out->there = m.there;
 	out->estimated = m.estimated;
 	out->number = report_quantile(&m.hist, c->percent);
@@ -155,10 +161,10 @@ void column_get_events(const struct column *c, const struct block *b, double dur
 {
 	struct merged m;
 
-	merge(&m, b, c->metric, NULL, NULL);
+	merge(&m, b, duration_s, c->metric, NULL, NULL);
 	out->there = true;
 	out->estimated = m.estimated;
-	out->number = hist_count(&m.hist) / duration_s;
+	out->number = m.rate;
 }
 
 void column_get_rate(const struct column *c, const struct block *b, double duration_s,
@@ -170,7 +176,8 @@ void column_get_rate(const struct column *c, const struct block *b, double durat
 
 		if (!is_of(s, c->metric, c->attr, c->value))
 			continue;
-		out->number += report_value(s) / duration_s;
+		out->number +=
+		    report_value(s) / report_item_time(&b->items[i], duration_s);
 		out->estimated |= report_is_estimated(s);
 	}
 }
@@ -231,7 +238,8 @@ void column_get_errors(const struct column *c, const struct block *b, double dur
 	for (size_t i = 0; i < b->count; i++) {
 		if (!badness(&b->items[i]))
 			continue;
-		out->number += report_item_count(&b->items[i]) / duration_s;
+		out->number += report_item_count(&b->items[i]) /
+			       report_item_time(&b->items[i], duration_s);
 		out->estimated |= report_is_estimated(b->items[i].s);
 	}
 }
@@ -271,7 +279,8 @@ static double waiting(const struct block *b, const char *cause, double duration_
 
 		if (h &&
 		    (!cause || !strcmp(attr_of(s, "assay.sched.wait.cause"), cause)))
-			sum += h->sum_ns * 1e-9 / duration_s;
+			sum += h->sum_ns * 1e-9 /
+			       report_item_time(&b->items[i], duration_s);
 	}
 	return sum;
 }
@@ -331,7 +340,8 @@ void column_get_blocked(const struct column *c, const struct block *b,
 
 		/* in other classes who sleeps mostly waits for somebody */
 		if (h && (report_is_headline(class) || !strcmp(class, "fault")))
-			out->number += h->sum_ns * 1e-9 / duration_s;
+			out->number += h->sum_ns * 1e-9 /
+				       report_item_time(&b->items[i], duration_s);
 	}
 }
 

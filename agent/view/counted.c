@@ -58,6 +58,24 @@ void counted_read(const struct frame *f, bool told, double covered_s,
 			seconds[i] = covered_s;
 }
 
+void counted_shares_read(const struct frame *f, double covered_s,
+			 struct counted_shares *out)
+{
+	bool told = covered_s > 0 && counted_is_told(f);
+
+	counted_read(f, told, covered_s, out->of);
+	for (size_t i = 0; i < COUNTED_METERS; i++)
+		out->of[i] = told ? out->of[i] / covered_s : 1;
+}
+
+double counted_share(const struct counted_shares *c, const char *probe)
+{
+	for (size_t i = 0; i < PROBE_COUNT; i++)
+		if (!strcmp(probe, probe_descs[i].name))
+			return c->of[2 * i];
+	return 1;
+}
+
 /* Is it loaded, so that it could count? */
 static bool is_loaded(const struct frame *f, size_t probe)
 {

@@ -26,6 +26,14 @@ bool counted_is_told(const struct frame *f);
  * of one with more. */
 void counted_read(const struct frame *f, bool told, double covered_s,
 		  double seconds[COUNTED_METERS]);
+/* The same as shares of the time; all of it where nobody says. */
+struct counted_shares {
+	double of[COUNTED_METERS];
+};
+void counted_shares_read(const struct frame *f, double covered_s,
+			 struct counted_shares *out);
+/* For which share a probe was on; 1 for a name that is none. */
+double counted_share(const struct counted_shares *c, const char *probe);
 /*
  * Which probes were not on all the time of a frame, as "sched 65 of 148 s, ...". False:
  * all were, or nobody says.

@@ -35,10 +35,13 @@ struct report_host {
 	long cpus;	  /* online; 0: not known */
 };
 
+struct counted_shares;
+
 struct report {
 	const struct frame *frame; /* sums are what happened in duration_s */
 	double duration_s;
-	bool from_agent; /* else this command measured by itself */
+	const struct counted_shares *counted; /* of it, each probe; NULL: all */
+	bool from_agent;		      /* else this command measured by itself */
 	struct report_host host;
 	struct report_choice choice;
 };

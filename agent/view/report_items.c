@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "base/util.h"
 #include "view/report.h"
+#include "view/counted.h"
 #include "view/report_items.h"
 
 const char *report_signal_name(enum report_signal signal)
@@ -192,7 +193,13 @@ static double score_of(const struct item *item)
 	return strcmp(s->unit, "By") ? report_item_count(item) * 0.0001 : 0;
 }
 
-int report_block(struct block *b, const struct frame *f, size_t first, size_t end)
+double report_item_time(const struct item *item, double duration_s)
+{
+	return item->counted > 0 ? duration_s * item->counted : duration_s;
+}
+
+int report_block(struct block *b, const struct frame *f, size_t first, size_t end,
+		 const struct counted_shares *counted)
 {
 	bool events = false;
 
@@ -212,6 +219,7 @@ int report_block(struct block *b, const struct frame *f, size_t first, size_t en
 			continue;
 		events |= report_has_events(s) || report_is_stuck(s);
 		fill_item(item, s);
+		item->counted = counted ? counted->of[counted_meter(s->name)] : 1;
 		b->score += score_of(item);
 		b->count++;
 	}

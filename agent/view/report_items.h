@@ -29,8 +29,11 @@ struct item {
 	enum report_signal signal;
 	bool composed; /* several make a line: report_lines.c */
 	size_t order;
+	double counted; /* the share of the time in which its probe counted */
 	char label[64];
 };
+
+struct counted_shares;
 
 struct block {
 	const struct frame *frame;
@@ -44,8 +47,14 @@ struct block {
 const char *report_signal_name(enum report_signal signal);
 /* How often it happened: of a histogram its count. */
 uint64_t report_item_count(const struct item *item);
-/* Sorts the series of one workload into a block. No item: nothing happened there. */
-int report_block(struct block *b, const struct frame *f, size_t first, size_t end);
+/*
+ * Sorts the series of one workload into a block. No item: nothing happened there.
+ * counted: for how much of the time probes counted; NULL: all of it.
+ */
+int report_block(struct block *b, const struct frame *f, size_t first, size_t end,
+		 const struct counted_shares *counted);
+/* What an item's rates are of: the part of duration_s in which its probe counted. */
+double report_item_time(const struct item *item, double duration_s);
 
 /* Begins a line: with the signal's name the first time, indented from then on. */
 void report_line(FILE *f, const char **head);

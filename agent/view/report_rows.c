@@ -63,7 +63,7 @@ int report_rows_get(const struct report *r, struct report_rows *out)
 		end = report_group_end(f, i);
 		if (!report_is_workload(f->series[i].resource))
 			continue;
-		err = report_block(b, f, i, end);
+		err = report_block(b, f, i, end, r->counted);
 		if (err)
 			return err;
 		if (b->count && passes(r, b)) {

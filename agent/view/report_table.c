@@ -34,6 +34,7 @@ static void print_number(FILE *f, int width, bool estimated, const char *text)
 static void print_hist(FILE *f, const char **head, const struct item *item,
 		       double duration_s)
 {
+	double time_s = report_item_time(item, duration_s);
 	const struct hist *h = item->s->hist;
 	bool estimated = report_is_estimated(item->s);
 	double times[] = { report_quantile(h, 50), report_quantile(h, 90),
@@ -42,14 +43,14 @@ static void print_hist(FILE *f, const char **head, const struct item *item,
 
 	report_line(f, head);
 	text_column(f, item->label, LABEL);
-	print_number(f, 9, estimated, units_rate(text, hist_count(h) / duration_s));
+	print_number(f, 9, estimated, units_rate(text, hist_count(h) / time_s));
 	for (size_t i = 0; i < COUNT(times); i++)
 		print_number(f, 9, estimated, units_seconds(text, times[i]));
 	fputc('\n', f);
 	if (!strcmp(item->s->name, "assay.sched.wait.duration") &&
-	    h->sum_ns * 1e-9 / duration_s >= 0.01)
+	    h->sum_ns * 1e-9 / time_s >= 0.01)
 		fprintf(f, "%*s%.2f threads were waiting on average\n", REPORT_INDENT,
-			"", h->sum_ns * 1e-9 / duration_s);
+			"", h->sum_ns * 1e-9 / time_s);
 }
 
 /* A value with its unit: bytes and events as rates, errors as counts, gauges as is. */
@@ -58,6 +59,7 @@ static void format_value(char *out, size_t len, const struct item *item,
 {
 	const char *mark = report_is_estimated(item->s) ? "~" : "";
 	double value = report_value(item->s);
+	double rate = value / report_item_time(item, duration_s);
 	char a[16], b[16];
 
 	if (item->s->kind == METRIC_GAUGE && !strcmp(item->s->unit, "s"))
@@ -65,17 +67,14 @@ static void format_value(char *out, size_t len, const struct item *item,
 	else if (item->s->kind != METRIC_SUM)
 		snprintf(out, len, "%s %s", item->label, units_count(a, value));
 	else if (!strcmp(item->s->unit, "s"))
-		snprintf(out, len, "%s %.2f", item->label, value / duration_s);
+		snprintf(out, len, "%s %.2f", item->label, rate);
 	else if (!strcmp(item->s->unit, "By"))
-		snprintf(out, len, "%s %s", item->label,
-			 units_bytes_rate(a, value / duration_s));
+		snprintf(out, len, "%s %s", item->label, units_bytes_rate(a, rate));
 	else if (item->signal == SHOW_ERRORS)
 		snprintf(out, len, "%s %s%s (%s%s)", item->label, mark,
-			 units_count(a, value), mark,
-			 units_rate(b, value / duration_s));
+			 units_count(a, value), mark, units_rate(b, rate));
 	else
-		snprintf(out, len, "%s %s%s", item->label, mark,
-			 units_rate(a, value / duration_s));
+		snprintf(out, len, "%s %s%s", item->label, mark, units_rate(a, rate));
 }
 
 /* Items beside each other, in as many lines as they need. */

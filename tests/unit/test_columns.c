@@ -3,6 +3,10 @@
 #include "base/util.h"
 #include "some_workloads.h"
 #include "view/columns.h"
+#include "view/counted.h"
+
+/* For how much of the time probes counted; NULL: all of it. */
+static const struct counted_shares *counted;
 
 static struct cell get(const struct frame *f, const char *name, const char *key)
 {
@@ -15,7 +19,8 @@ static struct cell get(const struct frame *f, const char *name, const char *key)
 
 		if (strcmp(frame_name(f->series[i].resource), name))
 			continue;
-		assert_int_equal(report_block(&b, f, i, report_group_end(f, i)), 0);
+		assert_int_equal(
+		    report_block(&b, f, i, report_group_end(f, i), counted), 0);
 		column_get(c, &b, 2, &cell);
 		free(b.items);
 		return cell;
@@ -88,6 +93,36 @@ static void every_column_says_what_was_counted(void **state)
 		      cell.number <= shop[i].number * 1.001))
 			fail_msg("%s: %g, not %g", c->key, cell.number, shop[i].number);
 		assert_false(cell.estimated);
+	}
+	frame_free(f);
+}
+
+/* Looking back: rates are of the time in which a probe counted; times stay. */
+static void what_was_not_counted_all_the_time(void **state)
+{
+	static const struct {
+		const char *key;
+		double times;
+	} rows[] = { { "others", 2 },  { "itself", 2 },	 { "quota", 2 },
+		     { "waiting", 2 }, { "blocked", 2 }, { "served", 4 },
+		     { "receive", 4 }, { "cpu", 1 },	 { "calls", 1 },
+		     { "p50", 1 },     { "full", 1 },	 { "memory", 1 } };
+	struct frame *f = some_workloads();
+	struct counted_shares shares;
+
+	for (size_t i = 0; i < COUNTED_METERS; i++)
+		shares.of[i] = 1;
+	shares.of[2 * PROBE_SCHED] = 0.5;
+	shares.of[2 * PROBE_TCP] = shares.of[2 * PROBE_TCP + 1] = 0.25;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		double all = get(f, "shop/web-7d9f-abcde/nginx", rows[i].key).number, n;
+
+		counted = &shares;
+		n = get(f, "shop/web-7d9f-abcde/nginx", rows[i].key).number;
+		counted = NULL;
+		if (!(all > 0 && n >= all * rows[i].times * 0.999 &&
+		      n <= all * rows[i].times * 1.001))
+			fail_msg("%s: %g, not %g", rows[i].key, n, all * rows[i].times);
 	}
 	frame_free(f);
 }
@@ -172,6 +207,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_column_says_what_was_counted),
+		cmocka_unit_test(what_was_not_counted_all_the_time),
 		cmocka_unit_test(what_a_workload_has_not_is_not_there),
 		cmocka_unit_test(latency_is_of_what_it_serves),
 		cmocka_unit_test(estimates_are_marked),

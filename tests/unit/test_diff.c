@@ -200,7 +200,8 @@ static void what_was_very_short_is_not_new(void **state)
 
 static void little_is_not_told(void **state)
 {
-	struct phase a = { 100, 5, 0, 0.001, 0, 1000 }, b = { 110, 5, 0, 0.004, 0, 1100 };
+	struct phase a = { 100, 5, 0, 0.001, 0, 1000 },
+		     b = { 110, 5, 0, 0.004, 0, 1100 };
 	json_t *top = compare(&a, &b);
 
 	/* a tenth more naps and memory, and a CPU that is hardly used */

@@ -104,7 +104,8 @@ static void a_full_disk_loses_nothing(void **state)
 	assert_true(stats().late > 0);
 	assert_int_equal(ftruncate(fileno(f), 0), 0);
 	fclose(f);
-	history_is_ready(h, 0); /* the agent's next reading: what waits is tried again */
+	history_is_ready(h,
+			 0); /* the agent's next reading: what waits is tried again */
 	wait_kept(made, true);
 	assert_true(put(waiting));
 	wait_kept(made, true);

@@ -325,7 +325,7 @@ static void assert_grouped(enum group_by by, const char *name, bool pod)
 		if (strcmp(frame_name(r), name))
 			continue;
 		found++;
-		assert_int_equal(report_block(&b, f, i, end), 0);
+		assert_int_equal(report_block(&b, f, i, end, NULL), 0);
 		for (size_t k = by == GROUP_OWNER; k < COUNT(groups); k++) {
 			const struct column *c =
 			    column_find(groups[k].key, strlen(groups[k].key));

@@ -3,10 +3,13 @@
  */
 #include <errno.h>
 #include <jansson.h>
+#include <math.h>
 #include "base/options.h"
 #include "cmd/baseline.h"
 #include "diagnose/why_items.h"
 #include "fake_why.h"
+#include "kernel/probes.h"
+#include "view/counted.h"
 
 static const struct scene calm = { .idle = 15 };
 
@@ -56,6 +59,44 @@ static void a_probe_that_is_off_leaves_it_open(void **state)
 	assert_int_equal(rule_of(&said.d, "cpu.quota")->verdict, VERDICT_RULED_OUT);
 	s.fault = throttle; /* what the others see is found all the same */
 	assert_accused(say(&s, NULL), "cpu.quota");
+}
+
+static struct counted_shares all_but(const char *probe, double share)
+{
+	struct counted_shares c;
+
+	for (size_t i = 0; i < COUNTED_METERS; i++)
+		c.of[i] = 1;
+	for (size_t i = 0; i < PROBE_COUNT; i++)
+		if (!strcmp(probe_descs[i].name, probe))
+			c.of[2 * i] = c.of[2 * i + 1] = share;
+	return c;
+}
+
+/* Looking back: what a probe counted is of the time in which it was on. */
+static void a_probe_that_was_off_for_a_while_counts_for_the_rest(void **state)
+{
+	struct counted_shares half = all_but("sched", 0.5),
+			      none = all_but("sched", 0.05);
+	double all, n;
+
+	say(&calm, &calm);
+	all = said.d.now.value[IN_BLOCKED_FILE] + said.d.now.value[IN_CONTENTION];
+	n = said.d.now.value[IN_CALLS];
+	assert_true(all > 0 && n > 0);
+	said.readings.now_counted = &half;
+	diagnose_workload(&said.d, &said.readings, first_of(said.now, "shop"));
+	assert_true(fabs(said.d.now.value[IN_BLOCKED_FILE] +
+			 said.d.now.value[IN_CONTENTION] - 2 * all) < 1e-9);
+	assert_true(said.d.now.value[IN_CALLS] == n);
+	assert_true(said.d.before.value[IN_CONTENTION] * 2 ==
+		    said.d.now.value[IN_CONTENTION]);
+	assert_int_equal(rule_of(&said.d, "cpu.quota")->verdict, VERDICT_RULED_OUT);
+	said.readings.now_counted = &none;
+	diagnose_workload(&said.d, &said.readings, first_of(said.now, "shop"));
+	assert_int_equal(rule_of(&said.d, "cpu.quota")->verdict, VERDICT_UNMEASURED);
+	assert_has(said.d.why, "it was on for 5 % of that time");
+	assert_int_equal(rule_of(&said.d, "net.connect")->verdict, VERDICT_RULED_OUT);
 }
 
 static void nothing(struct point_group *g)
@@ -415,6 +456,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_quota_of_then_is_told),
 		cmocka_unit_test(a_probe_that_is_off_leaves_it_open),
+		cmocka_unit_test(a_probe_that_was_off_for_a_while_counts_for_the_rest),
 		cmocka_unit_test(who_does_nothing_is_not_well),
 		cmocka_unit_test(who_is_not_told_of_does_nothing),
 		cmocka_unit_test(a_great_share_of_little_is_not_critical),
