@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <math.h>
 #include <stdio.h>
+#include <time.h>
 #include "base/units.h"
 
 /*
@@ -85,4 +86,14 @@ const char *units_bytes_rate(char out[UNITS_LEN], double per_second)
 const char *units_bytes(char out[UNITS_LEN], double n)
 {
 	return scale(out, n, 1024, binary, "B");
+}
+
+const char *units_time(char out[UNITS_TIME_LEN], uint64_t ns)
+{
+	time_t s = (time_t)(ns / 1000000000);
+	struct tm tm;
+
+	gmtime_r(&s, &tm);
+	strftime(out, UNITS_TIME_LEN, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	return out;
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Numbers for people: two or three digits and a unit. All return `out`. */
+/* Numbers for people: two or three digits and a unit; and moments. All return `out`. */
 #ifndef UNITS_H
 #define UNITS_H
+
+#include <stdint.h>
 
 #define UNITS_LEN 16
 
@@ -17,5 +19,8 @@ const char *units_count(char out[UNITS_LEN], double n);
 const char *units_bytes_rate(char out[UNITS_LEN], double per_second);
 /* "1.2 MiB". */
 const char *units_bytes(char out[UNITS_LEN], double n);
+/* A moment, in ns of the wall clock, in UTC: "2026-11-27T22:47:21Z" (RFC 3339). */
+#define UNITS_TIME_LEN 32
+const char *units_time(char out[UNITS_TIME_LEN], uint64_t ns);
 
 #endif

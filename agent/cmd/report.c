@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include "base/units.h"
 #include "base/log.h"
 #include "base/options.h"
 #include "base/util.h"
@@ -69,6 +70,8 @@ static int print(const struct options *o, struct taken *taken,
 	if (taken->from_history) {
 		counted_shares_read(taken->frame, taken->duration_s, &counted);
 		r.counted = &counted;
+		r.since_ns = taken->time.since_ns;
+		r.until_ns = taken->time.until_ns;
 	}
 	if (o->format == FORMAT_JSON)
 		return report_json(&r, f);
@@ -92,19 +95,16 @@ static void end_well(int signal)
 static int print_again(const struct options *o, struct taken *taken,
 		       struct report_choice *choice)
 {
-	time_t now = taken->frame->time_ns / 1000000000;
-	char stamp[32], *text = NULL;
-	struct tm tm;
+	char stamp[UNITS_TIME_LEN], *text = NULL;
 	size_t len;
 	FILE *f = open_memstream(&text, &len);
 	int err;
 
 	if (!f)
 		return -errno;
-	gmtime_r(&now, &tm);
-	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%SZ", &tm);
 	choice->above = 1;
-	fprintf(f, "%s%s\n", isatty(STDOUT_FILENO) ? HOME : "", stamp);
+	fprintf(f, "%s%s\n", isatty(STDOUT_FILENO) ? HOME : "",
+		units_time(stamp, taken->frame->time_ns));
 	err = print(o, taken, choice, f);
 	if (fclose(f) && !err)
 		err = -ENOMEM;

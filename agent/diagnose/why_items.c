@@ -49,13 +49,3 @@ const char *why_reason(const struct why *w)
 {
 	return w->workload ? w->workload->why : w->node->why;
 }
-
-const char *why_time(char out[32], uint64_t ns)
-{
-	time_t s = ns / 1000000000;
-	struct tm tm;
-
-	gmtime_r(&s, &tm);
-	strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
-	return out;
-}

@@ -19,7 +19,5 @@ const struct finding *why_rule(const struct why *w, size_t i);
 enum overall why_overall(const struct why *w);
 /* Why it is not actionable; "" when it is. */
 const char *why_reason(const struct why *w);
-/* "2026-11-27T03:12:00Z" of wall-clock ns. */
-const char *why_time(char out[32], uint64_t ns);
 
 #endif

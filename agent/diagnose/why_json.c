@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <string.h>
+#include "base/units.h"
 #include "diagnose/why_items.h"
 #include "view/report.h"
 
@@ -130,8 +131,9 @@ static json_t *span_json(uint64_t since_ns, uint64_t until_ns, double duration_s
 {
 	char since[32], until[32];
 
-	return json_pack("{s:s, s:s, s:f}", "since", why_time(since, since_ns), "until",
-			 why_time(until, until_ns), "duration_s", duration_s);
+	return json_pack("{s:s, s:s, s:f}", "since", units_time(since, since_ns),
+			 "until", units_time(until, until_ns), "duration_s",
+			 duration_s);
 }
 
 static json_t *top_json(const struct why *w)

@@ -219,12 +219,12 @@ static void print_head(FILE *f, const struct why *w)
 	text_copy(name, sizeof(name),
 		  w->workload ? name_of(&w->workload->now) : "the node", SIZE_MAX);
 	n = snprintf(line, sizeof(line), "%s: %s until %s, from the %s; ", name,
-		     span_text(time, r->now_s), why_time(until, w->until_ns),
+		     span_text(time, r->now_s), units_time(until, w->until_ns),
 		     source_text(w->source));
 	if (r->before)
 		snprintf(line + n, sizeof(line) - n, "compared with %.16sZ to %.16sZ",
-			 why_time(since, w->before_since_ns),
-			 why_time(before, w->before_until_ns));
+			 units_time(since, w->before_since_ns),
+			 units_time(before, w->before_until_ns));
 	else
 		snprintf(line + n, sizeof(line) - n, "no baseline: %s", w->no_baseline);
 	wrap(f, line, 0, 2);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include "base/units.h"
 #include "sink/history_impl.h"
 #include "sink/history_read.h"
 
@@ -86,13 +87,9 @@ long history_copy(sqlite3 *from, sqlite3 *to)
 
 static int set_time(sqlite3 *db, uint64_t now_ns)
 {
-	time_t s = (time_t)(now_ns / 1000000000);
-	char text[32];
-	struct tm tm;
+	char text[UNITS_TIME_LEN];
 
-	gmtime_r(&s, &tm);
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	return history_set_fact(db, "snapshot.time", text);
+	return history_set_fact(db, "snapshot.time", units_time(text, now_ns));
 }
 
 /* Into a new file under another name, which is whole when it gets its own. */

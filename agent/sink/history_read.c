@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "base/units.h"
 #include "sink/history_impl.h"
 #include "sink/history_read.h"
 
@@ -305,15 +306,6 @@ static int sum_up(struct history_reader *r, const struct choice *c, struct frame
 	return err;
 }
 
-static void say_time(uint64_t ns, char *text, size_t len)
-{
-	time_t s = (time_t)(ns / 1000000000);
-	struct tm tm;
-
-	gmtime_r(&s, &tm);
-	strftime(text, len, "%Y-%m-%dT%H:%M:%SZ", &tm);
-}
-
 static void explain(struct history_reader *r, int err, char *cause, size_t len)
 {
 	char since[32], until[32];
@@ -332,8 +324,8 @@ static void explain(struct history_reader *r, int err, char *cause, size_t len)
 	} else if (history_reader_range(r, &range)) {
 		snprintf(cause, len, "the history is empty yet");
 	} else {
-		say_time(range.since_ns, since, sizeof(since));
-		say_time(range.until_ns, until, sizeof(until));
+		units_time(since, range.since_ns);
+		units_time(until, range.until_ns);
 		snprintf(cause, len,
 			 "nothing is kept of that time: the history goes from %s to %s",
 			 since, until);

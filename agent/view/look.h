@@ -76,8 +76,6 @@ const char *look_value(const struct frame_series *s, double value, double second
 /* "key=value key=value", as a terminal may see it; and as an object, the caller's. */
 void look_attributes(const struct frame_series *s, char *out, size_t size);
 json_t *look_attributes_json(const struct frame_series *s);
-/* A moment of the wall clock as "2026-11-27T03:12:00Z". */
-void look_time(uint64_t ns, char *out, size_t size);
 
 /* Print it in a format of enum report_format. 0 or -errno (-ENOMEM, -EIO). */
 int look_print_hist(const struct look *l, int format, FILE *f);

@@ -150,8 +150,8 @@ static void print_heat(const struct look *l, const struct look_series *s, FILE *
 		}
 		fputc('\n', f);
 	}
-	look_time(s->steps[first].time.since_ns, from, sizeof(from));
-	look_time(s->steps[end - 1].time.until_ns, to, sizeof(to));
+	units_time(from, s->steps[first].time.since_ns);
+	units_time(to, s->steps[end - 1].time.until_ns);
 	fprintf(f, "  %*s  %s to %s\n", LABEL, "", from, to);
 }
 

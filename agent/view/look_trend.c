@@ -13,15 +13,6 @@
 #include "view/look.h"
 #include "view/report.h"
 
-void look_time(uint64_t ns, char *out, size_t size)
-{
-	time_t t = (time_t)(ns / 1000000000);
-	struct tm tm;
-
-	gmtime_r(&t, &tm);
-	strftime(out, size, "%Y-%m-%dT%H:%M:%SZ", &tm);
-}
-
 void look_attributes(const struct frame_series *s, char *out, size_t size)
 {
 	size_t at = 0;
@@ -123,7 +114,7 @@ static void print_table(const struct look_series *s, FILE *f)
 
 		if (!step->there)
 			continue;
-		look_time(step->time.since_ns, at, sizeof(at));
+		units_time(at, step->time.since_ns);
 		fprintf(f, "  %-20s  %10s", at,
 			line_text(s, line_value(s, step, 0), 0, t[0]));
 		if (hist && step->hist)
@@ -158,8 +149,8 @@ static void csv_row(const struct look *l, const struct look_series *s,
 	char attrs[256], at[40], to[40];
 
 	look_attributes(s->s, attrs, sizeof(attrs));
-	look_time(step->time.since_ns, at, sizeof(at));
-	look_time(step->time.until_ns, to, sizeof(to));
+	units_time(at, step->time.since_ns);
+	units_time(to, step->time.until_ns);
 	csv_field(f, l->metric);
 	fputc(',', f);
 	csv_field(f, frame_name(s->s->resource));
@@ -178,8 +169,8 @@ static json_t *step_json(const struct look_series *s, const struct look_step *st
 	char at[40], to[40];
 	json_t *j;
 
-	look_time(step->time.since_ns, at, sizeof(at));
-	look_time(step->time.until_ns, to, sizeof(to));
+	units_time(at, step->time.since_ns);
+	units_time(to, step->time.until_ns);
 	j = json_pack("{s:s, s:s, s:f}", "since", at, "until", to,
 		      s->s->kind == METRIC_GAUGE || s->s->kind == METRIC_UPDOWN
 			  ? "value"

@@ -3,6 +3,7 @@
 #include <jansson.h>
 #include <math.h>
 #include <string.h>
+#include "base/units.h"
 #include "view/report_rows.h"
 
 #define SCHEMA 1
@@ -193,6 +194,7 @@ static json_t *workloads_json(const struct report *r)
 
 int report_json(const struct report *r, FILE *f)
 {
+	char since[UNITS_TIME_LEN], until[UNITS_TIME_LEN];
 	json_t *top;
 	int err;
 
@@ -203,6 +205,13 @@ int report_json(const struct report *r, FILE *f)
 			workloads_json(r));
 	if (!top)
 		return -ENOMEM;
+	if (r->until_ns &&
+	    json_object_update_new(
+		top, json_pack("{s:s, s:s}", "since", units_time(since, r->since_ns),
+			       "until", units_time(until, r->until_ns)))) {
+		json_decref(top);
+		return -ENOMEM;
+	}
 	err = json_dumpf(top, f, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
 	json_decref(top);
 	if (err || fputc('\n', f) == EOF || fflush(f))
