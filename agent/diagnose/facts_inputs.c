@@ -71,6 +71,8 @@ const struct input_desc inputs[INPUTS] = {
 	[IN_BLOCKED_SYNC_P50] = { BLOCKED, "sync", STAT_P50, "s",
 				  "sleep on a lock or condition, p50" },
 	[IN_CALLS] = { CALLS, NULL, NULL, STAT_RATE, "1/s", "system calls" },
+	[IN_CALLS_SOCKET] = { CALLS, "assay.syscall.class", "socket", STAT_COUNT,
+			      "{call}", "calls on sockets" },
 	[IN_CALLS_SYNC] = { CALLS, "assay.syscall.class", "sync", STAT_RATE, "1/s",
 			    "calls on locks and conditions" },
 	[IN_RECLAIM] = { RECLAIM, STAT_TIME, "s/s",

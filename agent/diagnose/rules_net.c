@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* TCP: connects that fail, packets that get lost, a longer way, a full accept queue. */
+#include <math.h>
 #include <string.h>
 #include "base/util.h"
 #include "diagnose/rule.h"
@@ -121,7 +122,11 @@ static void connects(const struct look *l, struct finding *f)
 #define AGAIN_SHARE 0.02
 #define SYN_SHARE   0.05
 
-/* At least so many segments were sent: of what is told in bytes and requests. */
+/*
+ * About so many segments were sent: as many as the bytes fill, or as there were
+ * requests and answers; and of small messages that nobody answers about as many as half
+ * of the calls on sockets, as who is told to send is mostly told to receive, too.
+ */
 static double segments(const struct look *l)
 {
 	double full =
@@ -129,7 +134,7 @@ static double segments(const struct look *l)
 	double turns =
 	    now_of(l, IN_SERVED) + now_of(l, IN_ASKED) + now_of(l, IN_CONNECTS);
 
-	return full > turns ? full : turns;
+	return fmax(fmax(full, turns), now_of(l, IN_CALLS_SOCKET) / 2);
 }
 
 static void loss(const struct look *l, struct finding *f)

@@ -196,6 +196,23 @@ static void lost_syns(struct point_group *g)
 	put(g, "assay.tcp.retransmits", NULL, NULL, 5);
 }
 
+/* 100 bytes each, of which nothing comes back: 2 of 1000 are lost. */
+static void small_messages(struct point_group *g)
+{
+	put(g, "assay.cgroup.cpu.time", NULL, NULL, 1);
+	CALLS("socket", 10000);
+	put(g, "assay.tcp.io", "transmit", NULL, 1e6);
+	put(g, "assay.tcp.retransmits", NULL, NULL, 20);
+}
+
+static void a_few_lost_of_many_small_messages_are_no_loss(void **state)
+{
+	struct scene s = { .idle = 15, .alone = true, .fault = small_messages };
+
+	say(&s, NULL);
+	assert_int_equal(rule_of(&said.d, "net.loss")->verdict, VERDICT_RULED_OUT);
+}
+
 static void what_is_new_in_any_number_is_new(void **state)
 {
 	static const struct {
@@ -342,6 +359,7 @@ int main(void)
 		cmocka_unit_test(what_is_usual_is_no_fault),
 		cmocka_unit_test(who_shares_a_disk_has_no_slow_one),
 		cmocka_unit_test(a_job_that_has_all_cpus_is_only_noted),
+		cmocka_unit_test(a_few_lost_of_many_small_messages_are_no_loss),
 		cmocka_unit_test(what_is_new_in_any_number_is_new),
 		cmocka_unit_test(a_connect_that_hung_before_is_not_new),
 		cmocka_unit_test(a_baseline_is_as_long_as_the_workload_was_there),
