@@ -304,8 +304,11 @@ def runs_of_init():
     neither these threads nor the switches away from them."""
     runs = 0
     for tid in os.listdir("/proc/1/task"):
-        with open(f"/proc/1/task/{tid}/schedstat") as f:
-            runs += int(f.read().split()[2])
+        try:
+            with open(f"/proc/1/task/{tid}/schedstat") as f:
+                runs += int(f.read().split()[2])
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # a thread that has ended
     return runs
 
 

@@ -4,10 +4,14 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 #include "base/log.h"
 #include "kernel/tune.h"
 #include "sink/api.h"
 #include "fuzz.h"
+
+#define QUIET_TURNS 100
+#define REST_US	    20
 
 static int abc(uint8_t **bytes, size_t *len)
 {
@@ -76,14 +80,37 @@ static void check_answer(const char *s, size_t len)
 		      memchr(s, '\n', len) == s + len - 1);
 }
 
+/*
+ * What comes back until the agent closes, or has been quiet for long. It rests after
+ * each turn for some times as long as that took.
+ */
+static size_t take_answer(struct api *api, int fd, char *answer, size_t room)
+{
+	size_t len = 0;
+
+	for (int quiet = 0; quiet < QUIET_TURNS && len < room; quiet++) {
+		ssize_t n;
+
+		api_serve(api);
+		n = recv(fd, answer + len, room - len, MSG_DONTWAIT);
+		if (!n)
+			break;
+		if (n > 0) {
+			len += (size_t)n;
+			quiet = 0;
+		}
+		usleep(REST_US);
+	}
+	return len;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct sockaddr_un addr;
 	struct api *api = listen_once(&addr);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	size_t half = size ? data[0] % size : 0, len = 0;
+	size_t half = size ? data[0] % size : 0;
 	char answer[1024];
-	ssize_t n;
 
 	CHECK(!connect(fd, (struct sockaddr *)&addr, sizeof(addr)));
 	if (size > 4096)
@@ -92,15 +119,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		half = size;
 	send(fd, data, half, MSG_NOSIGNAL);
 	api_serve(api); /* in two parts */
+	usleep(REST_US);
 	send(fd, data + half, size - half, MSG_NOSIGNAL);
-	api_serve(api);
 	shutdown(fd, SHUT_WR);
-	for (int i = 0; i < 3; i++)
-		api_serve(api);
-	while (len < sizeof(answer) &&
-	       (n = recv(fd, answer + len, sizeof(answer) - len, MSG_DONTWAIT)) > 0)
-		len += n;
-	check_answer(answer, len);
+	check_answer(answer, take_answer(api, fd, answer, sizeof(answer)));
 	close(fd);
 	return 0;
 }

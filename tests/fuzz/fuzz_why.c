@@ -23,7 +23,9 @@ static void show(int (*print)(const struct why *, FILE *), const struct why *w,
 
 static void ask(const struct readings *r, bool line)
 {
-	struct why w = { .readings = r, .no_baseline = "none", .source = "agent" };
+	struct why w = {
+		.readings = r, .no_baseline = "none", .host = "node", .source = "agent"
+	};
 	static struct node_diagnosis node;
 	static struct diagnosis one;
 

@@ -46,8 +46,11 @@ def statuses(pid):
     """/proc/PID/status of each thread, as dicts."""
     found = []
     for tid in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{tid}/status") as f:
-            found.append({k: v.strip() for k, _, v in (x.partition(":") for x in f)})
+        try:
+            with open(f"/proc/{pid}/task/{tid}/status") as f:
+                found.append({k: v.strip() for k, _, v in (x.partition(":") for x in f)})
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # a thread that has ended, as the resolver's does
     return found
 
 
