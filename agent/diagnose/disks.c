@@ -4,7 +4,7 @@
 
 #define OPERATION "assay.block.operation.duration"
 #define DEVICE	  "assay.block.device.duration"
-#define DISKS	  32
+#define DISKS	  256 /* a node has one for each volume */
 
 /* Time of requests by workload, of one disk. */
 struct disk {
@@ -73,6 +73,14 @@ static bool has_metric(const struct frame *f, const char *metric)
 	return false;
 }
 
+/* The disk of a series, if it is of this metric; NULL: it is not. */
+static struct disk *disk_in(struct disks *d, const struct frame_series *s,
+			    const char *metric)
+{
+	return strcmp(s->name, metric) || s->kind != METRIC_HISTOGRAM ? NULL
+								      : disk_of(d, s);
+}
+
 bool disks_find(const struct look *l, struct disk_use *out)
 {
 	const struct frame *f = l->now->frame;
@@ -80,15 +88,14 @@ bool disks_find(const struct look *l, struct disk_use *out)
 	const struct disk *best = NULL;
 	struct disks d = { .count = 0 };
 
+	/* its own have a place in any case */
+	for (size_t i = l->now->first; i < l->now->end; i++)
+		disk_in(&d, &f->series[i], metric);
 	for (size_t i = 0; i < f->count; i++) {
-		const struct frame_series *s = &f->series[i];
-		struct disk *disk =
-		    strcmp(s->name, metric) || s->kind != METRIC_HISTOGRAM
-			? NULL
-			: disk_of(&d, s);
+		struct disk *disk = disk_in(&d, &f->series[i], metric);
 
 		if (disk)
-			add(disk, s, l->now);
+			add(disk, &f->series[i], l->now);
 	}
 	for (size_t i = 0; i < d.count; i++) {
 		struct disk *disk = &d.list[i];
