@@ -299,14 +299,23 @@ def free_port():
         return s.getsockname()[1]
 
 
+class Runs(dict):
+    """How often each of some threads was given a CPU."""
+
+    def __sub__(self, before):
+        """How often since then; of threads that have ended it is not known: some."""
+        return sum(n - before.get(tid, 0) for tid, n in self.items()) + \
+            5 * len(before.keys() - self.keys())
+
+
 def runs_of_init():
-    """How often PID 1's threads were given a CPU. There are machines where BPF sees
-    neither these threads nor the switches away from them."""
-    runs = 0
+    """Of PID 1's threads. There are machines where BPF sees neither these threads nor
+    the switches away from them."""
+    runs = Runs()
     for tid in os.listdir("/proc/1/task"):
         try:
             with open(f"/proc/1/task/{tid}/schedstat") as f:
-                runs += int(f.read().split()[2])
+                runs[tid] = int(f.read().split()[2])
         except (FileNotFoundError, ProcessLookupError):
             pass  # a thread that has ended
     return runs
