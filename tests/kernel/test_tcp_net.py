@@ -114,8 +114,15 @@ def _():
     wire = Wire()
     ip("netns", "exec", wire.names[0], "sysctl", "-qw",
        "net.ipv4.neigh.veth0.retrans_time_ms=100")
-    same(failed("10.77.1.9", 80, 5, wire.names[0]), (113, {"EHOSTUNREACH": 5}),
-         "errno of the application, errors")
+    for _ in range(4):
+        runs = runs_of_init()
+        found = failed("10.77.1.9", 80, 5, wire.names[0])
+        # all five end in one softirq: see below
+        if found != (113, {"aborted": 5}) or runs_of_init() == runs:
+            break
+    else:
+        raise Skip("the machine was busy: PID 1 ran each time")
+    same(found, (113, {"EHOSTUNREACH": 5}), "errno of the application, errors")
 
 
 @test("SYNs that are sent again are TCPSynRetrans, when the connect succeeds or not")
