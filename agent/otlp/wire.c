@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/text.h"
+#include "base/varint.h"
 #include "otlp/wire.h"
 
-#define VARINT_MAX 10 /* bytes of a number, at most */
-#define WIRE_MIN   4096
+#define WIRE_MIN 4096
 
 enum wire_type { VARINT = 0, I64 = 1, LEN = 2 };
 
@@ -38,19 +38,9 @@ static inline uint8_t *reserve(struct wire *w, size_t n)
 	return grow(w, n);
 }
 
-static size_t put_varint(uint8_t *to, uint64_t v)
-{
-	size_t n = 0;
-
-	for (; v > 0x7f; v >>= 7)
-		to[n++] = (uint8_t)(v | 0x80);
-	to[n++] = (uint8_t)v;
-	return n;
-}
-
 static size_t put_tag(uint8_t *to, unsigned int n, enum wire_type type)
 {
-	return put_varint(to, n << 3 | type);
+	return varint_put(to, n << 3 | type);
 }
 
 size_t wire_begin(struct wire *w, unsigned int n)
@@ -65,7 +55,7 @@ size_t wire_begin(struct wire *w, unsigned int n)
 void wire_end(struct wire *w, size_t begin)
 {
 	uint8_t head[VARINT_MAX];
-	size_t len = w->len - begin, n = put_varint(head, len);
+	size_t len = w->len - begin, n = varint_put(head, len);
 
 	if (!reserve(w, n - 1))
 		return;
@@ -78,7 +68,7 @@ void wire_end(struct wire *w, size_t begin)
 static uint8_t *copy_text(uint8_t *to, unsigned int n, const char *s, size_t len)
 {
 	to += put_tag(to, n, LEN);
-	to += put_varint(to, len);
+	to += varint_put(to, len);
 	memcpy(to, s, len);
 	return to + len;
 }
@@ -145,11 +135,11 @@ void wire_pair(struct wire *w, unsigned int n, const char *key, const char *valu
 	if (!to)
 		return;
 	to += put_tag(to, n, LEN);
-	to += put_varint(to, 1 + varint_len(key_len) + key_len + 1 + varint_len(inner) +
+	to += varint_put(to, 1 + varint_len(key_len) + key_len + 1 + varint_len(inner) +
 				 inner);
 	to = copy_text(to, 1, key, key_len);
 	to += put_tag(to, 2, LEN);
-	to += put_varint(to, inner);
+	to += varint_put(to, inner);
 	to = copy_text(to, 1, value, len);
 	w->len = (size_t)(to - w->bytes);
 }
@@ -161,7 +151,7 @@ static void put_number(struct wire *w, unsigned int n, uint64_t v)
 	if (!to)
 		return;
 	to += put_tag(to, n, VARINT);
-	to += put_varint(to, v);
+	to += varint_put(to, v);
 	w->len = (size_t)(to - w->bytes);
 }
 
@@ -220,7 +210,7 @@ void wire_packed(struct wire *w, uint64_t v)
 	uint8_t *to = reserve(w, VARINT_MAX);
 
 	if (to)
-		w->len += put_varint(to, v);
+		w->len += varint_put(to, v);
 }
 
 int wire_append(struct wire *w, const uint8_t *bytes, size_t len)

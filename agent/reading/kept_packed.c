@@ -2,19 +2,16 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/varint.h"
 #include "reading/kept_packed.h"
 
 #define U32_MOST  5 /* bytes of a number */
-#define U64_MOST  10
-#define HIST_MOST (U32_MOST + U64_MOST + SPARSE_GROUPS * SPARSE_GROUP * U32_MOST)
-#define ALL_MOST  (SNAPSHOT_HISTS * HIST_MOST + SNAPSHOT_COUNTS * LANES * U64_MOST)
+#define HIST_MOST (U32_MOST + VARINT_MAX + SPARSE_GROUPS * SPARSE_GROUP * U32_MOST)
+#define ALL_MOST  (SNAPSHOT_HISTS * HIST_MOST + SNAPSHOT_COUNTS * LANES * VARINT_MAX)
 
 static uint8_t *put(uint8_t *to, uint64_t v)
 {
-	for (; v > 0x7f; v >>= 7)
-		*to++ = (uint8_t)(v | 0x80);
-	*to++ = (uint8_t)v;
-	return to;
+	return to + varint_put(to, v);
 }
 
 static uint64_t get(struct kept_reader *r)

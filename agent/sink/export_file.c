@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include "base/varint.h"
 #include "base/util.h"
 #include "sink/export_http.h"
 
@@ -59,15 +60,12 @@ static int write_all(int fd, struct iovec *v, int n)
 
 int file_append(int fd, const struct otlp_batch *b)
 {
-	uint8_t head[10];
-	struct iovec v[2] = { { head, 0 }, { b->bytes, b->len } };
+	uint8_t head[VARINT_MAX];
+	struct iovec v[2] = { { head, varint_put(head, b->len) },
+			      { b->bytes, b->len } };
 	struct stat st;
-	size_t len = b->len;
 	int err;
 
-	for (; len > 0x7f; len >>= 7)
-		head[v[0].iov_len++] = len | 0x80;
-	head[v[0].iov_len++] = len;
 	if (fstat(fd, &st))
 		return -errno;
 	err = write_all(fd, v, 2);

@@ -183,7 +183,7 @@ static bool is_sum_right(const struct matter *m, struct judge_verdict *v)
 		return true;
 	if (hidden > 0 && got >= low - hidden * each && got <= high + hidden * each) {
 		say(v, JUDGE_SKIPPED, "the machine was busy: PID 1 ran %.0f times",
-		    hidden / HIDES);
+		    (double)m->actor->init_runs);
 		return false;
 	}
 	say(v, JUDGE_FAILED, "%.0f took: expected %s to %s, got %s", m->found.count,

@@ -25,19 +25,26 @@ bool counted_is_told(const struct frame *f)
 	return false;
 }
 
+/* PROBE_COUNT: there is none of this name, which may be NULL. */
+static size_t probe_of(const char *name)
+{
+	size_t i = 0;
+
+	while (i < PROBE_COUNT && (!name || strcmp(name, probe_descs[i].name)))
+		i++;
+	return i;
+}
+
 /* The meter that a series of the agent's own tells of; COUNTED_METERS: none. */
 static size_t meter_of(const struct frame_series *s)
 {
 	bool windowed = !strcmp(s->name, self_counted_time.name);
-	const char *probe;
+	size_t probe;
 
 	if (!windowed && strcmp(s->name, self_attached_time.name))
 		return COUNTED_METERS;
-	probe = frame_attr(&s->attrs, "assay.probe");
-	for (size_t i = 0; probe && i < PROBE_COUNT; i++)
-		if (!strcmp(probe, probe_descs[i].name))
-			return 2 * i + windowed;
-	return COUNTED_METERS;
+	probe = probe_of(frame_attr(&s->attrs, "assay.probe"));
+	return probe == PROBE_COUNT ? COUNTED_METERS : 2 * probe + windowed;
 }
 
 void counted_read(const struct frame *f, bool told, double covered_s,
@@ -70,10 +77,9 @@ void counted_shares_read(const struct frame *f, double covered_s,
 
 double counted_share(const struct counted_shares *c, const char *probe)
 {
-	for (size_t i = 0; i < PROBE_COUNT; i++)
-		if (!strcmp(probe, probe_descs[i].name))
-			return c->of[2 * i];
-	return 1;
+	size_t i = probe_of(probe);
+
+	return i == PROBE_COUNT ? 1 : c->of[2 * i];
 }
 
 /* Is it loaded, so that it could count? */
