@@ -166,8 +166,10 @@ def waiting(agent_=None):
     """(entries of the map, what our own count of them says), but for what others on this
     machine have asked its resolver."""
     maps = maps_of(agent_ or agent)
+    # An entry that was given up between its key and its value has an error for a value.
     entries = [bytes(int(b, 16) for b in e["value"])  # struct dns_query
-               for e in bpftool("map", "dump", "id", maps["dns_queries"])]
+               for e in bpftool("map", "dump", "id", maps["dns_queries"])
+               if isinstance(e["value"], list)]
     others = sum(e[28:32] in resolvers() for e in entries)
     gate = bpftool("map", "dump", "id", maps["dns_gates"])[0]["value"]
     count = bytes(int(b, 16) for b in gate[8:12])  # struct dns_gate
