@@ -184,18 +184,21 @@ static int end_window(struct measure *m, size_t i, bool last)
 	return err ? err : told;
 }
 
-/* All was counted so far: from now on it is in windows. */
+/*
+ * All was counted so far: from now on it is in windows. The first one opens at once:
+ * until one has ended, nobody knows what a gap makes the numbers lack.
+ */
 static int begin(struct measure *m, size_t i)
 {
 	struct duty *d = &m->duties[i];
-	int err = tell(m, i, 0);
+	int told = tell(m, i, 0), err;
 
 	measure_note_times(m);
 	d->since_ns = now_mono_ns();
-	d->due_ns = d->since_ns + next_gap(m, i);
-	d->state = DUTY_GAP;
-	unlink_hooks(m, i);
-	return snapshot_windows_begin(m->snapshot, i, d->since_ns) ?: err;
+	err = snapshot_windows_begin(m->snapshot, i, d->since_ns);
+	d->state = DUTY_READY;
+	d->due_ns = now_mono_ns() + LEAD_NS;
+	return err ? err : told;
 }
 
 static int run_one(struct measure *m, size_t i)

@@ -152,6 +152,23 @@ def _():
     exact(load, load.cgroup)
 
 
+@test("soon after it began to run in windows it says how far off it may be")
+def _():
+    load = Paced("soon")
+    exact(load, load.cgroup)
+    load.load.tell("pace", 6000, 20, 4, 0, 0)
+    before, was = agent.total(), load.counts()
+    windows("100ms", "1/64")  # a gap takes 6 s, in the mean
+    for seconds in (0.6, 1, 2):
+        time.sleep(seconds)
+        truth, numbers = load.counts()[0] - was[0], agent.total()
+        error = measured(numbers, load.cgroup, CALLS, class_="process")[1]
+        got = Change(before, numbers).value(load.cgroup, CALLS, class_="process")
+        diag(f"{got} of {truth}, standard error {error:.0f}")
+        check(abs(got - truth) <= 3 * error, "it is further off")
+    load.load.reply()
+
+
 @test("the sum over a long time has no bias")
 def _():
     load = Paced("long")
