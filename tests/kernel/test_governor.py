@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -96,7 +97,9 @@ def on_and_off():
     agent = governed()
     wait_for(lambda: status(agent)["budget"]["share"] == BUDGET / 100, 1, "its budget")
     with hot():
+        began = time.monotonic()
         wait_for(lambda: holds(agent), MINUTE + SLACK, "the budget to hold")
+        diag(f"{time.monotonic() - began:.1f} s under load")
         found = status(agent)
         diag(f"syscall: {found['probes']['syscall']}, budget {found['budget']}")
         check(found["probes"]["syscall"]["full_cost"] > BUDGET / 100, "its full cost")
@@ -109,8 +112,11 @@ def on_and_off():
                         re.M), ask(agent, "doctor"))
         windows = duty(agent) > 0
     # one that was off is looked at anew after five minutes
+    idle = time.monotonic()
     wait_for(lambda: is_exact(agent), (2 if windows else 6) * MINUTE + SLACK,
              "all to be exact again")
+    diag(f"{time.monotonic() - idle:.1f} s without the load")
+    time.sleep(0.5)  # the last window of all takes as long, at most
     cgroup = Cgroup("calls")
     load = Load(cgroup, "traps")
     before = agent.total()
