@@ -2,7 +2,8 @@
 /*
  * A known number of sleeps of a known length: "NAME N US" sleeps N times in one kind of
  * call and answers with what its own clocks say. Who wakes it is a partner, in the
- * cgroup whose directory is the argument; on CPUs of their own, if there are two.
+ * cgroup whose directory is the argument; on CPUs of their own, if there are two. A
+ * second argument is a file or drive, for those that wait for one.
  *
  * The answer: slept, ns that the calls took; ran, those of the CPU in them; waited, the
  * kernel's run_delay in them; p50, the median of what a call took less those two;
@@ -27,6 +28,7 @@
 #include "gate.h"
 
 #define PAGE   4096
+#define APART  65536 /* no page of a file comes with another */
 #define SLEEPS 4096
 
 /* What the partner is asked to do after so many us. */
@@ -240,6 +242,49 @@ static void sleep_vfork(uint32_t us)
 	}
 }
 
+/* The file, how far one is in it, and what "chill" has mapped of it. */
+static int slow = -1;
+static off_t slow_at;
+static volatile char *cold;
+
+static void sleep_fsync(uint32_t us)
+{
+	static char page[PAGE];
+
+	page[0]++;
+	start();
+	if (pwrite(slow, page, PAGE, slow_at) != PAGE || fsync(slow))
+		gate_die("fsync");
+	slow_at += APART;
+}
+
+static void sleep_cold(uint32_t us)
+{
+	start();
+	(void)cold[slow_at];
+	slow_at += APART;
+}
+
+/* "chill N": the first N pages that are APART are there, and not in memory. */
+static void run_chill(const struct gate_command *self, const long *args)
+{
+	static char block[APART];
+	off_t size = args[0] * APART;
+	unsigned char in_memory = 0;
+
+	for (slow_at = 0; slow_at < size; slow_at += APART)
+		if (pwrite(slow, block, APART, slow_at) != APART)
+			gate_die("pwrite");
+	slow_at = 0;
+	if (fsync(slow) || posix_fadvise(slow, 0, 0, POSIX_FADV_DONTNEED))
+		gate_die("fsync");
+	cold = mmap(NULL, size, PROT_READ, MAP_SHARED, slow, 0);
+	if (cold == MAP_FAILED || madvise((void *)cold, size, MADV_RANDOM) ||
+	    mincore((void *)cold, PAGE, &in_memory))
+		gate_die("mmap");
+	gate_say("warm=%d", in_memory & 1);
+}
+
 /* What is left of one, so that the next one sleeps, too. */
 static void clean_up(void)
 {
@@ -339,6 +384,7 @@ static const struct {
 	{ "epoll", sleep_epoll },	  { "futex", sleep_futex },
 	{ "nanosleep", sleep_nanosleep }, { "flock", sleep_flock },
 	{ "fault", sleep_fault },	  { "vfork", sleep_vfork },
+	{ "fsync", sleep_fsync },	  { "cold", sleep_cold },
 };
 
 static const struct gate_command commands[] = {
@@ -348,7 +394,8 @@ static const struct gate_command commands[] = {
 	{ "nanosleep", run_sleeps, NULL, 0 }, { "flock", run_sleeps, NULL, 0 },
 	{ "fault", run_sleeps, NULL, 0 },     { "vfork", run_sleeps, NULL, 0 },
 	{ "spin", run_spin, NULL, 0 },	      { "work", run_work, NULL, 0 },
-	{ "pin", run_pin, NULL, 0 },
+	{ "pin", run_pin, NULL, 0 },	      { "fsync", run_sleeps, NULL, 0 },
+	{ "cold", run_sleeps, NULL, 0 },      { "chill", run_chill, NULL, 0 },
 };
 
 static void run_sleeps(const struct gate_command *self, const long *args)
@@ -411,7 +458,7 @@ static void be_partner(const char *cgroup)
 	serve();
 }
 
-/* asleep PARTNER_CGROUP_DIR */
+/* asleep PARTNER_CGROUP_DIR [FILE] */
 int main(int argc, char **argv)
 {
 	char line[256];
@@ -419,6 +466,8 @@ int main(int argc, char **argv)
 	make_all();
 	if (argc < 2)
 		gate_die("argument");
+	if (argc > 2 && (slow = open(argv[2], O_RDWR)) < 0)
+		gate_die("open");
 	signal(SIGUSR1, on_enough);
 	if (!fork())
 		be_partner(argv[1]);

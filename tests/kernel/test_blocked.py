@@ -1,21 +1,22 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Sleeps in system calls and page faults, against the sleepers' own clocks."""
-# vm: kernels=6.1,6.12,7.x,fallbacks ci=none timeout=600
+# vm: kernels=6.1,6.12,7.x,fallbacks ci=none timeout=600 drive=iops=200
 
 import os
 import re
 import signal
 import sys
+import tempfile
 import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import bpf
-from node import IN_GUEST, Agent, Cgroup, Load, runs_of_init, wait_for
+from node import BIN, IN_GUEST, Agent, Cgroup, Load, runs_of_init, wait_for
 from readings import Change
-from tap import Skip, between, check, diag, main, near, need_root, same, test
+from tap import Skip, between, check, defer, diag, main, near, need_root, same, test
 
 need_root()
 
@@ -36,9 +37,9 @@ def setup():
 class Sleeper:
     """A load of asleep.c, and the one that wakes it, in a cgroup beside its own."""
 
-    def __init__(self, name):
+    def __init__(self, name, *file):
         self.cgroup, partner = Cgroup(name), Cgroup(name + "-partner")
-        self.load = Load(self.cgroup, "asleep", partner.dir)
+        self.load = Load(self.cgroup, "asleep", partner.dir, *file)
         for pid in partner.pids():
             os.sched_setaffinity(pid, {CPUS[0]})
         self.load.ask("pin", CPUS[-1])  # nobody moves it: its run_delay is right
@@ -86,6 +87,14 @@ def exact(kind, class_, n=100, us=5000, beside=()):
         answer["switches"] -= found.pop("pipe")
     called, n = n, min(n, answer["switches"])
     between(n, 0.98 * called, called, f"calls that slept, of {called}")
+    judge(sleeper, change, answer, found, init, (class_, n), beside)
+    p50, middle = change.after.p50(sleeper.cgroup, BLOCKED, class_=class_), answer["p50"] / 1e9
+    between(p50, middle / BUCKET, middle * BUCKET, f"p50 of {kind}, s")
+
+
+def judge(sleeper, change, answer, found, init, want, beside=()):
+    """As many sleeps in this class as it had, and as long; init: how often PID 1 ran."""
+    class_, n = want
     # there are machines where BPF is not told; and some of its threads may be gone
     if n - 2 * init <= found.get(class_, 0) < n:
         raise Skip(f"the machine was busy: PID 1 ran {init} times")
@@ -96,9 +105,41 @@ def exact(kind, class_, n=100, us=5000, beside=()):
     low, high = asleep_by_its_clocks(answer, 0.01, answer["ran"] >= 0.02 * answer["slept"])
     if init and not low <= seconds <= high:
         raise Skip(f"the machine was busy: PID 1 ran {init} times")
-    between(seconds, low, high, f"seconds asleep in {kind}")
-    p50, middle = change.after.p50(sleeper.cgroup, BLOCKED, class_=class_), answer["p50"] / 1e9
-    between(p50, middle / BUCKET, middle * BUCKET, f"p50 of {kind}, s")
+    between(seconds, low, high, f"seconds asleep in class {class_}")
+
+
+def slow_file(size):
+    """A drive of a guest that is slow, or a file beside this one."""
+    if IN_GUEST:
+        return "/dev/nvme0n1"
+    f = tempfile.NamedTemporaryFile(dir=os.path.dirname(os.path.dirname(BIN)))
+    defer(f.close)
+    f.truncate(size)
+    return f.name
+
+
+def on_disk(kind, class_, n=100):
+    """Who waits for a drive sleeps as often as the kernel's count of its switches says."""
+    sleeper = Sleeper(kind, slow_file(n << 16))
+    if sleeper.load.ask("chill", n)["warm"]:
+        raise Skip("this file system keeps in memory what is no longer needed there")
+    init = runs_of_init()
+    answer, change = sleeper.measure(kind, n, 0)
+    init = runs_of_init() - init
+    found = sleeper.classes(change)
+    diag(f"{kind}: {found}; {answer}; lost {change.lost()}; PID 1 ran {init} times")
+    check(answer["switches"] >= 0.9 * n, "the drive is too fast: calls did not sleep")
+    judge(sleeper, change, answer, found, init, (class_, answer["switches"]))
+
+
+@test("fsync on a drive: each sleep is in class file, and they are as long as the calls")
+def _():
+    on_disk("fsync", "file")
+
+
+@test("pages of a mapped file that are not in memory: each is a sleep in class fault")
+def _():
+    on_disk("cold", "fault")
 
 
 for row in (("pipe", "pipe", "reads of a pipe"),
