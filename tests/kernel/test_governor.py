@@ -116,7 +116,7 @@ def on_and_off():
     wait_for(lambda: is_exact(agent), (2 if windows else 6) * MINUTE + SLACK,
              "all to be exact again")
     diag(f"{time.monotonic() - idle:.1f} s without the load")
-    time.sleep(0.5)  # the last window of all takes as long, at most
+    time.sleep(1)  # the last window of all takes half of that, at most
     cgroup = Cgroup("calls")
     load = Load(cgroup, "traps")
     before = agent.total()
