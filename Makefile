@@ -148,8 +148,10 @@ deps-build:
 deps-arm64:
 	$(Q)sh tests/deps gcc-aarch64-linux-gnu qemu-system-arm ipxe-qemu e2fsprogs kmod
 
-SUITES = $(UNIT) $(sort $(wildcard tests/harness/test_*)) $(sort $(wildcard tests/cli/test_*) \
-	$(wildcard tests/deploy/test_*) $(wildcard tests/kernel/test_*.py) $(wildcard tests/e2e/test_*.py))
+# Long ones first: short ones fill what is left of the time.
+SUITES = $(sort $(wildcard tests/e2e/test_*.py)) $(sort $(wildcard tests/cli/test_*)) \
+	$(sort $(wildcard tests/kernel/test_*.py)) $(sort $(wildcard tests/deploy/test_*)) \
+	$(sort $(wildcard tests/harness/test_*)) $(UNIT)
 
 check: deps
 	$(Q)$(MAKE) --no-print-directory check-installed
@@ -210,7 +212,7 @@ PY_FILES = $(wildcard tests/*.py tests/*/*.py tests/*/*/*.py) tests/vm/matrix \
 # No difference to the format, no warning.
 lint:
 	$(Q)clang-format --dry-run -Werror $(C_FILES)
-	$(Q)cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 -D_GNU_SOURCE \
+	$(Q)cppcheck -j "$$(nproc)" --quiet --error-exitcode=1 --inline-suppr --std=c11 -D_GNU_SOURCE \
 		-DASSAY_VERSION='"0"' '-DLIBBPF_OPTS(t,n,...)=struct t n={__VA_ARGS__}' \
 		--enable=warning,portability,performance --suppress=missingInclude \
 		--suppress=comparePointers --suppress=preprocessorErrorDirective \

@@ -114,7 +114,8 @@ def map_open(map_id):
 
 
 def keys(fd, key_size):
-    """The keys that a hash has now."""
+    """The keys that a hash has now, each once: where one goes while it is read, the
+    kernel begins anew."""
     key, following = (ctypes.create_string_buffer(key_size) for _ in range(2))
     found, at = [], 0
     while True:
@@ -122,7 +123,7 @@ def keys(fd, key_size):
             bpf(GET_NEXT_KEY, struct.pack("IIQQ", fd, 0, at, ctypes.addressof(following)))
         except OSError as e:
             if e.errno == errno.ENOENT:
-                return found
+                return list(dict.fromkeys(found))
             raise
         found.append(following.raw)
         key.raw = following.raw
@@ -199,13 +200,8 @@ def occupied(pid, table):
 def memory(pid):
     """What the kernel says that the maps of a process take, in bytes; from 6.4 on it
     counts."""
-    found = {}
-    for fd in os.listdir(f"/proc/{pid}/fdinfo"):
-        with open(f"/proc/{pid}/fdinfo/{fd}") as f:
-            fields = dict(line.split(":", 1) for line in f if ":" in line)
-        if "map_id" in fields:
-            found[fields["map_id"]] = int(fields["memlock"])
-    return sum(found.values())
+    return sum({i: int(fields["memlock"]) for kind, i, fields in descriptors(pid)
+                if kind == "map"}.values())
 
 
 def owner_in(fd, key):

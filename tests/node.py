@@ -20,13 +20,16 @@ import subprocess
 import tempfile
 import time
 
+import disturbed
+import proc
 from readings import Numbers
-from tap import Failed, Skip, check, defer, diag
+from tap import Failed, Skip, check, defer, diag, restores
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ASSAY = os.environ.get("ASSAY", os.path.join(TOP, "build", "assay"))
 BIN = os.path.join(TOP, "build", "tests")
 libc = ctypes.CDLL(None)
+disturbed.begin()  # live tests are run again where others disturb them
 # Agents under test measure beside each other, and beside the node's own.
 os.environ.setdefault("ASSAY_NODE_LOCK", "none")
 os.environ.setdefault("ASSAY_SERIES", "all")  # what is measured is tested
@@ -255,21 +258,13 @@ class Load:
         """Waits until all of its threads sleep: one that is done may still have to
         wait for a CPU to say so."""
         def asleep():
-            for tid in self.threads():
-                with open(f"/proc/{self.pid}/task/{tid}/stat") as f:
-                    if f.read().rpartition(")")[2].split()[0] != "S":
-                        return False
-            return True
+            return all(proc.fields(text)[0] == "S"
+                       for text in proc.of_threads(self.pid, "stat").values())
         wait_for(asleep, PATIENCE, "the load to rest")
 
     def schedstat(self, field):
-        """Of each of its threads, by id, the kernel's own count: ns on a CPU (0), ns
-        waited for one (1), how often it was given one (2)."""
-        counts = {}
-        for tid in self.threads():
-            with open(f"/proc/{self.pid}/task/{tid}/schedstat") as f:
-                counts[tid] = int(f.read().split()[field])
-        return counts
+        """Of each of its threads, by id: see proc.schedstat()."""
+        return proc.schedstat(self.pid, field)
 
     def ran(self):
         """Seconds that its threads had a CPU."""
@@ -297,28 +292,6 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
-
-
-class Runs(dict):
-    """How often each of some threads was given a CPU."""
-
-    def __sub__(self, before):
-        """How often since then; of threads that have ended it is not known: some."""
-        return sum(n - before.get(tid, 0) for tid, n in self.items()) + \
-            5 * len(before.keys() - self.keys())
-
-
-def runs_of_init():
-    """Of PID 1's threads. There are machines where BPF sees neither these threads nor
-    the switches away from them."""
-    runs = Runs()
-    for tid in os.listdir("/proc/1/task"):
-        try:
-            with open(f"/proc/1/task/{tid}/schedstat") as f:
-                runs[tid] = int(f.read().split()[2])
-        except (FileNotFoundError, ProcessLookupError):
-            pass  # a thread that has ended
-    return runs
 
 
 class Agent:
@@ -377,7 +350,20 @@ class Agent:
         return numbers
 
     def tune(self, *words):
-        """Has `assay tune` change its probes; returns what the command printed."""
+        """Has `assay tune` change its probes; returns what the command printed. A test
+        that is run again finds them as they were."""
+        if words and self.put_back not in restores:
+            self.before = self.tuned()
+            restores.append(self.put_back)
+        return self.tuned(*words)
+
+    def put_back(self):
+        for line in self.before.splitlines() if self.process.poll() is None else ():
+            if not line.endswith("disabled"):
+                self.tuned(*line.split())
+
+    def tuned(self, *words):
+        """Runs `assay tune` and returns what it printed."""
         p = subprocess.run([ASSAY, "tune", "--socket", self.socket, *words],
                            capture_output=True, text=True, timeout=PATIENCE)
         check((p.returncode, p.stderr) == (0, ""),

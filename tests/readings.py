@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an agent says, and how that changes."""
 
-from tap import Skip, between, check, diag, hints, same
+from tap import Busy, between, check, diag, hints, same
 
 
 class Numbers:
@@ -21,7 +21,7 @@ class Numbers:
         path = cgroup if isinstance(cgroup, str) else cgroup.path
         if self.skip_when_full and path not in self.workloads and self.was_full():
             # another suite's, or the machine's own: their agents share the node with ours
-            raise Skip(f"the machine was busy: others' cgroups took all slots, {path} "
+            raise Busy(f"others' cgroups took all slots, {path} "
                        "counts in the overflow")
         want = {k.rstrip("_"): v for k, v in attributes.items()}
         return [m for m in self.workloads.get(path, []) if m["name"] == name and

@@ -11,6 +11,12 @@ A test passes when it returns, is skipped when it raises Skip, and fails on any
 other exception. What it hands to defer() is undone when it ends, newest first;
 what is handed over before the first test is undone when the suite ends, however
 it ends.
+
+A test that fails is run again, twice at most, if something that is none of the product's
+was measured meanwhile (`watch`, which tests/disturbed.py sets for live suites). One that
+passes then is said to have passed when run again; one that fails each time tells why each
+time. Where nothing disturbs, nothing is run again. So is one that raises Busy, which is
+skipped in the end.
 """
 
 import os
@@ -21,6 +27,9 @@ import traceback
 tests = []
 deferred = []
 hints = {}  # what a test that fails says besides: functions, by a word for what they tell
+ATTEMPTS = 3
+restores = []  # functions that put back what tests share, before one is run again
+watch = None  # begins to look for disturbances; returns what tells of those since: a list
 
 
 class Failed(Exception):
@@ -29,6 +38,13 @@ class Failed(Exception):
 
 class Skip(Exception):
     """This machine lacks what the test needs; the message says what."""
+
+
+class Busy(Skip):
+    """The machine did something else just now, so that nothing can be said."""
+
+    def __str__(self):
+        return "the machine was busy: " + super().__str__()
 
 
 def test(name):
@@ -72,22 +88,32 @@ def between(got, low, high, what):
     check(low <= got <= high, f"{what}: got {got}, want {low} to {high}")
 
 
+def call(what, function, *args):
+    """One step of several, of which a failing one stops no other."""
+    try:
+        function(*args)
+    except Exception as e:
+        diag(f"{what}: {type(e).__name__}: {e}")
+
+
 def undo(depth):
-    """Undoes what was deferred since depth; a failing step stops no other."""
+    """Undoes what was deferred since depth."""
     while len(deferred) > depth:
         function, args = deferred.pop()
-        try:
-            function(*args)
-        except Exception as e:
-            diag(f"clean-up: {type(e).__name__}: {e}")
+        call("clean-up", function, *args)
 
 
 def run_one(function, keep=False):
-    """Returns None, or a pair: 'not ok' or 'skip', and the reason."""
+    """Returns None, or a pair: 'not ok', 'skip' or 'busy', and the reason. keep: what was
+    deferred by a function that returned is kept for later."""
     depth = len(deferred)
     try:
         function()
+        if keep:
+            depth = len(deferred)
         return None
+    except Busy as e:
+        return "busy", str(e)
     except Skip as e:
         return "skip", str(e)
     except Failed as e:
@@ -95,8 +121,31 @@ def run_one(function, keep=False):
     except Exception:
         return "not ok", traceback.format_exc()
     finally:
-        if not keep:
-            undo(depth)
+        undo(depth)
+
+
+def run_again(function, keep=False):
+    """Runs a test as often as it takes. Returns how it ended, as run_one() does: one that
+    ever failed, and never passed, has failed. And a line for each attempt that came to
+    nothing: why, and what disturbed it."""
+    told, failed = [], None
+    while True:
+        disturbances = watch() if watch else list
+        result = run_one(function, keep)
+        if result is None:
+            return None, told
+        if result[0] == "skip":
+            return failed or result, told
+        causes = disturbances()
+        told.append("; ".join([result[1].strip().splitlines()[-1], *causes]))
+        if result[0] == "not ok":
+            failed = result
+        if len(told) == ATTEMPTS or (result[0] == "not ok" and not causes):
+            return failed or result, told
+        diag(result[1])
+        diag(f"attempt {len(told)} of at most {ATTEMPTS}: {told[-1]}")
+        while restores:
+            call("what is shared", restores.pop())
 
 
 def give_hints():
@@ -107,6 +156,24 @@ def give_hints():
             diag(f"{what}: {type(e).__name__}: {e}")
 
 
+def report(number, name, result, told):
+    """Says how a test has ended; returns whether it failed."""
+    if result is None:
+        print(f"ok {number} - {name}", flush=True)
+        if told:
+            diag(f"passed when run again: {number} - {name}: {' | '.join(told)}")
+        return False
+    if result[0] != "not ok":
+        print(f"ok {number} - {name} # SKIP {result[1]}", flush=True)
+        return False
+    print(f"not ok {number} - {name}", flush=True)
+    diag(result[1])
+    for attempt, why in enumerate(told if len(told) > 1 else [], 1):
+        diag(f"attempt {attempt} of {len(told)}: {why}")
+    give_hints()
+    return True
+
+
 def main(setup=None):
     """Runs the tests named on the command line by number (all by default). What
     setup() makes stays until the suite ends; when it fails, every test does."""
@@ -115,20 +182,13 @@ def main(setup=None):
     failed = 0
     try:
         print(f"1..{len(chosen)}", flush=True)
-        broken = run_one(setup, keep=True) if setup else None
+        broken, _ = run_again(setup, keep=True) if setup else (None, None)
         for number, i in enumerate(chosen, 1):
             name, function = tests[i - 1]
             hints.clear()
-            result = broken or run_one(function)
-            if result is None:
-                print(f"ok {number} - {name}", flush=True)
-            elif result[0] == "skip":
-                print(f"ok {number} - {name} # SKIP {result[1]}", flush=True)
-            else:
-                print(f"not ok {number} - {name}", flush=True)
-                diag(result[1])
-                give_hints()
-                failed += 1
+            restores.clear()
+            result, told = (broken, []) if broken else run_again(function)
+            failed += report(number, name, result, told)
     finally:
         undo(0)
     sys.exit(1 if failed else 0)

@@ -18,6 +18,7 @@ import time
 from figures import quartiles
 from groups import Cgroups
 from sides import Assay
+import proc
 from tools import ASSAY, WORK, KernelTime, Unavailable, note, run, strangers, wait_for
 
 GROUPS = 10
@@ -120,11 +121,7 @@ class Held:
 
 def cpu_ns(pid):
     """CPU time of all threads, to the nanosecond."""
-    total = 0
-    for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/schedstat") as f:
-            total += int(f.read().split()[0])
-    return total
+    return sum(proc.schedstat(pid, 0).values())
 
 
 def rss_kib(pid):

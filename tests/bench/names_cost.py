@@ -24,6 +24,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import node
+import proc
 from kubelet import Kubelet, container, make_ca, make_certificate, pod
 from node import ASSAY, TOP, Agent, Cgroup, scratch
 from tap import undo
@@ -96,13 +97,9 @@ class Pods:
 
 def cpu_seconds(agent):
     """Of its first thread, and of those that ask."""
-    spent = {}
-    pid = agent.process.pid  # there is no prefix
-    for tid in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{tid}/schedstat") as f:
-            spent[int(tid)] = int(f.read().split()[0]) / 1e9
-    first = spent.pop(pid)
-    return first, sum(spent.values())
+    spent = proc.schedstat(agent.process.pid, 0)  # there is no prefix
+    first = spent.pop(agent.process.pid)
+    return first / 1e9, sum(spent.values()) / 1e9
 
 
 def resident(agent):

@@ -23,7 +23,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.dirname(HERE)]
 
 import fetch
-from node import Agent, Cgroup, Load, scratch, wait_for
+from node import PATIENCE, Agent, Cgroup, Load, scratch, wait_for
 from tap import between, check, defer, diag, main, need_root, same, test
 
 need_root()
@@ -58,7 +58,7 @@ class Receiver:
                  "-search.latencyOffset=1ms", "-opentelemetry.usePrometheusNaming",
                  "-memory.allowedBytes=256MB"],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        wait_for(self.is_up, 30, "VictoriaMetrics to listen")
+        wait_for(self.is_up, PATIENCE, "VictoriaMetrics to listen")
 
     def is_up(self):
         try:
@@ -230,7 +230,7 @@ def _():
     wait_for(lambda: (now(age) or 0) > 2, 60, "the stall to be seen")
     load.tell("sleep", 3_600_000)
     began = time.monotonic()
-    wait_for(lambda: now(age) == 0, 20, "its age to be 0")
+    wait_for(lambda: now(age) == 0, PATIENCE, "its age to be 0")
     diag(f"0 after {time.monotonic() - began:.1f} s")
     load.close()
     cgroup.remove()
@@ -278,7 +278,7 @@ def _():
             seen.append(now(writers))
             return now(here)
 
-        wait_for(is_there, 30, "the container to be there")
+        wait_for(is_there, PATIENCE, "the container to be there")
         load.close()
         cgroup.remove()
     same({n for n in seen if n}, {1}, "workloads of one job and instance")
@@ -302,8 +302,8 @@ def _():
     (query, n), = calls.items()
     # it is told to be over by now, so look at what there was
     was = query.replace("sum(", "sum(max_over_time(").replace(")", "[1m]))")
-    wait_for(lambda: (now(was) or 0) >= n + 777, 10, "the last export to be seen")
-    wait_for(lambda: now(query) is None, 10, "the series to be absent")
+    wait_for(lambda: (now(was) or 0) >= n + 777, PATIENCE, "the last export to be seen")
+    wait_for(lambda: now(query) is None, PATIENCE, "the series to be absent")
 
 
 main(setup)

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# beside: others
 """The bench itself: one short row of it has what bench.json promises. No figure is
 judged here, for a figure of a short run on a busy machine says nothing."""
 

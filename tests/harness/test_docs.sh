@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# beside: others
 # The generated reference is fresh, and files say under which licence they are.
 cd "$(dirname "$0")/../.." || exit 1
 echo 1..3

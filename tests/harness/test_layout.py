@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# beside: others
 """Where things are: includes go down the layers, no file needs one that needs it, files
 and functions are short, and the files that comments name exist, as do the names that
 tests import."""

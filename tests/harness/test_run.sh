@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# beside: others
 #
 # tests/run itself: a suite that goes wrong in any way must not look like success.
 
@@ -35,7 +36,7 @@ expect()
 	runs "$1" "$2" "$3" "$4" -t 2 "$dir/suite"
 }
 
-echo 1..20
+echo 1..22
 
 expect "passed and skipped tests are added up" 0 "1 passed, 0 failed, 1 skipped" "" \
 	"printf '1..2\nok 1 - a\nok 2 - b # SKIP no IPv6\n'"
@@ -65,6 +66,13 @@ expect "cmocka's way to skip is no failure" 0 "1 passed, 0 failed, 1 skipped" ""
 	"printf '1..2\nok 1 - a\nnot ok 2 # SKIP b\n# ok - group\n'"
 expect "cmocka's group whose set-up failed is one failure" 1 "0 passed, 1 failed" \
 	"GROUP SETUP" "printf '1..6\nnot ok 0 - g [  FAILED  ] GROUP SETUP\n'; exit 1"
+
+expect "a test that passed when it was run again is named at the end, with its suite" 0 \
+	"1 passed, 0 failed" "# passed when run again: $dir/suite 1 - a: PID 1 ran
+1 passed" "printf '1..1\nok 1 - a\n# passed when run again: 1 - a: PID 1 ran\n'"
+expect "so is one of a guest, with the guest" 0 "1 passed, 0 failed" \
+	"# passed when run again: $dir/suite 6.1: test_x.py: 1 - a: PID 1 ran" \
+	"printf '1..1\nok 1 - a\n# 6.1: test_x.py: passed when run again: 1 - a: PID 1 ran\n'"
 
 runs "a suite that does not exist is a failure" 1 "0 passed, 1 failed" "" \
 	"$dir/missing"

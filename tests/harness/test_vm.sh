@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# beside: others
 #
 # tests/vm/run itself: what its variables ask for reaches QEMU and the guest's initial
 # file system, and what cannot be had is refused in one line. QEMU and the kernel are

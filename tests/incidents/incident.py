@@ -12,7 +12,6 @@ are on the last CPU, the control is on the first, as a node of two CPUs has no o
 for it.
 """
 
-import glob
 import importlib
 import json
 import os
@@ -21,18 +20,18 @@ import subprocess
 import sys
 import time
 
+import proc
 import tap
 from node import (ASSAY, BIN, IN_GUEST, PATIENCE, Agent, Cgroup, Load, end_process, libc,
                   report, scratch)
 from readings import Change
-from tap import Failed, Skip, check, defer, diag, same, test, undo
+from tap import Busy, Failed, Skip, check, defer, diag, same, test
 
 FAMILIES = "cpu", "storage", "locks", "network", "lookups", "calls", "own"
 HERE = os.path.dirname(os.path.abspath(__file__))
 CPUS = sorted(os.sched_getaffinity(0))
 CALM, FAULT = CPUS[0], CPUS[-1]
 SECONDS = int(os.environ.get("ASSAY_INCIDENT_S", 10))  # that are looked at
-TRIES = 2  # on a machine that does other work
 CALM_WAIT = 0.015  # of the time; more, and somebody else took the CPU away from us
 OTHERS_RUN = 0.2  # CPUs that an agent and a test take
 FIRST = "nice", "-n", "-10"  # so that this machine's other work hardly does
@@ -128,15 +127,7 @@ def mount(*words):
 
 def waited(cgroup):
     """Seconds that the threads of a cgroup have waited for a CPU, as the kernel says."""
-    total = 0
-    for pid in cgroup.pids():
-        for path in glob.glob(f"/proc/{pid}/task/*/schedstat"):
-            try:
-                with open(path) as f:
-                    total += int(f.read().split()[1])
-            except (FileNotFoundError, ProcessLookupError):
-                pass  # it has just ended
-    return total / 1e9
+    return sum(sum(proc.schedstat(pid, 1).values()) for pid in cgroup.pids()) / 1e9
 
 
 def others_ran(groups):
@@ -230,8 +221,7 @@ def verdict(wait, function, *args):
         return None
     except Failed as e:
         if wait > CALM_WAIT:
-            return Skip(f"the machine was busy: {wait:.1%} of the time waited for a CPU; "
-                        f"{e}")
+            return Busy(f"{wait:.1%} of the time waited for a CPU; {e}")
         return str(e)
 
 
@@ -259,23 +249,14 @@ class Run:
 
 
 def add_tests(incident_):
-    """Two tests for one run; it is made again where the machine was busy."""
-    runs = []
-
-    def make():
-        for _ in range(TRIES):
-            depth = len(tap.deferred)
-            try:
-                runs.append(Run(incident_))
-            finally:
-                undo(depth)
-            if not any(isinstance(w, Skip) for w in runs[-1].wrong.values()):
-                break
+    """Two tests for one run; one that is run again makes another."""
+    left = {}  # of the latest run, what no test has told
 
     def tell(whose):
-        if not runs:
-            raise Failed("the incident was not staged")
-        wrong = runs[-1].wrong[whose]
+        if whose not in left:
+            left.clear()
+            left.update(Run(incident_).wrong)
+        wrong = left.pop(whose)
         incident_.results.append((whose, wrong))
         if isinstance(wrong, Skip):
             raise wrong
@@ -283,7 +264,6 @@ def add_tests(incident_):
 
     @test(f"{incident_.name}: `assay why` names {incident_.finding or 'no cause'} first")
     def _():
-        make()
         tell("victim")
 
     @test(f"{incident_.name}: nothing unusual in the workload next to it")

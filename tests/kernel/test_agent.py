@@ -175,7 +175,7 @@ def _():
     cgroup = Cgroup("exports")
     agent = Agent("--export-interval", "1s", cgroup=cgroup,
                   export=f"http://127.0.0.1:{server.server_port}/v1/metrics")
-    wait_for(lambda: Collector.taken >= 3, 15, "three exports")
+    wait_for(lambda: Collector.taken >= 3, PATIENCE, "three exports")
     same(agent.total().workloads.get(cgroup.path, []), [], "metrics of the agent")
 
 

@@ -326,7 +326,7 @@ def _():
         got = [found.get(c.path) for c in made]
         return got if all(got) else None
 
-    same(wait_for(names, 20, "all of them in an export"),
+    same(wait_for(names, PATIENCE, "all of them in an export"),
          [f"batch/blink-{i}/once" for i in range(8)], "their names")
 
 

@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from node import Agent, Cgroup, Load, cgroups, defined, wait_for
 from readings import Change
-from tap import Skip, between, check, diag, main, near, need_root, test
+from tap import Busy, between, check, diag, main, near, need_root, test
 
 need_root()
 
@@ -66,7 +66,7 @@ class Victim:
         found = blamed.get(cgroup.path, 0)
         diag(f"waited {waited:.3f} s, beside one that had {had:.3f} s: {blamed}")
         if had < 0.1:
-            raise Skip(f"the machine was busy: it had {had:.3f} s only")
+            raise Busy(f"it had {had:.3f} s only")
         # Each wait is put on who ran at one point of it: right on average. The fewer and
         # longer they are, the further from it may they be: four times the deviation.
         off = 0.2 * had + 0.05 + 4 * 0.5 * waited / max(self.waits, 1) ** 0.5
@@ -108,7 +108,7 @@ def _():
         if blamed.get("_OTHER"):
             break
     else:
-        raise Skip(f"the machine was busy: nobody is without a place: {blamed}")
+        raise Busy(f"nobody is without a place: {blamed}")
     is_named(victim, "late")
 
 

@@ -16,7 +16,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import bpf
 from crowd import crowd
 from node import IN_GUEST, Agent, Cgroup, Load, least_memory, wait_for
-from tap import Skip, between, check, diag, main, need_root, same, test
+from tap import Busy, Skip, between, check, diag, main, need_root, same, test
 from waits import Waits, since
 
 need_root()
@@ -66,7 +66,7 @@ class Moment:
             if truth.of(cgroup) == self.truth:
                 break
         else:
-            raise Skip("the machine was busy: the load is never at rest")
+            raise Busy("the load is never at rest")
         if not self.numbers.workloads.get(cgroup.path) and \
                 self.numbers.lost().get(("sched", "slots_full")):
             raise Skip("the machine is full of others' cgroups")
@@ -119,7 +119,7 @@ def some_are_met(enough, turn):
     if not DELAYS:
         same(found, 0, "delayed dequeues of a kernel without")
     elif found < enough:
-        raise Skip(f"the machine was busy: {found} of {ROUNDS} were moved in time")
+        raise Busy(f"{found} of {ROUNDS} were moved in time")
 
 
 def delayed(name):

@@ -16,7 +16,7 @@ import bpf
 import dnsload
 from dnsload import (LOCAL, RETRIES, TIMEOUT, DnsLoad, Pair, begin, ip, new_netns,
                      of_client, queries, quicker, results, total, waiting)
-from node import Agent, Cgroup, wait_for
+from node import PATIENCE, Agent, Cgroup, wait_for
 from readings import Change
 from tap import Skip, check, defer, diag, main, need_root, same, test
 
@@ -182,7 +182,7 @@ def _():
                   prefix=["unshare", "-m", "sh", "-c", enter, "sh",
                           f"/etc/netns/{dnsload.netns}/resolv.conf", dnsload.netns])
     other.need("dns")
-    wait_for(lambda: results(total(), group).get("ok", 0) >= 4, 20, "its lookups")
+    wait_for(lambda: results(total(), group).get("ok", 0) >= 4, PATIENCE, "its lookups")
     seen = pair.client.ask("ask", [LOCAL[0], False], queries("ok", 9), 2)
     same(of_client(seen), {"ok": 9}, "truth")
     theirs = other.total()

@@ -12,7 +12,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from node import ASSAY, Agent, Cgroup, Load, report, wait_for
+from node import ASSAY, PATIENCE, Agent, Cgroup, Load, report, wait_for
 from tap import check, diag, main, need_root, same, test
 
 need_root()
@@ -49,7 +49,7 @@ class Look(threading.Thread):
 def looked(load, cgroup, *options):
     """What a report shows of N calls and N failed opens that are made meanwhile, and how."""
     look = Look(*options)
-    wait_for(lambda: duty() == "duty=1" or options, 5, "all to be counted")
+    wait_for(lambda: duty() == "duty=1" or options, PATIENCE, "all to be counted")
     time.sleep(1.5)  # the windows before are over, the first reading is made
     load.ask("getppid", N)
     load.ask("open_enoent", N)
@@ -71,7 +71,7 @@ def _():
         same(sum(p["value"] for p in errors), N, "errors")
         same([p for p in calls + errors if "estimated" in p], [], "marked as estimates")
         same(duty(), "duty=1", "just after it, for as long as it may take")
-        wait_for(lambda: duty() == "duty=1/64", 10, "windows again")
+        wait_for(lambda: duty() == "duty=1/64", PATIENCE, "windows again")
 
 
 @test("--estimate leaves the probes as they run")
@@ -86,7 +86,7 @@ def _():
 @test("what a user tunes meanwhile stays")
 def _():
     look = Look(duration="500ms")
-    wait_for(lambda: duty() == "duty=1", 5, "all to be counted")
+    wait_for(lambda: duty() == "duty=1", PATIENCE, "all to be counted")
     agent.tune("syscall", "duty=1/2")
     look.join()
     time.sleep(7)

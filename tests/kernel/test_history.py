@@ -17,7 +17,8 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from node import ASSAY, Agent, Cgroup, Load, report, scratch, wait_for  # noqa: E402
+import proc  # noqa: E402
+from node import ASSAY, PATIENCE, Agent, Cgroup, Load, report, scratch, wait_for  # noqa: E402
 from tap import between, check, diag, main, need_root, same, test  # noqa: E402
 
 need_root()
@@ -184,7 +185,7 @@ def _():
     for path, why in (("/proc/nowhere/history.db", "its directory cannot be made"),
                       (foreign, "it is no history of assay's")):
         agent = start(path, "--snapshot-interval", "100ms")
-        wait_for(lambda: why in agent.said(), 20, why)
+        wait_for(lambda: why in agent.said(), PATIENCE, why)
         time.sleep(2.5)
         same(agent.said().count(why), 1, "how often it is said")
         check(agent.total().states()["sched"] == "attached", "it measures")
@@ -199,12 +200,9 @@ def _():
     wait_kept(path)
 
     def thread_ms():
-        ms = {}
-        for task in os.listdir(f"/proc/{agent.pid()}/task"):
-            with open(f"/proc/{agent.pid()}/task/{task}/schedstat") as f:
-                ms[task] = int(f.read().split()[0]) / 1e6
-        ms.pop(str(agent.pid()))
-        return sum(ms.values())
+        ns = proc.schedstat(agent.pid(), 0)
+        ns.pop(agent.pid())
+        return sum(ns.values()) / 1e6
 
     first, before = len(rows(path)), thread_ms()
     time.sleep(6)

@@ -18,7 +18,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from exports import PROTO, class_of  # noqa: E402
-from node import ASSAY, Agent, Cgroup, Load, scratch, wait_for  # noqa: E402
+from node import ASSAY, PATIENCE, Agent, Cgroup, Load, scratch, wait_for  # noqa: E402
 from otlp import attributes, data_of, metrics  # noqa: E402
 from tap import between, check, diag, main, need_root, same, test  # noqa: E402
 
@@ -239,7 +239,7 @@ def _():
     # third: until that has arrived it is the same workload
     for _ in range(2):
         size = os.path.getsize(agent.exports)
-        wait_for(lambda: os.path.getsize(agent.exports) != size, 20, "an export")
+        wait_for(lambda: os.path.getsize(agent.exports) != size, PATIENCE, "an export")
         time.sleep(0.5)
     os.mkdir(truth.cgroup.dir)
     truth.begin()

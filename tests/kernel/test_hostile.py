@@ -18,7 +18,8 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from node import ASSAY, TOP, Agent, Cgroup, Load, scratch, start, wait_for
+import proc
+from node import ASSAY, PATIENCE, TOP, Agent, Cgroup, Load, scratch, start, wait_for
 from receiver import Receiver
 from tap import between, check, defer, diag, main, need_root, same, test
 
@@ -69,27 +70,17 @@ class Measured:
         own = base.below("own")
         defer(sweep, base)
         Load(own, "busy", base.dir).ask("busy", BUSY, 1, 1)
-        wait_for(lambda: self.sink.taken >= 2 and os.path.exists(self.history), 30, "exports")
+        wait_for(lambda: self.sink.taken >= 2 and os.path.exists(self.history), PATIENCE, "exports")
 
     def cpu_s(self):
-        total = 0
-        for task in os.listdir(f"/proc/{self.pid}/task"):
-            with open(f"/proc/{self.pid}/task/{task}/schedstat") as f:
-                total += int(f.read().split()[0])
-        return total / 1e9
+        return proc.cpu_s(self.pid)
 
     def resident_kib(self):
         with open(f"/proc/{self.pid}/status") as f:
             return int(re.search(r"^VmRSS:\s+(\d+)", f.read(), re.M)[1])
 
     def sockets(self):
-        found = 0
-        for fd in os.listdir(f"/proc/{self.pid}/fd"):
-            try:
-                found += os.readlink(f"/proc/{self.pid}/fd/{fd}").startswith("socket:")
-            except FileNotFoundError:
-                pass
-        return found
+        return sum(to.startswith("socket:") for to in proc.links(self.pid).values())
 
     def readings(self, since, until):
         db = sqlite3.connect(f"file:{self.history}?mode=ro", uri=True)
@@ -193,7 +184,7 @@ def _():
         on_time(calm, seen)
         between(seen["cpu"] - calm["cpu"], -1, SHARE + NOISE, "of a CPU more")
         between(seen["peak"] - calm["peak"], -1e9, 8 << 10, "KiB more")
-    wait_for(lambda: with_.sockets() <= sockets, 15, "all of them to be let go")
+    wait_for(lambda: with_.sockets() <= sockets, PATIENCE, "all of them to be let go")
     for _ in range(TUNES_TOLD + 20):
         agent.tune("dns", "enabled=false")
     said = agent.said()

@@ -20,24 +20,17 @@ need_root()
 AGE = "assay.inflight.age"
 DURATION = "assay.syscall.duration"
 CPU = max(os.sched_getaffinity(0))
-agent = early = None
-early_group = born = None
+agent = None
 
 
 def setup():
-    """A sleep begins before the agent does."""
-    global agent, early, early_group, born
-    early_group = Cgroup("early")
-    early = Load(early_group, "traps")
-    early.tell("sleep", 3_600_000)
-    time.sleep(0.5)
-    born = time.monotonic()
+    global agent
     agent = Agent()
     agent.need("sched", "syscall")
 
 
-def ages(cgroup):
-    return agent.total(0).by(cgroup, AGE, "operation")
+def ages(cgroup, of=None):
+    return (of or agent).total(0).by(cgroup, AGE, "operation")
 
 
 @test("a sleep is told with its age, and is no sample before it ends")
@@ -69,16 +62,22 @@ def _():
 
 @test("a call that began before the agent is told with the agent's age at least")
 def _():
-    other = Load(early_group, "traps")  # a workload that only idles is not shown
+    cgroup = Cgroup("early")
+    early = Load(cgroup, "traps")
+    early.tell("sleep", 3_600_000)
+    wait_for(early.is_away, PATIENCE, "it to sleep")
+    born = time.monotonic()
+    late = Agent("--probes", "syscall")
+    other = Load(cgroup, "traps")  # a workload that only idles is not shown
     other.ask("getppid", 10)
     time.sleep(1)
-    found = ages(early_group)
+    found = ages(cgroup, late)
     most = time.monotonic() - born
     diag(f"{found}; the agent was started {most:.3f} s ago")
     between(found.get("syscall.wait", 0), 1, most, "its age, s")
     os.kill(early.pid, signal.SIGKILL)
     early.process.wait()
-    check("syscall.wait" not in ages(early_group), "it is gone, and its call is told")
+    check("syscall.wait" not in ages(cgroup, late), "it is gone, and its call is told")
 
 
 @test("a stopped process does not hide its call")

@@ -15,8 +15,8 @@ from collections import Counter
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from node import Agent, Cgroup, Load, wait_for
-from tap import Skip, between, check, defer, diag, main, need_root, same, test
+from node import PATIENCE, Agent, Cgroup, Load, wait_for
+from tap import Busy, Skip, between, check, defer, diag, main, need_root, same, test
 
 need_root()
 
@@ -288,7 +288,7 @@ def _():
         interrupts = Interrupts(agent)
         quiet.idle()
         before, began = idle_time(THERE), time.monotonic()
-        wait_for(lambda: quiet.known() >= quiet.truth, 20, "all calls, once the CPU is idle")
+        wait_for(lambda: quiet.known() >= quiet.truth, PATIENCE, "all calls, once the CPU is idle")
         same(quiet.known(), quiet.truth, "calls")
         if interrupts.result():
             return
@@ -296,7 +296,7 @@ def _():
         quiet.busy()  # others that ran there filled its rings: once more
         written = quiet.write_down()
     if idle < 3:
-        raise Skip("the machine was busy: others ran there")
+        raise Busy("others ran there")
     check(False, "what was written down was never asked for when it was idle")
 
 
@@ -318,7 +318,7 @@ def _():
         churn.ask("churn", 20)
         return full() == before
     check(interrupts.result(), "nobody was interrupted")
-    wait_for(have_slots, 15, "slots to be given back")
+    wait_for(have_slots, PATIENCE, "slots to be given back")
 
 
 @test("CPUs that the kernel isolates are quiet by default")

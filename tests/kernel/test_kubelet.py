@@ -15,6 +15,7 @@ import uuid
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+import proc
 from exports import Exports
 from identities import below, new_id, resource_of, work
 from kubelet import Kubelet, container, make_ca, make_certificate, pod
@@ -90,24 +91,26 @@ def doctor(*more):
 @test("it is asked once at the start, with the token and no more; who comes later is asked "
       "for at once, and named")
 def _():
-    answered(agent, "ok")
-    same([sent for _, sent in kubelet.requests], ["Bearer first"], "its tokens")
-    check("kubelet " + kubelet.url + " answers: 0 containers of 0 pods" in agent.said(),
-          agent.said())
+    mine = Kubelet(certificate)
+    mine.token = kubelet.token
+    of = start(mine)
+    answered(of, "ok")
+    same([sent for _, sent in mine.requests], ["Bearer " + mine.token], "its tokens")
+    check("kubelet " + mine.url + " answers: 0 containers of 0 pods" in of.said(), of.said())
     uid, number = str(uuid.uuid4()), new_id()
-    kubelet.pods.append(pod("shop", "web-0", uid, [container("nginx", number)]))
+    mine.pods.append(pod("shop", "web-0", uid, [container("nginx", number)]))
     began = time.monotonic()
     cgroup = below(Cgroup("node"), "kubepods", "burstable", f"pod{uid}", number)
-    wait_for(lambda: kubelet.count() == 2, PATIENCE, "a request")
+    wait_for(lambda: mine.count() == 2, PATIENCE, "a request")
     diag(f"asked {time.monotonic() - began:.3f} s after its cgroup was made")
     time.sleep(0.1)
     work(cgroup)
-    same(named(resource_of(agent, cgroup)),
+    same(named(resource_of(of, cgroup)),
          {"k8s.namespace.name": "shop", "k8s.pod.name": "web-0", "k8s.pod.uid": uid,
           "k8s.container.name": "nginx", "assay.workload.name": "shop/web-0/nginx",
           "container.image.name": "registry.example/team/app"}, "its names")
-    answered(agent, "ok", 2)
-    same((requests_of(agent), kubelet.count()), ({"ok": 2}, 2), "requests")
+    answered(of, "ok", 2)
+    same((requests_of(of), mine.count()), ({"ok": 2}, 2), "requests")
 
 
 @test("a pod without status, a static one and a sandbox have the names of their pod; what "
@@ -201,18 +204,18 @@ def _():
     kubelet.pods.append(pod("shop", "kept-0", uid, [container("app", number)]))
     of = start()
     answered(of, "ok")
-    kubelet.token = "second"
+    old, kubelet.token = kubelet.token, kubelet.token + "-renewed"
     cgroup = below(Cgroup("node"), "kubepods", f"pod{uid}", number)
     below(Cgroup("node"), "kubepods", f"pod{uuid.uuid4()}", new_id())  # nobody knows it
     answered(of, "401")
     work(cgroup)
     same(named(resource_of(of, cgroup))["assay.workload.name"], "shop/kept-0/app",
          "its name")
-    put_token("second")
+    put_token(kubelet.token)
     answered(of, "ok", 2)
     said = of.said()
     same((said.count("HTTP 401"), said.count(" answers: ")), (1, 2), "lines of " + said)
-    check("first" not in said and "second" not in said, "it tells its token")
+    check(old not in said, "it tells its token")
     # a failure ends the connection that was kept, and makes another
     check("system call" not in said.replace("system calls", ""), said)
 
@@ -343,10 +346,8 @@ def _():
 def _():
     said = agent.said()
     check("system call" not in said.replace("system calls", ""), said)
-    tasks = os.listdir(f"/proc/{agent.pid()}/task")
-    for task in tasks:
-        with open(f"/proc/{agent.pid()}/task/{task}/status") as f:
-            status = f.read()
+    tasks = proc.of_threads(agent.pid(), "status")
+    for task, status in tasks.items():
         same((re.search(r"CapEff:\s+(\w+)", status)[1], re.search(r"Seccomp:\s+(\d)",
                                                                  status)[1],
               re.search(r"NoNewPrivs:\s+(\d)", status)[1]), ("0" * 16, "2", "1"),

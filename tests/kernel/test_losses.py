@@ -114,7 +114,7 @@ def _():
     began = time.monotonic()
     shutil.rmtree(directory)
     one.work(300)
-    wait_for(lambda: os.path.exists(agent.socket), 5, "the socket")
+    wait_for(lambda: os.path.exists(agent.socket), PATIENCE, "the socket")
     diag(f"there again after {time.monotonic() - began:.1f} s")
     same(oct(os.stat(agent.socket).st_mode & 0o777), oct(0o600), "its mode")
     same(calls(agent.total(), one.cgroup), one.done, "calls")
@@ -134,7 +134,7 @@ def _():
     one = Counted(agent, Cgroup("full"))
     gone = Counted(agent, Cgroup("gone"))
     one.work(100)
-    wait_for(lambda: os.path.exists(history) and os.path.getsize(exports), 20, "a reading")
+    wait_for(lambda: os.path.exists(history) and os.path.getsize(exports), PATIENCE, "a reading")
     time.sleep(2.5)
     fill(disk)
     end = time.monotonic() + 12
@@ -153,7 +153,7 @@ def _():
           agent.said())
     os.unlink(disk + "/fill")
     one.work(100)
-    wait_for(lambda: status(agent)["history"]["is_kept"], 20, "it to be kept again")
+    wait_for(lambda: status(agent)["history"]["is_kept"], PATIENCE, "it to be kept again")
     one.work(100)
     same(agent.stop()[0], 0, "exit status")
     numbers = looked_back(history)
@@ -169,7 +169,7 @@ def _():
     agent = Agent(*OPTIONS, "--history", history)
     one = Counted(agent, Cgroup("ro"))
     one.work(100)
-    wait_for(lambda: os.path.exists(history), 20, "a reading")
+    wait_for(lambda: os.path.exists(history), PATIENCE, "a reading")
     run("mount", "-t", "tmpfs", "-o", "ro", "assay-test", disk)
     end = time.monotonic() + 6
     while time.monotonic() < end:
@@ -178,7 +178,7 @@ def _():
     now = status(agent)["history"]
     check("Read-only file system" in now["error"], f"status: {now}")
     run("umount", "-l", disk)
-    wait_for(lambda: status(agent)["history"]["is_kept"], 20, "it to be kept again")
+    wait_for(lambda: status(agent)["history"]["is_kept"], PATIENCE, "it to be kept again")
     one.work(100)
     same(agent.stop()[0], 0, "exit status")
     same(calls(looked_back(history), one.cgroup), one.done, "calls in the history")
@@ -191,7 +191,7 @@ def _():
     agent = Agent(*OPTIONS, "--history", disk + "/history.db")
     one = Counted(agent, Cgroup("end"))
     one.work(500)
-    wait_for(lambda: "Read-only file system" in agent.said(), 20, "the agent to say so")
+    wait_for(lambda: "Read-only file system" in agent.said(), PATIENCE, "the agent to say so")
     result, seconds = agent.stop()
     same(result, 0, "exit status")
     between(seconds, 0, 5, "seconds to the end")

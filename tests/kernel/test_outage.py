@@ -14,7 +14,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from exports import Exports
-from node import Agent, Cgroup, Load, scratch, wait_for
+from node import PATIENCE, Agent, Cgroup, Load, scratch, wait_for
 from receiver import Receiver, has_ended, total
 from tap import Skip, between, check, defer, diag, main, need_root, same, test
 
@@ -73,7 +73,7 @@ def away_and_back(leave, come_back):
     agent = Agent("--probes", "syscall", "--export-interval", "500ms",
                   export=receiver.url)
     load, base = churn("outage")
-    wait_for(lambda: receiver.taken, 20, "an export")
+    wait_for(lambda: receiver.taken, PATIENCE, "an export")
     leave(receiver)
     before = elsewhere(receiver)
     load.ask("churn", 10)
@@ -114,7 +114,7 @@ def _():
     Agent("--probes", "syscall", "--export-interval", "500ms", export=receiver.url)
     load, base = churn("ends")
     load.ask("churn", 3)
-    wait_for(lambda: calls(receiver, base) == 3 * EACH, 20, "the calls to arrive")
+    wait_for(lambda: calls(receiver, base) == 3 * EACH, PATIENCE, "the calls to arrive")
     receiver.status = 400  # for good: it is not retried
     exports(receiver, 3)
     check(not any(has_ended(p) for p in receiver.of(below(base)).values()),
@@ -132,7 +132,7 @@ def _():
     agent = Agent("--probes", "syscall", "--slots", "256", "--export-interval", "500ms",
                   export=receiver.url)
     load, base = churn("many")
-    wait_for(lambda: receiver.taken, 20, "an export")
+    wait_for(lambda: receiver.taken, PATIENCE, "an export")
     before = elsewhere(receiver)
     receiver.stop()
     jobs = 0
@@ -215,7 +215,7 @@ def _():
     states = lambda: {dict(k[2])["assay.state"]: v for k, v in
                       receiver.of(lambda _: True, "assay.probe.attached",
                                   probe="sched").items()}
-    wait_for(states, 20, "a state")
+    wait_for(states, PATIENCE, "a state")
     receiver.status = 400
     agent.tune("sched", "enabled=false")
     exports(receiver, 2)
@@ -252,7 +252,7 @@ def _():
     agent = Agent("--probes", "syscall", "--export-interval", "500ms",
                   export="file:" + path)
     load, base = churn("full")
-    wait_for(lambda: os.path.getsize(path), 20, "an export")
+    wait_for(lambda: os.path.getsize(path), PATIENCE, "an export")
     empty = full_disk(directory)
     time.sleep(1)
     size = os.path.getsize(path)
@@ -260,7 +260,7 @@ def _():
     time.sleep(2)
     same(os.path.getsize(path), size, "size of the file while the disk is full")
     empty()
-    wait_for(lambda: os.path.getsize(path) > size, 20, "the file to grow")
+    wait_for(lambda: os.path.getsize(path) > size, PATIENCE, "the file to grow")
     agent.stop()
     found = Exports(path)
     same(found.sum(DURATION, lambda r: below(base)(r.get("process.linux.cgroup", "")),

@@ -16,7 +16,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from node import ASSAY, Agent, Cgroup, Load, defined, scratch, wait_for
+from node import ASSAY, PATIENCE, Agent, Cgroup, Load, defined, scratch, wait_for
 from receiver import Receiver
 from tap import between, check, defer, diag, main, need_root, same, test
 
@@ -119,14 +119,14 @@ def _():
     sink = Sink()
     history = scratch() + "/history.db"
     agent = Agent("--export-interval", "2s", "--history", history, export=sink.url)
-    wait_for(lambda: sink.taken >= 2, 20, "exports")
+    wait_for(lambda: sink.taken >= 2, PATIENCE, "exports")
     at_rest, heap_at_rest = resident(agent.pid()), parts(agent.pid())["heap"]
     base, busy = busy_load()
     busy.ask("busy", BUSY, CPUS, CPUS // SHARDS)
-    wait_for(lambda: sink.taken >= 5, 20, "exports with all workloads")
+    wait_for(lambda: sink.taken >= 5, PATIENCE, "exports with all workloads")
     sizes, of = watch(agent, sink), parts(agent.pid())
     sent = sink.bytes
-    wait_for(lambda: sink.bytes > sent, 20, "an export")
+    wait_for(lambda: sink.bytes > sent, PATIENCE, "an export")
     diag(f"figure: {BUSY} busy workloads, {CPUS} CPUs: {sizes[len(sizes) // 2] / MIB:.1f} MiB "
          f"resident, at most {sizes[-1] / MIB:.1f} during exports; {at_rest / MIB:.1f} without "
          "them; " + ", ".join(f"{k} {v / MIB:.1f}" for k, v in sorted(of.items())))

@@ -11,9 +11,11 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from node import IN_GUEST, Agent, Cgroup, Load, cgroups, runs_of_init
+import proc
+from disturbed import HiddenRuns
+from node import IN_GUEST, Agent, Cgroup, Load, cgroups
 from readings import Change
-from tap import Skip, between, check, diag, main, near, need_root, same, test
+from tap import Busy, Skip, between, check, diag, main, near, need_root, same, test
 from waits import Waits, since
 
 need_root()
@@ -38,12 +40,11 @@ def setup():
 def switches(load):
     """(voluntary, involuntary) switches of all its threads."""
     sums = {"voluntary_ctxt_switches": 0, "nonvoluntary_ctxt_switches": 0}
-    for tid in load.threads():
-        with open(f"/proc/{load.pid}/task/{tid}/status") as f:
-            for line in f:
-                key, _, value = line.partition(":")
-                if key in sums:
-                    sums[key] += int(value)
+    for text in proc.of_threads(load.pid, "status").values():
+        for line in text.splitlines():
+            key, _, value = line.partition(":")
+            if key in sums:
+                sums[key] += int(value)
     return tuple(sums.values())
 
 
@@ -55,7 +56,7 @@ class Run:
         load.rests()
         asked, before = truth.of(cgroup), agent.total()
         delay, self.switched = load.schedstat(1), switches(load)
-        init = runs_of_init()
+        hidden = HiddenRuns()
         load.tell(*words)
         if meanwhile:
             meanwhile()
@@ -63,7 +64,7 @@ class Run:
         load.rests()
         self.change = Change(before, agent.total())
         self.truth = since(asked, truth.of(cgroup))
-        self.init = runs_of_init() - init
+        self.init = hidden.count()
         self.cgroup = cgroup
         after = load.schedstat(1)
         self.delay = sum(after.values()) - sum(delay.values())
@@ -86,7 +87,7 @@ class Run:
         later = 0.01 + LATER_S * (t["clear"] + t["half"])
         low, high = 0.99 * low - later, 1.01 * high + later
         if not low <= waits <= high and low - hidden <= waits <= high + hidden:
-            raise Skip(f"the machine was busy: PID 1 ran {self.init} times")
+            raise Busy(f"PID 1 ran {self.init} times")
         between(waits, low, high, "sum of waits, s")
 
     def adds_up(self, k, milliseconds, cpus=1):
@@ -200,15 +201,15 @@ def _():
 def _():
     cgroup = Cgroup("samples")
     load = Load(cgroup, "spin", 3, CPU)
-    before, init = load.runs(), runs_of_init()
+    before, hidden = load.runs(), HiddenRuns()
     run = Run(load, cgroup, "run", 1000)
     arrivals = load.runs() - before
     samples = run.change.value(cgroup, WAIT)
     diag(f"{samples} samples, {arrivals} times")
-    # A switch from a thread of PID 1 may go unseen: two waits are one sample then.
-    unseen = runs_of_init() - init
+    # Where a switch goes unseen, two waits are one sample.
+    unseen = hidden.count()
     if max(2, arrivals / 10) < arrivals - samples <= unseen:
-        raise Skip(f"the machine was busy: PID 1 ran {unseen} times")
+        raise Busy(f"PID 1 ran {unseen} times")
     between(arrivals - samples, 0, unseen, "times without a sample")
 
 
@@ -268,7 +269,7 @@ def _():
                   for p in change.after.points(g, WAIT, cause="contention"))
     chance = max(0.1, 3 * 0.5 * (longest / waits) ** 0.5)
     if chance > 0.4:
-        raise Skip(f"the machine was busy: a wait of {longest} s in {waits} s")
+        raise Busy(f"a wait of {longest} s in {waits} s")
     for culprits, all_, who, time_ in ((blamed, waits, 1, had[1]), (blamed, waits, 2, had[2]),
                                        (threes, own, 0, 3 * had[0]),
                                        (threes, own, 1, 3 * had[1]),
@@ -314,7 +315,7 @@ def _():
     longest = max(p["max"] for p in change.after.points(groups[1], WAIT))
     diag(f"the longest wait is up to {longest:.1f} s")
     if longest < 4.5:  # a wait of less than 2^32 ns shows nothing
-        raise Skip("the machine was busy: others gave way, and no wait was long enough")
+        raise Busy("others gave way, and no wait was long enough")
     near(change.seconds(groups[1], WAIT), last.waited() - delay, 0.001,
          "sum of waits, s")
     blamed = change.by(groups[1], CULPRIT, "culprit")

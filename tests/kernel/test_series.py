@@ -13,9 +13,9 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from exports import Exports
-from node import Agent, Cgroup, Load, defined, scratch, wait_for
+from node import PATIENCE, Agent, Cgroup, Load, defined, free_port, scratch, wait_for
 from otlp import attributes, data_of, metrics
-from tap import Skip, between, check, diag, main, near, need_root, same, test
+from tap import Busy, between, check, diag, main, near, need_root, same, test
 
 need_root()
 
@@ -55,7 +55,7 @@ class Live(Exports):
 
 def serve_and_load(agent_options):
     """Exports of a web server and its client, busy for a while."""
-    top, port = scratch(), 18080 + os.getpid() % 1000
+    top, port = scratch(), free_port()
     with open(top + "/nginx.conf", "w") as f:
         f.write(NGINX.format(top, port))
     with open(top + "/index.html", "w") as f:
@@ -63,7 +63,7 @@ def serve_and_load(agent_options):
     web, client = Cgroup("web"), Cgroup("client")
     server = web.start(["nginx", "-c", top + "/nginx.conf", "-p", top],
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_for(lambda: os.path.exists(top + "/pid"), 20, "nginx")
+    wait_for(lambda: os.path.exists(top + "/pid"), PATIENCE, "nginx")
     agent = Agent("--export-interval", "2s", *agent_options)
     client.run(["wrk", "-t2", "-c20", f"-d{SECONDS}s", f"http://127.0.0.1:{port}/"])
     agent.stop()
@@ -132,7 +132,7 @@ def _():
     diag(f"waited {waited:.6f} s: " +
          ", ".join(f"{dict(k[3])['assay.sched.culprit']} {v:.6f}" for k, v in ours.items()))
     if waited < 0.5:
-        raise Skip("the machine was busy: the victim hardly waited")
+        raise Busy("the victim hardly waited")
     near(sum(ours.values()), waited, 1e-6, "sum over all series there ever were, s")
     same(exports.backwards, [], "series that went backwards")
     on_node = before.by(group, CULPRIT, "culprit")

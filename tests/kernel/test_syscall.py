@@ -311,10 +311,10 @@ def interrupted_read(name, restart):
     load.tell("read", restart)
     for _ in range(5):
         time.sleep(0.05)
-        wait_for(lambda: idle(load.pid), 10, "the program to read again")
+        wait_for(lambda: idle(load.pid), PATIENCE, "the program to read again")
         os.kill(load.pid, signal.SIGUSR1)
     time.sleep(0.05)
-    wait_for(lambda: idle(load.pid), 10, "the program to read again")
+    wait_for(lambda: idle(load.pid), PATIENCE, "the program to read again")
     load.tell()
     answer = load.reply()
     change = Change(before, agent.total())

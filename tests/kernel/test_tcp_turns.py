@@ -13,7 +13,7 @@ os.environ.setdefault("TEST_PATIENCE", "60")
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import tcp
-from node import Cgroup, defined, wait_for
+from node import PATIENCE, Cgroup, defined, wait_for
 from readings import Change
 from tap import between, check, diag, main, need_root, same, test
 from tcp import (ACCEPTS, IO, OPEN, OPENED, RESPONSE, UNANSWERED, Ends,
@@ -298,7 +298,7 @@ def handed(keeps):
     now = [change.after.value(g, OPEN) for g in (home, service)]
     ends.client.close()
     ends.server.close()
-    end = wait_for(lambda: closed(home, service), 10, "the end")
+    end = wait_for(lambda: closed(home, service), PATIENCE, "the end")
     same([end.value(g, OPEN) for g in (home, service)], [0, 0], "open at the end")
     same([Change(start, end).value(g, OPENED) for g in (home, service)], [1, 0],
          "became established")

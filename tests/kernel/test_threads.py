@@ -19,7 +19,7 @@ from crowd import crowd
 from exports import Exports
 from node import Agent, Cgroup, Load, least_memory
 from readings import Change
-from tap import Skip, between, check, defer, diag, main, near, need_root, same, test
+from tap import Busy, between, check, defer, diag, main, near, need_root, same, test
 
 need_root()
 
@@ -150,7 +150,7 @@ def _():
     waits = change.seconds(cgroup, WAIT)
     diag(f"{samples} samples of {times} waits, {waits:.2f} s of {delay:.2f} s")
     if times < 400:
-        raise Skip("the machine was busy: too few waits")
+        raise Busy("too few waits")
     same(samples % 8, 0, "samples that do not stand for 8")
     # five times the deviation of taking one of eight; waits are not equally long
     near(samples, times, 5 * (7 / times) ** 0.5, "samples and waits")

@@ -12,6 +12,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+import proc
 from exports import Exports
 from node import IN_GUEST, PATIENCE, Agent, Cgroup, Load, wait_for
 from tap import between, check, diag, main, need_root, same, test
@@ -31,15 +32,8 @@ def setup():
 def kept(path):
     """The files below a cgroup that the agent has open, by name. The kernel shows a path
     from where the tree is mounted."""
-    found = set()
-    for fd in os.listdir(f"/proc/{agent.pid()}/fd"):
-        try:
-            target = os.readlink(f"/proc/{agent.pid()}/fd/{fd}")
-        except FileNotFoundError:
-            continue
-        if f"{path}/" in target:
-            found.add(os.path.basename(target))
-    return found
+    return {os.path.basename(to) for to in proc.links(agent.pid()).values()
+            if f"{path}/" in to}
 
 
 def usage(directory):

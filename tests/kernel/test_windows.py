@@ -15,7 +15,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import bpf
-from node import Agent, Cgroup, Load, report, scratch, wait_for
+from node import PATIENCE, Agent, Cgroup, Load, report, scratch, wait_for
 from off import lost
 from readings import Change
 from tap import between, check, defer, diag, main, need_root, same, test
@@ -92,9 +92,9 @@ def _():
     same(hooks(), all_of_them, "while it is on all the time")
     same(agent.tune("syscall", "window=200ms", "duty=1/4").split()[-2:],
          ["duty=1/4", "window=200ms"], "the answer")
-    wait_for(lambda: hooks() == {"syscall_leave"}, 5, "a gap", 0.005)
-    wait_for(lambda: hooks() == all_of_them, 5, "a window", 0.005)
-    wait_for(lambda: hooks() == {"syscall_leave"}, 5, "its end", 0.005)
+    wait_for(lambda: hooks() == {"syscall_leave"}, PATIENCE, "a gap", 0.005)
+    wait_for(lambda: hooks() == all_of_them, PATIENCE, "a window", 0.005)
+    wait_for(lambda: hooks() == {"syscall_leave"}, PATIENCE, "its end", 0.005)
     there, looks = 0, 400
     for _ in range(looks):
         there += hooks() == all_of_them
@@ -102,7 +102,7 @@ def _():
     diag(f"there in {there} of {looks} looks")
     between(there / looks, 0.25 / 2.5, 0.25 * 2, "part of the time")
     agent.tune("syscall", "duty=1")
-    wait_for(lambda: hooks() == all_of_them, 5, "all of it")
+    wait_for(lambda: hooks() == all_of_them, PATIENCE, "all of it")
     time.sleep(0.5)
     same(hooks(), all_of_them, "and it stays")
 
@@ -144,11 +144,12 @@ def _():
     most, least = (math.sqrt(RUNS / chi_square(RUNS, z)) for z in (-3, 3))
     between(math.sqrt(stated / square), min(least, 1 / 1.5), max(most, 1.5),
             "the stated error, of the true one")
-    load.load.reply()
+    load.load.close()  # it has told its numbers
     change = Change(lost_before, agent.total())
     same(lost(change), {}, "lost")
     agent.tune("syscall", "duty=1")
     time.sleep(1)
+    load = Paced("steady-after")
     exact(load, load.cgroup)
 
 
@@ -169,15 +170,26 @@ def _():
     load.load.reply()
 
 
-@test("the sum over a long time has no bias")
+@test("the sum over a long time has no bias, and a load with the period of the windows is "
+      "not misjudged")
 def _():
-    load = Paced("long")
+    load, periodic = Paced("long"), Paced("periodic")
     exact(load, load.cgroup)
-    windows("20ms")
+    windows("20ms")  # one in 320 ms
     before = agent.total()
-    load.load.ask("pace", 20000, 20, 4, 0, 0)
-    time.sleep(1)  # a window that says that it is over
-    change = Change(before, agent.total())
+    load.load.tell("pace", 20000, 20, 4, 0, 0)
+    periodic.load.tell("pace", 24000, 40, 8, 320, 80)
+    time.sleep(2)
+    counted = periodic.counts()[0]
+    change = report_over(20)
+    truth = periodic.counts()[0] - counted
+    got, error = measured(change, periodic.cgroup, CALLS, class_="process")
+    diag(f"calls {got} of {truth}, standard error {error:.0f}")
+    between(got, truth - 4 * error, truth + 4 * error, "calls of the periodic one")
+    between(error, 0, truth / 2, "the error")
+    load.load.reply()
+    periodic.load.reply()
+    change = Change(before, agent.total())  # a window has said that it is over
     calls, errors = (change.value(load.cgroup, CALLS, class_="process"),
                      change.value(load.cgroup, ERRORS, class_="file"))
     diag(f"calls {calls} of 400000, errors {errors} of 80000")
@@ -206,23 +218,6 @@ def _():
     same(change.points(long.cgroup, CALLS, class_="wait"), [], "naps of 70 ms")
     short.load.reply()
     long.load.reply()
-    agent.tune("syscall", "duty=1")
-
-
-@test("a load with the period of the windows is not misjudged")
-def _():
-    load = Paced("periodic")
-    windows("20ms")  # one in 320 ms
-    load.load.tell("pace", 24000, 40, 8, 320, 80)
-    time.sleep(2)
-    before = load.counts()[0]
-    change = report_over(20)
-    truth = load.counts()[0] - before
-    got, error = measured(change, load.cgroup, CALLS, class_="process")
-    diag(f"calls {got} of {truth}, standard error {error:.0f}")
-    between(got, truth - 4 * error, truth + 4 * error, "calls")
-    between(error, 0, truth / 2, "the error")
-    load.load.reply()
     agent.tune("syscall", "duty=1")
 
 

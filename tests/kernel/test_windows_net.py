@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import bpf
 import dnsload
-from node import Cgroup, Load, free_port, wait_for
+from node import PATIENCE, Cgroup, Load, free_port, wait_for
 from off import lost
 from readings import Change
 from tap import between, check, diag, main, need_root, same, test
@@ -43,7 +43,7 @@ def hooks():
 def whole(*names):
     for name in names:
         agent.tune(name, "duty=1")
-    wait_for(lambda: hooks() == PACKETS, 5, "all hooks")
+    wait_for(lambda: hooks() == PACKETS, PATIENCE, "all hooks")
     time.sleep(1)
 
 
@@ -61,15 +61,15 @@ def near(change, after, cgroup, name, truth, what, **attributes):
 def _():
     same(hooks(), PACKETS, "at first")
     agent.tune("tcp", "window=300ms", "duty=1/4")
-    wait_for(lambda: hooks() == {"tcp_packet_out", "dns_packet_in"}, 5, "a gap of tcp's", 0.005)
-    wait_for(lambda: hooks() == PACKETS, 5, "a window of tcp's", 0.005)
+    wait_for(lambda: hooks() == {"tcp_packet_out", "dns_packet_in"}, PATIENCE, "a gap of tcp's", 0.005)
+    wait_for(lambda: hooks() == PACKETS, PATIENCE, "a window of tcp's", 0.005)
     agent.tune("dns", "window=300ms", "duty=1/4")
-    wait_for(lambda: hooks() == set(), 20, "a gap of both", 0.005)
-    wait_for(lambda: hooks() == {"tcp_packet_out", "dns_packet_in"}, 20, "a window of dns'", 0.005)
-    wait_for(lambda: hooks() == {"tcp_packet_out", "tcp_segment_in"}, 20, "one of tcp's", 0.005)
+    wait_for(lambda: hooks() == set(), PATIENCE, "a gap of both", 0.005)
+    wait_for(lambda: hooks() == {"tcp_packet_out", "dns_packet_in"}, PATIENCE, "a window of dns'", 0.005)
+    wait_for(lambda: hooks() == {"tcp_packet_out", "tcp_segment_in"}, PATIENCE, "one of tcp's", 0.005)
     agent.tune("tcp", "enabled=false")
-    wait_for(lambda: hooks() == set(), 10, "tcp is off, and a gap of dns'", 0.005)
-    wait_for(lambda: hooks() == {"tcp_packet_out", "dns_packet_in"}, 10, "a window of dns'", 0.005)
+    wait_for(lambda: hooks() == set(), PATIENCE, "tcp is off, and a gap of dns'", 0.005)
+    wait_for(lambda: hooks() == {"tcp_packet_out", "dns_packet_in"}, PATIENCE, "a window of dns'", 0.005)
     agent.tune("tcp", "enabled=true")
     whole("dns")
 
