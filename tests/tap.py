@@ -137,7 +137,7 @@ def run_again(function, keep=False):
         if result[0] == "skip":
             return failed or result, told
         causes = disturbances()
-        told.append("; ".join([result[1].strip().splitlines()[-1], *causes]))
+        told.append("; ".join([*result[1].strip().splitlines()[-1:], *causes]))
         if result[0] == "not ok":
             failed = result
         if len(told) == ATTEMPTS or (result[0] == "not ok" and not causes):

@@ -28,7 +28,7 @@ runs, disturbances = [], []
 def nth():
     "Which run of the test this is, and says that it was."
     runs.append(0)
-    print("# run", len(runs), flush=True)
+    print("# ran", len(runs), flush=True)
     return len(runs)
 
 @test("it")
@@ -46,7 +46,7 @@ def suite(code, disturbances=()):
     p = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True)
     same(p.stderr, "", "what it said")
     lines = p.stdout.splitlines()
-    return p.returncode, sum(line.startswith("# run ") for line in lines), lines
+    return p.returncode, sum(line.startswith("# ran ") for line in lines), lines
 
 
 def verdict(lines):
@@ -109,8 +109,8 @@ def _():
 @test("what an attempt deferred is undone before the next one")
 def _():
     _, n, lines = suite("defer(print, '# undone', n); check(n > 2, '')", ["A"])
-    same([line for line in lines if line.startswith(("# run", "# undone"))],
-         [f"# {what} {i}" for i in (1, 2, 3) for what in ("run", "undone")], "order")
+    same([line for line in lines if line.startswith(("# ran", "# undone"))],
+         [f"# {what} {i}" for i in (1, 2, 3) for what in ("ran", "undone")], "order")
 
 
 HOG = """
