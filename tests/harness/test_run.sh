@@ -71,8 +71,8 @@ expect "a test that passed when it was run again is named at the end, with its s
 	"1 passed, 0 failed" "# passed when run again: $dir/suite 1 - a: PID 1 ran
 1 passed" "printf '1..1\nok 1 - a\n# passed when run again: 1 - a: PID 1 ran\n'"
 expect "so is one of a guest, with the guest" 0 "1 passed, 0 failed" \
-	"# passed when run again: $dir/suite 6.1: test_x.py: 1 - a: PID 1 ran" \
-	"printf '1..1\nok 1 - a\n# 6.1: test_x.py: passed when run again: 1 - a: PID 1 ran\n'"
+	"# passed when run again: $dir/suite 6.1: guest: 1 - a: PID 1 ran" \
+	"printf '1..1\nok 1 - a\n# 6.1: guest: passed when run again: 1 - a: PID 1 ran\n'"
 
 runs "a suite that does not exist is a failure" 1 "0 passed, 1 failed" "" \
 	"$dir/missing"
