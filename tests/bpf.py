@@ -8,6 +8,8 @@ import platform
 import re
 import struct
 
+import proc
+
 SYS_BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]
 LOOKUP = 1
 UPDATE = 2
@@ -227,17 +229,8 @@ def hashes(pid):
 def descriptors(pid):
     """Every BPF object that a process holds open, with its fields in fdinfo."""
     held = []
-    base = f"/proc/{pid}/fdinfo"
-    try:
-        names = os.listdir(base)
-    except OSError:
-        return held
-    for name in names:
-        try:
-            with open(f"{base}/{name}") as f:
-                fields = dict(re.findall(r"^(\w+):\s*(.*)$", f.read(), re.M))
-        except OSError:
-            continue
+    for text in proc.fdinfo(pid).values():
+        fields = dict(re.findall(r"^(\w+):\s*(.*)$", text, re.M))
         if "link_id" in fields:
             held.append(("link", int(fields["link_id"]), fields))
         elif "prog_id" in fields:

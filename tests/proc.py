@@ -6,26 +6,32 @@ import os
 
 
 def _texts(base, name):
-    """(number, text of the file of this name) of each in a directory of numbers."""
+    """(number, text of it, or of the file of this name in it) of each in a directory of
+    numbers."""
     try:
         numbers = [int(n) for n in os.listdir(base) if n.isdigit()]
     except (FileNotFoundError, ProcessLookupError):
         return
     for number in numbers:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            with open(f"{base}/{number}/{name}") as f:
+            with open(f"{base}/{number}{name}") as f:
                 text = f.read()
             yield number, text
 
 
 def of_threads(pid, name):
     """The texts of such a file of all threads of a process, by their numbers."""
-    return dict(_texts(f"/proc/{pid}/task", name))
+    return dict(_texts(f"/proc/{pid}/task", "/" + name))
 
 
 def of_processes(name):
     """The same of all processes."""
-    return dict(_texts("/proc", name))
+    return dict(_texts("/proc", "/" + name))
+
+
+def fdinfo(pid):
+    """What the kernel says of each descriptor of a process, by its number."""
+    return dict(_texts(f"/proc/{pid}/fdinfo", ""))
 
 
 def fields(text):

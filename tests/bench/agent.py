@@ -15,10 +15,10 @@ import subprocess
 import threading
 import time
 
+import proc
 from figures import quartiles
 from groups import Cgroups
 from sides import Assay
-import proc
 from tools import ASSAY, WORK, KernelTime, Unavailable, note, run, strangers, wait_for
 
 GROUPS = 10

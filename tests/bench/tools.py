@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 
+import proc
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 ASSAY = os.environ.get("ASSAY", os.path.join(TOP, "build", "assay"))
@@ -88,14 +90,8 @@ def hooks_of(*pids):
 
 def programs_of(pid):
     """The numbers of the programs that a process holds."""
-    found = set()
-    try:
-        for fd in os.listdir(f"/proc/{pid}/fdinfo"):
-            with open(f"/proc/{pid}/fdinfo/{fd}") as f:
-                found.update(re.findall(r"^prog_id:\s+(\d+)", f.read(), re.M))
-    except OSError:
-        pass  # it has ended, or closed this one
-    return found
+    return {number for text in proc.fdinfo(pid).values()
+            for number in re.findall(r"^prog_id:\s+(\d+)", text, re.M)}
 
 
 def holder(number):
