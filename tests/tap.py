@@ -124,6 +124,12 @@ def run_one(function, keep=False):
         undo(depth)
 
 
+def in_a_line(reason):
+    """The first line, or of a traceback the last."""
+    lines = reason.strip().splitlines() or [""]
+    return lines[-1 if lines[0].startswith("Traceback") else 0]
+
+
 def run_again(function, keep=False):
     """Runs a test as often as it takes. Returns how it ended, as run_one() does: one that
     ever failed, and never passed, has failed. And a line for each attempt that came to
@@ -137,7 +143,7 @@ def run_again(function, keep=False):
         if result[0] == "skip":
             return failed or result, told
         causes = disturbances()
-        told.append("; ".join([*result[1].strip().splitlines()[-1:], *causes]))
+        told.append("; ".join([in_a_line(result[1]), *causes]))
         if result[0] == "not ok":
             failed = result
         if len(told) == ATTEMPTS or (result[0] == "not ok" and not causes):

@@ -93,7 +93,7 @@ def _():
     for cgroup in cgroups:
         Load(cgroup, "calls").ask("getppid", 3000)
     time.sleep(0.1)
-    out = shown("report", "--total", "--socket", agent.socket)
+    out = shown("report", "--total", "--limit", "1000", "--socket", agent.socket)
     check("\\x1b[2Kesc" in out and "\\u202egnp" in out and "x\\x0droot" in out, out)
     lines = out.splitlines()
     first = next(i for i, line in enumerate(lines) if line.startswith("WORKLOAD "))

@@ -80,6 +80,14 @@ def _():
     same([line for line in lines if "passed when" in line], [], "said to have passed")
 
 
+@test("of a reason of many lines the first is told, of a traceback the last")
+def _():
+    for code, why in (("check(n > 1, 'why\\nand what it said')", "why"),
+                      ("assert n > 1, 'why'", "AssertionError: why")):
+        _, _, lines = suite(code, ["A"])
+        check(f"# passed when run again: 1 - it: {why}; A" in lines, lines)
+
+
 @test("one that passes at once, or is skipped, is run once whatever disturbs")
 def _():
     same(suite("pass", ["A"])[:2], (0, 1), "status, runs")
