@@ -167,4 +167,13 @@ def _():
     check(any("others had a CPU for" in cause for cause in since()), f"told: {since()}")
 
 
+@test("where it cannot be found out whether PID 1 is hidden, it is not")
+def _():
+    defer(setattr, disturbed, "COUNTER", disturbed.COUNTER)
+    for program in "/nowhere", "/bin/true":
+        disturbed.is_init_hidden.cache_clear()
+        disturbed.COUNTER = program
+        same(disturbed.hidden(7), [], f"what is told with {program}")
+
+
 main()
