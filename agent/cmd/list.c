@@ -133,7 +133,10 @@ static int run_list(const struct options *o, int argc, char **argv)
 const struct cmd cmd_list = {
 	.name = "list",
 	.args = "metrics|workloads|probes",
-	.help = "what there is: metrics, workloads with their names, probes in short",
+	.help = "what there is: metrics, workloads, probes",
+	.examples = "  assay list workloads\n"
+		    "  assay list metrics\n"
+		    "  assay list probes\n",
 	.mask = CMD_LIST,
 	.run = run_list,
 };

@@ -156,7 +156,8 @@ static void dependency_slow(const struct look *l, struct finding *f)
 		    f, "a service that it asks answers slowly%s",
 		    known ? ""
 			  : "; without a baseline nobody knows whether that is usual");
-	then(f, "ss -tnp   # whom does it ask? then: assay why THAT, on its node");
+	then_in_net(l, f,
+		    "ss -tnp   # whom does it ask? then: assay why THAT, on its node");
 	f->change = known ? (grown ? CHANGE_NEW : CHANGE_SAME) : CHANGE_UNKNOWN;
 }
 
@@ -197,8 +198,8 @@ static void dependency_hangs(const struct look *l, struct finding *f)
 		      name_of(l->now), age);
 		because(f,
 			"a service that it asks took the request and does not answer");
-		then(
-		    f,
+		then_in_net(
+		    l, f,
 		    "ss -tnpo   # whom does it ask? then: assay why THAT, on its node");
 	} else if (connect >= HANGS_CONNECT) {
 		age = connect;
@@ -209,7 +210,7 @@ static void dependency_hangs(const struct look *l, struct finding *f)
 		    f,
 		    "nobody answers there: the host is down, packets are dropped, or "
 		    "its accept queue is full");
-		then(f, "ss -tnpo state syn-sent   # to whom?");
+		then_in_net(l, f, "ss -tnpo state syn-sent   # to whom?");
 	} else {
 		age = dns;
 		found(f, severity_of(age, HANGS_DNS, 30), 50 + (age < 30 ? age : 30),
@@ -247,7 +248,8 @@ static void no_answer(const struct look *l, struct finding *f)
 	      "requests of %s get no answer: of %.0f %.0f ended with their connection",
 	      name_of(l->now), all, n);
 	because(f, "what it asks ends connections, crashes, or is being restarted");
-	then(f, "ss -tnp   # whom does it ask? then: assay why THAT, on its node");
+	then_in_net(l, f,
+		    "ss -tnp   # whom does it ask? then: assay why THAT, on its node");
 	judge_change(l, f, IN_ASKED_ERRORS, RESPONSES_FAILED);
 }
 

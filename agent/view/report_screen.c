@@ -107,7 +107,10 @@ static size_t add_columns(struct layout *l, bool spare)
 	return used;
 }
 
-/* The first column is the name, which has what the numbers leave. */
+/*
+ * The first column is the name, which has what the numbers leave. A screen that is too
+ * narrow for all of them lacks the last ones.
+ */
 static void lay_out(struct layout *l)
 {
 	size_t all = screen_columns(l->r), used, left;
@@ -118,6 +121,10 @@ static void lay_out(struct layout *l)
 		return;
 	if (used + NAME_GOOD > all)
 		used = add_columns(l, false);
+	while (used + NAME_LEAST > all && l->count > 2) {
+		l->count--;
+		used -= l->columns[l->count].width + strlen(l->gap);
+	}
 	left = all > used + NAME_LEAST ? all - used : NAME_LEAST;
 	if (l->columns[0].width > left)
 		l->columns[0].width = left;
@@ -235,7 +242,7 @@ static void print_row(const struct layout *l, size_t row, FILE *f)
 
 static void print_head(const struct report *r, FILE *f)
 {
-	char node[256], line[256];
+	char node[256], line[256], whole[512];
 	size_t left;
 
 	snprintf(line, sizeof(line), ", Linux %s, %ld CPUs: %.1f s %s", r->host.kernel,
@@ -246,7 +253,11 @@ static void print_head(const struct report *r, FILE *f)
 		   : NAME_LEAST;
 	text_middle(node, sizeof(node), report_node(r->frame, r->host.name),
 		    r->choice.wide ? 200 : left);
-	fprintf(f, "%s%s\n", node, line);
+	snprintf(whole, sizeof(whole), "%s%s", node, line);
+	if (r->choice.wide)
+		fprintf(f, "%s\n", whole);
+	else
+		text_wrap(f, whole, 0, 2, screen_columns(r));
 }
 
 static bool has_estimate(const struct frame *f)
@@ -260,6 +271,7 @@ static bool has_estimate(const struct frame *f)
 static void print_legend(const struct layout *l, FILE *f)
 {
 	const struct report *r = l->r;
+	size_t width = screen_columns(r);
 
 	if (l->rows->count > l->shown)
 		fprintf(f, "and %zu more%s (--limit)\n", l->rows->count - l->shown,
@@ -267,13 +279,16 @@ static void print_legend(const struct layout *l, FILE *f)
 	if (l->rows->others)
 		fprintf(f, "the filters leave out %zu\n", l->rows->others);
 	if (!r->choice.wide && l->shown)
-		fputs("P50, P99: TCP responses (s: as server, else c: as client), else "
-		      "f: file calls\n",
-		      f);
+		text_wrap(f,
+			  "P50, P99: TCP responses (s: as server, else c: as client), "
+			  "else f: file calls",
+			  0, 0, width);
 	if (has_estimate(r->frame))
-		fputs("~ is an estimate: its probe runs for a part of the time (assay "
-		      "tune: duty)\n",
-		      f);
+		text_wrap(
+		    f,
+		    "~ is an estimate: its probe runs for a part of the time (assay "
+		    "tune: duty)",
+		    0, 0, width);
 }
 
 void report_screen(const struct report *r, const struct report_rows *rows, FILE *f)

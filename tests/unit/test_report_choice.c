@@ -202,6 +202,22 @@ static void the_first_screen_is_80_by_24(void **state)
 	}
 }
 
+static void a_narrow_screen_lacks_the_last_columns(void **state)
+{
+	static const size_t widths[] = { 60, 40, 30, 22 };
+	char names[40][96], *text;
+	struct frame *f = crowd(names, true);
+
+	for (size_t i = 0; i < COUNT(widths); i++) {
+		text = print_as(report_table, f,
+				(struct report_choice){ .columns = widths[i] });
+		assert_fits(text, widths[i], 64);
+		assert_has(text, "P99");
+		free(text);
+	}
+	frame_free(f);
+}
+
 static void names_have_what_a_wide_screen_has(void **state)
 {
 	char names[40][96], *text;
@@ -473,6 +489,7 @@ int main(void)
 		cmocka_unit_test(all_filters_must_let_it_pass),
 		cmocka_unit_test(a_line_says_what_hurts),
 		cmocka_unit_test(the_first_screen_is_80_by_24),
+		cmocka_unit_test(a_narrow_screen_lacks_the_last_columns),
 		cmocka_unit_test(names_have_what_a_wide_screen_has),
 		cmocka_unit_test(color_is_for_terminals_only),
 		cmocka_unit_test(csv_has_plain_numbers_and_says_what_is_estimated),

@@ -407,7 +407,49 @@ static void a_name_is_one_word_for_a_shell(void **state)
 	assert_string_equal(quoted(out, sizeof(out), "a;rm"), "'a;rm'");
 	assert_string_equal(quoted(out, sizeof(out), "it's"), "'it'\\''s'");
 	assert_string_equal(quoted(out, sizeof(out), "-x"), "'-x'");
+	assert_string_equal(quoted(out, sizeof(out), "a\x1b[2J'b"), "$'a\\033[2J\\'b'");
+	assert_string_equal(quoted(out, sizeof(out), "a   # b"), "$'a   \\043 b'");
+	assert_string_equal(quoted(out, sizeof(out), "\xe2\x80\xae"), /* turns text */
+			    "$'\\342\\200\\256'");
 	assert_string_equal(quoted(out, sizeof(out), ""), "''");
+}
+
+/* A name that tells a terminal what to do, and one that is a number, or nobody alone.
+ */
+static void names_are_safe_to_see_and_to_run(void **state)
+{
+	struct points p = { 0 };
+	struct point_group *g;
+	struct readings r = { .now_s = TEN_S, .again = " --last 5m" };
+	struct why w = { .readings = &r,
+			 .workload = &said.d,
+			 .no_baseline = "none",
+			 .source = "agent" };
+	char *text;
+	size_t first;
+	struct frame *f;
+
+	put_agent(points_group(&p), &(struct scene){ .idle = 1 });
+	g = add_workload(&p, "sh\x1b[2Jop", "/sh\x1b[2Jop");
+	WAITS("contention", 10 * MS, 400);
+	BEHIND("/123", 4);
+	put(g, "assay.cgroup.cpu.time", NULL, NULL, 2);
+	put(g, "assay.syscall.errors", "file", "EMFILE", 200);
+	g = add_workload(&p, "123", "/123");
+	put(g, "assay.cgroup.cpu.time", NULL, NULL, 2);
+	r.now = f = to_frame(&p);
+	first = first_of(f, "sh\x1b[2Jop");
+	diagnose_workload(&said.d, &r, first);
+	text = printed(why_table, &w);
+	assert_null(strchr(text, '\x1b'));
+	assert_has(text, "sh\\x1b[2Jop waits for a CPU");
+	free(text);
+	/* by its path: 123 would be a process */
+	assert_has(rule_of(&said.d, "cpu.neighbours")->next,
+		   "assay why /123 --last 5m   # ");
+	assert_has(rule_of(&said.d, "calls.failing")->next,
+		   "for p in $(cat $'/sys/fs/cgroup/sh\\033[2Jop/cgroup.procs'); do ");
+	frame_free(f);
 }
 
 #define YEAR_S (365 * 86400ULL)
@@ -472,6 +514,7 @@ int main(void)
 		cmocka_unit_test(json_has_all_of_it),
 		cmocka_unit_test(the_node_tells_all_and_the_nodes_own_once),
 		cmocka_unit_test(a_name_is_one_word_for_a_shell),
+		cmocka_unit_test(names_are_safe_to_see_and_to_run),
 		cmocka_unit_test(baselines_are_read),
 	};
 
