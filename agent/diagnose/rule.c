@@ -211,6 +211,11 @@ enum severity severity_of_share(double share, double lost, double warning,
 		   : severity_of(share, warning, critical);
 }
 
+double score_of_share(double share, double lost)
+{
+	return 100 * share * (lost < CRITICAL_LEAST ? lost / CRITICAL_LEAST : 1);
+}
+
 const char *name_of(const struct facts *f)
 {
 	if (!f->resource)

@@ -89,6 +89,8 @@ void judge_change(const struct look *l, struct finding *f, enum input in, double
  */
 enum severity severity_of_share(double share, double lost, double warning,
 				double critical);
+/* The score of that: a great share of little comes after what costs seconds. */
+double score_of_share(double share, double lost);
 /* The same of another number. */
 enum severity severity_of(double value, double warning, double critical);
 

@@ -100,7 +100,7 @@ static void quota(const struct look *l, struct finding *f)
 		see(l, f, IN_PERIODS_OUT, UNBOUND);
 	see(l, f, IN_THROTTLED_P99, UNBOUND);
 	see(l, f, IN_THROTTLED_COUNT, WAITS_LEAST);
-	found(f, severity_of_share(share, lost, 0.1, 0.4), share * 100,
+	found(f, severity_of_share(share, lost, 0.1, 0.4), score_of_share(share, lost),
 	      "%s is out of CPU quota: it waits for it in %.0f %% of the time that it "
 	      "would run",
 	      name_of(l->now), share * 100);
@@ -179,7 +179,8 @@ static void neighbours(const struct look *l, struct finding *f)
 	see_busy(l, f);
 	name_culprit(l->now->frame, c.top[0].path, name, sizeof(name));
 	found(
-	    f, severity_of_share(share, lost, OTHERS_WARNING, 0.6), share * 100,
+	    f, severity_of_share(share, lost, OTHERS_WARNING, 0.6),
+	    score_of_share(share, lost),
 	    "%s waits for a CPU while neighbours have it: %.0f %% of the time that it "
 	    "would run, %.0f %% of that behind %s",
 	    name_of(l->now), share * 100, c.top[0].s / lost * 100, name);

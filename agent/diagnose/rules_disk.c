@@ -45,8 +45,9 @@ static bool waits_for_disk(const struct look *l, struct finding *f, double *shar
 static void see_share(const struct look *l, struct finding *f, const struct disk_use *d,
 		      double theirs)
 {
-	struct evidence *e = see_own(f, IN_DEVICE_TIME, "of what the disk does is for",
-				     "1", theirs, NEIGHBOUR_SHARE);
+	struct evidence *e =
+	    see_own(f, d->in_device ? IN_DEVICE_TIME : IN_BLOCK_TIME,
+		    "of what the disk does is for", "1", theirs, NEIGHBOUR_SHARE);
 
 	e->key2 = "system.device";
 	e->value2 = d->device;
@@ -73,7 +74,8 @@ static void neighbour(const struct look *l, struct finding *f)
 	see(l, f, IN_BLOCKED_FILE_P99, UNBOUND);
 	see(l, f, IN_BLOCK_P99, UNBOUND);
 	see(l, f, IN_DEVICE_P99, UNBOUND);
-	found(f, severity_of_share(share, lost_in_files(l), 0.3, 0.8), share * 100,
+	found(f, severity_of_share(share, lost_in_files(l), 0.3, 0.8),
+	      score_of_share(share, lost_in_files(l)),
 	      "%s waits for the disk %s, which is busy with the I/O of %s: %.0f %% of "
 	      "what it does is for that one",
 	      name_of(l->now), d.device, frame_name(d.neighbour), theirs * 100);
@@ -139,7 +141,8 @@ static void slow(const struct look *l, struct finding *f)
 	see(l, f, IN_BLOCK_COUNT, SLEEPS_LEAST);
 	see_share(l, f, &d, theirs);
 	found(
-	    f, severity_of_share(share, lost_in_files(l), 0.3, 0.8), share * 100,
+	    f, severity_of_share(share, lost_in_files(l), 0.3, 0.8),
+	    score_of_share(share, lost_in_files(l)),
 	    "the disk %s is slow: %s waits for it in %.0f %% of the time that it would "
 	    "run",
 	    d.device, name_of(l->now), share * 100);

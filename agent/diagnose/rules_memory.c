@@ -121,7 +121,8 @@ static void faults(const struct look *l, struct finding *f)
 	see(l, f, IN_MAJOR_FAULTS, UNBOUND);
 	see(l, f, IN_BLOCK_P99, UNBOUND);
 	found(
-	    f, severity_of_share(share, lost, 0.3, 0.7), share * 95,
+	    f, severity_of_share(share, lost, 0.3, 0.7),
+	    0.95 * score_of_share(share, lost),
 	    "%s waits in page faults that read from a disk: %.0f %% of the time that it "
 	    "would run",
 	    name_of(l->now), share * 100);

@@ -425,6 +425,7 @@ static void names_are_safe_to_see_and_to_run(void **state)
 			 .workload = &said.d,
 			 .no_baseline = "none",
 			 .source = "agent" };
+	const char *next;
 	char *text;
 	size_t first;
 	struct frame *f;
@@ -445,10 +446,10 @@ static void names_are_safe_to_see_and_to_run(void **state)
 	assert_has(text, "sh\\x1b[2Jop waits for a CPU");
 	free(text);
 	/* by its path: 123 would be a process */
-	assert_has(rule_of(&said.d, "cpu.neighbours")->next,
-		   "assay why /123 --last 5m   # ");
-	assert_has(rule_of(&said.d, "calls.failing")->next,
-		   "for p in $(cat $'/sys/fs/cgroup/sh\\033[2Jop/cgroup.procs'); do ");
+	next = rule_of(&said.d, "cpu.neighbours")->next;
+	assert_non_null(strstr(next, "assay why /123 --last 5m   # "));
+	next = rule_of(&said.d, "calls.failing")->next;
+	assert_non_null(strstr(next, "for p in $(cat $'/sys/fs/cgroup/sh\\033[2Jop/"));
 	frame_free(f);
 }
 

@@ -194,6 +194,11 @@ static void a_disk_that_stamps_nothing_has_no_time_of_its_own(void **state)
 	assert_accused(&said.d, "disk.slow");
 	assert_non_null(strstr(said.d.found[0]->cause, "requests take long"));
 	assert_null(strstr(said.d.found[0]->cause, "in the device)"));
+	/* also beside one that does */
+	s.flood = 5;
+	say(&s, NULL);
+	assert_accused(&said.d, "disk.slow");
+	assert_non_null(strstr(said.d.found[0]->what, "the disk loop0"));
 	for (size_t i = 0; i < said.d.found[0]->evidence_count; i++)
 		assert_string_not_equal(said.d.found[0]->evidence[i].metric,
 					"assay.block.device.duration");
@@ -244,6 +249,27 @@ static void denials_are_a_fault_when_they_are_most_of_what_it_does(void **state)
 	s.fault = denied_at_times;
 	say(&s, NULL);
 	assert_int_equal(said.d.overall, NOTHING_UNUSUAL);
+}
+
+/* Waits for a CPU of a workload that hardly runs, and a loss that holds it up. */
+static void seldom_runs_and_loses(struct point_group *g)
+{
+	put(g, "assay.cgroup.cpu.time", NULL, NULL, 0.14);
+	WAITS("contention", 250 * US, 1400);
+	BEHIND("/other", 0.35);
+	put_hist(g, "assay.tcp.response.duration", "client", NULL, 2 * MS, 1400);
+	put(g, "assay.tcp.retransmits", NULL, NULL, 55);
+}
+
+static void a_great_share_of_little_is_not_first(void **state)
+{
+	struct scene s = { .idle = 15, .fault = seldom_runs_and_loses, .alone = true };
+
+	say(&s, NULL);
+	assert_int_equal(said.d.found_count, 2);
+	assert_string_equal(said.d.found[0]->rule->id, "net.loss");
+	assert_string_equal(said.d.found[1]->rule->id, "cpu.neighbours");
+	assert_int_equal(said.d.found[1]->severity, SEVERITY_WARNING);
 }
 
 static void some_loss(struct point_group *g) /* 1.4 % of 6900 segments */
@@ -481,6 +507,7 @@ int main(void)
 		    denials_are_a_fault_when_they_are_most_of_what_it_does),
 		cmocka_unit_test(a_little_loss_counts_when_it_is_new),
 		cmocka_unit_test(what_is_not_there_is_no_evidence),
+		cmocka_unit_test(a_great_share_of_little_is_not_first),
 		cmocka_unit_test(what_has_no_answer_is_not_slow),
 	};
 
