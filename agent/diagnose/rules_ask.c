@@ -111,13 +111,20 @@ static void dns_slow(const struct look *l, struct finding *f)
 #define OWN_MORE      1.5  /* nor is what it does not wait for */
 #define OWN_SHARE     0.4  /* of its own response's time */
 
-/* Does it answer slowly because of that? Its responses take about as long. */
+static bool is_most_of(double asked, double own)
+{
+	return asked >= OWN_SHARE * own && asked <= OWN_MORE * own;
+}
+
+/*
+ * Does it answer slowly because of that? Its responses take about as long, or, where
+ * they wait for each other, so do all of them together.
+ */
 static bool explains_own(const struct look *l)
 {
-	double asked = now_of(l, IN_ASKED_P90), own = now_of(l, IN_SERVED_P90);
-
-	return now_of(l, IN_SERVED) >= ASKED_LEAST && asked >= OWN_SHARE * own &&
-	       asked <= OWN_MORE * own;
+	return now_of(l, IN_SERVED) >= ASKED_LEAST &&
+	       (is_most_of(now_of(l, IN_ASKED_P90), now_of(l, IN_SERVED_P90)) ||
+		is_most_of(now_of(l, IN_ASKED_TIME), now_of(l, IN_SERVED_TIME)));
 }
 
 static void dependency_slow(const struct look *l, struct finding *f)

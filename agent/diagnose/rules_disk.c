@@ -180,9 +180,10 @@ static void files(const struct look *l, struct finding *f)
 		? severity_of_share(share, lost_in_files(l), 0.3, 0.95)
 		: SEVERITY_NOTICE,
 	    share * 70,
-	    "%s sleeps in file calls in %.0f %% of the time that it would run, and its "
-	    "disks answer quickly",
-	    name_of(l->now), share * 100);
+	    "%s sleeps in file calls in %.0f %% of the time that it would run, and %s",
+	    name_of(l->now), share * 100,
+	    now_of(l, IN_BLOCK_COUNT) > 0 ? "its disks answer quickly"
+					  : "has no disk requests of its own");
 	because(
 	    f,
 	    "much I/O that waits for each answer (fsync), a limit on its I/O (io.max), "
@@ -191,7 +192,10 @@ static void files(const struct look *l, struct finding *f)
 		then(f, "cat %s; findmnt -t nfs,nfs4,cifs,fuse",
 		     cgroup_file(l, "io.max", path));
 	else
-		then(f, "findmnt -t nfs,nfs4,cifs,fuse");
+		then(f,
+		     "grep -w blkio /proc/%s/cgroup; findmnt -t nfs,nfs4,cifs,fuse   # "
+		     "that cgroup of v1 may have a limit: blkio.throttle.*",
+		     process_of(l, path));
 	judge_waits(l, f);
 }
 

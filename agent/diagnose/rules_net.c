@@ -260,7 +260,7 @@ static void accept_full(const struct look *l, struct finding *f)
 	see(l, f, IN_CONTENTION, UNBOUND);
 	see(l, f, IN_CPU, UNBOUND);
 	found(f, severity_of(share, 0, 0.5), 50 + share * 45,
-	      "the accept queue of %s is full: %.0f connections were dropped",
+	      "the accept queue of %s is full: connections were dropped %.0f times",
 	      name_of(l->now), n);
 	because(f,
 		"it accepts more slowly than clients connect (too few threads, or it "

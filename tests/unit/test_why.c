@@ -267,17 +267,6 @@ static void an_old_baseline_of_another_container_is_found(void **state)
 
 /* --- what it looks like --- */
 
-static char *printed(int (*to)(const struct why *, FILE *), const struct why *w)
-{
-	char *text = NULL;
-	size_t len;
-	FILE *out = open_memstream(&text, &len);
-
-	assert_int_equal(to(w, out), 0);
-	fclose(out);
-	return text;
-}
-
 static struct why why_of(void)
 {
 	return (struct why){ .readings = &said.readings,
@@ -414,45 +403,6 @@ static void a_name_is_one_word_for_a_shell(void **state)
 	assert_string_equal(quoted(out, sizeof(out), ""), "''");
 }
 
-/* A name that tells a terminal what to do, and one that is a number, or nobody alone.
- */
-static void names_are_safe_to_see_and_to_run(void **state)
-{
-	struct points p = { 0 };
-	struct point_group *g;
-	struct readings r = { .now_s = TEN_S, .again = " --last 5m" };
-	struct why w = { .readings = &r,
-			 .workload = &said.d,
-			 .no_baseline = "none",
-			 .source = "agent" };
-	const char *next;
-	char *text;
-	size_t first;
-	struct frame *f;
-
-	put_agent(points_group(&p), &(struct scene){ .idle = 1 });
-	g = add_workload(&p, "sh\x1b[2Jop", "/sh\x1b[2Jop");
-	WAITS("contention", 10 * MS, 400);
-	BEHIND("/123", 4);
-	put(g, "assay.cgroup.cpu.time", NULL, NULL, 2);
-	put(g, "assay.syscall.errors", "file", "EMFILE", 200);
-	g = add_workload(&p, "123", "/123");
-	put(g, "assay.cgroup.cpu.time", NULL, NULL, 2);
-	r.now = f = to_frame(&p);
-	first = first_of(f, "sh\x1b[2Jop");
-	diagnose_workload(&said.d, &r, first);
-	text = printed(why_table, &w);
-	assert_null(strchr(text, '\x1b'));
-	assert_has(text, "sh\\x1b[2Jop waits for a CPU");
-	free(text);
-	/* by its path: 123 would be a process */
-	next = rule_of(&said.d, "cpu.neighbours")->next;
-	assert_non_null(strstr(next, "assay why /123 --last 5m   # "));
-	next = rule_of(&said.d, "calls.failing")->next;
-	assert_non_null(strstr(next, "for p in $(cat $'/sys/fs/cgroup/sh\\033[2Jop/"));
-	frame_free(f);
-}
-
 #define YEAR_S (365 * 86400ULL)
 
 static void baselines_are_read(void **state)
@@ -515,7 +465,6 @@ int main(void)
 		cmocka_unit_test(json_has_all_of_it),
 		cmocka_unit_test(the_node_tells_all_and_the_nodes_own_once),
 		cmocka_unit_test(a_name_is_one_word_for_a_shell),
-		cmocka_unit_test(names_are_safe_to_see_and_to_run),
 		cmocka_unit_test(baselines_are_read),
 	};
 
