@@ -204,15 +204,13 @@ static void the_first_screen_is_80_by_24(void **state)
 
 static void a_narrow_screen_lacks_the_last_columns(void **state)
 {
-	static const size_t widths[] = { 60, 40, 30, 22 };
 	char names[40][96], *text;
 	struct frame *f = crowd(names, true);
 
-	for (size_t i = 0; i < COUNT(widths); i++) {
+	for (size_t columns = 22; columns < 80; columns += 9) {
 		text = print_as(report_table, f,
-				(struct report_choice){ .columns = widths[i] });
-		assert_fits(text, widths[i], 64);
-		assert_has(text, "P99");
+				(struct report_choice){ .columns = columns });
+		assert_fits(text, columns, 64);
 		free(text);
 	}
 	frame_free(f);
