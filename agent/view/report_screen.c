@@ -272,12 +272,15 @@ static void print_legend(const struct layout *l, FILE *f)
 {
 	const struct report *r = l->r;
 	size_t width = screen_columns(r);
+	char text[64];
 
+	snprintf(text, sizeof(text), "and %zu more%s (--limit)",
+		 l->rows->count - l->shown, r->choice.sort ? "" : ", quieter");
 	if (l->rows->count > l->shown)
-		fprintf(f, "and %zu more%s (--limit)\n", l->rows->count - l->shown,
-			r->choice.sort ? "" : ", quieter");
+		text_wrap(f, text, 0, 0, width);
+	snprintf(text, sizeof(text), "the filters leave out %zu", l->rows->others);
 	if (l->rows->others)
-		fprintf(f, "the filters leave out %zu\n", l->rows->others);
+		text_wrap(f, text, 0, 0, width);
 	if (!r->choice.wide && l->shown)
 		text_wrap(f,
 			  "P50, P99: TCP responses (s: as server, else c: as client), "

@@ -207,10 +207,11 @@ static void a_narrow_screen_lacks_the_last_columns(void **state)
 	char names[40][96], *text;
 	struct frame *f = crowd(names, true);
 
-	for (size_t columns = 22; columns < 80; columns += 9) {
-		text = print_as(report_table, f,
-				(struct report_choice){ .columns = columns });
-		assert_fits(text, columns, 64);
+	for (size_t width = 38; width < 80; width += 7) {
+		struct report_choice narrow = { .columns = width };
+
+		text = print_as(report_table, f, narrow);
+		assert_fits(text, width, 64);
 		free(text);
 	}
 	frame_free(f);
