@@ -169,6 +169,7 @@ static void print_over(const struct layout *l, FILE *f)
 {
 	const char *color = l->r->choice.color ? BOLD : "";
 	struct pending p = { f, 0 };
+	char text[64];
 	size_t end;
 
 	for (size_t i = 0; i < l->count; i = end) {
@@ -179,9 +180,12 @@ static void print_over(const struct layout *l, FILE *f)
 				  !strcmp(over, l->columns[end].c->over);
 		     end++)
 			width += strlen(l->gap) + l->columns[end].width;
+		if (len > width && end == l->count) /* nothing is right of it */
+			len = width;
 		rest = width > len ? width - len : 0;
 		p.spaces += (i ? strlen(l->gap) : 0) + rest / 2;
-		put(&p, over, len, len, false, color);
+		snprintf(text, sizeof(text), "%.*s", (int)len, over);
+		put(&p, text, len, len, false, color);
 		p.spaces += rest - rest / 2;
 	}
 	fputc('\n', f);
