@@ -170,7 +170,7 @@ static void print_over(const struct layout *l, FILE *f)
 	const char *color = l->r->choice.color ? BOLD : "";
 	struct pending p = { f, 0 };
 	char text[64];
-	size_t end;
+	size_t end, cut, debt = 0; /* columns that a heading took of its neighbour's */
 
 	for (size_t i = 0; i < l->count; i = end) {
 		const char *over = l->columns[i].c->over ? l->columns[i].c->over : "";
@@ -184,9 +184,13 @@ static void print_over(const struct layout *l, FILE *f)
 			len = width;
 		rest = width > len ? width - len : 0;
 		p.spaces += (i ? strlen(l->gap) : 0) + rest / 2;
+		cut = debt < p.spaces ? debt : p.spaces;
+		p.spaces -= cut;
+		debt -= cut;
 		snprintf(text, sizeof(text), "%.*s", (int)len, over);
 		put(&p, text, len, len, false, color);
 		p.spaces += rest - rest / 2;
+		debt += len > width ? len - width : 0;
 	}
 	fputc('\n', f);
 }
