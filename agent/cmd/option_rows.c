@@ -22,7 +22,7 @@
 
 #define EXPORTS (CMD_AGENT | CMD_DOCTOR)
 /* Commands that look into the history. */
-#define LOOKS_BACK (CMD_REPORT | CMD_WHY | CMD_HIST | CMD_TREND)
+#define LOOKS_BACK (CMD_REPORT | CMD_WHY | CMD_HIST | CMD_TREND | CMD_LIST)
 #define OTLP(s)                                                          \
 	{                                                                \
 		"OTEL_EXPORTER_OTLP_" s, "OTEL_EXPORTER_OTLP_METRICS_" s \
