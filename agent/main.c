@@ -20,11 +20,23 @@ static const struct cmd *const cmds[] = {
 static int print_help(void)
 {
 	puts("usage: assay COMMAND [OPTION...]\n");
-	for (size_t i = 0; i < COUNT(cmds); i++)
-		printf("  assay %-8s %s\n", cmds[i]->name, cmds[i]->help);
-	puts(
-	    "  assay --version\n\nOptions (assay COMMAND --help shows those of a command):");
-	options_help(stdout, &option_table, CMD_ALL);
+	for (size_t i = 0; i < COUNT(cmds); i++) {
+		printf("  assay %-8s ", cmds[i]->name);
+		text_wrap(stdout, cmds[i]->help, 17, 17, 79);
+	}
+	puts("  assay --version\n\n"
+	     "Something is slow:  assay report, then assay why WORKLOAD\n"
+	     "Of the past:        assay why WORKLOAD --at 03:12, or --last 30m\n"
+	     "Options:            assay COMMAND --help, or man assay");
+	return 0;
+}
+
+static int print_help_of(const struct cmd *c)
+{
+	printf("usage: assay %s [OPTION...]%s%s\n%s\n", c->name, c->args ? " " : "",
+	       c->args ? c->args : "", c->help);
+	printf("%s%s\n", c->examples ? "\n" : "", c->examples ? c->examples : "");
+	options_help(stdout, &option_table, c->mask);
 	return 0;
 }
 
@@ -48,12 +60,8 @@ static int run(const struct cmd *c, int argc, char **argv)
 	int rest;
 
 	for (int i = 0; i < argc; i++) {
-		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
-			printf("usage: assay %s [OPTION...]%s%s\n%s\n\n", c->name,
-			       c->args ? " " : "", c->args ? c->args : "", c->help);
-			options_help(stdout, &option_table, c->mask);
-			return 0;
-		}
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+			return print_help_of(c);
 	}
 	options_init(&o, &option_table);
 	rest = options_env(&o, c->mask, cause, sizeof(cause));

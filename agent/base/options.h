@@ -29,6 +29,9 @@ enum options_cmd {
 	CMD_BENCH = 1 << 13,
 	CMD_DIFF = 1 << 14,
 	CMD_ALL = (1 << 15) - 1,
+	/* those that measure by themselves where no agent runs */
+	CMD_MEASURES = CMD_AGENT | CMD_REPORT | CMD_WHY | CMD_PROBES | CMD_DOCTOR |
+		       CMD_LIST | CMD_VERIFY | CMD_BENCH | CMD_HIST,
 };
 
 enum compression { COMPRESSION_GZIP, COMPRESSION_NONE };
@@ -180,7 +183,7 @@ bool options_is_given(const struct options *o, const char *key);
 
 /* The name of an option's own variable: ASSAY_KEY in upper case. */
 void options_variable(const struct option_desc *d, char *name, size_t len);
-/* Prints the options of a command for --help, or of all (CMD_ALL). */
+/* Prints the options of a command (a bit of enum options_cmd) for --help. */
 void options_help(FILE *f, const struct option_table *table, unsigned int mask);
 /* Prints the option list of the manual page, in roff. */
 void options_man(FILE *f, const struct option_table *table);

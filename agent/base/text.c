@@ -8,9 +8,10 @@
 #include "base/text.h"
 #include "base/util.h"
 
-#define ESCAPE_LEN 12  /* \U0010ffff and its end */
-#define MARKS_MAX  4   /* combining marks on one character: no script needs more */
-#define LINE_SIZE  512 /* of text_lines; longer lines are cut */
+#define ESCAPE_LEN 12	/* \U0010ffff and its end */
+#define MARKS_MAX  4	/* combining marks on one character: no script needs more */
+#define WORD_SIZE  8192 /* of text_wrap: of a path and more */
+#define LINE_SIZE  512	/* of text_lines; longer lines are cut */
 
 size_t text_utf8(const char *text)
 {
@@ -233,6 +234,37 @@ size_t text_middle(char *out, size_t size, const char *s, size_t columns)
 		return head;
 	memcpy(out + at, "..", 3);
 	return head + 2 + text_copy(out + at + 2, size - at - 2, end, tail);
+}
+
+/* A word as a terminal may see it, and its columns. */
+static size_t take_word(const char *s, size_t len, char out[WORD_SIZE])
+{
+	char word[WORD_SIZE / 4];
+
+	snprintf(word, sizeof(word), "%.*s", (int)len, s);
+	return text_copy(out, WORD_SIZE, word, SIZE_MAX);
+}
+
+void text_wrap(FILE *f, const char *s, size_t column, size_t indent, size_t width)
+{
+	char word[WORD_SIZE];
+	bool first = true;
+
+	for (s += strspn(s, " "); *s; s += strspn(s, " ")) {
+		size_t len = strcspn(s, " ");
+		size_t columns = take_word(s, len, word);
+
+		if (!first && column + 1 + columns > width) {
+			fprintf(f, "\n%*s", (int)indent, "");
+			column = indent;
+			first = true;
+		}
+		fprintf(f, "%s%s", first ? "" : " ", word);
+		column += columns + !first;
+		first = false;
+		s += len;
+	}
+	fputc('\n', f);
 }
 
 void text_lines(FILE *f, const char *s, size_t len)

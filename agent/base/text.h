@@ -51,6 +51,12 @@ size_t text_middle(char *out, size_t size, const char *s, size_t columns);
  * and behind the last one is the port. A copy with them, the caller's; NULL: no memory.
  */
 char *text_url(const char *url);
+/*
+ * Prints the words of a text, each through text_copy, in lines of at most `width`
+ * columns and a newline: the first behind what takes `column` of them already, the
+ * others behind `indent` spaces. A word that is longer than a line has one of its own.
+ */
+void text_wrap(FILE *f, const char *s, size_t column, size_t indent, size_t width);
 /* Prints several lines, each through text_copy; a newline is the end of one. */
 void text_lines(FILE *f, const char *s, size_t len);
 

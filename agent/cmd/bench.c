@@ -240,8 +240,7 @@ static int run_bench(const struct options *o, int argc, char **argv)
 
 const struct cmd cmd_bench = {
 	.name = "bench",
-	.help =
-	    "what each probe costs on this node, in ns an event and in per cent now",
+	.help = "what each probe costs here, in ns an event and in per cent",
 	.mask = CMD_BENCH,
 	.run = run_bench,
 };

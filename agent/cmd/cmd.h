@@ -11,7 +11,8 @@ struct cmd {
 	const char *name;
 	const char *args; /* the arguments after the options; NULL when it takes none */
 	const char *help;
-	unsigned int mask; /* the options it takes: a bit of enum options_cmd */
+	const char *examples; /* lines for --help, each a command to run; or NULL */
+	unsigned int mask;    /* the options it takes: a bit of enum options_cmd */
 	/* Runs it and returns the exit status. argv holds what is no option. */
 	int (*run)(const struct options *o, int argc, char **argv);
 };

@@ -114,8 +114,8 @@ static int run_diff(const struct options *o, int argc, char **argv)
 const struct cmd cmd_diff = {
 	.name = "diff",
 	.args = "SPAN1 SPAN2",
-	.help =
-	    "what has changed from one time of the history to another, the surest first",
+	.help = "what has changed from one time to another, the surest first",
+	.examples = "  assay diff 40s..20s 20s..now      # of so long ago\n",
 	.mask = CMD_DIFF,
 	.run = run_diff,
 };

@@ -341,8 +341,7 @@ static int run_doctor(const struct options *o, int argc, char **argv)
 
 const struct cmd cmd_doctor = {
 	.name = "doctor",
-	.help =
-	    "checks what assay needs, a line each; exit status 1 if it lacks something",
+	.help = "checks what assay needs; exit status 1 if it lacks something",
 	.mask = CMD_DOCTOR,
 	.run = run_doctor,
 };

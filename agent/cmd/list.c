@@ -10,6 +10,7 @@
 #include "base/util.h"
 #include "cmd/cmd.h"
 #include "cmd/source.h"
+#include "cmd/span.h"
 #include "kernel/probes.h"
 #include "metric/metrics.h"
 #include "metric/self.h"
@@ -86,6 +87,29 @@ static int list_workloads(const struct frame *f, int format)
 	return err;
 }
 
+/* What is now, or of workloads what was in a time of the history. */
+static int take(struct source *src, bool workloads, struct frame **out, char *cause,
+		size_t len)
+{
+	struct span span;
+	struct taken taken;
+	int err = span_of(src->o, now_wall_ns(), &span, cause, len);
+
+	if (!err && span.live)
+		return source_read(src, true, out, cause, len);
+	if (!err && !workloads) {
+		snprintf(cause, len,
+			 "only workloads are listed of the past: leave out --from, "
+			 "--at, --since, --until and --last");
+		err = -EINVAL;
+	}
+	if (!err)
+		err = span_take(src, &span, &taken, cause, len);
+	if (!err)
+		*out = taken.frame;
+	return err;
+}
+
 /* The lists that a reading is needed for. */
 static int list_frame(const struct options *given, bool workloads)
 {
@@ -96,11 +120,11 @@ static int list_frame(const struct options *given, bool workloads)
 	int err;
 
 	o.identity_source = true; /* of an agent it is the agent's to say */
-	err = source_read(&src, true, &f, cause, sizeof(cause));
+	err = take(&src, workloads, &f, cause, sizeof(cause));
 	source_close(&src);
 	if (err) {
 		log_errorx("%s", cause);
-		return 1;
+		return err == -EINVAL ? EXIT_USAGE : 1;
 	}
 	if (o.format != FORMAT_JSON)
 		err = frame_make_visible(f);
@@ -133,7 +157,11 @@ static int run_list(const struct options *o, int argc, char **argv)
 const struct cmd cmd_list = {
 	.name = "list",
 	.args = "metrics|workloads|probes",
-	.help = "what there is: metrics, workloads with their names, probes in short",
+	.help = "what there is: metrics, workloads, probes",
+	.examples = "  assay list workloads\n"
+		    "  assay list workloads --last 30s\n"
+		    "  assay list metrics\n"
+		    "  assay list probes\n",
 	.mask = CMD_LIST,
 	.run = run_list,
 };

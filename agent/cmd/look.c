@@ -202,7 +202,9 @@ static int run_trend(const struct options *given, int argc, char **argv)
 const struct cmd cmd_hist = {
 	.name = "hist",
 	.args = "METRIC [WORKLOAD]",
-	.help = "draws a distribution, and with --last 30m how it went over time",
+	.help = "draws a distribution, and with --last 30m how it went",
+	.examples = "  assay hist sched.wait.duration shop/web\n"
+		    "  assay hist sched.wait.duration shop/web --last 30s\n",
 	.mask = CMD_HIST,
 	.run = run_hist,
 };
@@ -211,6 +213,8 @@ const struct cmd cmd_trend = {
 	.name = "trend",
 	.args = "METRIC [WORKLOAD]",
 	.help = "how a metric went in the last 30 minutes, or --last, --since",
+	.examples = "  assay trend sched.wait.duration shop/web\n"
+		    "  assay trend cpu.time shop/web --last 1h --format csv\n",
 	.mask = CMD_TREND,
 	.run = run_trend,
 };

@@ -136,8 +136,7 @@ static int run_probes(const struct options *o, int argc, char **argv)
 
 const struct cmd cmd_probes = {
 	.name = "probes",
-	.help =
-	    "each probe: what it measures, its hooks, its state, what it costs and lost",
+	.help = "each probe: what it measures, its state, its cost and losses",
 	.mask = CMD_PROBES,
 	.run = run_probes,
 };

@@ -195,8 +195,13 @@ static int run_report(const struct options *given, int argc, char **argv)
 
 const struct cmd cmd_report = {
 	.name = "report",
-	.help =
-	    "latency, traffic, errors and saturation of each workload, now or before",
+	.help = "latency, errors and waits of each workload, now or before",
+	.examples =
+	    "  assay report                      # who hurts, the worst first\n"
+	    "  assay report --sort errors --filter 'name=shop/*' --filter 'p99>10ms'\n"
+	    "  assay report --group-by namespace --wide\n"
+	    "  assay report --last 30s\n"
+	    "  assay report --total --format json\n",
 	.mask = CMD_REPORT,
 	.run = run_report,
 };

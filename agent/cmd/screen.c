@@ -5,7 +5,7 @@
 #include "cmd/screen.h"
 
 /* The least of a variable that is a number, and the most that we believe. */
-#define SCREEN_LEAST 40
+#define SCREEN_LEAST 20
 #define SCREEN_MOST  1000
 
 static struct winsize terminal(void)

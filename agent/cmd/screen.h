@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 /*
- * Columns and lines: what the user says in COLUMNS and LINES, or the terminal's; 40
+ * Columns and lines: what the user says in COLUMNS and LINES, or the terminal's; 20
  * columns at least. 0: nobody says, or for lines, it is no terminal.
  */
 size_t screen_columns(void);

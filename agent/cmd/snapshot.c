@@ -45,7 +45,10 @@ static int run_snapshot(const struct options *o, int argc, char **argv)
 const struct cmd cmd_snapshot = {
 	.name = "snapshot",
 	.args = "FILE",
-	.help = "copies what the node has kept into a file, for --from on any machine",
+	.help = "copies what the node has kept, for --from on any machine",
+	.examples =
+	    "  assay snapshot ticket.db\n"
+	    "  assay why --node --from ticket.db # anywhere, without privileges\n",
 	.mask = CMD_SNAPSHOT,
 	.run = run_snapshot,
 };

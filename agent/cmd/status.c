@@ -158,7 +158,7 @@ static int run_status(const struct options *o, int argc, char **argv)
 
 const struct cmd cmd_status = {
 	.name = "status",
-	.help = "how the running agent is; --live, --ready, --started: by exit status",
+	.help = "how the running agent is; --ready: by exit status",
 	.mask = CMD_STATUS,
 	.run = run_status,
 };

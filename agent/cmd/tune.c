@@ -51,7 +51,10 @@ static int run_tune(const struct options *o, int argc, char **argv)
 const struct cmd cmd_tune = {
 	.name = "tune",
 	.args = "[PROBE [KEY=VALUE...]]",
-	.help = "shows the parameters of the running agent's probes, or changes them",
+	.help = "shows or changes parameters of the running agent's probes",
+	.examples = "  assay tune\n"
+		    "  assay tune syscall sample=8       # takes one duration of 8\n"
+		    "  assay tune syscall sample=1\n",
 	.mask = CMD_TUNE,
 	.run = run_tune,
 };

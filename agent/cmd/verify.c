@@ -277,7 +277,7 @@ static int run_verify(const struct options *o, int argc, char **argv)
 
 const struct cmd cmd_verify = {
 	.name = "verify",
-	.help = "makes known events here and checks that they are counted right",
+	.help = "makes known events here and checks that they are counted",
 	.mask = CMD_VERIFY,
 	.run = run_verify,
 };

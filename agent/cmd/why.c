@@ -11,6 +11,7 @@
 #include "base/util.h"
 #include "cmd/baseline.h"
 #include "cmd/cmd.h"
+#include "cmd/screen.h"
 #include "cmd/source.h"
 #include "cmd/span.h"
 #include "diagnose/diagnose.h"
@@ -26,6 +27,7 @@
 #define LISTED	      64
 #define NAME_COLUMNS  60
 #define CGROUP_OF_PID "/proc/%ld/cgroup"
+#define AGAIN_LEN     400
 
 /* The cgroup path of a process. -ESRCH: there is none of that number. */
 static int cgroup_of_pid(long pid, char *out, size_t len)
@@ -53,15 +55,18 @@ struct target {
 	bool process;
 };
 
-/* A number is a process: then its cgroup, which the frame has by its path. */
-static int parse_target(const char *arg, struct target *t, char *cause,
-			size_t cause_len)
+/*
+ * A number is a process: then its cgroup, which the frame has by its path. Of a copy
+ * nobody knows which processes there were on its node.
+ */
+static int parse_target(const struct options *o, const char *arg, struct target *t,
+			char *cause, size_t cause_len)
 {
 	char *end;
 	long pid = strtol(arg, &end, 10);
 	int err;
 
-	if (*end || end == arg || pid <= 0) {
+	if (*end || end == arg || pid <= 0 || o->from) {
 		snprintf(t->text, sizeof(t->text), "%s", arg);
 		return 0;
 	}
@@ -73,6 +78,20 @@ static int parse_target(const char *arg, struct target *t, char *cause,
 				       : "%ld: this process is in no cgroup of v2",
 			 pid);
 	return err;
+}
+
+/* In a cgroup namespace the path of who is not below it begins with "/..". */
+static bool path_is_whole(const char *path)
+{
+	return strncmp(path, "/..", 3);
+}
+
+/* What of it is left. */
+static const char *below_ours(const char *path)
+{
+	while (!strncmp(path, "/..", 3) && (path[3] == '/' || !path[3]))
+		path += 3;
+	return path;
 }
 
 static int list_matches(const struct frame_attrs **found, size_t count,
@@ -100,7 +119,7 @@ static int pick_one(const struct frame *f, const struct target *t,
 		    const struct frame_attrs **out)
 {
 	const struct frame_attrs *found[LISTED];
-	char path[4096];
+	char path[4 * sizeof(t->text) + 1];
 	size_t count;
 
 	if (!t->process) {
@@ -110,8 +129,9 @@ static int pick_one(const struct frame *f, const struct target *t,
 		*out = found[0];
 		return count ? 0 : -ENOENT;
 	}
-	snprintf(path, sizeof(path), "%s", t->text);
-	for (*out = NULL; *path && !*out; *strrchr(path, '/') = '\0')
+	text_escape(path, below_ours(t->text)); /* as readings have it */
+	*out = path_is_whole(t->text) ? NULL : pick_end(f, path);
+	for (; *path && !*out; *strrchr(path, '/') = '\0')
 		*out = pick_cgroup(f, path);
 	return *out ? 0 : -ENOENT;
 }
@@ -161,19 +181,66 @@ static int print(const struct options *o, const struct why *w)
 		   : 0;
 }
 
-/* What only files say, as of now: for those who look at now, where the cgroups are. */
+/* What only files say, as of now. */
 struct present {
 	struct stuck_threads stuck;
 	struct cpu_limit limit;
 };
+
+/* Where the cgroups are, and which controllers they have: of this node. */
+struct here {
+	struct cgroup_root root;
+	char controllers[256];
+};
+
+static void look_here(const struct options *o, struct readings *r, struct here *out)
+{
+	char cause[256], path[PATH_MAX + 32];
+
+	if (o->from ||
+	    cgroup_root_find(o->cgroup_root, &out->root, cause, sizeof(cause)))
+		return;
+	r->cgroup_root = out->root.path;
+	snprintf(path, sizeof(path), "%s/cgroup.controllers", out->root.path);
+	if (read_file(path, out->controllers, sizeof(out->controllers)) >= 0)
+		r->controllers = out->controllers;
+}
+
+static void add_word(char out[AGAIN_LEN], const char *key, const char *value)
+{
+	char word[AGAIN_LEN / 2];
+	size_t at = strlen(out);
+
+	if (value)
+		snprintf(out + at, AGAIN_LEN - at, " --%s %s", key,
+			 quoted(word, sizeof(word), value));
+}
+
+/* The options by which another command looks at the same time, or copy. */
+static void say_again(const struct options *o, char out[AGAIN_LEN])
+{
+	char *last = NULL;
+	size_t len;
+	FILE *f = o->last_ms ? open_memstream(&last, &len) : NULL;
+
+	*out = '\0';
+	if (f) {
+		options_print_duration(f, o->last_ms);
+		fclose(f);
+	}
+	add_word(out, "from", o->from);
+	add_word(out, "at", o->at);
+	add_word(out, "since", o->since);
+	add_word(out, "until", o->until);
+	add_word(out, "last", last);
+	free(last);
+}
 
 static void look_at_present(struct readings *r, const struct frame_attrs *resource,
 			    struct present *out)
 {
 	char path[2 * 4096];
 
-	if (!r->cgroup_root)
-		return;
 	snprintf(path, sizeof(path), "%s%s", r->cgroup_root, frame_cgroup(resource));
 	if (!stuck_threads_read(path, &out->stuck))
 		r->stuck = &out->stuck;
@@ -224,16 +291,18 @@ static int answer_workload(const struct options *o, struct why *w, struct readin
 	const struct frame_attrs *one;
 	struct attr list[3];
 	char time[UNITS_LEN];
+	bool live = strcmp(w->source, "history") != 0;
 	int status = d ? pick_one(f, t, &one) : 1;
 
 	if (!d)
 		log_error(-ENOMEM, "the answer cannot be made");
 	if (!status) {
-		look_at_present(r, one, &present);
+		if (live && r->cgroup_root)
+			look_at_present(r, one, &present);
 		diagnose_workload(d, r, first_of(f, one));
 		return answer_of(o, w, d);
 	}
-	if (status == -ENOENT && find_cgroup(r, t, list, &absent)) {
+	if (status == -ENOENT && live && find_cgroup(r, t, list, &absent)) {
 		diagnose_absent(d, r, &absent);
 		return answer_of(o, w, d);
 	}
@@ -269,13 +338,16 @@ static int answer(const struct options *o, const struct taken *taken,
 {
 	struct counted_shares counted[2];
 	struct baseline before;
-	struct cgroup_root root;
-	char cause[256];
-	struct readings r = { .now = taken->frame, .now_s = taken->duration_s };
+	struct here here;
+	char again[AGAIN_LEN];
+	struct readings r = { .now = taken->frame,
+			      .now_s = taken->duration_s,
+			      .again = again };
 	struct why w = { .readings = &r,
 			 .since_ns = taken->time.since_ns,
 			 .until_ns = taken->time.until_ns,
 			 .source = source_name(taken),
+			 .columns = screen_columns(),
 			 .host = taken->host.name };
 	int status, err = baseline_take(o, &taken->time, &before);
 
@@ -283,9 +355,8 @@ static int answer(const struct options *o, const struct taken *taken,
 		log_errorx("%s", before.cause);
 		return EXIT_USAGE;
 	}
-	if (!taken->from_history &&
-	    !cgroup_root_find(o->cgroup_root, &root, cause, sizeof(cause)))
-		r.cgroup_root = root.path;
+	say_again(o, again);
+	look_here(o, &r, &here);
 	r.before = before.taken.frame;
 	r.before_s = before.taken.duration_s;
 	if (taken->from_history) {
@@ -299,14 +370,7 @@ static int answer(const struct options *o, const struct taken *taken,
 	w.before_since_ns = before.taken.time.since_ns;
 	w.before_until_ns = before.taken.time.until_ns;
 	w.no_baseline = before.cause;
-	if (o->format != FORMAT_JSON &&
-	    (frame_make_visible(taken->frame) ||
-	     (r.before && frame_make_visible(before.taken.frame)))) {
-		log_error(-ENOMEM, "the answer cannot be made");
-		status = 1;
-	} else {
-		status = o->node ? answer_node(o, &w) : answer_workload(o, &w, &r, t);
-	}
+	status = o->node ? answer_node(o, &w) : answer_workload(o, &w, &r, t);
 	frame_free(before.taken.frame);
 	return status;
 }
@@ -353,7 +417,7 @@ static int run_why(const struct options *given, int argc, char **argv)
 	}
 	if (!options_is_given(given, "duration"))
 		o.duration_ms = DURATION_MS;
-	if (argc && parse_target(argv[0], &t, cause, sizeof(cause))) {
+	if (argc && parse_target(&o, argv[0], &t, cause, sizeof(cause))) {
 		log_errorx("%s", cause);
 		return 1;
 	}
@@ -368,6 +432,12 @@ const struct cmd cmd_why = {
 	.name = "why",
 	.args = "WORKLOAD|PID|--node",
 	.help = "what is wrong with a workload, or with --node the whole node",
+	.examples =
+	    "  assay why --node                  # the worst of all\n"
+	    "  assay why shop/web                # a name, or a part of it\n"
+	    "  assay why shop/web --at 10s       # ten seconds ago; or as 03:12\n"
+	    "  assay why shop/web --last 30s --format json\n"
+	    "Exit status: 0 nothing unusual, or inconclusive; 3 findings; 2 which one?\n",
 	.mask = CMD_WHY,
 	.run = run_why,
 };

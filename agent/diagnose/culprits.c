@@ -65,6 +65,14 @@ static double before_of_culprit(const struct look *l, const char *path)
 	return t;
 }
 
+void name_culprit(const struct frame *f, const char *path, char *out, size_t len)
+{
+	if (strcmp(path, CULPRITS_OTHER) != 0)
+		name_path(f, path, out, len);
+	else
+		snprintf(out, len, "many others together");
+}
+
 void culprits_see(const struct look *l, struct finding *f,
 		  const struct culprit_split *c)
 {
@@ -77,6 +85,6 @@ void culprits_see(const struct look *l, struct finding *f,
 		e->value = c->top[i].path;
 		e->stat = "rate";
 		e->baseline = before_of_culprit(l, c->top[i].path);
-		name_path(l->now->frame, c->top[i].path, e->name, sizeof(e->name));
+		name_culprit(l->now->frame, c->top[i].path, e->name, sizeof(e->name));
 	}
 }

@@ -7,6 +7,8 @@
 #include "diagnose/rule.h"
 
 #define CULPRITS_TOLD 3
+#define CULPRITS_OTHER \
+	"_OTHER" /* those that had less of it than whom there is room for */
 
 struct culprit_time {
 	const char *path; /* as assay.sched.culprit has it, borrowed */
@@ -20,6 +22,8 @@ struct culprit_split {
 	double sum;
 };
 
+/* What one of them is called. */
+void name_culprit(const struct frame *f, const char *path, char *out, size_t len);
 void culprits_split(const struct facts *f, struct culprit_split *out);
 /* Adds the worst of the others as evidence. */
 void culprits_see(const struct look *l, struct finding *f,

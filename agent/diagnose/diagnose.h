@@ -58,7 +58,8 @@ struct finding {
 	enum change change;
 	bool undermines; /* nothing else that was not found is ruled out */
 	double score;	 /* about the per cent of its time that is lost; for ranking */
-	char what[320], cause[400], next[400];
+	char what[320], cause[400];
+	char next[1024]; /* "": a command that is too long to be shown */
 	struct evidence evidence[EVIDENCE_MOST];
 	size_t evidence_count;
 };
@@ -89,8 +90,11 @@ struct readings {
 	const struct counted_shares *now_counted, *before_counted;
 	/* of the node, where it is known; NULL: not */
 	const char *cgroup_root;	   /* where its cgroups are mounted */
+	const char *controllers;	   /* those of that tree, with spaces between */
 	const struct stuck_threads *stuck; /* of the workload, as of now */
 	const struct cpu_limit *limit;	   /* the same */
+	const char
+	    *again; /* options with which another assay looks at the same; NULL */
 };
 
 /* Diagnoses the workload whose series begin at `first` in r->now. */
@@ -133,6 +137,7 @@ struct why {
 	const char *no_baseline;		   /* why there is none */
 	const char *host;			   /* the node, if no frame names it */
 	const char *source;			   /* "agent", "history", "self" */
+	size_t columns; /* of the screen, for tables; 0: nobody says */
 };
 
 /* 0 or -errno (-ENOMEM, -EIO). */

@@ -11,7 +11,6 @@ struct disk {
 	struct disk_use use;
 	const struct frame_attrs *resource; /* whose series are being added up */
 	double resource_s;
-	bool in_device; /* the device's own times are known */
 };
 
 struct disks {
@@ -62,40 +61,46 @@ static void add(struct disk *d, const struct frame_series *s, const struct facts
 	d->use.own_count += own ? n : 0;
 }
 
-/* Is a disk one of which the device's own times are known? Some stamp no issue. */
-static bool has_metric(const struct frame *f, const char *metric)
+static bool has_time(const struct frame_series *s, const char *metric)
 {
-	for (size_t i = 0; i < f->count; i++)
-		if (!strcmp(f->series[i].name, metric) &&
-		    f->series[i].kind == METRIC_HISTOGRAM &&
-		    hist_count(f->series[i].hist))
-			return true;
-	return false;
+	return !strcmp(s->name, metric) && s->kind == METRIC_HISTOGRAM &&
+	       hist_count(s->hist);
 }
 
-/* The disk of a series, if it is of this metric; NULL: it is not. */
-static struct disk *disk_in(struct disks *d, const struct frame_series *s,
-			    const char *metric)
+/* Finds a disk's place, if it has one, and which of its times are known. */
+static void note(struct disks *d, const struct frame_series *s)
 {
-	return strcmp(s->name, metric) || s->kind != METRIC_HISTOGRAM ? NULL
-								      : disk_of(d, s);
+	bool in_device = has_time(s, DEVICE);
+	struct disk *disk = in_device || has_time(s, OPERATION) ? disk_of(d, s) : NULL;
+
+	if (disk)
+		disk->use.in_device |= in_device;
+}
+
+static void note_all(struct disks *d, const struct facts *me)
+{
+	/* its own have a place in any case */
+	for (size_t i = me->first; i < me->end; i++)
+		note(d, &me->frame->series[i]);
+	for (size_t i = 0; i < me->frame->count; i++)
+		note(d, &me->frame->series[i]);
 }
 
 bool disks_find(const struct look *l, struct disk_use *out)
 {
 	const struct frame *f = l->now->frame;
-	const char *metric = has_metric(f, DEVICE) ? DEVICE : OPERATION;
 	const struct disk *best = NULL;
 	struct disks d = { .count = 0 };
 
-	/* its own have a place in any case */
-	for (size_t i = l->now->first; i < l->now->end; i++)
-		disk_in(&d, &f->series[i], metric);
+	note_all(&d, l->now);
 	for (size_t i = 0; i < f->count; i++) {
-		struct disk *disk = disk_in(&d, &f->series[i], metric);
+		const struct frame_series *s = &f->series[i];
+		struct disk *disk = has_time(s, DEVICE) || has_time(s, OPERATION)
+					? disk_of(&d, s)
+					: NULL;
 
-		if (disk)
-			add(disk, &f->series[i], l->now);
+		if (disk && has_time(s, disk->use.in_device ? DEVICE : OPERATION))
+			add(disk, s, l->now);
 	}
 	for (size_t i = 0; i < d.count; i++) {
 		struct disk *disk = &d.list[i];

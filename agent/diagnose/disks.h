@@ -6,12 +6,14 @@
 #include "diagnose/rule.h"
 
 struct disk_use {
-	const char *device; /* borrowed from the frame */
-	double own; /* requests of the workload under way, in the device: s per s */
-	double all; /* the same of all workloads */
-	double own_count, all_count;	     /* requests */
+	const char *device;	     /* borrowed from the frame */
+	double own;		     /* requests of the workload under way: s per s */
+	double all;		     /* the same of all workloads */
+	double own_count, all_count; /* requests */
 	const struct frame_attrs *neighbour; /* who else has most; NULL: nobody */
 	double neighbour_s;
+	bool in_device; /* these times are the device's own; else it stamps none, and
+			 * they are those of whole requests */
 };
 
 /*

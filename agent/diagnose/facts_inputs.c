@@ -128,7 +128,7 @@ const struct input_desc inputs[INPUTS] = {
 			     "connections waiting for accept" },
 	[IN_OVERFLOWS] = { "assay.tcp.accept.overflows", NULL, NULL, STAT_COUNT,
 			   "{overflow}",
-			   "connections dropped: the accept queue was full" },
+			   "times that a connection was dropped: the accept queue was full" },
 	[IN_SERVED] = { SERVER, STAT_COUNT, "{response}", "responses given" },
 	[IN_SERVED_P50] = { SERVER, STAT_P50, "s", "its own response, p50" },
 	[IN_SERVED_P90] = { SERVER, STAT_P90, "s", "its own response, p90" },

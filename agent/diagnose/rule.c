@@ -30,11 +30,21 @@ static void describe(struct evidence *e, enum input in, double threshold)
 				.baseline = NAN };
 }
 
+/* Is a 0 no number, but that there is nothing? */
+static bool is_of_something(enum stat stat)
+{
+	return stat == STAT_P50 || stat == STAT_P90 || stat == STAT_P99 ||
+	       stat == STAT_NOW;
+}
+
 static double see_in(const struct facts *now, const struct facts *before,
 		     struct finding *f, enum input in, double threshold)
 {
-	struct evidence *e = add_evidence(f);
+	struct evidence *e;
 
+	if (isnan(threshold) && !now->value[in] && is_of_something(inputs[in].stat))
+		return 0;
+	e = add_evidence(f);
 	describe(e, in, threshold);
 	e->number = now->value[in];
 	e->error = now->error[in];
@@ -112,10 +122,13 @@ void because(struct finding *f, const char *cause, ...)
 void then(struct finding *f, const char *next, ...)
 {
 	va_list ap;
+	int n;
 
 	va_start(ap, next);
-	print_text(f->next, sizeof(f->next), next, ap);
+	n = vsnprintf(f->next, sizeof(f->next), next, ap);
 	va_end(ap);
+	if (n < 0 || (size_t)n >= sizeof(f->next))
+		*f->next = '\0'; /* half a command is none */
 }
 
 void name_evidence(struct evidence *e, const char *name)
@@ -198,6 +211,11 @@ enum severity severity_of_share(double share, double lost, double warning,
 		   : severity_of(share, warning, critical);
 }
 
+double score_of_share(double share, double lost)
+{
+	return 100 * share * (lost < CRITICAL_LEAST ? lost / CRITICAL_LEAST : 1);
+}
+
 const char *name_of(const struct facts *f)
 {
 	if (!f->resource)
@@ -225,44 +243,6 @@ void name_path(const struct frame *f, const char *path, char *out, size_t len)
 		workload_id_fini(&id);
 	}
 	cut_text(out);
-}
-
-const char *quoted(char *out, size_t len, const char *name)
-{
-	size_t at = 0;
-
-	if (!name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-			       "0123456789._/:@-")] &&
-	    *name && *name != '-') {
-		snprintf(out, len, "%s", name);
-		return out;
-	}
-	if (len < 8)
-		return "''";
-	out[at++] = '\'';
-	for (; *name && at < len - 6; name++) {
-		if (*name != '\'') {
-			out[at++] = *name;
-			continue;
-		}
-		memcpy(out + at, "'\\''", 4);
-		at += 4;
-	}
-	out[at++] = '\'';
-	out[at] = '\0';
-	return out;
-}
-
-const char *cgroup_file(const struct look *l, const char *file, char out[640])
-{
-	const char *root = l->readings->cgroup_root, *path = "";
-	char whole[512];
-
-	if (l->now->resource)
-		path = frame_cgroup(l->now->resource);
-	snprintf(whole, sizeof(whole), "%s%s/%s", root ? root : "/sys/fs/cgroup",
-		 strcmp(path, "/") ? path : "", file);
-	return quoted(out, 640, whole);
 }
 
 const char *span_text(char out[UNITS_LEN], double s)

@@ -44,7 +44,10 @@ extern const struct rule_table rules_cpu, rules_disk, rules_memory, rules_net,
 
 #define UNBOUND NAN /* a number that only explains */
 
-/* Looks at a number: it becomes evidence. Returns it. */
+/*
+ * Looks at a number: it becomes evidence, unless it would only explain and there is
+ * none. Returns it.
+ */
 double see(const struct look *l, struct finding *f, enum input in, double threshold);
 /* The same of the node. */
 double see_node(const struct look *l, struct finding *f, enum input in,
@@ -86,6 +89,8 @@ void judge_change(const struct look *l, struct finding *f, enum input in, double
  */
 enum severity severity_of_share(double share, double lost, double warning,
 				double critical);
+/* The score of that: a great share of little comes after what costs seconds. */
+double score_of_share(double share, double lost);
 /* The same of another number. */
 enum severity severity_of(double value, double warning, double critical);
 
@@ -93,10 +98,34 @@ enum severity severity_of(double value, double warning, double critical);
 const char *name_of(const struct facts *f);
 /* What the workload of a cgroup path is called. */
 void name_path(const struct frame *f, const char *path, char *out, size_t len);
-/* A file of the workload's cgroup, as a shell takes it. Returns out. */
-const char *cgroup_file(const struct look *l, const char *file, char out[640]);
-/* As a shell takes it as one word. */
+
+/*
+ * Words for commands to run, as a shell takes them; they return out. What does not fit
+ * is a word to be filled in, in capitals.
+ */
+#define WORD_LEN 640
+/* Any text as one word, of which a terminal may see every character. */
 const char *quoted(char *out, size_t len, const char *name);
+/* A file of the workload's cgroup. */
+const char *cgroup_file(const struct look *l, const char *file, char out[WORD_LEN]);
+/* The same of another cgroup of the node. */
+const char *cgroup_file_of(const struct look *l, const char *path, const char *file,
+			   char out[WORD_LEN]);
+/* The first process of the workload. */
+const char *process_of(const struct look *l, char out[WORD_LEN]);
+/* `assay why` of another workload, by name if that means nobody else, in the same time.
+ */
+const char *ask_why(const struct look *l, const char *path, const char *name,
+		    char out[WORD_LEN]);
+/* Options with which a command looks at the same time, with a space before; or "". */
+const char *again(const struct look *l);
+/* Does the tree of cgroups have a controller? Yes, where that is not known. */
+bool has_controller(const struct look *l, const char *name);
+/* Next is a command that sees the network of the workload. */
+void then_in_net(const struct look *l, struct finding *f, const char *command);
+/* Next is a command for each process $p of the workload. */
+void then_of_each(const struct look *l, struct finding *f, const char *command,
+		  const char *comment);
 
 /* "9.98 s", "59m50s"; and "12.3 ms", "1.2s": how long, in a sentence. Return out. */
 const char *span_text(char out[UNITS_LEN], double s);

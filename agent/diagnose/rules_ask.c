@@ -111,13 +111,20 @@ static void dns_slow(const struct look *l, struct finding *f)
 #define OWN_MORE      1.5  /* nor is what it does not wait for */
 #define OWN_SHARE     0.4  /* of its own response's time */
 
-/* Does it answer slowly because of that? Its responses take about as long. */
+static bool is_most_of(double asked, double own)
+{
+	return asked >= OWN_SHARE * own && asked <= OWN_MORE * own;
+}
+
+/*
+ * Does it answer slowly because of that? Its responses take about as long, or, where
+ * they wait for each other, so do all of them together.
+ */
 static bool explains_own(const struct look *l)
 {
-	double asked = now_of(l, IN_ASKED_P90), own = now_of(l, IN_SERVED_P90);
-
-	return now_of(l, IN_SERVED) >= ASKED_LEAST && asked >= OWN_SHARE * own &&
-	       asked <= OWN_MORE * own;
+	return now_of(l, IN_SERVED) >= ASKED_LEAST &&
+	       (is_most_of(now_of(l, IN_ASKED_P90), now_of(l, IN_SERVED_P90)) ||
+		is_most_of(now_of(l, IN_ASKED_TIME), now_of(l, IN_SERVED_TIME)));
 }
 
 static void dependency_slow(const struct look *l, struct finding *f)
@@ -156,7 +163,8 @@ static void dependency_slow(const struct look *l, struct finding *f)
 		    f, "a service that it asks answers slowly%s",
 		    known ? ""
 			  : "; without a baseline nobody knows whether that is usual");
-	then(f, "ss -tnp   # whom does it ask? then: assay why THAT, on its node");
+	then_in_net(l, f,
+		    "ss -tnp   # whom does it ask? then: assay why THAT, on its node");
 	f->change = known ? (grown ? CHANGE_NEW : CHANGE_SAME) : CHANGE_UNKNOWN;
 }
 
@@ -197,8 +205,8 @@ static void dependency_hangs(const struct look *l, struct finding *f)
 		      name_of(l->now), age);
 		because(f,
 			"a service that it asks took the request and does not answer");
-		then(
-		    f,
+		then_in_net(
+		    l, f,
 		    "ss -tnpo   # whom does it ask? then: assay why THAT, on its node");
 	} else if (connect >= HANGS_CONNECT) {
 		age = connect;
@@ -209,7 +217,7 @@ static void dependency_hangs(const struct look *l, struct finding *f)
 		    f,
 		    "nobody answers there: the host is down, packets are dropped, or "
 		    "its accept queue is full");
-		then(f, "ss -tnpo state syn-sent   # to whom?");
+		then_in_net(l, f, "ss -tnpo state syn-sent   # to whom?");
 	} else {
 		age = dns;
 		found(f, severity_of(age, HANGS_DNS, 30), 50 + (age < 30 ? age : 30),
@@ -247,7 +255,8 @@ static void no_answer(const struct look *l, struct finding *f)
 	      "requests of %s get no answer: of %.0f %.0f ended with their connection",
 	      name_of(l->now), all, n);
 	because(f, "what it asks ends connections, crashes, or is being restarted");
-	then(f, "ss -tnp   # whom does it ask? then: assay why THAT, on its node");
+	then_in_net(l, f,
+		    "ss -tnp   # whom does it ask? then: assay why THAT, on its node");
 	judge_change(l, f, IN_ASKED_ERRORS, RESPONSES_FAILED);
 }
 

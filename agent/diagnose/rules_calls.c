@@ -10,6 +10,7 @@ struct meaning {
 	const char *errno_name;
 	bool hard; /* nobody lives with it for long */
 	const char *what, *next;
+	bool of_each; /* next is of each process $p */
 };
 
 /* What an error usually means; those that programs live with are not in it. */
@@ -21,7 +22,7 @@ static const struct meaning meanings[] = {
 	{ "EDQUOT", true, "its disk quota is used up", "repquota -a" },
 	{ "EMFILE", true,
 	  "it has as many descriptors open as its limit allows: a leak, or a low limit",
-	  "ls /proc/PID/fd | wc -l; grep files /proc/PID/limits" },
+	  "ls /proc/$p/fd | wc -l; grep files /proc/$p/limits", true },
 	{ "ENFILE", true, "the node has as many open files as fs.file-max allows",
 	  "cat /proc/sys/fs/file-nr" },
 	{ "ENOMEM", true,
@@ -46,7 +47,7 @@ static const struct meaning meanings[] = {
 	  "dmesg | grep -iE 'denied|apparmor|avc'" },
 	{ "EPERM", false,
 	  "it may not do that: a capability is missing, or seccomp denies the call",
-	  "grep -E 'Cap|Seccomp' /proc/PID/status" },
+	  "grep -E 'Cap|Seccomp' /proc/$p/status", true },
 };
 
 #define ERRORS	     "assay.syscall.errors"
@@ -102,6 +103,13 @@ static double weigh_errors(const struct look *l, const struct meaning *m)
 	return rate >= 2 * before ? rate : 0;
 }
 
+/* Is it most of what the workload does? That is no program that tries what it may do.
+ */
+static bool is_storm(const struct look *l, double rate)
+{
+	return rate >= SOFT_RATE && rate >= SOFT_SHARE * now_of(l, IN_CALLS);
+}
+
 static struct evidence *see_errors(const struct look *l, struct finding *f,
 				   const struct meaning *m, double threshold)
 {
@@ -149,15 +157,18 @@ static void failing(const struct look *l, struct finding *f)
 	n = count_errors(l->now, worst->errno_name, &class);
 	rate = n / facts_time(l->now, ERRORS);
 	found(f,
-	      !worst->hard			  ? SEVERITY_NOTICE
+	      !worst->hard && !is_storm(l, rate)  ? SEVERITY_NOTICE
 	      : !strcmp(worst->errno_name, "EIO") ? SEVERITY_CRITICAL
 						  : SEVERITY_WARNING,
-	      worst->hard ? 55 + (rate < 30 ? rate : 30) : 20,
+	      worst->hard ? 55 + (rate < 30 ? rate : 30) : 30,
 	      "calls of %s fail with %s: %.0f in %s, most of the class %s",
 	      name_of(l->now), worst->errno_name, n,
 	      span_text(time, l->now->duration_s), class ? class : "?");
 	because(f, "%s", worst->what);
-	then(f, "%s", worst->next);
+	if (worst->of_each)
+		then_of_each(l, f, worst->next, "");
+	else
+		then(f, "%s", worst->next);
 	if (!l->before)
 		return;
 	f->change = rate >= 2 * f->evidence[0].baseline ? CHANGE_NEW : CHANGE_SAME;
@@ -176,7 +187,7 @@ static const struct {
 } stucks[] = {
 	{ IN_AGE_BLOCK, 2, 10, "a disk request",
 	  "the disk, its controller or the storage behind it does not answer",
-	  "dmesg | grep -iE 'i/o error|timeout|reset'; cat /proc/PID/stack" },
+	  "dmesg | grep -iE 'i/o error|timeout|reset'" },
 	{ IN_AGE_FILE, 5, 30, "a call on a file",
 	  "the file system waits for a disk, a server (NFS, FUSE), or a lock, or it is frozen",
 	  "ps -eo pid,stat,wchan:32,comm | awk '$2 ~ /D/'" },
@@ -312,8 +323,8 @@ static void locks(const struct look *l, struct finding *f)
 	    "a lock that many threads want and one holds (a convoy): only %.2f CPUs "
 	    "are used meanwhile",
 	    now_of(l, IN_CPU));
-	then(f, "perf trace -s -e futex -p PID -- sleep 5   # which threads; then the "
-		"program's own profiler");
+	then_of_each(l, f, "ps -L -o lwp,stat,wchan:24,comm -p $p",
+		     "who is in a futex waits; then the program's own profiler");
 	f->change = known ? (grown ? CHANGE_NEW : CHANGE_SAME) : CHANGE_UNKNOWN;
 }
 

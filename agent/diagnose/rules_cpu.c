@@ -47,7 +47,8 @@ static void say_quota(const struct look *l, struct finding *f, double out,
 {
 	const struct cpu_limit *limit = l->readings->limit;
 	double cpus = limit ? limit->cpus : now_of(l, IN_CPU_LIMIT);
-	char path[640], now[64] = "";
+	char path[WORD_LEN], now[64] = "";
+	const char *whose = l->now->resource ? frame_cgroup(l->now->resource) : "";
 
 	if (cpus > 0)
 		snprintf(now, sizeof(now), " of %.2f CPUs", cpus);
@@ -63,8 +64,16 @@ static void say_quota(const struct look *l, struct finding *f, double out,
 		    "a CPU limit%s, its own or of a cgroup above it, is used up; about "
 		    "%.2f CPUs would have been enough for this one",
 		    now, enough);
-	then(f, "cat %s   # and raise the limit to %.2f CPUs or more",
-	     cgroup_file(l, "cpu.max", path), enough);
+	if (!out && limit)
+		whose = limit->path;
+	if (has_controller(l, "cpu"))
+		then(f, "cat %s   # and raise the limit to %.2f CPUs or more",
+		     cgroup_file_of(l, whose, "cpu.max", path), enough);
+	else
+		then(f,
+		     "grep -w cpu /proc/%s/cgroup   # its cgroup of v1, which has the "
+		     "limit: cpu.cfs_quota_us; raise that to %.2f CPUs or more",
+		     process_of(l, path), enough);
 }
 
 static void quota(const struct look *l, struct finding *f)
@@ -86,10 +95,12 @@ static void quota(const struct look *l, struct finding *f)
 	enough = quota_enough(l);
 	see_own(f, IN_CPU, "CPUs would have been enough", "{cpu}", enough, UNBOUND);
 	see_limit(l, f);
-	out = see(l, f, IN_PERIODS_OUT, UNBOUND);
+	out = now_of(l, IN_PERIODS_OUT); /* of a limit that is not its own: unknown */
+	if (out > 0)
+		see(l, f, IN_PERIODS_OUT, UNBOUND);
 	see(l, f, IN_THROTTLED_P99, UNBOUND);
 	see(l, f, IN_THROTTLED_COUNT, WAITS_LEAST);
-	found(f, severity_of_share(share, lost, 0.1, 0.4), share * 100,
+	found(f, severity_of_share(share, lost, 0.1, 0.4), score_of_share(share, lost),
 	      "%s is out of CPU quota: it waits for it in %.0f %% of the time that it "
 	      "would run",
 	      name_of(l->now), share * 100);
@@ -116,7 +127,7 @@ static void see_busy(const struct look *l, struct finding *f)
 static void say_taker(const struct look *l, struct finding *f, const char *path,
 		      const char *name)
 {
-	char command[256];
+	char command[WORD_LEN];
 
 	if (!strcmp(path, "/")) {
 		because(
@@ -126,16 +137,20 @@ static void say_taker(const struct look *l, struct finding *f, const char *path,
 		    name_of(l->now));
 		then(f, "ps -eo pid,ni,pcpu,comm,cgroup --sort=-pcpu | head   # move "
 			"them into a cgroup of their own");
+	} else if (!strcmp(path, CULPRITS_OTHER)) {
+		because(f,
+			"many workloads together take the CPUs that %s needs: there is "
+			"more to do than CPUs can",
+			name_of(l->now));
+		then(f, "assay report --wide --sort cpu%s", again(l));
 	} else if (*path != '/') {
 		because(f, "%s: what has no cgroup takes the CPUs that %s needs", name,
 			name_of(l->now));
 		then(f, "ps -eo pid,ni,pcpu,comm --sort=-pcpu | head");
 	} else {
 		because(f, "%s takes the CPUs that %s needs", name, name_of(l->now));
-		then(f,
-		     "assay why %s   # then move it, or give it a lower CPU weight or "
-		     "a limit",
-		     quoted(command, sizeof(command), name));
+		then(f, "%s   # then move it, or give it a lower CPU weight or a limit",
+		     ask_why(l, path, name, command));
 	}
 }
 
@@ -162,9 +177,10 @@ static void neighbours(const struct look *l, struct finding *f)
 	culprits_see(l, f, &c);
 	see(l, f, IN_CONTENTION_P99, UNBOUND);
 	see_busy(l, f);
-	name_path(l->now->frame, c.top[0].path, name, sizeof(name));
+	name_culprit(l->now->frame, c.top[0].path, name, sizeof(name));
 	found(
-	    f, severity_of_share(share, lost, OTHERS_WARNING, 0.6), share * 100,
+	    f, severity_of_share(share, lost, OTHERS_WARNING, 0.6),
+	    score_of_share(share, lost),
 	    "%s waits for a CPU while neighbours have it: %.0f %% of the time that it "
 	    "would run, %.0f %% of that behind %s",
 	    name_of(l->now), share * 100, c.top[0].s / lost * 100, name);
@@ -193,7 +209,7 @@ static bool is_kept(const struct look *l, const struct culprit_split *c)
 static void itself(const struct look *l, struct finding *f)
 {
 	struct culprit_split c;
-	char path[640];
+	char path[WORD_LEN];
 	double share;
 	bool kept;
 
@@ -233,10 +249,11 @@ static void itself(const struct look *l, struct finding *f)
 	else
 		because(f, "at times it has more to do than %.0f CPUs can (%.2f used)",
 			now_of(l, IN_NODE_CPUS), now_of(l, IN_CPU));
-	then(f,
-	     kept ? "cat %s; taskset -p PID"
-		  : "wc -l %s   # its threads: fewer, or more CPUs",
-	     cgroup_file(l, kept ? "cpuset.cpus.effective" : "cgroup.threads", path));
+	if (kept)
+		then_of_each(l, f, "taskset -acp $p", "the CPUs that they may have");
+	else
+		then(f, "wc -l %s   # its threads: fewer, or more CPUs",
+		     cgroup_file(l, "cgroup.threads", path));
 	judge_change(l, f, IN_CONTENTION, SELF_LEAST);
 }
 

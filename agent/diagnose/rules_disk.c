@@ -45,8 +45,9 @@ static bool waits_for_disk(const struct look *l, struct finding *f, double *shar
 static void see_share(const struct look *l, struct finding *f, const struct disk_use *d,
 		      double theirs)
 {
-	struct evidence *e = see_own(f, IN_DEVICE_TIME, "of what the disk does is for",
-				     "1", theirs, NEIGHBOUR_SHARE);
+	struct evidence *e =
+	    see_own(f, d->in_device ? IN_DEVICE_TIME : IN_BLOCK_TIME,
+		    "of what the disk does is for", "1", theirs, NEIGHBOUR_SHARE);
 
 	e->key2 = "system.device";
 	e->value2 = d->device;
@@ -61,7 +62,7 @@ static void neighbour(const struct look *l, struct finding *f)
 {
 	struct disk_use d;
 	double share, theirs;
-	char name[256];
+	char command[WORD_LEN];
 
 	if (!waits_for_disk(l, f, &share) || !disks_find(l, &d) || !d.neighbour)
 		return;
@@ -73,26 +74,53 @@ static void neighbour(const struct look *l, struct finding *f)
 	see(l, f, IN_BLOCKED_FILE_P99, UNBOUND);
 	see(l, f, IN_BLOCK_P99, UNBOUND);
 	see(l, f, IN_DEVICE_P99, UNBOUND);
-	found(f, severity_of_share(share, lost_in_files(l), 0.3, 0.8), share * 100,
+	found(f, severity_of_share(share, lost_in_files(l), 0.3, 0.8),
+	      score_of_share(share, lost_in_files(l)),
 	      "%s waits for the disk %s, which is busy with the I/O of %s: %.0f %% of "
 	      "what it does is for that one",
 	      name_of(l->now), d.device, frame_name(d.neighbour), theirs * 100);
 	because(f, "%s fills the queue of %s", frame_name(d.neighbour), d.device);
-	then(f, "assay why %s   # then give it a lower io.weight, or io.max",
-	     quoted(name, sizeof(name), frame_name(d.neighbour)));
+	then(f, "%s   # then give it a lower io.weight, or io.max",
+	     ask_why(l, frame_cgroup(d.neighbour), frame_name(d.neighbour), command));
 	judge_waits(l, f);
+}
+
+/* Some devices stamp nothing: then all that is known is a request's whole time. */
+static bool is_stamped(const struct look *l)
+{
+	return now_of(l, IN_DEVICE_TIME) > 0;
 }
 
 static bool is_slow(const struct look *l)
 {
-	double p50 = now_of(l, IN_DEVICE_P50), p99 = now_of(l, IN_DEVICE_P99);
+	bool stamped = is_stamped(l);
 
-	if (!now_of(l, IN_DEVICE_TIME)) { /* the device stamps nothing */
-		p50 = now_of(l, IN_BLOCK_P50);
-		p99 = now_of(l, IN_BLOCK_P99);
-	}
 	return now_of(l, IN_BLOCK_COUNT) >= SLEEPS_LEAST &&
-	       (p50 >= SLOW_P50 || p99 >= SLOW_P99);
+	       (now_of(l, stamped ? IN_DEVICE_P50 : IN_BLOCK_P50) >= SLOW_P50 ||
+		now_of(l, stamped ? IN_DEVICE_P99 : IN_BLOCK_P99) >= SLOW_P99);
+}
+
+static void say_slow(const struct look *l, struct finding *f, const struct disk_use *d)
+{
+	double own = d->all > 0 ? d->own / d->all * 100 : 0;
+
+	if (is_stamped(l))
+		because(f,
+			"the device itself takes long (p50 %.1f ms, p99 %.1f ms in the "
+			"device), and %.0f %% of its work is for this workload: a "
+			"failing or throttled disk, a slow volume, or more I/O than it "
+			"can do",
+			now_of(l, IN_DEVICE_P50) * 1e3, now_of(l, IN_DEVICE_P99) * 1e3,
+			own);
+	else
+		because(
+		    f,
+		    "requests take long (p50 %.1f ms, p99 %.1f ms; how much of it in "
+		    "the device it does not say), and %.0f %% of them are for this "
+		    "workload: a failing or throttled disk, a slow volume, or more "
+		    "I/O than it can do",
+		    now_of(l, IN_BLOCK_P50) * 1e3, now_of(l, IN_BLOCK_P99) * 1e3, own);
+	then(f, "dmesg | grep -i %s; cat /sys/block/%s/stat", d->device, d->device);
 }
 
 static void slow(const struct look *l, struct finding *f)
@@ -104,26 +132,21 @@ static void slow(const struct look *l, struct finding *f)
 	if (!disks_find(l, &d))
 		return;
 	theirs = d.all > 0 ? d.neighbour_s / d.all : 0;
-	see(l, f, IN_DEVICE_P50, SLOW_P50);
-	see(l, f, IN_DEVICE_P99, SLOW_P99);
+	see(l, f, is_stamped(l) ? IN_DEVICE_P50 : IN_BLOCK_P50, SLOW_P50);
+	see(l, f, is_stamped(l) ? IN_DEVICE_P99 : IN_BLOCK_P99, SLOW_P99);
 	if (!waits || !is_slow(l) || theirs >= NEIGHBOUR_SHARE)
 		return;
-	see(l, f, IN_BLOCK_P99, UNBOUND);
+	if (is_stamped(l))
+		see(l, f, IN_BLOCK_P99, UNBOUND);
 	see(l, f, IN_BLOCK_COUNT, SLEEPS_LEAST);
 	see_share(l, f, &d, theirs);
 	found(
-	    f, severity_of_share(share, lost_in_files(l), 0.3, 0.8), share * 100,
+	    f, severity_of_share(share, lost_in_files(l), 0.3, 0.8),
+	    score_of_share(share, lost_in_files(l)),
 	    "the disk %s is slow: %s waits for it in %.0f %% of the time that it would "
 	    "run",
 	    d.device, name_of(l->now), share * 100);
-	because(
-	    f,
-	    "the device itself takes long (p50 %.1f ms, p99 %.1f ms in the device), and "
-	    "%.0f %% of its work is for this workload: a failing or throttled disk, a "
-	    "slow volume, or more I/O than it can do",
-	    now_of(l, IN_DEVICE_P50) * 1e3, now_of(l, IN_DEVICE_P99) * 1e3,
-	    d.all > 0 ? d.own / d.all * 100 : 0);
-	then(f, "dmesg | grep -i %s; cat /sys/block/%s/stat", d.device, d.device);
+	say_slow(l, f, &d);
 	/* most of its requests are slow, or only the slowest ones */
 	judge_change(l, f,
 		     now_of(l, IN_BLOCK_P50) >= SLOW_P50 ? IN_BLOCK_P50 : IN_BLOCK_P99,
@@ -135,7 +158,7 @@ static void slow(const struct look *l, struct finding *f)
 static void files(const struct look *l, struct finding *f)
 {
 	struct disk_use d;
-	char path[640];
+	char path[WORD_LEN];
 	double share;
 
 	if (!waits_for_disk(l, f, &share) || is_slow(l))
@@ -157,15 +180,22 @@ static void files(const struct look *l, struct finding *f)
 		? severity_of_share(share, lost_in_files(l), 0.3, 0.95)
 		: SEVERITY_NOTICE,
 	    share * 70,
-	    "%s sleeps in file calls in %.0f %% of the time that it would run, and its "
-	    "disks answer quickly",
-	    name_of(l->now), share * 100);
+	    "%s sleeps in file calls in %.0f %% of the time that it would run, and %s",
+	    name_of(l->now), share * 100,
+	    now_of(l, IN_BLOCK_COUNT) > 0 ? "its disks answer quickly"
+					  : "has no disk requests of its own");
 	because(
 	    f,
 	    "much I/O that waits for each answer (fsync), a limit on its I/O (io.max), "
 	    "or a file system that waits for something else: the network, a lock");
-	then(f, "cat %s; findmnt -t nfs,nfs4,cifs,fuse",
-	     cgroup_file(l, "io.max", path));
+	if (has_controller(l, "io"))
+		then(f, "cat %s; findmnt -t nfs,nfs4,cifs,fuse",
+		     cgroup_file(l, "io.max", path));
+	else
+		then(f,
+		     "grep -w blkio /proc/%s/cgroup; findmnt -t nfs,nfs4,cifs,fuse   # "
+		     "that cgroup of v1 may have a limit: blkio.throttle.*",
+		     process_of(l, path));
 	judge_waits(l, f);
 }
 

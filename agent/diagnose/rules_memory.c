@@ -32,10 +32,16 @@ static void judge_memory(const struct look *l, struct finding *f)
 			     change_between(lost_to_memory(l), before, MEMORY_LEAST)));
 }
 
+/* Memory in use is never 0 where the controller is. */
+static bool knows_limit(const struct look *l)
+{
+	return now_of(l, IN_MEMORY) > 0;
+}
+
 static void oom(const struct look *l, struct finding *f)
 {
 	double kills;
-	char path[640];
+	char path[WORD_LEN];
 
 	if (!now_of(l, IN_MEMORY) && !now_of(l, IN_OOM_KILLS))
 		return;
@@ -48,16 +54,25 @@ static void oom(const struct look *l, struct finding *f)
 	      "the kernel killed %.0f process%s of %s for lack "
 	      "of memory",
 	      kills, kills > 1 ? "es" : "", name_of(l->now));
-	because(f, now_of(l, IN_MEMORY_LIMIT) > 0
-		       ? "it needs more than its memory limit, or leaks"
-		       : "the node, or a cgroup above it, has no memory left");
-	then(f, "cat %s; dmesg | grep -i oom", cgroup_file(l, "memory.events", path));
+	because(f, "%s",
+		now_of(l, IN_MEMORY_LIMIT) > 0
+		    ? "it needs more than its memory limit, or leaks"
+		: knows_limit(l)
+		    ? "the node, or a cgroup above it, has no memory left"
+		    : "it needs more than its memory limit, which is not known here "
+		      "(cgroup v1), or the node has no memory left: the kernel's log "
+		      "says which (constraint=)");
+	if (has_controller(l, "memory"))
+		then(f, "cat %s; dmesg | grep -i oom",
+		     cgroup_file(l, "memory.events", path));
+	else
+		then(f, "dmesg | grep -i oom");
 }
 
 static void limit(const struct look *l, struct finding *f)
 {
 	double lost = lost_to_memory(l), share = facts_share(l->now, lost), near;
-	char path[640];
+	char path[WORD_LEN];
 
 	if (!now_of(l, IN_MEMORY_LIMIT))
 		return;
@@ -94,7 +109,7 @@ static void limit(const struct look *l, struct finding *f)
 static void faults(const struct look *l, struct finding *f)
 {
 	double lost, share;
-	char path[640];
+	char path[WORD_LEN];
 
 	lost = see(l, f, IN_BLOCKED_FAULT, 2 * MEMORY_LEAST);
 	share = facts_share(l->now, lost);
@@ -106,15 +121,20 @@ static void faults(const struct look *l, struct finding *f)
 	see(l, f, IN_MAJOR_FAULTS, UNBOUND);
 	see(l, f, IN_BLOCK_P99, UNBOUND);
 	found(
-	    f, severity_of_share(share, lost, 0.3, 0.7), share * 95,
+	    f, severity_of_share(share, lost, 0.3, 0.7),
+	    0.95 * score_of_share(share, lost),
 	    "%s waits in page faults that read from a disk: %.0f %% of the time that it "
 	    "would run",
 	    name_of(l->now), share * 100);
 	because(
 	    f, "what it has mapped (its program, libraries, files, or what was swapped "
 	       "out) is not in memory: it has just started, or memory is short");
-	then(f, "grep -E 'pgmajfault|workingset_refault' %s; swapon --show",
-	     cgroup_file(l, "memory.stat", path));
+	if (has_controller(l, "memory"))
+		then(f, "grep -E 'pgmajfault|workingset_refault' %s; swapon --show",
+		     cgroup_file(l, "memory.stat", path));
+	else
+		then(f, "grep -E 'pgmajfault|workingset_refault' /proc/vmstat; swapon "
+			"--show");
 	judge_change(l, f, IN_BLOCKED_FAULT, MEMORY_LEAST);
 }
 
@@ -139,15 +159,18 @@ static void pressure(const struct look *l, struct finding *f)
 		share = stalled;
 	found(
 	    f, severity_of_share(share, share, 0.1, 0.5), share * 100,
-	    "%s has to wait for memory that is not its own limit's: some of its tasks "
-	    "are stalled in %.0f %% of the time",
-	    name_of(l->now), stalled * 100);
+	    "%s has to wait for memory%s: some of its tasks are stalled in %.0f %% of "
+	    "the time",
+	    name_of(l->now), knows_limit(l) ? " that is not its own limit's" : "",
+	    stalled * 100);
 	because(
 	    f,
 	    "the node (%.0f MiB available) or a cgroup above it is short of memory, "
-	    "or memory.high slows it down",
-	    available / 1048576);
-	then(f, "assay why --node; cat /proc/pressure/memory");
+	    "or %s slows it down",
+	    available / 1048576,
+	    knows_limit(l) ? "memory.high"
+			   : "a limit that is not known here (cgroup v1)");
+	then(f, "assay why --node%s; cat /proc/pressure/memory", again(l));
 	judge_memory(l, f);
 }
 

@@ -13,13 +13,14 @@
 struct refusal {
 	const char *type; /* error.type */
 	const char *what, *cause, *next;
+	bool elsewhere; /* that is to be run at the other end */
 };
 
 static const struct refusal refusals[] = {
 	{ "ECONNREFUSED", "are refused",
 	  "nobody listens there: the server is down, not ready yet, or it is another "
 	  "address or port; or a firewall rejects it",
-	  "ss -ltn   # on the server: does anybody listen on that port?" },
+	  "ss -ltn   # on the server: does anybody listen on that port?", true },
 	{ "ETIMEDOUT", "time out",
 	  "nobody answers at all: the host is down, the address is wrong, or a firewall or "
 	  "network policy drops the packets",
@@ -30,9 +31,9 @@ static const struct refusal refusals[] = {
 	{ "EHOSTUNREACH", "end as the host cannot be reached",
 	  "a router, or this node's ARP, says that nobody is there: the host is down, or the "
 	  "route is wrong",
-	  "ip neigh; ip route" },
+	  "ip neigh   # FAILED: nobody answered" },
 	{ "ENETUNREACH", "end as there is no route", "a route is missing",
-	  "ip route; ip -6 route" },
+	  "ip route   # or ip -6 route" },
 	{ "ECONNRESET", "are reset", "a server, or what is on the way, refuses them",
 	  "ss -tn state syn-sent   # to whom?" },
 };
@@ -111,7 +112,10 @@ static void connects(const struct look *l, struct finding *f)
 	      most, failed + ok, span_text(time, l->now->duration_s),
 	      type ? type : "?");
 	because(f, "%s", r->cause);
-	then(f, "%s", r->next);
+	if (r->elsewhere)
+		then(f, "%s", r->next);
+	else
+		then_in_net(l, f, r->next);
 	judge_change(l, f, IN_CONNECT_ERRORS, FAILED_LEAST);
 }
 
@@ -119,7 +123,8 @@ static void connects(const struct look *l, struct finding *f)
 
 #define SEGMENT	    1448.0 /* bytes of payload in a packet of 1500 */
 #define AGAIN_LEAST 10
-#define AGAIN_SHARE 0.02
+#define AGAIN_SHARE 0.02 /* clients on the air lose more than 1 % every day */
+#define AGAIN_GROWN 0.01 /* where it was less than half as much before */
 #define SYN_SHARE   0.05
 
 /*
@@ -140,7 +145,7 @@ static double segments(const struct look *l)
 static void loss(const struct look *l, struct finding *f)
 {
 	double again = now_of(l, IN_SENT_AGAIN), syn = now_of(l, IN_SYN_AGAIN);
-	double sent = segments(l), share, syn_share, tried;
+	double sent = segments(l), share, syn_share, tried, least = AGAIN_SHARE;
 	enum change change = CHANGE_SAME;
 	bool lost, lost_syn;
 
@@ -151,10 +156,12 @@ static void loss(const struct look *l, struct finding *f)
 	share = again / (sent + again);
 	syn_share = tried > 0 ? syn / (tried + syn) : 0;
 	see(l, f, IN_SENT_AGAIN, AGAIN_LEAST);
+	if (l->before && change_of(l, IN_SENT_AGAIN, AGAIN_LEAST) == CHANGE_NEW)
+		least = AGAIN_GROWN;
 	if (again + syn > 0)
 		see_own(f, IN_SENT_AGAIN, "of its segments were sent again", "1",
-			sent + again > 0 ? share : 0, AGAIN_SHARE);
-	lost = again >= AGAIN_LEAST && share >= AGAIN_SHARE;
+			sent + again > 0 ? share : 0, least);
+	lost = again >= AGAIN_LEAST && share >= least;
 	lost_syn = syn >= FAILED_LEAST && syn_share >= SYN_SHARE;
 	if (!lost && !lost_syn)
 		return;
@@ -167,7 +174,7 @@ static void loss(const struct look *l, struct finding *f)
 	if (syn_share > share)
 		share = syn_share;
 	found(
-	    f, severity_of(share, AGAIN_SHARE, 0.2), 25 + share * 150,
+	    f, severity_of(share, least, 0.2), 25 + share * 150,
 	    "packets of %s get lost: %.0f segments were sent again, %.1f %% of what it "
 	    "sent",
 	    name_of(l->now), again + syn, share * 100);
@@ -175,10 +182,9 @@ static void loss(const struct look *l, struct finding *f)
 	    f,
 	    "a bad link, a full queue or a policer on the way, or a peer that is too "
 	    "busy to take packets");
-	then(
-	    f,
-	    "ss -tin | grep -B1 retrans   # which peer? then: nstat -az | grep -i drop; "
-	    "ip -s link");
+	then_in_net(l, f,
+		    "ss -tin | grep -B1 retrans   # which peer? then: nstat -az | grep "
+		    "-i drop; ip -s link");
 	if (lost)
 		change = change_of(l, IN_SENT_AGAIN, AGAIN_LEAST);
 	if (lost_syn)
@@ -230,7 +236,7 @@ static void way(const struct look *l, struct finding *f)
 			"that is further away"
 		      : "peers that are far away, or a full queue on the way; "
 			"without a baseline nobody knows whether that is usual");
-	then(f, "ss -tin   # rtt: of each connection: which peer?");
+	then_in_net(l, f, "ss -tin   # rtt: of each connection: which peer?");
 	judge_change(l, f, IN_RTT_P50, RTT_GROWN);
 }
 
@@ -254,14 +260,14 @@ static void accept_full(const struct look *l, struct finding *f)
 	see(l, f, IN_CONTENTION, UNBOUND);
 	see(l, f, IN_CPU, UNBOUND);
 	found(f, severity_of(share, 0, 0.5), 50 + share * 45,
-	      "the accept queue of %s is full: %.0f connections were dropped",
+	      "the accept queue of %s is full: connections were dropped %.0f times",
 	      name_of(l->now), n);
 	because(f,
 		"it accepts more slowly than clients connect (too few threads, or it "
 		"hangs), or its backlog is too small");
-	then(
-	    f,
-	    "ss -ltn   # Recv-Q: how many wait; Send-Q: the backlog. See net.core.somaxconn");
+	then_in_net(l, f,
+		    "ss -ltn   # Recv-Q: how many wait; Send-Q: the backlog. See "
+		    "net.core.somaxconn");
 	judge_change(l, f, IN_OVERFLOWS, FAILED_LEAST);
 }
 
@@ -285,7 +291,7 @@ static void accept_slow(const struct look *l, struct finding *f)
 	      delay_text(wait, p90));
 	because(f,
 		"the thread that accepts is busy with something else, or has no CPU");
-	then(f, "ss -ltn   # Recv-Q: how many wait");
+	then_in_net(l, f, "ss -ltn   # Recv-Q: how many wait");
 	judge_change(l, f, IN_ACCEPT_P90, ACCEPT_SLOW / 2);
 }
 

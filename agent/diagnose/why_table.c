@@ -10,43 +10,31 @@
 #include "diagnose/rule.h"
 #include "diagnose/why_items.h"
 
-#define WIDTH	       79
+#define WIDTH_MOST     79 /* longer lines are hard to read */
+#define WIDTH_LEAST    40
 #define INDENT	       11 /* of what stands behind a heading */
 #define EVIDENCE_TOLD  6
 #define NOT_TOLD       3
 #define OTHERS_TOLD    4
 #define NUMBER_COLUMNS 11
+#define COMMENT	       "   # " /* no name has it: quoted() */
 
-/* Prints words, the first line behind what takes `column` already. */
-static void wrap(FILE *f, const char *text, size_t column, size_t indent)
+/* Where it is printed, and how many columns a line may have. */
+struct page {
+	FILE *f;
+	size_t width;
+};
+
+/* Words in lines, the first behind what takes `column` already. */
+static void wrap(const struct page *p, const char *text, size_t column, size_t indent)
 {
-	bool first = true;
-	char word[512];
-
-	while (*text) {
-		size_t len = strcspn(text, " "), columns;
-
-		snprintf(word, sizeof(word), "%.*s", (int)len, text);
-		columns = text_columns(word);
-		if (!first && column + 1 + columns > WIDTH) {
-			fprintf(f, "\n%*s", (int)indent, "");
-			column = indent;
-			first = true;
-		}
-		if (!first)
-			fputc(' ', f);
-		column += columns + !first;
-		fputs(word, f);
-		first = false;
-		text += len + strspn(text + len, " ");
-	}
-	fputc('\n', f);
+	text_wrap(p->f, text, column, indent, p->width);
 }
 
-static void paragraph(FILE *f, const char *heading, const char *text)
+static void paragraph(const struct page *p, const char *heading, const char *text)
 {
-	fprintf(f, "%-*s", INDENT, heading);
-	wrap(f, text, INDENT, INDENT);
+	fprintf(p->f, "%-*s", INDENT, heading);
+	wrap(p, text, INDENT, INDENT);
 }
 
 /* A number with its unit. */
@@ -73,7 +61,8 @@ static const char *amount(char out[32], const char *unit, double n)
 	return out;
 }
 
-static void print_evidence(FILE *f, const struct evidence *e, const char *heading)
+static void print_evidence(const struct page *p, const struct evidence *e,
+			   const char *heading)
 {
 	char number[32], threshold[32], before[32], text[400];
 	bool bound = !isnan(e->threshold);
@@ -86,12 +75,13 @@ static void print_evidence(FILE *f, const struct evidence *e, const char *headin
 		 isnan(e->baseline) ? "" : "before ",
 		 isnan(e->baseline) ? "" : amount(before, e->unit, e->baseline),
 		 bound || !isnan(e->baseline) ? ")" : "", "");
-	fprintf(f, "%-*s%s%-*s ", INDENT, heading, e->error > 0 ? "~" : "",
+	fprintf(p->f, "%-*s%s%-*s ", INDENT, heading, e->error > 0 ? "~" : "",
 		NUMBER_COLUMNS - (e->error > 0), amount(number, e->unit, e->number));
-	wrap(f, text, INDENT + NUMBER_COLUMNS + 1, INDENT + NUMBER_COLUMNS + 1);
+	wrap(p, text, INDENT + NUMBER_COLUMNS + 1, INDENT + NUMBER_COLUMNS + 1);
 }
 
-static void print_not(FILE *f, const struct why *w, const struct finding *found)
+static void print_not(const struct page *p, const struct why *w,
+		      const struct finding *found)
 {
 	const char *heading = "Ruled out";
 	size_t told = 0;
@@ -108,7 +98,7 @@ static void print_not(FILE *f, const struct why *w, const struct finding *found)
 		e = &other->evidence[0];
 		snprintf(text, sizeof(text), "%s (%s)", other->rule->calm,
 			 amount(number, e->unit, e->number));
-		paragraph(f, heading, text);
+		paragraph(p, heading, text);
 		heading = "";
 	}
 }
@@ -136,55 +126,58 @@ static const char *change_text(enum change c)
 }
 
 /* A command is one line, to be copied; what is said of it stands below. */
-static void print_next(FILE *f, const char *next)
+static void print_next(const struct page *p, const char *next)
 {
-	const char *comment = strstr(next, "   # ");
+	const char *comment = strstr(next, COMMENT);
 	int len = comment ? (int)(comment - next) : (int)strlen(next);
 
-	fprintf(f, "%-*s", INDENT, "Next");
-	if (comment && text_columns(next) <= WIDTH - INDENT) {
-		fprintf(f, "%s\n", next);
+	if (!*next)
+		return;
+	fprintf(p->f, "%-*s", INDENT, "Next");
+	if (comment && text_columns(next) <= p->width - INDENT) {
+		fprintf(p->f, "%s\n", next);
 		return;
 	}
-	fprintf(f, "%.*s\n", len, next);
+	fprintf(p->f, "%.*s\n", len, next);
 	if (comment)
-		paragraph(f, "", comment + 3);
+		paragraph(p, "", comment + 3);
 }
 
-static void print_first(FILE *f, const struct why *w, const struct finding *found)
+static void print_first(const struct page *p, const struct why *w,
+			const struct finding *found)
 {
 	char severity[16];
 
-	fprintf(f, "%s  %s%s\n", upper(severity, severity_name(found->severity)),
+	fprintf(p->f, "%s  %s%s\n", upper(severity, severity_name(found->severity)),
 		found->rule->id, change_text(found->change));
-	fputs("  ", f);
-	wrap(f, found->what, 2, 2);
+	fputs("  ", p->f);
+	wrap(p, found->what, 2, 2);
 	for (size_t i = 0; i < found->evidence_count && i < EVIDENCE_TOLD; i++)
-		print_evidence(f, &found->evidence[i], i ? "" : "Evidence");
-	paragraph(f, "Cause", found->cause);
-	print_not(f, w, found);
-	print_next(f, found->next);
+		print_evidence(p, &found->evidence[i], i ? "" : "Evidence");
+	paragraph(p, "Cause", found->cause);
+	print_not(p, w, found);
+	print_next(p, found->next);
 }
 
-static void print_others(FILE *f, const struct why *w)
+static void print_others(const struct page *p, const struct why *w)
 {
 	const struct finding *found;
 	char severity[16];
 	size_t i;
 
 	for (i = 1; (found = why_found(w, i)) && i <= OTHERS_TOLD; i++) {
-		fprintf(f, "%s%-9s ", i == 1 ? "\nalso\n" : "",
+		fprintf(p->f, "%s%-9s ", i == 1 ? "\nalso\n" : "",
 			upper(severity, severity_name(found->severity)));
-		wrap(f, found->what, 10, 10);
+		wrap(p, found->what, 10, 10);
 	}
 	while (why_found(w, i))
 		i++;
 	if (i > OTHERS_TOLD + 1)
-		fprintf(f, "and %zu more (--format json has all)\n",
+		fprintf(p->f, "and %zu more (--format json has all)\n",
 			i - OTHERS_TOLD - 1);
 }
 
-static void print_calm(FILE *f, const struct why *w)
+static void print_calm(const struct page *p, const struct why *w)
 {
 	const struct finding *rule;
 	char list[4096] = "";
@@ -194,14 +187,14 @@ static void print_calm(FILE *f, const struct why *w)
 		return;
 	fputs(why_overall(w) == NOTHING_UNUSUAL ? "nothing unusual: "
 						: "inconclusive: ",
-	      f);
-	wrap(f, why_reason(w), 17, 2);
+	      p->f);
+	wrap(p, why_reason(w), 17, 2);
 	for (size_t i = 0; (rule = why_rule(w, i)); i++)
 		if (rule->verdict == VERDICT_RULED_OUT && at < sizeof(list))
 			at += snprintf(list + at, sizeof(list) - at, "%s%s",
 				       at ? "; " : "", rule->rule->calm);
-	fputs("  ", f);
-	wrap(f, list, 2, 2);
+	fputs("  ", p->f);
+	wrap(p, list, 2, 2);
 }
 
 static const char *source_text(const char *source)
@@ -209,7 +202,7 @@ static const char *source_text(const char *source)
 	return strcmp(source, "self") ? source : "command's own measuring";
 }
 
-static void print_head(FILE *f, const struct why *w)
+static void print_head(const struct page *p, const struct why *w)
 {
 	char until[32], since[32], before[32], name[256], line[900];
 	char time[UNITS_LEN];
@@ -227,20 +220,26 @@ static void print_head(FILE *f, const struct why *w)
 			 units_time(before, w->before_until_ns));
 	else
 		snprintf(line + n, sizeof(line) - n, "no baseline: %s", w->no_baseline);
-	wrap(f, line, 0, 2);
-	fputc('\n', f);
+	wrap(p, line, 0, 2);
+	fputc('\n', p->f);
 }
 
 int why_table(const struct why *w, FILE *f)
 {
 	const struct finding *first = why_found(w, 0);
+	struct page page = { f, w->columns ? w->columns - 1 : WIDTH_MOST };
+	const struct page *p = &page;
 
-	print_head(f, w);
-	print_calm(f, w);
+	if (page.width > WIDTH_MOST)
+		page.width = WIDTH_MOST;
+	if (page.width < WIDTH_LEAST)
+		page.width = WIDTH_LEAST;
+	print_head(p, w);
+	print_calm(p, w);
 	if (first && why_overall(w) != ACTIONABLE)
 		fputc('\n', f);
 	if (first)
-		print_first(f, w, first);
-	print_others(f, w);
+		print_first(p, w, first);
+	print_others(p, w);
 	return fflush(f) || ferror(f) ? -EIO : 0;
 }

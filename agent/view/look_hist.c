@@ -94,7 +94,7 @@ static void print_bars(const struct look *l, const struct hist *h, FILE *f)
 	struct rows r = rows_of(h);
 	uint64_t most = 0, all = hist_count(h);
 	size_t used = 2 + LABEL + 9 + 8 + 2;
-	size_t columns = l->width > used + 10 ? l->width - used : 10;
+	size_t columns = l->width > used + 2 ? l->width - used : 2;
 
 	for (int row = row_of(&r, r.first); row <= row_of(&r, r.last); row++)
 		if (row_count(h, &r, row) > most)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/text.h"
 #include "metric/metrics.h"
 #include "metric/self.h"
 #include "view/pick.h"
@@ -17,16 +18,35 @@ static const char *pod_name(const struct frame_attrs *resource)
 	return name ? name : "";
 }
 
+#define SHOWN_MOST 16384 /* a path of 4095 bytes, each written out */
+
+/* As tables show a name: people copy it from there. */
+static const char *as_shown(const char *name, char out[SHOWN_MOST])
+{
+	text_copy(out, SHOWN_MOST, name, SIZE_MAX);
+	return out;
+}
+
+static bool is_name(const char *name, const char *text)
+{
+	char shown[SHOWN_MOST];
+
+	return !strcmp(name, text) || !strcmp(as_shown(name, shown), text);
+}
+
 static bool is_named(const struct frame_attrs *resource, const char *text)
 {
-	return !strcmp(frame_name(resource), text) ||
-	       !strcmp(pod_name(resource), text) ||
-	       !strcmp(frame_cgroup(resource), text);
+	return is_name(frame_name(resource), text) ||
+	       is_name(pod_name(resource), text) ||
+	       is_name(frame_cgroup(resource), text);
 }
 
 static bool has_part(const char *name, const char *text, const char *pattern)
 {
-	return strstr(name, text) || !fnmatch(pattern, name, 0);
+	char shown[SHOWN_MOST];
+
+	return strstr(name, text) || !fnmatch(pattern, name, 0) ||
+	       strstr(as_shown(name, shown), text);
 }
 
 typedef bool (*means_fn)(const struct frame_attrs *resource, const char *text,
@@ -90,10 +110,30 @@ const struct frame_attrs *pick_cgroup(const struct frame *f, const char *path)
 		const struct frame_attrs *resource = f->series[i].resource;
 
 		if (report_is_workload(resource) &&
-		    !strcmp(frame_cgroup(resource), path))
+		    is_name(frame_cgroup(resource), path))
 			return resource;
 	}
 	return NULL;
+}
+
+const struct frame_attrs *pick_end(const struct frame *f, const char *end)
+{
+	const struct frame_attrs *found = NULL;
+	size_t len = strlen(end);
+
+	for (size_t i = 0; i < f->count && len; i = report_group_end(f, i)) {
+		const struct frame_attrs *resource = f->series[i].resource;
+		const char *path = frame_cgroup(resource);
+		size_t whole = strlen(path);
+
+		if (!report_is_workload(resource) || whole < len ||
+		    strcmp(path + whole - len, end))
+			continue;
+		if (found)
+			return NULL;
+		found = resource;
+	}
+	return found;
 }
 
 static const char prefix[] = "assay.";

@@ -11,7 +11,8 @@
  * Fills out with the resources of at most max workloads that text means, in the frame's
  * order, and returns how many there are, which may be more. Whoever has text as its
  * whole name, pod's name or cgroup path hides all others; else it is those in whose
- * name, or cgroup path, it stands ("*" and "?" as in file names). NULL means all.
+ * name, or cgroup path, it stands ("*" and "?" as in file names). A name is also what
+ * tables show of it (text_copy()). NULL means all.
  */
 size_t pick_workloads(const struct frame *f, const char *text,
 		      const struct frame_attrs **out, size_t max);
@@ -25,5 +26,7 @@ size_t pick_metrics(const char *text, bool histograms, const char **out, size_t 
 
 /* The workload whose cgroup path it is; NULL: nobody's. */
 const struct frame_attrs *pick_cgroup(const struct frame *f, const char *path);
+/* The one workload whose path ends like this; NULL: there is none, or several. */
+const struct frame_attrs *pick_end(const struct frame *f, const char *end);
 
 #endif

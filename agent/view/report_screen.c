@@ -107,7 +107,10 @@ static size_t add_columns(struct layout *l, bool spare)
 	return used;
 }
 
-/* The first column is the name, which has what the numbers leave. */
+/*
+ * The first column is the name, which has what the numbers leave. A screen that is too
+ * narrow for all of them lacks the last ones.
+ */
 static void lay_out(struct layout *l)
 {
 	size_t all = screen_columns(l->r), used, left;
@@ -118,6 +121,10 @@ static void lay_out(struct layout *l)
 		return;
 	if (used + NAME_GOOD > all)
 		used = add_columns(l, false);
+	while (used + NAME_LEAST > all && l->count > 2) {
+		l->count--;
+		used -= l->columns[l->count].width + strlen(l->gap);
+	}
 	left = all > used + NAME_LEAST ? all - used : NAME_LEAST;
 	if (l->columns[0].width > left)
 		l->columns[0].width = left;
@@ -162,7 +169,8 @@ static void print_over(const struct layout *l, FILE *f)
 {
 	const char *color = l->r->choice.color ? BOLD : "";
 	struct pending p = { f, 0 };
-	size_t end;
+	char text[64];
+	size_t end, cut, debt = 0; /* columns that a heading took of its neighbour's */
 
 	for (size_t i = 0; i < l->count; i = end) {
 		const char *over = l->columns[i].c->over ? l->columns[i].c->over : "";
@@ -172,10 +180,17 @@ static void print_over(const struct layout *l, FILE *f)
 				  !strcmp(over, l->columns[end].c->over);
 		     end++)
 			width += strlen(l->gap) + l->columns[end].width;
+		if (len > width && end == l->count) /* nothing is right of it */
+			len = width;
 		rest = width > len ? width - len : 0;
 		p.spaces += (i ? strlen(l->gap) : 0) + rest / 2;
-		put(&p, over, len, len, false, color);
+		cut = debt < p.spaces ? debt : p.spaces;
+		p.spaces -= cut;
+		debt -= cut;
+		snprintf(text, sizeof(text), "%.*s", (int)len, over);
+		put(&p, text, len, len, false, color);
 		p.spaces += rest - rest / 2;
+		debt += len > width ? len - width : 0;
 	}
 	fputc('\n', f);
 }
@@ -235,7 +250,7 @@ static void print_row(const struct layout *l, size_t row, FILE *f)
 
 static void print_head(const struct report *r, FILE *f)
 {
-	char node[256], line[256];
+	char node[256], line[256], whole[512];
 	size_t left;
 
 	snprintf(line, sizeof(line), ", Linux %s, %ld CPUs: %.1f s %s", r->host.kernel,
@@ -246,7 +261,11 @@ static void print_head(const struct report *r, FILE *f)
 		   : NAME_LEAST;
 	text_middle(node, sizeof(node), report_node(r->frame, r->host.name),
 		    r->choice.wide ? 200 : left);
-	fprintf(f, "%s%s\n", node, line);
+	snprintf(whole, sizeof(whole), "%s%s", node, line);
+	if (r->choice.wide)
+		fprintf(f, "%s\n", whole);
+	else
+		text_wrap(f, whole, 0, 2, screen_columns(r));
 }
 
 static bool has_estimate(const struct frame *f)
@@ -260,20 +279,27 @@ static bool has_estimate(const struct frame *f)
 static void print_legend(const struct layout *l, FILE *f)
 {
 	const struct report *r = l->r;
+	size_t width = screen_columns(r);
+	char text[64];
 
+	snprintf(text, sizeof(text), "and %zu more%s (--limit)",
+		 l->rows->count - l->shown, r->choice.sort ? "" : ", quieter");
 	if (l->rows->count > l->shown)
-		fprintf(f, "and %zu more%s (--limit)\n", l->rows->count - l->shown,
-			r->choice.sort ? "" : ", quieter");
+		text_wrap(f, text, 0, 0, width);
+	snprintf(text, sizeof(text), "the filters leave out %zu", l->rows->others);
 	if (l->rows->others)
-		fprintf(f, "the filters leave out %zu\n", l->rows->others);
+		text_wrap(f, text, 0, 0, width);
 	if (!r->choice.wide && l->shown)
-		fputs("P50, P99: TCP responses (s: as server, else c: as client), else "
-		      "f: file calls\n",
-		      f);
+		text_wrap(f,
+			  "P50, P99: TCP responses (s: as server, else c: as client), "
+			  "else f: file calls",
+			  0, 0, width);
 	if (has_estimate(r->frame))
-		fputs("~ is an estimate: its probe runs for a part of the time (assay "
-		      "tune: duty)\n",
-		      f);
+		text_wrap(
+		    f,
+		    "~ is an estimate: its probe runs for a part of the time (assay "
+		    "tune: duty)",
+		    0, 0, width);
 }
 
 void report_screen(const struct report *r, const struct report_rows *rows, FILE *f)

@@ -132,14 +132,19 @@ def _():
         check(key in known, f"--{key} is not in the table")
     status, out, err = run("--help")
     same((status, err), (0, ""), "assay --help")
-    for key in known:
-        check(re.search(rf"^  --{key}( |$)", out, re.M), f"--{key} is not in --help")
+    check(out.count("\n") < 24, "assay --help is more than a screen")
+    helps = []
     for command in COMMANDS:
         check(f"assay {command} " in out, f"{command} is not in --help")
         status, text, err = run(command, "--help")
         same((status, err), (0, ""), f"assay {command} --help")
+        helps.append(text)
         check("--socket" in text, f"{command} --help has no --socket")
+        check(max(map(len, text.splitlines())) < 80, f"{command} --help has long lines")
         same("--total" in text, command == "report", f"--total in {command} --help")
+    for key in known:
+        check(re.search(rf"^  --{key}( |$)", "\n".join(helps), re.M),
+              f"--{key} is in no --help")
 
 
 @test("--version prints a version")

@@ -68,8 +68,16 @@ def _():
     path = scratch() + "/some.db"
     with open(path, "wb") as f:
         f.write(bytes(range(256)) * 32)
-    for command in (("why", "a"), ("report",), ("trend", "sched.wait.duration")):
+    for command in (("why", "a"), ("report",), ("list", "workloads"), ("trend", "sched.wait.duration")):
         fails(1, "no history of assay", *command, "--from", path)
+
+
+@test("of the past there is a list of workloads, and of nothing else")
+def _():
+    fails(2, "only workloads are listed of the past", "list", "probes", "--last", "5m",
+          "--socket", nobody_socket())
+    fails(1, "no agent has kept", "list", "workloads", "--last", "5m", "--history",
+          scratch() + "/none.db")
 
 
 @test("--help says what it takes")

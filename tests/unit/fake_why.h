@@ -220,6 +220,18 @@ static inline const struct diagnosis *say(const struct scene *now,
 	return &said.d;
 }
 
+/* What a person, or a program, gets of it; the caller frees it. */
+static inline char *printed(int (*to)(const struct why *, FILE *), const struct why *w)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	assert_int_equal(to(w, out), 0);
+	fclose(out);
+	return text;
+}
+
 static inline const struct finding *rule_of(const struct diagnosis *d, const char *id)
 {
 	for (size_t i = 0; i < d->count; i++)

@@ -14,6 +14,7 @@ static struct frame *some_workloads(void)
 		{ "shop/web-7d9f-abcde/sidecar", "/kubepods/pod1/c2" },
 		{ "cron.service", "/system.slice/cron.service" },
 		{ "cron.service.old", "/system.slice/cron.service.old" },
+		{ "odd\x1b[2J", "/odd\x1b[2J" },
 	};
 	struct points p = { 0 };
 	struct point_group *g = points_group(&p);
@@ -66,6 +67,31 @@ static void test_a_cgroup_is_itself(void **state)
 	frame_free(f);
 }
 
+/* As it is, and as tables show it. */
+static void test_a_name_that_is_not_visible(void **state)
+{
+	struct frame *f = some_workloads();
+
+	assert_picks("odd\x1b[2J", 1, "odd");
+	assert_picks("odd\\x1b[2J", 1, "odd");
+	assert_picks("d\\x1b[", 1, "odd");
+	assert_non_null(pick_cgroup(f, "/odd\x1b[2J"));
+	assert_non_null(pick_cgroup(f, "/odd\\x1b[2J"));
+	frame_free(f);
+}
+
+static void test_the_end_of_a_path_is_one(void **state)
+{
+	struct frame *f = some_workloads();
+
+	assert_string_equal(frame_name(pick_end(f, "/c2")),
+			    "shop/web-7d9f-abcde/sidecar");
+	assert_non_null(pick_end(f, "/pod1/c1"));
+	assert_null(pick_end(f, "2/kubepods/pod1/c2"));
+	assert_null(pick_end(f, ""));
+	frame_free(f);
+}
+
 static void test_patterns(void **state)
 {
 	assert_picks("shop/*/nginx", 1, "nginx");
@@ -75,7 +101,7 @@ static void test_patterns(void **state)
 
 static void test_all_are_workloads(void **state)
 {
-	assert_picks(NULL, 4, NULL);
+	assert_picks(NULL, 5, NULL);
 	assert_picks("nobody", 0, NULL);
 }
 
@@ -84,7 +110,7 @@ static void test_more_than_fit(void **state)
 	struct frame *f = some_workloads();
 	const struct frame_attrs *out[2] = { NULL, NULL };
 
-	assert_int_equal(pick_workloads(f, NULL, out, 1), 4);
+	assert_int_equal(pick_workloads(f, NULL, out, 1), 5);
 	assert_non_null(out[0]);
 	assert_null(out[1]);
 	frame_free(f);
@@ -96,6 +122,8 @@ int main(void)
 		cmocka_unit_test(test_whole_name_hides_parts),
 		cmocka_unit_test(test_pod_is_all_its_containers),
 		cmocka_unit_test(test_a_cgroup_is_itself),
+		cmocka_unit_test(test_a_name_that_is_not_visible),
+		cmocka_unit_test(test_the_end_of_a_path_is_one),
 		cmocka_unit_test(test_patterns),
 		cmocka_unit_test(test_all_are_workloads),
 		cmocka_unit_test(test_more_than_fit),

@@ -198,6 +198,10 @@ static void the_first_screen_is_80_by_24(void **state)
 		assert_fits(text, 80, 17);
 		assert_has(text, "and 32 more, quieter");
 		free(text);
+		/* a narrow one lacks the last columns */
+		for (struct report_choice c = { .columns = 38 }; c.columns < 80;
+		     c.columns += 7, free(text))
+			assert_fits(text = print_as(report_table, f, c), c.columns, 64);
 		frame_free(f);
 	}
 }

@@ -267,17 +267,6 @@ static void an_old_baseline_of_another_container_is_found(void **state)
 
 /* --- what it looks like --- */
 
-static char *printed(int (*to)(const struct why *, FILE *), const struct why *w)
-{
-	char *text = NULL;
-	size_t len;
-	FILE *out = open_memstream(&text, &len);
-
-	assert_int_equal(to(w, out), 0);
-	fclose(out);
-	return text;
-}
-
 static struct why why_of(void)
 {
 	return (struct why){ .readings = &said.readings,
@@ -407,6 +396,10 @@ static void a_name_is_one_word_for_a_shell(void **state)
 	assert_string_equal(quoted(out, sizeof(out), "a;rm"), "'a;rm'");
 	assert_string_equal(quoted(out, sizeof(out), "it's"), "'it'\\''s'");
 	assert_string_equal(quoted(out, sizeof(out), "-x"), "'-x'");
+	assert_string_equal(quoted(out, sizeof(out), "a\x1b[2J'b"), "$'a\\033[2J\\'b'");
+	assert_string_equal(quoted(out, sizeof(out), "a   # b"), "$'a   \\043 b'");
+	assert_string_equal(quoted(out, sizeof(out), "\xe2\x80\xae"), /* turns text */
+			    "$'\\342\\200\\256'");
 	assert_string_equal(quoted(out, sizeof(out), ""), "''");
 }
 

@@ -379,6 +379,8 @@ static void a_finding_is_whole(void **state)
 		say(&s, &calm);
 		f = said.d.found[0];
 		assert_true(*f->what && *f->cause && *f->next);
+		/* a command to run, and not one to be filled in */
+		assert_null(strstr(f->next, "PID"));
 		assert_true(f->evidence_count >= 1);
 		for (size_t k = 0; k < f->evidence_count; k++)
 			bounds += !isnan(f->evidence[k].threshold) &&

@@ -351,6 +351,10 @@ static void advice_is_what_can_be_done(void **state)
 	f = wait_of("/some", "/");
 	assert_null(strstr(f->next, "assay why"));
 	assert_non_null(strstr(f->cause, "root cgroup"));
+	f = wait_of("/some", "_OTHER");
+	assert_null(strstr(f->next, "assay why"));
+	assert_non_null(strstr(f->what, "behind many others together"));
+	assert_null(strstr(f->cause, "_OTHER"));
 	f = wait_of("/some", "kernel");
 	assert_null(strstr(f->next, "assay why"));
 	assert_non_null(strstr(f->cause, "kernel"));
