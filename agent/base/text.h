@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 /* The length of the UTF-8 sequence at s (RFC 3629); 0: it is none. The NUL is one. */
@@ -51,6 +52,11 @@ size_t text_middle(char *out, size_t size, const char *s, size_t columns);
  * and behind the last one is the port. A copy with them, the caller's; NULL: no memory.
  */
 char *text_url(const char *url);
+/*
+ * The first eight bytes as a number, by which most of other texts are passed over at
+ * once. Equal texts have equal ones.
+ */
+uint64_t text_key(const char *s);
 /* Prints several lines, each through text_copy; a newline is the end of one. */
 void text_lines(FILE *f, const char *s, size_t len);
 

@@ -315,9 +315,9 @@ static int wait_once(struct agent *a, int timeout_ms, struct found *found)
 }
 
 /*
- * Waits until there is something to do, or for so long. A new container is no end of it:
- * its files are looked up, and the wait goes on, as a round of the loop costs more than
- * that. Who has nothing to say is not asked: ten times a second that adds up.
+ * Waits until there is something to do, or for so long. A new container is no end of
+ * it: its files are looked up, and the wait goes on, as a round of the loop costs more
+ * than that. Who has nothing to say is not asked: ten times a second that adds up.
  */
 static int wait_for(struct agent *a, int timeout_ms, struct found *found)
 {
@@ -328,8 +328,8 @@ static int wait_for(struct agent *a, int timeout_ms, struct found *found)
 		timeout_ms = rest_ms;
 	end = now + ms_to_ns(timeout_ms);
 	do {
-		err = wait_once(a, now < end ? (end - now + 999999) / 1000000 : 0,
-				found);
+		err =
+		    wait_once(a, now < end ? (end - now + 999999) / 1000000 : 0, found);
 		if (found->woken)
 			measure_look_up(a->measure);
 		now = now_mono_ns();

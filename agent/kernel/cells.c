@@ -32,7 +32,8 @@ static int create(struct cells *c, enum cells_map m)
 		return -errno;
 	if (!d->mapped)
 		return 0;
-	if (m == MAP_HISTS) /* most of all the memory; of few workloads few are in use */
+	if (m ==
+	    MAP_HISTS) /* most of all the memory; of few workloads few are in use */
 		return parts_open(&c->hist_parts, c->fds[m], d->value_size, entries,
 				  (void **)&c->hists);
 	c->mem_len[m] = (plan_step(m) * entries + page - 1) & ~(page - 1);

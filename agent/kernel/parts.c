@@ -63,8 +63,7 @@ int parts_open(struct parts *p, int fd, size_t element, uint32_t count, void **b
 static int map(const struct parts *p, uint32_t part, bool there)
 {
 	size_t at = (size_t)part * p->of_part * p->element;
-	int flags = there ? MAP_SHARED
-			  : MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+	int flags = there ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 	void *m = mmap(p->base + at, bytes_of(p, part), there ? PROT_READ : PROT_NONE,
 		       flags | MAP_FIXED, there ? p->fd : -1, there ? at : 0);
 
