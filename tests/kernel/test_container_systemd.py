@@ -64,6 +64,7 @@ def files():
     put(f"{UNITS}/test.target", f"[Unit]\nDefaultDependencies=no\nWants={units}\n", top)
     put(f"{UNITS}/end.service",
         f"[Unit]\nDefaultDependencies=no\nAfter={' '.join(COPIES)}\nSuccessAction=exit-force\n"
+        "SuccessActionExitStatus=0\n"
         "[Service]\nType=oneshot\nExecStart=/bin/true\n", top)
     for name, count in COPIES.items():
         put(f"{UNITS}/{name}",
@@ -88,7 +89,7 @@ def machine(parent, pod, cgroupfs):
          "options": ["rw", "nosuid", "noexec", "nodev"]}]
     spec["mounts"] += [
         {"destination": path, "type": "tmpfs", "source": "tmpfs", "options": ["nosuid"]}
-        for path in ("/run", "/tmp", "/var", "/dev/shm")]
+        for path in ("/run", "/run/lock", "/tmp", "/var", "/dev/shm")]
     namespaces = spec["linux"]["namespaces"]
     if {"type": "cgroup"} not in namespaces:
         namespaces.append({"type": "cgroup"})

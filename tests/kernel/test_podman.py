@@ -51,7 +51,7 @@ def podman(*words, check=True):
 def run(parent, name, *options):
     """A container that copies, and then sleeps; its id."""
     said = podman("run", "--detach", "--name", name, "--network", "none", "--log-driver", "none",
-                  "--cgroup-parent", parent.path, *options, IMAGE, "sh", "-c",
+                  "--ulimit", "nofile=256:256", "--ulimit", "nproc=256:256", "--cgroup-parent", parent.path, *options, IMAGE, "sh", "-c",
                   f"dd if=/dev/zero of=/dev/null bs=1 count={N}; exec sleep 1000")
     defer(podman, "rm", "--force", "--time", "0", "--ignore", name)
     return said.split()[-1]
