@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import uuid
 
 sys.dont_write_bytecode = True
 
@@ -268,3 +269,57 @@ class Pod:
         except Failed:  # a shim whose container has just ended leaves: the kubelet asks on
             self.c.ask("StopPodSandbox", request)
         self.c.ask("RemovePodSandbox", request)
+
+
+TASKS = "run/containerd/io.containerd.runtime.v2.task/k8s.io"
+
+
+class Bundle:
+    """A container of runc's, with a bundle where containerd's would be below a host root, in
+    a cgroup of a pod as the systemd driver makes it, or as the kubelet itself does
+    (cgroupfs). Its spec may be changed, and is then written again."""
+
+    def __init__(self, root, files, parent, pod, name, args, cgroupfs=False):
+        self.id, uid = uuid.uuid4().hex + uuid.uuid4().hex, str(uuid.uuid4())
+        slice_ = f"kubepods-burstable-pod{uid.replace('-', '_')}.slice"
+        self.cgroup = (f"{parent.path}/kubepods/burstable/pod{uid}/{self.id}" if cgroupfs else
+                       f"{parent.path}/kubepods.slice/kubepods-burstable.slice/{slice_}/"
+                       f"cri-containerd-{self.id}.scope")
+        self.dir, self.state = f"{root}/{TASKS}/{self.id}", f"{root}/run/runc"
+        os.makedirs(self.dir)
+        self.spec = json.loads(json.dumps(specification()))
+        self.spec["root"] = {"path": files, "readonly": True}
+        self.spec["process"] |= {"args": args, "terminal": False}
+        self.spec["linux"]["cgroupsPath"] = self.cgroup
+        prefix = "io.kubernetes.cri."
+        self.spec["annotations"] = {
+            prefix + "container-type": "container", prefix + "container-name": name,
+            prefix + "sandbox-name": pod, prefix + "sandbox-namespace": "batch",
+            prefix + "image-name": "registry.test/team/box:1.36"}
+        self.write()
+
+    def write(self):
+        with open(f"{self.dir}/config.json", "w") as f:
+            json.dump(self.spec, f)
+
+    def run(self):
+        p = subprocess.run(["runc", "--root", self.state, "run", "--bundle", self.dir,
+                            self.id], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, text=True, timeout=PATIENCE)
+        same(p.returncode, 0, f"exit status of runc: {p.stdout}")
+        return p.stdout
+
+
+def specification():
+    """What runc proposes, without what it does not need here."""
+    if not specification.known:
+        work = scratch()
+        subprocess.run(["runc", "spec", "--bundle", work], check=True)
+        with open(f"{work}/config.json") as f:
+            spec = json.load(f)
+        spec["mounts"] = [m for m in spec["mounts"] if m["type"] in ("proc", "tmpfs")]
+        specification.known.append(spec)
+    return specification.known[0]
+
+
+specification.known = []

@@ -301,3 +301,12 @@ char *text_url(const char *url)
 		return NULL;
 	return whole;
 }
+
+uint64_t text_key(const char *s)
+{
+	uint64_t key = 0;
+
+	for (size_t i = 0; i < sizeof(key) && s[i]; i++)
+		key |= (uint64_t)(unsigned char)s[i] << 8 * i;
+	return key;
+}

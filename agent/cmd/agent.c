@@ -267,6 +267,8 @@ static int run_due(struct agent *a)
 /* What a wait has found to do. */
 struct found {
 	bool signals, clients;
+	bool any; /* of these, or a pass has more to read */
+	bool woken;
 };
 
 /* As poll(2) says, by the exporter's way of waiting. */
@@ -289,29 +291,50 @@ static int poll_all(struct agent *a, struct pollfd *fds, unsigned int n, int tim
 	return err;
 }
 
+/* Waits for our descriptors and, when there is an exporter, for its sockets too. */
+static int wait_once(struct agent *a, int timeout_ms, struct found *found)
+{
+	struct pollfd fds[API_CLIENTS + 4] = { 0 };
+	unsigned int clients = api_poll(a->api, fds), n = clients, others;
+	int err, wake = measure_wake_fd(a->measure);
+
+	fds[n++] = (struct pollfd){ .fd = a->signals, .events = POLLIN };
+	if (measure_pass_fd() >= 0)
+		fds[n++] = (struct pollfd){ .fd = measure_pass_fd(), .events = POLLIN };
+	others = n;
+	if (wake >= 0)
+		fds[n++] = (struct pollfd){ .fd = wake, .events = POLLIN };
+	err = poll_all(a, fds, n, timeout_ms);
+	*found = (struct found){ .signals = fds[clients].revents != 0,
+				 .woken = wake >= 0 && fds[others].revents };
+	for (unsigned int i = 0; i < clients; i++)
+		found->clients |= fds[i].revents != 0;
+	for (unsigned int i = 0; i < others; i++)
+		found->any |= fds[i].revents != 0;
+	return err;
+}
+
 /*
- * Waits for our descriptors and, when there is an exporter, for its sockets too. Who
- * has nothing to say is not asked: ten times a second that adds up.
+ * Waits until there is something to do, or for so long. A new container is no end of
+ * it: its files are looked up, and the wait goes on, as a round of the loop costs more
+ * than that. Who has nothing to say is not asked: ten times a second that adds up.
  */
 static int wait_for(struct agent *a, int timeout_ms, struct found *found)
 {
-	struct pollfd fds[API_CLIENTS + 4] = { 0 };
-	unsigned int clients = api_poll(a->api, fds), n = clients;
+	uint64_t now = now_mono_ns(), end;
 	int err, rest_ms = api_rest_ms(a->api);
 
 	if (rest_ms && rest_ms < timeout_ms)
 		timeout_ms = rest_ms;
-	fds[n++] = (struct pollfd){ .fd = a->signals, .events = POLLIN };
-	if (measure_pass_fd() >= 0)
-		fds[n++] = (struct pollfd){ .fd = measure_pass_fd(), .events = POLLIN };
-	if (measure_wake_fd(a->measure) >= 0)
-		fds[n++] = (struct pollfd){ .fd = measure_wake_fd(a->measure),
-					    .events = POLLIN };
-	err = poll_all(a, fds, n, timeout_ms);
-	*found = (struct found){ .signals = fds[clients].revents != 0,
-				 .clients = api_has_clients(a->api) };
-	for (unsigned int i = 0; i < clients; i++)
-		found->clients |= fds[i].revents != 0;
+	end = now + ms_to_ns(timeout_ms);
+	do {
+		err =
+		    wait_once(a, now < end ? (end - now + 999999) / 1000000 : 0, found);
+		if (found->woken)
+			measure_look_up(a->measure);
+		now = now_mono_ns();
+	} while (!err && found->woken && !found->any && now < end);
+	found->clients |= api_has_clients(a->api);
 	return err;
 }
 

@@ -400,13 +400,18 @@ int measure_wake_fd(const struct measure *m)
 	return m->wakes.fd;
 }
 
+void measure_look_up(struct measure *m)
+{
+	wakes_take(&m->wakes);
+	cgroups_listen(m->cgroups);
+}
+
 int measure_relieve(struct measure *m)
 {
 	int err;
 
 	walk_nudge();
-	wakes_take(&m->wakes);
-	cgroups_listen(m->cgroups);
+	measure_look_up(m);
 	sweep_queries(m);
 	if (!snapshot_is_pressed(m->snapshot))
 		return 0;

@@ -70,10 +70,12 @@ int measure_advance(struct measure *m);
 /* -1: nothing to wait for. */
 int measure_pass_fd(void);
 /*
- * Readable: there is a new cgroup that may be a container's, whose files
- * measure_relieve() should look up now. -1: there is none.
+ * Readable: there is a new cgroup that may be a container's, which is the moment for
+ * measure_look_up(). -1: nobody tells.
  */
 int measure_wake_fd(const struct measure *m);
+/* Reads what happened to cgroups, and looks up the files of containers that are new. */
+void measure_look_up(struct measure *m);
 /* Waits until measure_ready(): for who has nothing else to do. */
 void measure_wait(struct measure *m, uint64_t since_ns);
 /*

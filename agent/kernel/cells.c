@@ -32,6 +32,10 @@ static int create(struct cells *c, enum cells_map m)
 		return -errno;
 	if (!d->mapped)
 		return 0;
+	if (m ==
+	    MAP_HISTS) /* most of all the memory; of few workloads few are in use */
+		return parts_open(&c->hist_parts, c->fds[m], d->value_size, entries,
+				  (void **)&c->hists);
 	c->mem_len[m] = (plan_step(m) * entries + page - 1) & ~(page - 1);
 	c->mem[m] =
 	    mmap(NULL, c->mem_len[m], PROT_READ | PROT_WRITE, MAP_SHARED, c->fds[m], 0);
@@ -131,7 +135,6 @@ int cells_open(const struct cells_plan *plan, struct cells *c)
 	}
 	c->owners = c->mem[MAP_OWNERS];
 	c->rows = c->mem[MAP_ROWS];
-	c->hists = c->mem[MAP_HISTS];
 	c->counts = c->mem[MAP_COUNTS];
 	c->free_cells[POOL_HIST] = c->mem[MAP_FREE_HISTS];
 	c->free_cells[POOL_COUNT] = c->mem[MAP_FREE_COUNTS];
@@ -185,6 +188,8 @@ void cells_free(struct cells *c, enum pool pool, uint32_t cell)
 {
 	uint32_t size = pool == POOL_HIST ? c->plan.hists : c->plan.counts;
 
+	if (pool == POOL_HIST)
+		parts_leave(&c->hist_parts, cell);
 	c->free_cells[pool][c->free_end[pool]++ % size] = cell;
 	free_list_give(&c->control->free_lists[pool]);
 }
@@ -258,6 +263,7 @@ uint32_t cells_queries(const struct cells *c)
 
 void cells_close(struct cells *c)
 {
+	parts_close(&c->hist_parts);
 	for (int m = 0; m < MAPS_SHARED; m++) {
 		if (c->mem[m])
 			munmap(c->mem[m], c->mem_len[m]);

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "bpf/cell.h"
+#include "kernel/parts.h"
 #include "kernel/plan.h"
 
 struct bpf_object;
@@ -24,7 +25,8 @@ struct cells {
 	/* the same memory, by name */
 	uint64_t *owners;
 	struct series_row *rows;
-	struct hist_cell *hists;
+	struct hist_cell *hists; /* each may be read after parts_use() */
+	struct parts hist_parts;
 	struct count_cell *counts;
 	uint64_t *free_cells[POOLS];
 	uint64_t free_end[POOLS]; /* of the free list: where the next cell goes */

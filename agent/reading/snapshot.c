@@ -64,13 +64,18 @@ static int add_group(const volatile uint32_t *now, unsigned int group, unsigned 
 	return 0;
 }
 
-/* Whether there is such a cell, and what is kept of it and of its total. -ENOMEM. */
+/*
+ * Whether there is such a cell, which may be read from now on, and what is kept of it
+ * and of its total. -ENOMEM.
+ */
 static int find_hist(struct snapshot *s, uint32_t n, struct sparse **into)
 {
 	struct sparse **seen;
 
 	if (!n || n >= s->cells->plan.hists)
 		return -ENOENT;
+	if (parts_use(&s->cells->hist_parts, n))
+		return -ENOMEM;
 	seen = &s->seen_hists[n];
 	if (!*into)
 		*into = sparse_new(sizeof(uint64_t));

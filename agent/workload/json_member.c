@@ -9,6 +9,10 @@ struct scan {
 	unsigned int depth;
 };
 
+/* Bytes that are more than another one of a number or a word. */
+static const bool marks[256] = { ['"'] = true, [','] = true, ['{'] = true,
+				 ['}'] = true, ['['] = true, [']'] = true };
+
 static bool is_space(char c)
 {
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
@@ -57,6 +61,10 @@ static bool pass(struct scan *s)
 static bool pass_value(struct scan *s)
 {
 	while (s->at < s->end) {
+		if (!marks[(unsigned char)*s->at]) {
+			s->at++;
+			continue;
+		}
 		if (s->depth == 1 && (*s->at == ',' || *s->at == '}'))
 			return true;
 		if (!pass(s))

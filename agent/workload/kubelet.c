@@ -29,6 +29,8 @@ struct kubelet {
 	/* since the latest rest TLS has made something resident; handshakes left heap
 	 */
 	bool spoke, shook;
+	uint64_t
+	    spent_ns; /* CPU time of the thread when the latest request had ended */
 	pthread_mutex_t lock; /* for all that follows */
 	struct pods *pods;    /* the latest answer; NULL: there was none */
 	uint64_t told_ns;     /* when it was asked for */
@@ -142,7 +144,8 @@ static void ask(struct kubelet *k)
 {
 	struct pods *pods = NULL;
 	struct pods_counts counts = { 0 };
-	uint64_t now = now_mono_ns(), began = spent_ns();
+	/* with what was given back after the one before */
+	uint64_t now = now_mono_ns(), began = k->spent_ns;
 	char text[KUBELET_TEXT];
 	enum kubelet_result result;
 
@@ -162,7 +165,8 @@ static void ask(struct kubelet *k)
 	else
 		disconnect(k);
 	tell(k, result, text, &counts);
-	pods_free(take_answer(k, result, pods, &counts, now, spent_ns() - began));
+	k->spent_ns = spent_ns();
+	pods_free(take_answer(k, result, pods, &counts, now, k->spent_ns - began));
 }
 
 /* In ms; 0: it is time. */

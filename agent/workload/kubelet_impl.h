@@ -34,7 +34,8 @@ struct wanted {
 /* The latest that are wanted; all 0: none. */
 struct kubelet_wanted {
 	struct wanted entries[WANTED];
-	size_t next; /* the oldest of these */
+	uint64_t keys[WANTED]; /* of these, free ones among them */
+	size_t next;	       /* the oldest of these */
 };
 
 /*

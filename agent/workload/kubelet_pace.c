@@ -10,7 +10,7 @@ const struct kubelet_pace kubelet_pace_default = {
 	.period_ns = 300 * SECOND,
 	.backoff_ns = 10 * SECOND,
 	.backoff_max_ns = 300 * SECOND,
-	.spare_times = 2500,
+	.spare_times = 5000,
 	.spare_max_ns = 20 * SECOND, /* exports wait for 30 s */
 };
 

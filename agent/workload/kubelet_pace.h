@@ -24,7 +24,7 @@ struct kubelet_pace {
 	uint64_t spare_max_ns;
 };
 
-/* 1 s, 10 s, 10, 5 min, 10 s, 5 min, 2500 (0.04 % of a core), 20 s. */
+/* 1 s, 10 s, 10, 5 min, 10 s, 5 min, 5000 (0.02 % of a core), 20 s. */
 extern const struct kubelet_pace kubelet_pace_default;
 
 /* Of the monotonic clock. All 0: it is asked at once. */

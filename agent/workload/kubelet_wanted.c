@@ -2,6 +2,7 @@
 /* Containers that somebody wants to know of, and when the kubelet is asked for each. */
 #include <stdio.h>
 #include <string.h>
+#include "base/text.h"
 #include "base/util.h"
 #include "workload/kubelet_impl.h"
 
@@ -24,14 +25,22 @@ static bool is_told(const struct wanted *w, enum pods_known known)
 	return known == PODS_CONTAINER || (known != PODS_NOTHING && !*w->container);
 }
 
+/* By which most of the others are passed over. */
+static uint64_t key_of(const char *container, const char *uid)
+{
+	return text_key(*container ? container : uid);
+}
+
 static const struct wanted *find(const struct kubelet_wanted *all,
 				 const char *container, const char *uid)
 {
+	uint64_t key = key_of(container, uid);
+
 	for (size_t i = 0; i < WANTED; i++) {
 		const struct wanted *w = &all->entries[i];
 
-		if (w->first_ns && !strcmp(w->container, container) &&
-		    !strcmp(w->uid, uid))
+		if (all->keys[i] == key && w->first_ns &&
+		    !strcmp(w->container, container) && !strcmp(w->uid, uid))
 			return w;
 	}
 	return NULL;
@@ -50,6 +59,7 @@ bool kubelet_wanted_add(struct kubelet_wanted *all, const struct pods *pods,
 	if (pods && is_told(&new, pods_knows(pods, container, uid)))
 		return false;
 	all->entries[all->next] = new;
+	all->keys[all->next] = key_of(container, uid);
 	all->next = (all->next + 1) % WANTED;
 	return true;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/text.h"
 #include "base/util.h"
 #include "workload/kubelet.h"
 #include "workload/names_impl.h"
@@ -50,7 +51,8 @@ struct names_reader {
 	char *root;
 	struct kubelet *kubelet; /* NULL: not asked */
 	struct noted noted[NOTED];
-	size_t next; /* the oldest of these */
+	uint64_t keys[NOTED]; /* of their ids, to be looked through at once */
+	size_t next;	      /* the oldest of these */
 	uint64_t second_ns;
 	unsigned int looks; /* since then */
 	char **links;	    /* names in NAMES_LOGS */
@@ -220,8 +222,11 @@ static int look(struct names_reader *r, const struct workload_id *id,
 
 static const struct noted *find_noted(const struct names_reader *r, const char *id)
 {
+	uint64_t key = text_key(id);
+
 	for (size_t i = 0; i < NOTED; i++)
-		if (r->noted[i].names && !strcmp(r->noted[i].id, id))
+		if (r->keys[i] == key && r->noted[i].names &&
+		    !strcmp(r->noted[i].id, id))
 			return &r->noted[i];
 	return NULL;
 }
@@ -322,6 +327,7 @@ void names_note(struct names_reader *r, const char *path)
 			names_free(noted->names);
 			noted->names = names;
 			strcpy(noted->id, container_of(&id));
+			r->keys[r->next] = text_key(noted->id);
 			r->next = (r->next + 1) % NOTED;
 		}
 		want(r, &id, names);

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What names cost the agent: CPU time of one that finds pods' names in bundles and asks a
 kubelet, above that of one beside it that finds none, while pods are replaced; and above its own
-while none are, with all that the changes cost it then: the wakes, the tree of cgroups. A third
-one has a history, too: what that takes of the memory.
+before that, while none were, with all that the changes cost it then: the wakes, the tree of
+cgroups. A third one has a history, too: what that takes of the memory. Each is the median of
+several windows.
 
     tests/bench/names_cost.py [PODS [CHANGES_PER_SECOND [SECONDS [BINARY...]]]]
 
@@ -29,6 +30,7 @@ from kubelet import Kubelet, container, make_ca, make_certificate, pod
 from node import ASSAY, TOP, Agent, Cgroup, scratch
 from tap import undo
 
+RESTS = 4  # windows in which nothing changes, of all the seconds of one in which it does
 TASKS = "run/containerd/io.containerd.runtime.v2.task/k8s.io"
 CRI = "io.kubernetes.cri."
 
@@ -126,7 +128,7 @@ class Side:
                  "--kubelet-ca", ca)
         self.agents = [Agent(*both, *named), Agent(*both, "--host-root", host_root()),
                        Agent(*both, *named, "--history", scratch() + "/history.db")]
-        self.rest, self.all = [], []
+        self.rest, self.all, self.seen = [], [], []
 
     def spent(self):
         return [cpu_seconds(a) for a in self.agents]
@@ -146,13 +148,14 @@ class Side:
         bare = sum(spent[1])
         self.shares.append(sum(spent[0]) - bare)
         self.all.append(sum(spent[0]) - statistics.median(self.rest))
+        self.seen.append([resident(a) for a in self.agents])
         print(f"{what}: {self.binary}: {sum(spent[0]):.3f} % of a core with names, {bare:.3f} "
               f"without, {self.shares[-1]:.3f} more ({spent[0][0] - bare:.3f} files, "
               f"{spent[0][1]:.3f} kubelet, asked {self.kubelet.count() - self.asked} times)",
               flush=True)
 
     def tell(self, pods):
-        self.resident = [resident(a) for a in self.agents]
+        self.resident = [statistics.median(sizes) for sizes in zip(*self.seen)]
         print(f"{self.binary}: median {statistics.median(self.shares):.3f} % of a core for "
               f"names, {statistics.median(self.all):.3f} for all that changes, with wakes "
               f"({statistics.median(self.rest):.3f} at rest); resident "
@@ -173,7 +176,7 @@ def replace(pods, changes, seconds):
 
 
 def measure(binaries, count, changes, seconds, rounds=3):
-    """The sides, after so many rounds."""
+    """The sides, after so many windows."""
     root = host_root()
     ca = make_ca(root, "ca")
     certificate = make_certificate(root, ca, "IP:127.0.0.1")
@@ -189,12 +192,14 @@ def measure(binaries, count, changes, seconds, rounds=3):
     sides = [Side(binary, root, root + "/token", ca, kubelet)
              for binary, kubelet in zip(binaries, kubelets)]
     time.sleep(12)
-    for _ in range(rounds):
+    for _ in range(RESTS):
         for side in sides:
             side.begin()
-        time.sleep(seconds)
+        time.sleep(seconds / RESTS)
         for side in sides:
-            side.note_rest(seconds)
+            side.note_rest(seconds / RESTS)
+    for _ in range(rounds):
+        for side in sides:
             side.begin()
         passed, done = replace(pods, changes, seconds)
         for side in sides:

@@ -5,9 +5,7 @@
 containers by runc alone. What they do is known, and counted under their names."""
 # vm: kernels=6.12,7.x ci=none timeout=600 memory=1024
 
-import json
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -16,7 +14,7 @@ import uuid
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from containers import Containerd, Parent, Pod, need_tools, root_files
+from containers import Bundle, Containerd, Parent, Pod, need_tools, root_files
 from exports import Exports
 from node import PATIENCE, Agent, cgroup_root, scratch, wait_for
 from tap import Failed, between, check, diag, main, need_root, same, test
@@ -24,7 +22,6 @@ from tap import Failed, between, check, diag, main, need_root, same, test
 need_root()
 
 DURATION = "assay.syscall.duration"
-TASKS = "run/containerd/io.containerd.runtime.v2.task/k8s.io"
 N = 20000  # bytes that dd copies one by one
 SHORT, EACH, AT_ONCE = 500, 400, 4
 root = agent = containerd = None
@@ -112,57 +109,12 @@ def _():
     pod.remove()
 
 
-class Bundle:
-    """A container of runc's, with a bundle where containerd's would be, in a cgroup as
-    the systemd driver makes it."""
-
-    def __init__(self, files, parent, pod, name, args):
-        self.id, uid = uuid.uuid4().hex + uuid.uuid4().hex, str(uuid.uuid4())
-        slice_ = f"kubepods-burstable-pod{uid.replace('-', '_')}.slice"
-        self.cgroup = (f"{parent.path}/kubepods.slice/kubepods-burstable.slice/{slice_}/"
-                       f"cri-containerd-{self.id}.scope")
-        self.dir, self.state = f"{root}/{TASKS}/{self.id}", f"{root}/run/runc"
-        os.makedirs(self.dir)
-        spec = json.loads(json.dumps(specification()))
-        spec["root"] = {"path": files, "readonly": True}
-        spec["process"] |= {"args": args, "terminal": False}
-        spec["linux"]["cgroupsPath"] = self.cgroup
-        prefix = "io.kubernetes.cri."
-        spec["annotations"] = {
-            prefix + "container-type": "container", prefix + "container-name": name,
-            prefix + "sandbox-name": pod, prefix + "sandbox-namespace": "batch",
-            prefix + "image-name": "registry.test/team/box:1.36"}
-        with open(f"{self.dir}/config.json", "w") as f:
-            json.dump(spec, f)
-
-    def run(self):
-        p = subprocess.run(["runc", "--root", self.state, "run", "--bundle", self.dir,
-                            self.id], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                           stderr=subprocess.STDOUT, text=True, timeout=PATIENCE)
-        same(p.returncode, 0, f"exit status of runc: {p.stdout}")
-
-
-def specification():
-    """What runc proposes, without what it does not need here."""
-    if not specification.known:
-        work = scratch()
-        subprocess.run(["runc", "spec", "--bundle", work], check=True)
-        with open(f"{work}/config.json") as f:
-            spec = json.load(f)
-        spec["mounts"] = [m for m in spec["mounts"] if m["type"] in ("proc", "tmpfs")]
-        specification.known.append(spec)
-    return specification.known[0]
-
-
-specification.known = []
-
-
 @test(f"{SHORT} containers that live for less than a second are all counted by their pods'"
       " names")
 def _():
     need_tools("runc")
     files, parent = root_files(f"{scratch()}/files"), Parent("short")
-    bundles = [Bundle(files, parent, f"job-{i % 10}", "once", copying(EACH))
+    bundles = [Bundle(root, files, parent, f"job-{i % 10}", "once", copying(EACH))
                for i in range(SHORT)]
     began, failures = time.monotonic(), []
 
@@ -201,15 +153,13 @@ def _():
     tree = cgroup_root()
     inner = (f"mkdir /tmp/tree/app.service && echo 0 > /tmp/tree/app.service/cgroup.procs && "
              f"exec {' '.join(copying(N))}")
-    bundle = Bundle(files, parent, "builder", "systemd", ["sh", "-c", inner])
-    with open(f"{bundle.dir}/config.json") as f:
-        spec = json.load(f)
-    spec["mounts"].append({"destination": "/tmp/tree", "type": "bind",
-                           "source": tree + bundle.cgroup, "options": ["rbind", "rw"]})
+    bundle = Bundle(root, files, parent, "builder", "systemd", ["sh", "-c", inner])
+    bundle.spec["mounts"].append({"destination": "/tmp/tree", "type": "bind",
+                                  "source": tree + bundle.cgroup,
+                                  "options": ["rbind", "rw"]})
+    bundle.write()
     os.makedirs(f"{files}/tmp/tree")
     os.makedirs(tree + bundle.cgroup)  # the mount needs it before runc makes it
-    with open(f"{bundle.dir}/config.json", "w") as f:
-        json.dump(spec, f)
     bundle.run()
     found = counted("builder", "systemd", 2 * N)
     names = {r["assay.workload.name"] for _, r in found.of}

@@ -262,6 +262,46 @@ def _():
     same(shown(one), ("a", "before", "moved"), "still")
 
 
+@test("a container that is started again has the number of its restarts, and so has the one "
+      "before; the kubelet tells both late")
+def _():
+    uid, first, second = str(uuid.uuid4()), new_id(), new_id()
+    mine = Kubelet(certificate)
+    mine.token = kubelet.token
+    of = start(mine)
+    answered(of, "ok")
+    base = below(Cgroup("node"), "kubepods", f"pod{uid}")
+
+    def run(number, statuses):
+        """A container whose status comes a second after it: its calls, by the report."""
+        cgroup = base.below(number)
+        load = work(cgroup)
+        time.sleep(1)
+        mine.pods = [pod("shop", "crash-0", uid, statuses,
+                         containers=[{"name": "app", "image": "registry.example/team/app"}])]
+        resource = resource_of(of, cgroup)
+        done = of.total().value(cgroup, "assay.syscall.duration", class_="process")
+        load.close()
+        cgroup.remove()
+        return cgroup, resource, done
+
+    ran = [run(first, [container("app", first)])]
+    ran.append(run(second, [container("app", second, restartCount=7, lastState={
+        "terminated": {"containerID": f"containerd://{first}", "exitCode": 1}})]))
+    for (cgroup, resource, done), number, count in zip(ran, (first, second), ("0", "7")):
+        same((resource["k8s.container.restart_count"], resource["container.id"],
+              resource["service.instance.id"]), (count, number, "shop.crash-0.app"),
+             f"of the one with {count} restarts")
+
+        def exported(cgroup=cgroup):
+            return Exports(of.exports).sum(
+                "assay.syscall.duration", lambda r: r.get("process.linux.cgroup") == cgroup.path,
+                **{"class": "process"})
+        wait_for(lambda d=done: exported() >= d, PATIENCE, "its calls in exports")
+        same(exported(), done, "calls in exports")
+        between(done, 1000, 1200, "calls")
+
+
 @test("what is cut, garbled or flooded changes no name and takes no memory")
 def _():
     mine = Kubelet(certificate)
