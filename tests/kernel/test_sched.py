@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Waits for a CPU on the live kernel, against clocks and the kernel's own sums."""
-# vm: kernels=cpus16,cpus64,rt,nohz,fallbacks ci=none
+# vm: kernels=cpus16,cpus64,rt,rt-6.1,nohz,fallbacks ci=none
 # vm: modules=veth,sch_tbf memory=3072 timeout=600
 
 import os
@@ -188,7 +188,8 @@ def switched(name, *words):
 @test("1000 naps are as many voluntary switches as /proc says")
 def _():
     run = switched("nap", "nap", 1000)
-    between(run.switched[0], 1000, 1100, "voluntary switches")
+    # on a slow machine a nap may be over before it sleeps
+    between(run.switched[0], 900, 1100, "voluntary switches")
 
 
 @test("two threads on one CPU are switched as often as /proc says")

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """System calls on the live kernel: counts and errors against what was called."""
-# vm: kernels=cpus16,cpus64,rt,fallbacks ci=none
+# vm: kernels=cpus16,cpus64,rt,rt-6.1,fallbacks ci=none
 # vm: modules=veth,sch_tbf memory=3072 timeout=600
 
 import errno
