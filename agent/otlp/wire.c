@@ -205,12 +205,15 @@ void wire_double(struct wire *w, unsigned int n, double v)
 	put_fixed(w, n, bits);
 }
 
-void wire_packed(struct wire *w, uint64_t v)
+void wire_packed(struct wire *w, const uint64_t *v, size_t count)
 {
-	uint8_t *to = reserve(w, VARINT_MAX);
+	uint8_t *to = reserve(w, count * VARINT_MAX);
 
-	if (to)
-		w->len += varint_put(to, v);
+	if (!to)
+		return;
+	for (size_t i = 0; i < count; i++)
+		to += varint_put(to, v[i]);
+	w->len = (size_t)(to - w->bytes);
 }
 
 int wire_append(struct wire *w, const uint8_t *bytes, size_t len)

@@ -118,6 +118,7 @@ void diff_take(struct diff *d, int side, size_t step, const struct frame *f,
 {
 	double seconds[COUNTED_METERS], covered_s = (double)time->covered_ns * 1e-9;
 	struct diff_side *to = &d->side[side];
+	struct frame_cursor at = { 0 };
 
 	if (step >= DIFF_STEPS)
 		return;
@@ -132,7 +133,7 @@ void diff_take(struct diff *d, int side, size_t step, const struct frame *f,
 	for (size_t i = 0; i < d->count; i++) {
 		const struct diff_series *s = &d->series[i];
 		const struct frame_series *now =
-		    frame_find(f, s->in[side] ? s->in[side] : s->in[!side]);
+		    frame_find_next(f, &at, s->in[side] ? s->in[side] : s->in[!side]);
 
 		if (is_level(s->in[0] ? s->in[0] : s->in[1])) {
 			take_level(&d->series[i], side, now);
