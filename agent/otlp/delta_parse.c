@@ -84,6 +84,52 @@ static int take_attr(struct delta_sum *s, const uint8_t *begin, struct scan attr
 	return 0;
 }
 
+static uint64_t load(const uint8_t *at)
+{
+	uint64_t v;
+
+	memcpy(&v, at, sizeof(v));
+	return le64toh(v);
+}
+
+/*
+ * A point that is, byte by byte, as our encoder makes one of this series: as nearly all
+ * are, which are not looked at field by field then.
+ */
+static bool is_expected(struct scan in, const struct sum_series *t, struct met *m)
+{
+	size_t len = length(in), raw = length(t->raw);
+	bool starts = t->metric->kind != METRIC_GAUGE;
+	const uint8_t *p = in.at;
+
+	if (len != raw + (starts ? 27 : 18))
+		return false;
+	if (starts) {
+		m->start_ns = load(p + 1);
+		if (*p != SCAN_TAG(2, SCAN_64))
+			return false;
+		p += 9;
+	}
+	m->time_ns = load(p + 1);
+	m->i = load(p + 10); /* or d */
+	return p[0] == SCAN_TAG(3, SCAN_64) &&
+	       p[9] == SCAN_TAG(t->real ? 4 : 6, SCAN_64) &&
+	       (!raw || !memcmp(p + 18, t->raw.at, raw)) &&
+	       (!t->real || isfinite(m->d));
+}
+
+/* The same of a histogram, whose attributes come first: what is behind them. */
+static bool begins_as(struct scan *in, const struct sum_series *t)
+{
+	size_t raw = length(t->raw);
+
+	if (length(*in) <= raw || in->at[raw] != SCAN_TAG(2, SCAN_64) ||
+	    (raw && memcmp(in->at, t->raw.at, raw) != 0))
+		return false;
+	in->at += raw;
+	return true;
+}
+
 /* SKIPPED: it says no more than that its series has ended. */
 static int parse_number(struct delta_sum *s, struct scan in, struct met *m,
 			struct scan *raw, bool *real)
@@ -155,7 +201,7 @@ struct shape {
 	struct scan negative;
 };
 
-static int check_hist(const struct shape *h, struct met *m)
+static int check_hist(enum delta_use use, const struct shape *h, struct met *m)
 {
 	double ns = h->sum * 1e9;
 	struct scan counts = { 0 };
@@ -169,6 +215,8 @@ static int check_hist(const struct shape *h, struct met *m)
 	    (find(h->negative, SCAN_TAG(2, SCAN_BYTES), &counts) || length(counts)))
 		return -EINVAL;
 	m->i = (uint64_t)rint(ns);
+	if (use == DELTA_ENCODE) /* of an error all is given up, not this batch only */
+		return 0;
 	if (delta_buckets(m->buckets, NULL, &count, &first, &end))
 		return -EINVAL;
 	return count == h->count ? 0 : -EINVAL;
@@ -220,7 +268,7 @@ static int parse_hist(struct delta_sum *s, struct scan in, struct met *m,
 			break;
 		}
 	*real = false;
-	return err ?: rc ?: check_hist(&h, m);
+	return err ?: rc ?: check_hist(s->use, &h, m);
 }
 
 static struct met *new_met(struct delta_sum *s)
@@ -245,6 +293,30 @@ static int no_room(const struct delta_sum *s)
 	return 2 * s->met_room > MET_MAX ? -EMSGSIZE : -ENOMEM;
 }
 
+/* The series that comes next, if it is that: 0; 1: it is another; -EINVAL. */
+static int parse_next(struct delta_sum *s, struct scan in, struct sum_metric *metric,
+		      struct met *m)
+{
+	struct sum_series *t = metric->at ? metric->at : metric->first;
+	struct scan raw = { 0 };
+	bool real;
+	int err = 0;
+
+	if (!t)
+		return 1;
+	if (metric->kind != METRIC_HISTOGRAM && !is_expected(in, t, m))
+		return 1;
+	if (metric->kind == METRIC_HISTOGRAM && !begins_as(&in, t))
+		return 1;
+	if (metric->kind == METRIC_HISTOGRAM)
+		err = parse_hist(s, in, m, &raw, &real);
+	if (err || length(raw))
+		return err && err != SKIPPED ? err : 1;
+	m->series = t;
+	metric->at = t->next;
+	return 0;
+}
+
 static int parse_point(struct delta_sum *s, struct scan in, struct sum_resource *r,
 		       struct sum_metric *metric)
 {
@@ -255,6 +327,13 @@ static int parse_point(struct delta_sum *s, struct scan in, struct sum_resource 
 
 	if (!m)
 		return no_room(s);
+	err = parse_next(s, in, metric, m);
+	if (err <= 0) {
+		m->resource = r;
+		s->met_count += !err;
+		return err;
+	}
+	*m = (struct met){ 0 };
 	err = (metric->kind == METRIC_HISTOGRAM ? parse_hist
 						: parse_number)(s, in, m, &raw, &real);
 	if (err)

@@ -343,23 +343,25 @@ static void empty(struct sum_series *t)
 	t->first = t->end = 0;
 }
 
-static void add_hist(struct sum_series *t, const struct met *m)
+static int add_hist(struct sum_series *t, const struct met *m)
 {
 	uint16_t first, end;
-	uint64_t count;
+	uint64_t count = 0;
 
 	t->hist->sum_ns += m->i;
 	t->hist->buckets[0] += m->zero;
-	delta_buckets(m->buckets, t->hist->buckets, &count, &first, &end);
+	if (delta_buckets(m->buckets, t->hist->buckets, &count, &first, &end))
+		return -EINVAL; /* of DELTA_ENCODE: looked at the first time */
 	if (!end)
-		return;
+		return 0;
 	if (!t->end || first < t->first)
 		t->first = first;
 	if (end > t->end)
 		t->end = end;
+	return 0;
 }
 
-static void add(struct delta_sum *s, const struct met *m)
+static int add(struct delta_sum *s, const struct met *m)
 {
 	struct sum_series *t = m->series;
 	struct sum_resource *r = m->resource;
@@ -370,7 +372,7 @@ static void add(struct delta_sum *s, const struct met *m)
 	}
 	r->seen = s->batch;
 	if (!t)
-		return;
+		return 0;
 	if (m->time_ns > r->time_ns)
 		r->time_ns = m->time_ns;
 	if (t->seen <= s->since)
@@ -386,13 +388,14 @@ static void add(struct delta_sum *s, const struct met *m)
 	if (t->metric->is_state && !s->before)
 		s->states = s->batch;
 	if (t->metric->kind == METRIC_HISTOGRAM)
-		add_hist(t, m);
-	else if (t->metric->kind != METRIC_SUM)
+		return add_hist(t, m);
+	if (t->metric->kind != METRIC_SUM)
 		t->i = m->i; /* or d: how it is by then */
 	else if (t->real)
 		t->d += m->d;
 	else
 		t->i += m->i;
+	return 0;
 }
 
 static int add_batch(struct delta_sum *s, const uint8_t *bytes, size_t len)
@@ -407,12 +410,12 @@ static int add_batch(struct delta_sum *s, const uint8_t *bytes, size_t len)
 	if (err)
 		return err;
 	s->batch++;
-	for (size_t i = 0; i < s->met_count; i++) {
-		add(s, &s->met[i]);
+	for (size_t i = 0; i < s->met_count && !err; i++) {
+		err = add(s, &s->met[i]);
 		if (!s->before && s->met[i].time_ns > s->time_ns)
 			s->time_ns = s->met[i].time_ns;
 	}
-	return 0;
+	return err;
 }
 
 int delta_sum_add(struct delta_sum *s, const uint8_t *bytes, size_t len)

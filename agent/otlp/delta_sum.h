@@ -32,7 +32,8 @@ void delta_sum_only(struct delta_sum *s, const char *const *metrics);
 /*
  * Adds a batch of a later time: histograms and sums add up, with their errors; of
  * gauges and up-down sums the later value stays. -EINVAL (it is none of ours),
- * -EMSGSIZE (it would take more than it may), -ENOMEM: nothing of it was added.
+ * -EMSGSIZE (it would take more than it may), -ENOMEM: nothing of it was added; of
+ * DELTA_ENCODE there may be a part of it.
  */
 int delta_sum_add(struct delta_sum *s, const uint8_t *bytes, size_t len);
 /*

@@ -55,8 +55,13 @@ size_t wire_begin(struct wire *w, unsigned int n)
 void wire_end(struct wire *w, size_t begin)
 {
 	uint8_t head[VARINT_MAX];
-	size_t len = w->len - begin, n = varint_put(head, len);
+	size_t len = w->len - begin, n;
 
+	if (len < 0x80 && !w->full) { /* as most are */
+		w->bytes[begin - 1] = (uint8_t)len;
+		return;
+	}
+	n = varint_put(head, len);
 	if (!reserve(w, n - 1))
 		return;
 	if (n > 1)

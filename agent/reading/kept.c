@@ -6,34 +6,39 @@
 #include "reading/kept_packed.h"
 #include "reading/snapshot_impl.h"
 
-/* What a histogram has more than what is kept of it; *out is NULL when that is none. */
-static int subtract_hist(const struct sparse *now, const struct sparse *kept,
-			 struct sparse **out)
+/* Bytes of a histogram with as many groups as another. */
+static size_t size_like(const struct sparse *h)
 {
-	struct sparse *made = NULL;
-	size_t at = 0;
+	return sizeof(*h) + (size_t)__builtin_popcount(h->groups) * SPARSE_GROUP *
+				sizeof(uint64_t);
+}
 
-	*out = NULL;
-	for (uint32_t left = now ? now->groups : 0; left; left &= left - 1) {
-		unsigned int g = (unsigned int)__builtin_ctz(left);
-		const uint32_t *k = kept ? sparse_find(kept, g) : NULL;
+/*
+ * What a histogram has more than what is kept of it, in room of size_like(now). False:
+ * nothing, and the room is as it was, or has anything.
+ */
+static bool subtract_hist(const struct sparse *now, const struct sparse *kept,
+			  struct sparse *room)
+{
+	static const uint32_t none[SPARSE_GROUP];
+	const uint64_t *bucket = now->data;
+	const uint32_t *before = kept ? (const uint32_t *)kept->data : none;
+	uint64_t *to = room->data;
+	uint32_t kept_groups = kept ? kept->groups : 0, any = 0;
 
-		for (int i = 0; i < SPARSE_GROUP; i++, at++) {
-			uint32_t more = (uint32_t)now->data[at] - (k ? k[i] : 0);
+	for (uint32_t left = now->groups; left; left &= left - 1) {
+		bool both = kept_groups & left & -left;
 
-			if (!more)
-				continue;
-			if (!made)
-				made = sparse_of_groups(sizeof(uint64_t), now->groups);
-			if (!made)
-				return -ENOMEM;
-			*out = made;
-			made->data[at] = more;
+		for (int i = 0; i < SPARSE_GROUP; i++) {
+			*to = (uint32_t)*bucket++ - (both ? before[i] : 0);
+			any |= (uint32_t)*to++;
 		}
+		before += both ? SPARSE_GROUP : 0;
 	}
-	if (made)
-		made->sum_ns = now->sum_ns - (kept ? kept->sum_ns : 0);
-	return 0;
+	room->groups = now->groups;
+	room->width = sizeof(uint64_t);
+	room->sum_ns = now->sum_ns - (kept ? kept->sum_ns : 0);
+	return any;
 }
 
 /* Adds to what is kept, of width 4, a histogram of width 8 (or what is kept, of 4). */
@@ -80,14 +85,19 @@ static int make_estimates(const struct workload *w, struct workload *out)
 
 static int make_open(const struct open_total *t, struct open_total *out)
 {
-	int err = 0;
-
 	*out = *t;
 	out->value = t->value - t->kept;
 	out->hist = NULL;
 	out->estimate = NULL;
-	if (t->hist)
-		err = subtract_hist(t->hist, t->kept_hist, &out->hist);
+	if (t->hist) {
+		out->hist = malloc(size_like(t->hist));
+		if (!out->hist)
+			return -ENOMEM;
+		if (!subtract_hist(t->hist, t->kept_hist, out->hist)) {
+			free(out->hist);
+			out->hist = NULL;
+		}
+	}
 	if (t->estimate) {
 		out->estimate = malloc(sizeof(*out->estimate));
 		if (!out->estimate)
@@ -96,7 +106,7 @@ static int make_open(const struct open_total *t, struct open_total *out)
 		if (t->kept_estimate)
 			subtract_estimate(out->estimate, t->kept_estimate);
 	}
-	return err;
+	return 0;
 }
 
 static int make_opens(const struct workload *w, struct workload *out)
@@ -167,21 +177,48 @@ static void make_usage(const struct workload *w, struct workload *out)
 	}
 }
 
+/*
+ * All histograms are in one piece of memory, which is the first one's: so kept_free()
+ * finds it. `before` is read on in any case.
+ */
+static int make_hists(const struct workload *w, struct kept_reader *before,
+		      struct workload *out)
+{
+	union kept_hist hist;
+	size_t size = 0;
+	char *room, *at;
+
+	memset(out->hists, 0, sizeof(out->hists));
+	for (size_t i = 0; i < SNAPSHOT_HISTS; i++)
+		size += w->hists[i] ? size_like(w->hists[i]) : 0;
+	room = at = malloc(size + 1);
+	if (!room)
+		return -ENOMEM;
+	for (size_t i = 0; i < SNAPSHOT_HISTS; i++) {
+		const struct sparse *kept = kept_next_hist(before, &hist);
+		struct sparse *made = (struct sparse *)at;
+
+		if (!w->hists[i] || !subtract_hist(w->hists[i], kept, made))
+			continue;
+		out->hists[i] = made;
+		at += size_like(made);
+	}
+	if (at == room)
+		free(room);
+	return 0;
+}
+
 int kept_make(const struct workload *w, uint64_t since_ns, struct workload *out)
 {
 	const struct kept *k = w->kept;
 	struct kept_reader before = { k ? k->packed : NULL };
-	union kept_hist hist;
-	int err = 0;
+	int err;
 
 	*out = *w;
 	out->of = w;
 	out->is_since = true;
 	out->start_ns = since_ns > w->start_ns ? since_ns : w->start_ns;
-	memset(out->hists, 0, sizeof(out->hists));
-	for (size_t i = 0; i < SNAPSHOT_HISTS; i++)
-		err |= subtract_hist(w->hists[i], kept_next_hist(&before, &hist),
-				     &out->hists[i]);
+	err = make_hists(w, &before, out);
 	for (size_t i = 0; i < SNAPSHOT_COUNTS; i++)
 		for (size_t lane = 0; lane < LANES; lane++)
 			out->counts[i][lane] -= kept_next_count(&before);
@@ -193,8 +230,12 @@ int kept_make(const struct workload *w, uint64_t since_ns, struct workload *out)
 
 void kept_free(struct workload *made)
 {
-	for (size_t i = 0; i < SNAPSHOT_HISTS; i++)
-		free(made->hists[i]);
+	size_t first = 0;
+
+	while (first < SNAPSHOT_HISTS && !made->hists[first])
+		first++;
+	if (first < SNAPSHOT_HISTS)
+		free(made->hists[first]); /* and all others */
 	for (size_t i = 0; i < made->open_count; i++) {
 		free(made->opens[i].hist);
 		free(made->opens[i].estimate);

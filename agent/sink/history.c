@@ -117,6 +117,10 @@ int history_open(const char *path, uint64_t size, const struct history_fact *fac
 	return 0;
 }
 
+/* What a reading needs for some ms in 10 s; both threads of it, zstd. */
+static const char *const seldom[] = { "/libsqlite3.so", "/libzstd.so", "/libm.so",
+				      NULL };
+
 /*
  * Writes one reading, without the lock. One that cannot be written stays the first in
  * the queue: when that is full no more are made, and the first one after it has all.
@@ -130,7 +134,7 @@ static void write_one(struct history *h, struct history_reading *r)
 	if (err == -ENOENT) /* its directory is not there: for the next time */
 		make_directory(h, cause, sizeof(cause));
 	history_file_measure(&h->file, &bytes, &oldest);
-	resident_trim_library("/libsqlite3.so"); /* it is needed for 1 ms in 10 s */
+	resident_trim_libraries(seldom);
 	say(h, err, cause);
 	pthread_mutex_lock(&h->lock);
 	h->stats.is_kept = !err;

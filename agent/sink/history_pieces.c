@@ -13,7 +13,7 @@
 /* The field 1 that comes next. -EINVAL: it is another one. */
 static int next_field(struct scan *s, struct scan *content)
 {
-	struct scan_field f;
+	struct scan_field f = { 0 };
 
 	if (scan_next(s, &f) != 1 || f.tag != TAG_1)
 		return -EINVAL;
