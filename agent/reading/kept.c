@@ -9,8 +9,8 @@
 /* Bytes of a histogram with as many groups as another. */
 static size_t size_like(const struct sparse *h)
 {
-	return sizeof(*h) + (size_t)__builtin_popcount(h->groups) * SPARSE_GROUP *
-				sizeof(uint64_t);
+	return sizeof(*h) +
+	       (size_t)__builtin_popcount(h->groups) * SPARSE_GROUP * sizeof(uint64_t);
 }
 
 /*
