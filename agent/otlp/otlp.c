@@ -114,7 +114,7 @@ static uint64_t point_start(const struct part *part, const struct point *p)
 /* Where the buckets are that have counted, and all of them between. */
 static struct otlp_hist spread(const struct sparse *h, uint64_t all[BUCKETS])
 {
-	const uint64_t *bucket = h->data;
+	size_t bucket = 0;
 	struct otlp_hist s = { .sum_ns = h->sum_ns };
 	size_t end = 0, last = 0;
 
@@ -123,9 +123,8 @@ static struct otlp_hist spread(const struct sparse *h, uint64_t all[BUCKETS])
 
 		if (s.first && at > end)
 			memset(all + end, 0, (at - end) * sizeof(*all));
-		memcpy(all + at, bucket, SPARSE_GROUP * sizeof(*all));
-		bucket += SPARSE_GROUP;
 		for (end = at + SPARSE_GROUP; at < end; at++) {
+			all[at] = sparse_bucket(h, bucket++);
 			if (!all[at])
 				continue;
 			s.count += all[at];

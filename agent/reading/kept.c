@@ -6,11 +6,12 @@
 #include "reading/kept_packed.h"
 #include "reading/snapshot_impl.h"
 
-/* Bytes of a histogram with as many groups as another. */
+/* Bytes of a histogram of width 4 with as many groups as another. */
 static size_t size_like(const struct sparse *h)
 {
-	return sizeof(*h) +
-	       (size_t)__builtin_popcount(h->groups) * SPARSE_GROUP * sizeof(uint64_t);
+	size_t groups = (size_t)__builtin_popcount(h->groups);
+
+	return sizeof(*h) + groups * SPARSE_GROUP * sizeof(uint32_t);
 }
 
 /*
@@ -21,22 +22,23 @@ static bool subtract_hist(const struct sparse *now, const struct sparse *kept,
 			  struct sparse *room)
 {
 	static const uint32_t none[SPARSE_GROUP];
-	const uint64_t *bucket = now->data;
+	size_t bucket = 0;
 	const uint32_t *before = kept ? (const uint32_t *)kept->data : none;
-	uint64_t *to = room->data;
+	uint32_t *to = (uint32_t *)room->data;
 	uint32_t kept_groups = kept ? kept->groups : 0, any = 0;
 
 	for (uint32_t left = now->groups; left; left &= left - 1) {
 		bool both = kept_groups & left & -left;
 
 		for (int i = 0; i < SPARSE_GROUP; i++) {
-			*to = (uint32_t)*bucket++ - (both ? before[i] : 0);
-			any |= (uint32_t)*to++;
+			*to = (uint32_t)sparse_bucket(now, bucket++) -
+			      (both ? before[i] : 0);
+			any |= *to++;
 		}
 		before += both ? SPARSE_GROUP : 0;
 	}
 	room->groups = now->groups;
-	room->width = sizeof(uint64_t);
+	room->width = sizeof(*to);
 	room->sum_ns = now->sum_ns - (kept ? kept->sum_ns : 0);
 	return any;
 }
