@@ -311,6 +311,8 @@ static void what_was_added_before_may_be_carried_on(void **state)
 	delta_sum_restart(s);
 	add_all(s, list + 1, 2);
 	assert_int_equal(delta_sum_number(s), 3);
+	/* nor is what a beginning before had looked up of the time before it */
+	assert_int_equal(delta_sum_add_before(s, list[0].bytes, list[0].len), 0);
 	delta_sum_restart(s);
 	delta_sum_carry(s, 2); /* workload 4 is gone: it was in the batch before them */
 	add_all(s, list + 3, 1);
