@@ -62,6 +62,18 @@ void arena_fini(struct arena *a)
 	a->taken = 0;
 }
 
+void arena_adopt(struct arena *a, struct arena *from)
+{
+	struct block **end = &a->blocks;
+
+	while (*end)
+		end = &(*end)->next;
+	*end = from->blocks;
+	a->taken += from->taken;
+	a->limit = from->limit;
+	*from = (struct arena){ 0 };
+}
+
 char *arena_utf8(struct arena *a, const char *s)
 {
 	char *copy;

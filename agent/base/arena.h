@@ -18,6 +18,8 @@ void *arena_get(struct arena *a, size_t size);
 void arena_reset(struct arena *a);
 /* Takes everything back and frees it. */
 void arena_fini(struct arena *a);
+/* Takes over what another one holds, which is empty then; and its limit. */
+void arena_adopt(struct arena *a, struct arena *from);
 /* The string itself when it may go out as it is, else a copy by text_escape. */
 char *arena_utf8(struct arena *a, const char *s);
 

@@ -139,10 +139,8 @@ static void drop_libraries(const char *const *names)
 	}
 }
 
-void resident_trim_library(const char *name)
+void resident_trim_libraries(const char *const *names)
 {
-	const char *const names[] = { name, NULL };
-
 	drop_libraries(names);
 }
 

@@ -22,10 +22,10 @@ void resident_trim(void);
 void resident_trim_tls(bool heap);
 
 /*
- * The same of a library that is mapped as long as the program runs, and seldom used, by
- * a part of its path: "/libNAME.so".
+ * The same of libraries that are mapped as long as the program runs, and seldom used, by
+ * parts of their paths: "/libNAME.so", NULL at the end.
  */
-void resident_trim_library(const char *name);
+void resident_trim_libraries(const char *const *names);
 
 /* Bytes that malloc has given and that were not freed, in all threads. */
 uint64_t heap_used(void);

@@ -66,6 +66,9 @@ bool text_needs_escape(const char *s)
 	size_t n;
 
 	for (; *s; s += n) {
+		n = 1;
+		if (*s > ' ' && *s != '\\' && *s < 0x7f)
+			continue; /* as most are */
 		n = text_utf8(s);
 		if (!n || (*s == '\\' && is_twin(s + 1)))
 			return true;

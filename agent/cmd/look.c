@@ -14,6 +14,7 @@
 #include "cmd/source.h"
 #include "cmd/span.h"
 #include "cmd/span_usage.h"
+#include "metric/self_budget.h"
 #include "view/look.h"
 #include "view/pick.h"
 #include "view/report.h"
@@ -99,6 +100,8 @@ static int take_steps(const struct options *o, struct look *l,
 {
 	struct walk w = { l, time->since_ns, step_of(o, l->metric, time) };
 	size_t steps = (time->until_ns - time->since_ns + w.step_ns - 1) / w.step_ns;
+	const char *const metrics[] = { l->metric, self_attached_time.name,
+					self_counted_time.name, NULL };
 	struct history_reader *r;
 	int err = look_make_steps(l, steps);
 
@@ -112,6 +115,7 @@ static int take_steps(const struct options *o, struct look *l,
 	err = span_history(o, &r, cause, len);
 	if (err)
 		return err;
+	history_reader_only(r, metrics);
 	err = history_reader_each(r, time, w.step_ns, take_step, &w, cause, len);
 	history_reader_close(r);
 	return err;

@@ -69,7 +69,7 @@ struct point {
 	uint8_t *set;	   /* enum set_state, the workload's; NULL: of no interest */
 	struct metric_error error;
 	union {
-		const struct sparse *hist; /* of width 8 */
+		const struct sparse *hist; /* of any width */
 		uint64_t u;
 		double d;
 	};

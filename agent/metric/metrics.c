@@ -253,8 +253,10 @@ static void settle_ended(struct point_group *g, const struct workload *w,
 
 		if (ends)
 			p->ended |= w->ending.last;
-		if (ends || !p->ended)
-			g->points[kept++] = *p;
+		if (!ends && p->ended)
+			continue;
+		if (kept++ != i)
+			g->points[kept - 1] = *p;
 	}
 	g->count = kept;
 }

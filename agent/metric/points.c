@@ -240,8 +240,8 @@ int points_merge(struct point_group *g)
 			;
 		if (k < kept)
 			err = merge(g, &g->points[k], &g->points[i]);
-		else
-			g->points[kept++] = g->points[i];
+		else if (kept++ != i)
+			g->points[kept - 1] = g->points[i];
 	}
 	g->count = kept;
 	return err;

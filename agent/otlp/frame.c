@@ -9,9 +9,7 @@
 #include "otlp/frame_impl.h"
 #include "otlp/otlp_pb.h"
 
-#define ZERO_THRESHOLD 0x1p-20
-#define NO_VALUE       1    /* DataPointFlags: no recorded value */
-#define ERROR_MAX      1e60 /* of struct metric_error: its square is a number */
+#define ERROR_MAX 1e60 /* of struct metric_error: its square is a number */
 /*
  * Memory that a message may take. What an agent says takes some 8 bytes for each of its
  * own; 2 bytes of a hostile message are a point of 200.
@@ -25,7 +23,7 @@ int frame_compare_attr(const void *a, const void *b)
 	return strcmp(((const struct attr *)a)->key, ((const struct attr *)b)->key);
 }
 
-static int compare_attrs(const struct frame_attrs *a, const struct frame_attrs *b)
+int frame_compare_attrs(const struct frame_attrs *a, const struct frame_attrs *b)
 {
 	for (size_t i = 0; i < a->count && i < b->count; i++) {
 		int c = strcmp(a->list[i].key, b->list[i].key);
@@ -45,10 +43,10 @@ int frame_compare(const void *first, const void *second)
 	int c = 0;
 
 	if (a->resource != b->resource)
-		c = compare_attrs(a->resource, b->resource);
-	if (!c)
+		c = frame_compare_attrs(a->resource, b->resource);
+	if (!c && a->name != b->name)
 		c = strcmp(a->name, b->name);
-	return c ? c : compare_attrs(&a->attrs, &b->attrs);
+	return c ? c : frame_compare_attrs(&a->attrs, &b->attrs);
 }
 
 /* The strings of a list with commas between; NULL: no memory. */
@@ -95,8 +93,8 @@ static const char *attr_value(struct arena *a, const struct pb_any_value *v)
 	}
 }
 
-static int read_attrs(struct arena *a, struct pb_key_value *const *list, size_t count,
-		      struct frame_attrs *out)
+int frame_read_attrs(struct arena *a, struct pb_key_value *const *list, size_t count,
+		     struct frame_attrs *out)
 {
 	if (!count)
 		return 0;
@@ -129,6 +127,15 @@ static int read_part(const char **s, double least, double *out)
 	return 0;
 }
 
+int frame_read_error(const char *text, bool delta, struct metric_error *out)
+{
+	/* what is outstanding may have become less */
+	if (read_part(&text, 0, &out->noise) || read_part(&text, 0, &out->change) ||
+	    read_part(&text, delta ? -ERROR_MAX : 0, &out->outstanding) || *text)
+		return -EINVAL;
+	return 0;
+}
+
 /* What an attribute says of how far off a point may be; it is none of the series'. */
 static int take_error(struct frame_series *s, bool delta)
 {
@@ -144,18 +151,14 @@ static int take_error(struct frame_series *s, bool delta)
 	s->attrs.count--;
 	memmove(found, found + 1,
 		(size_t)(s->attrs.list + s->attrs.count - found) * sizeof(*found));
-	/* what is outstanding may have become less */
-	if (read_part(&text, 0, &s->error.noise) ||
-	    read_part(&text, 0, &s->error.change) ||
-	    read_part(&text, delta ? -ERROR_MAX : 0, &s->error.outstanding) || *text)
-		return -EINVAL;
-	return 0;
+	return frame_read_error(text, delta, &s->error);
 }
 
 static int read_point_attrs(struct frame *f, struct pb_key_value *const *list,
 			    size_t count, struct frame_series *s)
 {
-	return read_attrs(&f->arena, list, count, &s->attrs) ?: take_error(s, f->delta);
+	return frame_read_attrs(&f->arena, list, count, &s->attrs)
+		   ?: take_error(s, f->delta);
 }
 
 /* Copies the bucket counts; -EINVAL when they are not in the form that we send. */
@@ -165,7 +168,7 @@ static int read_buckets(const struct pb_hist_point *p, struct hist *h)
 	int64_t first = b ? (int64_t)b->offset - BUCKET_OTLP_MIN + 1 : 1;
 	size_t n = b ? b->n_bucket_counts : 0;
 
-	if (p->scale != BUCKET_SCALE || p->zero_threshold != ZERO_THRESHOLD)
+	if (p->scale != BUCKET_SCALE || p->zero_threshold != FRAME_ZERO_THRESHOLD)
 		return -EINVAL;
 	if (p->negative && p->negative->n_bucket_counts)
 		return -EINVAL;
@@ -270,7 +273,7 @@ static bool has_no_value(const struct pb_metric *m, size_t i)
 		flags = m->sum->data_points[i]->flags;
 	else
 		flags = m->exponential_histogram->data_points[i]->flags;
-	return flags & NO_VALUE;
+	return flags & FRAME_NO_VALUE;
 }
 
 static int read_metric(struct frame *f, const struct frame_attrs *resource,
@@ -304,8 +307,8 @@ static int read_resource(struct frame *f, const struct pb_resource_metrics *rm)
 	if (!resource)
 		return -ENOMEM;
 	if (rm->resource)
-		err = read_attrs(&f->arena, rm->resource->attributes,
-				 rm->resource->n_attributes, resource);
+		err = frame_read_attrs(&f->arena, rm->resource->attributes,
+				       rm->resource->n_attributes, resource);
 	for (size_t i = 0; i < rm->n_scope_metrics && !err; i++) {
 		const struct pb_scope_metrics *scope = rm->scope_metrics[i];
 
@@ -342,7 +345,8 @@ void frame_share_resources(struct frame *f)
 {
 	for (size_t i = 1; i < f->count; i++)
 		if (f->series[i - 1].resource != f->series[i].resource &&
-		    !compare_attrs(f->series[i - 1].resource, f->series[i].resource))
+		    !frame_compare_attrs(f->series[i - 1].resource,
+					 f->series[i].resource))
 			f->series[i].resource = f->series[i - 1].resource;
 }
 

@@ -76,6 +76,16 @@ bool frame_has(const struct frame *f, const struct frame_attrs *resource);
 /* The series of this frame with the key of that one (of another frame), or NULL. */
 struct frame_series *frame_find(const struct frame *f, const struct frame_series *key);
 /*
+ * The same of several keys in a frame's order, each behind the one before: it is looked
+ * for from there on. The cursor is zeroed at first.
+ */
+struct frame_cursor {
+	size_t at;
+	const struct frame_attrs *a, *b; /* resources that are known to be the same */
+};
+struct frame_series *frame_find_next(const struct frame *f, struct frame_cursor *c,
+				     const struct frame_series *key);
+/*
  * Turns `after` into what happened between the two frames: histograms and sums become
  * differences; a series that is new, began later or went back counts from zero. Gauges
  * and up-down sums stay as they are. Times stay too.
@@ -94,15 +104,5 @@ void frame_series_add(struct frame_series *into, const struct frame_series *s);
  * -EMSGSIZE: the frame would take more than it may, and has a part of it.
  */
 int frame_add(struct frame *into, const struct frame *from);
-/*
- * Takes over what only tells how things were before: gauges and up-down sums of
- * workloads that the frame has nothing of. As frame_add().
- */
-int frame_add_before(struct frame *into, const struct frame *before);
-/*
- * Makes a batch of a frame of differences, to be freed, which frame_decode_delta()
- * reads. -ENOMEM, -EINVAL: more attributes than metrics have.
- */
-int frame_encode(const struct frame *f, uint8_t **bytes, size_t *len);
 
 #endif

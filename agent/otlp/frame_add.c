@@ -106,7 +106,7 @@ void frame_series_add(struct frame_series *into, const struct frame_series *s)
 }
 
 /* The later values of a series. What is something else by now stays as it was. */
-static void add_to(struct frame_series *into, const struct frame_series *s)
+void frame_add_to(struct frame_series *into, const struct frame_series *s)
 {
 	if (into->kind != s->kind || into->real != s->real)
 		return;
@@ -121,49 +121,55 @@ static void add_to(struct frame_series *into, const struct frame_series *s)
 	}
 }
 
-/* Two frames by their keys side by side. */
-struct walk {
-	size_t i, k;
-	/* resources that are known to be the same */
-	const struct frame_attrs *a, *b;
-};
-
-/* Compares the next two; resources are long, and mostly those of the ones before. */
-static int compare_next(struct walk *w, const struct frame *into,
-			const struct frame *from)
+/* Compares the next one; resources are long, and mostly those of the ones before. */
+static int compare_next(struct frame_cursor *c, const struct frame *f,
+			const struct frame_series *wanted)
 {
-	struct frame_series key = from->series[w->k];
-	const struct frame_series *s = &into->series[w->i];
-	int c;
+	struct frame_series key = *wanted;
+	const struct frame_series *s = &f->series[c->at];
+	int order;
 
-	if (s->resource == w->a && key.resource == w->b)
+	if (s->resource == c->a && key.resource == c->b)
 		key.resource = s->resource;
-	c = frame_compare(s, &key);
-	if (!c) {
-		w->a = s->resource;
-		w->b = from->series[w->k].resource;
+	order = frame_compare(s, &key);
+	if (!order) {
+		c->a = s->resource;
+		c->b = wanted->resource;
 	}
-	return c;
+	return order;
+}
+
+struct frame_series *frame_find_next(const struct frame *f, struct frame_cursor *c,
+				     const struct frame_series *key)
+{
+	struct frame_series *found = NULL;
+	int order = -1;
+
+	while (c->at < f->count && (order = compare_next(c, f, key)) < 0)
+		c->at++;
+	if (!order)
+		return &f->series[c->at++];
+	/* a key out of order */
+	if (c->at && frame_compare(&f->series[c->at - 1], key) > 0)
+		found = frame_find(f, key);
+	if (found)
+		c->at = (size_t)(found - f->series) + 1;
+	return found;
 }
 
 /* Adds what is in both; notes which are not, in `missing`, and returns their number. */
 static size_t add_common(struct frame *into, const struct frame *from, size_t *missing)
 {
-	struct walk w = { 0 };
+	struct frame_cursor c = { 0 };
 	size_t n = 0;
 
-	while (w.k < from->count) {
-		int c = w.i < into->count ? compare_next(&w, into, from) : 1;
+	for (size_t k = 0; k < from->count; k++) {
+		struct frame_series *s = frame_find_next(into, &c, &from->series[k]);
 
-		if (c < 0) {
-			w.i++;
-			continue;
-		}
-		if (!c)
-			add_to(&into->series[w.i], &from->series[w.k]);
+		if (s)
+			frame_add_to(s, &from->series[k]);
 		else
-			missing[n++] = w.k;
-		w.k++;
+			missing[n++] = k;
 	}
 	return n;
 }
@@ -226,9 +232,9 @@ static int insert_all(struct frame *into, const struct frame *from,
 	return 0;
 }
 
-static bool is_state(const struct frame_series *s)
+bool frame_is_state(const char *metric)
 {
-	return !strcmp(s->name, "assay.probe.attached");
+	return !strcmp(metric, "assay.probe.attached");
 }
 
 /* The state of a probe is an attribute: a later frame that has any of these series has
@@ -237,12 +243,13 @@ static void drop_states(struct frame *into, const struct frame *from)
 {
 	size_t n = 0, k = 0;
 
-	while (k < from->count && !is_state(&from->series[k]))
+	while (k < from->count && !frame_is_state(from->series[k].name))
 		k++;
 	if (k == from->count)
 		return;
 	for (size_t i = 0; i < into->count; i++)
-		if (!is_state(&into->series[i]) || frame_find(from, &into->series[i]))
+		if (!frame_is_state(into->series[i].name) ||
+		    frame_find(from, &into->series[i]))
 			into->series[n++] = into->series[i];
 	into->count = n;
 }
@@ -281,37 +288,4 @@ bool frame_has(const struct frame *f, const struct frame_attrs *resource)
 	first.name = f->series[low].name;
 	first.attrs = f->series[low].attrs;
 	return !frame_compare(&f->series[low], &first);
-}
-
-/* Which series are of a resource that the frame has nothing of, and tell how it was. */
-static size_t find_before(const struct frame *into, const struct frame *before,
-			  size_t *missing)
-{
-	const struct frame_attrs *known = NULL;
-	bool is_known = false;
-	size_t n = 0;
-
-	for (size_t k = 0; k < before->count; k++) {
-		const struct frame_series *s = &before->series[k];
-
-		if (s->resource != known) {
-			known = s->resource;
-			is_known = frame_has(into, known);
-		}
-		if (!is_known && is_now(s))
-			missing[n++] = k;
-	}
-	return n;
-}
-
-int frame_add_before(struct frame *into, const struct frame *before)
-{
-	size_t *missing = calloc(before->count + 1, sizeof(*missing));
-	int err;
-
-	if (!missing)
-		return -ENOMEM;
-	err = insert_all(into, before, missing, find_before(into, before, missing));
-	free(missing);
-	return err;
 }

@@ -9,13 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/wall.h"
+#include "otlp/frame_impl.h"
 #include "otlp/otlp.h"
+#include "otlp/otlp_impl.h"
 #include "otlp/otlp_pb.h"
 #include "reading/sparse.h"
 
-#define ERROR_LEN      80 /* three numbers */
-#define ZERO_THRESHOLD 0x1p-20
-#define NO_VALUE       1 /* DataPointFlags: DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK */
+#define ERROR_LEN 80 /* three numbers */
 
 /* An attribute in field n; a NULL value means the boolean true. */
 static void put_attr(struct wire *w, unsigned int n, const char *key, const char *value)
@@ -63,23 +63,28 @@ static void put_resource_attr(struct wire *w, const struct attr *attr)
 	wire_end(w, begin);
 }
 
+void otlp_put_error(struct wire *w, unsigned int n, const struct metric_error *e)
+{
+	char text[ERROR_LEN];
+
+	if (!(e->noise > 0))
+		return;
+	/* of an estimate: how far it may be off */
+	snprintf(text, sizeof(text), "%.17g,%.17g,%.9g", e->noise, e->change,
+		 e->outstanding);
+	put_attr(w, n, METRIC_ERROR_KEY, text);
+}
+
 /* The attributes of a point, in field n. */
 static void put_attrs(struct wire *w, unsigned int n, const struct point *p,
 		      bool overflow)
 {
-	char text[ERROR_LEN];
-
 	for (size_t i = 0; i < METRIC_ATTRS && p->metric->attrs[i]; i++)
 		if (p->values[i])
 			put_attr(w, n, p->metric->attrs[i], p->values[i]);
 	if (overflow || p->overflow)
 		put_attr(w, n, "otel.metric.overflow", NULL);
-	if (!(p->error.noise > 0))
-		return;
-	/* of an estimate: how far it may be off */
-	snprintf(text, sizeof(text), "%.17g,%.17g,%.9g", p->error.noise,
-		 p->error.change, p->error.outstanding);
-	put_attr(w, n, METRIC_ERROR_KEY, text);
+	otlp_put_error(w, n, &p->error);
 }
 
 /* What one ResourceMetrics is made of. */
@@ -104,74 +109,73 @@ static uint64_t point_start(const struct part *part, const struct point *p)
 	return start < time ? start : time - 1;
 }
 
-/* Of a histogram: first and last are of the buckets above zero; 0: none has counted. */
-struct shape {
-	uint64_t count, zero;
-	size_t first, last;
-};
+#define BUCKETS (SPARSE_GROUPS * SPARSE_GROUP)
 
-static struct shape shape_of(const struct sparse *h)
+/* Where the buckets are that have counted, and all of them between. */
+static struct otlp_hist spread(const struct sparse *h, uint64_t all[BUCKETS])
 {
-	const uint64_t *bucket = h->data;
-	struct shape s = { 0 };
+	size_t bucket = 0;
+	struct otlp_hist s = { .sum_ns = h->sum_ns };
+	size_t end = 0, last = 0;
 
 	for (uint32_t left = h->groups; left; left &= left - 1) {
 		size_t at = (size_t)__builtin_ctz(left) * SPARSE_GROUP;
 
-		for (size_t end = at + SPARSE_GROUP; at < end; at++, bucket++) {
-			if (!*bucket)
+		if (s.first && at > end)
+			memset(all + end, 0, (at - end) * sizeof(*all));
+		for (end = at + SPARSE_GROUP; at < end; at++) {
+			all[at] = sparse_bucket(h, bucket++);
+			if (!all[at])
 				continue;
-			s.count += *bucket;
-			s.last = at;
+			s.count += all[at];
+			last = at;
 			if (!at)
-				s.zero = *bucket;
+				s.zero = all[at];
 			else if (!s.first)
 				s.first = at;
 		}
 	}
+	s.run = all + s.first;
+	s.len = s.first ? last + 1 - s.first : 0;
 	return s;
 }
 
-/* The non-empty run of the buckets above zero. */
-static void put_buckets(struct wire *w, const struct sparse *h, const struct shape *s)
+void otlp_put_hist(struct wire *w, const struct otlp_hist *h)
 {
-	size_t begin = wire_begin(w, 8), packed;
+	size_t begin, packed;
 
-	wire_sint(w, 1, (int32_t)s->first - 1 + BUCKET_OTLP_MIN);
-	packed = wire_begin(w, 2);
-	for (size_t i = s->first; i <= s->last;) {
-		const uint64_t *group = sparse_find(h, (unsigned int)i / SPARSE_GROUP);
-
-		do
-			wire_packed(w, group ? group[i % SPARSE_GROUP] : 0);
-		while (++i <= s->last && i % SPARSE_GROUP);
+	wire_fixed(w, 4, h->count);
+	wire_double(w, 5, (double)h->sum_ns / 1e9);
+	wire_sint(w, 6, BUCKET_SCALE);
+	wire_fixed(w, 7, h->zero);
+	if (h->len) {
+		begin = wire_begin(w, 8);
+		wire_sint(w, 1, (int32_t)h->first - 1 + BUCKET_OTLP_MIN);
+		packed = wire_begin(w, 2);
+		wire_packed(w, h->run, h->len);
+		wire_end(w, packed);
+		wire_end(w, begin);
 	}
-	wire_end(w, packed);
-	wire_end(w, begin);
+	wire_double(w, 14, FRAME_ZERO_THRESHOLD);
 }
 
 static void put_hist_point(struct wire *w, const struct part *part,
 			   const struct point *p)
 {
 	size_t begin = wire_begin(w, 1);
-	struct shape s;
+	uint64_t all[BUCKETS];
+	struct otlp_hist h;
 
 	put_attrs(w, 1, p, part->group->overflow);
 	wire_fixed(w, 2, point_start(part, p));
 	wire_fixed(w, 3, point_time(part));
 	if (p->ended) {
-		wire_number(w, 10, NO_VALUE);
+		wire_number(w, 10, FRAME_NO_VALUE);
 		wire_end(w, begin);
 		return;
 	}
-	s = shape_of(p->hist);
-	wire_fixed(w, 4, s.count);
-	wire_double(w, 5, (double)p->hist->sum_ns / 1e9);
-	wire_sint(w, 6, BUCKET_SCALE);
-	wire_fixed(w, 7, s.zero);
-	if (s.first)
-		put_buckets(w, p->hist, &s);
-	wire_double(w, 14, ZERO_THRESHOLD);
+	h = spread(p->hist, all);
+	otlp_put_hist(w, &h);
 	wire_end(w, begin);
 }
 
@@ -189,23 +193,28 @@ static void put_number_point(struct wire *w, const struct part *part,
 		wire_sfixed(w, 6, (int64_t)p->u);
 	put_attrs(w, 7, p, part->group->overflow);
 	if (p->ended)
-		wire_number(w, 8, NO_VALUE);
+		wire_number(w, 8, FRAME_NO_VALUE);
 	wire_end(w, begin);
 }
 
-/* Sums that go down too are never differences. */
-static unsigned int temporality(const struct part *part, const struct metric *m)
+const unsigned int otlp_field[] = { [METRIC_GAUGE] = 5,
+				    [METRIC_SUM] = 7,
+				    [METRIC_UPDOWN] = 7,
+				    [METRIC_HISTOGRAM] = 10 };
+
+void otlp_put_kind(struct wire *w, enum metric_kind kind, bool delta)
 {
-	return part->all->delta && m->kind != METRIC_UPDOWN ? PB_DELTA : PB_CUMULATIVE;
+	/* sums that go down too are never differences */
+	if (kind != METRIC_GAUGE)
+		wire_number(w, 2,
+			    delta && kind != METRIC_UPDOWN ? PB_DELTA : PB_CUMULATIVE);
+	if (kind == METRIC_SUM)
+		wire_number(w, 3, true);
 }
 
 /* The metric of point i, the first that has it, with all its points of the part. */
 static void put_metric(struct wire *w, const struct part *part, size_t i)
 {
-	static const unsigned int fields[] = { [METRIC_GAUGE] = 5,
-					       [METRIC_SUM] = 7,
-					       [METRIC_UPDOWN] = 7,
-					       [METRIC_HISTOGRAM] = 10 };
 	const struct point *points = part->group->points;
 	const struct metric *m = points[i].metric;
 	size_t begin = wire_begin(w, 2), data;
@@ -215,16 +224,13 @@ static void put_metric(struct wire *w, const struct part *part, size_t i)
 	if (m->help && !part->all->delta)
 		wire_text(w, 2, m->help);
 	wire_text(w, 3, m->unit);
-	data = wire_begin(w, fields[m->kind]);
+	data = wire_begin(w, otlp_field[m->kind]);
 	for (; i < part->to; i++)
 		if (points[i].metric == m)
 			(m->kind == METRIC_HISTOGRAM
 			     ? put_hist_point
 			     : put_number_point)(w, part, &points[i]);
-	if (m->kind != METRIC_GAUGE)
-		wire_number(w, 2, temporality(part, m));
-	if (m->kind == METRIC_SUM)
-		wire_number(w, 3, true);
+	otlp_put_kind(w, m->kind, part->all->delta);
 	wire_end(w, data);
 	wire_end(w, begin);
 }
@@ -240,18 +246,30 @@ static bool first_of_metric(const struct part *part, size_t i)
 	return true;
 }
 
-static void put_scope(struct wire *w, const struct part *part)
+size_t otlp_begin_scope(struct wire *w)
 {
 	size_t begin = wire_begin(w, 2), scope = wire_begin(w, 1);
 
 	wire_text(w, 1, OTLP_SCOPE);
 	wire_text(w, 2, ASSAY_VERSION);
 	wire_end(w, scope);
+	return begin;
+}
+
+void otlp_end_scope(struct wire *w, size_t begin)
+{
+	wire_text(w, 3, OTLP_SCHEMA_URL);
+	wire_end(w, begin);
+}
+
+static void put_scope(struct wire *w, const struct part *part)
+{
+	size_t begin = otlp_begin_scope(w);
+
 	for (size_t i = part->from; i < part->to; i++)
 		if (first_of_metric(part, i))
 			put_metric(w, part, i);
-	wire_text(w, 3, OTLP_SCHEMA_URL);
-	wire_end(w, begin);
+	otlp_end_scope(w, begin);
 }
 
 static void put_part(struct wire *w, const struct part *part)

@@ -25,6 +25,7 @@
 	opentelemetry__proto__collector__metrics__v1__export_metrics_service_request__unpack
 #define pb_request_free \
 	opentelemetry__proto__collector__metrics__v1__export_metrics_service_request__free_unpacked
+#define pb_key_value_unpack opentelemetry__proto__common__v1__key_value__unpack
 #define pb_response \
 	Opentelemetry__Proto__Collector__Metrics__V1__ExportMetricsServiceResponse
 #define pb_response_unpack \

@@ -55,8 +55,13 @@ size_t wire_begin(struct wire *w, unsigned int n)
 void wire_end(struct wire *w, size_t begin)
 {
 	uint8_t head[VARINT_MAX];
-	size_t len = w->len - begin, n = varint_put(head, len);
+	size_t len = w->len - begin, n;
 
+	if (len < 0x80 && !w->full) { /* as most are */
+		w->bytes[begin - 1] = (uint8_t)len;
+		return;
+	}
+	n = varint_put(head, len);
 	if (!reserve(w, n - 1))
 		return;
 	if (n > 1)
@@ -205,12 +210,15 @@ void wire_double(struct wire *w, unsigned int n, double v)
 	put_fixed(w, n, bits);
 }
 
-void wire_packed(struct wire *w, uint64_t v)
+void wire_packed(struct wire *w, const uint64_t *v, size_t count)
 {
-	uint8_t *to = reserve(w, VARINT_MAX);
+	uint8_t *to = reserve(w, count * VARINT_MAX);
 
-	if (to)
-		w->len += varint_put(to, v);
+	if (!to)
+		return;
+	for (size_t i = 0; i < count; i++)
+		to += varint_put(to, v[i]);
+	w->len = (size_t)(to - w->bytes);
 }
 
 int wire_append(struct wire *w, const uint8_t *bytes, size_t len)

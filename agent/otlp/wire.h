@@ -42,7 +42,7 @@ void wire_sfixed(struct wire *w, unsigned int n, int64_t v);
 void wire_double(struct wire *w, unsigned int n, double v);
 /* Bytes as they are: fields that were written before. 0 or -ENOMEM. */
 int wire_append(struct wire *w, const uint8_t *bytes, size_t len);
-/* A number of a packed field, which begins and ends as a message does. */
-void wire_packed(struct wire *w, uint64_t v);
+/* Numbers of a packed field, which begins and ends as a message does. */
+void wire_packed(struct wire *w, const uint64_t *v, size_t count);
 
 #endif

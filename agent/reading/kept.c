@@ -6,36 +6,6 @@
 #include "reading/kept_packed.h"
 #include "reading/snapshot_impl.h"
 
-/* What a histogram has more than what is kept of it; *out is NULL when that is none. */
-static int subtract_hist(const struct sparse *now, const struct sparse *kept,
-			 struct sparse **out)
-{
-	struct sparse *made = NULL;
-	size_t at = 0;
-
-	*out = NULL;
-	for (uint32_t left = now ? now->groups : 0; left; left &= left - 1) {
-		unsigned int g = (unsigned int)__builtin_ctz(left);
-		const uint32_t *k = kept ? sparse_find(kept, g) : NULL;
-
-		for (int i = 0; i < SPARSE_GROUP; i++, at++) {
-			uint32_t more = (uint32_t)now->data[at] - (k ? k[i] : 0);
-
-			if (!more)
-				continue;
-			if (!made)
-				made = sparse_of_groups(sizeof(uint64_t), now->groups);
-			if (!made)
-				return -ENOMEM;
-			*out = made;
-			made->data[at] = more;
-		}
-	}
-	if (made)
-		made->sum_ns = now->sum_ns - (kept ? kept->sum_ns : 0);
-	return 0;
-}
-
 /* Adds to what is kept, of width 4, a histogram of width 8 (or what is kept, of 4). */
 static int keep_hist(struct sparse **kept, const struct sparse *more)
 {
@@ -48,160 +18,11 @@ static int keep_hist(struct sparse **kept, const struct sparse *more)
 	return sparse_add(kept, more);
 }
 
-/* Of variances, which only grow, and of what is outstanding. */
-static void subtract_estimate(struct estimate *now, const struct estimate *kept)
-{
-	now->noise -= kept->noise;
-	now->change -= kept->change;
-	now->outstanding -= kept->outstanding;
-}
-
 static void keep_estimate(struct estimate *kept, const struct estimate *more)
 {
 	kept->noise += more->noise;
 	kept->change += more->change;
 	kept->outstanding += more->outstanding;
-}
-
-static int make_estimates(const struct workload *w, struct workload *out)
-{
-	out->estimates = NULL;
-	if (!w->estimates)
-		return 0;
-	out->estimates = malloc(SNAPSHOT_ESTIMATES * sizeof(*out->estimates));
-	if (!out->estimates)
-		return -ENOMEM;
-	memcpy(out->estimates, w->estimates,
-	       SNAPSHOT_ESTIMATES * sizeof(*out->estimates));
-	for (size_t i = 0; w->kept && w->kept->estimates && i < SNAPSHOT_ESTIMATES; i++)
-		subtract_estimate(&out->estimates[i], &w->kept->estimates[i]);
-	return 0;
-}
-
-static int make_open(const struct open_total *t, struct open_total *out)
-{
-	int err = 0;
-
-	*out = *t;
-	out->value = t->value - t->kept;
-	out->hist = NULL;
-	out->estimate = NULL;
-	if (t->hist)
-		err = subtract_hist(t->hist, t->kept_hist, &out->hist);
-	if (t->estimate) {
-		out->estimate = malloc(sizeof(*out->estimate));
-		if (!out->estimate)
-			return -ENOMEM;
-		*out->estimate = *t->estimate;
-		if (t->kept_estimate)
-			subtract_estimate(out->estimate, t->kept_estimate);
-	}
-	return err;
-}
-
-static int make_opens(const struct workload *w, struct workload *out)
-{
-	out->opens = NULL;
-	out->open_count = 0;
-	if (!w->open_count)
-		return 0;
-	out->opens = malloc(w->open_count * sizeof(*out->opens));
-	if (!out->opens)
-		return -ENOMEM;
-	for (size_t i = 0; i < w->open_count; i++) {
-		out->open_count++;
-		if (make_open(&w->opens[i], &out->opens[i]))
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-static struct kept_culprit *find_culprit(const struct kept *k, uint64_t name)
-{
-	for (size_t i = 0; k && i < k->culprit_count; i++)
-		if (k->culprits[i].name == name)
-			return &k->culprits[i];
-	return NULL;
-}
-
-/* One that was forgotten since then, and came again, counts from 0. */
-static uint64_t kept_of_culprit(const struct kept *k, const struct culprit_total *c)
-{
-	const struct kept_culprit *found = find_culprit(k, path_hash(c->name));
-
-	return found && found->ns <= c->ns ? found->ns : 0;
-}
-
-static int make_culprits(const struct workload *w, uint64_t since_ns,
-			 struct workload *out)
-{
-	out->culprits = NULL;
-	out->culprit_count = 0;
-	if (!w->culprit_count)
-		return 0;
-	out->culprits = malloc(w->culprit_count * sizeof(*out->culprits));
-	if (!out->culprits)
-		return -ENOMEM;
-	for (size_t i = 0; i < w->culprit_count; i++) {
-		struct culprit_total *to = &out->culprits[out->culprit_count];
-
-		if (w->culprits[i].export_only)
-			continue;
-		*to = w->culprits[i];
-		to->ns -= kept_of_culprit(w->kept, to);
-		if (!to->ns)
-			continue;
-		to->start_ns = since_ns;
-		out->culprit_count++;
-	}
-	return 0;
-}
-
-static void make_usage(const struct workload *w, struct workload *out)
-{
-	for (int v = 0; w->kept && v < USAGE_COUNTERS; v++) {
-		uint64_t before = w->kept->usage[v];
-
-		if (before <= w->usage.value[v])
-			out->usage.value[v] -= before;
-	}
-}
-
-int kept_make(const struct workload *w, uint64_t since_ns, struct workload *out)
-{
-	const struct kept *k = w->kept;
-	struct kept_reader before = { k ? k->packed : NULL };
-	union kept_hist hist;
-	int err = 0;
-
-	*out = *w;
-	out->of = w;
-	out->is_since = true;
-	out->start_ns = since_ns > w->start_ns ? since_ns : w->start_ns;
-	memset(out->hists, 0, sizeof(out->hists));
-	for (size_t i = 0; i < SNAPSHOT_HISTS; i++)
-		err |= subtract_hist(w->hists[i], kept_next_hist(&before, &hist),
-				     &out->hists[i]);
-	for (size_t i = 0; i < SNAPSHOT_COUNTS; i++)
-		for (size_t lane = 0; lane < LANES; lane++)
-			out->counts[i][lane] -= kept_next_count(&before);
-	make_usage(w, out);
-	err |= make_estimates(w, out);
-	err |= make_opens(w, out);
-	return err | make_culprits(w, out->start_ns, out);
-}
-
-void kept_free(struct workload *made)
-{
-	for (size_t i = 0; i < SNAPSHOT_HISTS; i++)
-		free(made->hists[i]);
-	for (size_t i = 0; i < made->open_count; i++) {
-		free(made->opens[i].hist);
-		free(made->opens[i].estimate);
-	}
-	free(made->estimates);
-	free(made->opens);
-	free(made->culprits);
 }
 
 /* Has what is now changed? */
@@ -387,7 +208,7 @@ static int fold_open(struct workload *into, const struct open_total *from)
 
 static int add_culprit(struct kept *k, uint64_t name, uint64_t ns)
 {
-	struct kept_culprit *c = find_culprit(k, name);
+	struct kept_culprit *c = kept_culprit_of(k, name);
 
 	if (!ns)
 		return 0;

@@ -34,6 +34,8 @@ struct kept {
  */
 int kept_make(const struct workload *w, uint64_t since_ns, struct workload *out);
 void kept_free(struct workload *made);
+/* What is kept of a culprit, by the hash of its name; NULL: nothing. k may be NULL. */
+struct kept_culprit *kept_culprit_of(const struct kept *k, uint64_t name);
 /*
  * Is there anything new in it: more counts, or another value of what is now than at the
  * last kept_note()?

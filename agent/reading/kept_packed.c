@@ -48,7 +48,7 @@ uint64_t kept_next_count(struct kept_reader *r)
 
 static uint8_t *put_hist(uint8_t *to, const struct sparse *h)
 {
-	const uint64_t *bucket = h ? h->data : NULL;
+	size_t bucket = 0;
 
 	to = put(to, h ? h->groups : 0);
 	if (!h || !h->groups)
@@ -56,7 +56,7 @@ static uint8_t *put_hist(uint8_t *to, const struct sparse *h)
 	to = put(to, h->sum_ns);
 	for (uint32_t left = h->groups; left; left &= left - 1)
 		for (int i = 0; i < SPARSE_GROUP; i++)
-			to = put(to, (uint32_t)*bucket++);
+			to = put(to, (uint32_t)sparse_bucket(h, bucket++));
 	return to;
 }
 

@@ -28,7 +28,7 @@ const struct sparse *kept_next_hist(struct kept_reader *r, union kept_hist *out)
 /* The next count. */
 uint64_t kept_next_count(struct kept_reader *r);
 /*
- * Packs them; histograms of width 8, NULL: without an event. *packed, which is to be
+ * Packs them; histograms of any width, NULL: without an event. *packed, which is to be
  * freed, is replaced. -ENOMEM: it is as it was.
  */
 int kept_pack(struct sparse *const *hists, const uint64_t (*counts)[LANES],

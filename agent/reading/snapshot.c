@@ -46,8 +46,7 @@ static int add_group(const volatile uint32_t *now, unsigned int group, unsigned 
 		     struct sparse **seen, struct sparse **into)
 {
 	static const uint32_t none[SPARSE_GROUP];
-	uint32_t value[SPARSE_GROUP] = { 0 }, *before;
-	uint64_t *sum;
+	uint32_t value[SPARSE_GROUP] = { 0 }, more[SPARSE_GROUP], *before;
 
 	for (unsigned int i = 0; i < n; i++)
 		value[i] = now[i];
@@ -55,11 +54,12 @@ static int add_group(const volatile uint32_t *now, unsigned int group, unsigned 
 	if (memcmp(value, before ? before : none, sizeof(value)) == 0)
 		return 0;
 	before = sparse_make(seen, group);
-	sum = before ? sparse_make(into, group) : NULL;
-	if (!sum)
+	if (!before)
 		return -ENOMEM;
-	for (unsigned int i = 0; i < n; i++)
-		sum[i] += (uint32_t)(value[i] - before[i]); /* folds wraps */
+	for (unsigned int i = 0; i < SPARSE_GROUP; i++)
+		more[i] = value[i] - before[i]; /* folds wraps */
+	if (sparse_sum_group(into, group, more))
+		return -ENOMEM;
 	memcpy(before, value, sizeof(value));
 	return 0;
 }
@@ -78,7 +78,7 @@ static int find_hist(struct snapshot *s, uint32_t n, struct sparse **into)
 		return -ENOMEM;
 	seen = &s->seen_hists[n];
 	if (!*into)
-		*into = sparse_new(sizeof(uint64_t));
+		*into = sparse_new(sizeof(uint32_t)); /* see sparse_sum() */
 	if (!*seen)
 		*seen = sparse_new(sizeof(uint32_t));
 	return *into && *seen ? 0 : -ENOMEM;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include "reading/sparse.h"
@@ -101,17 +102,79 @@ int sparse_add(struct sparse **into, const struct sparse *h)
 	return 0;
 }
 
+int sparse_widen(struct sparse **at)
+{
+	struct sparse *s = *at, *wide;
+	size_t kept = (size_t)count_bits(s->groups) * SPARSE_GROUP;
+
+	if (s->width == sizeof(uint64_t))
+		return 0;
+	wide = sparse_of_groups(sizeof(uint64_t), s->groups);
+	if (!wide)
+		return -ENOMEM;
+	wide->sum_ns = s->sum_ns;
+	for (size_t i = 0; i < kept; i++)
+		wide->data[i] = sparse_bucket(s, i);
+	free(s);
+	*at = wide;
+	return 0;
+}
+
+int sparse_sum_group(struct sparse **into, unsigned int group,
+		     const uint32_t more[SPARSE_GROUP])
+{
+	uint32_t *narrow = sparse_make(into, group);
+	uint64_t *wide, most = 0;
+
+	if (!narrow)
+		return -ENOMEM;
+	if ((*into)->width == sizeof(*narrow)) {
+		for (int i = 0; i < SPARSE_GROUP; i++)
+			most |= (uint64_t)narrow[i] + more[i];
+		if (most >> 32 && sparse_widen(into))
+			return -ENOMEM;
+	}
+	if ((*into)->width == sizeof(*narrow)) {
+		for (int i = 0; i < SPARSE_GROUP; i++)
+			narrow[i] += more[i];
+		return 0;
+	}
+	wide = sparse_find(*into, group);
+	for (int i = 0; i < SPARSE_GROUP; i++)
+		wide[i] += more[i];
+	return 0;
+}
+
+int sparse_sum(struct sparse **into, const struct sparse *h)
+{
+	bool fits = *into && h && h->width == sizeof(uint32_t);
+	int err = 0;
+
+	if (*into && h && !fits)
+		err = sparse_widen(into);
+	if (err || !fits)
+		return err ?: sparse_add(into, h);
+	for (uint32_t left = h->groups; left; left &= left - 1) {
+		unsigned int g = (unsigned int)__builtin_ctz(left);
+
+		if (sparse_sum_group(into, g, sparse_find(h, g)))
+			err = -ENOMEM;
+	}
+	(*into)->sum_ns += h->sum_ns;
+	return err;
+}
+
 void sparse_expand(const struct sparse *s, uint64_t buckets[BUCKET_COUNT])
 {
-	for (unsigned int g = 0; g < SPARSE_GROUPS; g++) {
-		size_t first = g * SPARSE_GROUP, n = BUCKET_COUNT - first;
-		const uint64_t *from = sparse_find(s, g);
+	size_t at = 0;
 
-		n = (n < SPARSE_GROUP ? n : SPARSE_GROUP) * sizeof(*buckets);
-		if (from)
-			memcpy(&buckets[first], from, n);
-		else
-			memset(&buckets[first], 0, n);
+	memset(buckets, 0, BUCKET_COUNT * sizeof(*buckets));
+	for (uint32_t left = s->groups; left; left &= left - 1) {
+		size_t first = (size_t)__builtin_ctz(left) * SPARSE_GROUP;
+
+		for (size_t i = first; i < first + SPARSE_GROUP; i++, at++)
+			if (i < BUCKET_COUNT)
+				buckets[i] = sparse_bucket(s, at);
 	}
 }
 
@@ -121,6 +184,6 @@ uint64_t sparse_count(const struct sparse *s)
 	uint64_t n = 0;
 
 	for (size_t i = 0; i < kept; i++)
-		n += s->data[i];
+		n += sparse_bucket(s, i);
 	return n;
 }

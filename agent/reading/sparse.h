@@ -38,9 +38,26 @@ void *sparse_make(struct sparse **s, unsigned int group);
  * width 8, when it is NULL. h may be NULL. -ENOMEM: a part may be missing.
  */
 int sparse_add(struct sparse **into, const struct sparse *h);
-/* All buckets of a histogram whose width is 8. */
+/*
+ * The same of one whose buckets never wrap: a total's, which begins with width 4, and
+ * gets 8 when a bucket needs it. -ENOMEM: as sparse_add().
+ */
+int sparse_sum(struct sparse **into, const struct sparse *h);
+/* The same of one group. -ENOMEM: nothing has changed. */
+int sparse_sum_group(struct sparse **into, unsigned int group,
+		     const uint32_t more[SPARSE_GROUP]);
+/* Makes it one of width 8. -ENOMEM: nothing has changed. */
+int sparse_widen(struct sparse **s);
+/* The i-th of the buckets that are kept. */
+static inline uint64_t sparse_bucket(const struct sparse *s, size_t i)
+{
+	return s->width == sizeof(uint32_t) ? ((const uint32_t *)s->data)[i]
+					    : s->data[i];
+}
+
+/* All buckets. */
 void sparse_expand(const struct sparse *s, uint64_t buckets[BUCKET_COUNT]);
-/* Their sum. */
+/* The sum of all buckets. */
 uint64_t sparse_count(const struct sparse *s);
 
 #endif

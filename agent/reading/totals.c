@@ -155,7 +155,7 @@ static int fold_opens(struct workload *into, const struct workload *w)
 		}
 		t->value += w->opens[i].value;
 		memcpy(t->name, w->opens[i].name, sizeof(t->name));
-		err |= sparse_add(&t->hist, w->opens[i].hist);
+		err |= sparse_sum(&t->hist, w->opens[i].hist);
 		err |= fold_estimate(&t->estimate, w->opens[i].estimate);
 	}
 	return err;
@@ -195,7 +195,7 @@ int totals_add(struct workload *into, const struct workload *w)
 	int err = 0;
 
 	for (int i = 0; i < SNAPSHOT_HISTS; i++)
-		err |= sparse_add(&into->hists[i], w->hists[i]);
+		err |= sparse_sum(&into->hists[i], w->hists[i]);
 	for (int i = 0; i < SNAPSHOT_COUNTS; i++)
 		for (int k = 0; k < LANES; k++)
 			into->counts[i][k] += w->counts[i][k];

@@ -102,7 +102,7 @@ static int make_room(const struct grown *h, struct sparse **seen, struct sparse 
 		if (h->buckets[i] && (!sparse_make(seen, i / SPARSE_GROUP) ||
 				      !sparse_make(into, i / SPARSE_GROUP)))
 			return -ENOMEM;
-	return 0;
+	return sparse_widen(into); /* an estimate may be more than what was seen */
 }
 
 int windows_add_hist(struct snapshot *s, uint32_t n, bool by_duration,

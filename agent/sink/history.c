@@ -51,37 +51,6 @@ static int make_directories(const char *path)
 	return 0;
 }
 
-int history_open(const char *path, uint64_t size, const struct history_fact *facts,
-		 size_t count, struct history **out, char *cause, size_t len)
-{
-	struct history *h = calloc(1, sizeof(*h));
-	int err = make_directories(path);
-
-	if (!h)
-		err = -ENOMEM;
-	if (!err && !(h->path = strdup(path)))
-		err = -ENOMEM;
-	if (err) {
-		snprintf(cause, len, "%.200s: its directory cannot be made: %s", path,
-			 strerror(-err));
-		free(h);
-		return err;
-	}
-	count = count < FACTS ? count : FACTS;
-	if (count) /* there may be no array */
-		memcpy(h->facts, facts, count * sizeof(*facts));
-	h->file = (struct history_file){ .path = h->path,
-					 .size = size,
-					 .facts = h->facts,
-					 .fact_count = count,
-					 .lock = -1 };
-	h->stats.limit = size;
-	pthread_mutex_init(&h->lock, NULL);
-	pthread_cond_init(&h->changed, NULL);
-	*out = h;
-	return 0;
-}
-
 /* Not so of a file that is none of ours: nobody knows whether there will be another. */
 static bool may_pass(int err)
 {
@@ -103,6 +72,55 @@ static void say(struct history *h, int err, const char *cause)
 	h->said = err != 0;
 }
 
+/* What the file is in, if it is not there. */
+static int make_directory(const struct history *h, char *cause, size_t len)
+{
+	int err = make_directories(h->path);
+
+	if (err)
+		snprintf(cause, len, "%.200s: its directory cannot be made: %s",
+			 h->path, strerror(-err));
+	return err;
+}
+
+int history_open(const char *path, uint64_t size, const struct history_fact *facts,
+		 size_t count, struct history **out, char *cause, size_t len)
+{
+	struct history *h = calloc(1, sizeof(*h));
+	int err = h ? 0 : -ENOMEM;
+
+	if (!err && !(h->path = strdup(path)))
+		err = -ENOMEM;
+	if (!err && strlen(path) >= PATH_MAX)
+		err = -ENAMETOOLONG;
+	if (err) {
+		snprintf(cause, len, "%.200s: %s", path, strerror(-err));
+		if (h)
+			free(h->path);
+		free(h);
+		return err;
+	}
+	count = count < FACTS ? count : FACTS;
+	if (count) /* there may be no array */
+		memcpy(h->facts, facts, count * sizeof(*facts));
+	h->file = (struct history_file){ .path = h->path,
+					 .size = size,
+					 .facts = h->facts,
+					 .fact_count = count,
+					 .lock = -1 };
+	h->stats.limit = size;
+	pthread_mutex_init(&h->lock, NULL);
+	pthread_cond_init(&h->changed, NULL);
+	err = make_directory(h, h->stats.why, sizeof(h->stats.why));
+	say(h, err, h->stats.why);
+	*out = h;
+	return 0;
+}
+
+/* What a reading needs for some ms in 10 s; both threads of it, zstd. */
+static const char *const seldom[] = { "/libsqlite3.so", "/libzstd.so", "/libm.so",
+				      NULL };
+
 /*
  * Writes one reading, without the lock. One that cannot be written stays the first in
  * the queue: when that is full no more are made, and the first one after it has all.
@@ -113,10 +131,10 @@ static void write_one(struct history *h, struct history_reading *r)
 	uint64_t bytes, oldest;
 	int err = history_file_add(&h->file, r, cause, sizeof(cause));
 
-	if (err == -ENOENT) /* somebody removed its directory: for the next time */
-		make_directories(h->path);
+	if (err == -ENOENT) /* its directory is not there: for the next time */
+		make_directory(h, cause, sizeof(cause));
 	history_file_measure(&h->file, &bytes, &oldest);
-	resident_trim_library("/libsqlite3.so"); /* it is needed for 1 ms in 10 s */
+	resident_trim_libraries(seldom);
 	say(h, err, cause);
 	pthread_mutex_lock(&h->lock);
 	h->stats.is_kept = !err;

@@ -51,7 +51,9 @@ void history_packer_free(struct history_packer *p);
 
 /*
  * Makes the directory of path, if need be: with the privileges that there are, before
- * history_start(). The facts are copied. Returns 0 or -errno with one line in cause.
+ * history_start(). Where it cannot be made, that is said, and tried again with each
+ * reading, as with a file that cannot be written. The facts are copied. Returns 0 or
+ * -errno with one line in cause.
  */
 int history_open(const char *path, uint64_t size, const struct history_fact *facts,
 		 size_t count, struct history **out, char *cause, size_t len);

@@ -14,7 +14,24 @@
 #include "sink/history_impl.h"
 #include "sink/history_read.h"
 
-/* As it is, compressed. */
+/* Can it be read? Its checksum tells. */
+static int check_row(sqlite3_stmt *st)
+{
+	int64_t size = sqlite3_column_int64(st, 0);
+	const void *packed = sqlite3_column_blob(st, 1);
+	uint8_t *bytes;
+	int err;
+
+	if (!packed)
+		return SQLITE_CORRUPT;
+	err = history_unpack(packed, (size_t)sqlite3_column_bytes(st, 1),
+			     size < 0 ? SIZE_MAX : (size_t)size, &bytes);
+	if (!err)
+		free(bytes);
+	return !err ? SQLITE_OK : err == -ENOMEM ? SQLITE_NOMEM : SQLITE_CORRUPT;
+}
+
+/* As it is, compressed, if it can be read. */
 static int copy_row(sqlite3 *from, sqlite3 *to, const struct history_row *row)
 {
 	sqlite3_stmt *st;
@@ -25,12 +42,15 @@ static int copy_row(sqlite3 *from, sqlite3 *to, const struct history_row *row)
 		return rc;
 	sqlite3_bind_int64(st, 1, row->id);
 	rc = sqlite3_step(st);
-	if (rc == SQLITE_ROW)
-		rc = history_insert(to, row, sqlite3_column_blob(st, 1),
-				    (size_t)sqlite3_column_bytes(st, 1),
-				    (size_t)sqlite3_column_int64(st, 0));
-	else if (rc == SQLITE_DONE)
+	if (rc == SQLITE_ROW) {
+		rc = check_row(st);
+		if (!rc)
+			rc = history_insert(to, row, sqlite3_column_blob(st, 1),
+					    (size_t)sqlite3_column_bytes(st, 1),
+					    (size_t)sqlite3_column_int64(st, 0));
+	} else if (rc == SQLITE_DONE) {
 		rc = SQLITE_OK; /* it was merged, or dropped, meanwhile */
+	}
 	history_done(st);
 	return rc;
 }

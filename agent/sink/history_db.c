@@ -180,8 +180,9 @@ static int by_id(const void *a, const void *b)
 	return (x->id > y->id) - (x->id < y->id);
 }
 
-static int list_rows(sqlite3 *db, const char *sql, struct history_row **out,
-		     size_t *count)
+/* until_ns: of what the statement may ask for. */
+static int list_rows(sqlite3 *db, const char *sql, uint64_t until_ns,
+		     struct history_row **out, size_t *count)
 {
 	struct history_row *list = NULL, *p;
 	size_t n = 0, room = 0;
@@ -190,6 +191,8 @@ static int list_rows(sqlite3 *db, const char *sql, struct history_row **out,
 
 	if (rc)
 		return rc;
+	if (sqlite3_bind_parameter_count(st))
+		sqlite3_bind_int64(st, 1, (sqlite3_int64)until_ns);
 	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
 		if (n == room) {
 			room = room ? 2 * room : 64;
@@ -222,12 +225,21 @@ static int list_rows(sqlite3 *db, const char *sql, struct history_row **out,
 
 int history_rows(sqlite3 *db, struct history_row **out, size_t *count)
 {
-	int rc = list_rows(db, COLUMNS "INDEXED BY reading_times", out, count);
+	int rc = list_rows(db, COLUMNS "INDEXED BY reading_times", 0, out, count);
 
 	/* the same is in two places: one of them may be damaged */
 	if ((rc & 0xff) == SQLITE_CORRUPT)
-		rc = list_rows(db, COLUMNS "NOT INDEXED", out, count);
+		rc = list_rows(db, COLUMNS "NOT INDEXED", 0, out, count);
 	return rc;
+}
+
+int history_unmerged(sqlite3 *db, uint64_t until_ns, struct history_row **out,
+		     size_t *count)
+{
+	return list_rows(db,
+			 COLUMNS "INDEXED BY reading_times WHERE until <= ? AND "
+				 "NOT merged",
+			 until_ns, out, count);
 }
 
 int history_load(sqlite3 *db, int64_t id, uint8_t **bytes, size_t *len)

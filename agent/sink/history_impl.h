@@ -52,14 +52,14 @@ int history_look(const char *path, char *cause, size_t len);
 /* Makes a new file with the tables in it; path must not be there. */
 int history_make(const char *path);
 
-/* Compresses, to be freed. level: zstd's. -ENOMEM. */
-int history_pack(const uint8_t *bytes, size_t len, int level, uint8_t **out,
-		 size_t *out_len);
-/* The other way: `size` bytes. -EINVAL: it is damaged. */
+/* What a packer made, unpacked, to be freed: `size` bytes. -EINVAL: it is damaged. */
 int history_unpack(const uint8_t *bytes, size_t len, size_t size, uint8_t **out);
 
 /* All rows, by their order; to be freed. 0 or a result of SQLite's. */
 int history_rows(sqlite3 *db, struct history_row **out, size_t *count);
+/* The same of those up to a time that are not merged. */
+int history_unmerged(sqlite3 *db, uint64_t until_ns, struct history_row **out,
+		     size_t *count);
 /* The bytes of a row, uncompressed, to be freed. -EINVAL: it is damaged. */
 int history_load(sqlite3 *db, int64_t id, uint8_t **bytes, size_t *len);
 /* Adds a row; id 0: at the end. Results of SQLite's. */
@@ -70,14 +70,17 @@ int history_delete(sqlite3 *db, int64_t id);
 int history_set_fact(sqlite3 *db, const char *key, const char *value);
 
 /*
- * Merges the oldest minute of readings that are older than HISTORY_AGE_NS, if there is
- * one: what of it has no gap. lost: readings that are damaged, and in it no more.
- * Results of SQLite's.
+ * Merges the oldest minute of readings that are older than HISTORY_AGE_NS when the
+ * newest is of newest_ns, if there is one: what of it has no gap. lost: readings that
+ * are damaged, and in it no more. Results of SQLite's.
  */
-int history_merge(sqlite3 *db, size_t *lost);
-/* One batch of differences of several, in the order of time; to be freed. */
+int history_merge(sqlite3 *db, uint64_t newest_ns, size_t *lost);
+/*
+ * Packs one batch of differences of several, in the order of time; to: NULL: they are
+ * only looked at. -EINVAL, -EMSGSIZE: one of them is none; -ENOMEM.
+ */
 int history_merge_bytes(uint8_t *const *bytes, const size_t *len, size_t count,
-			uint8_t **out, size_t *out_len);
+			struct history_packer *to);
 
 /* What a batch says of one workload; borrowed from its bytes. */
 struct history_piece {

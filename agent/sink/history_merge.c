@@ -7,14 +7,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "otlp/frame.h"
+#include "otlp/delta_sum.h"
 #include "sink/history_impl.h"
 
-#define GAP_NS	  1000000000ULL /* less is none */
-#define READINGS  64		/* of one minute; more stay for the next time */
-#define LEVEL	  4		/* zstd's */
-#define RAW_MOST  (3UL << 20)	/* bytes of readings: when there are so many, no more */
-#define FRAME_MAX (64UL << 20)
+#define GAP_NS	 1000000000ULL /* less is none */
+#define READINGS 64	       /* of one minute; more stay for the next time */
+#define RAW_MOST (3UL << 20)   /* bytes of readings: when there are so many, no more */
+#define SUM_MAX	 (64UL << 20)
 
 static int compare_resources(const struct history_piece *a,
 			     const struct history_piece *b)
@@ -32,75 +31,55 @@ static int compare_pieces(const void *a, const void *b)
 	return c ? c : (x->number > y->number) - (x->number < y->number);
 }
 
-/* What all pieces of one workload come to, as bytes. */
-static int merge_workload(const struct history_piece *list, size_t count,
-			  uint8_t **bytes, size_t *len)
+/* What all pieces of one workload come to. */
+static int merge_workload(struct delta_sum *sum, const struct history_piece *list,
+			  size_t count, struct wire *out)
 {
-	struct frame *sum = frame_new(FRAME_MAX), *f;
-	int err = sum ? 0 : -ENOMEM;
+	int err = 0;
 
-	for (size_t i = 0; i < count && !err; i++) {
-		err = frame_decode_delta(list[i].bytes, list[i].len, &f);
-		if (err)
-			break;
-		err = frame_add(sum, f);
-		frame_free(f);
-	}
-	if (!err)
-		err = frame_encode(sum, bytes, len);
-	frame_free(sum);
-	return err;
+	delta_sum_clear(sum);
+	for (size_t i = 0; i < count && !err; i++)
+		err = delta_sum_add(sum, list[i].bytes, list[i].len);
+	if (err)
+		return err;
+	out->len = 0;
+	delta_sum_encode(sum, out);
+	return out->full ? -ENOMEM : 0;
 }
 
-static int append(uint8_t **out, size_t *out_len, size_t *room, const uint8_t *bytes,
-		  size_t len)
+/* How many from the first one on are of its workload. */
+static size_t same_workload(const struct history_pieces *p, size_t first)
 {
-	if (*room - *out_len < len) {
-		size_t n = 2 * *room + len;
-		uint8_t *p = realloc(*out, n);
+	size_t n = 1;
 
-		if (!p)
-			return -ENOMEM;
-		*out = p;
-		*room = n;
-	}
-	if (len)
-		memcpy(*out + *out_len, bytes, len);
-	*out_len += len;
-	return 0;
+	while (first + n < p->count &&
+	       !compare_resources(&p->list[first], &p->list[first + n]))
+		n++;
+	return n;
 }
 
 int history_merge_bytes(uint8_t *const *bytes, const size_t *len, size_t count,
-			uint8_t **out, size_t *out_len)
+			struct history_packer *to)
 {
+	struct delta_sum *sum = delta_sum_new(DELTA_ENCODE, SUM_MAX);
 	struct history_pieces p = { 0 };
-	size_t room = 0, same;
-	int err = 0;
+	struct wire out = { 0 };
+	int err = sum ? 0 : -ENOMEM;
+	size_t same;
 
-	*out = NULL;
-	*out_len = 0;
 	for (size_t i = 0; i < count && !err; i++)
 		err = history_pieces_add(&p, bytes[i], len[i]);
 	if (!err && p.count)
 		qsort(p.list, p.count, sizeof(*p.list), compare_pieces);
 	for (size_t i = 0; i < p.count && !err; i += same) {
-		uint8_t *one = NULL;
-		size_t one_len = 0;
-
-		for (same = 1; i + same < p.count &&
-			       !compare_resources(&p.list[i], &p.list[i + same]);
-		     same++)
-			;
-		err = merge_workload(&p.list[i], same, &one, &one_len);
-		if (!err)
-			err = append(out, out_len, &room, one, one_len);
-		free(one);
+		same = same_workload(&p, i);
+		err = merge_workload(sum, &p.list[i], same, &out);
+		if (!err && to)
+			err = history_packer_add(to, out.bytes, out.len);
 	}
 	history_pieces_fini(&p);
-	if (err) {
-		free(*out);
-		*out = NULL;
-	}
+	delta_sum_free(sum);
+	free(out.bytes);
 	return err;
 }
 
@@ -114,48 +93,39 @@ static bool follows(const struct history_row *row, const struct history_row *bef
 /*
  * The readings of the oldest minute that is to be merged, as far as there is no gap
  * between them: a row is of all the time from its beginning to its end. Returns how
- * many.
+ * many from the first row on.
  */
-static size_t find_minute(const struct history_row *rows, size_t count, size_t *first)
+static size_t find_minute(const struct history_row *rows, size_t count,
+			  uint64_t newest_ns)
 {
-	uint64_t newest = count ? rows[count - 1].until_ns : 0, minute;
-	size_t i = 0, n = 0;
+	uint64_t minute = count ? (rows[0].until_ns - 1) / HISTORY_STEP_NS : 0;
+	size_t n = 0;
 
-	while (i < count && rows[i].merged)
-		i++;
-	*first = i;
-	if (i == count)
+	/* all of it has to be old enough */
+	if (!count || (minute + 1) * HISTORY_STEP_NS + HISTORY_AGE_NS > newest_ns)
 		return 0;
-	minute = (rows[i].until_ns - 1) / HISTORY_STEP_NS;
-	if ((minute + 1) * HISTORY_STEP_NS + HISTORY_AGE_NS > newest)
-		return 0; /* all of it has to be old enough */
-	while (i + n < count && n < READINGS && !rows[i + n].merged &&
-	       (rows[i + n].until_ns - 1) / HISTORY_STEP_NS == minute &&
-	       (!n || follows(&rows[i + n], &rows[i + n - 1])))
+	while (n < count && n < READINGS &&
+	       (rows[n].until_ns - 1) / HISTORY_STEP_NS == minute &&
+	       (!n || follows(&rows[n], &rows[n - 1])))
 		n++;
 	return n;
 }
 
 /* Puts one row in the place of several. */
 static int replace(sqlite3 *db, const struct history_row *rows, size_t n,
-		   const uint8_t *bytes, size_t len)
+		   const uint8_t *packed, size_t packed_len, size_t size)
 {
 	struct history_row row = rows[n - 1];
-	uint8_t *packed;
-	size_t packed_len;
 	int rc = SQLITE_OK;
 
 	row.merged = true;
 	row.since_ns = rows[0].since_ns;
 	for (size_t i = 0; i < n; i++)
 		row.whole |= rows[i].whole;
-	if (history_pack(bytes, len, LEVEL, &packed, &packed_len))
-		return SQLITE_NOMEM;
 	for (size_t i = 0; i < n && !rc; i++)
 		rc = history_delete(db, rows[i].id);
 	if (!rc)
-		rc = history_insert(db, &row, packed, packed_len, len);
-	free(packed);
+		rc = history_insert(db, &row, packed, packed_len, size);
 	return rc;
 }
 
@@ -165,29 +135,39 @@ static size_t leave_out(uint8_t **bytes, size_t *len, size_t count)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		uint8_t *out;
-		size_t out_len;
-
-		if (history_merge_bytes(&bytes[i], &len[i], 1, &out, &out_len)) {
+		if (history_merge_bytes(&bytes[i], &len[i], 1, NULL)) {
 			free(bytes[i]);
 			continue;
 		}
-		free(out);
 		bytes[kept] = bytes[i];
 		len[kept++] = len[i];
 	}
 	return kept;
 }
 
+/* Merges and packs them. */
+static int pack_all(uint8_t *const *bytes, const size_t *len, size_t count,
+		    struct history_reading *out)
+{
+	struct history_packer *p = history_packer_new();
+	int err = p ? history_merge_bytes(bytes, len, count, p) : -ENOMEM;
+
+	if (!err)
+		return history_packer_end(p, &out->bytes, &out->len, &out->size);
+	history_packer_free(p);
+	return err;
+}
+
 /*
  * What cannot be read is left out of the minute, and counted: it could not be read
- * later, either.
+ * later, either. Large minutes are two or three rows: what is left is merged by itself.
  */
 static int merge_rows(sqlite3 *db, const struct history_row *rows, size_t n,
 		      size_t *lost)
 {
-	uint8_t *bytes[READINGS] = { 0 }, *out;
-	size_t len[READINGS] = { 0 }, kept = 0, out_len, total = 0, taken;
+	uint8_t *bytes[READINGS] = { 0 };
+	size_t len[READINGS] = { 0 }, kept = 0, total = 0, taken;
+	struct history_reading out = { 0 };
 	int err = 0, rc;
 
 	for (taken = 0; taken < n && total < RAW_MOST && err != -ENOMEM; taken++) {
@@ -195,37 +175,37 @@ static int merge_rows(sqlite3 *db, const struct history_row *rows, size_t n,
 		total += err ? 0 : len[kept];
 		kept += !err;
 	}
-	n = taken; /* what is left is merged by itself: large minutes are two or three
-		    * rows
-		    */
 	if (err != -ENOMEM)
-		err = history_merge_bytes(bytes, len, kept, &out, &out_len);
+		err = pack_all(bytes, len, kept, &out);
 	if (err && err != -ENOMEM) {
 		kept = leave_out(bytes, len, kept);
-		err = history_merge_bytes(bytes, len, kept, &out, &out_len);
+		err = pack_all(bytes, len, kept, &out);
 	}
-	*lost = n - kept;
+	*lost = taken - kept;
 	for (size_t i = 0; i < kept; i++)
 		free(bytes[i]);
 	if (err)
 		return err == -ENOMEM ? SQLITE_NOMEM : SQLITE_CORRUPT;
-	rc = replace(db, rows, n, out, out_len);
-	free(out);
+	rc = replace(db, rows, taken, out.bytes, out.len, out.size);
+	free(out.bytes);
 	return rc;
 }
 
-int history_merge(sqlite3 *db, size_t *lost)
+int history_merge(sqlite3 *db, uint64_t newest_ns, size_t *lost)
 {
 	struct history_row *rows;
-	size_t count, first, n;
-	int rc = history_rows(db, &rows, &count);
+	size_t count, n;
+	int rc;
 
 	*lost = 0;
+	if (newest_ns < HISTORY_AGE_NS)
+		return SQLITE_OK;
+	rc = history_unmerged(db, newest_ns - HISTORY_AGE_NS, &rows, &count);
 	if (rc)
 		return rc;
-	n = find_minute(rows, count, &first);
+	n = find_minute(rows, count, newest_ns);
 	if (n)
-		rc = merge_rows(db, rows + first, n, lost);
+		rc = merge_rows(db, rows, n, lost);
 	free(rows);
 	return rc;
 }

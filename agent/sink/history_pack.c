@@ -11,7 +11,7 @@
 #include <zstd.h>
 #include "sink/history_impl.h"
 
-#define READING 1 /* zstd's level: a reading comes every 10 s */
+#define LEVEL 1 /* zstd's: a reading comes every 10 s */
 #define WINDOW \
 	18 /* log2: 256 KiB back; the memory that compressing takes is twice it */
 #define FIRST_ROOM (64UL << 10)
@@ -22,7 +22,7 @@ struct history_packer {
 	size_t size;
 };
 
-static struct history_packer *new_packer(int level)
+struct history_packer *history_packer_new(void)
 {
 	struct history_packer *p = calloc(1, sizeof(*p));
 
@@ -33,15 +33,10 @@ static struct history_packer *new_packer(int level)
 		free(p);
 		return NULL;
 	}
-	ZSTD_CCtx_setParameter(p->ctx, ZSTD_c_compressionLevel, level);
+	ZSTD_CCtx_setParameter(p->ctx, ZSTD_c_compressionLevel, LEVEL);
 	ZSTD_CCtx_setParameter(p->ctx, ZSTD_c_windowLog, WINDOW);
 	ZSTD_CCtx_setParameter(p->ctx, ZSTD_c_checksumFlag, 1); /* damage is found */
 	return p;
-}
-
-struct history_packer *history_packer_new(void)
-{
-	return new_packer(READING);
 }
 
 void history_packer_free(struct history_packer *p)
@@ -104,19 +99,6 @@ int history_packer_end(struct history_packer *p, uint8_t **out, size_t *len,
 		*size = p->size;
 		p->out.dst = NULL;
 	}
-	history_packer_free(p);
-	return err;
-}
-
-int history_pack(const uint8_t *bytes, size_t len, int level, uint8_t **out,
-		 size_t *out_len)
-{
-	struct history_packer *p = new_packer(level);
-	size_t size;
-	int err = p ? history_packer_add(p, bytes, len) : -ENOMEM;
-
-	if (!err)
-		return history_packer_end(p, out, out_len, &size);
 	history_packer_free(p);
 	return err;
 }

@@ -5,41 +5,31 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include "otlp/scan.h"
 #include "sink/history_impl.h"
 
-#define TAG_1 0x0a /* field 1, length-delimited: of a request, and of a piece */
+#define TAG_1 SCAN_TAG(1, SCAN_BYTES) /* of a request, and of a piece */
 
-/* A field 1 at *at: its content, and *at moves behind it. -EINVAL. */
-static int next_field(const uint8_t *bytes, size_t len, size_t *at, const uint8_t **out,
-		      size_t *out_len)
+/* The field 1 that comes next. -EINVAL: it is another one. */
+static int next_field(struct scan *s, struct scan *content)
 {
-	uint64_t n = 0;
-	unsigned int shift = 0;
+	struct scan_field f = { 0 };
 
-	if (*at >= len || bytes[(*at)++] != TAG_1)
+	if (scan_next(s, &f) != 1 || f.tag != TAG_1)
 		return -EINVAL;
-	do {
-		if (*at >= len || shift > 35)
-			return -EINVAL;
-		n |= (uint64_t)(bytes[*at] & 0x7f) << shift;
-		shift += 7;
-	} while (bytes[(*at)++] & 0x80);
-	if (n > len - *at)
-		return -EINVAL;
-	*out = bytes + *at;
-	*out_len = (size_t)n;
-	*at += (size_t)n;
+	*content = f.in;
 	return 0;
 }
 
 int history_pieces_add(struct history_pieces *p, const uint8_t *bytes, size_t len)
 {
-	for (size_t at = 0; at < len;) {
-		const uint8_t *content;
-		size_t begin = at, content_len, in = 0;
+	struct scan in = { bytes, bytes + len }, content, resource;
+
+	while (in.at < in.end) {
+		const uint8_t *begin = in.at;
 		struct history_piece *piece;
 
-		if (next_field(bytes, len, &at, &content, &content_len))
+		if (next_field(&in, &content))
 			return -EINVAL;
 		if (p->count == p->room) {
 			size_t room = p->room ? 2 * p->room : 256;
@@ -51,13 +41,14 @@ int history_pieces_add(struct history_pieces *p, const uint8_t *bytes, size_t le
 			p->room = room;
 		}
 		piece = &p->list[p->count];
-		*piece = (struct history_piece){ .bytes = bytes + begin,
-						 .len = at - begin,
+		*piece = (struct history_piece){ .bytes = begin,
+						 .len = (size_t)(in.at - begin),
 						 .number = p->count };
 		p->count++;
-		if (next_field(content, content_len, &in, &piece->resource,
-			       &piece->resource_len))
+		if (next_field(&content, &resource))
 			return -EINVAL;
+		piece->resource = resource.at;
+		piece->resource_len = (size_t)(resource.end - resource.at);
 	}
 	return 0;
 }

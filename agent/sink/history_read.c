@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 #include "base/units.h"
+#include "otlp/delta_sum.h"
 #include "sink/history_impl.h"
 #include "sink/history_read.h"
 
@@ -14,7 +15,8 @@ struct history_reader {
 	sqlite3 *db;
 	struct history_row *rows; /* in the order in which they came */
 	size_t count;
-	size_t damaged; /* rows that could not be read so far */
+	size_t damaged;		 /* rows that could not be read so far */
+	const char *const *only; /* metrics; NULL: all */
 };
 
 int history_reader_open(const char *path, struct history_reader **out, char *cause,
@@ -55,6 +57,11 @@ void history_reader_fact(const struct history_reader *r, const char *key, char *
 			 size_t len)
 {
 	history_get_fact(r->db, key, out, len);
+}
+
+void history_reader_only(struct history_reader *r, const char *const *metrics)
+{
+	r->only = metrics;
 }
 
 size_t history_reader_damaged(const struct history_reader *r)
@@ -135,93 +142,41 @@ static void choose(const struct history_reader *r, const struct history_span *as
 	}
 }
 
-/* Workloads that a sum has something of, by the hash of their resource's bytes. */
-struct known {
-	uint64_t *list;
-	size_t count, room;
+/* A sum, and the rows that were added to it one after the other without any between. */
+struct summing {
+	struct delta_sum *sum;
+	const struct history_row *last; /* NULL: none */
+	uint64_t whole; /* the number of the latest whole one of them; 0: none */
 };
 
-#define FNV_START 14695981039346656037ULL
-#define FNV_PRIME 1099511628211ULL
-
-static uint64_t hash_resource(const struct history_piece *p)
+/* Whether how things stood before a row is in the sum, from an earlier beginning. */
+static bool carry(struct summing *s, const struct history_row *first)
 {
-	uint64_t h = FNV_START;
-
-	for (size_t i = 0; i < p->resource_len; i++)
-		h = (h ^ p->resource[i]) * FNV_PRIME;
-	return h ? h : 1;
+	if (!s->whole || !s->last || first != s->last + 1)
+		return false;
+	delta_sum_carry(s->sum, s->whole);
+	return true;
 }
 
-/* A place in an open table: that of the hash, or a free one. */
-static uint64_t *place_of(const struct known *k, uint64_t hash)
+static void note_added(struct summing *s, const struct history_row *row)
 {
-	size_t i = hash & (k->room - 1);
-
-	while (k->list[i] && k->list[i] != hash)
-		i = (i + 1) & (k->room - 1);
-	return &k->list[i];
-}
-
-/* Whether it was there; -ENOMEM. */
-static int learn(struct known *k, uint64_t hash)
-{
-	struct known more = { .room = k->room ? 2 * k->room : 512 };
-	uint64_t *place;
-
-	if (2 * k->count >= k->room) {
-		more.list = calloc(more.room, sizeof(*more.list));
-		if (!more.list)
-			return -ENOMEM;
-		for (size_t i = 0; i < k->room; i++)
-			if (k->list[i])
-				*place_of(&more, k->list[i]) = k->list[i];
-		more.count = k->count;
-		free(k->list);
-		*k = more;
-	}
-	place = place_of(k, hash);
-	if (*place)
-		return 1;
-	*place = hash;
-	k->count++;
-	return 0;
-}
-
-static int learn_all(struct known *k, const uint8_t *bytes, size_t len)
-{
-	struct history_pieces p = { 0 };
-	int err = history_pieces_add(&p, bytes, len);
-
-	for (size_t i = 0; i < p.count && err >= 0; i++)
-		err = learn(k, hash_resource(&p.list[i]));
-	history_pieces_fini(&p);
-	return err < 0 ? err : 0;
-}
-
-static int add_bytes(struct frame *sum, struct known *known, const uint8_t *bytes,
-		     size_t len)
-{
-	struct frame *f;
-	int err = frame_decode_delta(bytes, len, &f);
-
-	if (err)
-		return err;
-	err = frame_add(sum, f);
-	frame_free(f);
-	return err ? err : learn_all(known, bytes, len);
+	if (!s->last || row != s->last + 1)
+		s->whole = 0;
+	if (row->whole)
+		s->whole = delta_sum_number(s->sum);
+	s->last = row;
 }
 
 /* One that cannot be read is damaged, or the agent has merged it meanwhile. */
 static int add_row(struct history_reader *r, const struct history_row *row,
-		   struct frame *sum, struct known *known, struct history_span *got)
+		   struct summing *s, struct history_span *got)
 {
 	uint8_t *bytes;
 	size_t len;
 	int err = history_load(r->db, row->id, &bytes, &len);
 
 	if (!err) {
-		err = add_bytes(sum, known, bytes, len);
+		err = delta_sum_add(s->sum, bytes, len);
 		free(bytes);
 	}
 	if (err == -ENOMEM || err == -EMSGSIZE)
@@ -230,6 +185,7 @@ static int add_row(struct history_reader *r, const struct history_row *row,
 		r->damaged += err != -ENOENT;
 		return 0;
 	}
+	note_added(s, row);
 	if (!got->covered_ns || row->since_ns < got->since_ns)
 		got->since_ns = row->since_ns;
 	if (row->until_ns > got->until_ns)
@@ -238,31 +194,9 @@ static int add_row(struct history_reader *r, const struct history_row *row,
 	return 0;
 }
 
-static int add_pieces_before(struct frame *sum, struct known *known,
-			     const uint8_t *bytes, size_t len)
-{
-	struct history_pieces p = { 0 };
-	int err = history_pieces_add(&p, bytes, len);
-
-	for (size_t i = 0; i < p.count && err >= 0; i++) {
-		struct frame *f;
-
-		err = learn(known, hash_resource(&p.list[i]));
-		if (err)
-			continue;
-		err = frame_decode_delta(p.list[i].bytes, p.list[i].len, &f);
-		if (err)
-			break;
-		err = frame_add_before(sum, f);
-		frame_free(f);
-	}
-	history_pieces_fini(&p);
-	return err < 0 ? err : 0;
-}
-
 /* Of who has nothing new there: how things stood, which rows before it tell. */
 static int add_before(struct history_reader *r, const struct history_row *first,
-		      struct frame *sum, struct known *known)
+		      struct delta_sum *sum)
 {
 	int err = 0;
 
@@ -273,7 +207,7 @@ static int add_before(struct history_reader *r, const struct history_row *first,
 		first--;
 		err = history_load(r->db, first->id, &bytes, &len);
 		if (!err) {
-			err = add_pieces_before(sum, known, bytes, len);
+			err = delta_sum_add_before(sum, bytes, len);
 			free(bytes);
 		}
 		if (err != -ENOMEM && err != -EMSGSIZE)
@@ -282,27 +216,36 @@ static int add_before(struct history_reader *r, const struct history_row *first,
 	return err;
 }
 
-static int sum_up(struct history_reader *r, const struct choice *c, struct frame *sum,
+static struct delta_sum *new_sum(const struct history_reader *r)
+{
+	struct delta_sum *s = delta_sum_new(DELTA_FRAME, FRAME_MAX);
+
+	if (s)
+		delta_sum_only(s, r->only);
+	return s;
+}
+
+static int sum_up(struct history_reader *r, const struct choice *c, struct summing *s,
 		  struct history_span *got)
 {
 	const struct history_row *first = NULL;
-	struct known known = { 0 };
+	bool carried = false;
 	int err = 0;
 
 	*got = (struct history_span){ 0 };
 	for (size_t i = 0; i < r->count && !err; i++) {
 		if (!is_chosen(c, &r->rows[i]))
 			continue;
-		if (!first)
+		if (!first) {
 			first = &r->rows[i];
-		err = add_row(r, &r->rows[i], sum, &known, got);
+			carried = first->whole || carry(s, first);
+		}
+		err = add_row(r, &r->rows[i], s, got);
 	}
 	if (!err && !got->covered_ns)
 		err = -ENODATA;
-	if (!err)
-		err = add_before(r, first, sum, &known);
-	sum->time_ns = got->until_ns;
-	free(known.list);
+	if (!err && !carried)
+		err = add_before(r, first, s->sum);
 	return err;
 }
 
@@ -336,33 +279,39 @@ int history_reader_frame(struct history_reader *r, const struct history_span *as
 			 struct frame **out, struct history_span *got, char *cause,
 			 size_t len)
 {
-	struct frame *sum = frame_new(FRAME_MAX);
+	struct summing s = { .sum = new_sum(r) };
 	struct choice c;
-	int err = sum ? 0 : -ENOMEM;
+	int err = s.sum ? 0 : -ENOMEM;
 
 	choose(r, asked, &c);
 	if (!err)
-		err = sum_up(r, &c, sum, got);
+		err = sum_up(r, &c, &s, got);
+	if (!err)
+		err = delta_sum_end(s.sum, out);
+	else
+		delta_sum_free(s.sum);
 	if (err) {
-		frame_free(sum);
 		explain(r, err, cause, len);
 		return err;
 	}
-	*out = sum;
+	(*out)->time_ns = got->until_ns;
 	return 0;
 }
 
 /* What lies in one step, each row in exactly one; NULL without an error: nothing. */
 static int sum_step(struct history_reader *r, const struct history_span *step,
-		    struct frame **out, struct history_span *got)
+		    struct summing *s, struct frame **out, struct history_span *got)
 {
 	struct choice c = { .span = *step, .by_middle = true };
-	struct frame *f = frame_new(FRAME_MAX);
-	int err = f ? sum_up(r, &c, f, got) : -ENOMEM;
+	int err;
 
-	*out = err ? NULL : f;
-	if (err)
-		frame_free(f);
+	*out = NULL;
+	delta_sum_restart(s->sum);
+	err = sum_up(r, &c, s, got);
+	if (!err)
+		err = delta_sum_frame(s->sum, out);
+	if (*out)
+		(*out)->time_ns = got->until_ns;
 	return err == -ENODATA ? 0 : err;
 }
 
@@ -372,8 +321,9 @@ int history_reader_each(struct history_reader *r, const struct history_span *ask
 				  const struct history_span *got),
 			void *arg, char *cause, size_t len)
 {
+	struct summing s = { .sum = new_sum(r) };
 	struct history_span range, got, step = *asked;
-	int err = history_reader_range(r, &range);
+	int err = s.sum ? history_reader_range(r, &range) : -ENOMEM;
 
 	if (err)
 		explain(r, err, cause, len);
@@ -387,12 +337,13 @@ int history_reader_each(struct history_reader *r, const struct history_span *ask
 		step.until_ns = step.since_ns + step_ns;
 		if (step.until_ns > asked->until_ns)
 			step.until_ns = asked->until_ns;
-		err = sum_step(r, &step, &f, &got);
+		err = sum_step(r, &step, &s, &f, &got);
 		if (err)
 			explain(r, err, cause, len);
 		else if (f)
 			err = fn(arg, f, &got);
 		frame_free(f);
 	}
+	delta_sum_free(s.sum);
 	return err;
 }

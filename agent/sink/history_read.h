@@ -50,6 +50,11 @@ int history_reader_each(struct history_reader *r, const struct history_span *ask
 			int (*fn)(void *arg, const struct frame *f,
 				  const struct history_span *got),
 			void *arg, char *cause, size_t len);
+/*
+ * What is read from then on has these metrics only: names, NULL at the end, which are
+ * borrowed; NULL: all of them.
+ */
+void history_reader_only(struct history_reader *r, const char *const *metrics);
 /* What is noted of its node, as a terminal may see it: "host.name", "kernel.release",
  * "cpus". "": nothing. */
 void history_reader_fact(const struct history_reader *r, const char *key, char *out,

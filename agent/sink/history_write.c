@@ -266,7 +266,7 @@ static int add(struct history_file *f, const struct history_reading *r)
 		rc = history_insert(f->db, &row, r->bytes ? r->bytes : nothing, r->len,
 				    r->size);
 	if (!rc)
-		rc = history_merge(f->db, &lost);
+		rc = history_merge(f->db, row.until_ns, &lost);
 	if (!rc)
 		rc = history_do(f->db, "COMMIT");
 	if (rc)

@@ -33,6 +33,28 @@ static bool is_compared(const struct frame_series *s)
 	return !is_level(s) || strcmp(s->unit, "s");
 }
 
+/* The first bucket above that in which the percentile is. */
+static int bucket_beyond(const struct hist *h, double percent)
+{
+	double seen = 0, part = percent / 100 * (double)hist_count(h);
+	int b = 0;
+
+	for (; b < BUCKET_COUNT - 1; b++) {
+		seen += (double)h->buckets[b];
+		if (seen >= part)
+			break;
+	}
+	return b + 1;
+}
+
+static void find_beyond(struct diff_series *s)
+{
+	if (!s->in[0] || !s->in[1] || s->in[0]->kind != METRIC_HISTOGRAM)
+		return;
+	s->beyond[0] = bucket_beyond(s->in[0]->hist, 50);
+	s->beyond[1] = bucket_beyond(s->in[0]->hist, 99);
+}
+
 static void add_series(struct diff *d, const struct frame_series *before,
 		       const struct frame_series *after)
 {
@@ -40,9 +62,10 @@ static void add_series(struct diff *d, const struct frame_series *before,
 
 	if (level ? !both : !events(before) && !events(after))
 		return;
-	d->series[d->count++] =
+	d->series[d->count] =
 	    (struct diff_series){ .in = { before, after },
 				  .meter = counted_meter((before ?: after)->name) };
+	find_beyond(&d->series[d->count++]);
 }
 
 /* One piece of memory for all counts of a series. */
@@ -83,27 +106,21 @@ int diff_open(struct diff *d, const struct frame *before, const struct frame *af
 	return make_counts(d);
 }
 
-/* How many are in buckets above that in which the percentile of `before` is. */
-static double above(const struct hist *h, const struct hist *before, double percent)
+/* How many are in this bucket and those above it. */
+static double count_from(const struct hist *h, int bucket)
 {
-	double seen = 0, part = percent / 100 * (double)hist_count(before), n = 0;
-	int b = 0;
+	uint64_t n = 0;
 
-	for (; b < BUCKET_COUNT - 1; b++) {
-		seen += (double)before->buckets[b];
-		if (seen >= part)
-			break;
-	}
-	for (b++; b < BUCKET_COUNT; b++)
-		n += (double)h->buckets[b];
-	return n;
+	for (; bucket < BUCKET_COUNT; bucket++)
+		n += h->buckets[bucket];
+	return (double)n;
 }
 
 static void take_durations(const struct diff_series *s, int side, size_t step,
 			   const struct hist *h)
 {
-	s->above[side][0][step] += above(h, s->in[0]->hist, 50);
-	s->above[side][1][step] += above(h, s->in[0]->hist, 99);
+	for (int of = 0; of < 2; of++)
+		s->above[side][of][step] += count_from(h, s->beyond[of]);
 }
 
 /* The newest value of a step; one that was not there then has none. */
@@ -118,6 +135,7 @@ void diff_take(struct diff *d, int side, size_t step, const struct frame *f,
 {
 	double seconds[COUNTED_METERS], covered_s = (double)time->covered_ns * 1e-9;
 	struct diff_side *to = &d->side[side];
+	struct frame_cursor at = { 0 };
 
 	if (step >= DIFF_STEPS)
 		return;
@@ -132,7 +150,7 @@ void diff_take(struct diff *d, int side, size_t step, const struct frame *f,
 	for (size_t i = 0; i < d->count; i++) {
 		const struct diff_series *s = &d->series[i];
 		const struct frame_series *now =
-		    frame_find(f, s->in[side] ? s->in[side] : s->in[!side]);
+		    frame_find_next(f, &at, s->in[side] ? s->in[side] : s->in[!side]);
 
 		if (is_level(s->in[0] ? s->in[0] : s->in[1])) {
 			take_level(&d->series[i], side, now);

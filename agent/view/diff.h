@@ -33,6 +33,7 @@ struct diff_series {
 	/* of a histogram, of each step: longer than the median, and than p99, of before
 	 */
 	double *above[2][2];
+	int beyond[2]; /* the first bucket above the one that these were in before */
 };
 
 enum diff_what { DIFF_RATE, DIFF_DURATION, DIFF_LEVEL };

@@ -234,6 +234,37 @@ static void a_copy_is_whole_by_itself_and_readable_by_all(void **state)
 			 3000);
 }
 
+/* A bit of what is compressed: SQLite does not see it. */
+static void a_copy_leaves_out_what_cannot_be_read(void **state)
+{
+	struct history_copied copied;
+	char copy[160], cause[256];
+	sqlite3_stmt *st;
+
+	add_readings(0, 30, 100);
+	for (int id = 7; id <= 9; id += 2) {
+		assert_int_equal(history_prepare(file.f.db,
+						 "UPDATE reading SET data = "
+						 "CAST(substr(data, 1, 40) || x'00' || "
+						 "substr(data, 42) AS BLOB) "
+						 "WHERE id = ?",
+						 &st),
+				 0);
+		sqlite3_bind_int(st, 1, id);
+		assert_int_equal(sqlite3_step(st), SQLITE_DONE);
+		history_done(st);
+	}
+	snprintf(copy, sizeof(copy), "%s.copy", file.path);
+	assert_int_equal(
+	    history_save(file.path, copy, BEGIN, &copied, cause, sizeof(cause)), 0);
+	assert_int_equal(copied.damaged, 2);
+	assert_int_equal(copied.readings, 28);
+	history_file_close(&file.f);
+	assert_int_equal(rename(copy, file.path), 0);
+	assert_int_equal(calls_in(file.path, BEGIN, BEGIN + 30 * STEP, NULL, NULL),
+			 2800);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -248,6 +279,7 @@ int main(void)
 		TEST(the_oldest_goes_when_the_size_is_reached),
 		TEST(a_smaller_size_shrinks_the_file),
 		TEST(a_copy_is_whole_by_itself_and_readable_by_all),
+		TEST(a_copy_leaves_out_what_cannot_be_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

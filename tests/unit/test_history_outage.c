@@ -158,6 +158,33 @@ static void a_directory_that_is_removed_is_made_anew(void **state)
 	assert_int_equal(system(line), 0);
 }
 
+/* As a full disk: said, and tried again with each reading. */
+static void a_directory_that_cannot_be_made_is_made_later(void **state)
+{
+	char path[200], line[300], way[180];
+
+	snprintf(way, sizeof(way), "%s/way", file.dir);
+	snprintf(path, sizeof(path), "%s/to/history.db", way);
+	fclose(fopen(way, "w")); /* a file where a directory should be */
+	made = 0;
+	assert_int_equal(history_open(path, SIZE, NULL, 0, &h, line, sizeof(line)), 0);
+	assert_non_null(strstr(stats().why, "its directory cannot be made"));
+	assert_int_equal(history_start(h), 0);
+	put(100);
+	wait_kept(0, false);
+	assert_int_equal(unlink(way), 0);
+	for (int i = 0; i < PATIENCE_MS && !stats().is_kept; i++) {
+		history_is_ready(h, 0); /* the agent's next reading */
+		usleep(1000);
+	}
+	wait_kept(1, true);
+	put(200);
+	history_close(h, 1000);
+	assert_int_equal(calls_in(path, BEGIN, BEGIN + made * STEP, NULL, NULL), 300);
+	snprintf(line, sizeof(line), "rm -r %s", way);
+	assert_int_equal(system(line), 0);
+}
+
 static void the_end_does_not_wait_for_a_disk(void **state)
 {
 	char said[400] = "";
@@ -192,6 +219,7 @@ int main(void)
 		TEST(a_full_disk_loses_nothing),
 		TEST(what_may_only_be_read_is_written_later),
 		TEST(a_directory_that_is_removed_is_made_anew),
+		TEST(a_directory_that_cannot_be_made_is_made_later),
 		TEST(the_end_does_not_wait_for_a_disk),
 	};
 

@@ -115,7 +115,7 @@ static void of_tls_only_what_nobody_wrote_to_goes(void **state)
 	resident_trim_tls(false);
 	assert_int_equal(resident_at(code), 0);
 	assert_true(resident_at(other) > 0);
-	resident_trim_library("/libjansson.so");
+	resident_trim_libraries((const char *const[]){ "/libjansson.so", NULL });
 	assert_int_equal(resident_at(other), 0);
 	assert_int_equal(look[0], first);
 	/* as a breakpoint is set */
