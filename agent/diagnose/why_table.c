@@ -161,6 +161,8 @@ static void print_first(FILE *f, const struct why *w, const struct finding *foun
 	wrap(f, found->what, 2, 2);
 	for (size_t i = 0; i < found->evidence_count && i < EVIDENCE_TOLD; i++)
 		print_evidence(f, &found->evidence[i], i ? "" : "Evidence");
+	if (*found->peers.text)
+		paragraph(f, "Peer", found->peers.text);
 	paragraph(f, "Cause", found->cause);
 	print_not(f, w, found);
 	print_next(f, found->next);
@@ -169,13 +171,15 @@ static void print_first(FILE *f, const struct why *w, const struct finding *foun
 static void print_others(FILE *f, const struct why *w)
 {
 	const struct finding *found;
-	char severity[16];
+	char severity[16], text[sizeof(found->what) + sizeof(found->peers.text) + 2];
 	size_t i;
 
 	for (i = 1; (found = why_found(w, i)) && i <= OTHERS_TOLD; i++) {
 		fprintf(f, "%s%-9s ", i == 1 ? "\nalso\n" : "",
 			upper(severity, severity_name(found->severity)));
-		wrap(f, found->what, 10, 10);
+		snprintf(text, sizeof(text), "%s%s%s", found->what,
+			 *found->peers.text ? "; " : "", found->peers.text);
+		wrap(f, text, 10, 10);
 	}
 	while (why_found(w, i))
 		i++;

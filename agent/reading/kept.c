@@ -4,7 +4,7 @@
 #include <string.h>
 #include "reading/kept.h"
 #include "reading/kept_packed.h"
-#include "reading/snapshot_impl.h"
+#include "reading/peers.h"
 
 /* What a histogram has more than what is kept of it; *out is NULL when that is none. */
 static int subtract_hist(const struct sparse *now, const struct sparse *kept,
@@ -363,7 +363,7 @@ static struct open_total *find_open(struct workload *w, const struct open_total 
 {
 	for (size_t i = 0; i < w->open_count; i++)
 		if (w->opens[i].signal == like->signal &&
-		    w->opens[i].attr == like->attr)
+		    w->opens[i].attr == peers_fold_attr(like))
 			return &w->opens[i];
 	return NULL;
 }
