@@ -38,7 +38,8 @@ static __always_inline __u32 peer_tag(const struct peer_key *k)
 
 /*
  * What follows is not static, like the other slow paths: so the verifier looks at each
- * once, and not at what one does after each way through another's loop.
+ * once, and not at what one does after each way through another's loop. Calls may be
+ * eight deep, which they are from a connection's end to peer_take().
  */
 
 /* The number of a slot's row and 1; 0: no row is free. */
@@ -108,36 +109,6 @@ __noinline __u32 peer_place(__u32 number, __u32 client)
 	return PEERS;
 }
 
-/*
- * Takes a place for a peer; 0: it was not to be had. Who adds to it for the one before
- * just now adds to the new one's: one event at a time, and rarely.
- */
-__noinline int peer_take(__u32 number, __u32 at, const struct peer_key *key, __u32 tag)
-{
-	struct peer_row *row = bpf_map_lookup_elem(&peers, &number);
-	__u32 was, first, n;
-	struct peer *p;
-
-	if (!row || !key || at >= PEERS)
-		return 0;
-	p = &row->peer[at];
-	was = *(volatile __u32 *)&p->tag;
-	if (was == PEER_BUSY ||
-	    __sync_val_compare_and_swap(&p->tag, was, PEER_BUSY) != was)
-		return 0;
-	first = was & PEER_IS_DNS ? PEER_LANES : 0;
-	for (__u32 i = 0; i < PEER_LANES; i++) {
-		n = __sync_lock_test_and_set(&p->count[i], 0);
-		if (n && first + i < PEER_ALL_LANES)
-			__sync_fetch_and_add(&row->rest[first + i], n);
-	}
-	__builtin_memcpy(p->address, key->address, sizeof(p->address));
-	p->port = key->port;
-	barrier(); /* first whose, then that it is */
-	*(volatile __u32 *)&p->tag = tag;
-	return 1;
-}
-
 /* Adds to a place; lane: of its own, or where there is none of the rest. */
 __noinline int peer_count(__u32 number, __u32 at, __u32 lane, __u32 by)
 {
@@ -154,6 +125,38 @@ __noinline int peer_count(__u32 number, __u32 at, __u32 lane, __u32 by)
 	if (lane < PEER_LANES)
 		__sync_fetch_and_add(&row->peer[at].count[lane], by);
 	return 0;
+}
+
+/*
+ * Takes a place for a peer; 0: it was not to be had. Who adds to it for the one before
+ * just now adds to the new one's: one event at a time, and rarely.
+ */
+__noinline int peer_take(__u32 number, __u32 at, const struct peer_key *key, __u32 tag)
+{
+	struct peer_row *row = bpf_map_lookup_elem(&peers, &number);
+	__u32 was, first, lane, n;
+	struct peer *p;
+
+	if (!row || !key || at >= PEERS)
+		return 0;
+	p = &row->peer[at];
+	was = *(volatile __u32 *)&p->tag;
+	if (was == PEER_BUSY ||
+	    __sync_val_compare_and_swap(&p->tag, was, PEER_BUSY) != was)
+		return 0;
+	first = was & PEER_IS_DNS ? PEER_LANES : 0;
+	for (__u32 i = 0; i < PEER_LANES; i++) {
+		n = __sync_lock_test_and_set(&p->count[i], 0);
+		lane = first + i;
+		barrier_var(lane); /* what is compared is what is used */
+		if (n && lane < PEER_ALL_LANES)
+			__sync_fetch_and_add(&row->rest[lane], n);
+	}
+	__builtin_memcpy(p->address, key->address, sizeof(p->address));
+	p->port = key->port;
+	barrier(); /* first whose, then that it is */
+	*(volatile __u32 *)&p->tag = tag;
+	return 1;
 }
 
 /* Counts in a lane (enum peer_lane, peer_dns_lane) for a peer of the slot's. */
