@@ -19,6 +19,7 @@
 #include "dns.h"
 #include "free_list.h"
 #include "memory.h"
+#include "peer.h"
 #include "ring.h"
 #include "sched.h"
 #include "syscall.h"
@@ -118,8 +119,10 @@ struct inflight_row {
 struct series_row {
 	__u32 cell[SERIES_COUNT];
 	__u32 open_used[OPEN_COUNT]; /* values taken, see OPEN_MAX */
-	__u32 share;  /* that the slot is of, see delegates.h; 0: of none */
-	__u32 own[2]; /* cells of each pool that it has of its share */
+	__u32 share;	/* that the slot is of, see delegates.h; 0: of none */
+	__u32 own[2];	/* cells of each pool that it has of its share */
+	__u32 peers;	/* events that were counted for peers: grows, see peer.h */
+	__u32 peer_row; /* the number of its row there, and 1; 0: it has none */
 } __attribute__((aligned(8)));
 
 struct hist_cell {
@@ -291,6 +294,7 @@ struct params {
 	__u32 dns;	      /* the dns probe was asked for */
 	__u32 parts;	      /* 1 << enum probe_id: who is loaded, for tasks.bpf.c */
 	__u32 queries;	      /* entries for DNS queries that wait */
+	__u32 peer_rows;      /* power of two, as a quarter of it is */
 	__u32 shift[TABLES];  /* 32 - log2 of the entries of each table */
 	__u32 spill[TABLES];  /* entries of each spill */
 };

@@ -145,7 +145,7 @@ static __noinline int dns_end(struct sk_buff *skb, struct dns_key *key, __u8 cod
 
 	if (!q)
 		return 0;
-	a = dns_answer(key, q->netns, q->server, &word);
+	a = dns_answer(key, q->netns, q->server[3], &word);
 	since = q->since;
 	owner = q->owner;
 	gen = q->gen;
@@ -158,6 +158,8 @@ static __noinline int dns_end(struct sk_buff *skb, struct dns_key *key, __u8 cod
 		a->word = word;
 		a->at = now;
 	}
+	if (unlikely(dns_is_bad(result_of(code), now - since)) && gen == window_now())
+		dns_blame(q, result_of(code), now - since);
 	dns_drop(key, share, elsewhere);
 	if (gen == window_now())
 		dns_count(owner, result_of(code), now - since);
@@ -250,8 +252,10 @@ static long dns_check(void *map, struct dns_key *key, struct dns_query *q,
 	if (since && !dns_claim(q, since))
 		return 0; /* an answer was faster, and its place may be another's by now
 			   */
-	if (since && current)
+	if (since && current) {
 		dns_count(owner, DNS_TIMEOUT, age);
+		dns_blame(q, DNS_TIMEOUT, age);
+	}
 	dns_drop(key, share, elsewhere);
 	return 0;
 }

@@ -12,6 +12,7 @@
 
 #include <bpf/bpf_endian.h>
 #include "cell.bpf.h"
+#include "peer.bpf.h"
 
 #define DNS_PORT  bpf_htons(53)
 #define PROTO_UDP 17
@@ -170,6 +171,31 @@ __noinline int dns_count(__u64 owner, __u32 result, __u64 ns)
 }
 
 /*
+ * A lookup is over, and not well: it is told which server was asked (first). q is the
+ * caller's, who has claimed it.
+ */
+__noinline int dns_blame(struct dns_query *q, __u32 result, __u64 ns)
+{
+	struct peer_key key = { .port = DNS_PORT, .dns = 1 };
+	__u32 lane = PEER_DNS_SLOW;
+
+	if (!q || (__s64)ns < 0)
+		return 0;
+	if (result == DNS_TIMEOUT || ns >= tunes.tune[PROBE_DNS].timeout_ns)
+		lane = PEER_DNS_TIMEOUT;
+	else if (result != DNS_OK && result != DNS_NXDOMAIN)
+		lane = PEER_DNS_FAILED;
+	__builtin_memcpy(key.address, q->server, sizeof(key.address));
+	return peer_add(dns_slot(q->owner), &key, lane, 1);
+}
+
+/* Whether that is to be told. */
+static __always_inline bool dns_is_bad(__u32 result, __u64 ns)
+{
+	return (result != DNS_OK && result != DNS_NXDOMAIN) || ns >= PEER_DNS_SLOW_NS;
+}
+
+/*
  * A query whose key is there already; false: it is over, and gone. The socket's copy of
  * the packet is seen again on each device below the first (a bridge's port): that is no
  * query. Nor is the same question to another server a retry, but one more who may
@@ -183,7 +209,7 @@ static __noinline bool dns_again(struct dns_query *q, struct dns_query *now,
 	bool current = q->gen == now->gen;
 
 	if (current && (__s64)age < (__s64)tunes.tune[PROBE_DNS].timeout_ns) {
-		if (q->ifindex == now->ifindex && q->server == now->server)
+		if (q->ifindex == now->ifindex && q->server[3] == now->server[3])
 			count_add(dns_slot(now->owner), SERIES_DNS_COUNT, DNS_RESENT,
 				  1);
 		return true;
@@ -192,8 +218,10 @@ static __noinline bool dns_again(struct dns_query *q, struct dns_query *now,
 		lose_for(PROBE_DNS, LOSS_STATE_FULL); /* just being removed */
 		return true;
 	}
-	if (current)
+	if (current) {
 		dns_count(owner, DNS_TIMEOUT, age);
+		dns_blame(q, DNS_TIMEOUT, age);
+	}
 	dns_drop(key, share, elsewhere);
 	return false;
 }
@@ -216,7 +244,7 @@ static __always_inline bool dns_is_answered(struct dns_key *key, struct dns_quer
 	struct dns_answered *a;
 	__u64 word;
 
-	a = dns_answer(key, now->netns, now->server, &word);
+	a = dns_answer(key, now->netns, now->server[3], &word);
 	return a && a->word >> 32 == word >> 32 && a->word != word &&
 	       now->since - a->at < ANSWERED_NS;
 }
@@ -320,12 +348,14 @@ static __always_inline bool dns_is_query(struct sk_buff *skb, struct sock *sk,
 		skb->transport_header + dns_needs(&p) ||
 	    bpf_probe_read_kernel(ip, sizeof(ip), skb->head + skb->network_header))
 		goto unreadable;
-	if (skb->protocol == IPV4 && ip[9] == PROTO_UDP)
-		now->server = *(__u32 *)&ip[16];
-	else if (skb->protocol == IPV6 && ip[6] == PROTO_UDP)
-		now->server = *(__u32 *)&ip[36];
-	else
+	if (skb->protocol == IPV4 && ip[9] == PROTO_UDP) {
+		now->server[2] = MAPPED_IPV4;
+		now->server[3] = *(__u32 *)&ip[16];
+	} else if (skb->protocol == IPV6 && ip[6] == PROTO_UDP) {
+		__builtin_memcpy(now->server, &ip[24], sizeof(now->server));
+	} else {
 		return false;
+	}
 	/* over loopback, NAT has changed the answer back before we see it */
 	now->elsewhere = p.dest != DNS_PORT && now->ifindex != LOOPBACK;
 	key->port = p.source;

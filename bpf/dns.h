@@ -35,14 +35,14 @@ struct dns_key {
 	__u16 id;	/* the query's */
 };
 struct dns_query {
-	__u64 since;	 /* ns; 0: over, about to be removed */
-	__u64 owner;	 /* cgroup id, or DNS_KERNEL */
-	__u32 gen;	 /* tune.enabled when it was noted */
-	__u32 ifindex;	 /* the device that it was seen on first */
-	__u32 netns;	 /* the socket's */
-	__u32 server;	 /* asked first: the last four bytes of its address */
-	__u32 share;	 /* index into dns_shares */
-	__u32 elsewhere; /* 1: its answer comes from another port than 53 */
+	__u64 since;	     /* ns; 0: over, about to be removed */
+	__u64 owner;	     /* cgroup id, or DNS_KERNEL */
+	__u32 gen;	     /* tune.enabled when it was noted */
+	__u32 ifindex;	     /* the device that it was seen on first */
+	__u32 netns;	     /* the socket's */
+	__u32 server[4];     /* asked first: its address, as in struct peer */
+	__u32 share : 31;    /* index into dns_shares */
+	__u32 elsewhere : 1; /* its answer comes from another port than 53 */
 };
 #define DNS_KERNEL (~0ULL)
 
@@ -52,7 +52,7 @@ struct dns_query {
  */
 #define DNS_ANSWERED_LOG2 10
 struct dns_answered {
-	__u64 word; /* of the hash 32 bits, and dns_query.server */
+	__u64 word; /* of the hash 32 bits, and the last four bytes of the server */
 	__u64 at;   /* ns */
 };
 

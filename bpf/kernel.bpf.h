@@ -172,7 +172,14 @@ typedef struct {
 
 struct socket;
 
+struct in6_addr {
+	__u32 word[4];
+};
+
 struct sock_common {
+	__u32 skc_daddr; /* network order, as skc_dport and the next one */
+	struct in6_addr skc_v6_daddr;
+	unsigned short skc_family;
 	volatile unsigned char skc_state;
 	unsigned short skc_num;
 	__u16 skc_dport; /* network order */

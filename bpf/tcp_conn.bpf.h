@@ -4,7 +4,7 @@
 #define TCP_CONN_BPF_H
 
 #include "tcp_listen.bpf.h"
-#include "tcp_owner.bpf.h"
+#include "tcp_peer.bpf.h"
 
 /* us of the monotonic clock: sockets set up later are new, see conn_adopt() */
 __u64 tcp_started_us;
@@ -116,8 +116,10 @@ static __noinline int count_up_to(struct tcp_conn *c, struct tcp_slot *e, __u64 
 	if (by)
 		count_put(n, TCP_TX_BYTES, by, false);
 	by = advance32(&c->retrans, retrans);
-	if (by)
+	if (by) {
 		count_put(n, TCP_RETRANSMITS, by, false);
+		conn_peer(c, e->slot, PEER_RETRANSMITS, by);
+	}
 	return 0;
 }
 
@@ -140,9 +142,11 @@ static __noinline int conn_sample(struct tcp_conn *c, struct tcp_sock *tp,
 	if (!e)
 		return 0;
 	conn_count(c, tp, e);
-	if (tp->srtt_us && c->flags & IS_COUNTED &&
-	    window_now()) /* eighths of a microsecond */
-		hist_put(tcp_cell(e, CELL_RTT), tp->srtt_us * 125ULL, false);
+	if (!tp->srtt_us || !(c->flags & IS_COUNTED) || !window_now())
+		return 0;
+	/* eighths of a microsecond */
+	hist_put(tcp_cell(e, CELL_RTT), tp->srtt_us * 125ULL, false);
+	tcp_peer_far(c->sk, e->slot, c->role, tp->srtt_us);
 	return 0;
 }
 

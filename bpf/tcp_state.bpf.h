@@ -98,6 +98,9 @@ static __noinline int refused_close(struct sock *sk)
 		  rx_bytes(tp->bytes_received, sk->__sk_common.skc_flags), false);
 	count_put(n, TCP_TX_BYTES, tp->bytes_sent - tp->bytes_retrans, false);
 	count_put(n, TCP_RETRANSMITS, tp->total_retrans, false);
+	if (tp->total_retrans)
+		tcp_peer_add(address_whole(sk), slot, role - 1, PEER_RETRANSMITS,
+			     tp->total_retrans);
 	n = cell_of(slot, SERIES_TCP_CONN + (role - 1), POOL_COUNT);
 	count_put(n, CONN_OPENED, 1, false);
 	count_put(n, CONN_CLOSED, 1, false);
@@ -189,8 +192,10 @@ static __always_inline bool was_answered(struct tcp_conn *c, struct tcp_sock *tp
 
 static __always_inline void turn_unanswered(struct tcp_conn *c, enum conn_lane why)
 {
-	if (turn_open(c))
+	if (turn_open(c)) {
 		count_conn(c, why);
+		tcp_peer_unanswered(c->sk, c->owner, c->role);
+	}
 	c->turn = 0;
 }
 
@@ -211,10 +216,14 @@ static __always_inline __u32 connect_error(struct tcp_conn *c, struct sock *sk,
 static __always_inline void connect_failed(struct tcp_conn *c, struct sock *sk,
 					   struct tcp_sock *tp, struct tcp_slot *e)
 {
+	__u32 error = connect_error(c, sk, tp);
+
 	connect_end(c, tp, e);
 	conn_sample(c, tp, e);
-	if (c->gen == enabled_now()) /* or it may have succeeded unseen */
-		open_add(e->slot, OPEN_CONNECT_ERROR, connect_error(c, sk, tp), 1);
+	if (c->gen != enabled_now())
+		return; /* it may have succeeded unseen */
+	open_add(e->slot, OPEN_CONNECT_ERROR, error, 1);
+	tcp_peer_failed(c->sk, e->slot, error);
 }
 
 /* CLOSE, or the end of a socket whose CLOSE was missed. cache: see tcp_slot_get(). */

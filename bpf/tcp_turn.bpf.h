@@ -13,7 +13,7 @@
 #ifndef TCP_TURN_BPF_H
 #define TCP_TURN_BPF_H
 
-#include "tcp_owner.bpf.h"
+#include "tcp_peer.bpf.h"
 
 #define LONG_PAUSE_NS 1000000000ULL
 
@@ -74,6 +74,8 @@ static __always_inline void turn_end(struct tcp_conn *c, __u64 start, __u64 now,
 		lose(LOSS_CLOCK_BACKWARDS);
 	else
 		hist_put(turn_cell(c), ns, false);
+	if (unlikely((__s64)ns >= (__s64)PEER_SLOW_NS))
+		turn_was_slow(c, ns);
 }
 
 /* Who asked sends more, in a turn that is doubtful. */

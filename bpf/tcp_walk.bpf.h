@@ -125,8 +125,23 @@ static __noinline int walk_holder(struct tcp_conn *c, struct task_struct *task)
 	return 0;
 }
 
-/* How long a connection has been waited for, by what is kept of it. */
-static __noinline int walk_turn(struct tcp_conn *c, __u32 slot)
+/* Who is waited for, and for long: each pass counts it once. */
+static __always_inline void walk_waits(struct tcp_conn *c, __u32 slot, __u32 what,
+				       __u64 began)
+{
+	__s64 age = bpf_ktime_get_ns() - began;
+
+	if (what == INFLIGHT_CONNECT && age >= (__s64)PEER_CONNECT_NS)
+		conn_peer(c, slot, PEER_CONNECTING, 1);
+	else if (what == INFLIGHT_TCP + TCP_CLIENT && age >= (__s64)PEER_WAIT_NS)
+		conn_peer(c, slot, PEER_WAITED, 1);
+}
+
+/*
+ * How long a connection has been waited for, by what is kept of it; first: this pass
+ * has not met it before.
+ */
+static __noinline int walk_turn(struct tcp_conn *c, __u32 slot, bool first)
 {
 	__u32 what = INFLIGHT_TCP + (c->role & 1);
 	__u64 began = 0;
@@ -140,11 +155,13 @@ static __noinline int walk_turn(struct tcp_conn *c, __u32 slot)
 	}
 	if (began)
 		inflight_note(slot, what, began);
+	if (began && first)
+		walk_waits(c, slot, what, began);
 	return 0;
 }
 
 /* What a connection carries, and how long it has been waited for. */
-static __noinline int walk_conn(struct sock *sk, struct tcp_conn *c)
+static __noinline int walk_conn(struct sock *sk, struct tcp_conn *c, bool first)
 {
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
 	__u64 owner = c->accept ? accepted_by(c, (__u64)sk) : 0;
@@ -155,7 +172,7 @@ static __noinline int walk_conn(struct sock *sk, struct tcp_conn *c)
 	tcp_slot_fill(&e, owner ? owner : c->owner);
 	if (c->flags & IS_COUNTED)
 		conn_count(c, tp, &e);
-	return walk_turn(c, e.slot);
+	return walk_turn(c, e.slot, first);
 }
 
 /*
@@ -168,9 +185,11 @@ static __noinline int walk_mptcp(struct sock *sk, struct task_struct *task)
 	struct tcp_conn *c = conn_get(first);
 	__u64 owner, rx, tx;
 	struct tcp_slot e;
+	bool met;
 
 	if (!first || !c || !(c->flags & (IS_CONNECTING | IS_COUNTED)))
 		return 0;
+	met = c->held_walk == (__u32)tcp_walks;
 	walk_holder(c, task);
 	owner = c->accept ? accepted_by(c, (__u64)first) : 0;
 	tcp_slot_fill(&e, owner ? owner : c->owner);
@@ -180,7 +199,7 @@ static __noinline int walk_mptcp(struct sock *sk, struct task_struct *task)
 	tx -= BPF_CORE_READ(tp, bytes_retrans);
 	if (c->flags & IS_COUNTED)
 		count_up_to(c, &e, rx, tx, BPF_CORE_READ(tp, total_retrans));
-	return walk_turn(c, e.slot);
+	return walk_turn(c, e.slot, !met);
 }
 
 static __always_inline int on_walk(struct bpf_iter__task_file *ctx)
@@ -188,6 +207,7 @@ static __always_inline int on_walk(struct bpf_iter__task_file *ctx)
 	struct task_struct *task = ctx->task;
 	struct tcp_conn *c;
 	struct sock *sk;
+	bool met;
 
 	if (!task) { /* behind the last one */
 		tcp_walk_whole = tcp_walks;
@@ -207,8 +227,9 @@ static __always_inline int on_walk(struct bpf_iter__task_file *ctx)
 	c = conn_get(sk);
 	if (!c || !(c->flags & (IS_CONNECTING | IS_COUNTED)))
 		return 0;
+	met = c->held_walk == (__u32)tcp_walks;
 	walk_holder(c, task);
-	return walk_conn(sk, c);
+	return walk_conn(sk, c, !met);
 }
 
 #endif

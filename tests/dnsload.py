@@ -170,7 +170,7 @@ def waiting(agent_=None):
     entries = [bytes(int(b, 16) for b in e["value"])  # struct dns_query
                for e in bpftool("map", "dump", "id", maps["dns_queries"])
                if isinstance(e["value"], list)]
-    others = sum(e[28:32] in resolvers() for e in entries)
+    others = sum(e[40:44] in resolvers() for e in entries)
     gate = bpftool("map", "dump", "id", maps["dns_gates"])[0]["value"]
     count = bytes(int(b, 16) for b in gate[8:12])  # struct dns_gate
     return len(entries) - others, int.from_bytes(count, "little") - others

@@ -50,6 +50,16 @@ struct evidence {
 	double error;	  /* relative standard error of an estimate; 0: exact */
 };
 
+/* With whom it has that trouble (peers.h). */
+struct peer_share {
+	char top[56];	   /* the peer that has most of it; "": it is not known which */
+	double count, all; /* events of that peer, and of all of them */
+	size_t peers;	   /* how many have some */
+	bool more;	   /* and others, of whom nothing is known but their number */
+	bool stands_out;   /* it has more than half */
+	char text[200];	   /* a sentence; "": there is nothing to say of peers */
+};
+
 struct finding {
 	const struct rule *rule;
 	const struct facts *facts; /* of whom */
@@ -62,6 +72,7 @@ struct finding {
 	char next[1024]; /* "": a command that is too long to be shown */
 	struct evidence evidence[EVIDENCE_MOST];
 	size_t evidence_count;
+	struct peer_share peers;
 };
 
 #define RULES_MOST 40

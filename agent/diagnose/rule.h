@@ -123,6 +123,9 @@ const char *again(const struct look *l);
 bool has_controller(const struct look *l, const char *name);
 /* Next is a command that sees the network of the workload. */
 void then_in_net(const struct look *l, struct finding *f, const char *command);
+/* The same of ss(8), of its connections to this peer; NULL: of all. */
+void then_ss(const struct look *l, struct finding *f, const char *options,
+	     const char *peer, const char *comment);
 /* Next is a command for each process $p of the workload. */
 void then_of_each(const struct look *l, struct finding *f, const char *command,
 		  const char *comment);

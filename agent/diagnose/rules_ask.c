@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What a workload asks of others: names, and services that are slow or hang. */
+#include <string.h>
 #include "base/util.h"
+#include "diagnose/peers.h"
 #include "diagnose/rule.h"
 
 /* --- DNS --- */
@@ -9,6 +11,22 @@
 #define DNS_FAILED    3
 #define DNS_SHARE     0.05
 #define DNS_SLOW      0.1 /* s, p90 */
+
+/* The command that asks the server by hand: that one, if it is known. */
+static void ask_server(struct finding *f, const char *server)
+{
+	int len = server ? (int)(strrchr(server, ':') - server) : 0;
+
+	if (server && *server == '[') { /* dig wants neither brackets nor port */
+		server++;
+		len -= 2;
+	}
+	if (server)
+		then(f, "dig @%.*s NAME   # in the container", len, server);
+	else
+		then(f, "cat /etc/resolv.conf   # in the container; then: dig @SERVER "
+			"NAME");
+}
 
 static void dns_failing(const struct look *l, struct finding *f)
 {
@@ -45,8 +63,9 @@ static void dns_failing(const struct look *l, struct finding *f)
 		    ? "the DNS server cannot find out: its own server above it fails "
 		      "(SERVFAIL)"
 		    : "the DNS server does not serve this client or zone (REFUSED)");
-	then(f, "cat /etc/resolv.conf   # in the container; then ask that server: dig "
-		"@SERVER NAME");
+	ask_server(f, peers_tell(l, f, SERVER_METRIC, hangs ? "timeout" : "failed",
+				 hangs ? "lookups without an answer" : "failed lookups",
+				 "asked"));
 	judge_change(l, f,
 		     hangs		   ? IN_LOOKUP_TIMEOUT
 		     : servfail >= refused ? IN_LOOKUP_SERVFAIL
@@ -98,7 +117,8 @@ static void dns_slow(const struct look *l, struct finding *f)
 	    f,
 	    "the DNS server is slow or far away, or asks one that is; or answers get "
 	    "lost and it asks again");
-	then(f, "cat /etc/resolv.conf   # in the container; then: dig @SERVER NAME");
+	ask_server(
+	    f, peers_tell(l, f, SERVER_METRIC, "slow", "slow answers", "came from"));
 	judge_change(l, f, IN_LOOKUP_P90, DNS_SLOW / 2);
 }
 
@@ -125,6 +145,14 @@ static bool explains_own(const struct look *l)
 	return now_of(l, IN_SERVED) >= ASKED_LEAST &&
 	       (is_most_of(now_of(l, IN_ASKED_P90), now_of(l, IN_SERVED_P90)) ||
 		is_most_of(now_of(l, IN_ASKED_TIME), now_of(l, IN_SERVED_TIME)));
+}
+
+/* Whom to look at next, where the peer is known or not. */
+static void ask_there(const struct look *l, struct finding *f, const char *peer)
+{
+	then_ss(l, f, "-tnp", peer,
+		peer ? "then: assay why THAT, on its node"
+		     : "whom does it ask? then: assay why THAT, on its node");
 }
 
 static void dependency_slow(const struct look *l, struct finding *f)
@@ -163,8 +191,9 @@ static void dependency_slow(const struct look *l, struct finding *f)
 		    f, "a service that it asks answers slowly%s",
 		    known ? ""
 			  : "; without a baseline nobody knows whether that is usual");
-	then_in_net(l, f,
-		    "ss -tnp   # whom does it ask? then: assay why THAT, on its node");
+	ask_there(l, f,
+		  peers_tell(l, f, PEER_METRIC, p90 >= ASKED_SLOW ? "slower" : "slow",
+			     "slow answers", "came from"));
 	f->change = known ? (grown ? CHANGE_NEW : CHANGE_SAME) : CHANGE_UNKNOWN;
 }
 
@@ -182,11 +211,32 @@ static void judge_hang(const struct look *l, struct finding *f, enum input age)
 								       : CHANGE_NEW);
 }
 
+static void client_hangs(const struct look *l, struct finding *f, double age)
+{
+	found(f, severity_of(age, HANGS_CLIENT, 30), 60 + (age < 30 ? age : 30),
+	      "what %s asks hangs: a request has had no answer for %.0f s",
+	      name_of(l->now), age);
+	because(f, "a service that it asks took the request and does not answer");
+	ask_there(
+	    l, f,
+	    peers_tell(l, f, PEER_METRIC, "waited", "requests that wait", "are to"));
+}
+
+static void connect_hangs(const struct look *l, struct finding *f, double age)
+{
+	found(f, severity_of(age, HANGS_CONNECT, 30), 55 + (age < 30 ? age : 30),
+	      "a connect of %s has not ended for %.1f s", name_of(l->now), age);
+	because(f, "nobody answers there: the host is down, packets are dropped, or "
+		   "its accept queue is full");
+	then_in_net(l, f, "ss -tnpo state syn-sent   # to whom?");
+	peers_tell(l, f, PEER_METRIC, "connecting", "connects that wait", "are to");
+}
+
 static void dependency_hangs(const struct look *l, struct finding *f)
 {
 	double client = see(l, f, IN_AGE_CLIENT, HANGS_CLIENT);
 	double connect = see(l, f, IN_AGE_CONNECT, HANGS_CONNECT);
-	double dns = now_of(l, IN_AGE_DNS), age;
+	double dns = now_of(l, IN_AGE_DNS);
 	bool usual = l->before && l->before->value[IN_AGE_CLIENT] >= HANGS_CLIENT;
 
 	if (usual || client < TIMES_P99 * now_of(l, IN_ASKED_P90))
@@ -199,30 +249,13 @@ static void dependency_hangs(const struct look *l, struct finding *f)
 	see(l, f, IN_ASKED_P90, UNBOUND);
 	see(l, f, IN_SYN_AGAIN, UNBOUND);
 	if (client >= HANGS_CLIENT) {
-		age = client;
-		found(f, severity_of(age, HANGS_CLIENT, 30), 60 + (age < 30 ? age : 30),
-		      "what %s asks hangs: a request has had no answer for %.0f s",
-		      name_of(l->now), age);
-		because(f,
-			"a service that it asks took the request and does not answer");
-		then_in_net(
-		    l, f,
-		    "ss -tnpo   # whom does it ask? then: assay why THAT, on its node");
+		client_hangs(l, f, client);
 	} else if (connect >= HANGS_CONNECT) {
-		age = connect;
-		found(f, severity_of(age, HANGS_CONNECT, 30),
-		      55 + (age < 30 ? age : 30),
-		      "a connect of %s has not ended for %.1f s", name_of(l->now), age);
-		because(
-		    f,
-		    "nobody answers there: the host is down, packets are dropped, or "
-		    "its accept queue is full");
-		then_in_net(l, f, "ss -tnpo state syn-sent   # to whom?");
+		connect_hangs(l, f, connect);
 	} else {
-		age = dns;
-		found(f, severity_of(age, HANGS_DNS, 30), 50 + (age < 30 ? age : 30),
+		found(f, severity_of(dns, HANGS_DNS, 30), 50 + (dns < 30 ? dns : 30),
 		      "a DNS lookup of %s has had no answer for %.1f s",
-		      name_of(l->now), age);
+		      name_of(l->now), dns);
 		because(
 		    f,
 		    "the DNS server is down, or packets to it or from it are dropped");
@@ -255,8 +288,9 @@ static void no_answer(const struct look *l, struct finding *f)
 	      "requests of %s get no answer: of %.0f %.0f ended with their connection",
 	      name_of(l->now), all, n);
 	because(f, "what it asks ends connections, crashes, or is being restarted");
-	then_in_net(l, f,
-		    "ss -tnp   # whom does it ask? then: assay why THAT, on its node");
+	ask_there(l, f,
+		  peers_tell(l, f, PEER_METRIC, "unanswered",
+			     "requests without an answer", "went to"));
 	judge_change(l, f, IN_ASKED_ERRORS, RESPONSES_FAILED);
 }
 

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 #include "base/util.h"
+#include "diagnose/peers.h"
 #include "diagnose/rule.h"
 
 #define FAILED_LEAST 3
@@ -81,6 +82,22 @@ static const struct refusal *refusal_of(const char *type)
 	return &other;
 }
 
+/* Whom those were to that failed so. */
+static void blame_connects(const struct look *l, struct finding *f, const char *type)
+{
+	bool refused = type && !strcmp(type, "ECONNREFUSED");
+	bool timed_out = type && !strcmp(type, "ETIMEDOUT");
+
+	peers_tell(l, f, PEER_METRIC,
+		   refused     ? "refused"
+		   : timed_out ? "timed_out"
+			       : "failed",
+		   refused     ? "refused connects"
+		   : timed_out ? "connects that timed out"
+			       : "failed connects",
+		   "went to");
+}
+
 static void connects(const struct look *l, struct finding *f)
 {
 	double failed = now_of(l, IN_CONNECT_ERRORS), ok = now_of(l, IN_CONNECTS);
@@ -116,6 +133,7 @@ static void connects(const struct look *l, struct finding *f)
 		then(f, "%s", r->next);
 	else
 		then_in_net(l, f, r->next);
+	blame_connects(l, f, type);
 	judge_change(l, f, IN_CONNECT_ERRORS, FAILED_LEAST);
 }
 
@@ -140,6 +158,20 @@ static double segments(const struct look *l)
 	    now_of(l, IN_SERVED) + now_of(l, IN_ASKED) + now_of(l, IN_CONNECTS);
 
 	return fmax(fmax(full, turns), now_of(l, IN_CALLS_SOCKET) / 2);
+}
+
+static void blame_loss(const struct look *l, struct finding *f)
+{
+	const char *peer =
+	    peers_tell(l, f, PEER_METRIC, "retransmit", "retransmits", "go to");
+	if (peer)
+		then_ss(l, f, "-tin", peer,
+			"then: nstat -az | grep -i drop; ip -s link");
+	else
+		then_in_net(
+		    l, f,
+		    "ss -tin | grep -B1 retrans   # which peer? then: nstat -az "
+		    "| grep -i drop; ip -s link");
 }
 
 static void loss(const struct look *l, struct finding *f)
@@ -182,9 +214,7 @@ static void loss(const struct look *l, struct finding *f)
 	    f,
 	    "a bad link, a full queue or a policer on the way, or a peer that is too "
 	    "busy to take packets");
-	then_in_net(l, f,
-		    "ss -tin | grep -B1 retrans   # which peer? then: nstat -az | grep "
-		    "-i drop; ip -s link");
+	blame_loss(l, f);
 	if (lost)
 		change = change_of(l, IN_SENT_AGAIN, AGAIN_LEAST);
 	if (lost_syn)
@@ -203,6 +233,7 @@ static void way(const struct look *l, struct finding *f)
 {
 	double p50, before = before_of(l, IN_RTT_P50);
 	bool grown;
+	const char *peer;
 	char now[UNITS_LEN], then_[UNITS_LEN];
 
 	if (!now_of(l, IN_RTT_COUNT))
@@ -236,7 +267,10 @@ static void way(const struct look *l, struct finding *f)
 			"that is further away"
 		      : "peers that are far away, or a full queue on the way; "
 			"without a baseline nobody knows whether that is usual");
-	then_in_net(l, f, "ss -tin   # rtt: of each connection: which peer?");
+	peer = peers_tell(l, f, PEER_METRIC, "far", "long round trips", "are to");
+	then_ss(l, f, "-tin", peer,
+		peer ? "rtt: of each connection"
+		     : "rtt: of each connection: which peer?");
 	judge_change(l, f, IN_RTT_P50, RTT_GROWN);
 }
 

@@ -77,15 +77,25 @@ static json_t *not_json(const struct why *w, const struct finding *f)
 	return list;
 }
 
+static json_t *peers_json(const struct peer_share *p)
+{
+	if (!*p->text)
+		return json_null();
+	return json_pack("{s:s, s:o, s:b, s:f, s:f, s:i, s:b}", "text", p->text, "top",
+			 string_json(p->top), "stands_out", p->stands_out, "count",
+			 p->count, "of", p->all, "peers", (int)p->peers, "and_others",
+			 p->more);
+}
+
 static json_t *finding_json(const struct why *w, const struct finding *f)
 {
-	return json_pack("{s:s, s:s, s:s, s:f, s:s, s:o, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:s, s:s, s:f, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 			 "id", f->rule->id, "resource", f->rule->resource, "severity",
 			 severity_name(f->severity), "score", f->score, "change",
 			 change_name(f->change), "workload", workload_json(f->facts),
-			 "what", string_json(f->what), "evidence", evidences_json(f),
-			 "cause", string_json(f->cause), "not", not_json(w, f), "next",
-			 string_json(f->next));
+			 "what", string_json(f->what), "peers", peers_json(&f->peers),
+			 "evidence", evidences_json(f), "cause", string_json(f->cause),
+			 "not", not_json(w, f), "next", string_json(f->next));
 }
 
 static json_t *findings_json(const struct why *w)

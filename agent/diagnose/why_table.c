@@ -154,6 +154,8 @@ static void print_first(const struct page *p, const struct why *w,
 	wrap(p, found->what, 2, 2);
 	for (size_t i = 0; i < found->evidence_count && i < EVIDENCE_TOLD; i++)
 		print_evidence(p, &found->evidence[i], i ? "" : "Evidence");
+	if (*found->peers.text)
+		paragraph(p, "Peer", found->peers.text);
 	paragraph(p, "Cause", found->cause);
 	print_not(p, w, found);
 	print_next(p, found->next);
@@ -162,13 +164,15 @@ static void print_first(const struct page *p, const struct why *w,
 static void print_others(const struct page *p, const struct why *w)
 {
 	const struct finding *found;
-	char severity[16];
+	char severity[16], text[sizeof(found->what) + sizeof(found->peers.text) + 2];
 	size_t i;
 
 	for (i = 1; (found = why_found(w, i)) && i <= OTHERS_TOLD; i++) {
 		fprintf(p->f, "%s%-9s ", i == 1 ? "\nalso\n" : "",
 			upper(severity, severity_name(found->severity)));
-		wrap(p, found->what, 10, 10);
+		snprintf(text, sizeof(text), "%s%s%s", found->what,
+			 *found->peers.text ? "; " : "", found->peers.text);
+		wrap(p, text, 10, 10);
 	}
 	while (why_found(w, i))
 		i++;

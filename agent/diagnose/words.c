@@ -171,6 +171,16 @@ void then_in_net(const struct look *l, struct finding *f, const char *command)
 	then(f, "nsenter -t %s -n %s", process_of(l, process), command);
 }
 
+void then_ss(const struct look *l, struct finding *f, const char *options,
+	     const char *peer, const char *comment)
+{
+	char command[WORD_LEN];
+
+	snprintf(command, sizeof(command), "ss %s%s%s   # %s", options,
+		 peer ? " dst " : "", peer ? peer : "", comment);
+	then_in_net(l, f, command);
+}
+
 void then_of_each(const struct look *l, struct finding *f, const char *command,
 		  const char *comment)
 {

@@ -27,6 +27,9 @@
 /* Error counters of one that is not busy. */
 #define QUIET_ERRNOS 4
 #define SLOT_QUERIES 8
+/* One of so many slots has trouble with peers; where memory is scarce fewer. */
+#define PEER_SHARE     8
+#define PEER_SHARE_MAX 32
 
 #define TABLE_MIN 2048	     /* entries; at least: half of that in the spill */
 #define TABLE_MAX (1U << 20) /* at most; four times that in the spill */
@@ -83,6 +86,7 @@ const struct map_desc map_descs[MAPS_ALL] = {
 	[MAP_DNS_SHARES] = ARRAY("dns_shares", uint32_t, WORKLOADS),
 	[MAP_DNS_ANSWERS] = ARRAY("dns_answers", struct dns_answered, QUERIES),
 	[MAP_NUMBERS] = ARRAY("numbers", uint32_t, FIXED),
+	[MAP_PEERS] = ARRAY("peers", struct peer_row, WORKLOADS),
 	[MAP_THREADS] = ARRAY("threads", struct thread, THREADS),
 	[MAP_THREADS_SPILL] = HASH("threads_spill", uint64_t, struct thread, THREADS),
 	[MAP_CALLS] = ARRAY("calls", struct call, THREADS),
@@ -130,6 +134,8 @@ uint32_t plan_entries(const struct cells_plan *p, enum cells_map m)
 	case MAP_ROWS:
 	case MAP_INFLIGHTS:
 		return p->slots;
+	case MAP_PEERS:
+		return p->peer_rows;
 	case MAP_DNS_SHARES:
 		return p->slots + SHARES;
 	case MAP_SCHED_BLOCKS:
@@ -205,7 +211,7 @@ static size_t agent_bytes(const struct cells_plan *p)
 	       p->counts * (sizeof(void *) + PLAN_SEEN_COUNT) + p->opens * PLAN_OPEN +
 	       (size_t)p->slots * p->sched_shards * (sizeof(void *) + PLAN_BLOCK) +
 	       2 * (size_t)p->slots * PLAN_WORKLOAD + /* those that have ended, too */
-	       p->busy * PLAN_ESTIMATES +
+	       p->busy * PLAN_ESTIMATES + p->peer_rows * PLAN_PEERS +
 	       p->busy * (busy_values() * (total + kept) + PLAN_BATCH) +
 	       (size_t)p->slots * PLAN_KEPT + PLAN_HISTORY;
 }
@@ -279,6 +285,7 @@ static void plan_least(uint64_t slots, uint32_t cpus, struct cells_plan *p)
 	p->opens = OPEN_COUNT + quiet +
 		   (p->busy + SLOT_FIRST - 1) * (OPEN_HIST * BUSY_ERRNOS + BUSY_BLOCK);
 	p->queries = slots * SLOT_QUERIES;
+	p->peer_rows = slots / PEER_SHARE;
 	for (int t = 0; t < TABLES; t++) {
 		p->tables[t] = TABLE_MIN;
 		p->spills[t] = TABLE_MIN / 2;
@@ -346,6 +353,16 @@ static void grow_tables(struct cells_plan *p)
 		grow(p, PART_CONNS, TABLE_CONNS, TABLES, most);
 }
 
+/* Fewer rows of peers, if only that fits. */
+static void fit_rows(struct cells_plan *p, size_t most)
+{
+	while (p->total > most && p->peer_rows > p->slots / PEER_SHARE_MAX &&
+	       p->peer_rows > SHARE_PART) {
+		p->peer_rows /= 2;
+		sum_up(p);
+	}
+}
+
 static size_t whole_mib(size_t bytes)
 {
 	return (bytes + MIB - 1) / MIB * MIB;
@@ -358,6 +375,7 @@ int cells_plan_for(uint64_t slots, uint64_t memory, uint32_t cpus,
 
 	plan_least(slots, cpus, plan);
 	plan->limit = memory;
+	fit_rows(plan, memory);
 	if (plan->total <= memory) {
 		grow_tables(plan);
 		return 0;
@@ -365,10 +383,12 @@ int cells_plan_for(uint64_t slots, uint64_t memory, uint32_t cpus,
 	plan->least = whole_mib(plan->total);
 	for (uint64_t n = slots / 2; n >= SLOTS_MIN && !plan->most_slots; n /= 2) {
 		plan_least(n, cpus, &fewer);
+		fit_rows(&fewer, memory);
 		if (fewer.total <= memory)
 			plan->most_slots = n;
 	}
 	plan_least(SLOTS_MIN, cpus, &fewer);
+	fit_rows(&fewer, memory);
 	plan->least_of_all = whole_mib(fewer.total);
 	return -ENOSPC;
 }

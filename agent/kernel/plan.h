@@ -38,6 +38,7 @@ enum cells_map {
 	MAP_DNS_SHARES,
 	MAP_DNS_ANSWERS,
 	MAP_NUMBERS,
+	MAP_PEERS,
 	MAPS_SHARED,
 	/* of one probe each: made when it is loaded */
 	MAP_THREADS = MAPS_SHARED,
@@ -84,6 +85,7 @@ extern const struct map_desc map_descs[MAPS_ALL];
 struct cells_plan {
 	uint32_t cpus; /* possible ones: per-CPU maps pay for all of them */
 	uint32_t slots, hists, counts, opens, queries;
+	uint32_t peer_rows;    /* a power of two, and so is a quarter of it */
 	uint32_t busy;	       /* of the slots: may have each series in each shard */
 	uint32_t sched_shards; /* blocks of a slot in `sched_blocks` */
 	uint32_t tables[TABLES], spills[TABLES]; /* entries; tables: powers of two */
@@ -127,7 +129,9 @@ uint32_t plan_busy_cells(enum pool pool, uint32_t shards);
 #define PLAN_BLOCK	304
 #define PLAN_OPEN	16
 #define PLAN_WORKLOAD	4376 /* with its names, and five culprits that exports name */
-#define PLAN_ESTIMATES	720  /* of a workload that was counted in windows */
+/* Of a row of peers: what was read of it, and the totals of some. */
+#define PLAN_PEERS     1392
+#define PLAN_ESTIMATES 720 /* of a workload that was counted in windows */
 /* Of a busy workload: as it is encoded, and as it waits, compressed. */
 #define PLAN_BATCH 8192
 /* What the history has of a workload, without its histograms. */

@@ -119,6 +119,7 @@ int probe_params(const struct cells_plan *plan, struct params *params,
 		.cells = { plan->hists, plan->counts },
 		.sched_shards = plan->sched_shards,
 		.queries = plan->queries,
+		.peer_rows = plan->peer_rows,
 	};
 	for (int t = 0; t < TABLES; t++) {
 		params->shift[t] = plan_shift(plan, t);

@@ -61,7 +61,7 @@ static uint64_t sets_of(const struct metric_row *r, const struct series_rules *r
 {
 	uint64_t n = values_of(r, rules->basic);
 
-	if (rules->basic && r->detail)
+	if (r->local || (rules->basic && r->detail))
 		return 0;
 	if (r->source == FROM_CULPRITS && rules->culprits)
 		return rules->culprits + CULPRITS_ENDING + 1;

@@ -2,11 +2,16 @@
 /* DNS lookups. */
 #include "base/util.h"
 #include "metric/metrics.h"
+#include "metric/peer_name.h"
 
 static const char *const dns_results[] = { NULL,      "NXDOMAIN", "SERVFAIL",
 					   "REFUSED", "timeout",  "_OTHER" };
 
 _Static_assert(COUNT(dns_results) == DNS_RESULTS, "one name for each result");
+
+static const char *const server_events[] = { "timeout", "failed", "slow" };
+
+_Static_assert(COUNT(server_events) == PEER_DNS_LANES, "one name for each lane");
 
 static const struct metric_row rows[] = {
 	{
@@ -51,6 +56,24 @@ static const struct metric_row rows[] = {
 			   "that was asked first.",
 	    .blind_text = "A resolver that uses another port or id for its next "
 			  "try, or sends it by another device, or to another server.",
+	},
+	{
+	    .metric = { "assay.dns.server.events", "{event}",
+			"Which server lookups asked that went wrong.", METRIC_SUM,
+			.attrs = { "assay.peer.event", "assay.peer" } },
+	    .local = true,
+	    .source = FROM_OPEN,
+	    .signal = OPEN_DNS_PEER,
+	    VALUES(server_events),
+	    .open_name = peer_name,
+	    .open_text = "its address and port, `_OTHER`",
+	    .signal_name = "errors, latency",
+	    .source_text = "The address that the query was sent to: `timeout` had no "
+			   "answer, `failed` another code than NOERROR and NXDOMAIN, "
+			   "`slow` took 100 ms or more.",
+	    .blind_text = "Of a lookup that asks several servers from one socket it is "
+			  "the one that was asked first. Places as those of "
+			  "assay.tcp.peer.events.",
 	},
 };
 

@@ -322,6 +322,8 @@ static int add_row(struct adding *a, const struct metric_row *r)
 	 * not reported */
 	if (r->source == FROM_USAGE && !a->g->count && !a->w->is_since)
 		return 0;
+	if (r->local && a->use & METRICS_EXPORT)
+		return 0;
 	if (r->detail && a->use & METRICS_BASIC)
 		return 0;
 	return adders[r->source](a, r);

@@ -44,6 +44,7 @@ struct metric_row {
 	 */
 	const char *const *basic;
 	bool detail;
+	bool local; /* for who is on the node: the socket, the history; no export */
 	struct {
 		unsigned int lane;
 		const char *value; /* attribute of the lane; it comes last */

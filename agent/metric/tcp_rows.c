@@ -3,6 +3,7 @@
 #include "base/util.h"
 #include "metric/errno_name.h"
 #include "metric/metrics.h"
+#include "metric/peer_name.h"
 
 static const char *const tcp_roles[] = { "server", "client" };
 
@@ -10,6 +11,16 @@ static const char *name_connect_error(uint32_t err, char *buf, size_t len)
 {
 	return err == CONNECT_ABORTED ? "aborted" : errno_name(err, buf, len);
 }
+
+static const char *const peer_events[] = {
+	[PEER_RETRANSMITS] = "retransmit", [PEER_REFUSED] = "refused",
+	[PEER_TIMED_OUT] = "timed_out",	   [PEER_FAILED] = "failed",
+	[PEER_UNANSWERED] = "unanswered",  [PEER_SLOW] = "slow",
+	[PEER_SLOWER] = "slower",	   [PEER_FAR] = "far",
+	[PEER_WAITED] = "waited",	   [PEER_CONNECTING] = "connecting",
+};
+
+_Static_assert(COUNT(peer_events) == PEER_LANES, "one name for each lane");
 
 static const struct metric_row rows[] = {
 	{
@@ -210,6 +221,30 @@ static const struct metric_row rows[] = {
 	    .blind_text =
 		"Other SYNs that a listener drops are in it. Of processes that "
 		"hold one listener, the latest one's workload has all of it.",
+	},
+	{
+	    .metric = { "assay.tcp.peer.events", "{event}",
+			"What went wrong with whom: segments that were sent again to a "
+			"peer, connects that failed, answers that were slow.",
+			METRIC_SUM, .attrs = { "assay.peer.event", "assay.peer" } },
+	    .local = true,
+	    .source = FROM_OPEN,
+	    .signal = OPEN_TCP_PEER,
+	    VALUES(peer_events),
+	    .open_name = peer_name,
+	    .open_text = "its address and port (of a server's clients the address "
+			 "alone), `_OTHER`",
+	    .signal_name = "errors, latency",
+	    .source_text =
+		"The socket's peer at these events: `slow` is an answer that took 10 ms "
+		"or more, `slower` 100 ms, `far` a sample of the round-trip time of 5 ms "
+		"or more, `waited` a request without an answer for 5 s each time when "
+		"the connections are looked at, `connecting` a connect for 1 s.",
+	    .blind_text =
+		"Of each cgroup 15 peers have a place at a time (5 of them the clients "
+		"of a server); who had no event for 11 s may lose it. What found no "
+		"place is `_OTHER`. Behind NAT of the node it is the address that the "
+		"application asked. Counted as seen where the probe runs in windows.",
 	},
 };
 

@@ -4,7 +4,7 @@
 #include <string.h>
 #include "reading/kept.h"
 #include "reading/kept_packed.h"
-#include "reading/snapshot_impl.h"
+#include "reading/peers.h"
 
 /* Adds to what is kept, of width 4, a histogram of width 8 (or what is kept, of 4). */
 static int keep_hist(struct sparse **kept, const struct sparse *more)
@@ -184,7 +184,7 @@ static struct open_total *find_open(struct workload *w, const struct open_total 
 {
 	for (size_t i = 0; i < w->open_count; i++)
 		if (w->opens[i].signal == like->signal &&
-		    w->opens[i].attr == like->attr)
+		    w->opens[i].attr == peers_fold_attr(like))
 			return &w->opens[i];
 	return NULL;
 }

@@ -5,7 +5,7 @@
 #include <bpf/bpf.h>
 #include "base/util.h"
 #include "kernel/rings.h"
-#include "reading/snapshot_impl.h"
+#include "reading/peers.h"
 
 /* So many cgroups, with their names, may come between two readings. */
 #define NAMES_MAX 8192
@@ -52,6 +52,7 @@ static void free_slot(struct snapshot *s, uint32_t i)
 	/* a pass may be under way: what it noted is not the next owner's */
 	memset(&s->cells->inflights[i], 0, sizeof(s->cells->inflights[i]));
 	give_share_back(s->cells->delegates, row);
+	peers_free(s, i);
 	s->slots[i] = (struct slot){ .freed = true };
 }
 

@@ -8,6 +8,7 @@
 #include "base/util.h"
 #include "kernel/rings.h"
 #include "reading/device.h"
+#include "reading/peers.h"
 #include "reading/snapshot_impl.h"
 
 #define QUIET_NS 60000000000ULL
@@ -29,8 +30,9 @@ int snapshot_open(struct cells *c, struct cgroups *g, struct snapshot **out)
 	s->seen_counts = calloc(c->plan.counts, sizeof(*s->seen_counts));
 	s->seen_blocks =
 	    calloc(c->plan.slots * c->plan.sched_shards, sizeof(*s->seen_blocks));
+	s->seen_peers = calloc(c->plan.peer_rows + 1, sizeof(*s->seen_peers));
 	if (!s->slots || !s->seen_hists || !s->seen_counts || !s->seen_blocks ||
-	    owners_open(s)) {
+	    !s->seen_peers || owners_open(s)) {
 		snapshot_close(s);
 		return -ENOMEM;
 	}
@@ -415,6 +417,7 @@ int snapshot_read(struct snapshot *s)
 			continue;
 		err |= read_row(s, i, w);
 		err |= read_blocks(s, i, w);
+		err |= peers_read(s, i, w);
 		read_inflight(s, i, w);
 	}
 	took_inflight(s);
@@ -480,6 +483,9 @@ void snapshot_close(struct snapshot *s)
 	free(s->seen_hists);
 	free(s->seen_counts);
 	free(s->opens);
+	for (uint32_t i = 0; s->seen_peers && i < s->cells->plan.peer_rows; i++)
+		free(s->seen_peers[i]);
+	free(s->seen_peers);
 	free(s->slots);
 	free(s);
 }

@@ -27,13 +27,23 @@
 /* What became of a series when an export had it first, for its life (metric/cap.c). */
 enum set_state { SET_NEW, SET_OWN, SET_OVERFLOW };
 
+/* Signals of open totals beside the kernel's: of peers (peers.h), by the peer's tag. */
+enum {
+	OPEN_TCP_PEER = OPEN_COUNT,		    /* + enum peer_lane */
+	OPEN_DNS_PEER = OPEN_TCP_PEER + PEER_LANES, /* + enum peer_dns_lane */
+};
+
+#define OPEN_NAME_LEN 56 /* "[IPv6]:port", a disk's 32 */
+
 struct open_total {
 	uint32_t signal, attr; /* enum open_signal; errno, disk or OPEN_OTHER */
 	uint8_t set;	       /* enum set_state */
 	uint64_t value;
 	struct sparse *hist;	   /* of the signals from OPEN_HIST on, else NULL */
 	struct estimate *estimate; /* NULL: it is exact */
-	char name[DISK_NAME_LEN];  /* of a disk, as its users know it */
+	/* of a disk, as its users know it; of a peer (peers.h) */
+	char name[OPEN_NAME_LEN];
+	uint64_t grown_ns; /* a peer's: the latest reading in which it did; boot time */
 	/* of these, what the history has: kept.h */
 	uint64_t kept;
 	struct sparse *kept_hist;

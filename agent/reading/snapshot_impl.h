@@ -24,6 +24,8 @@ extern const struct signal_desc signal_descs[SIGNAL_COUNT];
 
 enum slot_state { SLOT_EMPTY, SLOT_LIVE, SLOT_QUARANTINE };
 
+struct peers_seen;
+
 struct slot {
 	uint64_t owner;
 	enum slot_state state;
@@ -109,6 +111,7 @@ struct snapshot {
 	struct sparse **seen_hists; /* by cell number: what we added so far */
 	struct count_cell **seen_counts;
 	struct block_seen **seen_blocks; /* by number */
+	struct peers_seen **seen_peers;	 /* by row */
 	bool entries_freed;		 /* of culprits, and it was not published */
 	bool unpublished;  /* the rings do not know yet that slots changed hands */
 	bool behind;	   /* the latest reading lacks records: no slot may be freed */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "reading/kept.h"
-#include "reading/snapshot_impl.h"
+#include "reading/peers.h"
 
 void totals_clear(struct workload *w)
 {
@@ -146,15 +146,16 @@ static int fold_opens(struct workload *into, const struct workload *w)
 	int err = 0;
 
 	for (size_t i = 0; i < w->open_count; i++) {
-		struct open_total *t =
-		    totals_open(into, w->opens[i].signal, w->opens[i].attr);
+		struct open_total *t = totals_open(into, w->opens[i].signal,
+						   peers_fold_attr(&w->opens[i]));
 
 		if (!t) {
 			err = -ENOMEM;
 			continue;
 		}
 		t->value += w->opens[i].value;
-		memcpy(t->name, w->opens[i].name, sizeof(t->name));
+		if (!is_peer_total(t))
+			memcpy(t->name, w->opens[i].name, sizeof(t->name));
 		err |= sparse_sum(&t->hist, w->opens[i].hist);
 		err |= fold_estimate(&t->estimate, w->opens[i].estimate);
 	}

@@ -59,6 +59,9 @@ static const struct view views[] = {
 	{ "assay.tcp.accept.overflows", "accept queue overflows", SHOW_SATURATION },
 	{ "assay.sched.wait.culprit.time", "", SHOW_SATURATION, true },
 	{ "assay.cgroup.cpu.throttled.time", "", SHOW_SATURATION, true },
+	/* told by `assay why`, and by the other formats */
+	{ "assay.tcp.peer.events", "", SHOW_ERRORS, true },
+	{ "assay.dns.server.events", "", SHOW_ERRORS, true },
 	{ "assay.cgroup.cpu.periods", "", SHOW_SATURATION, true },
 	{ "assay.cgroup.memory.usage", "", SHOW_SATURATION, true },
 	{ "assay.cgroup.memory.limit", "", SHOW_SATURATION, true },

@@ -54,12 +54,15 @@ static inline void node_open_cells(struct cells *c, uint32_t slots)
 				       .hists = NODE_CELLS,
 				       .counts = NODE_CELLS,
 				       .opens = 64,
+				       .peer_rows = 8,
 				       .sched_shards = NODE_SHARDS } };
 	memset(c->fds, -1, sizeof(c->fds));
 	c->fds[MAP_TUNES] =
 	    fake_map_make(MAP_TUNES, sizeof(uint32_t), sizeof(struct tunes));
 	c->fds[MAP_OPENS] =
 	    fake_map_make(MAP_OPENS, sizeof(struct open_key), sizeof(uint32_t));
+	c->fds[MAP_PEERS] =
+	    fake_map_make(MAP_PEERS, sizeof(uint32_t), sizeof(struct peer_row));
 	c->owners = calloc(slots, sizeof(*c->owners));
 	c->rows = calloc(slots, sizeof(*c->rows));
 	c->hists = calloc(NODE_CELLS, sizeof(*c->hists));

@@ -47,6 +47,9 @@ static void print_basic(const struct metric_row *r)
 {
 	bool folds = false;
 
+	if (r->local)
+		printf(
+		    "- On the node only (its socket and history): never exported.\n");
 	if (r->detail)
 		printf("- Not exported with `--series basic`.\n");
 	if (!r->basic)
