@@ -148,7 +148,9 @@ struct open_key {
 enum loss {
 	LOSS_SLOTS_FULL, /* new cgroups counted in overflow: no slot, no share */
 	LOSS_CELLS_FULL, /* series counted in overflow for a while: no cell, no share */
-	LOSS_OPEN_FULL,	 /* open values counted as overflow's _OTHER: no entry */
+	/* open values counted as overflow's _OTHER: no entry; peers not counted: no row
+	 */
+	LOSS_OPEN_FULL,
 	LOSS_ABOVE_RANGE,     /* durations over 128 s, counted in the last bucket */
 	LOSS_NO_STORAGE,      /* waits of a thread that was not met before */
 	LOSS_DELAYED_DEQUEUE, /* waits not counted: the kernel took sleep for them */

@@ -24,8 +24,11 @@ EVIDENCE = {"metric": "assay.sched.wait.duration", "attributes": {}, "stat": "ti
             "label": "waiting", "name": None, "unit": "s/s", "value": 0.5, "threshold": 0.02,
             "counts": "from", "baseline": None}
 RULED_OUT = {"id": "cpu.steal", "what": "no", "evidence": [EVIDENCE]}
+PEERS = {"text": "t", "top": "10.0.3.7:5432", "stands_out": True, "count": 412, "of": 590,
+         "peers": 2, "and_others": False}
 FINDING = {"id": "cpu.quota", "resource": "cpu", "severity": "warning", "score": 50,
-           "change": "new", "workload": None, "what": "w", "evidence": [EVIDENCE],
+           "change": "new", "workload": None, "what": "w", "peers": None,
+           "evidence": [EVIDENCE],
            "cause": "c", "not": [RULED_OUT], "next": "n"}
 GOOD = {"schema": 1, "node": "n", "workload": {"kind": "unit", "name": "a", "cgroup": "/a"},
         "looked_at": SPAN, "source": "agent", "baseline": None, "no_baseline": "none",
@@ -37,8 +40,10 @@ GOOD = {"schema": 1, "node": "n", "workload": {"kind": "unit", "name": "a", "cgr
 def _():
     jsonschema.Draft202012Validator.check_schema(schema())
     jsonschema.validate(GOOD, schema())
+    jsonschema.validate({**GOOD, "findings": [{**FINDING, "peers": PEERS}]}, schema())
     for bad in ({"schema": 2}, {"overall": "fine"}, {"findings": [{**FINDING, "evidence": []}]},
-                {"findings": [{**FINDING, "severity": "bad"}]}, {"extra": 1}, {"baseline": 1},
+                {"findings": [{**FINDING, "severity": "bad"}]},
+                {"findings": [{**FINDING, "peers": {**PEERS, "top": 1}}]}, {"extra": 1}, {"baseline": 1},
                 {"ruled_out": [{**RULED_OUT, "id": "Quota"}]},
                 {"looked_at": {**SPAN, "since": "now"}}):
         try:

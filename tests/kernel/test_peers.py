@@ -9,7 +9,6 @@ the client's network namespace, and as the client was told so often to do it."""
 import json
 import os
 import socket
-import struct
 import subprocess
 import sys
 import time

@@ -326,7 +326,8 @@ static const char *const losses[] = {
 	    "the share of a delegated subtree (below) is",
 	[LOSS_CELLS_FULL] =
 	    "series that count in `overflow` for a while: no cell is left, or the share of a delegated subtree has none",
-	[LOSS_OPEN_FULL] = "errnos or disks that count as `_OTHER`: no entry is left",
+	[LOSS_OPEN_FULL] =
+	    "errnos or disks that count as `_OTHER`: no entry is left; peers that are not told: no row",
 	[LOSS_ABOVE_RANGE] = "durations over 128 s, in the last bucket",
 	[LOSS_NO_STORAGE] =
 	    "waits of threads that were not met before: what a migration moved is "
