@@ -5,7 +5,6 @@
 wait: each call is counted once, at any moment."""
 
 import os
-import subprocess
 import sys
 import time
 import uuid
@@ -15,7 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from exports import Exports
 from identities import below, new_id, put_bundle
-from node import ASSAY, PATIENCE, Agent, Cgroup, Load, scratch, wait_for
+from node import PATIENCE, Agent, Cgroup, Load, scratch, wait_for
 from tap import between, diag, main, need_root, same, test
 
 need_root()
@@ -72,13 +71,10 @@ class Late:
         between(each, self.asked, self.asked + 100, "calls of the one that has its name")
         return (each, *map(self.own, WHEN[1:]), self.unknown() - self.elsewhere)
 
-    def is_named(self, name):
-        """The report shows who has counts since it has its name."""
+    def is_named(self, when):
+        """Who has its name too late has series of its own from its next calls on."""
         self.ask(1)
-        text = subprocess.run([ASSAY, "report", "--total", "--socket", self.agent.socket],
-                              text=True, stdout=subprocess.PIPE, timeout=PATIENCE,
-                              check=True).stdout
-        return f"late/{name}/app" in text
+        return self.own(when)
 
     def end(self):
         for load in self.loads:
@@ -109,7 +105,7 @@ def _():
 
     late.until(40)
     late.name("40 s", "forty")
-    wait_for(lambda: late.is_named("forty"), PATIENCE, "the name of 40 s", 0.5)
+    wait_for(lambda: late.is_named("40 s"), PATIENCE, "the name of 40 s", 1)
     diag(f"the name of 40 s is there after {time.monotonic() - late.began:.1f} s")
     late.ask(3000)
     each, ten, forty, never, unknown = late.seen()
