@@ -22,8 +22,8 @@ void resident_trim(void);
 void resident_trim_tls(bool heap);
 
 /*
- * The same of libraries that are mapped as long as the program runs, and seldom used, by
- * parts of their paths: "/libNAME.so", NULL at the end.
+ * The same of libraries that are mapped as long as the program runs, and seldom used,
+ * by parts of their paths: "/libNAME.so", NULL at the end.
  */
 void resident_trim_libraries(const char *const *names);
 

@@ -92,7 +92,7 @@ static int take(struct source *src, bool workloads, struct frame **out, char *ca
 		size_t len)
 {
 	struct span span;
-	struct taken taken;
+	struct taken taken = { .frame = NULL };
 	int err = span_of(src->o, now_wall_ns(), &span, cause, len);
 
 	if (!err && span.live)
