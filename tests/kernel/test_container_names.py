@@ -22,7 +22,7 @@ from tap import check, diag, main, need_root, same, test
 need_root()
 
 DURATION = "assay.syscall.duration"
-ALL = "--limit", "1000"  # workloads, whatever else is busy on the machine
+ALL = "--limit", "1000", "--wide"  # whatever else is busy on the machine, by whole names
 TASKS = "run/containerd/io.containerd.runtime.v2.task/k8s.io"
 CRI = "io.kubernetes.cri."
 root = agent = None
