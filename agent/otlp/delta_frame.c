@@ -145,9 +145,10 @@ static int join(struct frame *f, struct dated *list, size_t count)
 	if (count)
 		qsort(list, count, sizeof(*list), compare_dated);
 	for (size_t i = 0; i < count && !err; i++) {
-		struct frame_series *last = &f->series[f->count - 1];
+		struct frame_series *last =
+		    f->count > begin ? &f->series[f->count - 1] : NULL;
 
-		if (f->count > begin && !frame_compare(last, &list[i].series))
+		if (last && !frame_compare(last, &list[i].series))
 			err = add_later(f, last, &list[i].series);
 		else
 			f->series[f->count++] = list[i].series;

@@ -166,6 +166,14 @@ static int parse_number(struct delta_sum *s, struct scan in, struct met *m,
 	return has && (!*real || isfinite(m->d)) ? 0 : -EINVAL;
 }
 
+/* Of an offset as OTLP has it; 0: it is none of ours. */
+static int64_t first_bucket(int64_t offset)
+{
+	if (offset < BUCKET_OTLP_MIN || offset >= BUCKET_OTLP_MIN + BUCKET_COUNT)
+		return 0;
+	return offset - BUCKET_OTLP_MIN + 1;
+}
+
 int delta_buckets(struct scan in, uint64_t *into, uint64_t *count, uint16_t *first,
 		  uint16_t *end)
 {
@@ -177,7 +185,7 @@ int delta_buckets(struct scan in, uint64_t *into, uint64_t *count, uint16_t *fir
 	*first = *end = 0;
 	while ((rc = scan_next(&in, &f)) > 0) {
 		if (f.tag == SCAN_TAG(1, SCAN_VARINT) && !*end)
-			at = scan_sint(f.value) - BUCKET_OTLP_MIN + 1;
+			at = first_bucket(scan_sint(f.value));
 		if (f.tag != SCAN_TAG(2, SCAN_BYTES))
 			continue;
 		while (f.in.at < f.in.end) {

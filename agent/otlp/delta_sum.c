@@ -139,11 +139,13 @@ static int add(struct delta_sum *s, const struct met *m)
 
 static int add_batch(struct delta_sum *s, const uint8_t *bytes, size_t len)
 {
-	int err;
+	int err = 0;
 
 	s->steps = STEPS_MIN + STEPS_PER_BYTE * len;
 	s->at = s->first;
-	err = delta_parse(s, (struct scan){ bytes, bytes + len });
+	s->met_count = 0;
+	if (len) /* an empty one may be at NULL */
+		err = delta_parse(s, (struct scan){ bytes, bytes + len });
 	if (s->arena.full || s->scratch.full)
 		return -EMSGSIZE;
 	if (err)
