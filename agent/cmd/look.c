@@ -218,7 +218,7 @@ const struct cmd cmd_trend = {
 	.args = "METRIC [WORKLOAD]",
 	.help = "how a metric went in the last 30 minutes, or --last, --since",
 	.examples = "  assay trend sched.wait.duration shop/web\n"
-		    "  assay trend cpu.time shop/web --last 1h --format csv\n",
+		    "  assay trend cgroup.cpu.time shop/web --last 1h --format csv\n",
 	.mask = CMD_TREND,
 	.run = run_trend,
 };
