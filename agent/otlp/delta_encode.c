@@ -6,7 +6,7 @@
 
 static void put_raw(struct wire *w, struct scan raw)
 {
-	wire_append(w, raw.at, (size_t)(raw.end - raw.at));
+	wire_append(w, raw.at, scan_length(raw));
 }
 
 /* A point never starts when it ends, as otlp.c has it. */

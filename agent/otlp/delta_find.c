@@ -15,23 +15,19 @@
 #define FNV_START 14695981039346656037ULL
 #define FNV_PRIME 1099511628211ULL
 
-static size_t length(struct scan s)
-{
-	return (size_t)(s.end - s.at);
-}
-
 static bool is_same(struct scan a, struct scan b)
 {
-	return length(a) == length(b) && (!length(a) || !memcmp(a.at, b.at, length(a)));
+	return scan_length(a) == scan_length(b) &&
+	       (!scan_length(a) || !memcmp(a.at, b.at, scan_length(a)));
 }
 
 struct scan delta_copy(struct delta_sum *s, struct scan from)
 {
-	uint8_t *p = arena_get(&s->arena, length(from) + 1);
+	uint8_t *p = arena_get(&s->arena, scan_length(from) + 1);
 
-	if (p && length(from))
-		memcpy(p, from.at, length(from));
-	return (struct scan){ p, p ? p + length(from) : NULL };
+	if (p && scan_length(from))
+		memcpy(p, from.at, scan_length(from));
+	return (struct scan){ p, p ? p + scan_length(from) : NULL };
 }
 
 static void *message_get(void *arena, size_t size)
@@ -61,7 +57,7 @@ static int read_raw(struct delta_sum *s, struct scan raw, struct frame_attrs *ou
 		if (f.tag != SCAN_TAG(1, SCAN_BYTES) &&
 		    f.tag != SCAN_TAG(7, SCAN_BYTES))
 			continue;
-		list[n] = pb_key_value_unpack(&memory, length(f.in), f.in.at);
+		list[n] = pb_key_value_unpack(&memory, scan_length(f.in), f.in.at);
 		if (!list[n++])
 			return s->arena.full ? -EMSGSIZE : -EINVAL;
 	}
@@ -165,7 +161,7 @@ int delta_find_resource(struct delta_sum *s, struct scan raw, struct sum_resourc
 /* Texts of a sum end with a 0: one with another in it is none. */
 static bool is_text(struct scan s)
 {
-	return strlen((const char *)s.at) == length(s) &&
+	return strlen((const char *)s.at) == scan_length(s) &&
 	       text_is_utf8((const char *)s.at);
 }
 

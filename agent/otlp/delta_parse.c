@@ -16,11 +16,6 @@
 
 enum { SKIPPED = 1 };
 
-static size_t length(struct scan s)
-{
-	return (size_t)(s.end - s.at);
-}
-
 /* The content of the field with this tag; the last one, if there are more. */
 static int find(struct scan in, uint64_t tag, struct scan *out)
 {
@@ -40,7 +35,7 @@ static bool is_error(struct scan attr)
 	static const char key[] = METRIC_ERROR_KEY;
 	size_t len = sizeof(key) - 1;
 
-	return length(attr) > len + 2 && attr.at[0] == SCAN_TAG(1, SCAN_BYTES) &&
+	return scan_length(attr) > len + 2 && attr.at[0] == SCAN_TAG(1, SCAN_BYTES) &&
 	       attr.at[1] == len && !memcmp(attr.at + 2, key, len);
 }
 
@@ -53,9 +48,10 @@ static int take_error(struct delta_sum *s, struct scan attr, struct met *m)
 	if (!e)
 		return -ENOMEM;
 	if (find(attr, SCAN_TAG(2, SCAN_BYTES), &value) ||
-	    find(value, SCAN_TAG(1, SCAN_BYTES), &in) || length(in) >= sizeof(text))
+	    find(value, SCAN_TAG(1, SCAN_BYTES), &in) ||
+	    scan_length(in) >= sizeof(text))
 		return -EINVAL;
-	memcpy(text, in.at, length(in));
+	memcpy(text, in.at, scan_length(in));
 	m->error = e;
 	return frame_read_error(text, true, e);
 }
@@ -64,7 +60,7 @@ static int take_error(struct delta_sum *s, struct scan attr, struct met *m)
 static int take_attr(struct delta_sum *s, const uint8_t *begin, struct scan attr,
 		     struct met *m, struct scan *raw)
 {
-	size_t len = length(*raw), more = (size_t)(attr.end - begin);
+	size_t len = scan_length(*raw), more = (size_t)(attr.end - begin);
 	uint8_t *both;
 
 	if (is_error(attr))
@@ -98,7 +94,7 @@ static uint64_t load(const uint8_t *at)
  */
 static bool is_expected(struct scan in, const struct sum_series *t, struct met *m)
 {
-	size_t len = length(in), raw = length(t->raw);
+	size_t len = scan_length(in), raw = scan_length(t->raw);
 	bool starts = t->metric->kind != METRIC_GAUGE;
 	const uint8_t *p = in.at;
 
@@ -121,9 +117,9 @@ static bool is_expected(struct scan in, const struct sum_series *t, struct met *
 /* The same of a histogram, whose attributes come first: what is behind them. */
 static bool begins_as(struct scan *in, const struct sum_series *t)
 {
-	size_t raw = length(t->raw);
+	size_t raw = scan_length(t->raw);
 
-	if (length(*in) <= raw || in->at[raw] != SCAN_TAG(2, SCAN_64) ||
+	if (scan_length(*in) <= raw || in->at[raw] != SCAN_TAG(2, SCAN_64) ||
 	    (raw && memcmp(in->at, t->raw.at, raw) != 0))
 		return false;
 	in->at += raw;
@@ -219,8 +215,8 @@ static int check_hist(enum delta_use use, const struct shape *h, struct met *m)
 	if (scan_sint(h->scale) != BUCKET_SCALE ||
 	    h->threshold != FRAME_ZERO_THRESHOLD || !(ns >= 0 && ns < 0x1p64))
 		return -EINVAL;
-	if (h->negative.at &&
-	    (find(h->negative, SCAN_TAG(2, SCAN_BYTES), &counts) || length(counts)))
+	if (h->negative.at && (find(h->negative, SCAN_TAG(2, SCAN_BYTES), &counts) ||
+			       scan_length(counts)))
 		return -EINVAL;
 	m->i = (uint64_t)rint(ns);
 	if (use == DELTA_ENCODE) /* of an error all is given up, not this batch only */
@@ -318,7 +314,7 @@ static int parse_next(struct delta_sum *s, struct scan in, struct sum_metric *me
 		return 1;
 	if (metric->kind == METRIC_HISTOGRAM)
 		err = parse_hist(s, in, m, &raw, &real);
-	if (err || length(raw))
+	if (err || scan_length(raw))
 		return err && err != SKIPPED ? err : 1;
 	m->series = t;
 	metric->at = t->next;
@@ -397,7 +393,7 @@ static bool is_text(struct scan a, const char *text)
 {
 	size_t len = strlen(text);
 
-	return length(a) == len && (!len || !memcmp(a.at, text, len));
+	return scan_length(a) == len && (!len || !memcmp(a.at, text, len));
 }
 
 static bool is_wanted(const struct delta_sum *s, struct scan name)

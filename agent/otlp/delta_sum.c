@@ -139,13 +139,11 @@ static int add(struct delta_sum *s, const struct met *m)
 
 static int add_batch(struct delta_sum *s, const uint8_t *bytes, size_t len)
 {
-	int err = 0;
+	int err;
 
 	s->steps = STEPS_MIN + STEPS_PER_BYTE * len;
 	s->at = s->first;
-	s->met_count = 0;
-	if (len) /* an empty one may be at NULL */
-		err = delta_parse(s, (struct scan){ bytes, bytes + len });
+	err = delta_parse(s, scan_of(bytes, len));
 	if (s->arena.full || s->scratch.full)
 		return -EMSGSIZE;
 	if (err)

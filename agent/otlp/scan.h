@@ -8,6 +8,7 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -15,6 +16,17 @@
 struct scan {
 	const uint8_t *at, *end;
 };
+
+/* An empty message may be at NULL. */
+static inline struct scan scan_of(const uint8_t *bytes, size_t len)
+{
+	return (struct scan){ bytes, len ? bytes + len : bytes };
+}
+
+static inline size_t scan_length(struct scan s)
+{
+	return (size_t)(s.end - s.at);
+}
 
 enum scan_type { SCAN_VARINT = 0, SCAN_64 = 1, SCAN_BYTES = 2, SCAN_32 = 5 };
 
