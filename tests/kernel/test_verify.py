@@ -18,7 +18,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from node import ASSAY, IN_GUEST, PATIENCE, Agent, cgroup_root, no_agent, start, wait_for
-from tap import between, check, diag, main, need_root, same, test
+from tap import Busy, between, check, diag, main, need_root, same, test
 
 need_root()
 
@@ -101,6 +101,17 @@ def _():
     for result in "ok", "failed", "skipped":
         same(said[result], sum(c["result"] == result for c in said["checks"]), result)
     same((said["result"], said["source"]), ("ok", "agent"), "result and source")
+
+
+@test("who is started at the lowest priority waits behind its hog all the same")
+def _():
+    lowest = {"preexec_fn": lambda: os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))}
+    status, out, err = verify("--socket", agent.socket, "--format", "json", **lowest)
+    check(status == 0, f"exit status {status}: {bad(out)}{err}")
+    waits = next(c for c in json.loads(out)["checks"] if c["what"] == "waits behind a hog")
+    if waits["result"] == "skipped":
+        raise Busy(waits["text"])
+    check(re.search(r" \d\d+ms of", waits["text"]), f"it waited {waits['text']}")
 
 
 @test("what a probe does not measure is skipped, and said")
