@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who has the CPU: a quota, neighbours, oneself, the hypervisor."""
 
-from incident import FAULT, GUEST, KVM, Skip, incident
+import time
+
+from incident import FAULT, GUEST, KVM, Skip, diag, incident
 
 
 @incident("cpu_quota", finding="cpu.quota", where=GUEST)
@@ -47,7 +49,9 @@ def _(stage):
     stage.crowded = True
     before = stolen()
     stage.load(stage.victim, "periodic", 20, 50)
-    stage.lead = 5
+    stage.lead = 20
     stage.spin(stage.neighbour, 1)  # so that its virtual CPU wants a real one
+    diag("this guest's last CPU may be stolen now")
+    time.sleep(5)
     if stolen() == before == 0:
         raise Skip("this guest is not told of stolen time")
