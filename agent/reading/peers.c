@@ -25,7 +25,7 @@ void peer_text(const struct peer *p, char *out, size_t len)
 		snprintf(out, len, v4 ? "%s:%u" : "[%s]:%u", text, ntohs(p->port));
 }
 
-/* Does the same peer have the entry? */
+/* Does the same peer have the place? */
 static bool is_same(const struct peer *a, const struct peer *b)
 {
 	return a->tag == b->tag && a->port == b->port &&
@@ -131,7 +131,7 @@ static int read_peer(struct workload *w, const struct peer *now, struct peer *se
 }
 
 /*
- * Whoever lost its entry has all of its counts in the rest: what was told of them
+ * Whoever lost its place has all of its counts in the rest: what was told of them
  * already is not told again.
  */
 static void leave_place(struct peer_row *seen, struct peer *was, const struct peer *now)
@@ -150,7 +150,7 @@ static int read_rest(struct workload *w, const struct peer_row *now,
 	int err = 0;
 
 	for (uint32_t i = 0; i < PEER_ALL_LANES; i++) {
-		/* below 0: a peer gave up its entry while the row was copied */
+		/* below 0: a peer gave up its place while the row was copied */
 		int32_t more = (int32_t)(now->rest[i] - seen->rest[i]);
 
 		if (more <= 0)
@@ -164,7 +164,7 @@ static int read_rest(struct workload *w, const struct peer_row *now,
 	return err;
 }
 
-/* -EAGAIN: an entry changes hands just now, so the rest waits for the next reading. */
+/* -EAGAIN: a place changes hands just now, so the rest waits for the next reading. */
 static int read_row(struct workload *w, const struct peer_row *now,
 		    const struct peer_row *again, struct peer_row *seen,
 		    uint64_t time_ns)
