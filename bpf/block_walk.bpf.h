@@ -17,7 +17,7 @@
 #define BITS_PER_WORD 64
 #define ROOT_CGROUP   1
 
-/* The queues that have issued a request, 0: a free place. Only their walk reads them.
+/* The queues that have issued a request, 0: a free entry. Only their walk reads them.
  */
 __u64 queues[QUEUES];
 
@@ -177,7 +177,7 @@ LOOP_BODY(walk_hw_queue)
  */
 static __always_inline long walk_queue(__u32 i, struct walk *w)
 {
-	__u64 *place = &queues[i & (QUEUES - 1)], noted = *place;
+	__u64 *entry = &queues[i & (QUEUES - 1)], noted = *entry;
 	struct request_queue *q = (void *)noted;
 	struct blk_mq_tag_set *set;
 	__u32 n;
@@ -185,7 +185,7 @@ static __always_inline long walk_queue(__u32 i, struct walk *w)
 	if (!q)
 		return 0;
 	if (BPF_CORE_READ(q, disk, queue) != q) {
-		__sync_val_compare_and_swap(place, noted, 0);
+		__sync_val_compare_and_swap(entry, noted, 0);
 		return 0;
 	}
 	set = BPF_CORE_READ(q, tag_set);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Counts trouble with a peer in the row of a slot. Each has its own places, so no
+ * Counts trouble with a peer in the row of a slot. Each has its own entries, so no
  * workload can take those of another one. A peer that had no event for some seconds
- * gives its place to the next one; what it had counted stays in the sum of the rest.
+ * gives its entry to the next one; what it had counted stays in the sum of the rest.
  */
 #ifndef PEER_BPF_H
 #define PEER_BPF_H
@@ -70,7 +70,7 @@ __noinline __u32 peer_row_of(__u32 slot)
 	return 0;
 }
 
-/* The place of the peer with this tag; PEERS: it has none. */
+/* The entry of the peer with this tag; PEERS: it has none. */
 __noinline __u32 peer_find(__u32 number, __u32 tag)
 {
 	struct peer_row *row = bpf_map_lookup_elem(&peers, &number);
@@ -85,7 +85,7 @@ __noinline __u32 peer_find(__u32 number, __u32 tag)
 }
 
 /*
- * The place that a new peer may have: one that is free, else one that had no event
+ * The entry that a new peer may have: one that is free, else one that had no event
  * lately; PEERS: all have had some. Nothing is kept from one round to the next (as the
  * best one so far): the verifier would go every way to each of its values.
  */
@@ -109,7 +109,7 @@ __noinline __u32 peer_place(__u32 number, __u32 client)
 	return PEERS;
 }
 
-/* Adds to a place; lane: of its own, or where there is none of the rest. */
+/* Adds to an entry; lane: of its own, or where there is none of the rest. */
 __noinline int peer_count(__u32 number, __u32 at, __u32 lane, __u32 by)
 {
 	struct peer_row *row = bpf_map_lookup_elem(&peers, &number);
@@ -128,7 +128,7 @@ __noinline int peer_count(__u32 number, __u32 at, __u32 lane, __u32 by)
 }
 
 /*
- * Takes a place for a peer; 0: it was not to be had. Who adds to it for the one before
+ * Takes an entry for a peer; 0: it was not to be had. Who adds to it for the one before
  * just now adds to the new one's: one event at a time, and rarely.
  */
 __noinline int peer_take(__u32 number, __u32 at, const struct peer_key *key, __u32 tag)

@@ -40,14 +40,15 @@ enum peer_dns_lane {
 #define PEER_DNS_SLOW_NS 100000000ULL
 
 /*
- * Peers that a slot has a place for. Those of a server are its clients, which may be
- * many: they have some of the places, and whom the workload itself asks has the others.
+ * Peers that a slot has an entry for. Those of a server are its clients, which may be
+ * many: they have some of the entries, and whom the workload itself asks has the
+ * others.
  */
 #define PEERS	      15
 #define PEERS_CLIENTS 5
 
 #define PEER_TICK_LOG2 30 /* of ns: 1.07 s */
-#define PEER_IDLE      10 /* ticks: then another peer may take the place */
+#define PEER_IDLE      10 /* ticks: then another peer may take the entry */
 
 /* Tags: of whom an entry is, 31 bits; 0: of nobody. */
 #define PEER_BUSY   1U /* it changes hands just now */
@@ -66,7 +67,7 @@ _Static_assert((int)PEER_DNS_LANES <= (int)PEER_LANES, "a DNS server's fit, too"
 #define PEER_ALL_LANES (PEER_LANES + PEER_DNS_LANES)
 
 /*
- * The peers of a slot, and what was counted for those that found no place or lost it.
+ * The peers of a slot, and what was counted for those that found no entry or lost it.
  * There are fewer rows than slots: one is claimed at the first event. A delegated
  * subtree (delegates.h) has a quarter of them at most.
  */

@@ -28,7 +28,7 @@ static __always_inline __u64 throttled_ns(struct cfs_rq *cfs)
  * The part of a wait in ns during which the task's group was throttled: by what the
  * group's run queue was throttled since this task ran last, at most up to the end of
  * the latest throttling. A task that is new to this queue has only that one to go by;
- * an entry that is new (another cgroup had its place) has only the task to go by.
+ * an entry that is new (another cgroup had its entry) has only the task to go by.
  * same: it was last switched to on this queue, and it is known when.
  */
 static __always_inline __u64 throttled_part(struct sched_slot *e,

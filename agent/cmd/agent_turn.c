@@ -15,25 +15,38 @@
 #include "kernel/node_lock.h"
 #include "sink/api.h"
 #include "sink/client.h"
+#include "sink/listen.h"
 
 #define TURN_MS	    100 /* how often one that waits looks */
 #define LEAVE_TURNS 50	/* so often at the socket of the one before it */
+#define OPEN_TURNS  10	/* how often it tries to open its own */
+
+/* 0: whoever asks is answered, also after somebody has removed the socket. */
+static int open_waiting(struct agent *a, char *cause, size_t len)
+{
+	struct api_ops ops = agent_answers(a, false);
+	char path[CLIENT_PATH];
+
+	if (a->waiting) {
+		api_mend(a->waiting);
+		return 0;
+	}
+	client_waiting_path(path, a->o->socket);
+	return api_open(path, &ops, &a->waiting, cause, len);
+}
 
 /* Who cannot be asked waits all the same: as when another one waits at that path. */
 static void begin_waiting(struct agent *a)
 {
-	struct api_ops ops = agent_answers(a, false);
-	char path[CLIENT_PATH], cause[512];
+	char cause[512];
 
 	a->waited = true;
 	a->waited_ns = now_mono_ns();
 	log_info("waiting: another agent (process %u of the node) measures this node "
 		 "(see --node-lock)",
 		 a->holder);
-	client_waiting_path(path, a->o->socket);
-	if (api_open(path, &ops, &a->waiting, cause, sizeof(cause)))
-		log_info("assay status is not answered before it is our turn: %s",
-			 cause);
+	if (open_waiting(a, cause, sizeof(cause)))
+		log_info("assay status is not answered by now: %s", cause);
 }
 
 /* Serves who asks until it is time to look again. True: a signal ends us. */
@@ -58,6 +71,7 @@ static bool serve_turn(struct agent *a)
 int agent_take_node(struct agent *a, char *cause, size_t len)
 {
 	const char *name = a->o->node_lock;
+	unsigned int turns = 0;
 	bool warned = false;
 	int turn, err;
 
@@ -71,6 +85,8 @@ int agent_take_node(struct agent *a, char *cause, size_t len)
 			log_warn(turn, "node lock %s: cannot see who holds it", name);
 		if (turn == 0 && !a->waited)
 			begin_waiting(a);
+		else if (a->waited && ++turns % OPEN_TURNS == 0)
+			open_waiting(a, cause, len);
 		warned |= turn < 0;
 		if (serve_turn(a))
 			return 1;
@@ -100,9 +116,13 @@ int agent_open_api(struct agent *a, char *cause, size_t len)
 {
 	struct api_ops ops = agent_answers(a, true);
 	int err = open_own(a, &ops, cause, len);
+	char path[CLIENT_PATH];
 
 	/* second, so that there is no moment at which nobody can be asked */
 	api_close(a->waiting);
 	a->waiting = NULL;
+	/* one that was killed while it waited has left its own */
+	client_waiting_path(path, a->o->socket);
+	listen_clear(path);
 	return err;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <bpf/libbpf.h>
 #include "base/options.h"
 #include "base/util.h"
@@ -212,7 +213,7 @@ static size_t agent_bytes(const struct cells_plan *p)
 	       (size_t)p->slots * p->sched_shards * (sizeof(void *) + PLAN_BLOCK) +
 	       2 * (size_t)p->slots * PLAN_WORKLOAD + /* those that have ended, too */
 	       p->busy * PLAN_ESTIMATES + p->peer_rows * PLAN_PEERS +
-	       p->busy * (busy_values() * (total + kept) + PLAN_BATCH) +
+	       p->busy * (busy_values() * (total + kept) + p->batch) +
 	       (size_t)p->slots * PLAN_KEPT + PLAN_HISTORY;
 }
 
@@ -272,11 +273,13 @@ static uint32_t cells(const struct cells_plan *p, enum pool pool)
 }
 
 /* The least of all that there may be for so many slots. */
-static void plan_least(uint64_t slots, uint32_t cpus, struct cells_plan *p)
+static void plan_least(uint64_t slots, uint32_t cpus, size_t batch,
+		       struct cells_plan *p)
 {
 	uint32_t shards = cpus < SHARDS_MAX ? cpus : SHARDS_MAX, quiet;
 
-	*p = (struct cells_plan){ .cpus = cpus, .sched_shards = shards };
+	*p =
+	    (struct cells_plan){ .cpus = cpus, .sched_shards = shards, .batch = batch };
 	p->slots = slots;
 	p->busy = slots / BUSY_SHARE;
 	quiet = (p->slots - p->busy) * QUIET_ERRNOS;
@@ -368,12 +371,12 @@ static size_t whole_mib(size_t bytes)
 	return (bytes + MIB - 1) / MIB * MIB;
 }
 
-int cells_plan_for(uint64_t slots, uint64_t memory, uint32_t cpus,
-		   struct cells_plan *plan)
+static int plan_for(uint64_t slots, uint64_t memory, uint32_t cpus, size_t batch,
+		    struct cells_plan *plan)
 {
 	struct cells_plan fewer;
 
-	plan_least(slots, cpus, plan);
+	plan_least(slots, cpus, batch, plan);
 	plan->limit = memory;
 	fit_rows(plan, memory);
 	if (plan->total <= memory) {
@@ -382,29 +385,48 @@ int cells_plan_for(uint64_t slots, uint64_t memory, uint32_t cpus,
 	}
 	plan->least = whole_mib(plan->total);
 	for (uint64_t n = slots / 2; n >= SLOTS_MIN && !plan->most_slots; n /= 2) {
-		plan_least(n, cpus, &fewer);
+		plan_least(n, cpus, batch, &fewer);
 		fit_rows(&fewer, memory);
 		if (fewer.total <= memory)
 			plan->most_slots = n;
 	}
-	plan_least(SLOTS_MIN, cpus, &fewer);
+	plan_least(SLOTS_MIN, cpus, batch, &fewer);
 	fit_rows(&fewer, memory);
 	plan->least_of_all = whole_mib(fewer.total);
 	return -ENOSPC;
 }
 
+int cells_plan_for(uint64_t slots, uint64_t memory, uint32_t cpus,
+		   struct cells_plan *plan)
+{
+	return plan_for(slots, memory, cpus, PLAN_BATCH, plan);
+}
+
+/* What goes into a file, or nowhere, does not wait. */
+static size_t batch_bytes(const struct options *o)
+{
+	bool all = o->series == SERIES_ALL;
+
+	if (strncmp(o->export, "http", 4))
+		return PLAN_BATCH;
+	if (o->export_compression == COMPRESSION_NONE)
+		return all ? PLAN_BATCH_ALL_RAW : PLAN_BATCH_RAW;
+	return all ? PLAN_BATCH_ALL : PLAN_BATCH;
+}
+
 int cells_plan(const struct options *o, struct cells_plan *plan)
 {
 	int cpus = libbpf_num_possible_cpus(), err;
+	size_t batch = batch_bytes(o);
 	uint32_t asked;
 
 	if (cpus < 0)
 		return cpus;
-	err = cells_plan_for(o->slots, o->memory, cpus, plan);
+	err = plan_for(o->slots, o->memory, cpus, batch, plan);
 	if (err != -ENOSPC || options_is_given(o, "slots") || !plan->most_slots)
 		return err;
 	asked = plan->slots;
-	err = cells_plan_for(plan->most_slots, o->memory, cpus, plan);
+	err = plan_for(plan->most_slots, o->memory, cpus, batch, plan);
 	plan->asked = asked;
 	return err;
 }
@@ -430,7 +452,7 @@ void plan_lowered(const struct cells_plan *p, char *text, size_t len)
 {
 	struct cells_plan all;
 
-	cells_plan_for(p->asked, p->limit, p->cpus, &all);
+	plan_for(p->asked, p->limit, p->cpus, p->batch, &all);
 	snprintf(text, len,
 		 "%u slots instead of %u: with %u CPUs --memory %zuKiB has no room for "
 		 "more (%lluMiB would do)",

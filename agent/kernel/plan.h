@@ -89,6 +89,7 @@ struct cells_plan {
 	uint32_t busy;	       /* of the slots: may have each series in each shard */
 	uint32_t sched_shards; /* blocks of a slot in `sched_blocks` */
 	uint32_t tables[TABLES], spills[TABLES]; /* entries; tables: powers of two */
+	size_t batch; /* of what is exported: see PLAN_BATCH */
 	size_t bytes[PLAN_PARTS];
 	size_t total, limit;
 	/* -ENOSPC: what would do for these slots; and for the least number of them */
@@ -103,7 +104,8 @@ struct cells_plan {
  * not fit, see plan_refusal().
  */
 int cells_plan(const struct options *o, struct cells_plan *plan);
-/* The same for given numbers; slots is a power of two, and kept. */
+/* The same for given numbers, and exports as they are by default; slots is a power of
+ * two, and kept. */
 int cells_plan_for(uint64_t slots, uint64_t memory, uint32_t cpus,
 		   struct cells_plan *plan);
 /* Says in a line why a plan was refused, and what would do. */
@@ -132,8 +134,15 @@ uint32_t plan_busy_cells(enum pool pool, uint32_t shards);
 /* Of a row of peers: what was read of it, and the totals of some. */
 #define PLAN_PEERS     1392
 #define PLAN_ESTIMATES 720 /* of a workload that was counted in windows */
-/* Of a busy workload: as it is encoded, and as it waits, compressed. */
-#define PLAN_BATCH 8192
+/*
+ * Of a busy workload in exports to a collector: as it waits to be sent, in the snapshot
+ * that is made meanwhile, and its part of the request in hand (of 256 workloads). By
+ * --series and --export-compression; tests/unit/test_plan_batch.c measures it.
+ */
+#define PLAN_BATCH	   8192
+#define PLAN_BATCH_ALL	   12288
+#define PLAN_BATCH_RAW	   24576
+#define PLAN_BATCH_ALL_RAW 32768
 /* What the history has of a workload, without its histograms. */
 #define PLAN_KEPT 320
 /* Of a packed histogram, without its buckets, which have 2 bytes in the mean. */

@@ -407,9 +407,9 @@ void api_close(struct api *a)
 	for (size_t i = 0; i < API_CLIENTS; i++)
 		if (a->clients[i].fd >= 0)
 			drop(&a->clients[i]);
+	listen_end(a->path, &a->bound);
 	close(a->fd);
 	if (a->spare >= 0)
 		close(a->spare);
-	listen_end(a->path, &a->bound);
 	free(a);
 }

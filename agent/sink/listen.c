@@ -188,3 +188,21 @@ void listen_end(const char *path, const struct stat *bound)
 	if (lock >= 0)
 		close(lock);
 }
+
+void listen_clear(const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	char cause[256];
+	int lock;
+
+	if (strlen(path) >= sizeof(addr.sun_path))
+		return;
+	strcpy(addr.sun_path, path);
+	if (look_at(&addr, cause, sizeof(cause)) != 1)
+		return;
+	lock = lock_directory(path, LEAVE_TIMEOUT_NS);
+	if (look_at(&addr, cause, sizeof(cause)) == 1)
+		unlink(path);
+	if (lock >= 0)
+		close(lock);
+}

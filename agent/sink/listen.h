@@ -15,7 +15,13 @@ int listen_check(const char *path, char *cause, size_t len);
  */
 int listen_at(const char *path, int backlog, int *fd, struct stat *bound, char *cause,
 	      size_t len);
-/* Removes the socket's file, if it is still the one that was bound. */
+/*
+ * Removes the socket's file, if it is still the one that was bound. To be called before
+ * the socket is closed: until then it is not dead, so nobody replaces it meanwhile by
+ * one that may get the same inode.
+ */
 void listen_end(const char *path, const struct stat *bound);
+/* Removes what was left at path, if that is a socket of ours that nobody listens at. */
+void listen_clear(const char *path);
 
 #endif

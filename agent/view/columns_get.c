@@ -98,6 +98,22 @@ static void merge(struct merged *m, const struct block *b, double duration_s,
 	}
 }
 
+static void put_quantile(const struct merged *m, const struct column *c,
+			 struct cell *out)
+{
+	out->there = m->there;
+	out->estimated = m->estimated;
+	out->number = report_quantile(&m->hist, c->percent);
+}
+
+/* Who has none of them has a rate of 0. */
+static void put_rate(const struct merged *m, struct cell *out)
+{
+	out->there = true;
+	out->estimated = m->estimated;
+	out->number = m->rate;
+}
+
 /* What the workload serves, and what that is called. */
 static const char *merge_served(struct merged *m, const struct block *b,
 				double duration_s)
@@ -121,9 +137,7 @@ void column_get_latency(const struct column *c, const struct block *b,
 	struct merged m;
 
 	merge_served(&m, b, duration_s);
-	out->there = m.there;
-	out->estimated = m.estimated;
-	out->number = report_quantile(&m.hist, c->percent);
+	put_quantile(&m, c, out);
 }
 
 void column_get_served(const struct column *c, const struct block *b, double duration_s,
@@ -132,9 +146,7 @@ void column_get_served(const struct column *c, const struct block *b, double dur
 	struct merged m;
 
 	merge_served(&m, b, duration_s);
-	out->there = true;
-	out->estimated = m.estimated;
-	out->number = m.rate;
+	put_rate(&m, out);
 }
 
 void column_get_served_by(const struct column *c, const struct block *b,
@@ -151,9 +163,7 @@ void column_get_quantile(const struct column *c, const struct block *b,
 	struct merged m;
 
 	merge(&m, b, duration_s, c->metric, NULL, NULL);
-	out->there = m.there;
-	out->estimated = m.estimated;
-	out->number = report_quantile(&m.hist, c->percent);
+	put_quantile(&m, c, out);
 }
 
 void column_get_events(const struct column *c, const struct block *b, double duration_s,
@@ -162,9 +172,7 @@ void column_get_events(const struct column *c, const struct block *b, double dur
 	struct merged m;
 
 	merge(&m, b, duration_s, c->metric, NULL, NULL);
-	out->there = true;
-	out->estimated = m.estimated;
-	out->number = m.rate;
+	put_rate(&m, out);
 }
 
 void column_get_rate(const struct column *c, const struct block *b, double duration_s,

@@ -82,6 +82,12 @@ def shown(*argv):
     return p.stdout.decode()
 
 
+SOON = "--history", "none", "--duration", "100ms"
+COMMANDS_ASK = (["report", "--total"], ["probes"], ["doctor", "--export=none"], ["tune"],
+                ["status"], ["list", "workloads"], ["list", "metrics"],
+                ["why", "--node", *SOON], ["hist", "sched.wait.duration", *SOON])
+
+
 def width(text):
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
@@ -118,8 +124,7 @@ def _():
         for evil in (b"\x1b[2J", b"\xe2\x80\xae", b"\r\n", b"\xff\x9b"):
             new = answer.replace(old, (evil * len(old))[:len(old)])
             path = serve(new)
-            for argv in (["report", "--total"], ["probes"], ["doctor", "--export=none"],
-                         ["tune"]):
+            for argv in COMMANDS_ASK:
                 shown(*argv, "--socket", path)
             document = subprocess.run([ASSAY, "report", "--total", "--format", "json",
                                        "--socket", path], capture_output=True).stdout

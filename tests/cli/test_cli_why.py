@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# beside: others
 """`assay why`: its schema, and what it says when it cannot be asked so."""
 
 import json

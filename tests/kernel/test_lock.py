@@ -75,13 +75,21 @@ def dead_socket(path):
     s.close()
 
 
-def ask(path):
+def ask(path, line=b"tune\n"):
     """What the agent there says to a line."""
     with socket.socket(socket.AF_UNIX) as s:
         s.settimeout(PATIENCE)
         s.connect(path)
-        s.sendall(b"tune\n")
+        s.sendall(line)
         return s.recv(100)
+
+
+def answers(path):
+    """Whether an agent that waits says there how it is."""
+    try:
+        return b"waiting" in ask(path, b"status\n")
+    except (ConnectionError, FileNotFoundError):
+        return False
 
 
 def take_over(agents, holder):
@@ -187,6 +195,31 @@ def _():
     check(second.waits(), second.said())
     same(second.stop(), 0, "exit status")
     same(os.listdir(os.path.dirname(path)), [], "files")
+
+
+@test("one that waits has its socket again when it was removed, or another one's is gone; "
+      "who measures clears what one that was killed has left")
+def _():
+    path = scratch() + "/s"
+    mark = path + ".waiting"
+    first = Contender(path)
+    all_settled([first])
+    second = Contender(path)
+    all_settled([second])
+    os.unlink(mark)
+    wait_for(lambda: os.path.exists(mark), PATIENCE, "it to be made anew")
+    third = Contender(path)
+    all_settled([third])
+    check(third.waits() and "assay status is not answered" in third.said(), third.said())
+    second.stop(signal.SIGKILL)  # and leaves it: dead
+    wait_for(lambda: answers(mark), PATIENCE, "the third's socket in its place")
+    third.stop(signal.SIGKILL)
+    check(os.path.exists(mark), "a killed one has left nothing: this proves nothing")
+    first.stop()
+    heir = Contender(path)
+    all_settled([heir])
+    check(heir.measures(), heir.said())
+    same(os.listdir(os.path.dirname(path)), ["s"], "files")
 
 
 @test("other names, and `none`, measure beside each other; `none` says so")

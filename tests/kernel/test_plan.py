@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# beside: others
 """The memory plan is what the kernel takes, and what the agent goes by."""
 # vm: kernels=cpus16,cpus64,rt,fallbacks ci=none
 # vm: modules=veth,sch_tbf memory=3072 timeout=600

@@ -2,8 +2,22 @@
 /* Where the agent's socket is: whose it is, what was there before, what is left. */
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/syscall.h>
 #include "fake_api.h"
 #include "sink/listen.h"
+
+static void (*at_lock)(void); /* a moment before somebody has a directory's lock */
+
+/* Of the library, but that what the test does there comes first. */
+int flock(int fd, int operation)
+{
+	void (*f)(void) = at_lock;
+
+	at_lock = NULL;
+	if (f)
+		f();
+	return syscall(SYS_flock, fd, operation);
+}
 
 static void the_socket_is_its_users_alone(void **state)
 {
@@ -92,6 +106,78 @@ static void only_its_own_socket_is_removed(void **state)
 	assert_hears_snapshot(dial_and_say("snapshot\n")); /* the second's */
 }
 
+static int dialled;
+
+static void dial_at_lock(void)
+{
+	struct sockaddr_un addr = address(with.path);
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	dialled = connect(fd, (struct sockaddr *)&addr, sizeof(addr)) ? -errno : 1;
+	close(fd);
+}
+
+/* Whoever comes then would replace it, by one that may have the same inode. */
+static void its_socket_is_not_dead_before_its_file_is_gone(void **state)
+{
+	char cause[256];
+
+	dialled = 0;
+	at_lock = dial_at_lock;
+	api_close(with.api);
+	assert_int_equal(dialled, 1);
+	assert_int_equal(access(with.path, F_OK), -1);
+	assert_int_equal(api_open(with.path, &ops, &with.api, cause, sizeof(cause)), 0);
+}
+
+static void leave_socket(const char *path, bool listens, int *fd)
+{
+	struct sockaddr_un addr = address(path);
+
+	*fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	assert_int_equal(bind(*fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	if (listens)
+		assert_int_equal(listen(*fd, 1), 0);
+}
+
+static char left[80];
+
+static void somebody_comes_at_lock(void)
+{
+	int fd; /* stays open */
+
+	assert_int_equal(unlink(left), 0);
+	leave_socket(left, true, &fd);
+}
+
+/* As it is left beside the agent's socket by one that was killed while it waited. */
+static void only_a_dead_socket_is_cleared(void **state)
+{
+	int fd;
+
+	snprintf(left, sizeof(left), "%s.waiting", with.path);
+	listen_clear(left); /* there is nothing */
+	leave_socket(left, false, &fd);
+	close(fd);
+	listen_clear(left);
+	assert_int_equal(access(left, F_OK), -1);
+	leave_socket(left, true, &fd);
+	listen_clear(left);
+	assert_int_equal(access(left, F_OK), 0);
+	close(fd);
+	at_lock = somebody_comes_at_lock;
+	listen_clear(left);
+	assert_int_equal(access(left, F_OK), 0);
+	assert_int_equal(unlink(left), 0);
+	assert_int_equal(mknod(left, S_IFREG | 0600, 0), 0);
+	listen_clear(left);
+	assert_int_equal(access(left, F_OK), 0);
+	assert_int_equal(unlink(left), 0);
+	assert_int_equal(symlink(with.path, left), 0);
+	listen_clear(left);
+	assert_int_equal(unlink(left), 0);
+}
+
 static void mend_after(uint64_t ns)
 {
 	fake_now_ns += ns;
@@ -167,6 +253,8 @@ int main(void)
 		API_TEST(what_is_no_dead_socket_stays),
 		API_TEST(the_socket_of_a_killed_agent_is_replaced),
 		API_TEST(only_its_own_socket_is_removed),
+		API_TEST(its_socket_is_not_dead_before_its_file_is_gone),
+		API_TEST(only_a_dead_socket_is_cleared),
 		API_TEST(one_that_is_removed_is_made_anew),
 		API_TEST(who_is_at_its_place_is_left_alone),
 		API_TEST(who_keeps_the_lock_of_the_directory_keeps_nobody_out),
