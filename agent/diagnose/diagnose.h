@@ -93,6 +93,13 @@ struct diagnosis {
 	    why[400]; /* when it is not actionable: what was looked at, or is missing */
 };
 
+/*
+ * The order in which findings are told, the worst first: by severity, then by score,
+ * which is how much is lost; then by name, so that it is always the same. Below 0: x
+ * comes before y.
+ */
+int diagnose_compare(const struct finding *x, const struct finding *y);
+
 /* What a diagnosis is made from. */
 struct readings {
 	const struct frame *now, *before; /* sums are differences; before: NULL: none */
