@@ -122,12 +122,9 @@ static void allow_column(FILE *f)
 static int check_probes(const char *s)
 {
 	do {
-		size_t len = strcspn(s, ","), i = 0;
+		size_t len = strcspn(s, ",");
 
-		while (i < probe_desc_count && (strlen(probe_descs[i].name) != len ||
-						memcmp(probe_descs[i].name, s, len)))
-			i++;
-		if (i == probe_desc_count)
+		if (probe_named_so(s, len) == PROBE_COUNT)
 			return -EINVAL;
 		s += len;
 	} while (*s++);

@@ -307,8 +307,9 @@ static ssize_t choose(const struct diff *d, struct diff_change *list, size_t cou
 }
 
 /*
- * What the agent's own probes cost and count changes with every load, and many such sure
- * changes would let more of the others pass for sure: they are judged by themselves.
+ * What the agent's own probes cost and count changes with every load, and many such
+ * sure changes would let more of the others pass for sure: they are judged by
+ * themselves.
  */
 static int choose_both(struct diff *d)
 {

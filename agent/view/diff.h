@@ -27,7 +27,7 @@ struct diff_side {
 struct diff_series {
 	const struct frame_series *in[2];
 	size_t meter;
-	bool measuring; /* it is of the agent's own: report_is_measuring() */
+	bool measuring;	  /* it is of the agent's own: report_is_measuring() */
 	double *count[2]; /* of each step */
 	/* of a gauge: the values it had, in count, and how many steps have one */
 	size_t values[2];

@@ -163,12 +163,12 @@ static json_t *changes_json(const struct diff *d, const struct diff_change *list
 
 static int print_json(const struct diff *d, FILE *f)
 {
-	json_t *top = json_pack(
-	    "{s:f, s:f, s:I, s:I, s:o, s:o}", "before_s", d->side[0].all_s, "after_s",
-	    d->side[1].all_s, "tested", (json_int_t)d->tested, "changed",
-	    (json_int_t)d->change_count, "changes",
-	    changes_json(d, d->changes, d->change_count), "measuring",
-	    changes_json(d, d->own, d->own_count));
+	json_t *top =
+	    json_pack("{s:f, s:f, s:I, s:I, s:o, s:o}", "before_s", d->side[0].all_s,
+		      "after_s", d->side[1].all_s, "tested", (json_int_t)d->tested,
+		      "changed", (json_int_t)d->change_count, "changes",
+		      changes_json(d, d->changes, d->change_count), "measuring",
+		      changes_json(d, d->own, d->own_count));
 	int err = json_dumpf(top, f, JSON_INDENT(1));
 
 	json_decref(top);

@@ -41,7 +41,7 @@ static struct frame *time_of(int n, uint64_t ms, uint64_t failed, double busy_s,
 	points_add(g, &cpu)->d = busy_s;
 	points_add(g, &memory)->u = has;
 	points_add(g, &age)->d = ms * 1e3; /* it grows by itself */
-	g = points_group(&p); /* the agent */
+	g = points_group(&p);		   /* the agent */
 	points_add_d(g, &node_cpu_time, "user", 1, busy_s);
 	if (on_s > 0) {
 		points_add_d(g, &self_attached_time, "sched", 1, on_s);
@@ -180,7 +180,8 @@ static void the_measuring_itself_is_told_apart(void **state)
 	assert_int_equal(json_integer_value(json_object_get(top, "changed")), 0);
 	assert_int_equal(json_array_size(json_object_get(top, "measuring")), 2);
 	assert_non_null(strstr(text, "0 of 6 numbers changed"));
-	assert_non_null(strstr(text, "\nthe measuring itself: 2 of its numbers changed"));
+	assert_non_null(
+	    strstr(text, "\nthe measuring itself: 2 of its numbers changed"));
 	json_decref(top);
 	free(text);
 	text = printed(&a, &half, FORMAT_CSV);

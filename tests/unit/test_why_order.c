@@ -100,8 +100,7 @@ static void the_order_is_one_and_the_same(void **state)
 		for (size_t k = 0; k < COUNT(list); k++) {
 			int order = diagnose_compare(&list[i], &list[k]);
 
-			assert_int_equal((order > 0) - (order < 0),
-					 (i > k) - (i < k));
+			assert_int_equal((order > 0) - (order < 0), (i > k) - (i < k));
 		}
 }
 
