@@ -407,8 +407,8 @@ static const struct option_desc rows[] = {
 	  "from its end",
 	  FIELD(from), .mask = LOOKS_BACK | CMD_DIFF },
 	{ "at", "TIME", NULL,
-	  "look at the reading of that time: 2026-11-27T03:12:00Z, 03:12 (the latest one; "
-	  "local time without a zone), or 10m for that long ago",
+	  "look at the reading of that time: 03:12 (the latest one), '2026-11-27 03:12' "
+	  "(local time without a zone), 2026-11-27T03:12:00Z, or 10m for that long ago",
 	  FIELD(at), .mask = LOOKS_BACK },
 	{ "since", "TIME", NULL,
 	  "look at what happened from then on, to --until or now", FIELD(since),
