@@ -467,16 +467,23 @@ static void say_moment(uint64_t ns, char *text, size_t len)
 	strftime(text, len, "%Y-%m-%dT%H:%M:%S%z", &tm);
 }
 
+void span_describe_range(const struct history_span *kept, char *text, size_t len)
+{
+	char first[40], last[40];
+
+	say_moment(kept->since_ns, first, sizeof(first));
+	say_moment(kept->until_ns, last, sizeof(last));
+	snprintf(text, len, "the history goes from %s to %s", first, last);
+}
+
 void span_describe(const struct history_span *time, const struct history_span *kept,
 		   char *text, size_t len)
 {
-	char since[40], until[40], first[40], last[40];
+	char since[40], until[40], range[128];
 
 	say_moment(time->since_ns, since, sizeof(since));
 	say_moment(time->until_ns, until, sizeof(until));
-	say_moment(kept->since_ns, first, sizeof(first));
-	say_moment(kept->until_ns, last, sizeof(last));
-	snprintf(text, len,
-		 "%s to %s, %.0f s of it kept; the history goes from %s to %s", since,
-		 until, time->covered_ns * 1e-9, first, last);
+	span_describe_range(kept, range, sizeof(range));
+	snprintf(text, len, "%s to %s, %.0f s of it kept; %s", since, until,
+		 time->covered_ns * 1e-9, range);
 }

@@ -172,7 +172,9 @@ static const char *source_name(const struct taken *t)
 
 static int print(const struct options *o, const struct why *w)
 {
-	int err = o->format == FORMAT_JSON ? why_json(w, stdout) : why_table(w, stdout);
+	int err = o->format == FORMAT_JSON  ? why_json(w, stdout)
+		  : o->format == FORMAT_CSV ? why_csv(w, stdout)
+					    : why_table(w, stdout);
 
 	if (err) {
 		log_error(err, "the answer cannot be written");
@@ -378,6 +380,8 @@ static int answer(const struct options *o, const struct taken *taken,
 	w.before_since_ns = before.taken.time.since_ns;
 	w.before_until_ns = before.taken.time.until_ns;
 	w.no_baseline = before.cause;
+	w.kept_ns =
+	    taken->from_history ? taken->kept.since_ns : before.taken.kept.since_ns;
 	status = o->node ? answer_node(o, &w) : answer_workload(o, &w, &r, t);
 	frame_free(before.taken.frame);
 	return status;
@@ -413,11 +417,6 @@ static int run_why(const struct options *given, int argc, char **argv)
 	char cause[256];
 	int status;
 
-	if (o.format == FORMAT_CSV) {
-		log_errorx(
-		    "--format: 'csv': findings are no table: must be table or json");
-		return EXIT_USAGE;
-	}
 	if (argc > 1 || (argc == 1) == o.node) {
 		log_errorx("of whom? a workload's name, a part of it, a process id, or "
 			   "--node");
