@@ -326,30 +326,6 @@ static void a_calm_answer_says_what_was_looked_at(void **state)
 	free(text);
 }
 
-static void csv_has_a_row_for_each(void **state)
-{
-	struct scene s = { .idle = 15, .fault = both };
-	struct why w;
-	char *text;
-	size_t lines = 0;
-
-	say(&s, &calm);
-	w = why_of();
-	text = printed(why_csv, &w);
-	for (const char *at = text; *at; at += strcspn(at, "\n") + 1)
-		lines++;
-	assert_int_equal(lines, 1 + said.d.found_count);
-	assert_has(text, "severity,id,score,change,workload,cgroup,what,cause,next\n"
-			 "critical,cpu.quota,");
-	assert_has(text, ",new,shop,/shop,\"");
-	free(text);
-	say(&calm, NULL);
-	w = why_of();
-	text = printed(why_csv, &w);
-	assert_has(text, "next\n,nothing_unusual,,,,,");
-	free(text);
-}
-
 static void json_has_all_of_it(void **state)
 {
 	struct scene s = { .idle = 15, .fault = both };
@@ -491,7 +467,6 @@ int main(void)
 		cmocka_unit_test(an_old_baseline_of_another_container_is_found),
 		cmocka_unit_test(an_answer_fits_a_terminal),
 		cmocka_unit_test(a_calm_answer_says_what_was_looked_at),
-		cmocka_unit_test(csv_has_a_row_for_each),
 		cmocka_unit_test(json_has_all_of_it),
 		cmocka_unit_test(the_node_tells_all_and_the_nodes_own_once),
 		cmocka_unit_test(a_name_is_one_word_for_a_shell),

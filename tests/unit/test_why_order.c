@@ -104,6 +104,33 @@ static void the_order_is_one_and_the_same(void **state)
 		}
 }
 
+static void csv_has_a_row_for_each(void **state)
+{
+	struct scene calm = { .idle = 15 };
+	struct scene s = { .idle = 15, .fault = throttled_and_refused };
+	struct why w = { .readings = &said.readings,
+			 .workload = &said.d,
+			 .no_baseline = "none",
+			 .source = "agent" };
+	char *text;
+	size_t lines = 0;
+
+	say(&s, &calm);
+	text = printed(why_csv, &w);
+	for (const char *at = text; *at; at += strcspn(at, "\n") + 1)
+		lines++;
+	assert_int_equal(lines, 3);
+	assert_has(text, "severity,id,score,change,workload,cgroup,what,cause,next\n"
+			 "critical,cpu.quota,");
+	assert_has(text, ",new,shop,/shop,");
+	assert_has(text, "\nwarning,net.connect,");
+	free(text);
+	say(&calm, NULL); /* no row would look like health */
+	text = printed(why_csv, &w);
+	assert_has(text, "next\n,nothing_unusual,,,,,");
+	free(text);
+}
+
 static int end(void **state)
 {
 	forget();
@@ -117,6 +144,7 @@ int main(void)
 		cmocka_unit_test(of_a_node_neither),
 		cmocka_unit_test(a_cause_is_as_bad_as_what_follows_from_it),
 		cmocka_unit_test(the_order_is_one_and_the_same),
+		cmocka_unit_test(csv_has_a_row_for_each),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, end);
