@@ -44,6 +44,10 @@ static const struct suffix no_suffix[] = { { "", 1 }, { NULL } };
 static const struct suffix duration_suffixes[] = {
 	{ "ms", 1 }, { "s", SECOND }, { "m", MINUTE }, { "h", HOUR }, { NULL },
 };
+static const struct suffix duration_parts[] = {
+	{ "d", 24 * HOUR }, { "h", HOUR }, { "m", MINUTE },
+	{ "s", SECOND },    { "ms", 1 },   { NULL },
+};
 static const struct suffix size_suffixes[] = {
 	{ "KiB", 1024 },
 	{ "MiB", MIB },
@@ -72,11 +76,38 @@ static int parse_value(const struct option_desc *d, const char *s,
 	return 0;
 }
 
+/* "90s", or as we write it: "1m30s", the greater unit first, each once. */
+static int parse_duration(const struct option_desc *d, const char *s, uint64_t *out)
+{
+	const struct suffix *suffix = duration_parts;
+	uint64_t n, sum = 0;
+
+	do {
+		size_t len;
+
+		if (parse_number(s, &s, &n))
+			return -EINVAL;
+		len = strcspn(s, "0123456789");
+		while (suffix->name &&
+		       (strlen(suffix->name) != len || memcmp(suffix->name, s, len)))
+			suffix++;
+		if (!suffix->name || __builtin_mul_overflow(n, suffix->factor, &n) ||
+		    __builtin_add_overflow(sum, n, &sum))
+			return -EINVAL;
+		suffix++;
+		s += len;
+	} while (*s);
+	if (sum < d->min || sum > d->max)
+		return -ERANGE;
+	*out = sum;
+	return 0;
+}
+
 int options_duration(const char *s, uint64_t min_ms, uint64_t max_ms, uint64_t *ms)
 {
 	struct option_desc limits = { .min = min_ms, .max = max_ms };
 
-	return parse_value(&limits, s, duration_suffixes, ms);
+	return parse_duration(&limits, s, ms);
 }
 
 static int parse_choice(const char *const *choices, const char *s, int *out)
@@ -116,7 +147,8 @@ static int set(struct options *o, const struct option_desc *d, const char *s, bo
 	case OPTION_UINT:
 		return parse_value(d, s, no_suffix, field);
 	case OPTION_DURATION:
-		return parse_value(d, s, otel ? no_suffix : duration_suffixes, field);
+		return otel ? parse_value(d, s, no_suffix, field)
+			    : parse_duration(d, s, field);
 	case OPTION_SIZE:
 		return parse_value(d, s, size_suffixes, field);
 	case OPTION_ENUM:

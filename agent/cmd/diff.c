@@ -28,6 +28,18 @@ static int take_step(void *arg, const struct frame *f, const struct history_span
 	return 0;
 }
 
+/* From when to when anything is kept, for people. */
+static void say_range(const struct options *o, struct history_reader *r)
+{
+	struct history_span kept;
+	char text[160];
+
+	if (o->format != FORMAT_TABLE || history_reader_range(r, &kept))
+		return;
+	span_describe_range(&kept, text, sizeof(text));
+	printf("%s\n\n", text);
+}
+
 static int compare(const struct options *o, struct history_reader *r,
 		   const struct history_span span[2], struct frame *frames[2],
 		   char *cause, size_t len)
@@ -46,6 +58,8 @@ static int compare(const struct options *o, struct history_reader *r,
 	if (!err)
 		err = diff_judge(&d);
 	d.limit = o->limit;
+	if (!err)
+		say_range(o, r);
 	if (!err)
 		err = diff_print(&d, o->format, stdout);
 	diff_fini(&d);

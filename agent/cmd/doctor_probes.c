@@ -22,15 +22,6 @@ static const char *attr_or(const struct frame_series *s, const char *key,
 	return value && *value ? value : none;
 }
 
-/* Does the probe measure something, and not only help the others? */
-static bool is_measuring(const char *probe)
-{
-	for (size_t i = 0; i < probe_desc_count; i++)
-		if (!strcmp(probe_descs[i].name, probe))
-			return !probe_descs[i].always;
-	return true;
-}
-
 /* Every probe has a line, and everything that an agent lost. FAIL: none is attached. */
 static int say_probes(const struct frame *f, bool from_agent)
 {
@@ -60,7 +51,7 @@ static int say_probes(const struct frame *f, bool from_agent)
 					   cost_text(text, &cost));
 			else
 				doctor_say(OK, "probe", "%s: attached", probe);
-			attached += is_measuring(probe);
+			attached += probe_measures(probe);
 		} else {
 			doctor_say(strcmp(state, "disabled") ? WARN : OK, "probe",
 				   "%s: %s: %s", probe, state, reason);

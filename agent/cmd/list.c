@@ -93,6 +93,7 @@ static int take(struct source *src, bool workloads, struct frame **out, char *ca
 {
 	struct span span;
 	struct taken taken = { .frame = NULL };
+	char text[512];
 	int err = span_of(src->o, now_wall_ns(), &span, cause, len);
 
 	if (!err && span.live)
@@ -105,6 +106,10 @@ static int take(struct source *src, bool workloads, struct frame **out, char *ca
 	}
 	if (!err)
 		err = span_take(src, &span, &taken, cause, len);
+	if (!err && src->o->format == FORMAT_TABLE) {
+		span_describe(&taken.time, &taken.kept, text, sizeof(text));
+		printf("%s\n\n", text);
+	}
 	if (!err)
 		*out = taken.frame;
 	return err;

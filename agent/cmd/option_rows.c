@@ -122,12 +122,9 @@ static void allow_column(FILE *f)
 static int check_probes(const char *s)
 {
 	do {
-		size_t len = strcspn(s, ","), i = 0;
+		size_t len = strcspn(s, ",");
 
-		while (i < probe_desc_count && (strlen(probe_descs[i].name) != len ||
-						memcmp(probe_descs[i].name, s, len)))
-			i++;
-		if (i == probe_desc_count)
+		if (probe_named_so(s, len) == PROBE_COUNT)
 			return -EINVAL;
 		s += len;
 	} while (*s++);
@@ -410,8 +407,8 @@ static const struct option_desc rows[] = {
 	  "from its end",
 	  FIELD(from), .mask = LOOKS_BACK | CMD_DIFF },
 	{ "at", "TIME", NULL,
-	  "look at the reading of that time: 2026-11-27T03:12:00Z, 03:12 (the latest one; "
-	  "local time without a zone), or 10m for that long ago",
+	  "look at the reading of that time: 03:12 (the latest one), '2026-11-27 03:12' "
+	  "(local time without a zone), 2026-11-27T03:12:00Z, or 10m for that long ago",
 	  FIELD(at), .mask = LOOKS_BACK },
 	{ "since", "TIME", NULL,
 	  "look at what happened from then on, to --until or now", FIELD(since),

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 #include "base/log.h"
 #include "base/options.h"
@@ -59,26 +60,32 @@ static const char *parse_date(const char *s, struct tm *tm)
 	return *s ? s + 1 : NULL;
 }
 
-/* "03:12" or "03:12:59". */
+/* "03:12", "3:12", "03:12:59" or "03:12:59.250": parts of a second are left out. */
 static const char *parse_clock(const char *s, struct tm *tm)
 {
-	s = digits(s, 2, 0, 23, &tm->tm_hour);
+	s = digits(s, isdigit((unsigned char)*s) && s[1] == ':' ? 1 : 2, 0, 23,
+		   &tm->tm_hour);
 	if (!s || *s != ':')
 		return NULL;
 	s = digits(s + 1, 2, 0, 59, &tm->tm_min);
-	if (s && *s == ':')
-		s = digits(s + 1, 2, 0, 60, &tm->tm_sec);
+	if (!s || *s != ':')
+		return s;
+	s = digits(s + 1, 2, 0, 60, &tm->tm_sec);
+	if (s && *s == '.' && isdigit((unsigned char)s[1]))
+		s += 1 + strspn(s + 1, "0123456789");
 	return s;
 }
 
-/* "Z", "+02:00" or nothing. */
+/* "Z", "UTC", "+02:00" or nothing; a space before it. */
 static int parse_zone(const char *s, bool *local, long *east_s)
 {
-	int h, m, sign = *s == '-' ? -1 : 1;
+	int h, m, sign;
 
+	s += *s == ' ' && s[1];
+	sign = *s == '-' ? -1 : 1;
 	*local = !*s;
 	*east_s = 0;
-	if (!*s || !strcmp(s, "Z") || !strcmp(s, "z"))
+	if (!*s || !strcasecmp(s, "Z") || !strcasecmp(s, "UTC"))
 		return 0;
 	if (*s != '+' && *s != '-')
 		return -EINVAL;
@@ -135,6 +142,20 @@ static time_t latest(const struct tm *clock, time_t now, bool local, long east_s
 	return to_time(tm, local, east_s, now);
 }
 
+/* "10m", "1m30s" or "10m ago", as ms; -EINVAL, -ERANGE. */
+static int parse_ago(const char *text, uint64_t *ms)
+{
+	size_t len = strlen(text);
+	char time[64];
+
+	if (len > 4 && !strcmp(text + len - 4, " ago"))
+		len -= 4;
+	if (len >= sizeof(time))
+		return -EINVAL;
+	snprintf(time, sizeof(time), "%.*s", (int)len, text);
+	return options_duration(time, 1, AGO_MS_MAX, ms);
+}
+
 int span_moment(const char *text, uint64_t now_ns, uint64_t *out_ns)
 {
 	struct tm tm = { 0 };
@@ -148,7 +169,7 @@ int span_moment(const char *text, uint64_t now_ns, uint64_t *out_ns)
 		*out_ns = now_ns;
 		return 0;
 	}
-	if (!options_duration(text, 1, AGO_MS_MAX, &ms)) {
+	if (!parse_ago(text, &ms)) {
 		*out_ns = now_ns > ms * NS_OF_MS ? now_ns - ms * NS_OF_MS : 0;
 		return 0;
 	}
@@ -168,11 +189,10 @@ static int moment(const char *key, const char *text, uint64_t now_ns, uint64_t *
 	int err = span_moment(text, now_ns, out);
 
 	if (err)
-		snprintf(
-		    cause, len,
-		    "--%s %.60s: must be a time, as 2026-11-27T03:12:00Z, 03:12 or "
-		    "10m (ago)",
-		    key, text);
+		snprintf(cause, len,
+			 "--%s %.60s: must be a time, as 03:12, '2026-11-27 03:12', "
+			 "2026-11-27T03:12:00Z or 10m (ago)",
+			 key, text);
 	else if (*out > now_ns) {
 		snprintf(cause, len, "--%s %.60s: that is yet to come", key, text);
 		err = -EINVAL;
@@ -447,16 +467,23 @@ static void say_moment(uint64_t ns, char *text, size_t len)
 	strftime(text, len, "%Y-%m-%dT%H:%M:%S%z", &tm);
 }
 
+void span_describe_range(const struct history_span *kept, char *text, size_t len)
+{
+	char first[40], last[40];
+
+	say_moment(kept->since_ns, first, sizeof(first));
+	say_moment(kept->until_ns, last, sizeof(last));
+	snprintf(text, len, "the history goes from %s to %s", first, last);
+}
+
 void span_describe(const struct history_span *time, const struct history_span *kept,
 		   char *text, size_t len)
 {
-	char since[40], until[40], first[40], last[40];
+	char since[40], until[40], range[128];
 
 	say_moment(time->since_ns, since, sizeof(since));
 	say_moment(time->until_ns, until, sizeof(until));
-	say_moment(kept->since_ns, first, sizeof(first));
-	say_moment(kept->until_ns, last, sizeof(last));
-	snprintf(text, len,
-		 "%s to %s, %.0f s of it kept; the history goes from %s to %s", since,
-		 until, time->covered_ns * 1e-9, first, last);
+	span_describe_range(kept, range, sizeof(range));
+	snprintf(text, len, "%s to %s, %.0f s of it kept; %s", since, until,
+		 time->covered_ns * 1e-9, range);
 }

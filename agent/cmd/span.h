@@ -72,9 +72,10 @@ void span_say_uncounted(const struct frame *f, double covered_s);
 int span_history(const struct options *o, struct history_reader **out, char *cause,
 		 size_t len);
 
+/* How far back one can look: "the history goes from ... to ...". */
+void span_describe_range(const struct history_span *kept, char *text, size_t len);
 /*
- * What was looked at, and how far back one can look, in one line without its end: for
- * people who look back.
+ * What was looked at, and that, in one line without its end: for people who look back.
  */
 void span_describe(const struct history_span *time, const struct history_span *kept,
 		   char *text, size_t len);

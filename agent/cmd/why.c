@@ -20,40 +20,34 @@
 #include "view/pick.h"
 #include "workload/cgroup_root.h"
 #include "workload/cpu_limit.h"
+#include "workload/process.h"
 #include "workload/stuck_threads.h"
 
-#define EXIT_FOUND    3
-#define DURATION_MS   10000
-#define LISTED	      64
-#define NAME_COLUMNS  60
-#define CGROUP_OF_PID "/proc/%ld/cgroup"
-#define AGAIN_LEN     400
+#define EXIT_FOUND   3
+#define DURATION_MS  10000
+#define LISTED	     64
+#define NAME_COLUMNS 60
+#define AGAIN_LEN    400
 
-/* The cgroup path of a process. -ESRCH: there is none of that number. */
-static int cgroup_of_pid(long pid, char *out, size_t len)
-{
-	char path[64], text[8192], *line;
-
-	snprintf(path, sizeof(path), CGROUP_OF_PID, pid);
-	if (read_file(path, text, sizeof(text)) < 0)
-		return -ESRCH;
-	/* that of v2; the others are hierarchies of v1 */
-	line = strncmp(text, "0::", 3) ? strstr(text, "\n0::") : text;
-	if (!line)
-		return -ENOENT;
-	line = strchr(line, '/');
-	if (!line)
-		return -ENOENT;
-	line[strcspn(line, "\n")] = '\0';
-	snprintf(out, len, "%s", line);
-	return 0;
-}
-
-/* Whom to look at: a name, or a process's cgroup. */
+/* Whom to look at: a name, a process's cgroup, or the kernel. */
 struct target {
-	char text[4096];
-	bool process;
+	char text[PROCESS_PATH];
+	bool process, kernel;
+	bool is_whole; /* of a process: its path is from the host's root */
 };
+
+/*
+ * In a cgroup namespace a path does not say whose it is: that of who is in our own
+ * cgroup is "/". The tree does, where it is the host's.
+ */
+static bool find_in_tree(const struct options *o, long pid, struct target *t)
+{
+	struct cgroup_root root;
+	char cause[256];
+
+	return !cgroup_root_find(o->cgroup_root, &root, cause, sizeof(cause)) &&
+	       root.whole && process_search(root.path, pid, t->text, sizeof(t->text));
+}
 
 /*
  * A number is a process: then its cgroup, which the frame has by its path. Of a copy
@@ -62,31 +56,32 @@ struct target {
 static int parse_target(const struct options *o, const char *arg, struct target *t,
 			char *cause, size_t cause_len)
 {
+	struct process p;
 	char *end;
 	long pid = strtol(arg, &end, 10);
 	int err;
 
-	if (*end || end == arg || pid <= 0 || o->from) {
-		snprintf(t->text, sizeof(t->text), "%s", arg);
+	snprintf(t->text, sizeof(t->text), "%s", arg);
+	if (*end || end == arg || pid <= 0 || o->from)
 		return 0;
-	}
-	t->process = true;
-	err = cgroup_of_pid(pid, t->text, sizeof(t->text));
-	if (err)
+	err = process_find("/proc", pid, &p);
+	if (err) {
 		snprintf(cause, cause_len,
 			 err == -ESRCH ? "%ld: no process has this number here"
 				       : "%ld: this process is in no cgroup of v2",
 			 pid);
-	return err;
+		return err;
+	}
+	t->kernel = p.is_kernel;
+	t->process = true;
+	t->is_whole = p.is_whole || find_in_tree(o, pid, t);
+	if (p.is_whole || !t->is_whole)
+		memcpy(t->text, p.path, sizeof(t->text));
+	return 0;
 }
 
-/* In a cgroup namespace the path of who is not below it begins with "/..". */
-static bool path_is_whole(const char *path)
-{
-	return strncmp(path, "/..", 3);
-}
-
-/* What of it is left. */
+/* In a cgroup namespace the path of who is not below it begins with "/..": what is left
+ * without that. */
 static const char *below_ours(const char *path)
 {
 	while (!strncmp(path, "/..", 3) && (path[3] == '/' || !path[3]))
@@ -129,10 +124,17 @@ static int pick_one(const struct frame *f, const struct target *t,
 		*out = found[0];
 		return count ? 0 : -ENOENT;
 	}
+	if (t->kernel) {
+		*out = pick_kernel(f);
+		return *out ? 0 : -ENOENT;
+	}
 	text_escape(path, below_ours(t->text)); /* as readings have it */
-	*out = path_is_whole(t->text) ? NULL : pick_end(f, path);
+	*out = NULL;
 	for (; *path && !*out; *strrchr(path, '/') = '\0')
-		*out = pick_cgroup(f, path);
+		if (t->is_whole)
+			*out = pick_cgroup(f, path);
+		else if (path[1]) /* "/" ends no path, or is another's */
+			*out = pick_end(f, path);
 	return *out ? 0 : -ENOENT;
 }
 
@@ -170,7 +172,9 @@ static const char *source_name(const struct taken *t)
 
 static int print(const struct options *o, const struct why *w)
 {
-	int err = o->format == FORMAT_JSON ? why_json(w, stdout) : why_table(w, stdout);
+	int err = o->format == FORMAT_JSON  ? why_json(w, stdout)
+		  : o->format == FORMAT_CSV ? why_csv(w, stdout)
+					    : why_table(w, stdout);
 
 	if (err) {
 		log_error(err, "the answer cannot be written");
@@ -306,7 +310,13 @@ static int answer_workload(const struct options *o, struct why *w, struct readin
 		diagnose_absent(d, r, &absent);
 		return answer_of(o, w, d);
 	}
-	if (status == -ENOENT) {
+	if (status == -ENOENT && t->process && !t->kernel && !t->is_whole) {
+		log_errorx("%.200s: from in here (a cgroup namespace) this process's "
+			   "workload is not to be told; mount the host's cgroup tree, "
+			   "or give its name",
+			   t->text);
+		status = 1;
+	} else if (status == -ENOENT) {
 		log_errorx("%.200s: no workload of that name in %s (assay report "
 			   "shows who there is)",
 			   t->text, span_text(time, w->readings->now_s));
@@ -370,6 +380,8 @@ static int answer(const struct options *o, const struct taken *taken,
 	w.before_since_ns = before.taken.time.since_ns;
 	w.before_until_ns = before.taken.time.until_ns;
 	w.no_baseline = before.cause;
+	w.kept_ns =
+	    taken->from_history ? taken->kept.since_ns : before.taken.kept.since_ns;
 	status = o->node ? answer_node(o, &w) : answer_workload(o, &w, &r, t);
 	frame_free(before.taken.frame);
 	return status;
@@ -405,11 +417,6 @@ static int run_why(const struct options *given, int argc, char **argv)
 	char cause[256];
 	int status;
 
-	if (o.format == FORMAT_CSV) {
-		log_errorx(
-		    "--format: 'csv': findings are no table: must be table or json");
-		return EXIT_USAGE;
-	}
 	if (argc > 1 || (argc == 1) == o.node) {
 		log_errorx("of whom? a workload's name, a part of it, a process id, or "
 			   "--node");

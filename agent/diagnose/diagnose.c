@@ -119,43 +119,65 @@ static struct finding *find_rule(struct diagnosis *d, const char *id)
 	return NULL;
 }
 
-/* A consequence stays below its cause, if that weighs something, and nobody acts on it.
- */
-static void put_after(struct diagnosis *d, struct finding *f)
+static const char *cgroup_of(const struct facts *f)
 {
+	return f->resource ? frame_cgroup(f->resource) : "";
+}
+
+/*
+ * A consequence stays below its cause, if that weighs something, and nobody acts on it.
+ * One that is worse than what its cause was found to be is acted on, too, and then the
+ * cause is as bad. was: the severities before anything was put after anything.
+ */
+static void put_after(struct diagnosis *d, struct finding *f, const enum severity *was)
+{
+	enum severity own = was[f - d->list];
+
 	for (size_t i = 0; i < RULE_NOT && f->rule->after[i]; i++) {
-		const struct finding *cause = find_rule(d, f->rule->after[i]);
+		struct finding *cause = find_rule(d, f->rule->after[i]);
 
 		if (!cause || cause->verdict != VERDICT_FOUND ||
 		    cause->severity == SEVERITY_NOTICE)
 			continue;
 		if (f->score >= cause->score)
 			f->score = cause->score * 0.9;
-		if (f->severity <= cause->severity) /* it explains all of it */
+		if (own <= was[cause - d->list]) /* it explains all of it */
 			f->severity = SEVERITY_NOTICE;
+		else if (own > cause->severity)
+			cause->severity = own;
 	}
+}
+
+int diagnose_compare(const struct finding *x, const struct finding *y)
+{
+	int order;
+
+	if (x->severity != y->severity)
+		return x->severity > y->severity ? -1 : 1;
+	if (x->score != y->score)
+		return x->score > y->score ? -1 : 1;
+	order = strcmp(x->rule->id, y->rule->id);
+	if (order || !x->facts || !y->facts)
+		return order;
+	order = strcmp(name_of(x->facts), name_of(y->facts));
+	return order ? order : strcmp(cgroup_of(x->facts), cgroup_of(y->facts));
 }
 
 static int compare_findings(const void *a, const void *b)
 {
-	const struct finding *x = *(const struct finding *const *)a;
-	const struct finding *y = *(const struct finding *const *)b;
-
-	/* a notice is never above what costs something */
-	if ((x->severity == SEVERITY_NOTICE) != (y->severity == SEVERITY_NOTICE))
-		return x->severity == SEVERITY_NOTICE ? 1 : -1;
-	if (x->score != y->score)
-		return x->score > y->score ? -1 : 1;
-	if (x->severity != y->severity)
-		return x->severity > y->severity ? -1 : 1;
-	return x < y ? -1 : x > y;
+	return diagnose_compare(*(const struct finding *const *)a,
+				*(const struct finding *const *)b);
 }
 
 static void rank(struct diagnosis *d)
 {
+	enum severity was[RULES_MOST];
+
+	for (size_t i = 0; i < d->count; i++)
+		was[i] = d->list[i].severity;
 	for (size_t i = 0; i < d->count; i++)
 		if (d->list[i].verdict == VERDICT_FOUND)
-			put_after(d, &d->list[i]);
+			put_after(d, &d->list[i], was);
 	for (size_t i = 0; i < d->count; i++)
 		if (d->list[i].verdict == VERDICT_FOUND)
 			d->found[d->found_count++] = &d->list[i];

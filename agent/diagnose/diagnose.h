@@ -93,6 +93,13 @@ struct diagnosis {
 	    why[400]; /* when it is not actionable: what was looked at, or is missing */
 };
 
+/*
+ * The order in which findings are told, the worst first: by severity, then by score,
+ * which is how much is lost; then by name, so that it is always the same. Below 0: x
+ * comes before y.
+ */
+int diagnose_compare(const struct finding *x, const struct finding *y);
+
 /* What a diagnosis is made from. */
 struct readings {
 	const struct frame *now, *before; /* sums are differences; before: NULL: none */
@@ -145,14 +152,17 @@ struct why {
 	const struct node_diagnosis *node;
 	uint64_t since_ns, until_ns;		   /* what was looked at, wall clock */
 	uint64_t before_since_ns, before_until_ns; /* 0: there is no baseline */
-	const char *no_baseline;		   /* why there is none */
-	const char *host;			   /* the node, if no frame names it */
-	const char *source;			   /* "agent", "history", "self" */
-	size_t columns; /* of the screen, for tables; 0: nobody says */
+	uint64_t kept_ns; /* how far the history goes back; 0: nobody has looked */
+	const char *no_baseline; /* why there is none */
+	const char *host;	 /* the node, if no frame names it */
+	const char *source;	 /* "agent", "history", "self" */
+	size_t columns;		 /* of the screen, for tables; 0: nobody says */
 };
 
 /* 0 or -errno (-ENOMEM, -EIO). */
 int why_table(const struct why *w, FILE *f);
 int why_json(const struct why *w, FILE *f);
+/* A row for each finding; where nothing calls for action a first one says so. */
+int why_csv(const struct why *w, FILE *f);
 
 #endif

@@ -208,7 +208,7 @@ static const char *source_text(const char *source)
 
 static void print_head(const struct page *p, const struct why *w)
 {
-	char until[32], since[32], before[32], name[256], line[900];
+	char until[32], since[32], before[32], kept[32], name[256], line[900];
 	char time[UNITS_LEN];
 	const struct readings *r = w->readings;
 	int n;
@@ -219,11 +219,16 @@ static void print_head(const struct page *p, const struct why *w)
 		     span_text(time, r->now_s), units_time(until, w->until_ns),
 		     source_text(w->source));
 	if (r->before)
-		snprintf(line + n, sizeof(line) - n, "compared with %.16sZ to %.16sZ",
-			 units_time(since, w->before_since_ns),
-			 units_time(before, w->before_until_ns));
+		n += snprintf(line + n, sizeof(line) - n,
+			      "compared with %.16sZ to %.16sZ",
+			      units_time(since, w->before_since_ns),
+			      units_time(before, w->before_until_ns));
 	else
 		snprintf(line + n, sizeof(line) - n, "no baseline: %s", w->no_baseline);
+	if (r->before && w->kept_ns)
+		snprintf(line + n, sizeof(line) - n,
+			 "; the history goes back to %.16sZ",
+			 units_time(kept, w->kept_ns));
 	wrap(p, line, 0, 2);
 	fputc('\n', p->f);
 }

@@ -261,6 +261,15 @@ uint32_t cells_queries(const struct cells *c)
 	return gate.waiting;
 }
 
+uint32_t cells_peer_rows(const struct cells *c)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < c->plan.slots; i++)
+		n += __atomic_load_n(&c->rows[i].peer_row, __ATOMIC_RELAXED) != 0;
+	return n;
+}
+
 void cells_close(struct cells *c)
 {
 	parts_close(&c->hist_parts);

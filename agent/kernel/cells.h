@@ -72,6 +72,8 @@ int cells_count_cpu(const struct cells *c, uint32_t cpu, struct cpu_state *room,
 		    struct cells_runs runs[PROGRAM_COUNT]);
 /* DNS queries that wait for an answer now. */
 uint32_t cells_queries(const struct cells *c);
+/* Rows of the table of peers that a slot has. */
+uint32_t cells_peer_rows(const struct cells *c);
 
 void cells_close(struct cells *c);
 

@@ -109,6 +109,28 @@ const struct probe_desc probe_descs[] = {
 
 const size_t probe_desc_count = COUNT(probe_descs);
 
+size_t probe_named_so(const char *name, size_t len)
+{
+	size_t i = 0;
+
+	while (i < PROBE_COUNT && (strlen(probe_descs[i].name) != len ||
+				   memcmp(probe_descs[i].name, name, len)))
+		i++;
+	return i;
+}
+
+size_t probe_named(const char *name)
+{
+	return name ? probe_named_so(name, strlen(name)) : PROBE_COUNT;
+}
+
+bool probe_measures(const char *name)
+{
+	size_t i = probe_named(name);
+
+	return i == PROBE_COUNT || !probe_descs[i].always;
+}
+
 bool probe_is_windowed(const struct probe_desc *desc, const char *program)
 {
 	for (size_t i = 0; i < COUNT(desc->windowed) && desc->windowed[i]; i++)

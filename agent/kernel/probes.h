@@ -37,6 +37,13 @@ struct probe_desc {
 extern const struct probe_desc probe_descs[];
 extern const size_t probe_desc_count;
 
+/* The probe of a name, which may be NULL: enum probe_id; PROBE_COUNT: there is none. */
+size_t probe_named(const char *name);
+/* The same of the first len characters. */
+size_t probe_named_so(const char *name, size_t len);
+/* Does it measure something, and not only help the others? Of an unknown name: yes. */
+bool probe_measures(const char *name);
+
 /* Does one of its programs run in windows only, when the probe does? */
 bool probe_is_windowed(const struct probe_desc *desc, const char *program);
 

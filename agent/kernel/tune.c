@@ -134,12 +134,10 @@ static int refuse(char *cause)
 
 static int find_probe(const char *s, size_t n, char *cause, size_t len)
 {
-	size_t at;
+	size_t at, probe = probe_named_so(s, n);
 
-	for (size_t i = 0; i < probe_desc_count; i++)
-		if (strlen(probe_descs[i].name) == n &&
-		    !memcmp(probe_descs[i].name, s, n))
-			return i;
+	if (probe < PROBE_COUNT)
+		return (int)probe;
 	at =
 	    snprintf(cause, len, "'%.*s' is no probe: one of", n < 50 ? (int)n : 50, s);
 	for (size_t i = 0; i < probe_desc_count && at < len; i++)

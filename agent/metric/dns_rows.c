@@ -72,7 +72,10 @@ static const struct metric_row rows[] = {
 			   "answer, `failed` another code than NOERROR and NXDOMAIN, "
 			   "`slow` took 100 ms or more.",
 	    .blind_text = "Of a lookup that asks several servers from one socket it is "
-			  "the one that was asked first. Places as those of "
+			  "the one that was asked first. Where the probe runs in "
+			  "windows, `failed` and `slow` are weighted, without a "
+			  "standard error, and `timeout` is not seen, as in "
+			  "assay.dns.lookup.duration. Places as those of "
 			  "assay.tcp.peer.events.",
 	},
 };

@@ -57,7 +57,8 @@ static const struct metric slot_limit = {
 static const struct metric pool_usage = {
 	"assay.pool.usage",
 	"{entry}",
-	"Entries in use of the pools and tables that were made at start.",
+	"Entries in use of the pools and tables that were made at start; of peers: "
+	"workloads that had trouble with any.",
 	METRIC_UPDOWN,
 	.attrs = { "assay.pool" },
 };

@@ -76,6 +76,7 @@ enum pool_use_id {
 	USE_COUNTS,
 	USE_OPENS,
 	USE_QUERIES,
+	USE_PEERS,  /* rows: one of a workload that has trouble with any */
 	USE_TABLES, /* + 2 * enum table; + 1: its spill */
 	POOL_USES = USE_TABLES + 2 * TABLES,
 };

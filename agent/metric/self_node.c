@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <string.h>
 #include "base/util.h"
 #include "metric/self_node.h"
 
@@ -36,6 +37,19 @@ const struct metric node_memory_available = {
 	"Memory that can be had without swapping.",
 	METRIC_UPDOWN,
 };
+
+bool self_is_of_node(const char *name)
+{
+	static const struct metric *const of_node[] = {
+		&node_cpu_time, &node_cpu_steal,	&node_cpu_count,
+		&node_memory,	&node_memory_available,
+	};
+
+	for (size_t i = 0; i < COUNT(of_node); i++)
+		if (!strcmp(of_node[i]->name, name))
+			return true;
+	return false;
+}
 
 static const char *const modes[] = {
 	[CPU_USER] = "user",   [CPU_NICE] = "nice",	[CPU_SYSTEM] = "system",

@@ -3,6 +3,7 @@
 #ifndef SELF_NODE_H
 #define SELF_NODE_H
 
+#include <stdbool.h>
 #include "metric/metric.h"
 #include "reading/node_usage.h"
 
@@ -17,5 +18,7 @@ extern const struct metric node_cpu_time, node_cpu_steal, node_cpu_count, node_m
  */
 int self_add_node(struct point_group *g, const struct node_usage *u, uint64_t start_ns,
 		  bool each_cpu);
+/* Is a metric of this name about the node, and not about the agent? */
+bool self_is_of_node(const char *name);
 
 #endif

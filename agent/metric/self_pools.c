@@ -20,6 +20,7 @@ void self_pools(const struct cells *c, uint32_t opens, const int32_t taken[TABLE
 	pool_of(c, POOL_COUNT, &uses[USE_COUNTS]);
 	uses[USE_OPENS] = (struct pool_use){ opens, c->plan.opens };
 	uses[USE_QUERIES] = (struct pool_use){ cells_queries(c), c->plan.queries };
+	uses[USE_PEERS] = (struct pool_use){ cells_peer_rows(c), c->plan.peer_rows };
 	for (int t = 0; t < TABLES; t++) {
 		int32_t spilled =
 		    __atomic_load_n(&c->control->spilled[t], __ATOMIC_RELAXED);
@@ -38,6 +39,7 @@ const char *pool_use_name(enum pool_use_id id)
 		[USE_COUNTS] = "counters",
 		[USE_OPENS] = "errors_and_disks",
 		[USE_QUERIES] = "dns_queries",
+		[USE_PEERS] = "peers",
 		[USE_TABLES] = "threads",
 		"threads_spill",
 		"calls",

@@ -245,7 +245,10 @@ static const struct metric_row rows[] = {
 		"open_full), 15 peers each at a time (5 of them the clients "
 		"of a server); who had no event for 11 s may lose it. What found no "
 		"place is `_OTHER`. Behind NAT of the node it is the address that the "
-		"application asked. Counted as seen where the probe runs in windows.",
+		"application asked. Where the probe runs in windows, `unanswered`, "
+		"`slow`, `slower` and `far` are seen in windows only, and weighted as "
+		"all that is (by the least duration that they have), without a "
+		"standard error; the others are exact.",
 	},
 };
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <bpf/bpf.h>
+#include "base/util.h"
 #include "reading/peers.h"
 
 #define MAPPED_LEN 12 /* bytes before the address of IPv4 in one of IPv6 */
@@ -85,7 +86,7 @@ static bool has_total(const struct workload *w, uint32_t signal, uint32_t attr)
 }
 
 /* p: NULL: the rest. */
-static int add(struct workload *w, uint32_t signal, const struct peer *p, uint32_t more,
+static int add(struct workload *w, uint32_t signal, const struct peer *p, uint64_t more,
 	       uint64_t now)
 {
 	uint32_t attr = p ? p->tag : OPEN_OTHER;
@@ -110,18 +111,64 @@ static uint32_t first_signal(uint32_t tag, uint32_t *lanes)
 	return tag & PEER_IS_DNS ? OPEN_DNS_PEER : OPEN_TCP_PEER;
 }
 
-static int read_peer(struct workload *w, const struct peer *now, struct peer *seen,
-		     uint64_t time_ns)
+/*
+ * Lanes that are counted in windows only, as what they are counted with is (windows.c),
+ * and how long such an event took at least. The others are of hooks that stay, or of
+ * passes.
+ */
+static const struct {
+	uint32_t signal;
+	enum probe_id probe;
+	double least_ns;
+} windowed[] = {
+	{ OPEN_TCP_PEER + PEER_UNANSWERED, PROBE_TCP, 0 },
+	{ OPEN_TCP_PEER + PEER_SLOW, PROBE_TCP, PEER_SLOW_NS },
+	{ OPEN_TCP_PEER + PEER_SLOWER, PROBE_TCP, PEER_SLOWER_NS },
+	{ OPEN_TCP_PEER + PEER_FAR, PROBE_TCP, 0 },
+	{ OPEN_DNS_PEER + PEER_DNS_FAILED, PROBE_DNS, 0 },
+	{ OPEN_DNS_PEER + PEER_DNS_SLOW, PROBE_DNS, PEER_DNS_SLOW_NS },
+};
+
+/* A row that is read, and for whom. */
+struct reading {
+	struct snapshot *s;
+	struct workload *w;
+	bool waits; /* some of it is read when its window has ended */
+};
+
+/* What `n` events of a lane stand for. False: that is known when the window has ended.
+ */
+static bool weigh(struct reading *r, uint32_t signal, uint64_t *n)
+{
+	for (size_t i = 0; i < COUNT(windowed); i++) {
+		const struct window *win = &r->s->windows[windowed[i].probe];
+
+		if (windowed[i].signal != signal)
+			continue;
+		if (win->use == WINDOW_OPEN) {
+			r->waits = true;
+			return false;
+		}
+		if (win->use == WINDOW_ENDS)
+			*n = estimate_round(
+			    *n * estimate_weight(&win->span, windowed[i].least_ns),
+			    &r->s->random);
+	}
+	return true;
+}
+
+static int read_peer(struct reading *r, const struct peer *now, struct peer *seen)
 {
 	uint32_t lanes, signal = first_signal(now->tag, &lanes);
 	int err = 0;
 
 	for (uint32_t i = 0; i < lanes; i++) {
-		uint32_t more = now->count[i] - seen->count[i]; /* it may wrap */
+		/* it may wrap */
+		uint64_t more = (uint32_t)(now->count[i] - seen->count[i]);
 
-		if (!more)
+		if (!more || !weigh(r, signal + i, &more))
 			continue;
-		if (add(w, signal + i, now, more, time_ns)) {
+		if (more && add(r->w, signal + i, now, more, r->s->time_ns)) {
 			err = -ENOMEM;
 			continue;
 		}
@@ -144,18 +191,19 @@ static void leave_place(struct peer_row *seen, struct peer *was, const struct pe
 	memset(was->count, 0, sizeof(was->count));
 }
 
-static int read_rest(struct workload *w, const struct peer_row *now,
-		     struct peer_row *seen, uint64_t time_ns)
+static int read_rest(struct reading *r, const struct peer_row *now,
+		     struct peer_row *seen)
 {
 	int err = 0;
 
 	for (uint32_t i = 0; i < PEER_ALL_LANES; i++) {
 		/* below 0: a peer gave up its place while the row was copied */
-		int32_t more = (int32_t)(now->rest[i] - seen->rest[i]);
+		int32_t grown = (int32_t)(now->rest[i] - seen->rest[i]);
+		uint64_t more = grown;
 
-		if (more <= 0)
+		if (grown <= 0 || !weigh(r, OPEN_TCP_PEER + i, &more))
 			continue;
-		if (add(w, OPEN_TCP_PEER + i, NULL, more, time_ns)) {
+		if (more && add(r->w, OPEN_TCP_PEER + i, NULL, more, r->s->time_ns)) {
 			err = -ENOMEM;
 			continue;
 		}
@@ -165,9 +213,8 @@ static int read_rest(struct workload *w, const struct peer_row *now,
 }
 
 /* -EAGAIN: a place changes hands just now, so the rest waits for the next reading. */
-static int read_row(struct workload *w, const struct peer_row *now,
-		    const struct peer_row *again, struct peer_row *seen,
-		    uint64_t time_ns)
+static int read_row(struct reading *r, const struct peer_row *now,
+		    const struct peer_row *again, struct peer_row *seen)
 {
 	bool settled = true;
 	int err = 0;
@@ -183,11 +230,11 @@ static int read_row(struct workload *w, const struct peer_row *now,
 			continue;
 		if (!is_same(p, &seen->peer[i]))
 			leave_place(seen, &seen->peer[i], p);
-		err |= read_peer(w, p, &seen->peer[i], time_ns);
+		err |= read_peer(r, p, &seen->peer[i]);
 	}
 	if (!settled)
 		return err ? -ENOMEM : -EAGAIN;
-	return err | read_rest(w, now, seen, time_ns);
+	return err | read_rest(r, now, seen);
 }
 
 int peers_read(struct snapshot *s, uint32_t slot, struct workload *w)
@@ -198,6 +245,7 @@ int peers_read(struct snapshot *s, uint32_t slot, struct workload *w)
 	int err, fd = s->cells->fds[MAP_PEERS];
 	struct peer_row now, again;
 	struct peers_seen **seen;
+	struct reading r = { s, w, false };
 
 	if (number >= s->cells->plan.peer_rows)
 		return 0;
@@ -212,8 +260,8 @@ int peers_read(struct snapshot *s, uint32_t slot, struct workload *w)
 	if (bpf_map_lookup_elem(fd, &number, &now) ||
 	    bpf_map_lookup_elem(fd, &number, &again))
 		return 0;
-	err = read_row(w, &now, &again, &(*seen)->row, s->time_ns);
-	if (!err)
+	err = read_row(&r, &now, &again, &(*seen)->row);
+	if (!err && !r.waits)
 		(*seen)->events = events;
 	return err == -EAGAIN ? 0 : err;
 }

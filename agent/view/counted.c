@@ -25,16 +25,6 @@ bool counted_is_told(const struct frame *f)
 	return false;
 }
 
-/* PROBE_COUNT: there is none of this name, which may be NULL. */
-static size_t probe_of(const char *name)
-{
-	size_t i = 0;
-
-	while (i < PROBE_COUNT && (!name || strcmp(name, probe_descs[i].name)))
-		i++;
-	return i;
-}
-
 /* The meter that a series of the agent's own tells of; COUNTED_METERS: none. */
 static size_t meter_of(const struct frame_series *s)
 {
@@ -43,7 +33,7 @@ static size_t meter_of(const struct frame_series *s)
 
 	if (!windowed && strcmp(s->name, self_attached_time.name))
 		return COUNTED_METERS;
-	probe = probe_of(frame_attr(&s->attrs, "assay.probe"));
+	probe = probe_named(frame_attr(&s->attrs, "assay.probe"));
 	return probe == PROBE_COUNT ? COUNTED_METERS : 2 * probe + windowed;
 }
 
@@ -77,7 +67,7 @@ void counted_shares_read(const struct frame *f, double covered_s,
 
 double counted_share(const struct counted_shares *c, const char *probe)
 {
-	size_t i = probe_of(probe);
+	size_t i = probe_named(probe);
 
 	return i == PROBE_COUNT ? 1 : c->of[2 * i];
 }
@@ -87,10 +77,9 @@ static bool is_loaded(const struct frame *f, size_t probe)
 {
 	for (size_t i = 0; i < f->count; i++) {
 		const struct frame_series *s = &f->series[i];
-		const char *name = frame_attr(&s->attrs, "assay.probe");
 
-		if (name && !strcmp(s->name, self_duty.name) &&
-		    !strcmp(name, probe_descs[probe].name))
+		if (!strcmp(s->name, self_duty.name) &&
+		    probe_named(frame_attr(&s->attrs, "assay.probe")) == probe)
 			return true;
 	}
 	return false;

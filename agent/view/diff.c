@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
 #include "base/util.h"
 #include "view/diff.h"
 #include "view/report.h"
@@ -64,7 +65,8 @@ static void add_series(struct diff *d, const struct frame_series *before,
 		return;
 	d->series[d->count] =
 	    (struct diff_series){ .in = { before, after },
-				  .meter = counted_meter((before ?: after)->name) };
+				  .meter = counted_meter((before ?: after)->name),
+				  .measuring = report_is_measuring(before ?: after) };
 	find_beyond(&d->series[d->count++]);
 }
 
@@ -261,6 +263,8 @@ static int compare(const void *a, const void *b)
 {
 	const struct diff_change *x = a, *y = b;
 
+	if (x->s->measuring != y->s->measuring)
+		return x->s->measuring ? 1 : -1;
 	if (x->p != y->p)
 		return x->p < y->p ? -1 : 1;
 	if (distance(x->ratio) != distance(y->ratio))
@@ -281,22 +285,47 @@ static bool is_much(const struct diff *d, const struct diff_change *c)
 		    events(c->s->in[1]) / d->side[1].counted_s[c->s->meter]) >= 1e4;
 }
 
-/* Leaves what is no chance, and differs enough for somebody to care. */
-static int choose(struct diff *d)
+/*
+ * Leaves of a list what is no chance, and differs enough for somebody to care; returns
+ * how many, or -ENOMEM.
+ */
+static ssize_t choose(const struct diff *d, struct diff_change *list, size_t count)
 {
-	double *p = calloc(d->change_count + 1, sizeof(*p)), limit;
+	double *p = calloc(count + 1, sizeof(*p)), limit;
 	size_t kept = 0;
 
 	if (!p)
 		return -ENOMEM;
-	for (size_t i = 0; i < d->change_count; i++)
-		p[i] = d->changes[i].p;
-	limit = significance_limit(p, d->change_count, DIFF_FALSE);
+	for (size_t i = 0; i < count; i++)
+		p[i] = list[i].p;
+	limit = significance_limit(p, count, DIFF_FALSE);
 	free(p);
-	for (size_t i = 0; i < d->change_count; i++)
-		if (d->changes[i].p <= limit && is_much(d, &d->changes[i]))
-			d->changes[kept++] = d->changes[i];
-	d->change_count = kept;
+	for (size_t i = 0; i < count; i++)
+		if (list[i].p <= limit && is_much(d, &list[i]))
+			list[kept++] = list[i];
+	return (ssize_t)kept;
+}
+
+/*
+ * What the agent's own probes cost and count changes with every load, and many such
+ * sure changes would let more of the others pass for sure: they are judged by
+ * themselves.
+ */
+static int choose_both(struct diff *d)
+{
+	size_t others = 0;
+	ssize_t kept, own;
+
+	while (others < d->change_count && !d->changes[others].s->measuring)
+		others++;
+	d->tested = others;
+	d->own = d->changes + others;
+	own = choose(d, d->own, d->change_count - others);
+	kept = choose(d, d->changes, others);
+	if (own < 0 || kept < 0)
+		return -ENOMEM;
+	d->own_count = (size_t)own;
+	d->change_count = (size_t)kept;
 	return 0;
 }
 
@@ -310,9 +339,8 @@ int diff_judge(struct diff *d)
 			test_level(d, &d->series[i]);
 		else
 			test(d, &d->series[i]);
-	d->tested = d->change_count;
 	qsort(d->changes, d->change_count, sizeof(*d->changes), compare);
-	return choose(d);
+	return choose_both(d);
 }
 
 void diff_fini(struct diff *d)

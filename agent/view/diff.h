@@ -27,6 +27,7 @@ struct diff_side {
 struct diff_series {
 	const struct frame_series *in[2];
 	size_t meter;
+	bool measuring;	  /* it is of the agent's own: report_is_measuring() */
 	double *count[2]; /* of each step */
 	/* of a gauge: the values it had, in count, and how many steps have one */
 	size_t values[2];
@@ -50,7 +51,10 @@ struct diff {
 	size_t count;
 	struct diff_change *changes; /* the surest first */
 	size_t change_count;
-	size_t tested; /* numbers that were compared */
+	/* those of the measuring itself, told and judged apart: behind the others */
+	struct diff_change *own;
+	size_t own_count;
+	size_t tested; /* numbers that were compared, without those */
 	size_t limit;  /* changes to show, 0: all */
 };
 

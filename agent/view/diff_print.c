@@ -148,18 +148,29 @@ static json_t *change_json(const struct diff *d, const struct diff_change *c)
 	    side_json(d, c, 1), "ratio", number(c->ratio), "p", c->p);
 }
 
+static json_t *changes_json(const struct diff *d, const struct diff_change *list,
+			    size_t count)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < count && (!d->limit || i < d->limit); i++)
+		if (json_array_append_new(array, change_json(d, &list[i]))) {
+			json_decref(array);
+			return NULL;
+		}
+	return array;
+}
+
 static int print_json(const struct diff *d, FILE *f)
 {
-	json_t *list = json_array(), *top;
-	int err = 0;
+	json_t *top =
+	    json_pack("{s:f, s:f, s:I, s:I, s:o, s:o}", "before_s", d->side[0].all_s,
+		      "after_s", d->side[1].all_s, "tested", (json_int_t)d->tested,
+		      "changed", (json_int_t)d->change_count, "changes",
+		      changes_json(d, d->changes, d->change_count), "measuring",
+		      changes_json(d, d->own, d->own_count));
+	int err = json_dumpf(top, f, JSON_INDENT(1));
 
-	for (size_t i = 0; i < d->change_count && (!d->limit || i < d->limit); i++)
-		err |= json_array_append_new(list, change_json(d, &d->changes[i]));
-	top = json_pack("{s:f, s:f, s:I, s:I, s:o}", "before_s", d->side[0].all_s,
-			"after_s", d->side[1].all_s, "tested", (json_int_t)d->tested,
-			"changed", (json_int_t)d->change_count, "changes", list);
-	if (!err)
-		err = json_dumpf(top, f, JSON_INDENT(1));
 	json_decref(top);
 	fputc('\n', f);
 	return err || fflush(f) ? -EIO : 0;
@@ -197,6 +208,22 @@ static int print_csv(const struct diff *d, FILE *f)
 	return fflush(f) ? -EIO : 0;
 }
 
+#define OWN_SHOWN 3
+
+/* Of the measuring itself a line: nobody is woken up for that. */
+static void print_own(const struct diff *d, FILE *f)
+{
+	if (!d->own_count)
+		return;
+	fprintf(f, "\nthe measuring itself: %zu of its numbers changed, too",
+		d->own_count);
+	for (size_t i = 0; i < d->own_count && i < OWN_SHOWN; i++) {
+		fprintf(f, "%s %s", i ? "," : ":", any_of(d->own[i].s)->name);
+		print_ratio(d->own[i].ratio, f);
+	}
+	fputs("; all of them: --format json\n", f);
+}
+
 int diff_print(const struct diff *d, int format, FILE *f)
 {
 	size_t most = d->limit ? d->limit : SHOWN;
@@ -216,5 +243,6 @@ int diff_print(const struct diff *d, int format, FILE *f)
 	if (d->change_count > most)
 		fprintf(f, "\nand %zu more, less sure (--limit)\n",
 			d->change_count - most);
+	print_own(d, f);
 	return fflush(f) ? -EIO : 0;
 }

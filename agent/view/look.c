@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "base/util.h"
+#include "metric/self_node.h"
 #include "view/counted.h"
 #include "view/look.h"
 #include "view/pick.h"
@@ -171,9 +172,9 @@ void look_label(const struct frame_series *s, char *out, size_t size)
 	size_t at;
 
 	text_copy(out, size,
-		  *name				   ? name
-		  : strncmp(s->name, "system.", 7) ? "the agent"
-						   : "the node",
+		  *name			     ? name
+		  : self_is_of_node(s->name) ? "the node"
+					     : "the agent",
 		  SIZE_MAX);
 	at = strlen(out);
 	for (size_t i = 0; i < s->attrs.count && at + 4 < size; i++) {

@@ -104,6 +104,14 @@ size_t pick_workloads(const struct frame *f, const char *text,
 	return count;
 }
 
+const struct frame_attrs *pick_kernel(const struct frame *f)
+{
+	for (size_t i = 0; i < f->count; i = report_group_end(f, i))
+		if (!strcmp(frame_kind(f->series[i].resource), "kernel"))
+			return f->series[i].resource;
+	return NULL;
+}
+
 const struct frame_attrs *pick_cgroup(const struct frame *f, const char *path)
 {
 	for (size_t i = 0; i < f->count; i = report_group_end(f, i)) {

@@ -24,6 +24,8 @@ size_t pick_workloads(const struct frame *f, const char *text,
  */
 size_t pick_metrics(const char *text, bool histograms, const char **out, size_t max);
 
+/* The workload that the kernel's own threads are; NULL: they did nothing. */
+const struct frame_attrs *pick_kernel(const struct frame *f);
 /* The workload whose cgroup path it is; NULL: nobody's. */
 const struct frame_attrs *pick_cgroup(const struct frame *f, const char *path);
 /* The one workload whose path ends like this; NULL: there is none, or several. */

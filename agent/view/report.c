@@ -4,6 +4,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 #include "base/util.h"
+#include "metric/self_node.h"
 #include "reading/estimate.h"
 #include "view/report.h"
 
@@ -144,6 +145,11 @@ size_t report_group_end(const struct frame *f, size_t first)
 bool report_is_workload(const struct frame_attrs *resource)
 {
 	return frame_kind(resource)[0] != '\0';
+}
+
+bool report_is_measuring(const struct frame_series *s)
+{
+	return !report_is_workload(s->resource) && !self_is_of_node(s->name);
 }
 
 void report_host_here(struct report_host *out)

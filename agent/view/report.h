@@ -90,6 +90,8 @@ bool report_is_usage(const char *metric);
 size_t report_group_end(const struct frame *f, size_t first);
 /* Is the resource a workload, and not the agent itself? */
 bool report_is_workload(const struct frame_attrs *resource);
+/* Is a number about the measuring itself: neither of a workload nor of the node? */
+bool report_is_measuring(const struct frame_series *s);
 
 /* What owns its pod, and the kind in *kind ("deployment"); NULL: nothing, as is known.
  */

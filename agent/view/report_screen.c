@@ -255,7 +255,9 @@ static void print_head(const struct report *r, FILE *f)
 
 	snprintf(line, sizeof(line), ", Linux %s, %ld CPUs: %.1f s %s", r->host.kernel,
 		 r->host.cpus, r->duration_s,
-		 r->from_agent ? "from the agent" : "measured by this command");
+		 r->since_ns	 ? "from the history"
+		 : r->from_agent ? "from the agent"
+				 : "measured by this command");
 	left = screen_columns(r) > strlen(line) + NAME_LEAST
 		   ? screen_columns(r) - strlen(line)
 		   : NAME_LEAST;

@@ -34,15 +34,6 @@ static bool is(const struct status_probe *p, const char *state)
 	return !strcmp(p->state, state);
 }
 
-/* The one that only names cgroups is always on, and measures nothing. */
-static bool measures(const struct status_probe *p)
-{
-	for (size_t i = 0; i < probe_desc_count; i++)
-		if (!strcmp(probe_descs[i].name, p->name))
-			return !probe_descs[i].always;
-	return true;
-}
-
 /* Off is what somebody has told it to be: it is there. */
 static bool works(const struct status *s, const struct status_probe *p)
 {
@@ -62,8 +53,9 @@ static void judge_probes(const struct status *s, struct status_verdict *v)
 	for (size_t i = 0; i < s->probe_count; i++) {
 		const struct status_probe *p = &s->probes[i];
 
-		working += measures(p) && works(s, p);
-		if (!missing && measures(p) && !works(s, p) && !is(p, "disabled"))
+		working += probe_measures(p->name) && works(s, p);
+		if (!missing && probe_measures(p->name) && !works(s, p) &&
+		    !is(p, "disabled"))
 			missing = p;
 	}
 	if (!working)

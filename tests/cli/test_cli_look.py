@@ -76,7 +76,7 @@ def setup():
     agent.need("sched")
     group = Cgroup("look")
     sleeper = Load(group, "asleep", Cgroup("look-partner").dir)
-    sleeper.name = group.path.lstrip("/")
+    sleeper.name, sleeper.group = group.path.lstrip("/"), group
     time.sleep(2)
     for n, us in ((15, 5000), (40, 20000)):
         since = moment()
@@ -168,7 +168,11 @@ def _():
                      agent.history)
     same([c for c in found["changes"] if c["workload"] == sleeper.name and
           c["metric"] == BLOCKED], [], "changes within the first phase")
-    check("numbers changed" in assay("diff", *pairs, "--history", agent.history), "the table")
+    text = assay("diff", *pairs, "--history", agent.history)
+    check("numbers changed" in text and text.startswith("the history goes from"), text)
+    own = [c for c in found["changes"] if not c["cgroup"] and c["metric"].startswith("assay.")
+           and c["metric"] != "assay.cpu.steal.time" and c["workload"] != "kernel"]
+    same(own, [], "changes of the measuring itself are not among those of others")
 
 
 @test("each form is published: every metric keeps to it, and nothing else does")
@@ -193,6 +197,7 @@ def _():
             ("trend", steps, lambda d: d[0].update(more=1)),
             ("diff", changes, lambda d: d["changes"][0].update(what="much")),
             ("diff", changes, lambda d: d["changes"][0]["before"].clear()),
+            ("diff", changes, lambda d: d["measuring"].append({})),
             ("diff", changes, lambda d: d.pop("tested"))):
         bad = copy.deepcopy(good)
         breaks(bad)
@@ -201,6 +206,31 @@ def _():
         except jsonschema.ValidationError:
             continue
         check(False, f"{command}: what is broken agrees with the schema: {bad}")
+
+
+@test("who looks back is told how far that goes")
+def _():
+    for command in (("list", "workloads"), ("report",), ("why", sleeper.name),
+                    ("trend", "blocked", sleeper.name)):
+        text = assay(*command, "--last", "1m", "--history", agent.history)
+        check("the history goes " in " ".join(text.split()), f"{command}: {text}")
+
+
+@test("a process is its workload, in a cgroup namespace, too; a kernel thread the kernel's")
+def _():
+    def who(*prefix, pid):
+        p = subprocess.run([*prefix, ASSAY, "why", str(pid), "--socket", agent.socket,
+                            "--history", agent.history, "--duration", "1s"],
+                           capture_output=True, text=True, timeout=60)
+        check(p.returncode in (0, 3), f"{prefix} {pid}: {p.stderr}")
+        return p.stdout.split(": ")[0]
+
+    same(who(pid=sleeper.pid), sleeper.name, "the sleeper's process")
+    same(who("unshare", "-C", pid=sleeper.pid), sleeper.name, "from another namespace")
+    # from its own cgroup, whose path is "/" there
+    own = ("sh", "-c", f'echo $$ > "{sleeper.group.dir}/cgroup.procs"; exec unshare -C "$@"', "sh")
+    same(who(*own, pid=sleeper.pid), sleeper.name, "from its own namespace")
+    same(who(pid=2), "kernel", "kthreadd's workload")
 
 
 @test("what cannot be meant is said in one line")

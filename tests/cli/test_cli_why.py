@@ -66,7 +66,6 @@ def _():
     fails(2, "--last and|two beginnings", "why", "a", "--last", "5m", "--since", "10m")
     fails(1, "no agent has kept", "why", "a", "--last", "5m", "--history",
           scratch() + "/none.db")
-    fails(2, "--format: 'csv': .* must be table or json", "why", "a", "--format", "csv")
 
 
 @test("a file that is no history is no fault of the options")

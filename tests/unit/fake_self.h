@@ -46,6 +46,7 @@ static inline int begin(void **state)
 	static const struct cpu_state cpu;
 	static const struct call_ring calls;
 	static const struct dns_gate gate;
+	static struct series_row rows[1024];
 	struct cells *c = &with.cells;
 
 	memset(&with, 0, sizeof(with));
@@ -53,6 +54,7 @@ static inline int begin(void **state)
 				       .slots = 1024,
 				       .total = 6000000,
 				       .bytes = { [PART_AGENT] = 1000000 } };
+	c->rows = rows;
 	c->control = &with.control;
 	c->fds[MAP_CPUS] = fake_map_make(MAP_CPUS, sizeof(uint32_t), sizeof(cpu));
 	c->fds[MAP_CALL_RINGS] =

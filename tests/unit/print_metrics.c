@@ -71,7 +71,10 @@ static void print_windows(const struct metric_row *r)
 {
 	size_t probe = metrics_windowed(r);
 
-	if (probe == PROBE_COUNT)
+	if (r->source == FROM_OPEN && r->signal >= OPEN_TCP_PEER)
+		printf("- Exact, but where its probe runs in windows: see the blind "
+		       "spots.\n");
+	else if (probe == PROBE_COUNT)
 		printf("- Exact.\n");
 	else
 		printf("- Estimated when the probe %s runs in windows, else exact.\n",

@@ -5,6 +5,7 @@
 #include "base/options.h"
 #include "base/util.h"
 #include "metric/self_budget.h"
+#include "metric/self_node.h"
 #include "view/diff.h"
 
 #define MS    1000000ULL
@@ -40,7 +41,8 @@ static struct frame *time_of(int n, uint64_t ms, uint64_t failed, double busy_s,
 	points_add(g, &cpu)->d = busy_s;
 	points_add(g, &memory)->u = has;
 	points_add(g, &age)->d = ms * 1e3; /* it grows by itself */
-	g = add_workload(&p, "agent", "");
+	g = points_group(&p);		   /* the agent */
+	points_add_d(g, &node_cpu_time, "user", 1, busy_s);
 	if (on_s > 0) {
 		points_add_d(g, &self_attached_time, "sched", 1, on_s);
 		points_add_d(g, &self_counted_time, "syscall", 1, on_s);
@@ -72,7 +74,8 @@ static void take(struct diff *d, int side, const struct phase *p)
 	}
 }
 
-static json_t *compare(const struct phase *a, const struct phase *b)
+/* What diff prints in a format; the caller frees it. */
+static char *printed(const struct phase *a, const struct phase *b, int format)
 {
 	struct frame *before = time_of(STEPS * a->n, a->ms, STEPS * a->failed,
 				       STEPS * a->busy_s, STEPS * a->on_s, a->has);
@@ -82,36 +85,48 @@ static json_t *compare(const struct phase *a, const struct phase *b)
 	char *text = NULL;
 	size_t len;
 	FILE *f = open_memstream(&text, &len);
-	json_t *top;
 
 	assert_int_equal(diff_open(&d, before, after), 0);
 	take(&d, 0, a);
 	take(&d, 1, b);
 	assert_int_equal(diff_judge(&d), 0);
-	assert_int_equal(diff_print(&d, FORMAT_JSON, f), 0);
+	assert_int_equal(diff_print(&d, format, f), 0);
 	fclose(f);
-	top = json_loads(text, 0, NULL);
-	assert_non_null(top);
-	free(text);
 	diff_fini(&d);
 	frame_free(before);
 	frame_free(after);
+	return text;
+}
+
+static json_t *compare(const struct phase *a, const struct phase *b)
+{
+	char *text = printed(a, b, FORMAT_JSON);
+	json_t *top = json_loads(text, 0, NULL);
+
+	assert_non_null(top);
+	free(text);
 	return top;
 }
 
-/* The ratio of a change, 0: it is not told. */
-static double told(const json_t *top, const char *metric, const char *what)
+/* The ratio of a change in one of the lists, 0: it is not told there. */
+static double told_in(const json_t *top, const char *list, const char *metric,
+		      const char *what)
 {
 	json_t *c;
 	size_t i;
 
-	json_array_foreach(json_object_get(top, "changes"), i, c)
+	json_array_foreach(json_object_get(top, list), i, c)
 	{
 		if (!strcmp(json_string_value(json_object_get(c, "metric")), metric) &&
 		    !strcmp(json_string_value(json_object_get(c, "what")), what))
 			return json_number_value(json_object_get(c, "ratio"));
 	}
 	return 0;
+}
+
+static double told(const json_t *top, const char *metric, const char *what)
+{
+	return told_in(top, "changes", metric, what);
 }
 
 static void assert_near(double x, double wanted)
@@ -128,7 +143,7 @@ static void nothing_is_told_of_the_same(void **state)
 	json_t *top = compare(&a, &a);
 
 	assert_int_equal(json_array_size(json_object_get(top, "changes")), 0);
-	assert_int_equal(json_integer_value(json_object_get(top, "tested")), 5);
+	assert_int_equal(json_integer_value(json_object_get(top, "tested")), 6);
 	json_decref(top);
 }
 
@@ -140,7 +155,7 @@ static void what_was_not_counted_is_no_change(void **state)
 
 	assert_true(told(top, naps.name, "rate") == 0);
 	assert_true(told(top, errors.name, "rate") == 0);
-	assert_near(told(top, self_attached_time.name, "rate"), 0.5);
+	assert_near(told_in(top, "measuring", self_attached_time.name, "rate"), 0.5);
 	json_decref(top);
 	half.busy_s = 3; /* it is no probe's */
 	top = compare(&a, &half);
@@ -151,6 +166,30 @@ static void what_was_not_counted_is_no_change(void **state)
 	assert_near(told(top, naps.name, "rate"), 0.5);
 	assert_near(told(top, errors.name, "rate"), 0.5);
 	json_decref(top);
+}
+
+/* What probes cost changes with each load: it is a line behind what people look for. */
+static void the_measuring_itself_is_told_apart(void **state)
+{
+	struct phase a = { 100, 5, 30, 2, 10 }, half = { 50, 5, 15, 2, 5 };
+	json_t *top = compare(&a, &half);
+	char *text = printed(&a, &half, FORMAT_TABLE);
+
+	/* of the workload five, of the node one */
+	assert_int_equal(json_integer_value(json_object_get(top, "tested")), 6);
+	assert_int_equal(json_integer_value(json_object_get(top, "changed")), 0);
+	assert_int_equal(json_array_size(json_object_get(top, "measuring")), 2);
+	assert_non_null(strstr(text, "0 of 6 numbers changed"));
+	assert_non_null(
+	    strstr(text, "\nthe measuring itself: 2 of its numbers changed"));
+	json_decref(top);
+	free(text);
+	text = printed(&a, &half, FORMAT_CSV);
+	assert_null(strstr(text, self_attached_time.name));
+	free(text);
+	text = printed(&a, &a, FORMAT_TABLE);
+	assert_null(strstr(text, "measuring"));
+	free(text);
 }
 
 static void what_changed_is_told_and_nothing_else(void **state)
@@ -172,7 +211,8 @@ static void what_changed_is_told_and_nothing_else(void **state)
 	busy.busy_s = 3;
 	top = compare(&a, &busy);
 	assert_near(told(top, cpu.name, "rate"), 1.5);
-	assert_int_equal(json_array_size(json_object_get(top, "changes")), 1);
+	assert_near(told(top, node_cpu_time.name, "rate"), 1.5);
+	assert_int_equal(json_array_size(json_object_get(top, "changes")), 2);
 	json_decref(top);
 	failing.failed = 30;
 	top = compare(&a, &failing);
@@ -214,6 +254,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_is_told_of_the_same),
 		cmocka_unit_test(what_was_not_counted_is_no_change),
+		cmocka_unit_test(the_measuring_itself_is_told_apart),
 		cmocka_unit_test(what_changed_is_told_and_nothing_else),
 		cmocka_unit_test(what_was_very_short_is_not_new),
 		cmocka_unit_test(little_is_not_told),

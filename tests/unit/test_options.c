@@ -95,6 +95,9 @@ static const struct {
 	{ "--duration", "10s", offsetof(struct options, duration_ms), 10000 },
 	{ "--duration", "1m", offsetof(struct options, duration_ms), 60000 },
 	{ "--duration", "2h", offsetof(struct options, duration_ms), 7200000 },
+	{ "--duration", "1d", offsetof(struct options, duration_ms), 86400000 },
+	{ "--duration", "1m30s", offsetof(struct options, duration_ms), 90000 },
+	{ "--duration", "1h0m5s20ms", offsetof(struct options, duration_ms), 3605020 },
 };
 
 static void numbers_are_read_with_their_units(void **state)
@@ -152,7 +155,11 @@ static const struct {
 	{ "--memory", "18446744073709551615GiB", "a size, 4MiB to 64GiB" },
 	{ "--export-interval", "10", "a time, 100ms to 1h" },
 	{ "--export-interval", "1.5s", "a time, 100ms to 1h" },
-	{ "--export-interval", "1m30s", "a time, 100ms to 1h" },
+	{ "--export-interval", "30s1m", "a time, 100ms to 1h" },
+	{ "--export-interval", "1m1m", "a time, 100ms to 1h" },
+	{ "--export-interval", "1m30", "a time, 100ms to 1h" },
+	{ "--export-interval", "1m 30s", "a time, 100ms to 1h" },
+	{ "--export-interval", "59m61s", "a time, 100ms to 1h" },
 	{ "--export-interval", "2h", "a time, 100ms to 1h" },
 	{ "--export-interval", "0s", "a time, 100ms to 1h" },
 	{ "--format", "yaml", "table, json or csv" },

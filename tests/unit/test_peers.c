@@ -171,6 +171,50 @@ static void a_row_that_was_copied_while_it_changed_is_right_later(void **state)
 	node_close(&node);
 }
 
+/* What a hook counts that is there in windows only stands for the gap before, too. */
+static void what_is_counted_in_windows_is_weighted(void **state)
+{
+	const struct window_span span = { .stands_ns = 8000000000,
+					  .open_ns = 500000000 };
+	const uint32_t again = OPEN_TCP_PEER + PEER_RETRANSMITS;
+	const uint32_t far = OPEN_TCP_PEER + PEER_FAR;
+	const uint32_t slower = OPEN_TCP_PEER + PEER_SLOWER;
+	const uint32_t failed = OPEN_DNS_PEER + PEER_DNS_FAILED;
+	struct workload *w;
+	uint32_t slot = begin(&w);
+
+	snapshot_windows_begin(node.s, PROBE_TCP, 0);
+	snapshot_window_opens(node.s, PROBE_TCP);
+	row.peer[5] = some_peer(1, 80);
+	row.peer[5].count[PEER_RETRANSMITS] = 10; /* this hook stays */
+	row.peer[5].count[PEER_FAR] = 5;
+	row.peer[5].count[PEER_SLOWER] = 4;
+	row.rest[PEER_FAR] = 3;
+	row.peer[6] = some_server(2);
+	row.peer[6].count[PEER_DNS_FAILED] = 7; /* of a probe that has no windows */
+	put_row(slot);
+	node_read(&node);
+	assert_int_equal(total(w, again, "10.0.0.1:80"), 10);
+	assert_int_equal(total(w, failed, NULL), 7);
+	assert_int_equal(total(w, far, NULL), 0); /* not before the window has ended */
+	/* no event came since */
+	assert_int_equal(snapshot_window_ends(node.s, PROBE_TCP, &span, 1, false), 0);
+	assert_int_equal(total(w, far, "10.0.0.1:80"), 5 * 16);
+	assert_int_equal(total(w, far, "_OTHER"), 3 * 16);
+	/* of 100 ms: they must begin in the first 400 ms */
+	assert_int_equal(total(w, slower, NULL), 4 * 20);
+	assert_int_equal(total(w, again, NULL), 10);
+	assert_int_equal(total(w, failed, NULL), 7);
+	node_read(&node); /* nothing new */
+	assert_int_equal(total(w, far, NULL), 8 * 16);
+	snapshot_windows_over(node.s, PROBE_TCP);
+	row.peer[5].count[PEER_FAR]++;
+	put_row(slot);
+	node_read(&node);
+	assert_int_equal(total(w, far, "10.0.0.1:80"), 5 * 16 + 1);
+	node_close(&node);
+}
+
 static void the_next_owner_of_a_slot_has_none_of_them(void **state)
 {
 	struct workload *w;
@@ -326,6 +370,7 @@ int main(void)
 		cmocka_unit_test(each_peer_has_what_was_counted_for_it),
 		cmocka_unit_test(who_loses_its_place_is_told_once),
 		cmocka_unit_test(a_row_that_was_copied_while_it_changed_is_right_later),
+		cmocka_unit_test(what_is_counted_in_windows_is_weighted),
 		cmocka_unit_test(the_next_owner_of_a_slot_has_none_of_them),
 		cmocka_unit_test(totals_are_bounded_and_the_history_misses_none),
 		cmocka_unit_test(peers_of_one_are_not_those_of_another),

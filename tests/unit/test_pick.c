@@ -116,6 +116,25 @@ static void test_more_than_fit(void **state)
 	frame_free(f);
 }
 
+static void test_the_kernel_is_no_name(void **state)
+{
+	struct frame *f = some_workloads();
+	struct points p = { 0 };
+	struct point_group *g;
+
+	assert_null(pick_kernel(f));
+	frame_free(f);
+	add_sum(add_workload(&p, "kernel", "/kernel"), &open_now, NULL, NULL, NULL, 1);
+	g = points_group(&p);
+	points_attr(g, "assay.workload.kind", "kernel");
+	points_attr(g, "assay.workload.name", "kernel");
+	add_sum(g, &open_now, NULL, NULL, NULL, 1);
+	f = to_frame(&p);
+	assert_string_equal(frame_kind(pick_kernel(f)), "kernel");
+	assert_string_equal(frame_cgroup(pick_kernel(f)), "");
+	frame_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -124,6 +143,7 @@ int main(void)
 		cmocka_unit_test(test_a_cgroup_is_itself),
 		cmocka_unit_test(test_a_name_that_is_not_visible),
 		cmocka_unit_test(test_the_end_of_a_path_is_one),
+		cmocka_unit_test(test_the_kernel_is_no_name),
 		cmocka_unit_test(test_patterns),
 		cmocka_unit_test(test_all_are_workloads),
 		cmocka_unit_test(test_more_than_fit),

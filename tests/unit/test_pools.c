@@ -13,6 +13,8 @@ static const struct cells_plan plan = {
 	.counts = 201,
 	.opens = 50,
 	.queries = 60,
+	.slots = 6,
+	.peer_rows = 4,
 	.tables = { 8192, 8192, 4096 },
 	.spills = { 100, 110, 120 },
 };
@@ -24,11 +26,11 @@ static void pools_say_how_full_they_are(void **state)
 		uint32_t used, limit;
 	} expected[POOL_USES] = {
 		{ "histograms", 40, 100 }, /* number 0 is none */
-		{ "counters", 200, 200 },	   { "errors_and_disks", 9, 50 },
-		{ "dns_queries", 7, 60 },	   { "threads", 60, 8192 },
-		{ "threads_spill", 11, 100 },	   { "calls", 0, 8192 },
-		{ "calls_spill", 0, 110 },	   { "connections", 10, 4096 },
-		{ "connections_spill", 120, 120 },
+		{ "counters", 200, 200 },    { "errors_and_disks", 9, 50 },
+		{ "dns_queries", 7, 60 },    { "peers", 2, 4 },
+		{ "threads", 60, 8192 },     { "threads_spill", 11, 100 },
+		{ "calls", 0, 8192 },	     { "calls_spill", 0, 110 },
+		{ "connections", 10, 4096 }, { "connections_spill", 120, 120 },
 	};
 	/* as a reading sees it while a thread's entry is given back */
 	const int32_t taken[TABLES] = { 60, -1, 10 };
@@ -38,7 +40,10 @@ static void pools_say_how_full_they_are(void **state)
 		.spilled = { 11, -1, 120 },
 	};
 	struct dns_gate gate = { .waiting = 7 };
-	struct cells cells = { .plan = plan, .control = &control };
+	static struct series_row rows[6] = {
+		[2] = { .peer_row = 4 }, [5] = { .peer_row = 1 }
+	};
+	struct cells cells = { .plan = plan, .control = &control, .rows = rows };
 	struct pool_use uses[POOL_USES];
 	uint32_t zero = 0;
 

@@ -318,6 +318,11 @@ static void a_calm_answer_says_what_was_looked_at(void **state)
 	assert_has(text, "nothing unusual: ");
 	assert_has(text, "no CPU quota ran out");
 	assert_has(text, "1970-01-01T00:08Z to");
+	assert_null(strstr(text, "the history goes"));
+	free(text);
+	w.kept_ns = 60 * SECOND;
+	text = printed(why_table, &w);
+	assert_has(text, "back to\n  1970-01-01T00:01Z");
 	free(text);
 }
 

@@ -263,6 +263,7 @@ static void what_is_new_in_any_number_is_new(void **state)
 		if (said.d.found_count && said.d.found[0] == f &&
 		    f->change == CHANGE_NEW && f->severity > SEVERITY_NOTICE)
 			continue;
+		print_said(&said.d);
 		fail_msg("%s: it is new", faults[i].id);
 	}
 }
