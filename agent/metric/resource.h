@@ -49,7 +49,8 @@ int resource_instance(const struct resource *r, struct workload *w);
 int resource_instance_again(const struct resource *r, struct workload *w);
 /*
  * Attributes of a workload's group. Where its names are from is told to who asks on the
- * node (asked), and is in exports and in the history only if the options say so. -ENOMEM.
+ * node (asked), and is in exports and in the history only if the options say so.
+ * -ENOMEM.
  */
 int resource_workload(const struct resource *r, struct workload *w, bool asked,
 		      struct point_group *g);
