@@ -32,11 +32,12 @@ BASE     := -std=gnu11 -D_GNU_SOURCE -DASSAY_VERSION='"$(VERSION)"' -I. -Iagent 
 	-Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wshadow \
 	-Wstrict-prototypes -Wmissing-prototypes -Wvla -fno-common -MMD -MP \
 	-Werror=incompatible-pointer-types
-ALL_CFLAGS = $(BASE) $(CFLAGS)
+# The same objects in each directory: line numbers, assertions and the linker's build id
+# name files.
+SAME     := -ffile-prefix-map=$(abspath $(BUILD))=build -ffile-prefix-map=$(CURDIR)=.
+ALL_CFLAGS = $(BASE) $(SAME) $(CFLAGS)
 BPF_CFLAGS := -O2 -g -Wall -Werror -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) \
-	-iquote bpf -I$(BUILD) -I$(SYSROOT)/usr/include/$(MULTI) -MMD -MP
-# The same objects in each directory: their line numbers name files.
-BPF_CFLAGS += -ffile-prefix-map=$(CURDIR)=.
+	-iquote bpf -I$(BUILD) -I$(SYSROOT)/usr/include/$(MULTI) -MMD -MP $(SAME)
 
 PROBES  := $(patsubst bpf/%.bpf.c,%,$(wildcard bpf/*.bpf.c))
 # Those that use what not all kernels have: a second time, without (bpf/kernel.bpf.h).
@@ -75,7 +76,7 @@ $(BUILD)/agent/%.o: agent/%.c Makefile | $(PROTOS:%=$(BUILD)/proto/%.pb-c.h)
 # The compiled probes are part of the binary: see agent/kernel/probes.c.
 $(BUILD)/agent/kernel/objects.o: agent/kernel/objects.S $(OBJECTS)
 	$(call say,AS,$<)
-	$(Q)mkdir -p $(@D) && $(CC) -Wa$(comma)-I$(BUILD) -c $< -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(SAME) -Wa$(comma)-I$(BUILD) -c $< -o $@
 
 # clang 14 can take all memory on some BPF code: hence the limit.
 $(BUILD)/%.bpf.o: bpf/%.bpf.c Makefile | $(BUILD)/syscall_table.h
@@ -98,7 +99,7 @@ $(BUILD)/proto/%.pb-c.c $(BUILD)/proto/%.pb-c.h: proto/%.proto
 
 $(BUILD)/proto/%.o: $(BUILD)/proto/%.c
 	$(call say,CC,$<)
-	$(Q)$(CC) $(CFLAGS) -w -I$(BUILD)/proto -c $< -o $@
+	$(Q)$(CC) $(SAME) $(CFLAGS) -w -I$(BUILD)/proto -c $< -o $@
 
 $(BUILD)/unit/%: tests/unit/%.c $(LIB_OBJ)
 	$(call say,CC,$<)

@@ -116,26 +116,24 @@ static int take(struct source *src, bool workloads, struct frame **out, char *ca
 }
 
 /* The lists that a reading is needed for. */
-static int list_frame(const struct options *given, bool workloads)
+static int list_frame(const struct options *o, bool workloads)
 {
-	struct options o = *given;
-	struct source src = { .o = &o };
+	struct source src = { .o = o };
 	struct frame *f;
 	char cause[512];
 	int err;
 
-	o.identity_source = true; /* of an agent it is the agent's to say */
 	err = take(&src, workloads, &f, cause, sizeof(cause));
 	source_close(&src);
 	if (err) {
 		log_errorx("%s", cause);
 		return err == -EINVAL ? EXIT_USAGE : 1;
 	}
-	if (o.format != FORMAT_JSON)
+	if (o->format != FORMAT_JSON)
 		err = frame_make_visible(f);
 	if (!err)
-		err = workloads ? list_workloads(f, o.format)
-				: probe_list_print(f, o.format, stdout);
+		err = workloads ? list_workloads(f, o->format)
+				: probe_list_print(f, o->format, stdout);
 	frame_free(f);
 	if (err)
 		log_error(err, "the list cannot be written");

@@ -219,7 +219,7 @@ static int encode_workload(struct measure *m, struct workload *w, struct points 
 	g->unlimited =
 	    w->id.kind == WORKLOAD_OVERFLOW || w->id.kind == WORKLOAD_UNKNOWN;
 	g->earlier_ns = w->successors * SUCCESSION_NS;
-	err = resource_workload(&m->resource, w, g);
+	err = resource_workload(&m->resource, w, !p->number, g);
 	if (!err)
 		err = metrics_add(g, w, p->number ? m->export_use : METRICS_READ);
 	if (p->number && g->count && !w->settled)

@@ -47,8 +47,12 @@ int resource_instance(const struct resource *r, struct workload *w);
  * path, which nobody else has. 1: it was that already; -ENOMEM.
  */
 int resource_instance_again(const struct resource *r, struct workload *w);
-/* Attributes of a workload's group. -ENOMEM. */
-int resource_workload(const struct resource *r, struct workload *w,
+/*
+ * Attributes of a workload's group. Where its names are from is told to who asks on the
+ * node (asked), and is in exports and in the history only if the options say so.
+ * -ENOMEM.
+ */
+int resource_workload(const struct resource *r, struct workload *w, bool asked,
 		      struct point_group *g);
 /* Attributes of the agent's own group. */
 void resource_self(const struct resource *r, struct point_group *g);

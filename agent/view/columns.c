@@ -217,6 +217,9 @@ const struct column columns[] = {
 	  .place = COLUMN_WIDE,
 	  .get = column_get_owner },
 	ATTR("image", "IMAGE", "container.image.name", "its image"),
+	ATTR(
+	    "source", "SOURCE", "assay.identity.source",
+	    "where its names are from: bundle, docker, podman, log, kubelet; path: nowhere"),
 	ATTR("cgroup", "CGROUP", "process.linux.cgroup", "its cgroup's path"),
 };
 

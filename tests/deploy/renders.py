@@ -8,7 +8,7 @@ import subprocess
 
 from kube import TOP, digest
 
-OVERLAYS = ("plain", "bundles", "hardened", "gateway", "no-history")
+OVERLAYS = ("plain", "bundles", "hardened", "gateway", "prometheus", "no-history")
 KUSTOMIZE = ([f"deploy/kubernetes/overlays/{o}" for o in OVERLAYS] +
              [f"deploy/collector/{c}" for c in ("gateway", "node")])
 

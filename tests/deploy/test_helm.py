@@ -92,7 +92,7 @@ def _():
 def _():
     for over in ({"tolerationz": []}, {"image": {"digest": "latest"}},
                  {"agent": {"memory": "64M"}}, {"export": {"interval": "60"}},
-                 {"preset": "prometheus"}, {"agent": {"probes": ["cpu"]}},
+                 {"preset": "scrape"}, {"agent": {"probes": ["cpu"]}},
                  {"hostPID": "yes"}, {"networkPolicy": {"ports": ["http"]}},
                  {"kubelet": {"url": "10.0.0.1:10250"}}, {"kubelet": {"labels": ["a,b"]}},
                  {"export": {"groupBy": "node"}}, {"export": {"include": ["namespace"]}},
@@ -177,6 +177,8 @@ def _():
     same(variables(example("collector-daemonset"))[name], "http://$(HOST_IP):4318", name)
     same(variables(example("collector-gateway"))[name],
          "http://otel-collector.observability.svc:4318", name)
+    same(variables(example("prometheus"))[name],
+         "http://prometheus-operated.monitoring.svc:9090/api/v1/otlp", name)
     same(variables(example("backend-with-token"))[name],
          "https://otlp-gateway-prod-eu-west-0.grafana.net/otlp", name)
     headers = [v for v in pod(example("backend-with-token"))["containers"][0]["env"]
@@ -191,6 +193,25 @@ def _():
           "ASSAY_K8S_POD_LABELS": "app.kubernetes.io/part-of,team",
           "ASSAY_K8S_POD_ANNOTATIONS": "example.com/cost-center",
           "ASSAY_IDENTITY_SOURCE": "true"}, "what is exported of pods")
+
+
+def export_ports(over):
+    policy = one(objects({"networkPolicy": {"enabled": True}, **over}), "NetworkPolicy")
+    return [p["port"] for p in policy["spec"]["egress"][1]["ports"]]
+
+
+@test("a network policy lets exports out, to the port of wherever they go")
+def _():
+    def to(endpoint):
+        return {"preset": "", "export": {"endpoint": endpoint}}
+
+    for over, port in (({}, 4318), ({"preset": "prometheus"}, 9090),
+                       (to("https://otlp.example.com/otlp:1"), 443),
+                       (to("http://[2001:db8::1]"), 80), (to("http://[2001:db8::1]:80/x"), 80),
+                       (to("https://otlp.example.com:8443/otlp"), 8443)):
+        same(export_ports(over), [port], f"{over}")
+    same(export_ports({"networkPolicy": {"enabled": True, "ports": [1, 2]}}), [1, 2],
+         "ports that are said")
 
 
 @test("the agent takes what the examples set")

@@ -120,6 +120,33 @@ def _():
     same(sums[0], sums[1], "digests")
 
 
+# Of each kind: C with an assertion's file name, generated C, a program of the kernel's.
+KINDS = "agent/workload/identity.o", "proto/rpc_status.pb-c.o", "self.bpf.o"
+
+
+def compile_in(folder, build):
+    """The bytes of an object of each kind, from a copy of the source in a folder."""
+    for name in ("agent", "bpf", "proto"):
+        shutil.copytree(os.path.join(TOP, name), os.path.join(folder, name))
+    shutil.copy(os.path.join(TOP, "Makefile"), folder)
+    out = run("make", "-C", folder, f"BUILD={build}", *(f"{build}/{k}" for k in KINDS))
+    same(out.returncode, 0, out.stdout)
+    found = []
+    for kind in KINDS:
+        with open(os.path.join(folder, build, kind), "rb") as f:
+            found.append(f.read())
+    return found
+
+
+@test("compiled in another directory, and outside of the source, objects are the same")
+def _():
+    folder = tempfile.mkdtemp(prefix="assay-same-")
+    defer(shutil.rmtree, folder)
+    one = compile_in(os.path.join(folder, "one"), "build")
+    other = compile_in(os.path.join(folder, "an", "other"), os.path.join(folder, "out"))
+    same([k for k, a, b in zip(KINDS, one, other) if a != b], [], "objects that differ")
+
+
 @test("the SBOM names the agent and the package of each library")
 def _():
     folder = root()

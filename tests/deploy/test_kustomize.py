@@ -150,6 +150,15 @@ def _():
                                     "namespace": "assay"}], "subjects")
 
 
+@test("what Prometheus is told to keep of a resource is what the agent sends")
+def _():
+    kept = load("deploy/kubernetes/overlays/prometheus/prometheus.yml")[0]["otlp"]
+    with open(os.path.join(TOP, "docs/metrics.md"), encoding="utf-8") as f:
+        known = f.read()
+    missing = [k for k in kept["promote_resource_attributes"] if f"`{k}`" not in known]
+    same(missing, [], "attributes that docs/metrics.md does not have")
+
+
 @test("each option that the manifests set is one of the agent's")
 def _():
     # cmd/option_rows.c feeds the manual: what is in it is what there is.

@@ -29,6 +29,8 @@ from tap import check, defer, diag, main, need_root, same, test  # noqa: E402
 
 need_root()
 
+# what users are told to put into theirs; one that Prometheus does not take ends it
+CONFIG = f"{fetch.TOP}/deploy/kubernetes/overlays/prometheus/prometheus.yml"
 DURATION = "assay.syscall.duration"
 CALLS = 'assay_syscall_duration_seconds_count{assay_syscall_class="process"}'
 KEPT = "service.namespace", "service.name", "service.instance.id"
@@ -79,10 +81,8 @@ def run(program, *words):
 
 def start_prometheus():
     folder, port = scratch(), free_port()
-    with open(folder + "/prometheus.yml", "w") as f:
-        f.write("global: {}\n")
-    run(fetch.package("prometheus", "usr/bin/prometheus"),
-        f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
+    run(fetch.package("prometheus", "usr/bin/prometheus"), f"--config.file={CONFIG}",
+        f"--storage.tsdb.path={folder}/data",
         f"--web.listen-address=127.0.0.1:{port}", "--web.enable-remote-write-receiver")
     wait_for(lambda: is_up(port, "/-/ready"), 60, "Prometheus to listen")
     return port

@@ -4,6 +4,7 @@
 """Containers by the names that files of the node give them: processes in cgroups as the
 kubelet makes them under both drivers, with bundles and links below --host-root."""
 
+import csv
 import json
 import os
 import subprocess
@@ -329,6 +330,22 @@ def _():
 
     same(wait_for(names, PATIENCE, "all of them in an export"),
          [f"batch/blink-{i}/once" for i in range(8)], "their names")
+
+
+@test("the report says where each name is from, and exports do not")
+def _():
+    container, plain = new_id(), Cgroup("plain")
+    put_bundle(container, "ci", "told", "app")
+    named = below(Cgroup("node"), "kubepods", f"pod{uuid.uuid4()}", container)
+    for cgroup in (named, plain):
+        work(cgroup)
+    exported = [resource_of(agent, c).get("assay.identity.source") for c in (named, plain)]
+    same(exported, [None, None], "what exports have of it")
+    text = subprocess.run([ASSAY, "report", "--total", "--format", "csv", "--socket",
+                           agent.socket], text=True, stdout=subprocess.PIPE,
+                          timeout=PATIENCE, check=True).stdout
+    said = {row["cgroup"]: row["source"] for row in csv.DictReader(text.splitlines())}
+    same([said.get(c.path) for c in (named, plain)], ["bundle", "path"], "sources")
 
 
 @test("what a container makes below its own cgroup has its own name behind; the report "

@@ -4,6 +4,7 @@
 """systemd as the first process of a container: this machine's own, in a root of its own files
 and in namespaces by runc, with the tree of cgroups below the container's. What its units do is
 known, and counted under the container's names."""
+# vm: kernels=6.12,7.x ci=none timeout=600 memory=1536
 
 import os
 import sys

@@ -3,7 +3,7 @@
 # beside: others
 """Real containers: pods that a containerd of our own runs as the kubelet asks it to, and
 containers by runc alone. What they do is known, and counted under their names."""
-# vm: kernels=6.12,7.x ci=none timeout=600 memory=1024
+# vm: kernels=6.12,7.x ci=none timeout=600 memory=1536
 
 import os
 import sys

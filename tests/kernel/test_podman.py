@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # beside: others
 """Containers of podman's, by the names that its storage gives them."""
+# vm: kernels=6.12,7.x ci=none timeout=600 memory=1536
 
 import os
 import subprocess

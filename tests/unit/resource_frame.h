@@ -17,7 +17,7 @@ static inline struct frame *resource_frame(const struct resource *r, struct work
 	uint8_t *bytes;
 	size_t len;
 
-	assert_int_equal(resource_workload(r, &w, g), 0);
+	assert_int_equal(resource_workload(r, &w, false, g), 0);
 	points_add(g, &level);
 	assert_int_equal(encode_all(&p, &bytes, &len), 0);
 	assert_int_equal(frame_decode(bytes, len, &f), 0);

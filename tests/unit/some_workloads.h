@@ -84,6 +84,7 @@ static inline struct point_group *some_container(struct points *p, const char *n
 	points_attr(g, "k8s.deployment.name", "web");
 	points_attr(g, "k8s.replicaset.name", "web-7d9f");
 	points_attr(g, "container.image.name", "nginx:1");
+	points_attr(g, "assay.identity.source", "kubelet");
 	return g;
 }
 

@@ -72,6 +72,7 @@ static const struct {
 	{ "container", "nginx", 0 },
 	{ "owner", "web", 0 },
 	{ "image", "nginx:1", 0 },
+	{ "source", "kubelet", 0 },
 	{ "cgroup", "/kubepods/pod1/c1", 0 },
 };
 
@@ -182,7 +183,7 @@ static void keys_are_found_whole(void **state)
 				 &columns[i]);
 	column_list(list, sizeof(list));
 	assert_has(list, "name, p50, p99, of, ");
-	assert_has(list, ", image, cgroup");
+	assert_has(list, ", image, source, cgroup");
 	column_list(small, sizeof(small));
 	assert_string_equal(small, "name, p");
 }

@@ -78,8 +78,23 @@ namespace: {{ include "assay.namespace" . }}
 http://$(HOST_IP):4318
 {{- else if eq .Values.preset "collector-gateway" -}}
 {{- required "preset collector-gateway needs gateway.endpoint" .Values.gateway.endpoint -}}
+{{- else if eq .Values.preset "prometheus" -}}
+{{- required "preset prometheus needs prometheus.endpoint" .Values.prometheus.endpoint -}}
 {{- else -}}
-{{- fail "where do exports go? set export.endpoint, or preset to collector-daemonset or collector-gateway" -}}
+{{- fail "where do exports go? set export.endpoint, or preset to collector-daemonset, collector-gateway or prometheus" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The port of that, as a network policy wants it. */}}
+{{- define "assay.endpointPort" -}}
+{{- $base := regexFind "^https?://[^/]*" (include "assay.endpoint" .) -}}
+{{- $port := regexFind ":[0-9]+$" $base -}}
+{{- if $port -}}
+{{- trimPrefix ":" $port -}}
+{{- else if hasPrefix "https:" $base -}}
+443
+{{- else -}}
+80
 {{- end -}}
 {{- end -}}
 
