@@ -170,15 +170,20 @@ int history_save(const char *path, const char *to, uint64_t now_ns,
 		return -EEXIST;
 	}
 	rc = history_open_ro(path, &from);
+	if (rc) {
+		history_tell_ro(path, from, rc, cause, len);
+		history_end(from);
+		return history_errno(rc);
+	}
 	snprintf(name, sizeof(name), "%.4000s.part", to);
-	damaged = rc ? history_errno(rc) : copy_into(from, name, now_ns);
+	damaged = copy_into(from, name, now_ns);
 	if (damaged >= 0 && rename(name, to))
 		damaged = -errno;
 	history_end(from);
 	if (damaged < 0) {
 		unlink(name);
-		snprintf(cause, len, "%.200s: it cannot be %s: %s", rc ? path : to,
-			 rc ? "read" : "made", strerror((int)-damaged));
+		snprintf(cause, len, "%.200s: it cannot be made: %s", to,
+			 strerror((int)-damaged));
 		return (int)damaged;
 	}
 	out->damaged = (size_t)damaged;

@@ -104,6 +104,8 @@ void history_pieces_fini(struct history_pieces *p);
 void history_get_fact(sqlite3 *db, const char *key, char *out, size_t len);
 /* Opens it for reading, as history_reader_open(). Results of SQLite's. */
 int history_open_ro(const char *path, sqlite3 **out);
+/* Why that failed with rc, and what to do, as one line; db: NULL, or what it left. */
+void history_tell_ro(const char *path, sqlite3 *db, int rc, char *cause, size_t len);
 /* Copies all that can be read, and facts. Returns how many rows could not, or -errno.
  */
 long history_copy(sqlite3 *from, sqlite3 *to);

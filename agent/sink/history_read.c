@@ -38,8 +38,7 @@ int history_reader_open(const char *path, struct history_reader **out, char *cau
 		return 0;
 	}
 	err = history_errno(rc);
-	snprintf(cause, len, "%.200s: it cannot be read: %s", path,
-		 r && r->db ? sqlite3_errmsg(r->db) : strerror(-err));
+	history_tell_ro(path, r ? r->db : NULL, rc, cause, len);
 	history_reader_close(r);
 	return err;
 }

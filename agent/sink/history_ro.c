@@ -75,6 +75,18 @@ int history_open_ro(const char *path, sqlite3 **db)
 	return rc;
 }
 
+void history_tell_ro(const char *path, sqlite3 *db, int rc, char *cause, size_t len)
+{
+	if ((rc & 0xff) == SQLITE_CANTOPEN && is_there(path, "-wal"))
+		snprintf(cause, len,
+			 "%.150s: its -wal is read only where you may make files: copy "
+			 "both there, or use `assay snapshot`",
+			 path);
+	else
+		snprintf(cause, len, "%.200s: it cannot be read: %s", path,
+			 db ? sqlite3_errmsg(db) : strerror(-history_errno(rc)));
+}
+
 void history_get_fact(sqlite3 *db, const char *key, char *out, size_t len)
 {
 	sqlite3_stmt *st;

@@ -310,6 +310,32 @@ static void a_read_only_directory_is_said(void **state)
 	free(r.bytes);
 }
 
+/* As in a copy of all files but the -shm, which a copy does without, to where nobody
+ * may write. */
+static void a_copy_with_its_wal_says_what_to_do(void **state)
+{
+	char cause[256], shm[300];
+	pid_t pid;
+
+	if (!mount_small("size=2m"))
+		skip();
+	pid = fork();
+	if (!pid) {
+		add_readings(0, 3, 100);
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+	snprintf(shm, sizeof(shm), "%s-shm", file.path);
+	assert_int_equal(unlink(shm), 0);
+	assert_int_equal(mount(NULL, file.dir, NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
+	assert_true(look(file.path, cause, sizeof(cause)) < 0);
+	assert_non_null(strstr(cause, file.path));
+	assert_non_null(strstr(cause, "copy both there, or use `assay snapshot`"));
+	assert_int_equal(mount(NULL, file.dir, NULL, MS_REMOUNT, "size=2m"), 0);
+	assert_int_equal(calls_in(file.path, BEGIN, BEGIN + 3 * STEP, NULL, NULL), 300);
+	umount2(file.dir, MNT_DETACH);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -325,6 +351,7 @@ int main(void)
 		TEST(a_kill_at_any_moment_loses_nothing_that_is_kept),
 		TEST(a_full_disk_is_said_and_survived),
 		TEST(a_read_only_directory_is_said),
+		TEST(a_copy_with_its_wal_says_what_to_do),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
