@@ -29,9 +29,9 @@ void waits_prepare(const struct actor_stage *s)
 }
 
 /*
- * As the scheduler's policy for batches has it, whatever we were started with: who wakes
- * up in a batch leaves the CPU to who has it, so it waits each time; and a hog that is
- * only to run when nobody else does would never make it wait.
+ * As the scheduler's policy for batches has it, whatever we were started with: who
+ * wakes up in a batch leaves the CPU to who has it, so it waits each time; and a hog
+ * that is only to run when nobody else does would never make it wait.
  */
 static void work_in_batch(void)
 {

@@ -244,7 +244,7 @@ static void csv_has_plain_numbers_and_says_what_is_estimated(void **state)
 	char *text = print_as(report_csv, f, (struct report_choice){ 0 });
 
 	assert_int_equal(strncmp(text, "name,p50,p99,of,errors,worst,others,", 36), 0);
-	assert_has(text, ",image,cgroup,estimated\n");
+	assert_has(text, ",image,source,cgroup,estimated\n");
 	assert_has(text, "\n" SIDECAR ",0.00815838893,0.00815838893,client,");
 	assert_has(text, ",client,2,ECONNREFUSED,0,0,0,0,0.75,3,cpu,block,");
 	assert_has(text, "/backup.service,p50 p99 p90 served calls\n");
