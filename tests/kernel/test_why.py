@@ -21,6 +21,7 @@ need_root()
 CPU = max(os.sched_getaffinity(0))
 SECONDS = 4
 CALM = """
+import time
 while True:
     sum(range(20000))
     time.sleep(0.05)
