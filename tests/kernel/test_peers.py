@@ -18,7 +18,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import dnsload
 import jsonschema
-from node import ASSAY, PATIENCE, TOP, Agent, Cgroup, scratch
+from node import ASSAY, IN_GUEST, PATIENCE, TOP, Agent, Cgroup, scratch
 from readings import Change
 from tap import between, check, diag, main, need_root, same, test
 from tcp import Script
@@ -238,7 +238,7 @@ def _():
     same(slower, {f"{GOOD}:{PORT + 2}": 8}, "100 ms or more")
     same({p: slow.get(f"{GOOD}:{PORT + p}") for p in (2, 3)}, {2: 8, 3: 11}, "10 ms")
     near = sum(client.peers(change, "far").values())  # the path waits for its CPU, too
-    check(near <= 3, f"{near} samples are of somebody who is far")
+    check(near <= (20 if IN_GUEST else 3), f"{near} samples are of somebody who is far")
     client.do(f"wait_at('{GOOD}', {PORT + 4})")
     client.do(f"begin('{HOLE}', {PORT})")
     time.sleep(1.5)
