@@ -70,6 +70,6 @@ int baseline_take(const struct options *o, const struct history_span *looked_at,
 		 "the history has only %.0f s of the time before",
 		 out->taken.duration_s);
 	frame_free(out->taken.frame);
-	out->taken = (struct taken){ 0 };
+	out->taken = (struct taken){ .kept = out->taken.kept };
 	return 0;
 }

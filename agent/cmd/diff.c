@@ -28,41 +28,43 @@ static int take_step(void *arg, const struct frame *f, const struct history_span
 	return 0;
 }
 
-/* From when to when anything is kept, for people. */
-static void say_range(const struct options *o, struct history_reader *r)
+/* Nothing of the history is needed after that. */
+static int compare(struct history_reader *r, const struct history_span span[2],
+		   struct frame *frames[2], struct diff *out, char *cause, size_t len)
 {
-	struct history_span kept;
-	char text[160];
-
-	if (o->format != FORMAT_TABLE || history_reader_range(r, &kept))
-		return;
-	span_describe_range(&kept, text, sizeof(text));
-	printf("%s\n\n", text);
-}
-
-static int compare(const struct options *o, struct history_reader *r,
-		   const struct history_span span[2], struct frame *frames[2],
-		   char *cause, size_t len)
-{
-	struct diff d;
-	int err = diff_open(&d, frames[0], frames[1]);
+	int err = diff_open(out, frames[0], frames[1]);
 
 	for (int side = 0; side < 2 && !err; side++) {
 		uint64_t all = span[side].until_ns - span[side].since_ns;
 		uint64_t step = (all / DIFF_STEPS + STEP_NS - 1) / STEP_NS * STEP_NS;
-		struct walk w = { &d, side, span[side], step ? step : STEP_NS };
+		struct walk w = { out, side, span[side], step ? step : STEP_NS };
 
 		err = history_reader_each(r, &span[side], w.step_ns, take_step, &w,
 					  cause, len);
+		if (err)
+			return err;
 	}
 	if (!err)
-		err = diff_judge(&d);
-	d.limit = o->limit;
+		err = diff_judge(out);
 	if (!err)
-		say_range(o, r);
-	if (!err)
-		err = diff_print(&d, o->format, stdout);
-	diff_fini(&d);
+		err = history_reader_range(r, &out->kept);
+	if (err)
+		snprintf(cause, len, "the difference cannot be told: %s",
+			 strerror(-err));
+	return err;
+}
+
+static int print(const struct options *o, struct diff *d, char *cause, size_t len)
+{
+	char text[160];
+	int err;
+
+	if (o->format == FORMAT_TABLE) {
+		span_describe_range(&d->kept, text, sizeof(text));
+		printf("%s\n\n", text);
+	}
+	d->limit = o->limit;
+	err = diff_print(d, o->format, stdout);
 	if (err)
 		snprintf(cause, len, "the difference cannot be told: %s",
 			 strerror(-err));
@@ -96,32 +98,46 @@ static int find_spans(const struct options *o, int argc, char **argv,
 	return 0;
 }
 
-static int run_diff(const struct options *o, int argc, char **argv)
+/* Both times, and how they differ. */
+static int take(const struct options *o, const struct history_span span[2],
+		struct frame *frames[2], struct diff *out, char *cause, size_t len)
 {
-	struct history_span span[2] = { 0 }, got[2];
-	struct frame *frames[2] = { NULL, NULL };
 	struct history_reader *r = NULL;
-	char cause[512];
-	int status = find_spans(o, argc, argv, span), err;
+	struct history_span got[2];
+	int err = span_history(o, &r, cause, len);
 
-	if (status)
-		return status;
-	err = span_history(o, &r, cause, sizeof(cause));
 	for (int i = 0; i < 2 && !err; i++)
-		err = history_reader_frame(r, &span[i], &frames[i], &got[i], cause,
-					   sizeof(cause));
+		err =
+		    history_reader_frame(r, &span[i], &frames[i], &got[i], cause, len);
 	if (!err && history_reader_damaged(r))
 		log_warnx("%zu readings of the history are damaged, and left out",
 			  history_reader_damaged(r));
 	for (int i = 0; i < 2 && !err; i++)
 		span_say_uncounted(frames[i], (double)got[i].covered_ns * 1e-9);
 	if (!err)
-		err = compare(o, r, got, frames, cause, sizeof(cause));
+		err = compare(r, got, frames, out, cause, len);
+	history_reader_close(r); /* before somebody pages through what is printed */
+	return err;
+}
+
+static int run_diff(const struct options *o, int argc, char **argv)
+{
+	struct history_span span[2] = { 0 };
+	struct frame *frames[2] = { NULL, NULL };
+	struct diff d = { 0 };
+	char cause[512];
+	int status = find_spans(o, argc, argv, span), err;
+
+	if (status)
+		return status;
+	err = take(o, span, frames, &d, cause, sizeof(cause));
+	if (!err)
+		err = print(o, &d, cause, sizeof(cause));
 	if (err)
 		log_errorx("%s", cause);
+	diff_fini(&d);
 	frame_free(frames[0]);
 	frame_free(frames[1]);
-	history_reader_close(r);
 	return err ? 1 : 0;
 }
 

@@ -65,6 +65,17 @@ static int find_metric(const char *text, bool histograms, const char **metric)
 	return EXIT_USAGE;
 }
 
+/* What is to be read: the metric, and for which part of a time it was counted. */
+struct metrics {
+	const char *names[5];
+};
+
+static struct metrics metrics_for(const char *metric)
+{
+	return (struct metrics){ { metric, self_attached_time.name,
+				   self_counted_time.name, self_duty.name, NULL } };
+}
+
 struct walk {
 	struct look *look;
 	uint64_t since_ns, step_ns;
@@ -100,8 +111,7 @@ static int take_steps(const struct options *o, struct look *l,
 {
 	struct walk w = { l, time->since_ns, step_of(o, l->metric, time) };
 	size_t steps = (time->until_ns - time->since_ns + w.step_ns - 1) / w.step_ns;
-	const char *const metrics[] = { l->metric, self_attached_time.name,
-					self_counted_time.name, NULL };
+	struct metrics metrics = metrics_for(l->metric);
 	struct history_reader *r;
 	int err = look_make_steps(l, steps);
 
@@ -115,7 +125,7 @@ static int take_steps(const struct options *o, struct look *l,
 	err = span_history(o, &r, cause, len);
 	if (err)
 		return err;
-	history_reader_only(r, metrics);
+	history_reader_only(r, metrics.names);
 	err = history_reader_each(r, time, w.step_ns, take_step, &w, cause, len);
 	history_reader_close(r);
 	return err;
@@ -155,6 +165,7 @@ static int run_look(const struct options *o, int argc, char **argv, bool trend)
 	struct look l = { .utf8 = is_utf8(), .width = width_of_screen() };
 	struct source src = { .o = o };
 	struct taken taken = { 0 };
+	struct metrics metrics;
 	struct span span;
 	char cause[512];
 	int err, status;
@@ -172,6 +183,9 @@ static int run_look(const struct options *o, int argc, char **argv, bool trend)
 		log_errorx("%s", cause);
 		return err == -EINVAL ? EXIT_USAGE : 1;
 	}
+	metrics = metrics_for(l.metric);
+	if (!report_is_usage(l.metric)) /* span_usage() goes by all */
+		span.only = metrics.names;
 	err = span_take(&src, &span, &taken, cause, sizeof(cause));
 	source_close(&src);
 	if (err) {

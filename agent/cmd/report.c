@@ -72,6 +72,8 @@ static int print(const struct options *o, struct taken *taken,
 		r.counted = &counted;
 		r.since_ns = taken->time.since_ns;
 		r.until_ns = taken->time.until_ns;
+		r.kept_since_ns = taken->kept.since_ns;
+		r.kept_until_ns = taken->kept.until_ns;
 	}
 	if (o->format == FORMAT_JSON)
 		return report_json(&r, f);

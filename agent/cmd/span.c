@@ -441,6 +441,7 @@ int span_take(struct source *src, const struct span *span, struct taken *out,
 	err = span_history(src->o, &r, cause, len);
 	if (err)
 		return err;
+	history_reader_only(r, span->only);
 	err = history_reader_frame(r, &span->time, &out->frame, &out->time, cause, len);
 	if (!err)
 		err = history_reader_range(r, &out->kept);

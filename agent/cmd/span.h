@@ -19,7 +19,8 @@ struct source;
 
 struct span {
 	bool live;
-	struct history_span time; /* when it is not live */
+	struct history_span time; /* when it is not live, */
+	const char *const *only;  /* and then history_reader_only() */
 };
 
 /*

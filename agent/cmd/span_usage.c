@@ -132,6 +132,44 @@ static int find_series(struct spread *w, struct frame *around, const struct fram
 	return 0;
 }
 
+/* The metrics of these series, and the clock; NULL at the end. To be freed. */
+static const char **find_names(const struct spread *w)
+{
+	const char **names = calloc(w->count + 2, sizeof(*names));
+	size_t n = 0;
+
+	if (!names)
+		return NULL;
+	names[n++] = CLOCK;
+	for (size_t i = 0; i < w->count; i++) {
+		size_t k = 0;
+
+		while (k < n && strcmp(names[k], w->list[i].s->name) != 0)
+			k++;
+		if (k == n)
+			names[n++] = w->list[i].s->name;
+	}
+	return names;
+}
+
+/* Has w take each reading of a time, of which no more is read than that needs. */
+static int take_steps(struct history_reader *r, struct spread *w,
+		      const struct history_span *time, char *cause, size_t len)
+{
+	const char **names = find_names(w);
+	int err;
+
+	if (!names) {
+		snprintf(cause, len, "%s", strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	history_reader_only(r, names);
+	err = history_reader_each(r, time, STEP_NS, take_step, w, cause, len);
+	history_reader_only(r, NULL);
+	free(names);
+	return err;
+}
+
 static void set_value(struct frame_series *s, double value)
 {
 	if (s->real)
@@ -178,7 +216,7 @@ int span_usage(struct history_reader *r, struct taken *t, char *cause, size_t le
 		return err;
 	err = find_series(&w, around, t->frame);
 	if (!err)
-		err = history_reader_each(r, &got, STEP_NS, take_step, &w, cause, len);
+		err = take_steps(r, &w, &got, cause, len);
 	else
 		snprintf(cause, len, "%s", strerror(-err));
 	if (!err) {

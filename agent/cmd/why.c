@@ -359,6 +359,7 @@ static int answer(const struct options *o, const struct taken *taken,
 			 .source = source_name(taken),
 			 .columns = screen_columns(),
 			 .host = taken->host.name };
+	const struct history_span *kept;
 	int status, err = baseline_take(o, &taken->time, &before);
 
 	if (err == -EINVAL) {
@@ -380,8 +381,9 @@ static int answer(const struct options *o, const struct taken *taken,
 	w.before_since_ns = before.taken.time.since_ns;
 	w.before_until_ns = before.taken.time.until_ns;
 	w.no_baseline = before.cause;
-	w.kept_ns =
-	    taken->from_history ? taken->kept.since_ns : before.taken.kept.since_ns;
+	kept = taken->from_history ? &taken->kept : &before.taken.kept;
+	w.kept_ns = kept->since_ns;
+	w.kept_until_ns = kept->until_ns;
 	status = o->node ? answer_node(o, &w) : answer_workload(o, &w, &r, t);
 	frame_free(before.taken.frame);
 	return status;

@@ -152,7 +152,8 @@ struct why {
 	const struct node_diagnosis *node;
 	uint64_t since_ns, until_ns;		   /* what was looked at, wall clock */
 	uint64_t before_since_ns, before_until_ns; /* 0: there is no baseline */
-	uint64_t kept_ns; /* how far the history goes back; 0: nobody has looked */
+	/* from when to when the history goes; 0: nobody has looked */
+	uint64_t kept_ns, kept_until_ns;
 	const char *no_baseline; /* why there is none */
 	const char *host;	 /* the node, if no frame names it */
 	const char *source;	 /* "agent", "history", "self" */

@@ -146,21 +146,33 @@ static json_t *span_json(uint64_t since_ns, uint64_t until_ns, double duration_s
 			 duration_s);
 }
 
+/* How far one can look back; null: nobody has looked. */
+static json_t *history_json(const struct why *w)
+{
+	char since[32], until[32];
+
+	if (!w->kept_ns)
+		return json_null();
+	return json_pack("{s:s, s:s}", "since", units_time(since, w->kept_ns), "until",
+			 units_time(until, w->kept_until_ns));
+}
+
 static json_t *top_json(const struct why *w)
 {
 	const struct readings *r = w->readings;
 
 	return json_pack(
-	    "{s:i, s:s, s:o, s:o, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "schema",
-	    SCHEMA, "node", report_node(r->now, w->host), "workload",
+	    "{s:i, s:s, s:o, s:o, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o}",
+	    "schema", SCHEMA, "node", report_node(r->now, w->host), "workload",
 	    w->workload ? workload_json(&w->workload->now) : json_null(), "looked_at",
 	    span_json(w->since_ns, w->until_ns, r->now_s), "source", w->source,
 	    "baseline",
 	    r->before ? span_json(w->before_since_ns, w->before_until_ns, r->before_s)
 		      : json_null(),
-	    "overall", overall_name(why_overall(w)), "why", string_json(why_reason(w)),
-	    "no_baseline", r->before ? json_null() : string_json(w->no_baseline),
-	    "findings", findings_json(w), "ruled_out", all_ruled_out_json(w), "unknown",
+	    "history", history_json(w), "overall", overall_name(why_overall(w)), "why",
+	    string_json(why_reason(w)), "no_baseline",
+	    r->before ? json_null() : string_json(w->no_baseline), "findings",
+	    findings_json(w), "ruled_out", all_ruled_out_json(w), "unknown",
 	    unknown_json(w));
 }
 

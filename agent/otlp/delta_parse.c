@@ -80,52 +80,6 @@ static int take_attr(struct delta_sum *s, const uint8_t *begin, struct scan attr
 	return 0;
 }
 
-static uint64_t load(const uint8_t *at)
-{
-	uint64_t v;
-
-	memcpy(&v, at, sizeof(v));
-	return le64toh(v);
-}
-
-/*
- * A point that is, byte by byte, as our encoder makes one of this series: as nearly all
- * are, which are not looked at field by field then.
- */
-static bool is_expected(struct scan in, const struct sum_series *t, struct met *m)
-{
-	size_t len = scan_length(in), raw = scan_length(t->raw);
-	bool starts = t->metric->kind != METRIC_GAUGE;
-	const uint8_t *p = in.at;
-
-	if (len != raw + (starts ? 27 : 18))
-		return false;
-	if (starts) {
-		m->start_ns = load(p + 1);
-		if (*p != SCAN_TAG(2, SCAN_64))
-			return false;
-		p += 9;
-	}
-	m->time_ns = load(p + 1);
-	m->i = load(p + 10); /* or d */
-	return p[0] == SCAN_TAG(3, SCAN_64) &&
-	       p[9] == SCAN_TAG(t->real ? 4 : 6, SCAN_64) &&
-	       (!raw || !memcmp(p + 18, t->raw.at, raw)) &&
-	       (!t->real || isfinite(m->d));
-}
-
-/* The same of a histogram, whose attributes come first: what is behind them. */
-static bool begins_as(struct scan *in, const struct sum_series *t)
-{
-	size_t raw = scan_length(t->raw);
-
-	if (scan_length(*in) <= raw || in->at[raw] != SCAN_TAG(2, SCAN_64) ||
-	    (raw && memcmp(in->at, t->raw.at, raw) != 0))
-		return false;
-	in->at += raw;
-	return true;
-}
-
 /* SKIPPED: it says no more than that its series has ended. */
 static int parse_number(struct delta_sum *s, struct scan in, struct met *m,
 			struct scan *raw, bool *real)
@@ -170,42 +124,77 @@ static int64_t first_bucket(int64_t offset)
 	return offset - BUCKET_OTLP_MIN + 1;
 }
 
+/* The sum of eight numbers of a byte each, all below 128. */
+static uint64_t sum_of(uint64_t eight)
+{
+	const uint64_t low = 0x00ff00ff00ff00ff;
+	uint64_t four = (eight & low) + (eight >> 8 & low);
+
+	return four * 0x0001000100010001 >> 48;
+}
+
+/* Eight numbers at once, if each is one byte: how many of them were taken. */
+static size_t take_eight(struct scan *in, int64_t at, uint64_t *into, uint64_t *count)
+{
+	uint64_t eight;
+
+	if (scan_length(*in) < sizeof(eight) || at < 1 ||
+	    at + (int64_t)sizeof(eight) > BUCKET_COUNT)
+		return 0;
+	memcpy(&eight, in->at, sizeof(eight));
+	if (eight & 0x8080808080808080)
+		return 0;
+	for (size_t i = 0; into && eight && i < sizeof(eight); i++)
+		into[at + (int64_t)i] += in->at[i];
+	*count += sum_of(eight);
+	in->at += sizeof(eight);
+	return sizeof(eight);
+}
+
+/* Numbers one after the other, of the buckets from *at on. */
+static int take_run(struct scan in, int64_t *at, uint64_t *into, uint64_t *count)
+{
+	uint64_t n;
+
+	while (in.at < in.end) {
+		size_t taken = take_eight(&in, *at, into, count);
+
+		*at += (int64_t)taken;
+		if (taken)
+			continue;
+		if (scan_varint(&in, &n) || *at < 1 || *at >= BUCKET_COUNT)
+			return -EINVAL;
+		if (into)
+			into[*at] += n;
+		*count += n;
+		++*at;
+	}
+	return 0;
+}
+
 int delta_buckets(struct scan in, uint64_t *into, uint64_t *count, uint16_t *first,
 		  uint16_t *end)
 {
 	int64_t at = 1 - BUCKET_OTLP_MIN;
 	struct scan_field f = { 0 };
-	uint64_t n;
 	int rc;
 
 	*first = *end = 0;
 	while ((rc = scan_next(&in, &f)) > 0) {
 		if (f.tag == SCAN_TAG(1, SCAN_VARINT) && !*end)
 			at = first_bucket(scan_sint(f.value));
-		if (f.tag != SCAN_TAG(2, SCAN_BYTES))
+		if (f.tag != SCAN_TAG(2, SCAN_BYTES) || !scan_length(f.in))
 			continue;
-		while (f.in.at < f.in.end) {
-			if (scan_varint(&f.in, &n) || at < 1 || at >= BUCKET_COUNT)
-				return -EINVAL;
-			if (!*end)
-				*first = (uint16_t)at;
-			if (into)
-				into[at] += n;
-			*count += n;
-			*end = (uint16_t)++at;
-		}
+		if (!*end)
+			*first = (uint16_t)at;
+		if (take_run(f.in, &at, into, count))
+			return -EINVAL;
+		*end = (uint16_t)at;
 	}
 	return rc;
 }
 
-/* Of the shape that all of ours have. */
-struct shape {
-	uint64_t count, scale;
-	double sum, threshold;
-	struct scan negative;
-};
-
-static int check_hist(enum delta_use use, const struct shape *h, struct met *m)
+int delta_check_hist(enum delta_use use, const struct delta_shape *h, struct met *m)
 {
 	double ns = h->sum * 1e9;
 	struct scan counts = { 0 };
@@ -230,7 +219,7 @@ static int parse_hist(struct delta_sum *s, struct scan in, struct met *m,
 		      struct scan *raw, bool *real)
 {
 	const uint8_t *begin = in.at;
-	struct shape h = { 0 };
+	struct delta_shape h = { 0 };
 	struct scan_field f = { 0 };
 	int rc, err = 0;
 
@@ -272,7 +261,7 @@ static int parse_hist(struct delta_sum *s, struct scan in, struct met *m,
 			break;
 		}
 	*real = false;
-	return err ?: rc ?: check_hist(s->use, &h, m);
+	return err ?: rc ?: delta_check_hist(s->use, &h, m);
 }
 
 static struct met *new_met(struct delta_sum *s)
@@ -297,28 +286,19 @@ static int no_room(const struct delta_sum *s)
 	return 2 * s->met_room > MET_MAX ? -EMSGSIZE : -ENOMEM;
 }
 
-/* The series that comes next, if it is that: 0; 1: it is another; -EINVAL. */
-static int parse_next(struct delta_sum *s, struct scan in, struct sum_metric *metric,
-		      struct met *m)
+/* Is it the series that comes next? */
+static bool parse_next(const struct delta_sum *s, struct scan in,
+		       struct sum_metric *metric, struct met *m)
 {
 	struct sum_series *t = metric->at ? metric->at : metric->first;
-	struct scan raw = { 0 };
-	bool real;
-	int err = 0;
 
-	if (!t)
-		return 1;
-	if (metric->kind != METRIC_HISTOGRAM && !is_expected(in, t, m))
-		return 1;
-	if (metric->kind == METRIC_HISTOGRAM && !begins_as(&in, t))
-		return 1;
-	if (metric->kind == METRIC_HISTOGRAM)
-		err = parse_hist(s, in, m, &raw, &real);
-	if (err || scan_length(raw))
-		return err && err != SKIPPED ? err : 1;
+	if (!t ||
+	    !(metric->kind == METRIC_HISTOGRAM ? delta_expected_hist(s->use, in, t, m)
+					       : delta_expected_number(in, t, m)))
+		return false;
 	m->series = t;
 	metric->at = t->next;
-	return 0;
+	return true;
 }
 
 static int parse_point(struct delta_sum *s, struct scan in, struct sum_resource *r,
@@ -331,11 +311,10 @@ static int parse_point(struct delta_sum *s, struct scan in, struct sum_resource 
 
 	if (!m)
 		return no_room(s);
-	err = parse_next(s, in, metric, m);
-	if (err <= 0) {
+	if (parse_next(s, in, metric, m)) {
 		m->resource = r;
-		s->met_count += !err;
-		return err;
+		s->met_count++;
+		return 0;
 	}
 	*m = (struct met){ 0 };
 	err = (metric->kind == METRIC_HISTOGRAM ? parse_hist
@@ -404,7 +383,9 @@ static bool is_wanted(const struct delta_sum *s, struct scan name)
 	return !s->only;
 }
 
-static int parse_metric(struct delta_sum *s, struct scan in, struct sum_resource *r)
+/* all: whatever it is called. */
+static int parse_metric(struct delta_sum *s, struct scan in, struct sum_resource *r,
+			bool all)
 {
 	struct sum_metric *metric = NULL;
 	struct scan_field f = { 0 };
@@ -412,7 +393,7 @@ static int parse_metric(struct delta_sum *s, struct scan in, struct sum_resource
 	int rc = parse_header(in, &h);
 	bool sums = h.kind == METRIC_HISTOGRAM || h.kind == METRIC_SUM;
 
-	if (rc || !h.tag || !is_wanted(s, h.name) || (s->before && sums))
+	if (rc || !h.tag || (!all && !is_wanted(s, h.name)) || (s->before && sums))
 		return rc;
 	while ((rc = scan_next(&h.data, &f)) > 0) {
 		if (f.tag != SCAN_TAG(1, SCAN_BYTES))
@@ -429,23 +410,41 @@ static int parse_metric(struct delta_sum *s, struct scan in, struct sum_resource
 	return rc;
 }
 
-static int parse_scope(struct delta_sum *s, struct scan in, struct sum_resource *r)
+/* one: no more than the first metric of which anything is told, whichever that is. */
+static int parse_scope(struct delta_sum *s, struct scan in, struct sum_resource *r,
+		       bool one)
+{
+	size_t before = s->met_count;
+	struct scan_field f = { 0 };
+	int rc, err = 0;
+
+	while (!err && (rc = scan_next(&in, &f)) > 0) {
+		if (f.tag == SCAN_TAG(2, SCAN_BYTES))
+			err = parse_metric(s, f.in, r, one);
+		if (one && s->met_count > before)
+			return err;
+	}
+	return err ?: rc;
+}
+
+static int parse_scopes(struct delta_sum *s, struct scan in, struct sum_resource *r,
+			bool one)
 {
 	struct scan_field f = { 0 };
 	int rc, err = 0;
 
 	while (!err && (rc = scan_next(&in, &f)) > 0)
 		if (f.tag == SCAN_TAG(2, SCAN_BYTES))
-			err = parse_metric(s, f.in, r);
+			err = parse_scope(s, f.in, r, one);
 	return err ?: rc;
 }
 
 static int parse_resource(struct delta_sum *s, struct scan in)
 {
 	struct sum_resource *r;
-	struct scan_field f = { 0 };
 	struct met *met;
 	struct scan raw;
+	size_t before;
 	int rc = find(in, SCAN_TAG(1, SCAN_BYTES), &raw), err = 0;
 
 	if (rc)
@@ -457,11 +456,11 @@ static int parse_resource(struct delta_sum *s, struct scan in)
 	if (!met)
 		return no_room(s);
 	met->resource = r;
-	s->met_count++;
-	while (!err && (rc = scan_next(&in, &f)) > 0)
-		if (f.tag == SCAN_TAG(2, SCAN_BYTES))
-			err = parse_scope(s, f.in, r);
-	return err ?: rc;
+	before = ++s->met_count;
+	err = parse_scopes(s, in, r, false);
+	/* who is there is seen by some other metric, then */
+	return err || !s->only || s->met_count > before ? err
+							: parse_scopes(s, in, r, true);
 }
 
 int delta_parse(struct delta_sum *s, struct scan in)

@@ -26,8 +26,11 @@ enum delta_use {
 struct delta_sum *delta_sum_new(enum delta_use use, size_t limit);
 /* NULL is fine. */
 void delta_sum_free(struct delta_sum *s);
-/* Looks at these metrics only: names, NULL at the end, which are borrowed. NULL: at
- * all. */
+/*
+ * Looks at these metrics only: names, NULL at the end, which are borrowed. NULL: at all.
+ * Of who has none of them in a batch there is some other one: so it is seen who is
+ * there.
+ */
 void delta_sum_only(struct delta_sum *s, const char *const *metrics);
 /*
  * Adds a batch of a later time: histograms and sums add up, with their errors; of

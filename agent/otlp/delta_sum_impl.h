@@ -102,6 +102,21 @@ int delta_find_series(struct delta_sum *s, struct sum_resource *r, struct sum_me
  */
 int delta_buckets(struct scan in, uint64_t *into, uint64_t *count, uint16_t *first,
 		  uint16_t *end);
+/* What a histogram has besides its buckets: of the shape that all of ours have. */
+struct delta_shape {
+	uint64_t count, scale;
+	double sum, threshold;
+	struct scan negative;
+};
+/* Is it of that shape, and are its buckets and its count one? Sets m->i. -EINVAL. */
+int delta_check_hist(enum delta_use use, const struct delta_shape *h, struct met *m);
+/*
+ * Is that point just as our encoder makes one of this series? Then what it has is in m;
+ * else m is undefined. m is zeroed before.
+ */
+bool delta_expected_number(struct scan in, const struct sum_series *t, struct met *m);
+bool delta_expected_hist(enum delta_use use, struct scan in, const struct sum_series *t,
+			 struct met *m);
 /*
  * How many batches before the sum is what is told of a resource; 0: it is of the sum;
  * UINT64_MAX: nothing is told.

@@ -49,7 +49,7 @@ static int copy_row(sqlite3 *from, sqlite3 *to, const struct history_row *row)
 					    (size_t)sqlite3_column_bytes(st, 1),
 					    (size_t)sqlite3_column_int64(st, 0));
 	} else if (rc == SQLITE_DONE) {
-		rc = SQLITE_OK; /* it was merged, or dropped, meanwhile */
+		rc = SQLITE_OK; /* of a damaged index */
 	}
 	history_done(st);
 	return rc;
@@ -70,6 +70,35 @@ static int copy_facts(sqlite3 *from, sqlite3 *to)
 	}
 	history_done(st);
 	return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+/* What stands beside readings is left out where it cannot be read: nothing is lost. */
+static int copy_minutes(sqlite3 *from, sqlite3 *to)
+{
+	struct history_minute m;
+	sqlite3_stmt *st;
+	int rc = history_prepare(from,
+				 "SELECT size, data, id, first, count FROM minute "
+				 "WHERE size > 0 ORDER BY id",
+				 &st);
+
+	if (rc)
+		return SQLITE_OK; /* a file of before */
+	rc = SQLITE_OK;
+	while (!rc && sqlite3_step(st) == SQLITE_ROW) {
+		if (check_row(st))
+			continue;
+		m = (struct history_minute){
+			.id = sqlite3_column_int64(st, 2),
+			.first = sqlite3_column_int64(st, 3),
+			.count = (size_t)sqlite3_column_int64(st, 4),
+		};
+		rc = history_minute_insert(to, &m, sqlite3_column_blob(st, 1),
+					   (size_t)sqlite3_column_bytes(st, 1),
+					   (size_t)sqlite3_column_int64(st, 0));
+	}
+	history_done(st);
+	return rc;
 }
 
 /* Is it the file that is written which does not take it? */
@@ -96,6 +125,8 @@ long history_copy(sqlite3 *from, sqlite3 *to)
 		lost += rc != SQLITE_OK;
 	}
 	free(rows);
+	if (!is_fatal(rc))
+		rc = copy_minutes(from, to);
 	if (!is_fatal(rc))
 		rc = copy_facts(from, to);
 	if (!is_fatal(rc))
@@ -170,6 +201,8 @@ int history_save(const char *path, const char *to, uint64_t now_ns,
 		return -EEXIST;
 	}
 	rc = history_open_ro(path, &from);
+	if (!rc) /* all as it is now, whatever an agent merges meanwhile */
+		rc = history_do(from, "BEGIN");
 	if (rc) {
 		history_tell_ro(path, from, rc, cause, len);
 		history_end(from);

@@ -169,6 +169,8 @@ int history_make(const char *path)
 	rc = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL);
 	if (!rc)
 		rc = history_run(db, schema);
+	if (!rc)
+		rc = history_minutes_make(db);
 	history_end(db);
 	return history_errno(rc);
 }
@@ -180,8 +182,8 @@ static int by_id(const void *a, const void *b)
 	return (x->id > y->id) - (x->id < y->id);
 }
 
-/* until_ns: of what the statement may ask for. */
-static int list_rows(sqlite3 *db, const char *sql, uint64_t until_ns,
+/* given: of what the statement may ask for. */
+static int list_rows(sqlite3 *db, const char *sql, int64_t given,
 		     struct history_row **out, size_t *count)
 {
 	struct history_row *list = NULL, *p;
@@ -192,7 +194,7 @@ static int list_rows(sqlite3 *db, const char *sql, uint64_t until_ns,
 	if (rc)
 		return rc;
 	if (sqlite3_bind_parameter_count(st))
-		sqlite3_bind_int64(st, 1, (sqlite3_int64)until_ns);
+		sqlite3_bind_int64(st, 1, given);
 	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
 		if (n == room) {
 			room = room ? 2 * room : 64;
@@ -239,15 +241,25 @@ int history_unmerged(sqlite3 *db, uint64_t until_ns, struct history_row **out,
 	return list_rows(db,
 			 COLUMNS "INDEXED BY reading_times WHERE until <= ? AND "
 				 "NOT merged",
-			 until_ns, out, count);
+			 (int64_t)until_ns, out, count);
 }
 
-int history_load(sqlite3 *db, int64_t id, uint8_t **bytes, size_t *len)
+int history_unmerged_after(sqlite3 *db, int64_t id, struct history_row **out,
+			   size_t *count)
+{
+	return list_rows(db,
+			 COLUMNS "WHERE id > ? AND NOT merged ORDER BY id "
+				 "LIMIT " HISTORY_TEXT(HISTORY_READINGS),
+			 id, out, count);
+}
+
+int history_load_by(sqlite3 *db, const char *sql, int64_t id, uint8_t **bytes,
+		    size_t *len)
 {
 	sqlite3_stmt *st;
 	int err = -EINVAL, rc;
 
-	rc = history_prepare(db, "SELECT size, data FROM reading WHERE id = ?", &st);
+	rc = history_prepare(db, sql, &st);
 	if (rc)
 		return history_errno(rc);
 	sqlite3_bind_int64(st, 1, id);
@@ -265,6 +277,12 @@ int history_load(sqlite3 *db, int64_t id, uint8_t **bytes, size_t *len)
 	}
 	history_done(st);
 	return err;
+}
+
+int history_load(sqlite3 *db, int64_t id, uint8_t **bytes, size_t *len)
+{
+	return history_load_by(db, "SELECT size, data FROM reading WHERE id = ?", id,
+			       bytes, len);
 }
 
 int history_insert(sqlite3 *db, const struct history_row *row, const uint8_t *packed,

@@ -103,7 +103,7 @@ int history_packer_end(struct history_packer *p, uint8_t **out, size_t *len,
 	return err;
 }
 
-static bool is_zlibs(const uint8_t *bytes, size_t len)
+bool history_is_zlibs(const uint8_t *bytes, size_t len)
 {
 	static const uint8_t magic[4] = { 0x28, 0xb5, 0x2f, 0xfd }; /* RFC 8878 */
 
@@ -120,7 +120,7 @@ int history_unpack(const uint8_t *bytes, size_t len, size_t size, uint8_t **out)
 	*out = malloc(size + 1);
 	if (!*out)
 		return -ENOMEM;
-	if (is_zlibs(bytes, len))
+	if (history_is_zlibs(bytes, len))
 		whole = uncompress(*out, &got, bytes, len) == Z_OK && got == size;
 	else
 		whole = ZSTD_decompress(*out, size, bytes, len) == size;

@@ -21,34 +21,48 @@ static int next_field(struct scan *s, struct scan *content)
 	return 0;
 }
 
-int history_pieces_add(struct history_pieces *p, const uint8_t *bytes, size_t len)
+int history_piece_read(const uint8_t *bytes, size_t len, struct history_piece *out)
 {
 	struct scan in = { bytes, bytes + len }, content, resource;
 
-	while (in.at < in.end) {
-		const uint8_t *begin = in.at;
-		struct history_piece *piece;
+	if (next_field(&in, &content) || next_field(&content, &resource))
+		return -EINVAL;
+	*out = (struct history_piece){ .bytes = bytes,
+				       .len = (size_t)(in.at - bytes),
+				       .resource = resource.at,
+				       .resource_len = scan_length(resource) };
+	return 0;
+}
 
-		if (next_field(&in, &content))
-			return -EINVAL;
-		if (p->count == p->room) {
-			size_t room = p->room ? 2 * p->room : 256;
+int history_pieces_put(struct history_pieces *p, const struct history_piece *piece)
+{
+	size_t room = p->room ? 2 * p->room : 256;
+	struct history_piece *list;
 
-			piece = reallocarray(p->list, room, sizeof(*piece));
-			if (!piece)
-				return -ENOMEM;
-			p->list = piece;
-			p->room = room;
-		}
-		piece = &p->list[p->count];
-		*piece = (struct history_piece){ .bytes = begin,
-						 .len = (size_t)(in.at - begin),
-						 .number = p->count };
-		p->count++;
-		if (next_field(&content, &resource))
-			return -EINVAL;
-		piece->resource = resource.at;
-		piece->resource_len = (size_t)(resource.end - resource.at);
+	if (p->count == p->room) {
+		list = reallocarray(p->list, room, sizeof(*list));
+		if (!list)
+			return -ENOMEM;
+		p->list = list;
+		p->room = room;
+	}
+	p->list[p->count++] = *piece;
+	return 0;
+}
+
+int history_pieces_add(struct history_pieces *p, const uint8_t *bytes, size_t len)
+{
+	struct history_piece piece;
+	int err;
+
+	for (size_t at = 0; at < len; at += piece.len) {
+		err = history_piece_read(bytes + at, len - at, &piece);
+		if (err)
+			return err;
+		piece.number = p->count;
+		err = history_pieces_put(p, &piece);
+		if (err)
+			return err;
 	}
 	return 0;
 }

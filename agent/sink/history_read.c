@@ -15,7 +15,9 @@ struct history_reader {
 	sqlite3 *db;
 	struct history_row *rows; /* in the order in which they came */
 	size_t count;
+	size_t *ends;		 /* of each row: history_minute_ends() */
 	size_t damaged;		 /* rows that could not be read so far */
+	size_t unpacked;	 /* history_reader_unpacked() */
 	const char *const *only; /* metrics; NULL: all */
 };
 
@@ -31,8 +33,12 @@ int history_reader_open(const char *path, struct history_reader **out, char *cau
 		return err;
 	r = calloc(1, sizeof(*r));
 	rc = r ? history_open_ro(path, &r->db) : SQLITE_NOMEM;
+	if (!rc) /* all as it is now, whatever an agent merges meanwhile */
+		rc = history_do(r->db, "BEGIN");
 	if (!rc)
 		rc = history_rows(r->db, &r->rows, &r->count);
+	if (!rc)
+		rc = history_minute_ends(r->db, r->rows, r->count, &r->ends);
 	if (!rc) {
 		*out = r;
 		return 0;
@@ -49,6 +55,7 @@ void history_reader_close(struct history_reader *r)
 		return;
 	history_end(r->db);
 	free(r->rows);
+	free(r->ends);
 	free(r);
 }
 
@@ -66,6 +73,11 @@ void history_reader_only(struct history_reader *r, const char *const *metrics)
 size_t history_reader_damaged(const struct history_reader *r)
 {
 	return r->damaged;
+}
+
+size_t history_reader_unpacked(const struct history_reader *r)
+{
+	return r->unpacked;
 }
 
 size_t history_reader_count(const struct history_reader *r)
@@ -157,40 +169,80 @@ static bool carry(struct summing *s, const struct history_row *first)
 	return true;
 }
 
-static void note_added(struct summing *s, const struct history_row *row)
+static void note_added(struct summing *s, const struct history_row *first,
+		       const struct history_row *last, struct history_span *got)
 {
-	if (!s->last || row != s->last + 1)
+	if (!s->last || first != s->last + 1)
 		s->whole = 0;
-	if (row->whole)
-		s->whole = delta_sum_number(s->sum);
-	s->last = row;
+	for (const struct history_row *row = first; row <= last; row++) {
+		if (row->whole)
+			s->whole = delta_sum_number(s->sum);
+		if (!got->covered_ns || row->since_ns < got->since_ns)
+			got->since_ns = row->since_ns;
+		if (row->until_ns > got->until_ns)
+			got->until_ns = row->until_ns;
+		got->covered_ns += row->until_ns - row->since_ns;
+	}
+	s->last = last;
 }
 
-/* One that cannot be read is damaged, or the agent has merged it meanwhile. */
-static int add_row(struct history_reader *r, const struct history_row *row,
-		   struct summing *s, struct history_span *got)
+typedef int (*load_fn)(sqlite3 *db, int64_t id, uint8_t **bytes, size_t *len);
+typedef int (*add_fn)(struct delta_sum *s, const uint8_t *bytes, size_t len);
+
+/* 0, -ENOMEM, -EMSGSIZE; else nothing of it was added. */
+static int add_one(struct history_reader *r, load_fn load, int64_t id, add_fn add,
+		   struct delta_sum *to)
 {
 	uint8_t *bytes;
 	size_t len;
-	int err = history_load(r->db, row->id, &bytes, &len);
+	int err = load(r->db, id, &bytes, &len);
 
-	if (!err) {
-		err = delta_sum_add(s->sum, bytes, len);
-		free(bytes);
-	}
+	if (err)
+		return err;
+	r->unpacked++;
+	err = add(to, bytes, len);
+	free(bytes);
+	return err;
+}
+
+/* One that cannot be read is damaged. */
+static int add_row(struct history_reader *r, const struct history_row *row,
+		   struct summing *s, struct history_span *got)
+{
+	int err = add_one(r, history_load, row->id, delta_sum_add, s->sum);
+
 	if (err == -ENOMEM || err == -EMSGSIZE)
 		return err;
-	if (err) {
+	if (err)
 		r->damaged += err != -ENOENT;
-		return 0;
-	}
-	note_added(s, row);
-	if (!got->covered_ns || row->since_ns < got->since_ns)
-		got->since_ns = row->since_ns;
-	if (row->until_ns > got->until_ns)
-		got->until_ns = row->until_ns;
-	got->covered_ns += row->until_ns - row->since_ns;
+	else
+		note_added(s, row, row, got);
 	return 0;
+}
+
+/*
+ * Rows from i on that have been added up already, if all of them are wanted; else row i
+ * alone. *end: the last one that was added.
+ */
+static int add_rows(struct history_reader *r, const struct choice *c, size_t i,
+		    struct summing *s, struct history_span *got, size_t *end)
+{
+	size_t last = i;
+	int err;
+
+	while (last < r->ends[i] && is_chosen(c, &r->rows[last + 1]))
+		last++;
+	*end = last;
+	if (last > i && last == r->ends[i]) {
+		err = add_one(r, history_minute_load, r->rows[last].id, delta_sum_add,
+			      s->sum);
+		if (!err)
+			note_added(s, &r->rows[i], &r->rows[last], got);
+		if (!err || err == -ENOMEM || err == -EMSGSIZE)
+			return err;
+	}
+	*end = i;
+	return add_row(r, &r->rows[i], s, got);
 }
 
 /* Of who has nothing new there: how things stood, which rows before it tell. */
@@ -200,15 +252,8 @@ static int add_before(struct history_reader *r, const struct history_row *first,
 	int err = 0;
 
 	while (!first->whole && first > r->rows && !err) {
-		uint8_t *bytes;
-		size_t len;
-
 		first--;
-		err = history_load(r->db, first->id, &bytes, &len);
-		if (!err) {
-			err = delta_sum_add_before(sum, bytes, len);
-			free(bytes);
-		}
+		err = add_one(r, history_load, first->id, delta_sum_add_before, sum);
 		if (err != -ENOMEM && err != -EMSGSIZE)
 			err = 0; /* damaged */
 	}
@@ -232,14 +277,15 @@ static int sum_up(struct history_reader *r, const struct choice *c, struct summi
 	int err = 0;
 
 	*got = (struct history_span){ 0 };
-	for (size_t i = 0; i < r->count && !err; i++) {
+	for (size_t i = 0, last; i < r->count && !err; i = last + 1) {
+		last = i;
 		if (!is_chosen(c, &r->rows[i]))
 			continue;
 		if (!first) {
 			first = &r->rows[i];
 			carried = first->whole || carry(s, first);
 		}
-		err = add_row(r, &r->rows[i], s, got);
+		err = add_rows(r, c, i, s, got, &last);
 	}
 	if (!err && !got->covered_ns)
 		err = -ENODATA;

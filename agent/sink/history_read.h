@@ -52,7 +52,8 @@ int history_reader_each(struct history_reader *r, const struct history_span *ask
 			void *arg, char *cause, size_t len);
 /*
  * What is read from then on has these metrics only: names, NULL at the end, which are
- * borrowed; NULL: all of them.
+ * borrowed; NULL: all of them. Workloads are all there: who has none of these metrics
+ * has some other one.
  */
 void history_reader_only(struct history_reader *r, const char *const *metrics);
 /* What is noted of its node, as a terminal may see it: "host.name", "kernel.release",
@@ -73,6 +74,8 @@ struct history_copied {
  */
 int history_save(const char *path, const char *to, uint64_t now_ns,
 		 struct history_copied *out, char *cause, size_t len);
+/* How many rows were unpacked so far: what looking back costs goes by that. */
+size_t history_reader_unpacked(const struct history_reader *r);
 /* How many readings could not be read so far, as they are damaged. */
 size_t history_reader_damaged(const struct history_reader *r);
 /* Closes; NULL is fine. */

@@ -112,6 +112,8 @@ static int open_db(struct history_file *f, char *cause, size_t len)
 	if (!rc)
 		rc = make_newest(f->db);
 	if (!rc)
+		rc = history_minutes_make(f->db);
+	if (!rc)
 		rc = history_do(f->db, "BEGIN");
 	for (size_t i = 0; i < f->fact_count && !rc; i++)
 		rc = history_set_fact(f->db, f->facts[i].key, f->facts[i].value);
@@ -235,6 +237,8 @@ static int make_room(struct history_file *f, uint64_t need)
 		rc = history_number(f->db, "SELECT min(id) FROM reading", &oldest);
 		if (!rc && oldest)
 			rc = history_delete(f->db, oldest);
+		if (!rc && oldest)
+			rc = history_minutes_forget(f->db, oldest);
 	}
 	if (!rc && (uint64_t)(pages * page) > most)
 		rc = history_run(f->db, "PRAGMA incremental_vacuum");
@@ -261,12 +265,12 @@ static int add(struct history_file *f, const struct history_reading *r)
 
 	if (rc)
 		return rc;
-	rc = make_room(f, r->len + r->len / 64 + 4096);
+	rc = history_merge(f->db, row.until_ns, &lost);
+	if (!rc) /* for what merging took, too */
+		rc = make_room(f, r->len + r->len / 64 + 4096);
 	if (!rc)
 		rc = history_insert(f->db, &row, r->bytes ? r->bytes : nothing, r->len,
 				    r->size);
-	if (!rc)
-		rc = history_merge(f->db, row.until_ns, &lost);
 	if (!rc)
 		rc = history_do(f->db, "COMMIT");
 	if (rc)

@@ -54,8 +54,9 @@ struct diff {
 	/* those of the measuring itself, told and judged apart: behind the others */
 	struct diff_change *own;
 	size_t own_count;
-	size_t tested; /* numbers that were compared, without those */
-	size_t limit;  /* changes to show, 0: all */
+	size_t tested;		  /* numbers that were compared, without those */
+	size_t limit;		  /* changes to show, 0: all */
+	struct history_span kept; /* from when to when anything is */
 };
 
 /*

@@ -163,8 +163,11 @@ static json_t *changes_json(const struct diff *d, const struct diff_change *list
 
 static int print_json(const struct diff *d, FILE *f)
 {
+	char since[UNITS_TIME_LEN], until[UNITS_TIME_LEN];
 	json_t *top =
-	    json_pack("{s:f, s:f, s:I, s:I, s:o, s:o}", "before_s", d->side[0].all_s,
+	    json_pack("{s:{s:s, s:s}, s:f, s:f, s:I, s:I, s:o, s:o}", "history",
+		      "since", units_time(since, d->kept.since_ns), "until",
+		      units_time(until, d->kept.until_ns), "before_s", d->side[0].all_s,
 		      "after_s", d->side[1].all_s, "tested", (json_int_t)d->tested,
 		      "changed", (json_int_t)d->change_count, "changes",
 		      changes_json(d, d->changes, d->change_count), "measuring",

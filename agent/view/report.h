@@ -41,8 +41,9 @@ struct report {
 	const struct frame *frame; /* sums are what happened in duration_s */
 	double duration_s;
 	uint64_t since_ns, until_ns; /* looking back: wall clock; 0: it is now */
-	const struct counted_shares *counted; /* of it, each probe; NULL: all */
-	bool from_agent;		      /* else this command measured by itself */
+	uint64_t kept_since_ns, kept_until_ns; /* and how far one can */
+	const struct counted_shares *counted;  /* of it, each probe; NULL: all */
+	bool from_agent; /* else this command measured by itself */
 	struct report_host host;
 	struct report_choice choice;
 };

@@ -192,9 +192,21 @@ static json_t *workloads_json(const struct report *r)
 	return list;
 }
 
-int report_json(const struct report *r, FILE *f)
+/* Of who looks back: of which time the numbers are, and how far it goes. */
+static json_t *times_json(const struct report *r)
 {
 	char since[UNITS_TIME_LEN], until[UNITS_TIME_LEN];
+	char first[UNITS_TIME_LEN], last[UNITS_TIME_LEN];
+
+	return json_pack("{s:s, s:s, s:{s:s, s:s}}", "since",
+			 units_time(since, r->since_ns), "until",
+			 units_time(until, r->until_ns), "history", "since",
+			 units_time(first, r->kept_since_ns), "until",
+			 units_time(last, r->kept_until_ns));
+}
+
+int report_json(const struct report *r, FILE *f)
+{
 	json_t *top;
 	int err;
 
@@ -205,10 +217,7 @@ int report_json(const struct report *r, FILE *f)
 			workloads_json(r));
 	if (!top)
 		return -ENOMEM;
-	if (r->until_ns &&
-	    json_object_update_new(
-		top, json_pack("{s:s, s:s}", "since", units_time(since, r->since_ns),
-			       "until", units_time(until, r->until_ns)))) {
+	if (r->until_ns && json_object_update_new(top, times_json(r))) {
 		json_decref(top);
 		return -ENOMEM;
 	}

@@ -214,6 +214,21 @@ def _():
                     ("trend", "blocked", sleeper.name)):
         text = assay(*command, "--last", "1m", "--history", agent.history)
         check("the history goes " in " ".join(text.split()), f"{command}: {text}")
+    for command in (("report", "--last", "1m"), ("why", sleeper.name, "--last", "1m"),
+                    ("diff", "40s..20s", "20s..now")):
+        found = document(*command, "--history", agent.history)
+        kept = found["history"]
+        check(kept["since"] < kept["until"], f"{command}: {kept}")
+        whole = json.loads(assay("report", "--last", "1h", "--history", agent.history,
+                                 "--format", "json"))
+        same(kept["since"], whole["since"], f"{command}: what there is since")
+        bad = copy.deepcopy(found)
+        del bad["history"]["until"]
+        try:
+            jsonschema.validate(bad, schema(command[0]))
+        except jsonschema.ValidationError:
+            continue
+        check(False, f"{command}: half a time agrees with the schema")
 
 
 @test("a process is its workload, in a cgroup namespace, too; a kernel thread the kernel's")

@@ -321,8 +321,17 @@ static void a_calm_answer_says_what_was_looked_at(void **state)
 	assert_null(strstr(text, "the history goes"));
 	free(text);
 	w.kept_ns = 60 * SECOND;
+	w.kept_until_ns = 1000 * SECOND;
 	text = printed(why_table, &w);
 	assert_has(text, "back to\n  1970-01-01T00:01Z");
+	free(text);
+	text = printed(why_json, &w);
+	assert_has(text, "\"history\": {\n  \"since\": \"1970-01-01T00:01:00Z\",\n  "
+			 "\"until\": \"1970-01-01T00:16:40Z\"\n }");
+	free(text);
+	w.kept_ns = 0;
+	text = printed(why_json, &w);
+	assert_has(text, "\"history\": null");
 	free(text);
 }
 
