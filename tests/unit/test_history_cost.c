@@ -220,7 +220,7 @@ static void reset_peak(void)
 	fclose(f);
 }
 
-#define MERGE_KIB 4096 /* PLAN_HISTORY_MERGE */
+#define MERGE_KIB 4608
 
 /* It is 10 MB, which are unpacked as they are merged: into one row, and in little
  * memory. */
