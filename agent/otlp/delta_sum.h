@@ -27,8 +27,8 @@ struct delta_sum *delta_sum_new(enum delta_use use, size_t limit);
 /* NULL is fine. */
 void delta_sum_free(struct delta_sum *s);
 /*
- * Looks at these metrics only: names, NULL at the end, which are borrowed. NULL: at all.
- * Of who has none of them in a batch there is some other one: so it is seen who is
+ * Looks at these metrics only: names, NULL at the end, which are borrowed. NULL: at
+ * all. Of who has none of them in a batch there is some other one: so it is seen who is
  * there.
  */
 void delta_sum_only(struct delta_sum *s, const char *const *metrics);

@@ -154,7 +154,7 @@ static const char schema[] =
 						  "CREATE TABLE reading(id INTEGER PRIMARY KEY, since INTEGER NOT NULL,"
 						  " until INTEGER NOT NULL, merged INTEGER NOT NULL, whole INTEGER NOT NULL,"
 						  " size INTEGER NOT NULL, data BLOB NOT NULL);"
-						  "CREATE INDEX reading_times ON reading(until, since, merged, whole);"
+						  "CREATE INDEX reading_times ON reading(until, since, merged, whole);" HISTORY_MINUTES
 						  "CREATE TABLE fact(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
 						  "COMMIT;";
 
@@ -169,8 +169,6 @@ int history_make(const char *path)
 	rc = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL);
 	if (!rc)
 		rc = history_run(db, schema);
-	if (!rc)
-		rc = history_minutes_make(db);
 	history_end(db);
 	return history_errno(rc);
 }

@@ -91,6 +91,11 @@ struct history_minute {
 	size_t count;
 };
 
+#define HISTORY_MINUTES                                             \
+	"CREATE TABLE IF NOT EXISTS minute(id INTEGER PRIMARY KEY," \
+	" first INTEGER NOT NULL, count INTEGER NOT NULL,"          \
+	" size INTEGER NOT NULL, data BLOB NOT NULL);"
+
 /* Makes the table of them, if it is not there. Results of SQLite's, as below. */
 int history_minutes_make(sqlite3 *db);
 /*

@@ -13,9 +13,7 @@
 /* A file of before has none yet. */
 int history_minutes_make(sqlite3 *db)
 {
-	return history_run(db, "CREATE TABLE IF NOT EXISTS minute(id INTEGER PRIMARY "
-			       "KEY, first INTEGER NOT NULL, count INTEGER NOT NULL, "
-			       "size INTEGER NOT NULL, data BLOB NOT NULL)");
+	return history_run(db, HISTORY_MINUTES);
 }
 
 static int by_id(const void *key, const void *row)
