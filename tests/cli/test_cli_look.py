@@ -121,7 +121,7 @@ def _():
 @test("hist, trend: without a workload, options behind the metric: of all workloads")
 def _():
     for command in "hist", "trend":
-        series = json.loads(assay(command, "blocked.duration", "--limit", "0", "--format",
+        series = json.loads(assay(command, "blocked.duration", "--limit", "1000", "--format",
                                   "json", *words(spans[0])))
         check(sleeper.name in [s["workload"] for s in series], f"{command}: {series}")
 
