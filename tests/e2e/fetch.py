@@ -6,6 +6,7 @@ not in the stable release. They are taken from the mirror that this machine uses
 its keyring, and kept in ASSAY_E2E_CACHE (default build/e2e) for the next run.
 """
 
+import fcntl
 import glob
 import os
 import re
@@ -71,12 +72,20 @@ def package(name, path):
     if os.path.exists(wanted):
         return wanted
     os.makedirs(CACHE, exist_ok=True)
+    with open(os.path.join(CACHE, "lock"), "w") as lock:  # suites run side by side
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.exists(wanted):
+            fetch(name, root)
+    if not os.path.exists(wanted):
+        raise Skip(f"{name} has no {path} any more")
+    return wanted
+
+
+def fetch(name, root):
+    """Downloads a package and unpacks it."""
     debs = glob.glob(os.path.join(CACHE, f"{name}_*.deb"))
     if not debs:
         apt("update")
         apt("download", name)
         debs = glob.glob(os.path.join(CACHE, f"{name}_*.deb"))
     subprocess.run(["dpkg", "-x", debs[0], root], check=True)
-    if not os.path.exists(wanted):
-        raise Skip(f"{name} has no {path} any more")
-    return wanted
