@@ -347,6 +347,8 @@ static int serve(struct api *a, struct client *c)
 	if (now_mono_ns() - c->since_ns > CLIENT_TIMEOUT_NS) {
 		if (!c->asked_ns)
 			refuse(c->fd, "no whole request came within 10 s");
+		else if (!c->out)
+			refuse(c->fd, "no answer was ready within 10 s: try again");
 		return -ETIMEDOUT;
 	}
 	err = c->asked_ns ? 0 : read_request(c);

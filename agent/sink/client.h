@@ -9,11 +9,18 @@
 
 /*
  * Sends a request to the agent at a socket, a line without its end; the answer is to be
- * freed. Takes 5 s at most. Returns 0 or -errno; -ENOENT and -ECONNREFUSED mean that no
- * agent runs there, -EREMOTEIO that the agent says no. cause says why.
+ * freed. Takes 5 s at most until its first byte, and 30 s in all. Returns 0 or -errno;
+ * -ENOENT and -ECONNREFUSED mean that no agent runs there, -EREMOTEIO that the agent
+ * says no. cause says why.
  */
 int client_ask(const char *path, const char *request, uint8_t **bytes,
 	       size_t *bytes_len, char *cause, size_t len);
+/*
+ * The same, of a request that changes what the agent measures: takes 30 s at most.
+ * Errors as client_ask(); after -ETIMEDOUT the change may still be made.
+ */
+int client_change(const char *path, const char *request, uint8_t **bytes,
+		  size_t *bytes_len, char *cause, size_t len);
 /* Room for the path of a socket, and what is appended to it. */
 #define CLIENT_PATH 128
 /* Where an agent is asked that waits for its node: the socket's path is another's. */

@@ -73,8 +73,8 @@ def asleep_by_its_clocks(answer, share, roughly):
 
 def exact(kind, class_, n=100, us=5000, beside=()):
     """n sleeps of a length are n samples of that, in their class and in no other but
-    these. (On a slow machine a few calls may have what they want before they sleep: the
-    kernel's count of switches knows.)"""
+    these. (On a slow machine a few naps and vforks may be over before they sleep: the
+    kernel's count of switches knows. Who is woken by the partner sleeps each time.)"""
     sleeper = Sleeper(kind)
     runs = HiddenRuns()
     answer, change = sleeper.measure(kind, n, us)
@@ -87,7 +87,8 @@ def exact(kind, class_, n=100, us=5000, beside=()):
         # both ends of the pipe by which the partner says that it has the lock, at once
         answer["switches"] -= found.pop("pipe")
     called, n = n, min(n, answer["switches"])
-    between(n, (0.9 if IN_GUEST else 0.98) * called, called, f"calls that slept, of {called}")
+    share = 0.98 if kind in ("nanosleep", "vfork") else 1
+    between(n, share * called, called, f"calls that slept, of {called}")
     judge(sleeper, change, answer, found, init, (class_, n), beside)
     p50, middle = change.after.p50(sleeper.cgroup, BLOCKED, class_=class_), answer["p50"] / 1e9
     between(p50, middle / BUCKET, middle * BUCKET, f"p50 of {kind}, s")
@@ -284,6 +285,23 @@ def switches(pid):
         return re.findall(r"ctxt_switches:\s*(\d+)", f.read())
 
 
+def keeps_its_cpu(cpu):
+    """A real-time task may keep this CPU for as long as it likes, until the test ends. By
+    default others have 5 % of each second: in a guest with little CPU it takes longer than
+    that to switch a probe off and on."""
+    def put(path, text):
+        with open(path, "r+") as f:
+            before = f.read()
+            f.seek(0)
+            f.write(text)
+        return before
+
+    for path, text in (("/proc/sys/kernel/sched_rt_runtime_us", "-1"),
+                       (f"/sys/kernel/debug/sched/fair_server/cpu{cpu}/runtime", "0")):
+        if os.path.exists(path):  # the second from 6.12 on
+            defer(put, path, put(path, text))
+
+
 def cross(sleeper):
     """Switches the probe off and on while it runs, as if its switch-in had crossed with
     the word that the probe is off: its CPU's ring says afterwards that it runs there.
@@ -306,6 +324,8 @@ def cross(sleeper):
 
 @test("a switch that crosses with the probe's being switched off costs no sleep later")
 def _():
+    if IN_GUEST:
+        keeps_its_cpu(CPUS[-1])
     for attempt in range(5):
         sleeper = Sleeper(f"crossed{attempt}")
         pid = sleeper.load.pid
