@@ -86,11 +86,14 @@ static int find_spans(const struct options *o, int argc, char **argv,
 		return 1;
 	}
 	for (int i = 0; i < 2; i++) {
-		if (!span_pair(argv[i], now, &span[i]))
+		int err = span_pair(argv[i], now, &span[i]);
+
+		if (!err)
 			continue;
-		log_errorx("%.100s: must be from when to when, as 02:00..02:30 or "
-			   "40m..30m (ago)",
-			   argv[i]);
+		log_errorx("%.100s: %s", argv[i],
+			   err == -ERANGE ? "its end is yet to come"
+					  : "must be from when to when, the earlier "
+					    "first, as 02:00..02:30 or 40m..30m (ago)");
 		return EXIT_USAGE;
 	}
 	return 0;

@@ -87,9 +87,8 @@ static int list_workloads(const struct frame *f, int format)
 	return err;
 }
 
-/* What is now, or of workloads what was in a time of the history. */
-static int take(struct source *src, bool workloads, struct frame **out, char *cause,
-		size_t len)
+/* What is now, or was in a time of the history. */
+static int take(struct source *src, struct frame **out, char *cause, size_t len)
 {
 	struct span span;
 	struct taken taken = { .frame = NULL };
@@ -98,12 +97,6 @@ static int take(struct source *src, bool workloads, struct frame **out, char *ca
 
 	if (!err && span.live)
 		return source_read(src, true, out, cause, len);
-	if (!err && !workloads) {
-		snprintf(cause, len,
-			 "only workloads are listed of the past: leave out --from, "
-			 "--at, --since, --until and --last");
-		err = -EINVAL;
-	}
 	if (!err)
 		err = span_take(src, &span, &taken, cause, len);
 	if (!err && src->o->format == FORMAT_TABLE) {
@@ -123,7 +116,7 @@ static int list_frame(const struct options *o, bool workloads)
 	char cause[512];
 	int err;
 
-	err = take(&src, workloads, &f, cause, sizeof(cause));
+	err = take(&src, &f, cause, sizeof(cause));
 	source_close(&src);
 	if (err) {
 		log_errorx("%s", cause);
@@ -140,17 +133,28 @@ static int list_frame(const struct options *o, bool workloads)
 	return err ? 1 : 0;
 }
 
+static bool looks_back(const struct options *o)
+{
+	return o->from || o->at || o->since || o->until || o->last_ms;
+}
+
 static int run_list(const struct options *o, int argc, char **argv)
 {
 	const char *what = argc == 1 ? argv[0] : "";
+	bool workloads = !strcmp(what, "workloads"), probes = !strcmp(what, "probes");
 	int err;
 
-	if (!strcmp(what, "workloads") || !strcmp(what, "probes"))
-		return list_frame(o, !strcmp(what, "workloads"));
-	if (strcmp(what, "metrics")) {
+	if (!workloads && !probes && strcmp(what, "metrics")) {
 		log_errorx("what is to be listed? one of metrics, workloads, probes");
 		return EXIT_USAGE;
 	}
+	if (!workloads && looks_back(o)) {
+		log_errorx("only workloads are listed of the past: leave out --from, "
+			   "--at, --since, --until and --last");
+		return EXIT_USAGE;
+	}
+	if (workloads || probes)
+		return list_frame(o, workloads);
 	err = list_metrics(o);
 	if (err)
 		log_error(err, "the list cannot be written");

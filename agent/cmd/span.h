@@ -34,9 +34,16 @@ int span_of(const struct options *o, uint64_t now_ns, struct span *out, char *ca
  * long ago, or "now", in ns of the wall clock. -EINVAL.
  */
 int span_moment(const char *text, uint64_t now_ns, uint64_t *out_ns);
+/*
+ * The same of an end: a time without a date, whose latest was before since_ns, is the
+ * first after that. It may be to come.
+ */
+int span_moment_after(const char *text, uint64_t since_ns, uint64_t now_ns,
+		      uint64_t *out_ns);
 
 /*
- * From one moment to another, as users write it: "02:00..03:00", "10m..now". -EINVAL.
+ * From one moment to another, as users write it: "02:00..03:00", "10m..now". -EINVAL;
+ * -ERANGE: the end is yet to come.
  */
 int span_pair(const char *text, uint64_t now_ns, struct history_span *out);
 /*

@@ -32,7 +32,7 @@ def _():
 
 @test("a bad value ends with status 2 and names option, value and what is allowed")
 def _():
-    fails(2, "--duration: '10x': must be a time, 10ms to 24h",
+    fails(2, "--duration: '10x': must be a time, 10ms to 1d",
           "report", "--duration", "10x")
     fails(2, "--duration: '': must be", "report", "--duration=")
     fails(2, "--duration: '-1': must be", "report", "--duration", "-1")

@@ -162,6 +162,7 @@ static const struct {
 	{ "--export-interval", "59m61s", "a time, 100ms to 1h" },
 	{ "--export-interval", "2h", "a time, 100ms to 1h" },
 	{ "--export-interval", "0s", "a time, 100ms to 1h" },
+	{ "--last", "401d", "a time, 1s to 400d" }, /* in units that it takes */
 	{ "--format", "yaml", "table, json or csv" },
 	{ "--format", "", "table, json or csv" },
 	{ "--log-level", "INFO", "error, warn, info or debug" },
