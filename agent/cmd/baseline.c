@@ -24,7 +24,7 @@ int baseline_span(const char *text, const struct history_span *looked_at,
 		err = span_pair(text, now_ns, out);
 	else if (text)
 		err = options_duration(text, 60000, LONGEST_MS, &ms);
-	if (err && dots && err == -ERANGE)
+	if (dots && err == -ERANGE)
 		snprintf(cause, len, "--baseline %.100s: its end is yet to come", text);
 	else if (err)
 		snprintf(

@@ -191,7 +191,8 @@ int span_moment_after(const char *text, uint64_t since_ns, uint64_t now_ns,
 	bool by_clock;
 	int err = read_moment(text, now_ns, out_ns, &by_clock);
 
-	if (err || !by_clock || *out_ns >= since_ns)
+	if (err || !by_clock || !since_ns ||
+	    (*out_ns >= since_ns && *out_ns - since_ns < DAY_NS))
 		return err;
 	return read_moment(text, since_ns + DAY_NS, out_ns, &by_clock);
 }

@@ -360,7 +360,7 @@ static int diagnose_one(struct node_diagnosis *n, const struct readings *r,
 	return 0;
 }
 
-/* Findings of the node itself are told once: of who is hit most. */
+/* Findings of the node itself are told once, as of one for whom they are worst. */
 static bool is_told(const struct node_diagnosis *d, const struct finding *f)
 {
 	for (size_t i = 0; i < d->found_count && f->rule->of_node; i++)

@@ -262,7 +262,7 @@ static void itself(const struct look *l, struct finding *f)
 #define STEAL_WORST 0.1	 /* of one CPU */
 #define STEAL_ALL   0.05 /* of all together */
 #define STEAL_WAITS 0.05 /* who waits so much of its time, */
-#define STEAL_USES  0.5	 /* or uses so much of a CPU, is hit by that */
+#define STEAL_USES  0.5	 /* or uses so much of what is left of one, is hit by that */
 
 /*
  * A CPU that the hypervisor has taken keeps who is on it from running, and who is woken
@@ -270,7 +270,10 @@ static void itself(const struct look *l, struct finding *f)
  */
 static bool feels_steal(const struct look *l)
 {
-	return now_of(l, IN_CPU) >= STEAL_USES ||
+	double left = 1 - now_of(l, IN_NODE_STEAL_WORST);
+
+	/* time that is stolen is no CPU time of a task's */
+	return now_of(l, IN_CPU) >= STEAL_USES * left ||
 	       (facts_has_share(l->now) &&
 		now_of(l, IN_CONTENTION_COUNT) >= WAITS_LEAST &&
 		facts_share(l->now, now_of(l, IN_CONTENTION)) >= STEAL_WAITS);

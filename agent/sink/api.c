@@ -270,7 +270,8 @@ static int operate(struct api *a, struct client *c, uint8_t **bytes, size_t *len
 			 cause_len);
 }
 
-/* Puts "ok LENGTH" before what was made, in its place: of a full node it is megabytes. */
+/* Puts "ok LENGTH" before what was made, in its place: of a full node it is megabytes.
+ */
 static int answer_ok(struct client *c, uint8_t *bytes, size_t len)
 {
 	char head[32];
@@ -342,19 +343,19 @@ static int write_answer(struct client *c)
 /* One step: -EAGAIN when the client has to be served again, else it is done with. */
 static int serve(struct api *a, struct client *c)
 {
-	int err;
+	int err = c->asked_ns ? 0 : read_request(c);
 
-	if (now_mono_ns() - c->since_ns > CLIENT_TIMEOUT_NS) {
-		if (!c->asked_ns)
-			refuse(c->fd, "no whole request came within 10 s");
-		else if (!c->out)
-			refuse(c->fd, "no answer was ready within 10 s: try again");
-		return -ETIMEDOUT;
-	}
-	err = c->asked_ns ? 0 : read_request(c);
 	if (!err && !c->out)
 		err = answer(a, c);
-	return err ? err : write_answer(c);
+	if (!err)
+		err = write_answer(c);
+	if (err != -EAGAIN || now_mono_ns() - c->since_ns <= CLIENT_TIMEOUT_NS)
+		return err;
+	if (!c->asked_ns)
+		refuse(c->fd, "no whole request came within 10 s");
+	else if (!c->out)
+		refuse(c->fd, "no answer was ready within 10 s: try again");
+	return -ETIMEDOUT;
 }
 
 /*

@@ -9,7 +9,7 @@
 
 /*
  * Sends a request to the agent at a socket, a line without its end; the answer is to be
- * freed. Takes 5 s at most until its first byte, and 30 s in all. Returns 0 or -errno;
+ * freed. Takes 5 s at most without a word, and 30 s in all. Returns 0 or -errno;
  * -ENOENT and -ECONNREFUSED mean that no agent runs there, -EREMOTEIO that the agent
  * says no. cause says why.
  */

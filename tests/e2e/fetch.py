@@ -10,6 +10,7 @@ import fcntl
 import glob
 import os
 import re
+import shutil
 import subprocess
 
 from tap import Skip, diag
@@ -69,8 +70,6 @@ def package(name, path):
     """The path of a file or directory of a package, fetched when it is not here yet."""
     root = os.path.join(CACHE, name)
     wanted = os.path.join(root, path)
-    if os.path.exists(wanted):
-        return wanted
     os.makedirs(CACHE, exist_ok=True)
     with open(os.path.join(CACHE, "lock"), "w") as lock:  # suites run side by side
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -88,4 +87,8 @@ def fetch(name, root):
         apt("update")
         apt("download", name)
         debs = glob.glob(os.path.join(CACHE, f"{name}_*.deb"))
-    subprocess.run(["dpkg", "-x", debs[0], root], check=True)
+    part = root + ".part"  # a run that is ended leaves no half
+    shutil.rmtree(part, ignore_errors=True)
+    shutil.rmtree(root, ignore_errors=True)
+    subprocess.run(["dpkg", "-x", debs[0], part], check=True)
+    os.rename(part, root)

@@ -22,6 +22,7 @@ END
 printf '#!/bin/sh\nexec sleep 60\n' >"$dir/bin/stress-ng"
 printf '#!/bin/sh\ncat "%s/commit"\n' "$dir" >"$dir/bin/git"
 chmod +x "$dir/bin"/*
+unset ASSAY_TEST_LOADED_TALLY ASSAY_TEST_LOADED_RUNS
 export PATH=$dir/bin:$PATH TEST_CHURN=100000 TEST_PATIENCE=7
 number=0
 

@@ -409,6 +409,7 @@ int main(int argc, char **argv)
 	if (argc > 2 && (slow = open(argv[2], O_RDWR)) < 0)
 		gate_die("open");
 	signal(SIGUSR1, on_enough);
+	sleeper = getpid();
 	if (!fork())
 		be_partner(argv[1]);
 	close(ask[0]);

@@ -24,8 +24,8 @@
 #define PAGE	4096
 #define LOOK_US 200 /* between two looks whether it sleeps */
 
-/* What the partner is asked to do once the sleeper has been in a system call for so
- * many us. */
+/* What the partner is asked to do so many us after the sleeper is asleep in a system
+ * call, or in a page fault. */
 struct request {
 	int kind, call;
 	uint32_t us;
@@ -38,6 +38,7 @@ static int ask[2], held[2], bytes[2], sockets[2], faults;
 static int in_call; /* the sleeper's /proc/PID/syscall */
 static uint32_t *futex_word;
 static char lock_path[64];
+static pid_t sleeper;
 
 static void nap(uint32_t us)
 {
@@ -46,10 +47,11 @@ static void nap(uint32_t us)
 	syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &t, NULL);
 }
 
-/* The partner cannot go on: nobody would wake the other one. */
+/* The partner cannot go on: nobody would wake the other one, if it is still there. */
 static void give_up(void)
 {
-	kill(getppid(), SIGKILL);
+	if (getppid() == sleeper)
+		kill(sleeper, SIGKILL);
 	_exit(4);
 }
 

@@ -4,6 +4,7 @@
  * mapped: its first byte is 'w' (it cannot wait), 'p' (it cannot perform) or anything
  * else (it works), and from byte 8 on stands how often it failed.
  */
+#define _GNU_SOURCE
 #include <curl/curl.h>
 #include <dlfcn.h>
 #include <fcntl.h>
