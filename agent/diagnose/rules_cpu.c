@@ -270,9 +270,10 @@ static void itself(const struct look *l, struct finding *f)
  */
 static bool feels_steal(const struct look *l)
 {
-	double left = 1 - now_of(l, IN_NODE_STEAL_WORST);
+	double left = 1 - now_of(l, IN_NODE_STEAL) / now_of(l, IN_NODE_CPUS);
 
-	/* time that is stolen is no CPU time of a task's */
+	/* time that is stolen is no CPU time of a task's, and nothing says on which CPU
+	 * it was */
 	return now_of(l, IN_CPU) >= STEAL_USES * left ||
 	       (facts_has_share(l->now) &&
 		now_of(l, IN_CONTENTION_COUNT) >= WAITS_LEAST &&
