@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "cmd/cmd.h"
+#include "cmd/screen.h"
 #include "cmd/span.h"
 #include "view/diff.h"
 
@@ -37,7 +38,7 @@ static void say_range(const struct options *o, struct history_reader *r)
 	if (o->format != FORMAT_TABLE || history_reader_range(r, &kept))
 		return;
 	span_describe_range(&kept, text, sizeof(text));
-	printf("%s\n\n", text);
+	screen_say(stdout, text);
 }
 
 static int compare(const struct options *o, struct history_reader *r,

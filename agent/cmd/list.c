@@ -9,6 +9,7 @@
 #include "base/units.h"
 #include "base/util.h"
 #include "cmd/cmd.h"
+#include "cmd/screen.h"
 #include "cmd/source.h"
 #include "cmd/span.h"
 #include "kernel/probes.h"
@@ -37,6 +38,17 @@ static int add_metric(struct listing *l, const struct metric *m, const char *sig
 						signal, exact, m->help });
 }
 
+static const char *exactness_name(enum metrics_exactness e)
+{
+	static const char *const names[] = {
+		[METRICS_EXACT] = "exact",
+		[METRICS_PARTLY] = "some events estimated in windows",
+		[METRICS_ESTIMATED] = "estimated in windows",
+	};
+
+	return names[e];
+}
+
 /* From the tables that exports are made by. */
 static int list_metrics(const struct options *o)
 {
@@ -50,12 +62,11 @@ static int list_metrics(const struct options *o)
 			const struct metric_row *r = &metric_tables[t]->rows[i];
 
 			err = add_metric(&l, &r->metric, r->signal_name,
-					 metrics_windowed(r) == PROBE_COUNT
-					     ? "exact"
-					     : "estimated in windows");
+					 exactness_name(metrics_exactness(r)));
 		}
 	for (size_t i = 0; i < self_metric_count && !err; i++)
-		err = add_metric(&l, self_metrics[i], "of the agent", "exact");
+		err = add_metric(&l, self_metrics[i], "of the agent",
+				 exactness_name(METRICS_EXACT));
 	if (!err)
 		err = listing_print(&l, o->format, stdout);
 	listing_fini(&l);
@@ -101,7 +112,7 @@ static int take(struct source *src, struct frame **out, char *cause, size_t len)
 		err = span_take(src, &span, &taken, cause, len);
 	if (!err && src->o->format == FORMAT_TABLE) {
 		span_describe(&taken.time, &taken.kept, text, sizeof(text));
-		printf("%s\n\n", text);
+		screen_say(stdout, text);
 	}
 	if (!err)
 		*out = taken.frame;

@@ -144,7 +144,7 @@ static int show(const struct options *o, const char *workload, struct look *l,
 	}
 	if (!err && t->from_history && o->format == FORMAT_TABLE) {
 		span_describe(&t->time, &t->kept, text, sizeof(text));
-		printf("%s\n\n", text);
+		screen_say(stdout, text);
 	}
 	if (!err)
 		err = print(l, o->format, stdout);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include "base/log.h"
 #include "base/options.h"
 #include "base/util.h"
@@ -72,7 +73,7 @@ int span_now(const struct options *o, uint64_t *now_ns, char *cause, size_t len)
 		*now_ns = now_wall_ns();
 		return 0;
 	}
-	err = history_reader_open(o->from, &r, cause, len);
+	err = span_history(o, &r, cause, len);
 	if (err) /* no option is wrong, but the file */
 		return err == -EINVAL ? -EBADMSG : err;
 	err = history_reader_range(r, &range);
@@ -137,6 +138,12 @@ int span_history(const struct options *o, struct history_reader **out, char *cau
 		snprintf(cause, len,
 			 "--history none: there is nothing to look back into");
 		return -ENOENT;
+	}
+	if (o->from && access(o->from, F_OK)) { /* a slip of the pen, most likely */
+		int err = -errno;
+
+		snprintf(cause, len, "--from %.200s: %s", o->from, strerror(-err));
+		return err;
 	}
 	return history_reader_open(o->from ? o->from : o->history, out, cause, len);
 }

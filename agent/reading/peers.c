@@ -26,7 +26,7 @@ void peer_text(const struct peer *p, char *out, size_t len)
 		snprintf(out, len, v4 ? "%s:%u" : "[%s]:%u", text, ntohs(p->port));
 }
 
-/* Does the same peer have the place? */
+/* Does the same peer have the entry? */
 static bool is_same(const struct peer *a, const struct peer *b)
 {
 	return a->tag == b->tag && a->port == b->port &&
@@ -129,6 +129,14 @@ static const struct {
 	{ OPEN_DNS_PEER + PEER_DNS_SLOW, PROBE_DNS, PEER_DNS_SLOW_NS },
 };
 
+size_t peers_windowed(uint32_t open_signal)
+{
+	for (size_t i = 0; i < COUNT(windowed); i++)
+		if (windowed[i].signal == open_signal)
+			return windowed[i].probe;
+	return PROBE_COUNT;
+}
+
 /* A row that is read, and for whom. */
 struct reading {
 	struct snapshot *s;
@@ -178,10 +186,10 @@ static int read_peer(struct reading *r, const struct peer *now, struct peer *see
 }
 
 /*
- * Whoever lost its place has all of its counts in the rest: what was told of them
+ * Whoever lost its entry has all of its counts in the rest: what was told of them
  * already is not told again.
  */
-static void leave_place(struct peer_row *seen, struct peer *was, const struct peer *now)
+static void leave_entry(struct peer_row *seen, struct peer *was, const struct peer *now)
 {
 	uint32_t lanes, at = first_signal(was->tag, &lanes) - OPEN_TCP_PEER;
 
@@ -197,7 +205,7 @@ static int read_rest(struct reading *r, const struct peer_row *now,
 	int err = 0;
 
 	for (uint32_t i = 0; i < PEER_ALL_LANES; i++) {
-		/* below 0: a peer gave up its place while the row was copied */
+		/* below 0: a peer gave up its entry while the row was copied */
 		int32_t grown = (int32_t)(now->rest[i] - seen->rest[i]);
 		uint64_t more = grown;
 
@@ -212,7 +220,7 @@ static int read_rest(struct reading *r, const struct peer_row *now,
 	return err;
 }
 
-/* -EAGAIN: a place changes hands just now, so the rest waits for the next reading. */
+/* -EAGAIN: an entry changes hands just now, so the rest waits for the next reading. */
 static int read_row(struct reading *r, const struct peer_row *now,
 		    const struct peer_row *again, struct peer_row *seen)
 {
@@ -229,7 +237,7 @@ static int read_row(struct reading *r, const struct peer_row *now,
 		if (!p->tag)
 			continue;
 		if (!is_same(p, &seen->peer[i]))
-			leave_place(seen, &seen->peer[i], p);
+			leave_entry(seen, &seen->peer[i], p);
 		err |= read_peer(r, p, &seen->peer[i]);
 	}
 	if (!settled)

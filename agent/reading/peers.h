@@ -41,6 +41,9 @@ int peers_read(struct snapshot *s, uint32_t slot, struct workload *w);
  */
 void peers_free(struct snapshot *s, uint32_t slot);
 
+/* The probe in whose windows events of this signal are seen; PROBE_COUNT: all are. */
+size_t peers_windowed(uint32_t open_signal);
+
 /* "10.0.3.7:5432", "[2001:db8::1]:443"; without a port where that says nothing. */
 void peer_text(const struct peer *p, char *out, size_t len);
 

@@ -204,7 +204,10 @@ static int ask(const char *path, const char *request, struct patience *p,
 			 ANSWER_MAX >> 20);
 	if (err) {
 		if (!cause[0])
-			snprintf(cause, len, "%s: %s", path, strerror(-err));
+			snprintf(cause, len, "%.200s: %s%s", path, strerror(-err),
+				 err == -EACCES
+				     ? ": the agent answers root, and its own user"
+				     : "");
 		free(a.bytes);
 		return err;
 	}

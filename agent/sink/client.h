@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/un.h>
 
 /*
  * Sends a request to the agent at a socket, a line without its end; the answer is to be
@@ -25,6 +26,9 @@ int client_change(const char *path, const char *request, uint8_t **bytes,
 #define CLIENT_PATH 128
 /* Where an agent is asked that waits for its node: the socket's path is another's. */
 void client_waiting_path(char out[CLIENT_PATH], const char *path);
+/* Bytes that the path of a socket may have, so that both are a socket's. */
+#define CLIENT_SOCKET_MOST \
+	(sizeof(((struct sockaddr_un *)NULL)->sun_path) - sizeof(".waiting"))
 /*
  * Asks the agent at a socket, or else one that waits for that, how it is: the JSON of
  * view/status.h. timeout_ns: for all of it. Errors as client_ask(), and -ETIMEDOUT.

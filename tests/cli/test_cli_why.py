@@ -56,7 +56,7 @@ def _():
 
 @test("whom it is about has to be said, once")
 def _():
-    for words in ((), ("a", "b"), ("a", "--node")):
+    for words in ((), ("a", "b"), ("a", "--node"), ("",)):
         fails(2, "of whom", "why", *words, "--socket", nobody_socket())
 
 

@@ -177,7 +177,11 @@ static const struct {
 	  "http://HOST..., https://HOST..., file:PATH or none" },
 	{ "--export", "http://h/a b",
 	  "http://HOST..., https://HOST..., file:PATH or none" },
-	{ "--socket", "", "a name, not empty" },
+	{ "--socket", "", "a path of 1 to 99 bytes" },
+	{ "--socket",
+	  "/run/a-path/that-is/no-longer/than-what/a-socket/may-have/but-leaves/no-room/"
+	  "for-the-end/.waiting/of-it.sock",
+	  "a path of 1 to 99 bytes" },
 	{ "--budget", "1", "0.1% to 100%, or none" },
 	{ "--probes", "", "names with commas between, of sched syscall tcp" },
 	{ "--probes", "sched,", "names with commas between, of sched syscall tcp" },
