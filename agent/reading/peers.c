@@ -111,32 +111,6 @@ static uint32_t first_signal(uint32_t tag, uint32_t *lanes)
 	return tag & PEER_IS_DNS ? OPEN_DNS_PEER : OPEN_TCP_PEER;
 }
 
-/*
- * Lanes that are counted in windows only, as what they are counted with is (windows.c),
- * and how long such an event took at least. The others are of hooks that stay, or of
- * passes.
- */
-static const struct {
-	uint32_t signal;
-	enum probe_id probe;
-	double least_ns;
-} windowed[] = {
-	{ OPEN_TCP_PEER + PEER_UNANSWERED, PROBE_TCP, 0 },
-	{ OPEN_TCP_PEER + PEER_SLOW, PROBE_TCP, PEER_SLOW_NS },
-	{ OPEN_TCP_PEER + PEER_SLOWER, PROBE_TCP, PEER_SLOWER_NS },
-	{ OPEN_TCP_PEER + PEER_FAR, PROBE_TCP, 0 },
-	{ OPEN_DNS_PEER + PEER_DNS_FAILED, PROBE_DNS, 0 },
-	{ OPEN_DNS_PEER + PEER_DNS_SLOW, PROBE_DNS, PEER_DNS_SLOW_NS },
-};
-
-size_t peers_windowed(uint32_t open_signal)
-{
-	for (size_t i = 0; i < COUNT(windowed); i++)
-		if (windowed[i].signal == open_signal)
-			return windowed[i].probe;
-	return PROBE_COUNT;
-}
-
 /* A row that is read, and for whom. */
 struct reading {
 	struct snapshot *s;
@@ -148,20 +122,20 @@ struct reading {
  */
 static bool weigh(struct reading *r, uint32_t signal, uint64_t *n)
 {
-	for (size_t i = 0; i < COUNT(windowed); i++) {
-		const struct window *win = &r->s->windows[windowed[i].probe];
+	double least_ns;
+	size_t probe = peers_windowed(signal, &least_ns);
+	const struct window *win;
 
-		if (windowed[i].signal != signal)
-			continue;
-		if (win->use == WINDOW_OPEN) {
-			r->waits = true;
-			return false;
-		}
-		if (win->use == WINDOW_ENDS)
-			*n = estimate_round(
-			    *n * estimate_weight(&win->span, windowed[i].least_ns),
-			    &r->s->random);
+	if (probe == PROBE_COUNT)
+		return true;
+	win = &r->s->windows[probe];
+	if (win->use == WINDOW_OPEN) {
+		r->waits = true;
+		return false;
 	}
+	if (win->use == WINDOW_ENDS)
+		*n = estimate_round(*n * estimate_weight(&win->span, least_ns),
+				    &r->s->random);
 	return true;
 }
 
