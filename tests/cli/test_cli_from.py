@@ -277,7 +277,9 @@ def watched(send, env=None):
     defer(p.kill)
     os.close(slave)
     out = b""
+    end = time.monotonic() + 20
     while b"nginx" not in out:
+        check(time.monotonic() < end, f"no workload is shown: {out}")
         out += os.read(master, 65536)
     send(p, master)
     status = p.wait(10)

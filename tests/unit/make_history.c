@@ -10,7 +10,9 @@
  * server waits behind a job, and its client's connects are refused.
  */
 #include "some_history.h"
+#define stat stat_of_facts /* an enum there; beside it stat(2) has a struct */
 #include "fake_why.h"
+#undef stat
 
 #define UNITS 10 /* sparse_of() keeps 64 histograms of a reading */
 
@@ -19,6 +21,8 @@ static void name_pod(struct point_group *g, const char *namespace, const char *p
 {
 	points_attr(g, "host.name", "node-of-test");
 	points_attr(g, "assay.workload.kind", "container");
+	points_attr(g, "assay.workload.name",
+		    points_text(g, "%s/%s/%s", namespace, pod, container));
 	points_attr(g, "k8s.namespace.name", namespace);
 	points_attr(g, "k8s.pod.name", pod);
 	points_attr(g, "k8s.container.name", container);
