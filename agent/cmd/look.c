@@ -126,7 +126,7 @@ typedef int (*print_fn)(const struct look *l, int format, FILE *f);
 static int show(const struct options *o, const char *workload, struct look *l,
 		const struct taken *t, bool steps, print_fn print)
 {
-	size_t most = o->limit ? o->limit
+	size_t most = o->limit			  ? o->limit
 		      : o->format == FORMAT_TABLE ? LOOK_SERIES
 						  : SIZE_MAX;
 	char cause[512], text[512];

@@ -15,10 +15,10 @@
 #include "sink/client.h"
 #include "view/counted.h"
 
-#define SECOND_NS  1000000000ULL
-#define NS_OF_MS   1000000ULL
-#define FROM_NS	   (300 * SECOND_NS) /* of a copy, if nothing more is said */
-#define SLACK_MS   5000		     /* what two readings may take */
+#define SECOND_NS 1000000000ULL
+#define NS_OF_MS  1000000ULL
+#define FROM_NS	  (300 * SECOND_NS) /* of a copy, if nothing more is said */
+#define SLACK_MS  5000		    /* what two readings may take */
 
 /* since_ns: it ends what began then; 0: it does not. */
 static int moment(const char *key, const char *text, uint64_t since_ns, uint64_t now_ns,

@@ -285,14 +285,17 @@ enum metrics_exactness metrics_exactness(const struct metric_row *r)
 	else if (r->source == FROM_OPEN && r->value_count)
 		parts = r->value_count;
 	for (unsigned int i = 0; i < parts; i++) {
-		size_t probe =
-		    r->source == FROM_LANE ? snapshot_windowed(r->signal, r->lanes[i].lane)
-		    : r->source == FROM_OPEN ? snapshot_windowed_open(r->signal + i)
-					     : metrics_windowed(r);
+		size_t probe = r->source == FROM_LANE
+				   ? snapshot_windowed(r->signal, r->lanes[i].lane)
+			       : r->source == FROM_OPEN
+				   ? snapshot_windowed_open(r->signal + i)
+				   : metrics_windowed(r);
 
 		seen += probe != PROBE_COUNT;
 	}
-	return !seen ? METRICS_EXACT : seen < parts ? METRICS_PARTLY : METRICS_ESTIMATED;
+	return !seen	      ? METRICS_EXACT
+	       : seen < parts ? METRICS_PARTLY
+			      : METRICS_ESTIMATED;
 }
 
 size_t metrics_probe(const char *name, bool *windowed)

@@ -2,12 +2,12 @@
 /*
  * What an agent would have seen, for tests of commands that need none:
  *
- *	make_history FILE END_S STEP_S COUNT    a history: COUNT readings of STEP_S each,
- *	                                        the last one until END_S (wall clock)
- *	make_history N                          what an agent answers, in its N-th second
+ *	make_history FILE END_S STEP_S COUNT    a history: COUNT readings of STEP_S
+ *each, the last one until END_S (wall clock) make_history N what an agent answers, in
+ *its N-th second
  *
- * Pods, units and a cgroup with a hostile name; in the last third of the history the web
- * server waits behind a job, and its client's connects are refused.
+ * Pods, units and a cgroup with a hostile name; in the last third of the history the
+ *web server waits behind a job, and its client's connects are refused.
  */
 #include "some_history.h"
 #define stat stat_of_facts /* an enum there; beside it stat(2) has a struct */
@@ -70,7 +70,8 @@ static void put_units(struct points *p)
 		WAITS("contention", 20 * US, 10 + i);
 		CALLS("file", 100 + i);
 	}
-	g = add_workload(p, "evil\033[31mname\r\302\2330m", "/evil\033[31mname\r\302\2330m");
+	g = add_workload(p, "evil\033[31mname\r\302\2330m",
+			 "/evil\033[31mname\r\302\2330m");
 	WAITS("contention", 20 * US, 10);
 	CALLS("file", 100);
 	put(g, "assay.syscall.errors", "file", "ENOSPC", 3);

@@ -232,8 +232,9 @@ static void what_contradicts_is_said(void **state)
 	assert_int_equal(span_for(NULL, "5m", "10m", 0), -EINVAL);
 	assert_string_equal(cause, "--since 5m: is not before --until 10m");
 	assert_int_equal(span_for(NULL, "03:00", "03:13", 0), -EINVAL);
-	assert_string_equal(cause, "--until 03:13: that is yet to come (the first after "
-				   "--since): leave it out to look until now");
+	assert_string_equal(cause,
+			    "--until 03:13: that is yet to come (the first after "
+			    "--since): leave it out to look until now");
 	assert_int_equal(span_for_total("10m"), -EINVAL);
 	assert_non_null(strstr(cause, "--total is all since"));
 	assert_int_equal(span_for("2030-01-01T00:00Z", NULL, NULL, 0), -EINVAL);
