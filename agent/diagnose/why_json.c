@@ -171,7 +171,8 @@ int why_json(const struct why *w, FILE *f)
 
 	if (!top)
 		return -ENOMEM;
-	err = json_dumpf(top, f, JSON_INDENT(1) | JSON_REAL_PRECISION(12));
+	err = json_dumpf(top, f,
+			 JSON_INDENT(1) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(12));
 	json_decref(top);
 	if (err || fputc('\n', f) == EOF || fflush(f))
 		return -EIO;

@@ -172,7 +172,8 @@ int bench_json(const struct bench *b, FILE *f)
 		return -ENOMEM;
 	json_object_set_new(j, "agent_percent_of_one_cpu",
 			    json_number(percent(b->agent_cpu, 1)));
-	err = json_dumpf(j, f, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
+	err = json_dumpf(j, f,
+			 JSON_INDENT(1) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6));
 	json_decref(j);
 	fputc('\n', f);
 	return err ? -EIO : end(f);

@@ -164,7 +164,7 @@ static int print_json(const struct listing *l, FILE *f)
 		err |= json_array_append_new(top, j);
 	}
 	if (!err)
-		err = json_dumpf(top, f, JSON_INDENT(1));
+		err = json_dumpf(top, f, JSON_INDENT(1) | JSON_ENSURE_ASCII);
 	json_decref(top);
 	fputc('\n', f);
 	return err ? -EIO : 0;

@@ -212,7 +212,8 @@ int report_json(const struct report *r, FILE *f)
 		json_decref(top);
 		return -ENOMEM;
 	}
-	err = json_dumpf(top, f, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
+	err = json_dumpf(top, f,
+			 JSON_INDENT(1) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(15));
 	json_decref(top);
 	if (err || fputc('\n', f) == EOF || fflush(f))
 		return -EIO;

@@ -19,6 +19,8 @@ static void name_pod(struct point_group *g, const char *namespace, const char *p
 {
 	points_attr(g, "host.name", "node-of-test");
 	points_attr(g, "assay.workload.kind", "container");
+	points_attr(g, "assay.workload.name",
+		    points_text(g, "%s/%s/%s", namespace, pod, container));
 	points_attr(g, "k8s.namespace.name", namespace);
 	points_attr(g, "k8s.pod.name", pod);
 	points_attr(g, "k8s.container.name", container);
