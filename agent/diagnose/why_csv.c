@@ -1,20 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The findings as rows, for a spreadsheet; the evidence is in JSON. */
 #include <errno.h>
-#include <stdint.h>
-#include "base/text.h"
 #include "diagnose/why_items.h"
 #include "view/listing.h"
 
-#define SHOWN_MOST 16384 /* a path of 4095 bytes, each written out */
-
-/* As a terminal may see it. */
 static void put_text(FILE *f, const char *text, char end)
 {
-	char shown[SHOWN_MOST];
-
-	text_copy(shown, sizeof(shown), text, SIZE_MAX);
-	csv_field(f, shown);
+	csv_field(f, text);
 	fputc(end, f);
 }
 
