@@ -285,23 +285,6 @@ def switches(pid):
         return re.findall(r"ctxt_switches:\s*(\d+)", f.read())
 
 
-def keeps_its_cpu(cpu):
-    """A real-time task may keep this CPU for as long as it likes, until the test ends. By
-    default others have 5 % of each second: in a guest with little CPU it takes longer than
-    that to switch a probe off and on."""
-    def put(path, text):
-        with open(path, "r+") as f:
-            before = f.read()
-            f.seek(0)
-            f.write(text)
-        return before
-
-    for path, text in (("/proc/sys/kernel/sched_rt_runtime_us", "-1"),
-                       (f"/sys/kernel/debug/sched/fair_server/cpu{cpu}/runtime", "0")):
-        if os.path.exists(path):  # the second from 6.12 on
-            defer(put, path, put(path, text))
-
-
 def cross(sleeper):
     """Switches the probe off and on while it runs, as if its switch-in had crossed with
     the word that the probe is off: its CPU's ring says afterwards that it runs there.
@@ -324,8 +307,6 @@ def cross(sleeper):
 
 @test("a switch that crosses with the probe's being switched off costs no sleep later")
 def _():
-    if IN_GUEST:
-        keeps_its_cpu(CPUS[-1])
     for attempt in range(5):
         sleeper = Sleeper(f"crossed{attempt}")
         pid = sleeper.load.pid
