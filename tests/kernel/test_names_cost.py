@@ -24,16 +24,17 @@ need_root()
 
 SECONDS = int(os.environ.get("TEST_NAMES_COST_S", 20))
 SHARE = 0.1  # % of one core, with wakes and the tree of cgroups
+CALM = 0.15  # of this machine: what this test itself makes it do is less
 BUSY_SHARE = 0.2  # where others push what we need out of the caches each time
 MIB = 18
 HISTORY_MIB = 3
 
 
 def used_s():
-    """Seconds of CPU that this machine has used."""
+    """Seconds of CPU that this machine has used, or that were stolen from it."""
     with open("/proc/stat") as f:
-        user, nice, system, _, _, irq, softirq = map(int, f.readline().split()[1:8])
-    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+        user, nice, system, _, _, irq, softirq, steal = map(int, f.readline().split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
 @test(f"250 pods, 10 changes a second: names take {SHARE} % of a core at most, and so does all "
@@ -42,7 +43,7 @@ def _():
     began, used = time.monotonic(), used_s()
     side = measure([ASSAY], 250, 10, SECONDS, rounds=3)[0]
     busy = (used_s() - used) / (time.monotonic() - began) / os.cpu_count()
-    share = SHARE if busy < 0.5 else BUSY_SHARE
+    share = SHARE if busy < CALM else BUSY_SHARE
     diag(f"{100 * busy:.0f} % of this machine were in use")
     between(statistics.median(side.shares), -share, share, "% of a core for names")
     between(statistics.median(side.all), -share, share, "% of a core for all changes")
