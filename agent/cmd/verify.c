@@ -200,9 +200,7 @@ static int print_json(const struct verify *v, json_t *checks)
 			      (int)v->results[JUDGE_FAILED], "skipped",
 			      (int)v->results[JUDGE_SKIPPED], "seconds", v->seconds,
 			      "cpu_seconds", v->cpu_seconds, "checks", checks);
-	int err = !j || json_dumpf(j, stdout,
-				   JSON_INDENT(1) | JSON_ENSURE_ASCII |
-				       JSON_REAL_PRECISION(6));
+	int err = !j || json_put(j, 6, stdout);
 
 	json_decref(j);
 	putchar('\n');

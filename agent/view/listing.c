@@ -58,6 +58,12 @@ void csv_field(FILE *f, const char *text)
 		fputc('"', f);
 }
 
+int json_put(const json_t *json, int digits, FILE *f)
+{
+	return json_dumpf(
+	    json, f, JSON_INDENT(1) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(digits));
+}
+
 static const char *cell(const struct listing *l, size_t row, size_t column)
 {
 	return l->cells[row * l->columns + column];
@@ -162,7 +168,7 @@ static int print_json(const struct listing *l, FILE *f)
 		err |= json_array_append_new(top, j);
 	}
 	if (!err)
-		err = json_dumpf(top, f, JSON_INDENT(1) | JSON_ENSURE_ASCII);
+		err = json_put(top, 0, f);
 	json_decref(top);
 	fputc('\n', f);
 	return err ? -EIO : 0;

@@ -201,7 +201,7 @@ static int print_json(const struct look *l, FILE *f)
 				   report_is_estimated(s->s), "steps", steps));
 	}
 	if (!err)
-		err = json_dumpf(top, f, JSON_INDENT(1) | JSON_ENSURE_ASCII);
+		err = json_put(top, 0, f);
 	json_decref(top);
 	fputc('\n', f);
 	return err || fflush(f) ? -EIO : 0;
