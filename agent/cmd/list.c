@@ -144,11 +144,6 @@ static int list_frame(const struct options *o, bool workloads)
 	return err ? 1 : 0;
 }
 
-static bool looks_back(const struct options *o)
-{
-	return o->from || o->at || o->since || o->until || o->last_ms;
-}
-
 static int run_list(const struct options *o, int argc, char **argv)
 {
 	const char *what = argc == 1 ? argv[0] : "";
@@ -159,7 +154,7 @@ static int run_list(const struct options *o, int argc, char **argv)
 		log_errorx("what is to be listed? one of metrics, workloads, probes");
 		return EXIT_USAGE;
 	}
-	if (!workloads && looks_back(o)) {
+	if (!workloads && !span_is_live(o)) {
 		log_errorx("only workloads are listed of the past: leave out --from, "
 			   "--at, --since, --until and --last");
 		return EXIT_USAGE;

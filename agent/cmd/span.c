@@ -85,13 +85,18 @@ int span_now(const struct options *o, uint64_t *now_ns, char *cause, size_t len)
 	return err;
 }
 
+bool span_is_live(const struct options *o)
+{
+	return !o->since && !o->until && !o->last_ms && !o->at && !o->from;
+}
+
 int span_of(const struct options *o, uint64_t now_ns, struct span *out, char *cause,
 	    size_t len)
 {
 	bool some = o->since || o->until || o->last_ms;
 	int err = 0;
 
-	*out = (struct span){ .live = !some && !o->at && !o->from };
+	*out = (struct span){ .live = span_is_live(o) };
 	if (out->live)
 		return 0;
 	if (o->total) {

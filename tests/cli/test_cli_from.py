@@ -7,26 +7,25 @@ tests/unit/make_history made, and a peer on the socket that answers as an agent 
 import csv
 import fcntl
 import io
+import itertools
 import json
 import os
 import pty
 import re
 import shlex
 import signal
-import socket
 import struct
 import subprocess
 import sys
 import termios
-import threading
 import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import jsonschema
-from commands import NOBODY, TOP, fails, run, visible
-from node import ASSAY, scratch
+from commands import NOBODY, TOP, fails, listening, run, visible
+from node import ASSAY
 from tap import Skip, check, defer, main, same, test
 
 MAKE = TOP + "/build/unit/make_history"
@@ -232,30 +231,13 @@ def _():
 
 def act_as_agent():
     """A socket on which each reading is a second later than the one before; its path."""
-    readings = [made(n) for n in range(1, 9)]
-    path = scratch() + "/agent.sock"
-    server = socket.socket(socket.AF_UNIX)
-    server.bind(path)
-    server.listen()
-    defer(server.close)
+    readings = itertools.cycle([made(n) for n in range(1, 9)])
 
-    def loop():
-        n = 0
-        while True:
-            try:
-                peer, _ = server.accept()
-            except OSError:
-                return
-            with peer:
-                asked = peer.recv(100)
-                if asked.startswith(b"exact"):
-                    peer.sendall(b"ok 5\n60000")
-                    continue
-                peer.sendall(readings[n])
-                n = (n + 1) % len(readings)
+    def answer(peer):
+        exact = peer.recv(100).startswith(b"exact")
+        peer.sendall(b"ok 5\n60000" if exact else next(readings))
 
-    threading.Thread(target=loop, daemon=True).start()
-    return path
+    return listening(answer)
 
 
 def watched(send, env=None):

@@ -19,19 +19,7 @@ printf '#!/bin/sh\necho aaa\n' >"$dir/bin/git"
 chmod +x "$dir/bin"/* "$dir/tests/run"
 export PATH=$dir/bin:$PATH ASSAY_NIGHTLY=$dir/kept
 unset TEST_CHURN ASSAY_VM_ALL FUZZ_SECONDS
-number=0
-
-# is NAME GOT WANTED
-is()
-{
-	number=$((number + 1))
-	if [ "$2" = "$3" ]; then
-		echo "ok $number - $1"
-	else
-		echo "not ok $number - $1"
-		printf '%s\n' "$2" | sed 's/^/# /'
-	fi
-}
+. "$(dirname "$0")/is.sh"
 
 # say ARGUMENT...: nightly's status and output, without dates and seconds.
 say()

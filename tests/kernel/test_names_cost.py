@@ -16,6 +16,7 @@ sys.dont_write_bytecode = True
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [TOP, os.path.join(TOP, "bench")]
 
+from disturbed import machine  # noqa: E402
 from names_cost import measure  # noqa: E402
 from node import ASSAY  # noqa: E402
 from tap import between, diag, main, need_root, test  # noqa: E402
@@ -30,19 +31,12 @@ MIB = 18
 HISTORY_MIB = 3
 
 
-def used_s():
-    """Seconds of CPU that this machine has used, or that were stolen from it."""
-    with open("/proc/stat") as f:
-        user, nice, system, _, _, irq, softirq, steal = map(int, f.readline().split()[1:9])
-    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
-
-
 @test(f"250 pods, 10 changes a second: names take {SHARE} % of a core at most, all that changes "
       f"{BUSY_SHARE}; {MIB} MiB are resident, {HISTORY_MIB} more with a history")
 def _():
-    began, used = time.monotonic(), used_s()
+    began, used = time.monotonic(), sum(machine())
     side = measure([ASSAY], 250, 10, SECONDS, rounds=3)[0]
-    busy = (used_s() - used) / (time.monotonic() - began) / os.cpu_count()
+    busy = (sum(machine()) - used) / (time.monotonic() - began) / os.cpu_count()
     share = SHARE if busy < CALM else BUSY_SHARE
     diag(f"{100 * busy:.0f} % of this machine were in use")
     between(statistics.median(side.shares), -share, share, "% of a core for names")
