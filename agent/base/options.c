@@ -35,6 +35,7 @@ static int parse_number(const char *s, const char **end, uint64_t *out)
 	return -errno;
 }
 
+/* Lists have the greatest first, and end with NULL. */
 struct suffix {
 	const char *name;
 	uint64_t factor;
@@ -42,16 +43,13 @@ struct suffix {
 
 static const struct suffix no_suffix[] = { { "", 1 }, { NULL } };
 static const struct suffix duration_suffixes[] = {
-	{ "ms", 1 }, { "s", SECOND }, { "m", MINUTE }, { "h", HOUR }, { NULL },
-};
-static const struct suffix duration_parts[] = {
 	{ "d", 24 * HOUR }, { "h", HOUR }, { "m", MINUTE },
 	{ "s", SECOND },    { "ms", 1 },   { NULL },
 };
 static const struct suffix size_suffixes[] = {
-	{ "KiB", 1024 },
-	{ "MiB", MIB },
 	{ "GiB", 1024 * MIB },
+	{ "MiB", MIB },
+	{ "KiB", 1024 },
 	{ NULL },
 };
 
@@ -79,7 +77,7 @@ static int parse_value(const struct option_desc *d, const char *s,
 /* "90s", or as we write it: "1m30s", the greater unit first, each once. */
 static int parse_duration(const struct option_desc *d, const char *s, uint64_t *out)
 {
-	const struct suffix *suffix = duration_parts;
+	const struct suffix *suffix = duration_suffixes;
 	uint64_t n, sum = 0;
 
 	do {
@@ -189,12 +187,11 @@ int options_percent(const char *s, double *share)
 /* A number of ms or bytes in the largest unit that leaves no rest. */
 static void print_number(FILE *f, uint64_t n, const struct suffix *suffixes)
 {
-	const struct suffix *best = suffixes;
+	const struct suffix *s = suffixes;
 
-	for (const struct suffix *s = suffixes; s->name; s++)
-		if (n >= s->factor && n % s->factor == 0)
-			best = s;
-	fprintf(f, "%llu%s", (unsigned long long)(n / best->factor), best->name);
+	while (s[1].name && (n < s->factor || n % s->factor))
+		s++;
+	fprintf(f, "%llu%s", (unsigned long long)(n / s->factor), s->name);
 }
 
 void options_print_duration(FILE *f, uint64_t ms)

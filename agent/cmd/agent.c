@@ -356,7 +356,7 @@ static void loop(struct agent *a)
 		}
 		if (err && agent_ends_within(a, RELIEVE_MS))
 			break;
-		if (found.clients)
+		if (found.clients || err) /* nobody said who has something to say */
 			api_serve(a->api);
 		api_mend(a->api);
 		sandbox_tell();

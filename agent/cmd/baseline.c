@@ -24,14 +24,16 @@ int baseline_span(const char *text, const struct history_span *looked_at,
 		err = span_pair(text, now_ns, out);
 	else if (text)
 		err = options_duration(text, 60000, LONGEST_MS, &ms);
-	if (err) {
+	if (dots && err == -ERANGE)
+		snprintf(cause, len, "--baseline %.100s: its end is yet to come", text);
+	else if (err)
 		snprintf(
 		    cause, len,
 		    "--baseline %.100s: must be a time before, as 3h (1m at least), "
 		    "or from when to when, as 02:00..03:00",
 		    text);
+	if (err)
 		return -EINVAL;
-	}
 	if (dots)
 		return 0;
 	out->until_ns =

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "cmd/cmd.h"
+#include "cmd/screen.h"
 #include "cmd/span.h"
 #include "view/diff.h"
 
@@ -61,7 +62,7 @@ static int print(const struct options *o, struct diff *d, char *cause, size_t le
 
 	if (o->format == FORMAT_TABLE) {
 		span_describe_range(&d->kept, text, sizeof(text));
-		printf("%s\n\n", text);
+		screen_say(stdout, text);
 	}
 	d->limit = o->limit;
 	err = diff_print(d, o->format, stdout);
@@ -88,11 +89,14 @@ static int find_spans(const struct options *o, int argc, char **argv,
 		return 1;
 	}
 	for (int i = 0; i < 2; i++) {
-		if (!span_pair(argv[i], now, &span[i]))
+		int err = span_pair(argv[i], now, &span[i]);
+
+		if (!err)
 			continue;
-		log_errorx("%.100s: must be from when to when, as 02:00..02:30 or "
-			   "40m..30m (ago)",
-			   argv[i]);
+		log_errorx("%.100s: %s", argv[i],
+			   err == -ERANGE ? "its end is yet to come"
+					  : "must be from when to when, the earlier "
+					    "first, as 02:00..02:30 or 40m..30m (ago)");
 		return EXIT_USAGE;
 	}
 	return 0;

@@ -9,6 +9,7 @@
 #include "base/units.h"
 #include "base/util.h"
 #include "cmd/cmd.h"
+#include "cmd/screen.h"
 #include "cmd/source.h"
 #include "cmd/span.h"
 #include "kernel/probes.h"
@@ -37,6 +38,17 @@ static int add_metric(struct listing *l, const struct metric *m, const char *sig
 						signal, exact, m->help });
 }
 
+static const char *exactness_name(enum metrics_exactness e)
+{
+	static const char *const names[] = {
+		[METRICS_EXACT] = "exact",
+		[METRICS_PARTLY] = "some events estimated in windows",
+		[METRICS_ESTIMATED] = "estimated in windows",
+	};
+
+	return names[e];
+}
+
 /* From the tables that exports are made by. */
 static int list_metrics(const struct options *o)
 {
@@ -50,12 +62,11 @@ static int list_metrics(const struct options *o)
 			const struct metric_row *r = &metric_tables[t]->rows[i];
 
 			err = add_metric(&l, &r->metric, r->signal_name,
-					 metrics_windowed(r) == PROBE_COUNT
-					     ? "exact"
-					     : "estimated in windows");
+					 exactness_name(metrics_exactness(r)));
 		}
 	for (size_t i = 0; i < self_metric_count && !err; i++)
-		err = add_metric(&l, self_metrics[i], "of the agent", "exact");
+		err = add_metric(&l, self_metrics[i], "of the agent",
+				 exactness_name(METRICS_EXACT));
 	if (!err)
 		err = listing_print(&l, o->format, stdout);
 	listing_fini(&l);
@@ -87,9 +98,8 @@ static int list_workloads(const struct frame *f, int format)
 	return err;
 }
 
-/* What is now, or of workloads what was in a time of the history. */
-static int take(struct source *src, bool workloads, struct frame **out, char *cause,
-		size_t len)
+/* What is now, or was in a time of the history. */
+static int take(struct source *src, struct frame **out, char *cause, size_t len)
 {
 	struct span span;
 	struct taken taken = { .frame = NULL };
@@ -98,17 +108,11 @@ static int take(struct source *src, bool workloads, struct frame **out, char *ca
 
 	if (!err && span.live)
 		return source_read(src, true, out, cause, len);
-	if (!err && !workloads) {
-		snprintf(cause, len,
-			 "only workloads are listed of the past: leave out --from, "
-			 "--at, --since, --until and --last");
-		err = -EINVAL;
-	}
 	if (!err)
 		err = span_take(src, &span, &taken, cause, len);
 	if (!err && src->o->format == FORMAT_TABLE) {
 		span_describe(&taken.time, &taken.kept, text, sizeof(text));
-		printf("%s\n\n", text);
+		screen_say(stdout, text);
 	}
 	if (!err)
 		*out = taken.frame;
@@ -123,7 +127,7 @@ static int list_frame(const struct options *o, bool workloads)
 	char cause[512];
 	int err;
 
-	err = take(&src, workloads, &f, cause, sizeof(cause));
+	err = take(&src, &f, cause, sizeof(cause));
 	source_close(&src);
 	if (err) {
 		log_errorx("%s", cause);
@@ -143,14 +147,20 @@ static int list_frame(const struct options *o, bool workloads)
 static int run_list(const struct options *o, int argc, char **argv)
 {
 	const char *what = argc == 1 ? argv[0] : "";
+	bool workloads = !strcmp(what, "workloads"), probes = !strcmp(what, "probes");
 	int err;
 
-	if (!strcmp(what, "workloads") || !strcmp(what, "probes"))
-		return list_frame(o, !strcmp(what, "workloads"));
-	if (strcmp(what, "metrics")) {
+	if (!workloads && !probes && strcmp(what, "metrics")) {
 		log_errorx("what is to be listed? one of metrics, workloads, probes");
 		return EXIT_USAGE;
 	}
+	if (!workloads && !span_is_live(o)) {
+		log_errorx("only workloads are listed of the past: leave out --from, "
+			   "--at, --since, --until and --last");
+		return EXIT_USAGE;
+	}
+	if (workloads || probes)
+		return list_frame(o, workloads);
 	err = list_metrics(o);
 	if (err)
 		log_error(err, "the list cannot be written");

@@ -136,8 +136,11 @@ typedef int (*print_fn)(const struct look *l, int format, FILE *f);
 static int show(const struct options *o, const char *workload, struct look *l,
 		const struct taken *t, bool steps, print_fn print)
 {
+	size_t most = o->limit			  ? o->limit
+		      : o->format == FORMAT_TABLE ? LOOK_SERIES
+						  : SIZE_MAX;
 	char cause[512], text[512];
-	int err = look_choose(l, workload, o->limit ? o->limit : LOOK_SERIES);
+	int err = look_choose(l, workload, most);
 
 	if (err == -ENOENT) {
 		log_errorx("%.200s: no workload has that in its name: see assay list "
@@ -151,7 +154,7 @@ static int show(const struct options *o, const char *workload, struct look *l,
 	}
 	if (!err && t->from_history && o->format == FORMAT_TABLE) {
 		span_describe(&t->time, &t->kept, text, sizeof(text));
-		printf("%s\n\n", text);
+		screen_say(stdout, text);
 	}
 	if (!err)
 		err = print(l, o->format, stdout);
@@ -194,8 +197,8 @@ static int run_look(const struct options *o, int argc, char **argv, bool trend)
 	}
 	l.frame = taken.frame;
 	l.duration_s = taken.duration_s;
-	status = show(o, argc > 1 ? argv[1] : NULL, &l, &taken,
-		      trend || (taken.from_history && !o->at),
+	l.heat = !trend && taken.from_history && !o->at && o->format == FORMAT_TABLE;
+	status = show(o, argc > 1 ? argv[1] : NULL, &l, &taken, trend || l.heat,
 		      trend ? look_print_trend : look_print_hist);
 	look_fini(&l);
 	frame_free(taken.frame);
@@ -212,7 +215,12 @@ static int run_trend(const struct options *given, int argc, char **argv)
 {
 	struct options o = *given;
 
-	if (!o.since && !o.until && !o.last_ms && !o.from)
+	if (o.at) {
+		log_errorx("--at is one moment, and a trend is of a time: --since, "
+			   "--until or --last (or assay hist)");
+		return EXIT_USAGE;
+	}
+	if (!o.since && !o.last_ms && (!o.from || o.until))
 		o.last_ms = TREND_MS;
 	return run_look(&o, argc, argv, true);
 }

@@ -9,6 +9,7 @@
 #include "kernel/probes.h"
 #include "kernel/quiet.h"
 #include "reading/snapshot.h"
+#include "sink/client.h"
 #include "sink/history.h"
 #include "view/columns.h"
 #include "workload/host.h"
@@ -55,6 +56,17 @@ static int check_url(const char *s)
 	if (!strncmp(s + skip, "::", 2)) /* an address: see text_url() */
 		return isxdigit((unsigned char)s[skip + 2]) ? 0 : -EINVAL;
 	return strchr("/:?#", s[skip]) ? -EINVAL : 0;
+}
+
+/* That of an agent that waits for its node has to be a socket's, too. */
+static int check_socket(const char *s)
+{
+	return *s && strlen(s) <= CLIENT_SOCKET_MOST ? 0 : -EINVAL;
+}
+
+static void allow_socket(FILE *f)
+{
+	fprintf(f, "a path of 1 to %zu bytes", CLIENT_SOCKET_MOST);
 }
 
 static int check_export(const char *s)
@@ -185,7 +197,7 @@ static void allow_word(FILE *f)
 static const struct option_desc rows[] = {
 	{ "socket", "PATH", "/run/assay/assay.sock",
 	  "UNIX socket on which the agent answers the other commands", FIELD(socket),
-	  .mask = CMD_ALL },
+	  .mask = CMD_ALL, .check = check_socket, .allowed = allow_socket },
 	{ "export", "URL|file:PATH|none", "http://localhost:4318/v1/metrics",
 	  "where metrics go: OTLP over HTTP, a file of length-prefixed batches, or nowhere",
 	  OTLP("ENDPOINT"), FIELD(export), .mask = EXPORTS, .check = check_export,
@@ -413,8 +425,9 @@ static const struct option_desc rows[] = {
 	{ "since", "TIME", NULL,
 	  "look at what happened from then on, to --until or now", FIELD(since),
 	  .mask = LOOKS_BACK },
-	{ "until", "TIME", NULL, "the end of --since or --last", FIELD(until),
-	  .mask = LOOKS_BACK },
+	{ "until", "TIME", NULL,
+	  "the end of --since (03:12: the first one after it) or of --last",
+	  FIELD(until), .mask = LOOKS_BACK },
 	{ "last", "TIME", NULL, "look at what happened in so much time", FIELD(last_ms),
 	  .mask = LOOKS_BACK, .type = OPTION_DURATION, .min = SECOND,
 	  .max = 400 * 24 * HOUR },

@@ -82,14 +82,22 @@ static int print(const struct options *o, struct taken *taken,
 		return err ? err : report_csv(&r, f);
 	if (taken->from_history) {
 		span_describe(&taken->time, &taken->kept, text, sizeof(text));
-		fprintf(f, "%s\n\n", text);
-		r.choice.above += 3;
+		r.choice.above += screen_say(f, text);
 	}
 	return report_table(&r, f);
 }
 
+/*
+ * A frame may have been cut in the middle of a colour, and the terminal shows ^C: what
+ * is typed next is plain, and on a line of its own.
+ */
+static const char *farewell = "";
+
 static void end_well(int signal)
 {
+	ssize_t n = write(STDOUT_FILENO, farewell, strlen(farewell));
+
+	(void)n; /* the terminal is gone, too */
 	_exit(0);
 }
 
@@ -155,6 +163,11 @@ static int watch(const struct options *o, struct source *src, const struct span 
 {
 	struct sigaction end = { .sa_handler = end_well };
 	int status = 0;
+
+	if (choice->color)
+		farewell = "\033[0m\n";
+	else if (isatty(STDOUT_FILENO))
+		farewell = "\n";
 
 	sigaction(SIGINT, &end, NULL);
 	sigaction(SIGTERM, &end, NULL);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include "base/text.h"
 #include "cmd/screen.h"
 
 /* The least of a variable that is a number, and the most that we believe. */
@@ -37,4 +39,25 @@ size_t screen_columns(void)
 size_t screen_lines(void)
 {
 	return isatty(STDOUT_FILENO) ? size_by("LINES", terminal().ws_row) : 0;
+}
+
+size_t screen_say(FILE *f, const char *text)
+{
+	size_t columns = screen_columns(), len, lines = 1;
+	char *wrapped = NULL;
+	FILE *m = columns ? open_memstream(&wrapped, &len) : NULL;
+
+	if (m) {
+		text_wrap(m, text, 0, 0, columns);
+		fclose(m);
+	}
+	if (!wrapped) {
+		fprintf(f, "%s\n\n", text);
+		return 2;
+	}
+	for (const char *s = wrapped; (s = strchr(s, '\n')); s++)
+		lines++;
+	fprintf(f, "%s\n", wrapped);
+	free(wrapped);
+	return lines;
 }

@@ -4,6 +4,7 @@
 #define SCREEN_H
 
 #include <stddef.h>
+#include <stdio.h>
 
 /*
  * Columns and lines: what the user says in COLUMNS and LINES, or the terminal's; 20
@@ -11,5 +12,10 @@
  */
 size_t screen_columns(void);
 size_t screen_lines(void);
+/*
+ * Prints a line, as several where the screen is narrower, and an empty one behind it.
+ * Returns how many these are.
+ */
+size_t screen_say(FILE *f, const char *text);
 
 #endif

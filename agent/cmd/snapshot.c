@@ -12,7 +12,6 @@
 
 static int run_snapshot(const struct options *o, int argc, char **argv)
 {
-	struct history_span all = { 0 };
 	struct history_copied copied;
 	char cause[512], text[512];
 	int err;
@@ -33,10 +32,9 @@ static int run_snapshot(const struct options *o, int argc, char **argv)
 	}
 	if (copied.damaged)
 		log_warnx("%zu readings are damaged, and left out", copied.damaged);
-	all = copied.range;
-	span_describe(&all, &all, cause, sizeof(cause));
+	span_describe_range(&copied.range, cause, sizeof(cause));
 	text_copy(text, sizeof(text), argv[0], SIZE_MAX);
-	printf("%s: %zu readings of %s, %s\nassay report --from %s shows its last five "
+	printf("%s: %zu readings of %s; %s\nassay report --from %s shows its last five "
 	       "minutes, on any machine\n",
 	       text, copied.readings, copied.host, cause, text);
 	return 0;

@@ -29,15 +29,24 @@ struct span {
  */
 int span_of(const struct options *o, uint64_t now_ns, struct span *out, char *cause,
 	    size_t len);
+/* Nothing of the past is asked for. */
+bool span_is_live(const struct options *o);
 /*
  * A moment as users write it: "2026-11-27T03:12:00Z", the same without seconds, zone
  * (then it is local) or date (then it is the latest such moment), "10m" for that
  * long ago, or "now", in ns of the wall clock. -EINVAL.
  */
 int span_moment(const char *text, uint64_t now_ns, uint64_t *out_ns);
+/*
+ * The same of an end: a time without a date is the first from since_ns on (0: the
+ * latest one). It may be to come.
+ */
+int span_moment_after(const char *text, uint64_t since_ns, uint64_t now_ns,
+		      uint64_t *out_ns);
 
 /*
- * From one moment to another, as users write it: "02:00..03:00", "10m..now". -EINVAL.
+ * From one moment to another, as users write it: "02:00..03:00", "10m..now". -EINVAL;
+ * -ERANGE: the end is yet to come.
  */
 int span_pair(const char *text, uint64_t now_ns, struct history_span *out);
 /*

@@ -14,6 +14,7 @@
 #include "base/util.h"
 #include "cmd/cmd.h"
 #include "sink/client.h"
+#include "view/listing.h"
 #include "view/status.h"
 
 /* What was asked for, and what came of it. */
@@ -67,7 +68,7 @@ static int print_json(const struct answer *a)
 	json_object_set_new(j, "problems", problems_json(&a->verdict));
 	json_object_set_new(j, "asked", json_string(a->question));
 	json_object_set_new(j, "ok", json_boolean(!a->failure));
-	err = json_dumpf(j, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
+	err = json_put(j, 15, stdout);
 	json_decref(j);
 	putchar('\n');
 	return err || fflush(stdout) ? -EIO : 0;

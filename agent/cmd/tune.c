@@ -36,7 +36,10 @@ static int run_tune(const struct options *o, int argc, char **argv)
 		log_errorx("%s", cause);
 		return EXIT_USAGE;
 	}
-	err = client_ask(o->socket, line, &text, &len, cause, sizeof(cause));
+	if (change.keys)
+		err = client_change(o->socket, line, &text, &len, cause, sizeof(cause));
+	else
+		err = client_ask(o->socket, line, &text, &len, cause, sizeof(cause));
 	if (err == -ENOENT || err == -ECONNREFUSED)
 		snprintf(cause, sizeof(cause), "%.108s: no agent runs", o->socket);
 	if (err) {

@@ -419,7 +419,7 @@ static int run_why(const struct options *given, int argc, char **argv)
 	char cause[256];
 	int status;
 
-	if (argc > 1 || (argc == 1) == o.node) {
+	if (argc > 1 || (argc == 1) == o.node || (argc && !*argv[0])) {
 		log_errorx("of whom? a workload's name, a part of it, a process id, or "
 			   "--node");
 		return EXIT_USAGE;

@@ -360,13 +360,23 @@ static int diagnose_one(struct node_diagnosis *n, const struct readings *r,
 	return 0;
 }
 
-/* Findings of the node itself are the same for all: once is enough. */
+/* Findings of the node itself are told once, as of one for whom they are worst. */
 static bool is_told(const struct node_diagnosis *d, const struct finding *f)
 {
 	for (size_t i = 0; i < d->found_count && f->rule->of_node; i++)
 		if (d->found[i]->rule == f->rule)
 			return true;
 	return false;
+}
+
+static void tell_once(struct node_diagnosis *d)
+{
+	size_t all = d->found_count;
+
+	d->found_count = 0;
+	for (size_t i = 0; i < all; i++)
+		if (!is_told(d, d->found[i]))
+			d->found[d->found_count++] = d->found[i];
 }
 
 static int rank_node(struct node_diagnosis *d)
@@ -380,9 +390,9 @@ static int rank_node(struct node_diagnosis *d)
 		return -ENOMEM;
 	for (size_t i = 0; i < d->count; i++)
 		for (size_t k = 0; k < d->list[i]->found_count; k++)
-			if (!is_told(d, d->list[i]->found[k]))
-				d->found[d->found_count++] = d->list[i]->found[k];
+			d->found[d->found_count++] = d->list[i]->found[k];
 	qsort(d->found, d->found_count, sizeof(*d->found), compare_findings);
+	tell_once(d);
 	return 0;
 }
 

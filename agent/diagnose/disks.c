@@ -67,7 +67,7 @@ static bool has_time(const struct frame_series *s, const char *metric)
 	       hist_count(s->hist);
 }
 
-/* Finds a disk's place, if it has one, and which of its times are known. */
+/* Finds a disk's entry, if it has one, and which of its times are known. */
 static void note(struct disks *d, const struct frame_series *s)
 {
 	bool in_device = has_time(s, DEVICE);
@@ -79,7 +79,7 @@ static void note(struct disks *d, const struct frame_series *s)
 
 static void note_all(struct disks *d, const struct facts *me)
 {
-	/* its own have a place in any case */
+	/* its own have an entry in any case */
 	for (size_t i = me->first; i < me->end; i++)
 		note(d, &me->frame->series[i]);
 	for (size_t i = 0; i < me->frame->count; i++)

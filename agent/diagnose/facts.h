@@ -121,7 +121,7 @@ enum input {
 };
 
 /* What is made of the series of an input. */
-enum stat {
+enum facts_stat {
 	STAT_RATE,  /* sum, per s; of histograms their count, per s */
 	STAT_COUNT, /* how many there were */
 	STAT_TIME,  /* seconds of a histogram, per s */
@@ -135,12 +135,12 @@ enum stat {
 struct input_desc {
 	const char *metric;
 	const char *key, *value; /* of series with this attribute only; NULL: all */
-	enum stat stat;
+	enum facts_stat stat;
 	const char *unit, *label;
 };
 
 extern const struct input_desc inputs[INPUTS];
-const char *stat_name(enum stat stat);
+const char *stat_name(enum facts_stat stat);
 
 struct counted_shares;
 

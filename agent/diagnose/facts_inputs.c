@@ -201,7 +201,7 @@ const struct input_desc inputs[INPUTS] = {
 			   "events that were not counted" },
 };
 
-const char *stat_name(enum stat stat)
+const char *stat_name(enum facts_stat stat)
 {
 	static const char *const names[] = {
 		[STAT_RATE] = "rate", [STAT_COUNT] = "count", [STAT_TIME] = "time",

@@ -31,7 +31,7 @@ static void describe(struct evidence *e, enum input in, double threshold)
 }
 
 /* Is a 0 no number, but that there is nothing? */
-static bool is_of_something(enum stat stat)
+static bool is_of_something(enum facts_stat stat)
 {
 	return stat == STAT_P50 || stat == STAT_P90 || stat == STAT_P99 ||
 	       stat == STAT_NOW;

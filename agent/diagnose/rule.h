@@ -20,7 +20,7 @@ struct rule {
 	const char *id;
 	const char *resource; /* "cpu", "disk", "memory", "net", "calls", "self" */
 	const char *probes;   /* which it needs, with commas between; NULL: none */
-	bool of_node;	      /* it says the same of each workload */
+	bool of_node;	      /* it is about the node, of which it is told once */
 	/* What it means that the rule found nothing: "no CPU quota ran out". */
 	const char *calm;
 	/* What to compare with: shown as ruled out beside a finding of this rule. */

@@ -261,6 +261,24 @@ static void itself(const struct look *l, struct finding *f)
 
 #define STEAL_WORST 0.1	 /* of one CPU */
 #define STEAL_ALL   0.05 /* of all together */
+#define STEAL_WAITS 0.05 /* who waits so much of its time, */
+#define STEAL_USES  0.5	 /* or uses so much of what is left of one, is hit by that */
+
+/*
+ * A CPU that the hypervisor has taken keeps who is on it from running, and who is woken
+ * on it waits without a culprit. Who does neither is told, but not alarmed.
+ */
+static bool feels_steal(const struct look *l)
+{
+	double left = 1 - now_of(l, IN_NODE_STEAL) / now_of(l, IN_NODE_CPUS);
+
+	/* time that is stolen is no CPU time of a task's, and nothing says on which CPU
+	 * it was */
+	return now_of(l, IN_CPU) >= STEAL_USES * left ||
+	       (facts_has_share(l->now) &&
+		now_of(l, IN_CONTENTION_COUNT) >= WAITS_LEAST &&
+		facts_share(l->now, now_of(l, IN_CONTENTION)) >= STEAL_WAITS);
+}
 
 static void steal(const struct look *l, struct finding *f)
 {
@@ -277,7 +295,9 @@ static void steal(const struct look *l, struct finding *f)
 	see(l, f, IN_CONTENTION, UNBOUND);
 	see(l, f, IN_CONTENTION_P99, UNBOUND);
 	found(
-	    f, severity_of(worst > all ? worst : all, STEAL_WORST, 0.5),
+	    f,
+	    feels_steal(l) ? severity_of(worst > all ? worst : all, STEAL_WORST, 0.5)
+			   : SEVERITY_NOTICE,
 	    (worst > all ? worst : all) * 100,
 	    "the hypervisor takes CPU from this machine: %.0f %% of the CPU that is hit "
 	    "most, %.0f %% of all",

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/units.h"
 #include "diagnose/why_items.h"
+#include "view/listing.h"
 #include "view/report.h"
 
 #define SCHEMA 1
@@ -183,7 +184,7 @@ int why_json(const struct why *w, FILE *f)
 
 	if (!top)
 		return -ENOMEM;
-	err = json_dumpf(top, f, JSON_INDENT(1) | JSON_REAL_PRECISION(12));
+	err = json_put(top, 12, f);
 	json_decref(top);
 	if (err || fputc('\n', f) == EOF || fflush(f))
 		return -EIO;

@@ -75,7 +75,7 @@ static const struct metric_row rows[] = {
 			  "the one that was asked first. Where the probe runs in "
 			  "windows, `failed` and `slow` are weighted, without a "
 			  "standard error, and `timeout` is not seen, as in "
-			  "assay.dns.lookup.duration. Places as those of "
+			  "assay.dns.lookup.duration. Entries as those of "
 			  "assay.tcp.peer.events.",
 	},
 };

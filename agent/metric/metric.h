@@ -50,6 +50,15 @@ struct metric_error {
 	double noise, change, outstanding;
 };
 
+/* That of both together. */
+static inline void metric_error_add(struct metric_error *into,
+				    const struct metric_error *e)
+{
+	into->noise += e->noise;
+	into->change += e->change;
+	into->outstanding += e->outstanding;
+}
+
 /* In place of an attribute's value: there is no such series (struct metric_row.basic).
  */
 extern const char metric_left_out[];

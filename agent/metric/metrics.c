@@ -275,6 +275,29 @@ size_t metrics_windowed(const struct metric_row *r)
 	}
 }
 
+/* Of the parts that are counted apart: lanes, or the signals of open values. */
+enum metrics_exactness metrics_exactness(const struct metric_row *r)
+{
+	unsigned int parts = 1, seen = 0;
+
+	if (r->source == FROM_LANE)
+		parts = r->lane_count;
+	else if (r->source == FROM_OPEN && r->value_count)
+		parts = r->value_count;
+	for (unsigned int i = 0; i < parts; i++) {
+		size_t probe = r->source == FROM_LANE
+				   ? snapshot_windowed(r->signal, r->lanes[i].lane)
+			       : r->source == FROM_OPEN
+				   ? snapshot_windowed_open(r->signal + i)
+				   : metrics_windowed(r);
+
+		seen += probe != PROBE_COUNT;
+	}
+	return !seen	      ? METRICS_EXACT
+	       : seen < parts ? METRICS_PARTLY
+			      : METRICS_ESTIMATED;
+}
+
 size_t metrics_probe(const char *name, bool *windowed)
 {
 	*windowed = false;

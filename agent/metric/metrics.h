@@ -93,6 +93,9 @@ extern const size_t metric_table_count;
 int metrics_add(struct point_group *g, struct workload *w, unsigned int use);
 /* The probe whose windows make estimates of a row's numbers; PROBE_COUNT: none does. */
 size_t metrics_windowed(const struct metric_row *r);
+/* Where probes run in windows: what of a row's events is seen in these only? */
+enum metrics_exactness { METRICS_EXACT, METRICS_PARTLY, METRICS_ESTIMATED };
+enum metrics_exactness metrics_exactness(const struct metric_row *r);
 /*
  * The probe that counts a metric, PROBE_COUNT: none does (the agent's own, too);
  * windowed: of what it counts in windows, if it runs in windows.

@@ -196,9 +196,7 @@ static int merge(struct point_group *g, struct point *into, const struct point *
 	}
 	if (p->start_ns < into->start_ns)
 		into->start_ns = p->start_ns;
-	into->error.noise += p->error.noise;
-	into->error.change += p->error.change;
-	into->error.outstanding += p->error.outstanding;
+	metric_error_add(&into->error, &p->error);
 	if (p->metric->kind == METRIC_HISTOGRAM)
 		return add_hist(g, into, p->hist);
 	if (p->metric->real && gauge)

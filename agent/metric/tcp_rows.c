@@ -241,10 +241,10 @@ static const struct metric_row rows[] = {
 		"or more, `waited` a request without an answer for 5 s each time when "
 		"the connections are looked at, `connecting` a connect for 1 s.",
 	    .blind_text =
-		"An eighth of the cgroups that there may be have places (`assay.lost`: "
+		"An eighth of the cgroups that there may be have entries (`assay.lost`: "
 		"open_full), 15 peers each at a time (5 of them the clients "
 		"of a server); who had no event for 11 s may lose it. What found no "
-		"place is `_OTHER`. Behind NAT of the node it is the address that the "
+		"entry is `_OTHER`. Behind NAT of the node it is the address that the "
 		"application asked. Where the probe runs in windows, `unanswered`, "
 		"`slow`, `slower` and `far` are seen in windows only, and weighted as "
 		"all that is (by the least duration that they have), without a "

@@ -119,11 +119,8 @@ static int add(struct delta_sum *s, const struct met *m)
 	t->seen = s->batch;
 	if (m->start_ns < t->start_ns)
 		t->start_ns = m->start_ns;
-	if (m->error) {
-		t->error.noise += m->error->noise;
-		t->error.change += m->error->change;
-		t->error.outstanding += m->error->outstanding;
-	}
+	if (m->error)
+		metric_error_add(&t->error, m->error);
 	if (t->metric->is_state && !s->before)
 		s->states = s->batch;
 	if (t->metric->kind == METRIC_HISTOGRAM)

@@ -95,9 +95,7 @@ void frame_series_add(struct frame_series *into, const struct frame_series *s)
 {
 	if (s->start_ns < into->start_ns)
 		into->start_ns = s->start_ns;
-	into->error.noise += s->error.noise;
-	into->error.change += s->error.change;
-	into->error.outstanding += s->error.outstanding;
+	metric_error_add(&into->error, &s->error);
 	if (s->kind != METRIC_HISTOGRAM)
 		return;
 	into->hist->sum_ns += s->hist->sum_ns;

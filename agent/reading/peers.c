@@ -26,7 +26,7 @@ void peer_text(const struct peer *p, char *out, size_t len)
 		snprintf(out, len, v4 ? "%s:%u" : "[%s]:%u", text, ntohs(p->port));
 }
 
-/* Does the same peer have the place? */
+/* Does the same peer have the entry? */
 static bool is_same(const struct peer *a, const struct peer *b)
 {
 	return a->tag == b->tag && a->port == b->port &&
@@ -111,24 +111,6 @@ static uint32_t first_signal(uint32_t tag, uint32_t *lanes)
 	return tag & PEER_IS_DNS ? OPEN_DNS_PEER : OPEN_TCP_PEER;
 }
 
-/*
- * Lanes that are counted in windows only, as what they are counted with is (windows.c),
- * and how long such an event took at least. The others are of hooks that stay, or of
- * passes.
- */
-static const struct {
-	uint32_t signal;
-	enum probe_id probe;
-	double least_ns;
-} windowed[] = {
-	{ OPEN_TCP_PEER + PEER_UNANSWERED, PROBE_TCP, 0 },
-	{ OPEN_TCP_PEER + PEER_SLOW, PROBE_TCP, PEER_SLOW_NS },
-	{ OPEN_TCP_PEER + PEER_SLOWER, PROBE_TCP, PEER_SLOWER_NS },
-	{ OPEN_TCP_PEER + PEER_FAR, PROBE_TCP, 0 },
-	{ OPEN_DNS_PEER + PEER_DNS_FAILED, PROBE_DNS, 0 },
-	{ OPEN_DNS_PEER + PEER_DNS_SLOW, PROBE_DNS, PEER_DNS_SLOW_NS },
-};
-
 /* A row that is read, and for whom. */
 struct reading {
 	struct snapshot *s;
@@ -140,20 +122,20 @@ struct reading {
  */
 static bool weigh(struct reading *r, uint32_t signal, uint64_t *n)
 {
-	for (size_t i = 0; i < COUNT(windowed); i++) {
-		const struct window *win = &r->s->windows[windowed[i].probe];
+	double least_ns;
+	size_t probe = peers_windowed(signal, &least_ns);
+	const struct window *win;
 
-		if (windowed[i].signal != signal)
-			continue;
-		if (win->use == WINDOW_OPEN) {
-			r->waits = true;
-			return false;
-		}
-		if (win->use == WINDOW_ENDS)
-			*n = estimate_round(
-			    *n * estimate_weight(&win->span, windowed[i].least_ns),
-			    &r->s->random);
+	if (probe == PROBE_COUNT)
+		return true;
+	win = &r->s->windows[probe];
+	if (win->use == WINDOW_OPEN) {
+		r->waits = true;
+		return false;
 	}
+	if (win->use == WINDOW_ENDS)
+		*n = estimate_round(*n * estimate_weight(&win->span, least_ns),
+				    &r->s->random);
 	return true;
 }
 
@@ -178,10 +160,10 @@ static int read_peer(struct reading *r, const struct peer *now, struct peer *see
 }
 
 /*
- * Whoever lost its place has all of its counts in the rest: what was told of them
+ * Whoever lost its entry has all of its counts in the rest: what was told of them
  * already is not told again.
  */
-static void leave_place(struct peer_row *seen, struct peer *was, const struct peer *now)
+static void leave_entry(struct peer_row *seen, struct peer *was, const struct peer *now)
 {
 	uint32_t lanes, at = first_signal(was->tag, &lanes) - OPEN_TCP_PEER;
 
@@ -197,7 +179,7 @@ static int read_rest(struct reading *r, const struct peer_row *now,
 	int err = 0;
 
 	for (uint32_t i = 0; i < PEER_ALL_LANES; i++) {
-		/* below 0: a peer gave up its place while the row was copied */
+		/* below 0: a peer gave up its entry while the row was copied */
 		int32_t grown = (int32_t)(now->rest[i] - seen->rest[i]);
 		uint64_t more = grown;
 
@@ -212,7 +194,7 @@ static int read_rest(struct reading *r, const struct peer_row *now,
 	return err;
 }
 
-/* -EAGAIN: a place changes hands just now, so the rest waits for the next reading. */
+/* -EAGAIN: an entry changes hands just now, so the rest waits for the next reading. */
 static int read_row(struct reading *r, const struct peer_row *now,
 		    const struct peer_row *again, struct peer_row *seen)
 {
@@ -229,7 +211,7 @@ static int read_row(struct reading *r, const struct peer_row *now,
 		if (!p->tag)
 			continue;
 		if (!is_same(p, &seen->peer[i]))
-			leave_place(seen, &seen->peer[i], p);
+			leave_entry(seen, &seen->peer[i], p);
 		err |= read_peer(r, p, &seen->peer[i]);
 	}
 	if (!settled)

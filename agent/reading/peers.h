@@ -41,6 +41,12 @@ int peers_read(struct snapshot *s, uint32_t slot, struct workload *w);
  */
 void peers_free(struct snapshot *s, uint32_t slot);
 
+/*
+ * The probe in whose windows alone events of this signal are seen, and in least_ns
+ * (NULL: not wanted) how long such an event took at least; PROBE_COUNT: all are seen.
+ */
+size_t peers_windowed(uint32_t open_signal, double *least_ns);
+
 /* "10.0.3.7:5432", "[2001:db8::1]:443"; without a port where that says nothing. */
 void peer_text(const struct peer *p, char *out, size_t len);
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include "base/util.h"
+#include "reading/peers.h"
 #include "reading/snapshot_impl.h"
 
 static const struct window_rule rules[] = {
@@ -66,7 +67,8 @@ size_t snapshot_windowed(enum signal signal, unsigned int lane)
 
 size_t snapshot_windowed_open(uint32_t open_signal)
 {
-	return is_call_error(open_signal) ? PROBE_SYSCALL : PROBE_COUNT;
+	return is_call_error(open_signal) ? PROBE_SYSCALL
+					  : peers_windowed(open_signal, NULL);
 }
 
 const struct estimate *snapshot_estimate(const struct workload *w, enum signal signal,

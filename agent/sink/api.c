@@ -270,26 +270,36 @@ static int operate(struct api *a, struct client *c, uint8_t **bytes, size_t *len
 			 cause_len);
 }
 
+/* Puts "ok LENGTH" before what was made, in its place: of a full node it is megabytes.
+ */
+static int answer_ok(struct client *c, uint8_t *bytes, size_t len)
+{
+	char head[32];
+	size_t n = snprintf(head, sizeof(head), "ok %zu\n", len);
+
+	c->out = realloc(bytes, n + len);
+	if (!c->out) {
+		free(bytes);
+		return -ENOMEM;
+	}
+	memmove(c->out + n, c->out, len);
+	memcpy(c->out, head, n);
+	c->out_len = n + len;
+	return 0;
+}
+
 static int answer(struct api *a, struct client *c)
 {
-	char head[32], cause[256] = "";
+	char cause[256] = "";
 	uint8_t *bytes;
-	size_t len, n;
+	size_t len;
 	int err = operate(a, c, &bytes, &len, cause, sizeof(cause));
 
 	if (err == -EAGAIN)
 		return err;
 	if (err)
 		return answer_error(c, cause[0] ? cause : strerror(-err));
-	n = snprintf(head, sizeof(head), "ok %zu\n", len);
-	c->out = malloc(n + len);
-	if (c->out) {
-		memcpy(c->out, head, n);
-		memcpy(c->out + n, bytes, len);
-		c->out_len = n + len;
-	}
-	free(bytes);
-	return c->out ? 0 : -ENOMEM;
+	return answer_ok(c, bytes, len);
 }
 
 /* Reads what there is of a request. 0: it is whole, -EAGAIN: not yet. */
@@ -333,17 +343,19 @@ static int write_answer(struct client *c)
 /* One step: -EAGAIN when the client has to be served again, else it is done with. */
 static int serve(struct api *a, struct client *c)
 {
-	int err;
+	int err = c->asked_ns ? 0 : read_request(c);
 
-	if (now_mono_ns() - c->since_ns > CLIENT_TIMEOUT_NS) {
-		if (!c->asked_ns)
-			refuse(c->fd, "no whole request came within 10 s");
-		return -ETIMEDOUT;
-	}
-	err = c->asked_ns ? 0 : read_request(c);
 	if (!err && !c->out)
 		err = answer(a, c);
-	return err ? err : write_answer(c);
+	if (!err)
+		err = write_answer(c);
+	if (err != -EAGAIN || now_mono_ns() - c->since_ns <= CLIENT_TIMEOUT_NS)
+		return err;
+	if (!c->asked_ns)
+		refuse(c->fd, "no whole request came within 10 s");
+	else if (!c->out)
+		refuse(c->fd, "no answer was ready within 10 s: try again");
+	return -ETIMEDOUT;
 }
 
 /*

@@ -11,11 +11,12 @@
 #include "base/util.h"
 #include "sink/client.h"
 
-#define TIMEOUT_NS  5000000000ULL  /* without a word */
-#define WHOLE_NS    30000000000ULL /* for all of an answer, of a node that is busy */
-#define ANSWER_MAX  (64ULL << 20)  /* 16,384 workloads of 4 KiB; a busy one has 3 */
-#define ANSWER_LINE 512		   /* "ok LEN" or "error MESSAGE" is shorter */
-#define REQUEST_MAX 256		   /* as much as the agent reads */
+#define NS_PER_S    1000000000ULL
+#define TIMEOUT_NS  (5 * NS_PER_S)  /* without a word */
+#define WHOLE_NS    (30 * NS_PER_S) /* for all of an answer, of a node that is busy */
+#define ANSWER_MAX  (64ULL << 20)   /* 16,384 workloads of 4 KiB; a busy one has 3 */
+#define ANSWER_LINE 512		    /* "ok LEN" or "error MESSAGE" is shorter */
+#define REQUEST_MAX 256		    /* as much as the agent reads */
 
 struct answer {
 	char *bytes;
@@ -203,7 +204,10 @@ static int ask(const char *path, const char *request, struct patience *p,
 			 ANSWER_MAX >> 20);
 	if (err) {
 		if (!cause[0])
-			snprintf(cause, len, "%s: %s", path, strerror(-err));
+			snprintf(cause, len, "%.200s: %s%s", path, strerror(-err),
+				 err == -EACCES
+				     ? ": the agent answers root, and its own user"
+				     : "");
 		free(a.bytes);
 		return err;
 	}
@@ -219,6 +223,26 @@ int client_ask(const char *path, const char *request, uint8_t **bytes,
 	struct patience p = { TIMEOUT_NS, now + TIMEOUT_NS, now + WHOLE_NS };
 
 	return ask(path, request, &p, bytes, bytes_len, cause, len);
+}
+
+/*
+ * To attach and detach programs, the kernel waits for all CPUs, and so does the agent's
+ * one thread: where they are many and have little time, for longer than other answers.
+ */
+int client_change(const char *path, const char *request, uint8_t **bytes,
+		  size_t *bytes_len, char *cause, size_t len)
+{
+	uint64_t end = now_mono_ns() + WHOLE_NS;
+	struct patience p = { WHOLE_NS, end, end };
+	int err = ask(path, request, &p, bytes, bytes_len, cause, len);
+
+	if (err == -ETIMEDOUT)
+		snprintf(
+		    cause, len,
+		    "%.108s: no answer within %llu s: the agent is stopped, or has no "
+		    "CPU; it may make the change later (see assay tune)",
+		    path, WHOLE_NS / NS_PER_S);
+	return err;
 }
 
 /* Nobody listens at a path. */

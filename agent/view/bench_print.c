@@ -4,6 +4,7 @@
 #include "base/units.h"
 #include "base/util.h"
 #include "view/bench.h"
+#include "view/listing.h"
 
 #define NAME 22
 
@@ -172,7 +173,7 @@ int bench_json(const struct bench *b, FILE *f)
 		return -ENOMEM;
 	json_object_set_new(j, "agent_percent_of_one_cpu",
 			    json_number(percent(b->agent_cpu, 1)));
-	err = json_dumpf(j, f, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
+	err = json_put(j, 6, f);
 	json_decref(j);
 	fputc('\n', f);
 	return err ? -EIO : end(f);

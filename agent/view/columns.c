@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <ctype.h>
 #include <math.h>
 #include <string.h>
 #include "base/util.h"
@@ -225,10 +226,23 @@ const struct column columns[] = {
 
 const size_t column_count = COUNT(columns);
 
-const struct column *column_find(const char *key, size_t len)
+/* Of either case; a heading may have a space where a key has _. */
+static bool is_name(const char *name, const char *text, size_t len)
+{
+	size_t i = 0;
+
+	while (i < len && name[i] &&
+	       tolower((unsigned char)(name[i] == ' ' ? '_' : name[i])) ==
+		   tolower((unsigned char)(text[i] == ' ' ? '_' : text[i])))
+		i++;
+	return i == len && !name[i];
+}
+
+const struct column *column_find(const char *text, size_t len)
 {
 	for (size_t i = 0; i < COUNT(columns); i++)
-		if (strlen(columns[i].key) == len && !memcmp(columns[i].key, key, len))
+		if (is_name(columns[i].key, text, len) ||
+		    is_name(columns[i].heading, text, len))
 			return &columns[i];
 	return NULL;
 }

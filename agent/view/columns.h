@@ -56,8 +56,8 @@ struct column {
 extern const struct column columns[];
 extern const size_t column_count;
 
-/* The column with this key (len characters of it), or NULL. */
-const struct column *column_find(const char *key, size_t len);
+/* The column with this key or heading, of either case (len characters), or NULL. */
+const struct column *column_find(const char *text, size_t len);
 /* All keys with commas between, as many as fit. */
 void column_list(char *text, size_t len);
 void column_get(const struct column *c, const struct block *b, double duration_s,

@@ -172,7 +172,7 @@ static int print_json(const struct diff *d, FILE *f)
 		      "changed", (json_int_t)d->change_count, "changes",
 		      changes_json(d, d->changes, d->change_count), "measuring",
 		      changes_json(d, d->own, d->own_count));
-	int err = json_dumpf(top, f, JSON_INDENT(1));
+	int err = json_put(top, 0, f);
 
 	json_decref(top);
 	fputc('\n', f);

@@ -129,9 +129,13 @@ static int say_bad(const char *text, const char *wanted, char *cause, size_t len
 
 int filter_parse(const char *text, struct filter *out, char *cause, size_t len)
 {
-	size_t key = strcspn(text, "=!<>"), op_len = read_op(text + key, &out->op);
-	const char *value = text + key + op_len;
+	size_t at = strcspn(text, "=!<>"), op_len = read_op(text + at, &out->op);
+	const char *value = text + at + op_len;
+	size_t key = at;
 	char wanted[128];
+
+	while (key && text[key - 1] == ' ')
+		key--;
 
 	if (!key || !op_len)
 		return say_bad(text, "COLUMN=PATTERN, or as p99>10ms", cause, len);
@@ -146,6 +150,7 @@ int filter_parse(const char *text, struct filter *out, char *cause, size_t len)
 				       cause, len);
 		return 0;
 	}
+	value += strspn(value, " ");
 	if (!read_number(value, out->column->unit, &out->number))
 		return 0;
 	snprintf(wanted, sizeof(wanted), "%s and %s", out->column->key,

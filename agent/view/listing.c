@@ -3,11 +3,14 @@
 #include <errno.h>
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/options.h"
 #include "base/text.h"
 #include "view/listing.h"
+
+#define SHOWN_MOST 16384 /* a path of 4095 bytes, each written out */
 
 int listing_add(struct listing *l, const char *const *cells)
 {
@@ -34,30 +37,31 @@ void listing_fini(struct listing *l)
 	l->rows = l->room = 0;
 }
 
-/* One character as a terminal may see it, if it has to be changed for that. */
-static void put_visible(FILE *f, char c)
-{
-	if (iscntrl((unsigned char)c))
-		fprintf(f, "\\x%02x", (unsigned char)c);
-	else
-		fputc(c, f);
-}
-
 void csv_field(FILE *f, const char *text)
 {
-	size_t len = strlen(text);
-	bool quoted =
-	    len && (text[strcspn(text, ",\"")] || *text == ' ' || text[len - 1] == ' ');
+	char shown[SHOWN_MOST];
+	size_t len;
+	bool quoted;
 
+	text_copy(shown, sizeof(shown), text, SIZE_MAX);
+	len = strlen(shown);
+	quoted = len && (shown[strcspn(shown, ",\"")] || *shown == ' ' ||
+			 shown[len - 1] == ' ');
 	if (quoted)
 		fputc('"', f);
-	for (; *text; text++) {
-		if (*text == '"')
+	for (const char *c = shown; *c; c++) {
+		if (*c == '"')
 			fputc('"', f);
-		put_visible(f, *text);
+		fputc(*c, f);
 	}
 	if (quoted)
 		fputc('"', f);
+}
+
+int json_put(const json_t *json, int digits, FILE *f)
+{
+	return json_dumpf(
+	    json, f, JSON_INDENT(1) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(digits));
 }
 
 static const char *cell(const struct listing *l, size_t row, size_t column)
@@ -164,7 +168,7 @@ static int print_json(const struct listing *l, FILE *f)
 		err |= json_array_append_new(top, j);
 	}
 	if (!err)
-		err = json_dumpf(top, f, JSON_INDENT(1));
+		err = json_put(top, 0, f);
 	json_decref(top);
 	fputc('\n', f);
 	return err ? -EIO : 0;

@@ -3,6 +3,7 @@
 #ifndef LISTING_H
 #define LISTING_H
 
+#include <jansson.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -27,5 +28,11 @@ void listing_fini(struct listing *l);
  * Control characters are written out, so a field is of one line.
  */
 void csv_field(FILE *f, const char *text);
+/*
+ * Prints JSON as all commands do: indented, and in ASCII, so that no name tells a
+ * terminal what to do. digits: of a number that is no integer; 0: all. Not 0: it
+ * failed.
+ */
+int json_put(const json_t *json, int digits, FILE *f);
 
 #endif

@@ -103,6 +103,20 @@ static bool is_counted(const struct frame_series *s, double seconds)
 	       s->kind == METRIC_UPDOWN;
 }
 
+static int take_hist(const struct look *l, struct look_step *to, const struct hist *h)
+{
+	to->count = hist_count(h);
+	to->p50 = report_quantile(h, 50);
+	to->p99 = report_quantile(h, 99);
+	if (!l->heat)
+		return 0;
+	to->hist = malloc(sizeof(*to->hist));
+	if (!to->hist)
+		return -ENOMEM;
+	*to->hist = *h;
+	return 0;
+}
+
 int look_take(struct look *l, size_t step, const struct frame *f,
 	      const struct history_span *time)
 {
@@ -122,12 +136,9 @@ int look_take(struct look *l, size_t step, const struct frame *f,
 		if (!s)
 			continue;
 		to->value = report_value(s);
-		if (s->kind != METRIC_HISTOGRAM || !report_has_events(s))
-			continue;
-		to->hist = malloc(sizeof(*to->hist));
-		if (!to->hist)
+		if (s->kind == METRIC_HISTOGRAM && report_has_events(s) &&
+		    take_hist(l, to, s->hist))
 			return -ENOMEM;
-		*to->hist = *s->hist;
 	}
 	return 0;
 }

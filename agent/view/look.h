@@ -14,7 +14,7 @@
 #include "otlp/frame.h"
 #include "sink/history_read.h"
 
-#define LOOK_SERIES 6	/* that are shown, if nobody says how many */
+#define LOOK_SERIES 6	/* that a table shows, if nobody says how many */
 #define LOOK_STEPS  240 /* at most */
 
 /* What a series came to in a piece of time. */
@@ -22,7 +22,9 @@ struct look_step {
 	struct history_span time;
 	double seconds;	   /* of that, what the numbers stand for: counted.h */
 	bool there;	   /* it was counted then, and that is kept */
-	struct hist *hist; /* of a histogram; NULL: nothing happened */
+	uint64_t count;	   /* of a histogram, 0: nothing happened; else: */
+	double p50, p99;   /* seconds */
+	struct hist *hist; /* itself, if l->heat asks for it */
 	double value;	   /* of a sum what it grew by, of a gauge what it was */
 };
 
@@ -40,6 +42,7 @@ struct look {
 	size_t meter; /* counted.h: what it is counted by; of all of it: */
 	bool told;
 	double seconds;
+	bool heat;    /* the histograms of all steps are drawn, so they are kept */
 	bool utf8;    /* of the locale: blocks may be drawn */
 	size_t width; /* columns of the screen */
 	struct look_series *list;

@@ -247,7 +247,7 @@ int look_print_hist(const struct look *l, int format, FILE *f)
 		for (size_t i = 0; i < l->count; i++)
 			err |= json_array_append_new(list, series_json(l, &l->list[i]));
 		if (!err)
-			err = json_dumpf(list, f, JSON_INDENT(1));
+			err = json_put(list, 0, f);
 		json_decref(list);
 		fputc('\n', f);
 		return err || fflush(f) ? -EIO : 0;

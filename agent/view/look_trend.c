@@ -40,6 +40,12 @@ json_t *look_attributes_json(const struct frame_series *s)
 	return attrs;
 }
 
+/* Is what is told of a step so many per second? */
+static bool is_rate(const struct look_series *s)
+{
+	return s->s->kind == METRIC_HISTOGRAM || s->s->kind == METRIC_SUM;
+}
+
 /* What goes into the line: of a histogram how often, or a quantile of it. */
 static double line_value(const struct look_series *s, const struct look_step *step,
 			 unsigned int percent)
@@ -47,11 +53,9 @@ static double line_value(const struct look_series *s, const struct look_step *st
 	double seconds = step->seconds;
 
 	if (s->s->kind == METRIC_HISTOGRAM && percent)
-		return step->hist ? report_quantile(step->hist, percent) : 0;
+		return percent == 50 ? step->p50 : step->p99;
 	if (s->s->kind == METRIC_HISTOGRAM)
-		return step->hist && seconds > 0
-			   ? (double)hist_count(step->hist) / seconds
-			   : 0;
+		return seconds > 0 ? (double)step->count / seconds : 0;
 	if (s->s->kind == METRIC_SUM)
 		return seconds > 0 ? step->value / seconds : 0;
 	return step->value;
@@ -81,7 +85,7 @@ static int print_line(const struct look *l, const struct look_series *s,
 		const struct look_step *step = look_step_at(l, s, i);
 
 		/* a quantile of nothing is none */
-		there[i] = step && (!percent || step->hist);
+		there[i] = step && (!percent || step->count);
 		if (!there[i])
 			continue;
 		values[i] = line_value(s, step, percent);
@@ -104,10 +108,7 @@ static void print_table(const struct look_series *s, FILE *f)
 	bool hist = s->s->kind == METRIC_HISTOGRAM;
 	char at[40], t[3][UNITS_LEN];
 
-	fprintf(f, "\n  %-20s  %10s", "FROM",
-		hist			   ? "RATE"
-		: s->s->kind == METRIC_SUM ? "RATE"
-					   : "VALUE");
+	fprintf(f, "\n  %-20s  %10s", "FROM", is_rate(s) ? "RATE" : "VALUE");
 	fprintf(f, hist ? "  %8s  %8s\n" : "\n", "P50", "P99");
 	for (size_t i = 0; i < s->count; i++) {
 		const struct look_step *step = &s->steps[i];
@@ -117,10 +118,9 @@ static void print_table(const struct look_series *s, FILE *f)
 		units_time(at, step->time.since_ns);
 		fprintf(f, "  %-20s  %10s", at,
 			line_text(s, line_value(s, step, 0), 0, t[0]));
-		if (hist && step->hist)
-			fprintf(f, "  %8s  %8s",
-				units_seconds(t[1], report_quantile(step->hist, 50)),
-				units_seconds(t[2], report_quantile(step->hist, 99)));
+		if (step->count)
+			fprintf(f, "  %8s  %8s", units_seconds(t[1], step->p50),
+				units_seconds(t[2], step->p99));
 		fputc('\n', f);
 	}
 }
@@ -132,7 +132,7 @@ static int print_series(const struct look *l, const struct look_series *s, FILE 
 
 	look_label(s->s, label, sizeof(label));
 	fprintf(f, "\n%s%s\n", report_is_estimated(s->s) ? "~ " : "", label);
-	err = print_line(l, s, s->s->kind == METRIC_GAUGE ? "value" : "rate", 0, f);
+	err = print_line(l, s, is_rate(s) ? "rate" : "value", 0, f);
 	if (!err && s->s->kind == METRIC_HISTOGRAM) {
 		err = print_line(l, s, "p50", 50, f);
 		if (!err)
@@ -157,9 +157,8 @@ static void csv_row(const struct look *l, const struct look_series *s,
 	fputc(',', f);
 	csv_field(f, attrs);
 	fprintf(f, ",%s,%s,%.9g,", at, to, line_value(s, step, 0));
-	if (step->hist)
-		fprintf(f, "%.9g,%.9g\n", report_quantile(step->hist, 50),
-			report_quantile(step->hist, 99));
+	if (step->count)
+		fprintf(f, "%.9g,%.9g\n", step->p50, step->p99);
 	else
 		fputs(",\n", f);
 }
@@ -172,15 +171,10 @@ static json_t *step_json(const struct look_series *s, const struct look_step *st
 	units_time(at, step->time.since_ns);
 	units_time(to, step->time.until_ns);
 	j = json_pack("{s:s, s:s, s:f}", "since", at, "until", to,
-		      s->s->kind == METRIC_GAUGE || s->s->kind == METRIC_UPDOWN
-			  ? "value"
-			  : "rate",
-		      line_value(s, step, 0));
-	if (step->hist) {
-		json_object_set_new(j, "p50",
-				    json_real(report_quantile(step->hist, 50)));
-		json_object_set_new(j, "p99",
-				    json_real(report_quantile(step->hist, 99)));
+		      is_rate(s) ? "rate" : "value", line_value(s, step, 0));
+	if (step->count) {
+		json_object_set_new(j, "p50", json_real(step->p50));
+		json_object_set_new(j, "p99", json_real(step->p99));
 	}
 	return j;
 }
@@ -207,7 +201,7 @@ static int print_json(const struct look *l, FILE *f)
 				   report_is_estimated(s->s), "steps", steps));
 	}
 	if (!err)
-		err = json_dumpf(top, f, JSON_INDENT(1));
+		err = json_put(top, 0, f);
 	json_decref(top);
 	fputc('\n', f);
 	return err || fflush(f) ? -EIO : 0;

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 #include "base/units.h"
+#include "view/listing.h"
 #include "view/report_rows.h"
 
 #define SCHEMA 1
@@ -221,7 +222,7 @@ int report_json(const struct report *r, FILE *f)
 		json_decref(top);
 		return -ENOMEM;
 	}
-	err = json_dumpf(top, f, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
+	err = json_put(top, 15, f);
 	json_decref(top);
 	if (err || fputc('\n', f) == EOF || fflush(f))
 		return -EIO;

@@ -79,9 +79,9 @@ def tune(agent, *words):
     return out
 
 
-def serve(answer, hang=0, pause=0):
-    """A socket that answers every request so, in pieces if it pauses between them; returns
-    its path."""
+def listening(answer):
+    """The path of a socket at which answer(peer) is called for each that connects, one
+    after the other."""
     path = scratch() + "/fake.sock"
     server = socket.socket(socket.AF_UNIX)
     server.bind(path)
@@ -95,16 +95,25 @@ def serve(answer, hang=0, pause=0):
             except OSError:
                 return
             with peer:
-                peer.recv(100)
-                time.sleep(hang)
-                third = len(answer) // 3 + 1 if pause else len(answer) or 1
-                with contextlib.suppress(OSError):
-                    for at in range(0, len(answer), third):
-                        peer.sendall(answer[at:at + third])
-                        time.sleep(pause)
+                answer(peer)
 
     threading.Thread(target=loop, daemon=True).start()
     return path
+
+
+def serve(answer, hang=0, pause=0):
+    """A socket that answers every request so, in pieces if it pauses between them; returns
+    its path."""
+    def send(peer):
+        peer.recv(100)
+        time.sleep(hang)
+        third = len(answer) // 3 + 1 if pause else len(answer) or 1
+        with contextlib.suppress(OSError):
+            for at in range(0, len(answer), third):
+                peer.sendall(answer[at:at + third])
+                time.sleep(pause)
+
+    return listening(send)
 
 
 def record():

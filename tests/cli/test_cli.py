@@ -32,12 +32,12 @@ def _():
 
 @test("a bad value ends with status 2 and names option, value and what is allowed")
 def _():
-    fails(2, "--duration: '10x': must be a time, 10ms to 24h",
+    fails(2, "--duration: '10x': must be a time, 10ms to 1d",
           "report", "--duration", "10x")
     fails(2, "--duration: '': must be", "report", "--duration=")
     fails(2, "--duration: '-1': must be", "report", "--duration", "-1")
     fails(2, "--format: 'xml': must be table, json or csv", "report", "--format=xml")
-    fails(2, "--format: 'csv': .* must be table or json", "verify", "--format", "csv")
+    fails(2, "--format: 'csv': .* must be table or json", "status", "--format", "csv")
     fails(2, "--slots: '1000': must be a power of two", "agent", "--slots", "1000")
     fails(2, "--memory: '64': must be a size", "agent", "--memory", "64")
     fails(2, "--probes: 'sched,disk': must be .* sched syscall tcp",

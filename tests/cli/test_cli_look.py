@@ -28,10 +28,10 @@ agent = sleeper = None
 spans = []
 
 
-def assay(*words, wanted=0):
+def assay(*words, wanted=(0,)):
     p = subprocess.run([ASSAY, *words], capture_output=True, text=True, timeout=90,
                        env={**os.environ, "LC_ALL": "C"})
-    same(p.returncode, wanted, f"exit status of {words}: {p.stderr}")
+    check(p.returncode in wanted, f"exit status of {words}: {p.returncode}: {p.stderr}")
     return p.stdout
 
 
@@ -121,7 +121,7 @@ def _():
 @test("hist, trend: without a workload, options behind the metric: of all workloads")
 def _():
     for command in "hist", "trend":
-        series = json.loads(assay(command, "blocked.duration", "--limit", "0", "--format",
+        series = json.loads(assay(command, "blocked.duration", "--limit", "1000", "--format",
                                   "json", *words(spans[0])))
         check(sleeper.name in [s["workload"] for s in series], f"{command}: {series}")
 
@@ -212,7 +212,8 @@ def _():
 def _():
     for command in (("list", "workloads"), ("report",), ("why", sleeper.name),
                     ("trend", "blocked", sleeper.name)):
-        text = assay(*command, "--last", "1m", "--history", agent.history)
+        # what else this machine does may keep it from a CPU: a finding
+        text = assay(*command, "--last", "1m", "--history", agent.history, wanted=(0, 3))
         check("the history goes " in " ".join(text.split()), f"{command}: {text}")
     for command in (("report", "--last", "1m"), ("why", sleeper.name, "--last", "1m"),
                     ("diff", "40s..20s", "20s..now")):

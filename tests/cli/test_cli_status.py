@@ -71,7 +71,10 @@ def _():
     with socket.socket(socket.AF_UNIX) as dead:  # as one that was killed leaves it
         dead.bind(nobody)
     fails(1, "no agent runs", "status", "--socket", nobody)
-    fails(1, "no agent runs", "status", "--socket", "/" + "x" * 105)  # too long for more
+    fails(1, "no agent runs", "status", "--socket", "/" + "x" * 98)
+    for command in "status", "agent", "report":
+        fails(2, "--socket: .*: must be a path of 1 to 99 bytes", command, "--socket",
+              "/" + "x" * 99)
     fails(2, "--timeout: '1': must be a time", "status", "--timeout", "1")
 
 

@@ -10,7 +10,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from commands import fails, nobody_socket, report, run, tune
+from commands import fails, nobody_socket, report, run, serve, tune
 from node import Agent
 from tap import check, main, need_root, same, test
 
@@ -45,6 +45,13 @@ def _():
     fails(1, "tcp is not loaded: start the agent with it in --probes", "tune",
           "--socket", agent.socket, "tcp", "enabled=false")
     check(re.search(r"^tcp +disabled$", tune(agent), re.M), tune(agent))
+
+
+@test("a change that takes the agent longer than other answers is waited for")
+def _():
+    late = serve(b"ok 5\ndone\n", hang=6)
+    same(run("tune", "--socket", late, "sched", "enabled=false"), (0, "done\n", ""), "answer")
+    fails(1, "timed out", "tune", "--socket", late)
 
 
 def ask(agent, request):

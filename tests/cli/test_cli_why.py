@@ -56,7 +56,7 @@ def _():
 
 @test("whom it is about has to be said, once")
 def _():
-    for words in ((), ("a", "b"), ("a", "--node")):
+    for words in ((), ("a", "b"), ("a", "--node"), ("",)):
         fails(2, "of whom", "why", *words, "--socket", nobody_socket())
 
 
@@ -79,8 +79,10 @@ def _():
 
 @test("of the past there is a list of workloads, and of nothing else")
 def _():
-    fails(2, "only workloads are listed of the past", "list", "probes", "--last", "5m",
-          "--socket", nobody_socket())
+    for what in "probes", "metrics":
+        for when in ("--last", "5m"), ("--at", "5m"), ("--since", "5m"), ("--from", "nothing.db"):
+            fails(2, "only workloads are listed of the past", "list", what, *when,
+                  "--socket", nobody_socket())
     fails(1, "no agent has kept", "list", "workloads", "--last", "5m", "--history",
           scratch() + "/none.db")
 

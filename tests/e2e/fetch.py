@@ -6,9 +6,11 @@ not in the stable release. They are taken from the mirror that this machine uses
 its keyring, and kept in ASSAY_E2E_CACHE (default build/e2e) for the next run.
 """
 
+import fcntl
 import glob
 import os
 import re
+import shutil
 import subprocess
 
 from tap import Skip, diag
@@ -68,15 +70,25 @@ def package(name, path):
     """The path of a file or directory of a package, fetched when it is not here yet."""
     root = os.path.join(CACHE, name)
     wanted = os.path.join(root, path)
-    if os.path.exists(wanted):
-        return wanted
     os.makedirs(CACHE, exist_ok=True)
+    with open(os.path.join(CACHE, "lock"), "w") as lock:  # suites run side by side
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.exists(wanted):
+            fetch(name, root)
+    if not os.path.exists(wanted):
+        raise Skip(f"{name} has no {path} any more")
+    return wanted
+
+
+def fetch(name, root):
+    """Downloads a package and unpacks it."""
     debs = glob.glob(os.path.join(CACHE, f"{name}_*.deb"))
     if not debs:
         apt("update")
         apt("download", name)
         debs = glob.glob(os.path.join(CACHE, f"{name}_*.deb"))
-    subprocess.run(["dpkg", "-x", debs[0], root], check=True)
-    if not os.path.exists(wanted):
-        raise Skip(f"{name} has no {path} any more")
-    return wanted
+    part = root + ".part"  # a run that is ended leaves no half
+    shutil.rmtree(part, ignore_errors=True)
+    shutil.rmtree(root, ignore_errors=True)
+    subprocess.run(["dpkg", "-x", debs[0], part], check=True)
+    os.rename(part, root)

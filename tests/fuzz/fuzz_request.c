@@ -104,6 +104,19 @@ static size_t take_answer(struct api *api, int fd, char *answer, size_t room)
 	return len;
 }
 
+/*
+ * Until clients are served. After a turn in which this process had no CPU that is up to a
+ * second: enough connections to fill the queue of them, and the next connect() waits
+ * for ever, as nobody else serves.
+ */
+static void wait_for_rest(const struct api *api)
+{
+	int ms = api_rest_ms(api);
+
+	if (ms > 1)
+		usleep(ms * 1000);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct sockaddr_un addr;
@@ -112,6 +125,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t half = size ? data[0] % size : 0;
 	char answer[1024];
 
+	wait_for_rest(api);
 	CHECK(!connect(fd, (struct sockaddr *)&addr, sizeof(addr)));
 	if (size > 4096)
 		size = 4096;

@@ -22,8 +22,9 @@ END
 printf '#!/bin/sh\nexec sleep 60\n' >"$dir/bin/stress-ng"
 printf '#!/bin/sh\ncat "%s/commit"\n' "$dir" >"$dir/bin/git"
 chmod +x "$dir/bin"/*
+unset ASSAY_TEST_LOADED_TALLY ASSAY_TEST_LOADED_RUNS
 export PATH=$dir/bin:$PATH TEST_CHURN=100000 TEST_PATIENCE=7
-number=0
+. "$(dirname "$0")/is.sh"
 
 # says NAME STATUS OUTPUT ARGUMENT...: tests/loaded with these arguments; its status, and
 # what it says, with the numbers of this machine taken out.
@@ -38,18 +39,6 @@ says()
 	number=$((number + 1))
 	echo "$verdict $number - $1"
 	[ "$verdict" = ok ] || printf '%s\n' "status $status" "$out" | sed 's/^/# /'
-}
-
-# is NAME GOT WANTED
-is()
-{
-	number=$((number + 1))
-	if [ "$2" = "$3" ]; then
-		echo "ok $number - $1"
-	else
-		echo "not ok $number - $1"
-		printf '%s\n' "$2" | sed 's/^/# /'
-	fi
 }
 
 echo 1..10

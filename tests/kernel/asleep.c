@@ -2,8 +2,9 @@
 /*
  * A known number of sleeps of a known length: "NAME N US" sleeps N times in one kind of
  * call and answers with what its own clocks say. Who wakes it is a partner, in the
- * cgroup whose directory is the argument; on CPUs of their own, if there are two. A
- * second argument is a file or drive, for those that wait for one.
+ * cgroup whose directory is the argument; on CPUs of their own, if there are two. It
+ * waits until the sleeper really sleeps, so that each call does, however little CPU the
+ * machine has. A second argument is a file or drive, for those that wait for one.
  *
  * The answer: slept, ns that the calls took; ran, those of the CPU in them; waited, the
  * kernel's run_delay in them; p50, the median of what a call took less those two;
@@ -25,77 +26,28 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "asleep_partner.h"
 #include "gate.h"
 
-#define PAGE   4096
-#define APART  65536 /* no page of a file comes with another */
-#define SLEEPS 4096
+#define APART	65536 /* no page of a file comes with another */
+#define SLEEPS	4096
+#define NO_CALL -1 /* as /proc/PID/syscall says of who sleeps in a page fault */
+#ifdef SYS_poll	   /* as glibc has it */
+#define CALL_POLL  SYS_poll
+#define CALL_EPOLL SYS_epoll_wait
+#else
+#define CALL_POLL  SYS_ppoll
+#define CALL_EPOLL SYS_epoll_pwait
+#endif
 
-/* What the partner is asked to do after so many us. */
-struct request {
-	int kind;
-	uint32_t us;
-	uint64_t address;
-};
-
-enum { WAKE_PIPE, WAKE_SOCKET, WAKE_FUTEX, WAKE_LOCK, WAKE_FAULT };
-
-static int ask[2], held[2], bytes[2], sockets[2], epoll, lock_file, faults, schedstat;
-static uint32_t *futex_word;
+static int epoll, lock_file, schedstat;
 static char *faulty;
-static char lock_path[64];
 static uint64_t told_ns, idle_ns, idle_cpu_ns;
 static volatile sig_atomic_t enough;
 
-static void nap(uint32_t us)
+static void request(int kind, int call, uint32_t us, void *address)
 {
-	struct timespec t = { us / 1000000, us % 1000000 * 1000 };
-
-	syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &t, NULL);
-}
-
-static void fill_page(uint64_t address)
-{
-	static char page[PAGE] __attribute__((aligned(PAGE)));
-	struct uffdio_copy copy = { .dst = address,
-				    .src = (uintptr_t)page,
-				    .len = PAGE };
-
-	if (ioctl(faults, UFFDIO_COPY, &copy))
-		_exit(4);
-}
-
-/* The partner: wakes the other one, each time that it is asked to. */
-static void serve(void)
-{
-	int file = open(lock_path, O_RDWR);
-	struct request r;
-
-	while (read(ask[0], &r, sizeof(r)) == sizeof(r)) {
-		if (r.kind == WAKE_LOCK) {
-			if (flock(file, LOCK_EX) || write(held[1], "", 1) != 1)
-				_exit(4);
-		}
-		nap(r.us);
-		if (r.kind == WAKE_PIPE && write(bytes[1], "", 1) != 1)
-			_exit(4);
-		if (r.kind == WAKE_SOCKET && send(sockets[1], "", 1, 0) != 1)
-			_exit(4);
-		if (r.kind == WAKE_FUTEX) {
-			__atomic_store_n(futex_word, 1, __ATOMIC_SEQ_CST);
-			syscall(SYS_futex, futex_word, FUTEX_WAKE, 1, NULL, NULL, 0);
-		}
-		if (r.kind == WAKE_LOCK)
-			flock(file, LOCK_UN);
-		if (r.kind == WAKE_FAULT)
-			fill_page(r.address);
-	}
-	_exit(0);
-}
-
-static void request(int kind, uint32_t us, void *address)
-{
-	struct request r = { kind, us, (uintptr_t)address };
+	struct request r = { kind, call, us, (uintptr_t)address };
 
 	if (write(ask[1], &r, sizeof(r)) != sizeof(r))
 		gate_die("write");
@@ -132,7 +84,7 @@ static void sleep_pipe(uint32_t us)
 {
 	char c;
 
-	request(WAKE_PIPE, us, NULL);
+	request(WAKE_PIPE, SYS_read, us, NULL);
 	start();
 	if (read(bytes[0], &c, 1) != 1)
 		gate_die("read");
@@ -142,7 +94,7 @@ static void sleep_recv(uint32_t us)
 {
 	char c;
 
-	request(WAKE_SOCKET, us, NULL);
+	request(WAKE_SOCKET, SYS_recvfrom, us, NULL);
 	start();
 	if (recv(sockets[0], &c, 1, 0) != 1)
 		gate_die("recv");
@@ -152,7 +104,7 @@ static void sleep_read_socket(uint32_t us)
 {
 	char c;
 
-	request(WAKE_SOCKET, us, NULL);
+	request(WAKE_SOCKET, SYS_read, us, NULL);
 	start();
 	if (read(sockets[0], &c, 1) != 1)
 		gate_die("read");
@@ -178,7 +130,7 @@ static void sleep_poll(uint32_t us)
 {
 	struct pollfd p = { bytes[0], POLLIN, 0 };
 
-	request(WAKE_PIPE, us, NULL);
+	request(WAKE_PIPE, CALL_POLL, us, NULL);
 	start();
 	if (poll(&p, 1, -1) != 1)
 		gate_die("poll");
@@ -188,7 +140,7 @@ static void sleep_epoll(uint32_t us)
 {
 	struct epoll_event e;
 
-	request(WAKE_PIPE, us, NULL);
+	request(WAKE_PIPE, CALL_EPOLL, us, NULL);
 	start();
 	if (epoll_wait(epoll, &e, 1, -1) != 1)
 		gate_die("epoll_wait");
@@ -197,7 +149,7 @@ static void sleep_epoll(uint32_t us)
 static void sleep_futex(uint32_t us)
 {
 	__atomic_store_n(futex_word, 0, __ATOMIC_SEQ_CST);
-	request(WAKE_FUTEX, us, NULL);
+	request(WAKE_FUTEX, SYS_futex, us, NULL);
 	start();
 	syscall(SYS_futex, futex_word, FUTEX_WAIT, 0, NULL, NULL, 0);
 }
@@ -213,7 +165,7 @@ static void sleep_flock(uint32_t us)
 {
 	char c;
 
-	request(WAKE_LOCK, us, NULL);
+	request(WAKE_LOCK, SYS_flock, us, NULL);
 	while (read(held[0], &c, 1) != 1)
 		relax();
 	start();
@@ -223,7 +175,7 @@ static void sleep_flock(uint32_t us)
 
 static void sleep_fault(uint32_t us)
 {
-	request(WAKE_FAULT, us, faulty);
+	request(WAKE_FAULT, NO_CALL, us, faulty);
 	start();
 	*(volatile char *)faulty = 1;
 }
@@ -434,28 +386,16 @@ static void make_all(void)
 	snprintf(lock_path, sizeof(lock_path), "/tmp/assay-asleep-XXXXXX");
 	lock_file = mkstemp(lock_path);
 	schedstat = open("/proc/self/schedstat", O_RDONLY);
+	in_call = open("/proc/self/syscall", O_RDONLY);
 	futex_word =
 	    mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	epoll = epoll_create1(0);
 	if (pipe(ask) || pipe2(held, O_NONBLOCK) || pipe(bytes) ||
 	    socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) || lock_file < 0 ||
-	    schedstat < 0 || futex_word == MAP_FAILED ||
+	    schedstat < 0 || in_call < 0 || futex_word == MAP_FAILED ||
 	    epoll_ctl(epoll, EPOLL_CTL_ADD, bytes[0], &e))
 		gate_die("set-up");
 	make_faulty();
-}
-
-static void be_partner(const char *cgroup)
-{
-	char path[512];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup);
-	fd = open(path, O_WRONLY);
-	if (fd < 0 || write(fd, "0", 1) != 1)
-		_exit(4);
-	close(ask[1]);
-	serve();
 }
 
 /* asleep PARTNER_CGROUP_DIR [FILE] */
@@ -469,6 +409,7 @@ int main(int argc, char **argv)
 	if (argc > 2 && (slow = open(argv[2], O_RDWR)) < 0)
 		gate_die("open");
 	signal(SIGUSR1, on_enough);
+	sleeper = getpid();
 	if (!fork())
 		be_partner(argv[1]);
 	close(ask[0]);

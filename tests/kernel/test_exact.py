@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whoever looks gets exact numbers of an agent whose probes run in windows; afterwards
 they run as before."""
+# vm: kernels=cpus16,cpus64 ci=none timeout=600 memory=3072
 
 import os
 import subprocess

@@ -6,6 +6,7 @@ suites that look at those must not run beside this one."""
 # vm: kernels=6.1,6.12,7.x ci=none timeout=600
 
 import ctypes
+import mmap
 import os
 import socket
 import struct
@@ -17,7 +18,9 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import dnsload
-from node import BIN, PATIENCE, Agent, Cgroup, libc, run_delay, scratch, wait_for
+import proc
+from node import BIN, PATIENCE, TOP, Agent, Cgroup, libc, run_delay, scratch, wait_for
+from receiver import Receiver
 from tap import between, check, defer, diag, main, need_root, same, test
 
 need_root()
@@ -198,6 +201,53 @@ def _():
     check(b"collector" in server.recv(512), "the name server was not asked")
     diag(f"the slowest answer after {worst:.2f} s")
     check(worst < ANSWER_S, f"an answer took {worst:.2f} s")
+    ends(agent)
+
+
+def failing_libcurl():
+    """What makes libcurl fail (tests/preload/curl_fails.c): the words before a command, and
+    a map whose first byte says how."""
+    where = scratch()
+    library, path = where + "/curl_fails.so", where + "/says"
+    subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", library,
+                    TOP + "/tests/preload/curl_fails.c", "-ldl"], check=True)
+    with open(path, "w+b") as f:
+        f.write(bytes(mmap.PAGESIZE))
+        f.flush()
+        says = mmap.mmap(f.fileno(), mmap.PAGESIZE)
+    asan = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"  # tests/san
+    return ("env", f"LD_PRELOAD={library}", f"CURL_FAILS={path}", f"ASAN_OPTIONS={asan}"), says
+
+
+@test("libcurl that cannot wait, or not go on, ends no agent: it says so, answers, and "
+      "exports when that is over")
+def _():
+    prefix, says = failing_libcurl()
+    sink = Receiver()
+    agent = Agent("--probes", "memory", "--export-interval", "1s", export=sink.url, prefix=prefix)
+    wait_for(lambda: sink.taken, PATIENCE, "an export")
+    for how, words in (b"w", "waiting for the exporter's sockets"), (b"p", "Internal error"):
+        before, cpu, began = sink.taken, proc.cpu_s(agent.pid()), time.monotonic()
+        says[8:16] = bytes(8)
+        says[0:1] = how
+        worst = 0
+        while time.monotonic() < began + 4:
+            worst = max(worst, ask(agent, b"snapshot\n"))
+            time.sleep(0.5)
+        cpu = (proc.cpu_s(agent.pid()) - cpu) / (time.monotonic() - began)
+        failed = struct.unpack_from("Q", says, 8)[0]
+        diag(f"{how}: failed {failed} times; the slowest answer after {worst:.2f} s, "
+             f"{100 * cpu:.1f} % of a CPU")
+        check(failed and worst < ANSWER_S, f"failed {failed} times, an answer took {worst:.2f} s")
+        between(cpu, 0, 0.25, "of a CPU")
+        wait_for(lambda: words in agent.said(), PATIENCE, f"it to say: {words}")
+        if how == b"p":  # who cannot wait gets on all the same, a step at a time
+            between(sink.taken - before, 0, 1, "exports meanwhile")
+        says[0:1] = b"-"
+        before = sink.taken
+        wait_for(lambda: sink.taken > before + 1, PATIENCE, "exports again")
+    says[0:1] = b"w"
+    time.sleep(0.5)
     ends(agent)
 
 

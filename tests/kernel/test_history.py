@@ -162,7 +162,7 @@ def _():
     copy = os.path.dirname(path) + "/ticket.db"
     p = command("snapshot", "--history", path, copy)
     same(p.returncode, 0, p.stderr)
-    check(re.search(r": \d+ readings of \S+, ", p.stdout), p.stdout)
+    check(re.search(r": \d+ readings of \S+; the history goes from ", p.stdout), p.stdout)
     agent.stop()
     os.chmod(copy, 0o444)
     same(sorted(f for f in os.listdir(os.path.dirname(path)) if f.startswith("ticket")),

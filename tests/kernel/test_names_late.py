@@ -13,7 +13,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from exports import Exports
-from identities import below, new_id, put_bundle
+from identities import below, new_id, put_bundle, unknown_is_ours
 from node import PATIENCE, Agent, Cgroup, Load, scratch, wait_for
 from tap import between, diag, main, need_root, same, test
 
@@ -86,6 +86,7 @@ class Late:
 @test("names that come after 10 s, after 40 s, and never: each call is counted once, under its "
       "name or in `unknown`, at any moment")
 def _():
+    unknown_is_ours()
     late = Late()
     late.ask(1000)
     each, ten, forty, never, unknown = late.seen()

@@ -24,7 +24,7 @@ from tap import between, check, diag, main, need_root, same, test
 from tcp import Script
 from tunpath import ADDRESSES, Path, ip
 
-# vm: kernels=6.1,6.12,7.x,fallbacks ci=6.1,fallbacks modules=tun timeout=600
+# vm: kernels=6.1,6.12,7.x,fallbacks ci=6.1 modules=tun timeout=600
 
 need_root()
 
@@ -278,7 +278,7 @@ def _():
               "slow": {f"{slow}:53": 6}}, "which server")
 
 
-@test("whoever has trouble with many peers leaves the places of others alone")
+@test("whoever has trouble with many peers leaves the entries of others alone")
 def _():
     path = make_path()
     many, one = (Client(n, path.names[0]) for n in ("many", "one"))
@@ -289,14 +289,14 @@ def _():
     change = Change(before, agent.total())
     peers = many.peers(change, "refused")
     same(sum(peers.values()), 80, f"all of them: {peers}")
-    same(sorted(peers.values()), [2] * 10 + [60], "ten have a place, the rest none")
+    same(sorted(peers.values()), [2] * 10 + [60], "ten have an entry, the rest none")
     same(peers["_OTHER"], 60, "the rest")
     same(one.peers(change, "refused"), {f"127.0.0.1:{CLOSED}": 3}, "the other workload")
-    time.sleep(13)  # now their places may be another's
+    time.sleep(13)  # now their entries may be another's
     before = agent.total()
     same(many.do(f"fail('127.0.2.1', {CLOSED}, 5)"), {"ECONNREFUSED": 5}, "later")
     same(many.peers(Change(before, agent.total()), "refused"), {f"127.0.2.1:{CLOSED}": 5},
-         "who comes later has a place, and who lost it is told once")
+         "who comes later has an entry, and who lost it is told once")
 
 
 def why(client, *words):

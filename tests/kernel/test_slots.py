@@ -248,4 +248,28 @@ def _():
     same(found["twice"], 0, "cells in two places")
 
 
+@test("who finds the pools dry does not look for a cell at each event")
+def _():
+    agent = Agent("--probes", "sched,syscall", "--slots", "1024", "--memory",
+                  least_memory(), "--export-interval", f"{EXPORT}ms")
+    victim = Load(Cgroup("late"), "calls")
+    victim.ask("getppid", 1)  # it has a slot before there are no cells
+    churns = [load(Cgroup(f"dry{i}")) for i in range(4)]
+    for each in churns:
+        each.tell("spread", 220)
+    for each in churns:
+        each.reply()
+
+    def looked_for():
+        return agent.total().lost().get(("syscall", "cells_full"), 0)
+
+    first = looked_for()
+    victim.ask("poll", 10000)  # none of its calls were of that class
+    found = looked_for() - first
+    diag(f"looked for {found} times")
+    if not found:
+        raise Busy("there was a cell for it")
+    between(found, 1, 2000, "times that somebody looked for a cell, in 10000 calls")
+
+
 main()

@@ -5,7 +5,9 @@
 what it could not look at. That it finds what is wrong: tests/unit/test_verify.c."""
 # vm: kernels=6.1,6.12,7.x,fallbacks ci=none timeout=600
 
+import csv
 import glob
+import io
 import json
 import os
 import re
@@ -101,6 +103,16 @@ def _():
     for result in "ok", "failed", "skipped":
         same(said[result], sum(c["result"] == result for c in said["checks"]), result)
     same((said["result"], said["source"]), ("ok", "agent"), "result and source")
+
+
+@test("as CSV: a row for each check, and nothing else")
+def _():
+    status, out, err = verify("--socket", agent.socket, "--format", "csv")
+    check(status == 0, f"exit status {status}: {bad(out)}{err}")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    same({r["kind"] for r in rows}, KINDS, "kinds")
+    same({r["result"] for r in rows} - {"skipped"}, {"ok"}, "results")
+    check(all(r["text"] and None not in r for r in rows), out)
 
 
 @test("who is started at the lowest priority waits behind its hog all the same")

@@ -69,16 +69,18 @@ static void print_basic(const struct metric_row *r)
 
 static void print_windows(const struct metric_row *r)
 {
-	size_t probe = metrics_windowed(r);
-
-	if (r->source == FROM_OPEN && r->signal >= OPEN_TCP_PEER)
+	switch (metrics_exactness(r)) {
+	case METRICS_PARTLY:
 		printf("- Exact, but where its probe runs in windows: see the blind "
 		       "spots.\n");
-	else if (probe == PROBE_COUNT)
+		break;
+	case METRICS_EXACT:
 		printf("- Exact.\n");
-	else
+		break;
+	default:
 		printf("- Estimated when the probe %s runs in windows, else exact.\n",
-		       probe_descs[probe].name);
+		       probe_descs[metrics_windowed(r)].name);
+	}
 }
 
 static void print_row(const struct metric_row *r)

@@ -93,6 +93,17 @@ static void who_has_to_wait_is_asked_for_again_while_others_are_served(void **st
 	assert_int_equal(with.asked_ns, asked);
 }
 
+static void who_waits_for_too_long_hears_why(void **state)
+{
+	int fd = dial_and_say("snapshot\n");
+
+	with.not_yet = 1000;
+	api_serve(with.api);
+	fake_now_ns += 10 * FAKE_SECOND + 1;
+	assert_hears(fd, "error no answer was ready within 10 s: try again\n");
+	assert_int_equal(with.snapshots, 2);
+}
+
 static void who_never_reads_is_let_go(void **state)
 {
 	int deaf[API_CLIENTS];
@@ -388,6 +399,7 @@ int main(void)
 		API_TEST(half_a_line_is_waited_for_and_not_for_ever),
 		API_TEST(who_does_not_read_keeps_nobody_waiting),
 		API_TEST(who_has_to_wait_is_asked_for_again_while_others_are_served),
+		API_TEST(who_waits_for_too_long_hears_why),
 		API_TEST(who_never_reads_is_let_go),
 		API_TEST(one_client_too_many_is_refused_and_the_others_are_served),
 		API_TEST(a_command_that_is_refused_says_why),

@@ -178,9 +178,13 @@ static void keys_are_found_whole(void **state)
 	assert_null(column_find("p999", 4));
 	assert_null(column_find("", 0));
 	assert_ptr_equal(column_find("p99>1", 3), column_find("p99", 3));
-	for (size_t i = 0; i < column_count; i++)
+	for (size_t i = 0; i < column_count; i++) {
 		assert_ptr_equal(column_find(columns[i].key, strlen(columns[i].key)),
 				 &columns[i]);
+		assert_ptr_equal(
+		    column_find(columns[i].heading, strlen(columns[i].heading)),
+		    &columns[i]);
+	}
 	column_list(list, sizeof(list));
 	assert_has(list, "name, p50, p99, of, ");
 	assert_has(list, ", image, source, cgroup");

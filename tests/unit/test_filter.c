@@ -33,6 +33,9 @@ static const struct {
 	{ "name=shop/*", "name", FILTER_IS, 0 },
 	{ "name!=a=b>c", "name", FILTER_IS_NOT, 0 },
 	{ "pod=", "pod", FILTER_IS, 0 },
+	{ "P99 > 10 ms", "p99", FILTER_ABOVE, 0.01 },
+	{ "OTHER>0.5", "others", FILTER_ABOVE, 0.5 }, /* as the screen has it */
+	{ "stuck on!=tcp", "stuck_on", FILTER_IS_NOT, 0 },
 };
 
 static void what_users_write_is_read(void **state)
@@ -71,7 +74,8 @@ static const struct {
 	  "'others>1234567890123456789': must be others and a number, as 0.5" },
 	{ "name>a", "'name>a': must be = or != and a pattern: it is a text" },
 	{ "p9\033>1", "there is no column 'p9\\x1b'; there are name, p50, p99" },
-	{ "P99>1ms", "there is no column 'P99'; there are name, p50, p99" },
+	{ "P9 > 1ms", "there is no column 'P9'; there are name, p50, p99" },
+	{ " > 1ms", "' > 1ms': must be COLUMN=PATTERN, or as p99>10ms" },
 };
 
 static void what_cannot_be_meant_is_said_in_one_line(void **state)

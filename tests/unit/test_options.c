@@ -162,6 +162,7 @@ static const struct {
 	{ "--export-interval", "59m61s", "a time, 100ms to 1h" },
 	{ "--export-interval", "2h", "a time, 100ms to 1h" },
 	{ "--export-interval", "0s", "a time, 100ms to 1h" },
+	{ "--last", "401d", "a time, 1s to 400d" }, /* in units that it takes */
 	{ "--format", "yaml", "table, json or csv" },
 	{ "--format", "", "table, json or csv" },
 	{ "--log-level", "INFO", "error, warn, info or debug" },
@@ -176,7 +177,11 @@ static const struct {
 	  "http://HOST..., https://HOST..., file:PATH or none" },
 	{ "--export", "http://h/a b",
 	  "http://HOST..., https://HOST..., file:PATH or none" },
-	{ "--socket", "", "a name, not empty" },
+	{ "--socket", "", "a path of 1 to 99 bytes" },
+	{ "--socket",
+	  "/run/a-path/that-is/no-longer/than-what/a-socket/may-have/but-leaves/no-room/"
+	  "for-the-end/.waiting/of-it.sock",
+	  "a path of 1 to 99 bytes" },
 	{ "--budget", "1", "0.1% to 100%, or none" },
 	{ "--probes", "", "names with commas between, of sched syscall tcp" },
 	{ "--probes", "sched,", "names with commas between, of sched syscall tcp" },

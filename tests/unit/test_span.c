@@ -133,6 +133,43 @@ static void what_is_no_moment_is_refused(void **state)
 			fail_msg("\"%s\" is a moment", texts[i]);
 }
 
+/* A time without a date ends what began before it: not the day before. */
+static void an_end_is_the_first_after_the_beginning(void **state)
+{
+	static const struct {
+		const char *text;
+		int since_ago_s, until_ago_s, err;
+	} cases[] = {
+		{ "02:00..02:10", 4320, 3720, 0 },
+		{ "23:00..01:30", 15120, 6120, 0 }, /* over midnight */
+		{ "yesterday..02:10", 0, 0, -EINVAL },
+		{ "2h..02:10", 7200, 3720, 0 },
+		{ "03:00..03:13", 0, 0, -ERANGE },
+		{ "1h..03:13", 0, 0, -ERANGE },
+		{ "03:10..03:10", 0, 0, -EINVAL },
+		{ "5m..10m", 0, 0, -EINVAL },
+		{ "2026-11-27T02:10Z..2026-11-27T02:00Z", 0, 0, -EINVAL },
+		{ "02:00..2030-01-01T00:00Z", 0, 0, -ERANGE },
+		{ "04:00..03:00", 83520, 720, 0 }, /* began yesterday */
+		{ "2d..02:10", 172800, 90120, 0 }, /* not today's */
+		{ "2026-11-25 23:00..01:30", 101520, 92520, 0 },
+		{ "02:00-02:10", 0, 0, -EINVAL },
+	};
+	struct history_span s;
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		int err = span_pair(cases[i].text, NOW, &s);
+
+		if (err != cases[i].err)
+			fail_msg("%s: %d", cases[i].text, err);
+		if (!err && (NOW - s.since_ns != cases[i].since_ago_s * NS ||
+			     NOW - s.until_ns != cases[i].until_ago_s * NS))
+			fail_msg("%s: from %llu to %llu s ago", cases[i].text,
+				 (unsigned long long)((NOW - s.since_ns) / NS),
+				 (unsigned long long)((NOW - s.until_ns) / NS));
+	}
+}
+
 static struct span span;
 static char cause[512];
 
@@ -177,6 +214,8 @@ static void options_say_a_span(void **state)
 	assert_span(600, 0);
 	assert_int_equal(span_for(NULL, "10m", "03:10", 0), 0);
 	assert_span(600, 120);
+	assert_int_equal(span_for(NULL, "23:00", "01:30", 0), 0);
+	assert_span(15120, 6120);
 	assert_int_equal(span_for(NULL, NULL, "5m", 60000), 0);
 	assert_span(360, 300);
 	assert_int_equal(span_for("03:10", NULL, NULL, 0), 0);
@@ -194,6 +233,10 @@ static void what_contradicts_is_said(void **state)
 	assert_non_null(strstr(cause, "--until needs"));
 	assert_int_equal(span_for(NULL, "5m", "10m", 0), -EINVAL);
 	assert_string_equal(cause, "--since 5m: is not before --until 10m");
+	assert_int_equal(span_for(NULL, "03:00", "03:13", 0), -EINVAL);
+	assert_string_equal(cause,
+			    "--until 03:13: that is yet to come: leave it out to "
+			    "look until now");
 	assert_int_equal(span_for_total("10m"), -EINVAL);
 	assert_non_null(strstr(cause, "--total is all since"));
 	assert_int_equal(span_for("2030-01-01T00:00Z", NULL, NULL, 0), -EINVAL);
@@ -208,6 +251,7 @@ int main(void)
 		cmocka_unit_test(moments_are_as_people_write_them),
 		cmocka_unit_test(of_two_equal_times_the_latest_is_meant),
 		cmocka_unit_test(what_is_no_moment_is_refused),
+		cmocka_unit_test(an_end_is_the_first_after_the_beginning),
 		cmocka_unit_test(options_say_a_span),
 		cmocka_unit_test(what_contradicts_is_said),
 	};

@@ -66,6 +66,15 @@ static void each_probe_is_measured_unless_told_otherwise(void **state)
 	assert_string_equal(o.probes, want); /* agent/cmd/option_rows.c */
 }
 
+static const struct metric_row *row_of(const char *name)
+{
+	for (size_t i = 0; i < metric_table_count; i++)
+		for (size_t k = 0; k < metric_tables[i]->count; k++)
+			if (!strcmp(metric_tables[i]->rows[k].metric.name, name))
+				return &metric_tables[i]->rows[k];
+	return NULL;
+}
+
 static bool is_fixed(const struct metric_row *r)
 {
 	return r->source == FROM_HIST || r->source == FROM_LANE ||
@@ -101,6 +110,32 @@ static void each_signal_is_in_a_metric(void **state)
 			    signal_names[i]);
 }
 
+static void a_metric_is_as_exact_as_its_events_are(void **state)
+{
+	static const struct {
+		const char *name;
+		enum metrics_exactness wanted;
+	} cases[] = {
+		{ "assay.sched.wait.duration", METRICS_EXACT },
+		{ "assay.syscall.duration", METRICS_ESTIMATED },
+		{ "assay.syscall.errors", METRICS_ESTIMATED },
+		{ "assay.tcp.connect.errors", METRICS_EXACT },
+		{ "assay.tcp.response.errors", METRICS_ESTIMATED },
+		{ "assay.tcp.accepts", METRICS_ESTIMATED },
+		{ "assay.tcp.peer.events", METRICS_PARTLY },
+		{ "assay.dns.server.events", METRICS_PARTLY },
+		{ "assay.block.errors", METRICS_EXACT },
+		{ "assay.cgroup.cpu.time", METRICS_EXACT },
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		const struct metric_row *r = row_of(cases[i].name);
+
+		if (!r || metrics_exactness(r) != cases[i].wanted)
+			fail_msg("%s", cases[i].name);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -108,6 +143,7 @@ int main(void)
 		cmocka_unit_test(each_probe_has_a_program),
 		cmocka_unit_test(each_probe_is_measured_unless_told_otherwise),
 		cmocka_unit_test(each_signal_is_in_a_metric),
+		cmocka_unit_test(a_metric_is_as_exact_as_its_events_are),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

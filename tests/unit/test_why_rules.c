@@ -351,6 +351,27 @@ static void what_was_so_before_weighs_less(void **state)
 	}
 }
 
+static void busy_on_a_cpu(struct point_group *g)
+{
+	put(g, "assay.cgroup.cpu.time", NULL, NULL,
+	    1.8); /* with that of who is calm 3.8 s */
+}
+
+/* What the hypervisor takes is told to all, but only who has less by it is alarmed. */
+static void who_does_not_feel_a_stolen_cpu_is_not_alarmed(void **state)
+{
+	struct scene s = { .idle = 8, .stolen = { 6, 0 } };
+
+	say(&s, NULL);
+	assert_int_equal(said.d.overall, NOTHING_UNUSUAL);
+	assert_int_equal(said.d.found_count, 1);
+	assert_string_equal(said.d.found[0]->rule->id, "cpu.steal");
+	assert_int_equal(said.d.found[0]->severity, SEVERITY_NOTICE);
+	s.fault = busy_on_a_cpu;
+	assert_accused(say(&s, NULL), "cpu.steal");
+	assert_int_equal(said.d.overall, ACTIONABLE);
+}
+
 static void few_events_are_no_finding(void **state)
 {
 	for (size_t i = 0; i < COUNT(list); i++) {
@@ -437,6 +458,7 @@ int main(void)
 		cmocka_unit_test(a_fault_is_named_and_nobody_else),
 		cmocka_unit_test(a_fault_that_is_new_is_called_so),
 		cmocka_unit_test(what_was_so_before_weighs_less),
+		cmocka_unit_test(who_does_not_feel_a_stolen_cpu_is_not_alarmed),
 		cmocka_unit_test(few_events_are_no_finding),
 		cmocka_unit_test(a_finding_is_whole),
 		cmocka_unit_test(every_rule_has_a_test),

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# vm: kernels=6.1,6.12,7.x,fallbacks ci=7.x,fallbacks timeout=400
+# vm: kernels=6.1,6.12,7.x,fallbacks ci=7.x timeout=400
 # vm: drive=iops=10;iops=1;size=128M modules=null_blk
 """Block requests by cgroup and on slow devices, in a guest:
 
