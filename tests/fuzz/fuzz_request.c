@@ -105,8 +105,8 @@ static size_t take_answer(struct api *api, int fd, char *answer, size_t room)
 }
 
 /*
- * Until clients are served. After a turn in which this process had no CPU that is up to a
- * second: enough connections to fill the queue of them, and the next connect() waits
+ * Until clients are served. After a turn in which this process had no CPU that is up to
+ * a second: enough connections to fill the queue of them, and the next connect() waits
  * for ever, as nobody else serves.
  */
 static void wait_for_rest(const struct api *api)

@@ -33,6 +33,7 @@ CPUS = sorted(os.sched_getaffinity(0))
 CALM, FAULT = CPUS[0], CPUS[-1]
 SECONDS = int(os.environ.get("ASSAY_INCIDENT_S", 10))  # that are looked at
 CALM_WAIT = 0.015  # of the time; more, and somebody else took the CPU away from us
+STOLEN = 0.05  # of the time of the CPU of those that are calm: so it did
 OTHERS_RUN = 0.2  # CPUs that an agent and a test take
 FIRST = "nice", "-n", "-10"  # so that this machine's other work hardly does
 HOST, GUEST, KVM = "host", "guest", "kvm"
@@ -130,6 +131,13 @@ def waited(cgroup):
     return sum(sum(proc.schedstat(pid, 1).values()) for pid in cgroup.pids()) / 1e9
 
 
+def stolen():
+    """Seconds in which a hypervisor had the CPU of those that are calm."""
+    with open("/proc/stat") as f:
+        line = next(line for line in f if line.startswith(f"cpu{CALM} "))
+    return int(line.split()[8]) / os.sysconf("SC_CLK_TCK")
+
+
 def others_ran(groups):
     """Seconds of CPU that all but these cgroups had since the machine started."""
     with open("/proc/stat") as f:
@@ -144,6 +152,7 @@ class Answer:
 
     def __init__(self, cgroup, agent):
         self.cgroup, self.before = cgroup, waited(cgroup)
+        self.stolen_before = stolen()
         self.begin(os.path.basename(cgroup.path), agent)
 
     def begin(self, whom, agent):
@@ -166,6 +175,7 @@ class Answer:
         self.said = json.loads(out)
         self.findings = self.said["findings"]
         self.wait = max(0, self.waits() - self.before) / SECONDS
+        self.stolen = (stolen() - self.stolen_before) / SECONDS
         return self
 
     def waits(self):
@@ -184,7 +194,7 @@ class WholeNode(Answer):
     """The same of the whole node."""
 
     def __init__(self, agent):
-        self.before = self.waits()
+        self.before, self.stolen_before = self.waits(), stolen()
         self.begin("--node", agent)
 
     def waits(self):
@@ -213,7 +223,7 @@ def check_control(answer):
          "overall and status")
 
 
-def verdict(wait, function, *args):
+def verdict(answer, wait, function, *args):
     """None, or what is wrong; Skip where somebody else, who is none of ours, had the CPU
     for so much of the time."""
     try:
@@ -222,6 +232,8 @@ def verdict(wait, function, *args):
     except Failed as e:
         if wait > CALM_WAIT:
             return Busy(f"{wait:.1%} of the time waited for a CPU; {e}")
+        if answer.stolen > STOLEN:
+            return Busy(f"{answer.stolen:.1%} of a CPU's time was stolen; {e}")
         return str(e)
 
 
@@ -244,8 +256,9 @@ class Run:
         wait = victim.wait
         if stage.crowded:  # it waits by design: what did the rest of this machine take?
             wait = max(0, (others_ran(groups) - others) / SECONDS - OTHERS_RUN)
-        self.wrong["victim"] = verdict(wait, check_victim, incident_, stage, victim)
-        self.wrong["control"] = verdict(control.wait, check_control, control)
+        self.wrong["victim"] = verdict(victim, wait, check_victim, incident_, stage,
+                                       victim)
+        self.wrong["control"] = verdict(control, control.wait, check_control, control)
 
 
 def add_tests(incident_):

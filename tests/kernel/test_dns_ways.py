@@ -4,7 +4,7 @@
 the host's (macvlan, ipvlan, VLAN), veth with and without NAT, a resolver on another port
 that NAT leads to; several servers asked at once. What the clients saw is the truth. See
 test_dns.py."""
-# vm: kernels=6.1,7.x ci=6.1 timeout=600
+# vm: kernels=6.1,7.x ci=none timeout=600
 # vm: modules=veth,macvlan,ipvlan,8021q,nft_chain_nat,nft_nat,nft_masq
 
 import os

@@ -23,11 +23,13 @@ static double unit(void)
 /* Of independent events: how many come when `mean` are expected. */
 static double poisson(double mean)
 {
-	double left = mean, n = 0;
+	double n = 0;
 
-	while (left > 0) {
-		left += log(1 - unit());
-		n += left > 0;
+	for (double left = mean; left > 0; left -= 500) { /* e^-700 is no double */
+		double least = exp(-fmin(left, 500)), product = 1 - unit();
+
+		for (; product > least; n++)
+			product *= 1 - unit();
 	}
 	return n;
 }
