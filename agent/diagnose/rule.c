@@ -5,8 +5,8 @@
 #include "base/text.h"
 #include "base/util.h"
 #include "diagnose/rule.h"
+#include "view/pick.h"
 #include "view/report.h"
-#include "workload/workload.h"
 
 static struct evidence *add_evidence(struct finding *f)
 {
@@ -226,22 +226,7 @@ const char *name_of(const struct facts *f)
 
 void name_path(const struct frame *f, const char *path, char *out, size_t len)
 {
-	struct workload_id id;
-
-	for (size_t i = 0; i < f->count; i = report_group_end(f, i)) {
-		const struct frame_attrs *r = f->series[i].resource;
-
-		if (strcmp(frame_cgroup(r), path) || !*frame_name(r))
-			continue;
-		snprintf(out, len, "%s", frame_name(r));
-		cut_text(out);
-		return;
-	}
-	snprintf(out, len, "%s", path);
-	if (*path == '/' && !workload_identify(path, &id)) {
-		snprintf(out, len, "%s", id.name);
-		workload_id_fini(&id);
-	}
+	pick_name(f, path, out, len);
 	cut_text(out);
 }
 

@@ -101,7 +101,7 @@ static void print_change(const struct diff *d, const struct diff_change *c, FILE
 	const struct frame_series *s = any_of(c->s);
 	char label[256];
 
-	look_label(s, label, sizeof(label));
+	look_label(d->side[c->s->in[1] ? 1 : 0].frame, s, label, sizeof(label));
 	fprintf(f, "\n%s%s\n  %s: ", is_estimated(c->s) ? "~ " : "", label, s->name);
 	if (c->what == DIFF_RATE)
 		print_rate(d, c, f);

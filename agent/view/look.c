@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/text.h"
@@ -177,7 +179,21 @@ void look_fini(struct look *l)
 	l->count = 0;
 }
 
-void look_label(const struct frame_series *s, char *out, size_t size)
+/* What people call the value of an attribute. */
+static void label_value(const struct frame *f, const char *key, const char *value,
+			char *out, size_t size)
+{
+	char name[PATH_MAX + 1];
+
+	snprintf(name, sizeof(name), "%s", value);
+	if (!strcmp(key, "assay.sched.culprit"))
+		pick_name(f, value, name, sizeof(name));
+	/* of a long path both ends tell who it is */
+	text_middle(out, size, name, VALUE_MOST);
+}
+
+void look_label(const struct frame *f, const struct frame_series *s, char *out,
+		size_t size)
 {
 	const char *name = frame_name(s->resource);
 	size_t at;
@@ -192,8 +208,8 @@ void look_label(const struct frame_series *s, char *out, size_t size)
 		if (!strcmp(s->attrs.list[i].key, "otel.metric.overflow"))
 			continue;
 		at += snprintf(out + at, size - at, "%s", i ? ", " : "  ");
-		/* of a long path both ends tell who it is */
-		text_middle(out + at, size - at, s->attrs.list[i].value, VALUE_MOST);
+		label_value(f, s->attrs.list[i].key, s->attrs.list[i].value, out + at,
+			    size - at);
 		at = strlen(out);
 	}
 }

@@ -70,8 +70,11 @@ const struct look_step *look_step_at(const struct look *l, const struct look_ser
 				     size_t step);
 void look_fini(struct look *l);
 
-/* "WORKLOAD  key value, ..." as a terminal may see it. */
-void look_label(const struct frame_series *s, char *out, size_t size);
+/*
+ * "WORKLOAD  value, ..." as a terminal may see it; a culprit by its name in the frame.
+ */
+void look_label(const struct frame *f, const struct frame_series *s, char *out,
+		size_t size);
 /* A value of the metric's unit, for people; a rate if it is a sum's. */
 const char *look_value(const struct frame_series *s, double value, double seconds,
 		       char out[16]);

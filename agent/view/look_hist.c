@@ -162,7 +162,7 @@ static void print_series(const struct look *l, const struct look_series *s, FILE
 	uint64_t n = hist_count(h);
 	char label[256], t[5][UNITS_LEN];
 
-	look_label(s->s, label, sizeof(label));
+	look_label(l->frame, s->s, label, sizeof(label));
 	fprintf(f, "%s\n  %s%s in all (%s%s), mean %s\n", label, mark,
 		units_count(t[0], (double)n), mark,
 		units_rate(t[1], l->seconds > 0 ? (double)n / l->seconds : 0),

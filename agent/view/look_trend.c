@@ -130,7 +130,7 @@ static int print_series(const struct look *l, const struct look_series *s, FILE 
 	char label[256];
 	int err;
 
-	look_label(s->s, label, sizeof(label));
+	look_label(l->frame, s->s, label, sizeof(label));
 	fprintf(f, "\n%s%s\n", report_is_estimated(s->s) ? "~ " : "", label);
 	err = print_line(l, s, is_rate(s) ? "rate" : "value", 0, f);
 	if (!err && s->s->kind == METRIC_HISTOGRAM) {

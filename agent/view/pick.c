@@ -9,6 +9,7 @@
 #include "metric/self.h"
 #include "view/pick.h"
 #include "view/report.h"
+#include "workload/identity.h"
 
 /* The pod, as people write it; no workload has an empty name. */
 static const char *pod_name(const struct frame_attrs *resource)
@@ -122,6 +123,22 @@ const struct frame_attrs *pick_cgroup(const struct frame *f, const char *path)
 			return resource;
 	}
 	return NULL;
+}
+
+void pick_name(const struct frame *f, const char *path, char *out, size_t len)
+{
+	const struct frame_attrs *there = pick_cgroup(f, path);
+	struct workload_id id;
+
+	if (there && *frame_name(there)) {
+		snprintf(out, len, "%s", frame_name(there));
+		return;
+	}
+	snprintf(out, len, "%s", path);
+	if (*path == '/' && !workload_identify(path, &id)) {
+		snprintf(out, len, "%s", id.name);
+		workload_id_fini(&id);
+	}
 }
 
 const struct frame_attrs *pick_end(const struct frame *f, const char *end)

@@ -28,6 +28,8 @@ size_t pick_metrics(const char *text, bool histograms, const char **out, size_t 
 const struct frame_attrs *pick_kernel(const struct frame *f);
 /* The workload whose cgroup path it is; NULL: nobody's. */
 const struct frame_attrs *pick_cgroup(const struct frame *f, const char *path);
+/* What the workload of a cgroup path is called: in the frame, else by its path. */
+void pick_name(const struct frame *f, const char *path, char *out, size_t len);
 /* The one workload whose path ends like this; NULL: there is none, or several. */
 const struct frame_attrs *pick_end(const struct frame *f, const char *end);
 

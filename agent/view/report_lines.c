@@ -5,9 +5,9 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "base/util.h"
+#include "view/pick.h"
 #include "view/report.h"
 #include "view/report_items.h"
-#include "workload/workload.h"
 
 #define NAMED_CULPRITS 4 /* with a name; the rest is added up */
 
@@ -65,35 +65,17 @@ static int compare_culprits(const void *a, const void *b)
 	return x->s > y->s ? -1 : x->s < y->s;
 }
 
-/* What the workload of a cgroup path is called in this frame; NULL: it is not in it. */
-static const char *name_in_frame(const struct frame *f, const char *path)
-{
-	const struct frame_attrs *last = NULL;
-
-	for (size_t i = 0; i < f->count; i++) {
-		const struct frame_attrs *resource = f->series[i].resource;
-
-		if (resource != last && !strcmp(frame_cgroup(resource), path))
-			return frame_name(resource);
-		last = resource;
-	}
-	return NULL;
-}
-
 /* Who it is, in few words: of a cgroup path what the workload is called. */
 static void name_culprit(const struct block *b, const char *name, char *out, size_t len)
 {
-	const char *known = *name == '/' ? name_in_frame(b->frame, name) : NULL;
-	struct workload_id id;
+	char whole[256];
 
 	if (!strcmp(name, frame_cgroup(b->resource)) ||
 	    (*name != '/' && !strcmp(name, frame_name(b->resource)))) {
 		snprintf(out, len, "itself");
-	} else if (known) {
-		text_copy(out, len, known, 40);
 	} else if (*name == '/') {
-		text_copy(out, len, workload_identify(name, &id) ? name : id.name, 40);
-		workload_id_fini(&id);
+		pick_name(b->frame, name, whole, sizeof(whole));
+		text_copy(out, len, whole, 40);
 	} else {
 		text_copy(out, len, strcmp(name, "_OTHER") ? name : "others", 40);
 	}

@@ -317,7 +317,7 @@ static void a_gauge_that_is_0_in_the_end_is_shown(void **state)
 	assert_int_equal(l.count, 0);
 	look_fini(&l);
 	for (size_t i = 0; i < f->count; i++) {
-		look_label(&f->series[i], text, sizeof(text));
+		look_label(f, &f->series[i], text, sizeof(text));
 		assert_string_equal(text, strcmp(f->series[i].name, cpu.name)
 					      ? "w  block"
 					      : "the node  idle");
@@ -325,9 +325,42 @@ static void a_gauge_that_is_0_in_the_end_is_shown(void **state)
 	frame_free(f);
 }
 
+/* Whom a workload waited behind has the name that tables have for it. */
+static void a_culprit_has_its_name(void **state)
+{
+	static const char *const paths[] = { "/pods/7", "/gone.slice/old.service",
+					     "kernel" },
+				 *const names[] = { "w  shop/db", "w  old.service",
+						    "w  kernel" };
+	static const struct metric waits = {
+		"assay.sched.wait.culprit.time",   "s", "", METRIC_SUM, true,
+		.attrs = { "assay.sched.culprit" }
+	};
+	struct points p = { 0 };
+	struct point_group *g = add_workload(&p, "w", "/w");
+	struct frame *f;
+	char text[64];
+	size_t told = 0;
+
+	for (size_t i = 0; i < COUNT(paths); i++)
+		add_sum(g, &waits, paths[i], NULL, NULL, 1e9);
+	add_sum(add_workload(&p, "shop/db", paths[0]), &waits, "/w", NULL, NULL, 1e9);
+	f = to_frame(&p);
+	for (size_t i = 0; i < f->count; i++) {
+		look_label(f, &f->series[i], text, sizeof(text));
+		for (size_t k = 0; k < COUNT(names); k++)
+			told += !strcmp(text, names[k]);
+		told += !strcmp(text, "shop/db  w");
+	}
+	assert_int_equal(told, f->count);
+	assert_int_equal(told, 4);
+	frame_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_culprit_has_its_name),
 		cmocka_unit_test(a_distribution_is_drawn),
 		cmocka_unit_test(rows_are_few_and_hold_all),
 		cmocka_unit_test(a_trend_has_a_mark_for_each_step),
