@@ -331,7 +331,7 @@ class Agent:
     def pid(self):
         """The agent's own process, which is not our child behind a prefix."""
         pid = self.process.pid
-        while os.path.realpath(f"/proc/{pid}/exe") != os.path.realpath(ASSAY):
+        while not os.path.samefile(f"/proc/{pid}/exe", ASSAY):  # it may have mounts of its own
             with open(f"/proc/{pid}/task/{pid}/children") as f:
                 pid = int(f.read().split()[0])
         return pid

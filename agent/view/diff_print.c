@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 #include "base/options.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "view/diff.h"
 #include "view/listing.h"
@@ -213,6 +214,18 @@ static int print_csv(const struct diff *d, FILE *f)
 
 #define OWN_SHOWN 3
 
+/* One program's, one probe's: the name alone does not tell. */
+static void print_own_name(const struct frame_series *s, FILE *f)
+{
+	char value[160]; /* 40 columns of 4 bytes */
+
+	fputs(s->name, f);
+	for (size_t i = 0; i < s->attrs.count; i++) {
+		text_copy(value, sizeof(value), s->attrs.list[i].value, 40);
+		fprintf(f, " %s", value);
+	}
+}
+
 /* Of the measuring itself a line: nobody is woken up for that. */
 static void print_own(const struct diff *d, FILE *f)
 {
@@ -221,7 +234,8 @@ static void print_own(const struct diff *d, FILE *f)
 	fprintf(f, "\nthe measuring itself: %zu of its numbers changed, too",
 		d->own_count);
 	for (size_t i = 0; i < d->own_count && i < OWN_SHOWN; i++) {
-		fprintf(f, "%s %s", i ? "," : ":", any_of(d->own[i].s)->name);
+		fputs(i ? ", " : ": ", f);
+		print_own_name(any_of(d->own[i].s), f);
 		print_ratio(d->own[i].ratio, f);
 	}
 	fputs("; all of them: --format json\n", f);

@@ -182,6 +182,7 @@ static void the_measuring_itself_is_told_apart(void **state)
 	assert_non_null(strstr(text, "0 of 6 numbers changed"));
 	assert_non_null(
 	    strstr(text, "\nthe measuring itself: 2 of its numbers changed"));
+	assert_non_null(strstr(text, " assay.probe.attached.time sched (x0.5)"));
 	json_decref(top);
 	free(text);
 	text = printed(&a, &half, FORMAT_CSV);
