@@ -284,9 +284,26 @@ static bool is_wanted(const struct delta_sum *s, struct scan name)
 	return !s->only;
 }
 
-/* all: whatever it is called. */
+/* What is taken of a resource. */
+enum choice {
+	WANTED,	   /* all metrics that s->only has */
+	ONE_STATE, /* one of the others that says how things stand */
+	ONE,	   /* one, whichever */
+};
+
+static bool is_chosen(const struct delta_sum *s, const struct header *h,
+		      enum choice choice)
+{
+	if (choice == ONE)
+		return true;
+	if (choice == WANTED)
+		return is_wanted(s, h->name);
+	return (h->kind == METRIC_GAUGE || h->kind == METRIC_UPDOWN) &&
+	       !is_wanted(s, h->name);
+}
+
 static int parse_metric(struct delta_sum *s, struct scan in, struct sum_resource *r,
-			bool all)
+			enum choice choice)
 {
 	struct sum_metric *metric = NULL;
 	struct scan_field f = { 0 };
@@ -294,7 +311,7 @@ static int parse_metric(struct delta_sum *s, struct scan in, struct sum_resource
 	int rc = parse_header(in, &h);
 	bool sums = h.kind == METRIC_HISTOGRAM || h.kind == METRIC_SUM;
 
-	if (rc || !h.tag || (!all && !is_wanted(s, h.name)) || (s->before && sums))
+	if (rc || !h.tag || !is_chosen(s, &h, choice) || (s->before && sums))
 		return rc;
 	while ((rc = scan_next(&h.data, &f)) > 0) {
 		if (f.tag != SCAN_TAG(1, SCAN_BYTES))
@@ -311,9 +328,9 @@ static int parse_metric(struct delta_sum *s, struct scan in, struct sum_resource
 	return rc;
 }
 
-/* one: no more than the first metric of which anything is told, whichever that is. */
+/* Of one: no more than the first of which anything is told. */
 static int parse_scope(struct delta_sum *s, struct scan in, struct sum_resource *r,
-		       bool one)
+		       enum choice choice)
 {
 	size_t before = s->met_count;
 	struct scan_field f = { 0 };
@@ -321,22 +338,22 @@ static int parse_scope(struct delta_sum *s, struct scan in, struct sum_resource 
 
 	while (!err && (rc = scan_next(&in, &f)) > 0) {
 		if (f.tag == SCAN_TAG(2, SCAN_BYTES))
-			err = parse_metric(s, f.in, r, one);
-		if (one && s->met_count > before)
+			err = parse_metric(s, f.in, r, choice);
+		if (choice != WANTED && s->met_count > before)
 			return err;
 	}
 	return err ?: rc;
 }
 
 static int parse_scopes(struct delta_sum *s, struct scan in, struct sum_resource *r,
-			bool one)
+			enum choice choice)
 {
 	struct scan_field f = { 0 };
 	int rc, err = 0;
 
 	while (!err && (rc = scan_next(&in, &f)) > 0)
 		if (f.tag == SCAN_TAG(2, SCAN_BYTES))
-			err = parse_scope(s, f.in, r, one);
+			err = parse_scope(s, f.in, r, choice);
 	return err ?: rc;
 }
 
@@ -358,10 +375,14 @@ static int parse_resource(struct delta_sum *s, struct scan in)
 		return no_room(s);
 	met->resource = r;
 	before = ++s->met_count;
-	err = parse_scopes(s, in, r, false);
-	/* who is there is seen by some other metric, then */
-	return err || !s->only || s->met_count > before ? err
-							: parse_scopes(s, in, r, true);
+	err = parse_scopes(s, in, r, WANTED);
+	/* who is there is seen by some other metric, then, also in the steps after it
+	 */
+	if (!err && s->only)
+		err = parse_scopes(s, in, r, ONE_STATE);
+	if (!err && s->only && s->met_count == before)
+		err = parse_scopes(s, in, r, ONE);
+	return err;
 }
 
 int delta_parse(struct delta_sum *s, struct scan in)

@@ -51,7 +51,9 @@ int history_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out)
 {
 	sqlite3_stmt *st = sqlite3_next_stmt(db, NULL);
 
-	while (st && (sqlite3_stmt_busy(st) || strcmp(sqlite3_sql(st), sql) != 0))
+	/* that of an open blob has no text */
+	while (st && (sqlite3_stmt_busy(st) || !sqlite3_sql(st) ||
+		      strcmp(sqlite3_sql(st), sql) != 0))
 		st = sqlite3_next_stmt(db, st);
 	*out = st;
 	if (st)

@@ -96,8 +96,16 @@ struct history_minute {
 	" first INTEGER NOT NULL, count INTEGER NOT NULL,"          \
 	" size INTEGER NOT NULL, data BLOB NOT NULL);"
 
-/* Makes the table of them, if it is not there. Results of SQLite's, as below. */
+/*
+ * Makes the table of them, if it is not there, and drops what does not fit. Results of
+ * SQLite's, as below.
+ */
 int history_minutes_make(sqlite3 *db);
+/*
+ * Drops those whose readings are not all there: numbers of readings that are gone may
+ * come again, and would be taken for these.
+ */
+int history_minutes_fit(sqlite3 *db);
 /*
  * Of each of all rows, by their order, the last one of what is added up from there on;
  * itself, if nothing is. To be freed.

@@ -195,13 +195,46 @@ static int add_up(sqlite3 *db, const struct history_row *rows, size_t n,
 	return !err ? SQLITE_OK : err == -ENOMEM ? SQLITE_NOMEM : SQLITE_CORRUPT;
 }
 
+/* Can it be unpacked yet? An hour is long for a disk: SQLite does not see all damage.
+ */
+static int check_packed(const struct history_reading *r)
+{
+	struct history_source from = { .bytes = r->bytes,
+				       .len = r->len,
+				       .size = r->size };
+	struct history_stream s;
+	struct history_piece piece;
+	int err = history_stream_open(&s, &from);
+
+	while (!err && (err = history_stream_next(&s, &piece)) > 0)
+		err = 0;
+	history_stream_close(&s);
+	return err;
+}
+
+/* What was added up beside them, if there is that, and it is whole: else no bytes. */
+static int take_minute(sqlite3 *db, const struct history_row *rows, size_t n,
+		       struct history_reading *out, size_t *taken)
+{
+	int rc = history_minute_of(db, rows, n, out, taken), err;
+
+	if (rc || !out->bytes)
+		return rc;
+	err = check_packed(out);
+	if (err) {
+		free(out->bytes);
+		out->bytes = NULL;
+	}
+	return err == -ENOMEM ? SQLITE_NOMEM : SQLITE_OK;
+}
+
 /* What is left of them comes the next time. */
 static int merge_rows(sqlite3 *db, const struct history_row *rows, size_t n,
 		      size_t *lost)
 {
 	struct history_reading packed;
 	size_t taken = 0;
-	int rc = history_minute_of(db, rows, n, &packed, &taken);
+	int rc = take_minute(db, rows, n, &packed, &taken);
 
 	if (!rc && !packed.bytes)
 		rc = add_up(db, rows, n, &packed, &taken, lost);
@@ -240,7 +273,7 @@ static int add_up_beside(sqlite3 *db, const struct history_row *rows, size_t n)
 	struct history_minute m = { .first = rows[0].id, .count = taken };
 
 	if (rc == SQLITE_NOMEM)
-		return rc;
+		return SQLITE_OK; /* they are there: tried again with the next one */
 	if (rc || lost || taken < 2) {
 		free(packed.bytes);
 		packed = (struct history_reading){ 0 };

@@ -13,7 +13,16 @@
 /* A file of before has none yet. */
 int history_minutes_make(sqlite3 *db)
 {
-	return history_run(db, HISTORY_MINUTES);
+	int rc = history_run(db, HISTORY_MINUTES);
+
+	return rc ? rc : history_minutes_fit(db);
+}
+
+int history_minutes_fit(sqlite3 *db)
+{
+	return history_run(db, "DELETE FROM minute WHERE count != "
+			       "(SELECT count(*) FROM reading WHERE NOT merged AND "
+			       "id BETWEEN minute.first AND minute.id)");
 }
 
 static int by_id(const void *key, const void *row)
@@ -31,8 +40,8 @@ static void note_end(const struct history_row *rows, size_t count,
 	    count ? bsearch(&m->first, rows, count, sizeof(*rows), by_id) : NULL;
 	size_t at = first ? (size_t)(first - rows) : 0;
 
-	if (!first || !m->count || m->count > count - at ||
-	    rows[at + m->count - 1].id != m->id)
+	if (!first || !m->count || m->count > HISTORY_READINGS ||
+	    m->count > count - at || rows[at + m->count - 1].id != m->id)
 		return;
 	for (size_t i = at; i < at + m->count; i++)
 		if (rows[i].merged)

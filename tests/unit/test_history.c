@@ -265,11 +265,50 @@ static void a_copy_leaves_out_what_cannot_be_read(void **state)
 			 2800);
 }
 
+static int count_there(void *to, const struct frame *f, const struct history_span *got)
+{
+	size_t *steps = to;
+
+	for (size_t i = 0; i < f->count; i++)
+		if (!strcmp(frame_name(f->series[i].resource), "workload-1")) {
+			++*steps;
+			break;
+		}
+	return 0;
+}
+
+/* One that is idle is there all the same, also for who looks at one metric only. */
+static void who_is_idle_is_there_in_each_step(void **state)
+{
+	static const char *const only[] = { "test.calls", NULL };
+	struct history_span asked = { BEGIN, BEGIN + 5 * STEP, 0 };
+	struct some one = { .workload = 1, .calls = 5, .memory = 100, .series = 2 },
+		    other = { .workload = 2, .calls = 5, .memory = 100, .series = 2 };
+	struct history_reader *r;
+	size_t steps[2] = { 0 };
+	char cause[256];
+
+	some_add(&file, BEGIN + STEP, true, (struct some[]){ one, other }, 2);
+	for (unsigned int k = 1; k < 5; k++)
+		some_add(&file, BEGIN + (k + 1) * STEP, false, &other, 1);
+	r = open_reader(file.path);
+	for (int i = 0; i < 2; i++) {
+		history_reader_only(r, i ? only : NULL);
+		assert_int_equal(history_reader_each(r, &asked, STEP, count_there,
+						     &steps[i], cause, sizeof(cause)),
+				 0);
+	}
+	assert_int_equal(steps[0], 5);
+	assert_int_equal(steps[1], 5);
+	history_reader_close(r);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(who_is_idle_is_there_in_each_step),
 		TEST(a_span_is_the_sum_of_its_readings),
 		TEST(nothing_is_kept_of_a_time_before),
 		TEST(what_did_not_change_is_as_it_was),

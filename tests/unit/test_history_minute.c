@@ -231,6 +231,50 @@ static void one_that_does_not_fit_its_readings_is_left_alone(void **state)
 	assert_int_equal(all_calls(&damaged), 10 * 2 * HOUR);
 }
 
+/* An hour later, too, when it would have taken their place. */
+static void a_damaged_one_takes_no_reading_along(void **state)
+{
+	static const char *const spoilt[] = {
+		"UPDATE minute SET data = substr(data, 1, length(data) / 2)",
+		"UPDATE minute SET data = x'00112233'",
+		"UPDATE minute SET size = size - 1",
+	};
+	size_t damaged;
+
+	for (size_t i = 0; i < sizeof(spoilt) / sizeof(spoilt[0]); i++) {
+		some_file_fini(&file);
+		some_file_init(&file, SIZE);
+		add_readings(0, 30, 10);
+		run(spoilt[i]);
+		add_readings(30, HOUR + 30, 10);
+		assert_true(number("SELECT min(id) FROM reading WHERE NOT merged") >
+			    30);
+		assert_int_equal(all_calls(&damaged), 10 * (HOUR + 60));
+		assert_int_equal(damaged, 0);
+	}
+}
+
+/* The latest readings cannot be copied, and the next ones get their numbers. */
+static void numbers_that_come_again_fit_no_old_one(void **state)
+{
+	struct history_copied copied;
+	char copy[160], cause[256];
+	size_t damaged;
+
+	add_readings(0, 13, 10);
+	assert_int_equal(number("SELECT count(*) FROM minute WHERE id = 12"), 1);
+	run("UPDATE reading SET data = x'00' WHERE id >= 10");
+	snprintf(copy, sizeof(copy), "%s.copy", file.path);
+	assert_int_equal(
+	    history_save(file.path, copy, BEGIN, &copied, cause, sizeof(cause)), 0);
+	assert_int_equal(copied.damaged, 4);
+	history_file_close(&file.f);
+	assert_int_equal(rename(copy, file.path), 0);
+	add_readings(13, 3, 1000);
+	assert_int_equal(number("SELECT count(*) FROM reading WHERE id = 12"), 1);
+	assert_int_equal(all_calls(&damaged), 9 * 10 + 3 * 1000);
+}
+
 /* A reading of so many that use all of their series, in their order or backwards. */
 static void add_large(unsigned int k, unsigned int missing, bool backwards)
 {
@@ -299,6 +343,8 @@ int main(void)
 		TEST(an_hour_is_read_by_minutes),
 		TEST(what_is_merged_meanwhile_is_seen_as_it_was),
 		TEST(one_that_does_not_fit_its_readings_is_left_alone),
+		TEST(a_damaged_one_takes_no_reading_along),
+		TEST(numbers_that_come_again_fit_no_old_one),
 		TEST(a_large_minute_is_one_row_too),
 		TEST(in_another_order_it_is_some_rows),
 	};
