@@ -185,11 +185,12 @@ static void label_value(const struct frame *f, const char *key, const char *valu
 {
 	char name[PATH_MAX + 1];
 
-	snprintf(name, sizeof(name), "%s", value);
-	if (!strcmp(key, "assay.sched.culprit"))
+	if (!strcmp(key, "assay.sched.culprit")) {
 		pick_name(f, value, name, sizeof(name));
+		value = name;
+	}
 	/* of a long path both ends tell who it is */
-	text_middle(out, size, name, VALUE_MOST);
+	text_middle(out, size, value, VALUE_MOST);
 }
 
 void look_label(const struct frame *f, const struct frame_series *s, char *out,
