@@ -72,13 +72,6 @@ static int copy_facts(sqlite3 *from, sqlite3 *to)
 	return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-/* No agent's is of more: so a file that somebody made up does not take for ever. */
-static bool is_of_an_agent(const struct history_minute *m)
-{
-	return m->count <= HISTORY_READINGS &&
-	       (uint64_t)m->id - (uint64_t)m->first < HISTORY_READINGS;
-}
-
 /* What stands beside readings is left out where it cannot be read: nothing is lost. */
 static int copy_minutes(sqlite3 *from, sqlite3 *to)
 {
@@ -98,7 +91,7 @@ static int copy_minutes(sqlite3 *from, sqlite3 *to)
 			.first = sqlite3_column_int64(st, 3),
 			.count = (size_t)sqlite3_column_int64(st, 4),
 		};
-		if (!is_of_an_agent(&m) || check_row(st))
+		if (!history_minute_is_ours(&m) || check_row(st))
 			continue;
 		rc = history_minute_insert(to, &m, sqlite3_column_blob(st, 1),
 					   (size_t)sqlite3_column_bytes(st, 1),

@@ -106,6 +106,8 @@ int history_minutes_make(sqlite3 *db);
  * come again, and would be taken for these.
  */
 int history_minutes_fit(sqlite3 *db);
+/* No agent's has more: so a file that somebody made up does not take for ever. */
+bool history_minute_is_ours(const struct history_minute *m);
 /*
  * Of each of all rows, by their order, the last one of what is added up from there on;
  * itself, if nothing is. To be freed.

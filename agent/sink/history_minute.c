@@ -25,6 +25,12 @@ int history_minutes_fit(sqlite3 *db)
 			       "id BETWEEN minute.first AND minute.id)");
 }
 
+bool history_minute_is_ours(const struct history_minute *m)
+{
+	return m->count <= HISTORY_READINGS &&
+	       (uint64_t)m->id - (uint64_t)m->first < HISTORY_READINGS;
+}
+
 static int by_id(const void *key, const void *row)
 {
 	int64_t a = *(const int64_t *)key, b = ((const struct history_row *)row)->id;
@@ -40,7 +46,7 @@ static void note_end(const struct history_row *rows, size_t count,
 	    count ? bsearch(&m->first, rows, count, sizeof(*rows), by_id) : NULL;
 	size_t at = first ? (size_t)(first - rows) : 0;
 
-	if (!first || !m->count || m->count > HISTORY_READINGS ||
+	if (!first || !m->count || !history_minute_is_ours(m) ||
 	    m->count > count - at || rows[at + m->count - 1].id != m->id)
 		return;
 	for (size_t i = at; i < at + m->count; i++)
