@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cgroups as containers have them, and what exports say of who they are."""
 
-import fcntl
 import json
 import os
 import uuid
 
 from exports import Exports
 from node import PATIENCE, Load, wait_for
-from tap import defer
 
 
 def new_id():
@@ -25,14 +23,6 @@ def put_bundle(root, number, namespace, pod, name):
             cri + "container-type": "container", cri + "container-name": name,
             cri + "sandbox-name": pod, cri + "sandbox-namespace": namespace}}, f)
     os.rename(path + "/new", path + "/config.json")
-
-
-def unknown_is_ours():
-    """Waits until no other suite keeps containers busy that nothing names: whatever agent
-    looks, all of them are in `unknown` together. Until the test ends, or the suite."""
-    lock = open("/tmp/assay-test-unknown.lock", "w")
-    defer(lock.close)
-    fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def below(cgroup, *parts):

@@ -19,7 +19,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from exports import Exports  # noqa: E402
-from identities import below, new_id, put_bundle, unknown_is_ours  # noqa: E402
+from identities import below, new_id, put_bundle  # noqa: E402
 from node import (ASSAY, PATIENCE, Agent, Cgroup, Load, libc, report, scratch,  # noqa: E402
                   wait_for)
 from tap import Skip, between, check, defer, diag, main, need_root, same, test  # noqa: E402
@@ -211,7 +211,6 @@ def _():
 @test(f"names that come after {SOON:g} s, after {LATE:g} s and never: each call is in exports "
       "and in the history once")
 def _():
-    unknown_is_ours()
     root, history = scratch(), scratch() + "/history.db"
     agent = Agent("--probes", "syscall", "--export-interval", "3s", "--history", history,
                   "--host-root", root,  # a reading for the history each 10 s

@@ -6,6 +6,7 @@
  */
 #include <pthread.h>
 #include <sched.h>
+#include <sys/quota.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -244,6 +245,24 @@ static void run_getppid(const struct gate_command *self, const long *args)
 	gate_say("calls=%ld", args[0]);
 }
 
+/*
+ * "enotblk N": calls that fail with an errno that nobody else on the machine has: one
+ * may know them again in counts that have those of others, too.
+ */
+static void run_enotblk(const struct gate_command *self, const long *args)
+{
+	long failed = 0;
+
+	(void)self;
+	for (long i = 0; i < args[0]; i++)
+		failed += syscall(SYS_quotactl, QCMD(Q_GETFMT, USRQUOTA), "/dev/null",
+				  0, &failed) &&
+			  errno == ENOTBLK;
+	if (failed != args[0])
+		gate_die("quotactl");
+	gate_say("calls=%ld", args[0]);
+}
+
 /* "receive ID": waits for a message until somebody removes the queue: EIDRM. */
 static void run_receive(const struct gate_command *self, const long *args)
 {
@@ -265,6 +284,7 @@ static const struct gate_command commands[] = {
 	{ "fork", run_fork, NULL, 0 },
 	{ "vfork", run_vfork, NULL, 0 },
 	{ "getppid", run_getppid, NULL, 0 },
+	{ "enotblk", run_enotblk, NULL, 0 },
 };
 
 int main(int argc, char **argv)
