@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The wall clock. What is measured keeps its times by CLOCK_BOOTTIME, which nobody can
- * set; the difference to the wall clock is added when they are reported. When the clock
- * is set, the times of points follow. Starts stay, since one that moves is a reset to a
- * receiver, which then adds all values once more; only one that would be later than its
- * point moves.
+ * set; the difference to the wall clock is added when they are reported. So a clock
+ * that is set moves all times alike, starts too, and a point never ends before it
+ * starts.
  */
 #ifndef WALL_H
 #define WALL_H
@@ -19,21 +18,10 @@
  */
 #define WALL_STEP_NS 100000000
 
-/* Beyond so many steps, starts are told by the clock that was behind. */
-#define WALL_STEPS 16
-
-/* What is added to starts from this boot time on, up to the next one's. */
-struct wall_offset {
-	uint64_t since_ns;
-	int64_t offset_ns;
-};
-
 struct wall {
 	uint64_t (*boot_ns)(void), (*wall_ns)(void); /* NULL: the system's clocks */
 	bool known;
 	int64_t offset_ns; /* what to add to a boot time */
-	struct wall_offset starts[WALL_STEPS];
-	unsigned int start_count;
 };
 
 /* Measures the offset. Returns by how many ns the wall clock was set since the last
@@ -41,10 +29,5 @@ struct wall {
 int64_t wall_measure(struct wall *w);
 /* A boot time by an offset; at least 1, as 0 means unknown. */
 uint64_t wall_time(int64_t offset_ns, uint64_t boot_ns);
-/*
- * The start of a series that began at this boot time, after a wall_measure(): not later
- * than the clock was at the last one.
- */
-uint64_t wall_start(const struct wall *w, uint64_t boot_ns);
 
 #endif

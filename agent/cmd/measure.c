@@ -341,13 +341,11 @@ int measure_encode(struct measure *m, const struct export_stats *stats, bool end
 	struct points points;
 
 	if (step)
-		log_warnx("the wall clock was set by %+.3f s: times follow; %s",
-			  step * 1e-9,
-			  step > 0 ? "no series begins anew"
-				   : "series that are younger begin anew");
+		log_warnx(
+		    "the wall clock was set by %+.3f s: all series begin anew there",
+		    step * 1e-9);
 	points = (struct points){
 		.wall_ns = m->wall.offset_ns,
-		.starts = &m->wall,
 		.number = snapshot_export(m->snapshot),
 	};
 	return encode_all(m, stats, &points, ends, e);

@@ -116,13 +116,10 @@ struct point_group {
 	size_t merged_count, merged_room;
 };
 
-struct wall;
-
 /* All that one export says. */
 struct points {
 	uint64_t time_ns; /* boot time of the reading */
 	int64_t wall_ns;  /* what makes a wall time of a boot time (wall.h) */
-	const struct wall *starts; /* by what starts are told; NULL: as times are */
 	uint64_t number;  /* of the export; 0: it is none */
 	bool delta;	  /* sums and histograms are what came since their starts */
 	struct point_group *groups;

@@ -103,10 +103,8 @@ static uint64_t point_time(const struct part *part)
 /* A point never starts when it ends: that would mean that nobody knows the start. */
 static uint64_t point_start(const struct part *part, const struct point *p)
 {
-	const struct points *all = part->all;
 	uint64_t time = point_time(part),
-		 start = all->starts ? wall_start(all->starts, p->start_ns)
-				     : wall_time(all->wall_ns, p->start_ns);
+		 start = wall_time(part->all->wall_ns, p->start_ns);
 
 	return start < time ? start : time - 1;
 }

@@ -104,88 +104,6 @@ static void the_systems_clocks_are_the_default(void **state)
 	assert_in_range(reported - wall + S / 10, 0, 2 * S); /* a busy machine */
 }
 
-static struct wall begin(int64_t truth)
-{
-	struct wall w = fake();
-
-	boot = 1000 * S;
-	offset = truth;
-	gap = 0;
-	wall_measure(&w);
-	return w;
-}
-
-static void set(struct wall *w, int64_t at, int64_t step)
-{
-	boot = at;
-	offset += step;
-	assert_int_equal(wall_measure(w), step);
-}
-
-/* One that moved would be a reset, and receivers would add all that was counted again.
- */
-static void starts_stay_when_the_clock_is_set_forward(void **state)
-{
-	int64_t truth = 1700000000 * S;
-	struct wall w = begin(truth);
-
-	set(&w, 2000 * S, 3600 * S);
-	assert_int_equal(wall_start(&w, 10 * S), truth + 10 * S);
-	assert_int_equal(wall_start(&w, 1999 * S), truth + 1999 * S);
-	assert_int_equal(wall_start(&w, 2000 * S), truth + 5600 * S);
-	set(&w, 3000 * S, S);
-	assert_int_equal(wall_start(&w, 1999 * S), truth + 1999 * S);
-	assert_int_equal(wall_start(&w, 2500 * S), truth + 6100 * S);
-	assert_int_equal(wall_start(&w, 3500 * S), truth + 7101 * S);
-}
-
-/* Back: what would have begun later than now begins by the new clock; older ones stay.
- */
-static void only_starts_in_the_future_move(void **state)
-{
-	int64_t truth = 1700000000 * S;
-	struct wall w = begin(truth);
-
-	set(&w, 2000 * S, -100 * S);
-	assert_int_equal(wall_start(&w, 1899 * S), truth + 1899 * S);
-	assert_int_equal(wall_start(&w, 1900 * S), truth + 1800 * S);
-	assert_int_equal(wall_start(&w, 1950 * S), truth + 1850 * S);
-	set(&w, 3000 * S, 100 * S); /* and right again: nothing moves */
-	assert_int_equal(wall_start(&w, 1899 * S), truth + 1899 * S);
-	assert_int_equal(wall_start(&w, 1950 * S), truth + 1850 * S);
-	assert_int_equal(wall_start(&w, 3000 * S), truth + 3000 * S);
-	set(&w, 4000 * S, -50000 * S); /* all of them */
-	assert_int_equal(wall_start(&w, 10 * S), truth - 49990 * S);
-	assert_int_equal(wall_start(&w, 3500 * S), truth - 46500 * S);
-	assert_int_equal(w.start_count, 1);
-}
-
-/* Whatever is done to it: no start in the future, none that moves without need. */
-static void starts_are_right_after_many_steps(void **state)
-{
-	struct wall w = begin(1700000000 * S);
-	uint64_t born[300], told[300];
-	size_t count = 0;
-
-	srand(5);
-	for (int i = 0; i < 300; i++) {
-		int64_t step = (1 + rand() % 1000) * S * (rand() % 2 ? 1 : -1);
-
-		born[count++] = boot;
-		told[count - 1] = wall_start(&w, boot);
-		set(&w, boot + (1 + rand() % 2000) * S, step);
-		for (size_t k = 0; k < count; k++) {
-			uint64_t start = wall_start(&w, born[k]), now = boot + offset;
-
-			assert_true(start <= now);
-			if (w.start_count < WALL_STEPS && told[k] < now)
-				assert_int_equal(start, told[k]);
-			told[k] = start;
-		}
-		assert_true(w.start_count <= WALL_STEPS);
-	}
-}
-
 static const struct metric calls = { "test.calls", "{call}", "", METRIC_SUM };
 
 /* Start and time of a point as they are exported; seconds. */
@@ -243,9 +161,6 @@ int main(void)
 		cmocka_unit_test(what_lies_between_two_readings_is_no_step),
 		cmocka_unit_test(a_clock_of_1970_gives_no_time_before_it),
 		cmocka_unit_test(the_systems_clocks_are_the_default),
-		cmocka_unit_test(starts_stay_when_the_clock_is_set_forward),
-		cmocka_unit_test(only_starts_in_the_future_move),
-		cmocka_unit_test(starts_are_right_after_many_steps),
 		cmocka_unit_test(points_follow_the_clock_and_never_start_when_they_end),
 	};
 

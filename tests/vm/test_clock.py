@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Somebody sets the wall clock while the agent runs: times of exports follow, forwards and
-back, and no series begins anew that need not. Needs a guest, whose clock is nobody else's."""
+"""Somebody sets the wall clock while the agent runs: what it exports follows, forwards
+and back. Needs a guest, whose clock is nobody else's."""
 # vm: kernels=6.1,6.12,7.x ci=6.1
 
 import os
@@ -62,8 +62,7 @@ def exported(n=2):
 
 
 def check_times(points):
-    """Their times are those of the clock as it is now, and their starts are before, and one:
-    it is returned."""
+    """Their times are those of the clock as it is now, and their starts are before."""
     now = time.time()
     check(len(points) >= 2, f"{len(points)} points")
     times = [t for _, t, _ in points]
@@ -73,37 +72,28 @@ def check_times(points):
         check(start < end, f"a point from {start} to {end}")
     starts = {start for start, _, _ in points}
     same(len(starts), 1, "starts")
-    return starts.pop()
-
-
-def is_by_this_clock(start):
     began = monotonic_wall() + started
-    between(start / 1e9, began - 100, began + STEP, "the start by this clock, s")
+    between(starts.pop() / 1e9, began - 100, began + STEP, "the start by this clock, s")
 
 
 @test("a clock that is ahead when the agent starts is followed")
 def _():
-    is_by_this_clock(check_times(exported()))
+    check_times(exported())
 
 
 @test("and set right: no start and no time is in the future any more")
 def _():
     set_clock(-2 * HOUR)
-    is_by_this_clock(check_times(exported()))
+    check_times(exported())
     check("the wall clock was set by -7200" in agent.said(), f"the log: {agent.said()}")
 
 
-@test("set back by an hour: times go on from there; and right again: no start moves, which "
-      "would be all that was counted once more")
+@test("set back by an hour: times go on from there")
 def _():
     set_clock(-HOUR)
-    start = check_times(exported())
-    is_by_this_clock(start)
+    check_times(exported())
     set_clock(HOUR)
-    same(check_times(exported()), start, "the start")
-    set_clock(-HOUR / 2)
-    same(check_times(exported()), start, "the start, which is still before that")
-    set_clock(HOUR / 2)
+    check_times(exported())
 
 
 @test("a step of 20 ms moves no start")
