@@ -7,6 +7,7 @@ again that fails while there is any of it.
   request may be missing then. Whether this machine is one is found out once.
 - Time that a hypervisor stole.
 - CPU time that processes had which are not of this suite.
+- The wall clock: when it is set, all series of an export begin anew.
 """
 
 import functools
@@ -21,6 +22,7 @@ TICK = os.sysconf("SC_CLK_TCK")
 CPUS = os.cpu_count()
 LEAST_S = 0.05  # of others or of a hypervisor, and
 LEAST_SHARE = 0.05  # of the time of one CPU: less is on every machine
+STEP_S = 0.05  # of the wall clock
 RUNS_TO_SEE = 5  # of PID 1: in fewer nothing is found out
 COUNTER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "build",
                        "tests", "init")
@@ -122,10 +124,18 @@ def hidden(ran):
     return []
 
 
+def wall():
+    """What the wall clock is ahead of the time since boot, in s: it changes when it is set.
+    Of tries, as one may be interrupted between the two clocks, and is less then."""
+    return max(time.clock_gettime(time.CLOCK_REALTIME) - time.clock_gettime(time.CLOCK_BOOTTIME)
+               for _ in range(5))
+
+
 def watch():
     """Begins to look. What it returns tells what there was since then: a list of texts,
     empty where nothing disturbs."""
     began, runs, own, (had, stolen) = time.monotonic(), runs_of_init(), ours(), machine()
+    ahead = wall()
 
     def since():
         seconds = time.monotonic() - began
@@ -137,6 +147,8 @@ def watch():
             causes.append(f"{steal:.2f} s of {seconds:.1f} s were stolen")
         if others > least:
             causes.append(f"others had a CPU for {others:.2f} s of {seconds:.1f} s")
+        if abs(wall() - ahead) > STEP_S:
+            causes.append(f"the wall clock was set by {wall() - ahead:+.3f} s")
         return causes + hidden(runs_of_init() - runs)
     return since
 
