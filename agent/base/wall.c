@@ -5,8 +5,11 @@
 
 #define TRIES 5
 
-/* The best of some tries: whatever comes between two readings makes them far apart. */
-static int64_t read_offset(const struct wall *w)
+/*
+ * The best of some tries: whatever comes between two readings makes them far apart. It
+ * is off by error_ns at most.
+ */
+static int64_t read_offset(const struct wall *w, int64_t *error_ns)
 {
 	uint64_t (*boot_ns)(void) = w->boot_ns ? w->boot_ns : now_boot_ns;
 	uint64_t (*wall_ns)(void) = w->wall_ns ? w->wall_ns : now_wall_ns;
@@ -22,14 +25,16 @@ static int64_t read_offset(const struct wall *w)
 		least = took;
 		offset = (int64_t)(wall - before - took / 2);
 	}
+	*error_ns = (int64_t)(least / 2);
 	return offset;
 }
 
 int64_t wall_measure(struct wall *w)
 {
-	int64_t offset = read_offset(w), step = offset - w->offset_ns;
+	int64_t error, offset = read_offset(w, &error), step = offset - w->offset_ns;
 
-	if (w->known && llabs(step) < WALL_STEP_NS)
+	/* what we are not sure of would be a reset of all series for nothing */
+	if (w->known && (llabs(step) < WALL_STEP_NS || error > WALL_STEP_NS / 2))
 		return 0;
 	w->offset_ns = offset;
 	if (!w->known)

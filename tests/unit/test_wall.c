@@ -16,6 +16,7 @@
 #define S 1000000000LL
 
 static int64_t boot, offset, gap; /* what the clocks say; how far a reading is apart */
+static int64_t stall;		  /* how long we do not run after each reading */
 
 static uint64_t fake_boot(void)
 {
@@ -25,8 +26,8 @@ static uint64_t fake_boot(void)
 
 static uint64_t fake_wall(void)
 {
-	boot += gap;
-	return boot + offset;
+	boot += gap + stall;
+	return boot - stall + offset;
 }
 
 static struct wall fake(void)
@@ -84,6 +85,23 @@ static void what_lies_between_two_readings_is_no_step(void **state)
 	assert_int_equal(wall_measure(&w), 2 * S);
 	for (int i = 0; i < 4; i++, offset += S / 25)
 		assert_int_equal(wall_measure(&w), i < 3 ? 0 : S / 25 * 3);
+}
+
+/* On a machine that has no CPU for us. A step is followed when it has. */
+static void a_reading_that_took_long_is_no_step(void **state)
+{
+	struct wall w = fake();
+
+	boot = 100 * S;
+	offset = 1700000000 * S;
+	gap = 0;
+	wall_measure(&w);
+	for (stall = S / 10; stall < 5 * S; stall += S / 10)
+		assert_int_equal(wall_measure(&w), 0);
+	offset -= S;
+	assert_int_equal(wall_measure(&w), 0); /* it may be the stall */
+	stall = 0;
+	assert_int_equal(wall_measure(&w), -S);
 }
 
 static void a_clock_of_1970_gives_no_time_before_it(void **state)
@@ -159,6 +177,7 @@ int main(void)
 		cmocka_unit_test(the_first_measurement_is_no_step),
 		cmocka_unit_test(a_clock_that_is_set_moves_all_times),
 		cmocka_unit_test(what_lies_between_two_readings_is_no_step),
+		cmocka_unit_test(a_reading_that_took_long_is_no_step),
 		cmocka_unit_test(a_clock_of_1970_gives_no_time_before_it),
 		cmocka_unit_test(the_systems_clocks_are_the_default),
 		cmocka_unit_test(points_follow_the_clock_and_never_start_when_they_end),
