@@ -25,7 +25,6 @@ Numbers.skip_when_full = False
 DURATION = "assay.syscall.duration"
 ERRORS = "assay.syscall.errors"
 CPUS = os.sysconf("SC_NPROCESSORS_CONF")
-OPEN_MAX = defined("OPEN_MAX")
 EXPORT = 3000 if IN_GUEST else 300  # ms, so that one is over before the next
 CHURN = int(os.environ.get("TEST_CHURN", 2000))  # nightly: 100000
 
@@ -249,60 +248,61 @@ def _():
     same(found["twice"], 0, "cells in two places")
 
 
-def dry(agent):
-    """Takes all cells that there are. Returns how often somebody has looked in vain since,
-    and what gives them back."""
-    churns = [load(Cgroup(f"dry{i}")) for i in range(4)]
-
-    def of_each(*words):
-        for each in churns:
-            each.tell(*words)
-        for each in churns:
-            each.reply()
-
-    def looked_for():
-        return agent.total().lost().get(("syscall", "cells_full"), 0)
-
-    of_each("spread", 220)
-    first = looked_for()
-    return lambda: looked_for() - first, lambda: of_each("drop")
-
-
 @test("who finds the pools dry does not look for a cell at each event")
 def _():
     agent = Agent("--probes", "sched,syscall", "--slots", "1024", "--memory",
                   least_memory(), "--export-interval", f"{EXPORT}ms")
     victim = Load(Cgroup("late"), "calls")
     victim.ask("getppid", 1)  # it has a slot before there are no cells
-    looked_for, _ = dry(agent)
+    churns = [load(Cgroup(f"dry{i}")) for i in range(4)]
+    for each in churns:
+        each.tell("spread", 220)
+    for each in churns:
+        each.reply()
+
+    def looked_for():
+        return agent.total().lost().get(("syscall", "cells_full"), 0)
+
+    first = looked_for()
     victim.ask("poll", 10000)  # none of its calls were of that class
-    found = looked_for()
+    found = looked_for() - first
     diag(f"looked for {found} times")
     if not found:
         raise Busy("there was a cell for it")
     between(found, 1, 2000, "times that somebody looked for a cell, in 10000 calls")
 
 
-@test("an errno that finds the pools dry again and again leaves room for its series later")
+@test("an errno that finds no room again and again has a series when there is some")
 def _():
-    agent = Agent("--probes", "syscall", "--slots", "1024", "--memory", least_memory(),
+    agent = Agent("--probes", "syscall", "--slots", "64", "--memory", least_memory(64),
                   "--export-interval", f"{EXPORT}ms")
     cgroup = Cgroup("errno")
     victim = Load(cgroup, "traps")
-    victim.ask("getppid", 1)
-    looked_for, give_back = dry(agent)
-    victim.ask("enotblk", 30000)
-    found = looked_for()
-    diag(f"looked for {found} times")
-    if found <= 2 * OPEN_MAX:
-        raise Busy(f"only {found} times there was no cell for it")
-    give_back()
+    victim.ask("getppid", 1)  # it has a slot before there is no room
+    others = [Cgroup(f"full{i}") for i in range(20)]
+    loads = [Load(other, "errnos") for other in others]
+    for each in loads:  # 64 series each
+        same(each.ask("fail")["failed"], 64, "calls that failed")
 
-    def has_series():
+    def full():
+        return agent.total().lost().get(("syscall", "open_full"), 0)
+
+    first = full()
+    victim.ask("enotblk", 1000)
+    found = full() - first
+    diag(f"no room {found} times")
+    if found < 1000:
+        raise Busy("there was room for it")
+    for each in loads:
+        each.close()
+    for other in others:
+        other.remove()
+
+    def series():
         victim.ask("enotblk", 1)
         return agent.total().value(cgroup, ERRORS, type="ENOTBLK")
 
-    wait_for(has_series, PATIENCE, "a series of its own", EXPORT / 1000)
+    wait_for(series, PATIENCE, "a series of its own", EXPORT / 1000)
 
 
 main()
