@@ -146,7 +146,7 @@ static int show(const struct options *o, const char *workload, struct look *l,
 		log_errorx("%.200s: no workload has that in its name: see assay list "
 			   "workloads",
 			   workload);
-		return EXIT_USAGE;
+		return 1;
 	}
 	if (!err && steps && take_steps(o, l, &t->time, cause, sizeof(cause))) {
 		log_errorx("%s", cause);

@@ -212,7 +212,9 @@ def _():
     status, out, err = of_copy("report", "--filter", "name=*evil*", "--format", "csv")
     same(len(out.splitlines()), 2, out)
     fails(1, "nobody: no workload of that name", "why", "nobody", "--from", copy)
-    fails(2, "nobody: no workload has that", "hist", "sched.wait.duration", "nobody", "--from", copy)
+    for command in "hist", "trend":
+        fails(1, "nobody: no workload has that in its name", command, "sched.wait.duration", "nobody",
+              "--from", copy)
 
 
 @test("a column is found as the screen has it; one that there is not is told with all")
