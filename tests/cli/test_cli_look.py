@@ -257,7 +257,7 @@ def _():
         fails(2, "nothing.at.all: no ", command, "nothing.at.all")
         fails(2, "which one of ", command, "duration")
     fails(2, "tcp.io: no histogram", "hist", "tcp.io")
-    fails(2, "no workload has that", "hist", "blocked", "nobody-at-all", "--history",
+    fails(1, "no workload has that", "hist", "blocked", "nobody-at-all", "--history",
           agent.history, "--last", "1m")
     fails(2, "which two times", "diff", "1h..now")
     fails(2, "yesterday: must be from when to when", "diff", "yesterday", "1h..now",
