@@ -222,16 +222,31 @@ static void export_due(struct agent *a, uint64_t now)
 	a->next_snapshot_ns = now + ms_to_ns(a->o->snapshot_interval_ms);
 }
 
-/* For how many ms nothing is due; an export that waits is none of our clock's. */
+/*
+ * For how many ms nothing is due; an export, or a reading for the history, that waits
+ * for a pass is none of our clock's.
+ */
 static int idle_ms(const struct agent *a)
 {
-	uint64_t now = now_mono_ns(), next = a->next_snapshot_ns;
+	uint64_t now = now_mono_ns(), next = UINT64_MAX;
 
+	if (!a->history || a->next_snapshot_ns > now)
+		next = a->next_snapshot_ns;
 	if (a->next_export_ns < next && a->next_export_ns > now)
 		next = a->next_export_ns;
 	if (next > now + ms_to_ns(RELIEVE_MS))
 		return RELIEVE_MS;
 	return next > now ? (next - now) / 1000000 + 1 : 0;
+}
+
+/*
+ * The history has what is under way, too: what hung then is asked for later. So its
+ * readings wait for a pass as exports do.
+ */
+static bool is_snapshot_due(const struct agent *a, uint64_t now)
+{
+	return now >= a->next_snapshot_ns &&
+	       (!a->history || measure_ready(a->measure, a->next_snapshot_ns));
 }
 
 /* Does what is due, and says for how long nothing will be: milliseconds. */
@@ -242,7 +257,7 @@ static int run_due(struct agent *a)
 
 	if (now >= a->next_export_ns && measure_ready(a->measure, a->next_export_ns)) {
 		export_due(a, now);
-	} else if (now >= a->next_snapshot_ns) {
+	} else if (is_snapshot_due(a, now)) {
 		err = measure_update(a->measure);
 		if (err)
 			log_warn(err, "reading the cells");

@@ -193,6 +193,26 @@ def _():
     same(open(foreign).read(200), ("a letter to somebody\n" * 100)[:200], "what was there")
 
 
+@test("what hangs is seen in each reading, though nobody asks and nothing is exported")
+def _():
+    path, fifo = scratch() + "/history.db", scratch() + "/fifo"
+    os.mkfifo(fifo)
+    start(path, "--export-interval", "1h")
+    cgroup = Cgroup("hangs")
+    hangs = cgroup.start(["sh", "-c", f": < {fifo}"])
+    time.sleep(10)
+    wait_kept(path)
+    for ago in "1s", "2s", "3s":
+        p = command("why", cgroup.path.split("/")[-1], "--at", ago, "--history", path,
+                    "--format", "json")
+        same(p.returncode, 3, f"exit status, {ago} ago: {p.stdout}{p.stderr}")
+        finding = json.loads(p.stdout)["findings"][0]
+        same(finding["id"], "calls.stuck", f"the first finding, {ago} ago")
+        between(finding["evidence"][0]["value"], 5, 14, f"s that it hung, {ago} ago")
+    hangs.kill()
+    hangs.wait()
+
+
 @test("status tells what is kept, and what it costs is little")
 def _():
     path = scratch() + "/history.db"
