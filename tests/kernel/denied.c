@@ -7,21 +7,14 @@
  */
 #include <fcntl.h>
 #include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include "gate.h"
+#include "filter.h"
 
-#define FAIL(err)  (SECCOMP_RET_ERRNO | (err))
-#define ENOTSUPP   524 /* include/linux/errno.h */
-#define NO_ERRNO   600
-#define NO_ERRNO_2 601
-#define GETPID_32  20
-#define LOAD(field) \
-	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define ENOTSUPP      524 /* include/linux/errno.h */
+#define NO_ERRNO      600
+#define NO_ERRNO_2    601
+#define GETPID_32     20
 #define RETURN(value) BPF_STMT(BPF_RET | BPF_K, value)
 #define DENY(nr, how) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1), RETURN(how)
 
@@ -53,15 +46,6 @@ static void on_trap(int number)
 {
 	(void)number;
 	traps++;
-}
-
-static void install(void)
-{
-	struct sock_fprog prog = { COUNT(filter), filter };
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
-		gate_die("seccomp");
 }
 
 /* Whether a call came out as it should. */
@@ -119,6 +103,6 @@ int main(void)
 	sock = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (file < 0 || sock < 0 || signal(SIGSYS, on_trap) == SIG_ERR)
 		gate_die("open");
-	install();
+	filter_install(filter, COUNT(filter));
 	return gate_loop(commands, COUNT(commands));
 }

@@ -3,26 +3,18 @@
  * Fails in as many ways as have a series: a seccomp filter answers some calls with the
  * errno that their first argument is. "fail": one call of four classes with each.
  */
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
-#include "gate.h"
+#include "filter.h"
 
 #define FIRST 20 /* ENOTDIR: from here on all are errors to whoever counts them */
 #define LAST  35
 
 static const int calls[] = { SYS_getsid, SYS_mlock, SYS_umount2, SYS_chdir };
 
-#define LOAD(field) \
-	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
-
 /* Those calls fail with what is their first argument; all others are made. */
 static void install(void)
 {
 	struct sock_filter f[COUNT(calls) + 2 * (LAST + 1) + 8];
-	struct sock_fprog prog = { 0, f };
 	unsigned short n = 0;
 
 	f[n++] = (struct sock_filter)LOAD(nr);
@@ -34,14 +26,10 @@ static void install(void)
 	for (int err = FIRST; err <= LAST; err++) {
 		f[n++] =
 		    (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, err, 0, 1);
-		f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
-						      SECCOMP_RET_ERRNO | err);
+		f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, FAIL(err));
 	}
 	f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-	prog.len = n;
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
-		gate_die("seccomp");
+	filter_install(f, n);
 }
 
 static void run_fail(const struct gate_command *self, const long *args)
