@@ -140,6 +140,7 @@ def watch():
     def since():
         seconds = time.monotonic() - began
         now, now_stolen = machine()
+        step = wall() - ahead
         others, steal = now - had - (ours() - own), now_stolen - stolen
         least = max(LEAST_S, LEAST_SHARE * seconds)
         causes = []
@@ -147,8 +148,8 @@ def watch():
             causes.append(f"{steal:.2f} s of {seconds:.1f} s were stolen")
         if others > least:
             causes.append(f"others had a CPU for {others:.2f} s of {seconds:.1f} s")
-        if abs(wall() - ahead) > STEP_S:
-            causes.append(f"the wall clock was set by {wall() - ahead:+.3f} s")
+        if abs(step) > STEP_S:
+            causes.append(f"the wall clock was set by {step:+.3f} s")
         return causes + hidden(runs_of_init() - runs)
     return since
 

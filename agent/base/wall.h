@@ -25,7 +25,7 @@ struct wall {
 };
 
 /* Measures the offset. Returns by how many ns the wall clock was set since the last
- * time; 0: it was not. */
+ * time; 0: it was not, or that is not sure by now, and the next time tells. */
 int64_t wall_measure(struct wall *w);
 /* A boot time by an offset; at least 1, as 0 means unknown. */
 uint64_t wall_time(int64_t offset_ns, uint64_t boot_ns);

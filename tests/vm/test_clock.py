@@ -12,6 +12,7 @@ sys.dont_write_bytecode = True
 os.environ.setdefault("TEST_PATIENCE", "100")
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from disturbed import wall
 from node import Agent, Cgroup, Load, Report, wait_for
 from receiver import Receiver, total
 from tap import Skip, between, check, diag, main, need_root, same, test
@@ -23,11 +24,6 @@ HOUR = 3600
 STEP = 0.1  # s; what is less is not followed
 receiver = agent = load = cgroup = None
 started = 0.0
-
-
-def monotonic_wall():
-    """The wall clock less the time since boot: it changes when it is set."""
-    return time.clock_gettime(time.CLOCK_REALTIME) - time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def set_clock(seconds):
@@ -72,7 +68,7 @@ def check_times(points):
         check(start < end, f"a point from {start} to {end}")
     starts = {start for start, _, _ in points}
     same(len(starts), 1, "starts")
-    began = monotonic_wall() + started
+    began = wall() + started
     between(starts.pop() / 1e9, began - 100, began + STEP, "the start by this clock, s")
 
 
