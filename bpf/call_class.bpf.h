@@ -92,4 +92,25 @@ static __always_inline __u32 class_by_fd(__u32 info, struct task_struct *task,
 	       fd_class(task, compat ? REGS_ARG0_COMPAT(regs) : REGS_ARG0(regs));
 }
 
+/*
+ * For how long a task that sleeps has done so, by what the kernel keeps of it (ns):
+ * `exec_start` is when it left its CPU, by the clock of that CPU without interrupts
+ * (update_curr(), kernel/sched/fair.c). So it is too little by what interrupts and a
+ * hypervisor took there since. That clock may stand still: what the CPU of this program
+ * has more is added. 0: not known.
+ */
+static __always_inline __u64 slept_for(struct task_struct *task)
+{
+	__u64 now = bpf_get_current_task_btf()->se.cfs_rq->rq->clock;
+	struct rq *rq = task->se.cfs_rq->rq;
+	/* in this order: who updates them writes `clock` first */
+	__u64 age = *(volatile __u64 *)&rq->clock_task - task->se.exec_start;
+	__u64 most = now - task->sched_info.last_arrival;
+
+	age += now - *(volatile __u64 *)&rq->clock;
+	if (!task->se.exec_start || (__s64)age <= 0)
+		return 0;
+	return age < most ? age : most;
+}
+
 #endif

@@ -60,6 +60,7 @@ struct css_set {
 /* kernel/sched/sched.h */
 struct rq {
 	__u64 clock;
+	__u64 clock_task; /* the same without interrupts and what was stolen */
 };
 
 struct cfs_rq {
@@ -77,6 +78,7 @@ struct cfs_rq___task {
 
 struct sched_entity {
 	__u64 nr_migrations;
+	__u64 exec_start; /* clock_task when it was last seen to run */
 	struct cfs_rq *cfs_rq;
 	unsigned char
 	    sched_delayed; /* 6.12 and later: asleep, but still on its queue */
@@ -86,6 +88,7 @@ struct sched_entity {
 struct sched_info {
 	unsigned long pcount;
 	unsigned long long run_delay;
+	unsigned long long last_arrival; /* when it last got a CPU */
 	unsigned long long last_queued;
 };
 

@@ -4,7 +4,7 @@
 #define SCHED_TASKS_BPF_H
 
 #include "inflight.bpf.h"
-#include "sched_thread.bpf.h"
+#include "sched_sleep.bpf.h"
 
 /*
  * Who waits for a CPU now: it can run, and last_queued says since when. The clock is
@@ -19,17 +19,28 @@ static __always_inline bool is_waiting(struct task_struct *task)
 /*
  * A call in which a task sleeps is under way, for as long as it sleeps at least: that
  * is known while the calls' own probe is not there (between its windows, or switched
- * off). The run queue's clock is that of this CPU, as the task's may stand still.
+ * off). The run queue's clock is that of this CPU, as the task's may stand still. Who
+ * fell asleep before this probe was on has slept for what the kernel says.
  */
 static __always_inline void sleep_look(struct cpu_state *cpu, struct task_struct *task,
 				       const struct thread *t)
 {
-	__u32 class = (t->asleep & SLEEP_CLASS_MASK) - 1;
-	__u64 now = bpf_get_current_task_btf()->se.cfs_rq->rq->clock;
-	__u64 age = now - (t->asleep >> SLEEP_NS_SHIFT);
+	__u32 class;
+	__u64 age;
 
-	if (class >= CALL_CLASSES || !(task->__state & TASK_ASLEEP) ||
-	    t->key >> 32 != enabled_of(PROBE_SCHED) || (__s64)age <= 0)
+	if (!(task->__state & TASK_ASLEEP))
+		return;
+	if (t && t->asleep && t->key >> 32 == enabled_of(PROBE_SCHED)) {
+		class = (t->asleep & SLEEP_CLASS_MASK) - 1;
+		age = bpf_get_current_task_btf()->se.cfs_rq->rq->clock -
+		      (t->asleep >> SLEEP_NS_SHIFT);
+	} else if (falls_asleep(task, task->__state)) {
+		class = sleep_class(task);
+		age = slept_for(task);
+	} else {
+		return;
+	}
+	if (class >= CALL_CLASSES || (__s64)age <= 0)
 		return;
 	/* what is young is said by who counts calls, here or not */
 	inflight_note_for(PROBE_SYSCALL, slot_of_task(cpu, task),
@@ -44,8 +55,7 @@ static __always_inline void sched_look(struct cpu_state *cpu, struct task_struct
 	if (task->tgid == tunes.self_tgid)
 		return;
 	t = thread_get(task);
-	if (t && t->asleep)
-		sleep_look(cpu, task, t);
+	sleep_look(cpu, task, t);
 	if (!queued || !is_waiting(task))
 		return;
 	age = task->se.cfs_rq->rq->clock - queued;

@@ -308,9 +308,9 @@ int syscall_leave(unsigned long long *ctx)
 
 /*
  * Calls that were under way when we came: a task that is blocked and whose registers
- * hold a call's number. They are no samples, but what hangs is told as in flight. It
- * runs before the two programs below are attached, which would change the same entries:
- * one whose call ends meanwhile keeps the mark up to its next call.
+ * hold a call's number. They are no samples, but what hangs is told as in flight, since
+ * it fell asleep. It runs before the two programs below are attached, which would change
+ * the same entries: one whose call ends meanwhile keeps the mark up to its next call.
  */
 SEC("iter/task")
 int syscall_earlier_iter(struct bpf_iter__task *ctx)
@@ -339,7 +339,7 @@ int syscall_earlier_iter(struct bpf_iter__task *ctx)
 		return 0;
 	call->info = info | CALL_EARLIER;
 	call->enabled = window_now();
-	call->start = bpf_ktime_get_ns();
+	call->start = bpf_ktime_get_ns() - slept_for(task);
 	return 0;
 }
 

@@ -348,7 +348,10 @@ static void took_inflight(struct snapshot *s)
 	}
 }
 
-/* How old what is under way is by now. */
+/*
+ * How old what is under way was when the latest pass saw it: whether it is still under
+ * way after that nobody knows, and what ended is not told of as one that hangs.
+ */
 static void age_inflight(struct snapshot *s, struct workload *w, uint64_t now)
 {
 	for (int i = 0; i < INFLIGHT_COUNT; i++) {
@@ -357,7 +360,7 @@ static void age_inflight(struct snapshot *s, struct workload *w, uint64_t now)
 		if (!seen || now - seen > INFLIGHT_KEPT_NS)
 			w->inflight_ns[i] = INFLIGHT_UNKNOWN;
 		else
-			w->inflight_ns[i] = began && now > began ? now - began : 0;
+			w->inflight_ns[i] = began && seen > began ? seen - began : 0;
 	}
 }
 
