@@ -11,17 +11,6 @@
 #include "maps.bpf.h"
 #include "syscall.h"
 
-#define CALLS_MAX	 512
-#define CALL_CLASS(info) ((info) & (CALL_CLASSES - 1))
-#define CALL_LISTED	 0x0100
-#define CALL_BY_FD	 0x0200 /* the class of the descriptor in argument 0 */
-#define CALL_NORETURN	 0x0400
-#define CALL_CLONE	 0x0800
-#define CALL_SIGRETURN	 0x1000
-#define CALL_RESTART	 0x2000
-#define CALL_EARLIER	 0x4000 /* began before we did: `start` is when we did */
-#define CALL_LOG2(info)	 ((info) >> 16) /* it stands for 2^n calls */
-#define CALL_ACCEPT	 0x8000
 #include "syscall_table.h"
 
 #define S_IFMT	 0170000

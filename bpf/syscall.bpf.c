@@ -309,8 +309,9 @@ int syscall_leave(unsigned long long *ctx)
 /*
  * Calls that were under way when we came: a task that is blocked and whose registers
  * hold a call's number. They are no samples, but what hangs is told as in flight, since
- * it fell asleep. It runs before the two programs below are attached, which would change
- * the same entries: one whose call ends meanwhile keeps the mark up to its next call.
+ * it fell asleep. It runs before the two programs below are attached, which would
+ * change the same entries: one whose call ends meanwhile keeps the mark up to its next
+ * call.
  */
 SEC("iter/task")
 int syscall_earlier_iter(struct bpf_iter__task *ctx)

@@ -28,7 +28,7 @@ numbers()
 # array NAME HEADER
 array()
 {
-	echo "static const unsigned short $1[CALLS_MAX] = {"
+	echo "static const unsigned short $1[CALLS_MAX] __attribute__((unused)) = {"
 	numbers "$2" | awk -v table="$table" '
 		{ number[$1] = $2 }
 		END {
@@ -50,5 +50,5 @@ if echo '#include <asm/unistd_64.h>' | $cc -E - >/dev/null 2>&1; then
 	array calls_compat asm/unistd_32.h
 else
 	array calls_native asm/unistd.h
-	echo "static const unsigned short calls_compat[CALLS_MAX];"
+	echo "static const unsigned short calls_compat[CALLS_MAX] __attribute__((unused));"
 fi

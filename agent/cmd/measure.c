@@ -278,7 +278,10 @@ int measure_self(struct measure *m, const struct export_stats *stats, uint64_t n
 	};
 	struct kubelet_stats kubelet;
 	struct budget_facts budget;
+	double reach_s[INFLIGHT_COUNT];
 
+	measure_reach(m, reach_s);
+	facts.reach_s = reach_s;
 	if (m->kubelet) {
 		kubelet_get_stats(m->kubelet, &kubelet);
 		facts.kubelet = &kubelet;

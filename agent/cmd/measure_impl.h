@@ -185,6 +185,9 @@ int measure_change_windows(struct measure *m, size_t probe);
  * it is told.
  */
 void measure_note_times(struct measure *m);
+/* Up to which age each operation under way is known, as of the latest reading: in s;
+ * below 0: nothing is known. */
+void measure_reach(const struct measure *m, double out[INFLIGHT_COUNT]);
 /* What a change says of a probe's duty. 0, or -errno with one line in cause. */
 int measure_tune_duty(struct measure *m, const struct tune_change *change, char *cause,
 		      size_t len);

@@ -30,22 +30,62 @@ static bool knows_sleeps(const struct measure *m)
 	       m->duties[PROBE_SCHED].state == DUTY_WHOLE;
 }
 
-/* What a pass does not find while probes run in windows. */
+/* What is seen from its beginning on; the rest passes find. */
+static const uint32_t seen_begin[PROBE_COUNT] = {
+	[PROBE_SYSCALL] = ((1U << CALL_CLASSES) - 1) << INFLIGHT_SYSCALL,
+	[PROBE_TCP] = 3U << INFLIGHT_TCP,
+	[PROBE_DNS] = 1U << INFLIGHT_DNS,
+};
+
+/* What a pass does not find while probes are off, or run in windows. */
 static uint32_t unknown_kinds(const struct measure *m)
 {
-	static const uint32_t kinds[PROBE_COUNT] = {
-		/* what is seen from its beginning on; the rest passes find */
-		[PROBE_SYSCALL] = ((1U << CALL_CLASSES) - 1) << INFLIGHT_SYSCALL,
-		[PROBE_TCP] = 3U << INFLIGHT_TCP,
-		[PROBE_DNS] = 1U << INFLIGHT_DNS,
-	};
 	uint32_t unknown = 0;
 
-	for (size_t i = 0; i < PROBE_COUNT; i++)
-		if (m->duties[i].state != DUTY_WHOLE &&
-		    !(i == PROBE_SYSCALL && knows_sleeps(m)))
-			unknown |= kinds[i];
+	for (size_t i = 0; i < PROBE_COUNT; i++) {
+		if (i == PROBE_SYSCALL && knows_sleeps(m))
+			continue;
+		if (m->probes[i].state != PROBE_ATTACHED)
+			unknown |= probe_descs[i].inflight;
+		else if (m->duties[i].state != DUTY_WHOLE)
+			unknown |= seen_begin[i];
+	}
 	return unknown;
+}
+
+/* The probe that tells of an operation (enum inflight). */
+static size_t probe_of(int kind)
+{
+	size_t i = 0;
+
+	while (i < PROBE_COUNT - 1 && !(probe_descs[i].inflight & 1U << kind))
+		i++;
+	return i;
+}
+
+/*
+ * Up to which age it tells of them, in s; below 0: it does not. Of calls the kernel
+ * knows since when a task sleeps: from before the agent, too.
+ */
+static double reach_of(const struct measure *m, size_t probe, uint32_t kind)
+{
+	uint64_t since = m->cells.tunes.on[probe].since;
+	uint64_t whole = m->duties[probe].open_ns; /* after windows; else 0 */
+	bool attached = m->probes[probe].state == PROBE_ATTACHED;
+
+	if (probe == PROBE_SYSCALL && (attached || knows_sleeps(m)))
+		return now_boot_ns() * 1e-9;
+	if (kind & seen_begin[probe] && whole > since)
+		since = whole;
+	return attached ? (now_mono_ns() - since) * 1e-9 : -1;
+}
+
+void measure_reach(const struct measure *m, double out[INFLIGHT_COUNT])
+{
+	uint32_t known = snapshot_known_inflight(m->snapshot) & ~unknown_kinds(m);
+
+	for (int i = 0; i < INFLIGHT_COUNT; i++)
+		out[i] = known & 1U << i ? reach_of(m, probe_of(i), 1U << i) : -1;
 }
 
 void measure_lose_walks(struct measure *m, size_t probe, unsigned int n)

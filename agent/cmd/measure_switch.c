@@ -105,7 +105,6 @@ static int forget(struct measure *m, size_t i)
 	last = probe_forget(p);
 	if (!last && probe_descs[i].walk_off)
 		last = probe_walk_run(p);
-	snapshot_clear_inflight(m->snapshot, probe_descs[i].inflight);
 	return err ? err : last;
 }
 
@@ -126,6 +125,7 @@ static int switch_off(struct measure *m, size_t i)
 		unlink_all(m, i);
 		err = forget(m, i);
 	}
+	snapshot_forget_inflight(m->snapshot, probe_descs[i].inflight);
 	tell_cgroups(m, i);
 	return err;
 }

@@ -281,3 +281,42 @@ double probe_duty(const struct frame *f, const char *probe, const char **why)
 		return duty;
 	return 0;
 }
+
+/* Up to which age operations are known, in s; below 0: nothing is. */
+static double reach_of(const struct frame *f, const char *operation)
+{
+	for (size_t i = 0; i < f->count; i++) {
+		const struct frame_series *s = &f->series[i];
+		const char *of = strcmp(s->name, "assay.inflight.reach")
+				     ? NULL
+				     : frame_attr(&s->attrs, "assay.operation");
+
+		if (of && !strcmp(of, operation))
+			return report_value(s);
+	}
+	return -1;
+}
+
+bool age_is_known(const struct look *l, struct finding *f, enum input age, double least)
+{
+	double reach = reach_of(l->now->frame, inputs[age].value);
+	char time[UNITS_LEN];
+
+	if (reach >= least)
+		return true;
+	if (f->verdict == VERDICT_FOUND || f->verdict == VERDICT_UNMEASURED)
+		return false;
+	f->verdict = VERDICT_UNMEASURED;
+	if (reach >= 0)
+		snprintf(f->what, sizeof(f->what),
+			 "the %s may be older than %s: what began before that is not "
+			 "known, as its probe was on only then",
+			 inputs[age].label, delay_text(time, reach));
+	else
+		snprintf(f->what, sizeof(f->what),
+			 "the age of the %s is not known: its probe is off or in "
+			 "windows, or no pass came to its end in time",
+			 inputs[age].label);
+	cut_text(f->what);
+	return false;
+}

@@ -134,6 +134,14 @@ void then_of_each(const struct look *l, struct finding *f, const char *command,
 const char *span_text(char out[UNITS_LEN], double s);
 const char *delay_text(char out[UNITS_LEN], double s);
 
+/*
+ * Is it known whether an operation of this kind (IN_AGE_*) is older than `least` (s)?
+ * When the agent says nothing of such ages, or tells only of what began lately, the
+ * rule is not judged by them, and the finding says why; unless it is one.
+ */
+bool age_is_known(const struct look *l, struct finding *f, enum input age,
+		  double least);
+
 /* Is a probe of this name measuring? Its duty: 0 to 1. */
 double probe_duty(const struct frame *f, const char *probe, const char **why);
 

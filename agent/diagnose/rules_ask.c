@@ -241,8 +241,12 @@ static void dependency_hangs(const struct look *l, struct finding *f)
 
 	if (usual || client < TIMES_P99 * now_of(l, IN_ASKED_P90))
 		client = 0; /* it always has requests that wait: long polls, watches */
-	if (client < HANGS_CLIENT && connect < HANGS_CONNECT && dns < HANGS_DNS)
+	if (client < HANGS_CLIENT && connect < HANGS_CONNECT && dns < HANGS_DNS) {
+		age_is_known(l, f, IN_AGE_CLIENT, HANGS_CLIENT);
+		age_is_known(l, f, IN_AGE_CONNECT, HANGS_CONNECT);
+		age_is_known(l, f, IN_AGE_DNS, HANGS_DNS);
 		return;
+	}
 	if (dns >= HANGS_DNS)
 		see(l, f, IN_AGE_DNS, HANGS_DNS);
 	see(l, f, IN_ASKED, UNBOUND);

@@ -180,94 +180,139 @@ static void failing(const struct look *l, struct finding *f)
 
 /* --- what does not end --- */
 
-static const struct {
+static const struct stuck {
 	enum input age;
+	unsigned int class;	/* enum call_class; CALL_CLASSES: it is no call */
 	double least, critical; /* s */
-	const char *what, *cause, *next;
+	const char *what, *cause;
+	const char *next; /* NULL: who of its threads sleeps where */
 } stucks[] = {
-	{ IN_AGE_BLOCK, 2, 10, "a disk request",
+	{ IN_AGE_BLOCK, CALL_CLASSES, 2, 10, "a disk request",
 	  "the disk, its controller or the storage behind it does not answer",
 	  "dmesg | grep -iE 'i/o error|timeout|reset'" },
-	{ IN_AGE_FILE, 5, 30, "a call on a file",
-	  "the file system waits for a disk, a server (NFS, FUSE), or a lock, or it is frozen",
-	  "ps -eo pid,stat,wchan:32,comm | awk '$2 ~ /D/'" },
-	{ IN_AGE_WAIT_CPU, 1, 10, "a wait for a CPU",
+	{ IN_AGE_FILE, CALL_FILE, 5, 30, "a call on a file",
+	  "the file system waits for a disk, a server (NFS, FUSE), or a lock, or it is "
+	  "frozen" },
+	{ IN_AGE_WAIT_CPU, CALL_CLASSES, 1, 10, "a wait for a CPU",
 	  "something of a higher priority, or a CPU that does not schedule, holds it up",
 	  "ps -eLo pid,tid,psr,cls,rtprio,stat,comm | awk '$6 ~ /R/'" },
-	{ IN_AGE_RECLAIM, 2, 10, "freeing memory",
+	{ IN_AGE_RECLAIM, CALL_CLASSES, 2, 10, "freeing memory",
 	  "nothing can be freed: memory is used up, or what is dirty cannot be written",
 	  "cat /proc/pressure/memory; grep -E 'Dirty|Writeback' /proc/meminfo" },
-	{ IN_AGE_MEMORY, 5, 30, "a memory call",
-	  "a lock on its address space is held, or a fault does not end",
-	  "ps -eo pid,stat,wchan:32,comm | awk '$2 ~ /D/'" },
-	{ IN_AGE_PROCESS, 5, 30, "a process call",
-	  "a process that is to be made or to end waits for something",
-	  "ps -eo pid,stat,wchan:32,comm | awk '$2 ~ /D/'" },
+	{ IN_AGE_MEMORY, CALL_MEMORY, 5, 30, "a memory call",
+	  "a lock on its address space is held, or a fault does not end" },
+	{ IN_AGE_PROCESS, CALL_PROCESS, 5, 30, "a process call",
+	  "a process that is to be made or to end waits for something" },
 };
 
-/* How many threads are in a sleep that no signal ends, where it is known. */
-static void see_threads(const struct look *l, struct finding *f)
+/* Its threads that sleep in that, by what is known of now; NULL: nothing. */
+static const struct sleepers *sleepers_of(const struct look *l, const struct stuck *s)
 {
 	const struct stuck_threads *t = l->readings->stuck;
+
+	if (!t)
+		return NULL;
+	return s->class < CALL_CLASSES ? &t->of[s->class] : &t->asleep;
+}
+
+/* How many threads are in it, and how many of them no signal wakes. */
+static void see_threads(const struct look *l, struct finding *f, const struct stuck *s)
+{
+	const struct sleepers *t = sleepers_of(l, s);
 	struct evidence *e;
 
 	if (!t)
 		return;
-	e = see_own(f, IN_AGE_FILE, "of its threads are in an uninterruptible sleep",
-		    "{thread}", t->count, UNBOUND);
+	if (s->class < CALL_CLASSES) {
+		e = see_own(f, s->age, "of its threads sleep in such a call now",
+			    "{thread}", t->count, UNBOUND);
+		e->metric = "/proc/PID/syscall";
+		e->key = NULL;
+		e->stat = "now";
+	}
+	e = see_own(f, s->age, "of its threads are in an uninterruptible sleep",
+		    "{thread}", l->readings->stuck->asleep.uninterruptible, UNBOUND);
 	e->metric = "/proc/PID/stat";
 	e->key = NULL;
 	e->stat = "now";
 }
 
-static void say_cause(const struct look *l, struct finding *f, const char *cause)
+static void say_cause(const struct look *l, struct finding *f, const struct stuck *s)
 {
-	const struct stuck_threads *t = l->readings->stuck;
+	const struct sleepers *t = sleepers_of(l, s);
+	bool call = s->class < CALL_CLASSES;
 
-	if (!t)
-		because(f, "%s", cause);
-	else if (t->count)
-		because(f, "%s; %zu of its %zu threads sleep so, %s in %s (%s)", cause,
-			t->count, t->all, t->command, *t->call ? t->call : "?",
-			*t->wchan ? t->wchan : "?");
+	if (!t || !(call ? t->count : t->uninterruptible))
+		because(f, "%s%s", s->cause,
+			t && call ? " (no thread of it is in such a call any more)"
+				  : "");
 	else
-		because(f,
-			"%s (none of its %zu threads is in an uninterruptible sleep: "
-			"rather a lock on a file, a FIFO, or FUSE)",
-			cause, t->all);
+		because(
+		    f, "%s; %zu of its %zu threads sleep %s, %s in %s (%s)%s", s->cause,
+		    call ? t->count : t->uninterruptible, l->readings->stuck->all,
+		    call ? "in such a call" : "so that no signal wakes them",
+		    t->command, *t->call ? t->call : "?", *t->wchan ? t->wchan : "?",
+		    t->uninterruptible ? ""
+				       : "; a signal would wake them: rather a lock "
+					 "on a file, a FIFO, or FUSE");
+}
+
+/* The one that is the furthest beyond what is normal; NULL: none is. */
+static const struct stuck *worst_stuck(const struct look *l)
+{
+	const struct stuck *worst = NULL;
+	double most = 0;
+
+	for (size_t i = 0; i < COUNT(stucks); i++) {
+		double times = now_of(l, stucks[i].age) / stucks[i].least;
+
+		if (times < 1 || times <= most)
+			continue;
+		most = times;
+		worst = &stucks[i];
+	}
+	return worst;
+}
+
+/* Of the past, too: since when, by the clock. */
+static void say_stuck(const struct look *l, struct finding *f, const struct stuck *s,
+		      double age)
+{
+	char since[32];
+
+	units_time(since, l->now->frame->time_ns - (uint64_t)(age * 1e9));
+	found(f, severity_of(age, s->least, s->critical), 70 + (age < 25 ? age : 25),
+	      "%s of %s has not ended for %.1f s, since %s: it is stuck", s->what,
+	      name_of(l->now), age, since);
+	say_cause(l, f, s);
+	if (s->next)
+		then(f, "%s", s->next);
+	else
+		then_of_each(l, f, "ps -L -o lwp,stat,wchan:32,comm -p $p",
+			     "who sleeps where; D: no signal wakes it");
 }
 
 static void stuck(const struct look *l, struct finding *f)
 {
-	size_t worst = COUNT(stucks);
-	double most = 0, age;
+	const struct stuck *worst = worst_stuck(l);
+	double age;
 
-	for (size_t i = 0; i < COUNT(stucks); i++) {
-		age = now_of(l, stucks[i].age);
-		if (age < stucks[i].least || age / stucks[i].least <= most)
-			continue;
-		most = age / stucks[i].least;
-		worst = i;
-	}
-	if (worst == COUNT(stucks)) {
+	if (!worst) {
 		if (now_of(l, IN_CALLS) > 0 || now_of(l, IN_CPU) > 0)
 			see(l, f, IN_AGE_FILE, stucks[1].least);
+		for (size_t i = 0; i < COUNT(stucks); i++)
+			age_is_known(l, f, stucks[i].age, stucks[i].least);
 		return;
 	}
-	age = see(l, f, stucks[worst].age, stucks[worst].least);
+	age = see(l, f, worst->age, worst->least);
 	for (size_t i = 0; i < COUNT(stucks); i++)
-		if (i != worst && now_of(l, stucks[i].age) >= 0.5)
+		if (&stucks[i] != worst && now_of(l, stucks[i].age) >= 0.5)
 			see(l, f, stucks[i].age, stucks[i].least);
-	see_threads(l, f);
+	see_threads(l, f, worst);
 	see(l, f, IN_PSI_IO, UNBOUND);
-	found(f, severity_of(age, stucks[worst].least, stucks[worst].critical),
-	      70 + (age < 25 ? age : 25),
-	      "%s of %s has not ended for %.1f s: it is stuck", stucks[worst].what,
-	      name_of(l->now), age);
-	say_cause(l, f, stucks[worst].cause);
-	then(f, "%s", stucks[worst].next);
-	if (l->before && l->before->value[stucks[worst].age] >= stucks[worst].least &&
-	    l->before->value[stucks[worst].age] * 2 >= age) {
+	say_stuck(l, f, worst, age);
+	if (l->before && l->before->value[worst->age] >= worst->least &&
+	    l->before->value[worst->age] * 2 >= age) {
 		f->change = CHANGE_SAME; /* it always has some such call */
 		f->severity = SEVERITY_NOTICE;
 		f->score /= 2;

@@ -3,7 +3,7 @@
 #include "base/util.h"
 #include "metric/metrics.h"
 
-static const char *const inflight_names[] = {
+const char *const inflight_names[] = {
 	"syscall.file",	   "syscall.socket",
 	"syscall.pipe",	   "syscall.memory",
 	"syscall.process", "syscall.sync",
@@ -47,21 +47,27 @@ static const struct metric_row rows[] = {
 		"tasks that wait for a CPU, those that can run.",
 	    .blind_text =
 		"What is younger than 10 ms is 0, once there was something older, "
-		"and absent before. An operation that began before "
-		"the agent is as old as the agent at least. A request over TCP is "
+		"and absent before; what is not known has no value "
+		"(`assay.inflight.reach`, in reports, says up to which age it is). A "
+		"call that began before the agent, or while its probe was off, is as "
+		"old as the sleep that it is in, by the kernel's clock for CPU time: "
+		"what interrupts and a hypervisor took since is not in it; of all "
+		"other operations that began before nothing is told, or "
+		"are as old as their probe at least. A request over TCP is "
 		"as old as its sender's latest bytes (of a server's request in "
-		"several segments: the latest but one). A pass over very many "
+		"several segments: the latest but one). An age is that of the end of "
+		"the pass that saw it. A pass over very many "
 		"tasks or descriptors takes its time: what ends meanwhile may still "
 		"be reported. One that has not ended after a second, as a file that it "
 		"shows takes so long to close or the machine is too busy, is not "
 		"waited for (`walk_interrupted`): until it has, "
-		"ages are those of the pass before and go on growing, so an "
+		"ages are those of the pass before, so an "
 		"operation that has ended is reported for 10 s at most; then nothing "
 		"is. Over files (`tcp.*`) and all else there are passes of their "
 		"own. While `syscall` runs in windows, or is off, calls are told by "
-		"`sched`: those that sleep, since they fell asleep (not who slept "
-		"before the agent came). Of requests over TCP and DNS lookups "
-		"nothing is told while their probes run in windows.",
+		"`sched`: those that sleep, since they fell asleep. Of requests over "
+		"TCP and DNS lookups nothing is told while their probes run in "
+		"windows.",
 	},
 };
 

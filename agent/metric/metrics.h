@@ -59,6 +59,9 @@ struct metric_row {
 	const char *blind_text;	 /* what it does not see */
 };
 
+/* The values of assay.operation, by enum inflight. */
+extern const char *const inflight_names[INFLIGHT_COUNT];
+
 #define VALUES(names) .values = (names), .value_count = COUNT(names)
 
 /* The rows of one subject, in NAME_rows.c. */

@@ -12,6 +12,7 @@
 #include "metric/self_history.h"
 #include "metric/self_kubelet.h"
 #include "metric/self_node.h"
+#include "metric/self_reach.h"
 
 static const struct metric probe_attached = {
 	"assay.probe.attached",
@@ -111,6 +112,7 @@ const struct metric *const self_metrics[] = {
 	&self_budget,
 	&self_attached_time,
 	&self_counted_time,
+	&self_reach,
 	&lost,
 	&bpf_runs,
 	&bpf_run_time,
@@ -429,6 +431,8 @@ int self_add(struct self *s, struct point_group *g, const struct self_facts *f)
 		err = add_losses(s, g, f);
 	if (!err && f->budget)
 		err = self_add_budget(g, f->budget, s->start_ns, !f->number);
+	if (!err && f->reach_s && !f->number)
+		err = self_add_reach(g, f->reach_s);
 	if (!err)
 		err = add_runs(s, g, counted.runs);
 	if (!err)

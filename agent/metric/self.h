@@ -58,6 +58,7 @@ struct self_facts {
 	const struct export_stats *stats;    /* NULL: nothing is exported */
 	const struct kubelet_stats *kubelet; /* NULL: it is not asked */
 	const struct budget_facts *budget;   /* NULL: nobody looks at it */
+	const double *reach_s;		     /* see self_add_reach(); NULL: not told */
 	const struct node_usage *node;	     /* NULL: it cannot be read */
 	const struct history_stats *history; /* NULL: there is none */
 	uint64_t folded;		     /* workloads, see snapshot_folded() */

@@ -287,83 +287,6 @@ static int read_blocks(struct snapshot *s, uint32_t slot, struct workload *w)
 	return err;
 }
 
-static void clear_row(struct inflight_row *row, uint32_t kinds)
-{
-	for (int i = 0; i < INFLIGHT_COUNT; i++)
-		if (kinds & 1U << i)
-			row->began[i] = 0;
-}
-
-void snapshot_clear_inflight(struct snapshot *s, uint32_t kinds)
-{
-	for (uint32_t i = 0; i < s->cells->plan.slots; i++) {
-		uint64_t owner = s->cells->owners[i];
-
-		if (owner != OWNER_NEVER && owner != OWNER_FREE) /* theirs are clear */
-			clear_row(&s->cells->inflights[i], kinds);
-	}
-	for (int i = 0; i < INFLIGHT_COUNT; i++)
-		if (kinds & 1U << i)
-			s->inflight_end_ns[i] = 0;
-}
-
-void snapshot_know_inflight(struct snapshot *s, uint32_t kinds)
-{
-	uint64_t now = now_mono_ns();
-
-	for (int i = 0; i < INFLIGHT_COUNT; i++)
-		if (kinds & 1U << i)
-			s->inflight_end_ns[i] = now;
-}
-
-/* Takes what the latest passes noted: the oldest in all slots of the workload. */
-static void read_inflight(struct snapshot *s, uint32_t slot, struct workload *w)
-{
-	const volatile struct inflight_row *row = &s->cells->inflights[slot];
-
-	for (int i = 0; i < INFLIGHT_COUNT; i++) {
-		uint64_t began = row->began[i], *seen = &w->inflight_began[i];
-
-		if (!began || !s->inflight_end_ns[i])
-			continue;
-		if (!*seen || began < *seen)
-			*seen = began;
-		w->inflight_seen |= 1U << i;
-	}
-}
-
-static void forget_inflight(struct snapshot *s, struct workload *w)
-{
-	for (int i = 0; i < INFLIGHT_COUNT; i++)
-		if (s->inflight_end_ns[i])
-			w->inflight_began[i] = 0;
-}
-
-static void took_inflight(struct snapshot *s)
-{
-	for (int i = 0; i < INFLIGHT_COUNT; i++) {
-		if (s->inflight_end_ns[i])
-			s->inflight_seen_ns[i] = s->inflight_end_ns[i];
-		s->inflight_end_ns[i] = 0;
-	}
-}
-
-/*
- * How old what is under way was when the latest pass saw it: whether it is still under
- * way after that nobody knows, and what ended is not told of as one that hangs.
- */
-static void age_inflight(struct snapshot *s, struct workload *w, uint64_t now)
-{
-	for (int i = 0; i < INFLIGHT_COUNT; i++) {
-		uint64_t seen = s->inflight_seen_ns[i], began = w->inflight_began[i];
-
-		if (!seen || now - seen > INFLIGHT_KEPT_NS)
-			w->inflight_ns[i] = INFLIGHT_UNKNOWN;
-		else
-			w->inflight_ns[i] = began && seen > began ? seen - began : 0;
-	}
-}
-
 /*
  * Whether quiet CPUs are interrupted, too: when slots are needed, or one that is gone
  * has waited long enough to be told of.
@@ -406,7 +329,7 @@ int snapshot_read(struct snapshot *s)
 
 	catch_up(s);
 	for (size_t i = 0; i < s->count; i++)
-		forget_inflight(s, s->workloads[i]);
+		inflight_forget(s, s->workloads[i]);
 
 	s->last_ns = s->time_ns;
 	s->time_ns = now_boot_ns();
@@ -421,11 +344,11 @@ int snapshot_read(struct snapshot *s)
 		err |= read_row(s, i, w);
 		err |= read_blocks(s, i, w);
 		err |= peers_read(s, i, w);
-		read_inflight(s, i, w);
+		inflight_read(s, i, w);
 	}
-	took_inflight(s);
+	inflight_took(s, now);
 	for (size_t i = 0; i < s->count; i++)
-		age_inflight(s, s->workloads[i], now);
+		inflight_age(s, s->workloads[i]);
 	err |= list_opens(s);
 	for (size_t i = 0; i < s->open_count; i++) {
 		struct workload *w = counts_of(owners_find(s, s->opens[i].key.slot));

@@ -127,7 +127,7 @@ struct workload {
 	uint64_t forgotten_ns; /* of culprits that are gone, and not in the list */
 	uint64_t other_ns;     /* of culprits, in exports: _OTHER, from start_ns on */
 	uint64_t inflight_began[INFLIGHT_COUNT]; /* monotonic; 0: nothing under way */
-	uint64_t inflight_ns[INFLIGHT_COUNT];	 /* ages at the reading, or: */
+	uint64_t inflight_ns[INFLIGHT_COUNT];	 /* ages when a pass saw them, or: */
 #define INFLIGHT_UNKNOWN UINT64_MAX
 	uint32_t inflight_seen; /* a bit for each that ever was */
 	bool kept_whole;	/* it is gone, and the history has had its last */
@@ -199,6 +199,10 @@ void snapshot_clear_inflight(struct snapshot *s, uint32_t kinds);
  */
 void snapshot_know_inflight(struct snapshot *s, uint32_t kinds);
 #define INFLIGHT_KEPT_NS 10000000000ULL
+/* Their probe is off: nothing is known of them until a pass is whole. */
+void snapshot_forget_inflight(struct snapshot *s, uint32_t kinds);
+/* Of which it is known, as of the latest reading: 1 << enum inflight. */
+uint32_t snapshot_known_inflight(const struct snapshot *s);
 /*
  * Looks for cgroups that are gone: their slots go into quarantine; those that were in
  * quarantine at the last call are freed with their cells. Call after snapshot_read().

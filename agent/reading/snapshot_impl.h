@@ -120,6 +120,7 @@ struct snapshot {
 	/* monotonic, 0: none; the end of the pass that is to be taken; that was taken
 	 */
 	uint64_t inflight_end_ns[INFLIGHT_COUNT], inflight_seen_ns[INFLIGHT_COUNT];
+	uint32_t inflight_known; /* 1 << enum inflight, as of the latest reading */
 	struct open_cell *opens;
 	size_t open_count;
 	uint32_t open_gen;
@@ -157,6 +158,15 @@ struct snapshot {
 	uint64_t keeps_until_ns; /* boot time, see snapshot_keep() */
 };
 
+/*
+ * A reading takes what the latest passes noted: first it forgets what it had of those
+ * whose pass is whole, then it takes the oldest in all slots of the workload; took: by
+ * then (now: monotonic) all slots were looked at; age: as of the pass.
+ */
+void inflight_forget(struct snapshot *s, struct workload *w);
+void inflight_read(struct snapshot *s, uint32_t slot, struct workload *w);
+void inflight_took(struct snapshot *s, uint64_t now);
+void inflight_age(const struct snapshot *s, struct workload *w);
 /* Makes the first workloads: of the slots with a fixed meaning, in their order. */
 int owners_open(struct snapshot *s);
 /* The workload of a path, made if there is none, that begins at start_ns. */

@@ -98,11 +98,19 @@ int look_make_steps(struct look *l, size_t steps)
 	return 0;
 }
 
-/* What is now is so whatever is counted. */
-static bool is_counted(const struct frame_series *s, double seconds)
+static bool is_now(const struct frame_series *s)
 {
-	return seconds >= COUNTED_LEAST_S || s->kind == METRIC_GAUGE ||
-	       s->kind == METRIC_UPDOWN;
+	return s->kind == METRIC_GAUGE || s->kind == METRIC_UPDOWN;
+}
+
+/*
+ * What is now is so whatever is counted, and not known where nothing is said of it; a
+ * sum of which nothing is said did not grow.
+ */
+static bool is_there(const struct frame_series *series, const struct frame_series *s,
+		     double seconds)
+{
+	return is_now(series) ? s != NULL : seconds >= COUNTED_LEAST_S;
 }
 
 static int take_hist(const struct look *l, struct look_step *to, const struct hist *h)
@@ -134,7 +142,7 @@ int look_take(struct look *l, size_t step, const struct frame *f,
 		to = &series->steps[step];
 		to->time = *time;
 		to->seconds = seconds;
-		to->there = is_counted(series->s, seconds);
+		to->there = is_there(series->s, s, seconds);
 		if (!s)
 			continue;
 		to->value = report_value(s);

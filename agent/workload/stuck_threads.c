@@ -6,48 +6,116 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "base/text.h"
 #include "base/util.h"
+#include "bpf/syscall.h"
+#include "syscall_table.h"
 #include "workload/stuck_threads.h"
 
-/* 'D' in /proc/TID/stat, behind the name, which may have anything in it. */
-static bool is_uninterruptible(long tid, char *command, size_t len)
+struct sleeper {
+	long tid;
+	char state; /* of /proc/TID/stat */
+	char command[32];
+};
+
+/* 'S' or 'D' in /proc/TID/stat, behind the name, which may have anything in it. */
+static bool is_asleep(struct sleeper *s)
 {
 	char path[64], text[512], *name, *end;
 
-	snprintf(path, sizeof(path), "/proc/%ld/stat", tid);
+	snprintf(path, sizeof(path), "/proc/%ld/stat", s->tid);
 	if (read_file(path, text, sizeof(text)) <= 0)
 		return false; /* it has ended */
 	name = strchr(text, '(');
 	end = strrchr(text, ')');
-	if (!name || !end || end[1] != ' ' || end[2] != 'D')
+	if (!name || !end || end[1] != ' ' || (end[2] != 'D' && end[2] != 'S'))
 		return false;
+	s->state = end[2];
 	*end = '\0';
-	text_copy(command, len, name + 1, SIZE_MAX); /* it may have anything in it */
+	text_copy(s->command, sizeof(s->command), name + 1, SIZE_MAX);
 	return true;
 }
 
-static void describe(long tid, struct stuck_threads *out)
+/* The call that it is in, and its first argument; -1: none, or it cannot be read. */
+static int call_of(const struct sleeper *s, unsigned long *arg)
+{
+	char path[64], text[256];
+	int number = -1;
+
+	*arg = 0;
+	snprintf(path, sizeof(path), "/proc/%ld/syscall", s->tid);
+	if (read_file(path, text, sizeof(text)) <= 0 ||
+	    sscanf(text, "%d %lx", &number, arg) < 1)
+		return -1;
+	return number;
+}
+
+static bool is_file(const struct sleeper *s, unsigned long fd)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%ld/fd/%lu", s->tid, fd);
+	return !stat(path, &st) &&
+	       (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISBLK(st.st_mode));
+}
+
+/* enum call_class; CALL_CLASSES: not known. */
+static unsigned int class_of(const struct sleeper *s, int number, unsigned long arg)
+{
+	unsigned int info =
+	    number >= 0 && number < CALLS_MAX ? calls_native[number] : 0;
+
+	if (info & CALL_BY_FD)
+		return is_file(s, arg) ? CALL_FILE : CALL_CLASSES;
+	return info ? CALL_CLASS(info) : CALL_CLASSES;
+}
+
+static void describe(const struct sleeper *s, int number, struct sleepers *out)
 {
 	char path[64], text[256], *name;
-	int number;
 
-	snprintf(path, sizeof(path), "/proc/%ld/syscall", tid);
-	if (read_file(path, text, sizeof(text)) > 0 &&
-	    sscanf(text, "%d", &number) == 1) {
-		name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, number);
-		if (name)
-			snprintf(out->call, sizeof(out->call), "%s", name);
-		free(name);
-	}
-	snprintf(path, sizeof(path), "/proc/%ld/wchan", tid);
+	*out->call = *out->wchan = '\0';
+	memcpy(out->command, s->command, sizeof(out->command));
+	name = number < 0 ? NULL
+			  : seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, number);
+	if (name)
+		snprintf(out->call, sizeof(out->call), "%s", name);
+	free(name);
+	snprintf(path, sizeof(path), "/proc/%ld/wchan", s->tid);
 	if (read_file(path, text, sizeof(text)) > 0 && strcmp(text, "0"))
 		snprintf(out->wchan, sizeof(out->wchan), "%.47s", text);
 }
 
+static void add(const struct sleeper *s, int number, struct sleepers *out)
+{
+	bool sure = s->state == 'D';
+
+	if (!out->count++ || (sure && !out->uninterruptible))
+		describe(s, number, out);
+	out->uninterruptible += sure;
+}
+
+static void look_at(long tid, struct stuck_threads *out)
+{
+	struct sleeper s = { .tid = tid };
+	unsigned int class;
+	unsigned long arg;
+	int number;
+
+	if (!is_asleep(&s))
+		return;
+	number = call_of(&s, &arg);
+	class = class_of(&s, number, arg);
+	add(&s, number, &out->asleep);
+	if (class < CALL_CLASSES)
+		add(&s, number, &out->of[class]);
+}
+
 int stuck_threads_read(const char *cgroup_dir, struct stuck_threads *out)
 {
-	char path[4352], command[32];
+	char path[4352];
 	FILE *f;
 	long tid;
 	int err = 0;
@@ -61,12 +129,8 @@ int stuck_threads_read(const char *cgroup_dir, struct stuck_threads *out)
 		if (tid <= 0)
 			err = -ESRCH; /* of another pid namespace */
 		out->all++;
-		if (err || !is_uninterruptible(tid, command, sizeof(command)))
-			continue;
-		if (!out->count++) {
-			memcpy(out->command, command, sizeof(out->command));
-			describe(tid, out);
-		}
+		if (!err)
+			look_at(tid, out);
 	}
 	fclose(f);
 	return err;

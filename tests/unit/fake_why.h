@@ -25,6 +25,8 @@ struct scene {
 	double duty;	  /* of the probe tcp; 0: 1 */
 	bool alone;	  /* there is nothing but the fault */
 	double flood;	  /* s of requests that a neighbour's disk had */
+	/* up to which age each operation is known, s; below 0: not at all; NULL: all */
+	const double *reach;
 	void (*fault)(struct point_group *g);
 };
 
@@ -148,6 +150,10 @@ static inline void put_agent(struct point_group *g, const struct scene *s)
 		    : s->duty && !strcmp(names[i], "tcp") ? s->duty
 							  : 1);
 	}
+	for (size_t i = 0; i < INFLIGHT_COUNT; i++)
+		if (!s->reach || s->reach[i] >= 0)
+			put(g, "assay.inflight.reach", inflight_names[i], NULL,
+			    s->reach ? s->reach[i] : 3600);
 	put(g, "assay.lost", "sched", "table_full", s->lost);
 	put(g, "assay.lost", "sched", "no_storage", 100000);
 	put(g, "system.cpu.time", "user", NULL,

@@ -142,6 +142,26 @@ static void what_a_pass_noted_is_not_the_next_owners(void **state)
 	assert_int_equal(node_workload(n, "/b")->inflight_ns[INFLIGHT_WAIT], 0);
 }
 
+static void of_a_probe_that_is_off_nothing_is_known(void **state)
+{
+	struct node *n = *state;
+	uint32_t slot = node_slot(n, node_mkdir(n, "a"));
+	const uint64_t *ages;
+
+	snapshot_clear_inflight(n->s, ALL);
+	note_age(n, slot, INFLIGHT_WAIT, FAKE_SECOND);
+	note_age(n, slot, INFLIGHT_DNS, FAKE_SECOND);
+	snapshot_know_inflight(n->s, ALL);
+	read_now(n);
+	assert_int_equal(snapshot_known_inflight(n->s), ALL);
+	snapshot_forget_inflight(n->s, 1U << INFLIGHT_WAIT);
+	read_now(n);
+	ages = node_workload(n, "/a")->inflight_ns;
+	assert_true(ages[INFLIGHT_WAIT] == INFLIGHT_UNKNOWN);
+	assert_int_equal(ages[INFLIGHT_DNS], FAKE_SECOND);
+	assert_int_equal(snapshot_known_inflight(n->s), ALL & ~(1U << INFLIGHT_WAIT));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -150,6 +170,7 @@ int main(void)
 		NODE_TEST(an_age_is_unknown_when_no_pass_has_ended_for_long),
 		NODE_TEST(a_pass_that_was_not_read_says_nothing),
 		NODE_TEST(what_a_pass_noted_is_not_the_next_owners),
+		NODE_TEST(of_a_probe_that_is_off_nothing_is_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

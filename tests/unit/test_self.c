@@ -114,6 +114,7 @@ static void all_that_is_listed_is_reported(void **state)
 	struct cpu_state seen = { .runs[PROGRAM_tcp_state] = { .count = 1, .ns = 1 } };
 	struct kubelet_stats kubelet = { 0 };
 	uint64_t stolen[2] = { 0, 5 };
+	double reach_s[INFLIGHT_COUNT] = { 3, -1 };
 	struct node_usage node = {
 		.stolen_ns = stolen, .known = 2, .memory = 1, .memory_available = 1
 	};
@@ -125,6 +126,7 @@ static void all_that_is_listed_is_reported(void **state)
 	with.facts.budget = &all_on;
 	with.facts.history = &some_history;
 	with.facts.node = &node;
+	with.facts.reach_s = reach_s;
 	look(0); /* steal of single CPUs is in no export */
 	for (size_t i = 0; i < self_metric_count; i++) {
 		if (!points_of(self_metrics[i]->name))
@@ -132,6 +134,8 @@ static void all_that_is_listed_is_reported(void **state)
 		all += points_of(self_metrics[i]->name);
 	}
 	assert_int_equal(all, with.group->count);
+	/* of one nothing is known */
+	assert_int_equal(points_of("assay.inflight.reach"), INFLIGHT_COUNT - 1);
 }
 
 static void the_kubelet_is_reported_when_it_is_asked(void **state)

@@ -163,6 +163,45 @@ static void names_are_safe_to_see_and_to_run(void **state)
 	frame_free(f);
 }
 
+static void stuck_on_a_file(struct point_group *g)
+{
+	AGE("syscall.file", 40);
+}
+
+/* Nobody is told that nothing hangs by who could not have seen it. */
+static void ages_that_are_not_known_are_no_all_clear(void **state)
+{
+	double reach[INFLIGHT_COUNT];
+	struct scene s = { .idle = 15, .reach = reach };
+	const struct finding *f;
+
+	for (int i = 0; i < INFLIGHT_COUNT; i++)
+		reach[i] = 10;
+	assert_calm(say(&s, NULL));
+	reach[INFLIGHT_SYSCALL + CALL_FILE] = -1; /* no pass was whole */
+	say(&s, NULL);
+	assert_int_equal(said.d.overall, INCONCLUSIVE);
+	f = rule_of(&said.d, "calls.stuck");
+	assert_int_equal(f->verdict, VERDICT_UNMEASURED);
+	assert_non_null(
+	    strstr(said.d.why, "oldest file call that has not ended is not"));
+	reach[INFLIGHT_SYSCALL + CALL_FILE] = 4.9; /* it has looked for so long */
+	say(&s, NULL);
+	assert_int_equal(said.d.overall, INCONCLUSIVE);
+	assert_non_null(strstr(said.d.why, "may be older than 4.9"));
+	reach[INFLIGHT_SYSCALL + CALL_FILE] = 5;
+	reach[INFLIGHT_TCP + TCP_CLIENT] = -1; /* its probe is in windows */
+	say(&s, NULL);
+	assert_int_equal(said.d.overall, INCONCLUSIVE);
+	f = rule_of(&said.d, "net.dependency_hangs");
+	assert_int_equal(f->verdict, VERDICT_UNMEASURED);
+	assert_non_null(strstr(said.d.why, "oldest request that has no answer yet"));
+	/* of what is known to hang it is said */
+	s.fault = stuck_on_a_file;
+	say(&s, NULL);
+	assert_accused(&said.d, "calls.stuck");
+}
+
 static int end(void **state)
 {
 	forget();
@@ -180,6 +219,7 @@ int main(void)
 		cmocka_unit_test(a_great_share_of_little_is_not_first),
 		cmocka_unit_test(a_dependency_that_is_a_queue_is_the_cause),
 		cmocka_unit_test(a_little_loss_counts_when_it_is_new),
+		cmocka_unit_test(ages_that_are_not_known_are_no_all_clear),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, end);
