@@ -4,17 +4,21 @@
 """`assay why` of a running agent: three faults are named first, a calm workload beside
 them is not accused, and the answer is what its schema says. (tests/incidents has all.)"""
 
+import datetime
 import json
 import os
+import re
 import subprocess
 import sys
+import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import jsonschema
-from node import ASSAY, PATIENCE, TOP, Agent, Cgroup, Load, cgroup_root, free_port
-from tap import Skip, check, defer, main, need_root, same, test
+from node import (ASSAY, PATIENCE, TOP, Agent, Cgroup, Load, cgroup_root, free_port,
+                  scratch)
+from tap import Skip, between, check, defer, main, need_root, same, test
 
 need_root()
 
@@ -39,11 +43,12 @@ agent = None
 def setup():
     global agent
     agent = Agent("--history", "none")
+    time.sleep(2)  # so that at the end of the first answer it knows what is 5 s old
 
 
-def ask(*words, status):
+def ask(*words, status, of=None):
     """The answer, which the schema agrees with."""
-    p = subprocess.run([ASSAY, "why", "--socket", agent.socket, "--format", "json",
+    p = subprocess.run([ASSAY, "why", "--socket", (of or agent).socket, "--format", "json",
                         "--history", "none", "--duration", f"{SECONDS}s", *words],
                        capture_output=True, text=True, timeout=PATIENCE)
     check(p.returncode in status, f"assay why {words}: {p.returncode}: {p.stderr} {p.stdout}")
@@ -144,6 +149,58 @@ def _():
     check("cpu.neighbours" not in [f["id"] for f in ask(cgroup.path, status=[3])["findings"]
                                    if f["severity"] != "notice"], "a neighbour is accused")
     load.close()
+
+
+LOCK = """
+import fcntl, sys, threading
+files = []
+def wait():
+    files.append(open(sys.argv[1]))
+    fcntl.flock(files[-1], fcntl.LOCK_EX)
+if len(sys.argv) > 2:
+    wait()
+else:
+    for _ in range(3):
+        threading.Thread(target=wait).start()
+print("ready", flush=True)
+input()
+"""
+
+
+@test("what hangs since before the agent came is stuck for as long as it is: which call, since "
+      "when, how many threads; of what began since there is no all-clear for 5 s")
+def _():
+    holder, stuck, calm = Cgroup("holder"), Cgroup("stuck"), Cgroup("calm")
+    path = scratch() + "/lock"
+    open(path, "w").close()
+    for cgroup, words in (holder, [path, "hold"]), (stuck, [path]):
+        p = cgroup.start([sys.executable, "-c", LOCK, *words], stdin=subprocess.PIPE,
+                         stdout=subprocess.PIPE, text=True)
+        defer(p.kill)
+        same(p.stdout.readline(), "ready\n", "the load")
+        began = time.time()
+    time.sleep(7)
+    start_python(calm, CALM)
+    late = Agent("--history", "none")
+    asked = time.time()
+    answer = ask(stuck.path, "--duration", "1s", status=[3], of=late)
+    age = time.time() - began
+    finding = answer["findings"][0]
+    same(finding["id"], "calls.stuck", json.dumps(answer["findings"], indent=1))
+    ages = values(finding, "assay.inflight.age", **{"assay.operation": "syscall.file"})
+    between(ages[0], 0.95 * (asked - began), age, "age of the oldest call, s")
+    between(values(finding, "/proc/PID/syscall")[0], 3, 3, "threads in such a call")
+    check("3 of its 4 threads sleep in such a call, python" in finding["cause"] and
+          "in flock" in finding["cause"], finding["cause"])
+    since = datetime.datetime.fromisoformat(
+        re.search(r"since (\S+):", finding["what"])[1].replace("Z", "+00:00")).timestamp()
+    between(since, began - 1, began + 1.1 + 0.05 * age, "since when")
+    check("ps -L" in finding["next"], finding["next"])
+    answer = ask(calm.path, "--duration", "1s", status=[0, 3], of=late)
+    unknown = {u["id"]: u["why"] for u in answer["unknown"]}
+    check("may be older than" in unknown.get("net.dependency_hangs", ""), f"not known: {unknown}")
+    # on a busy machine others may really have the CPU
+    check(answer["overall"] != "nothing_unusual", answer["why"])
 
 
 @test("what means nobody or several is one line and a status")
