@@ -150,8 +150,8 @@ deps-arm64:
 	$(Q)sh tests/deps gcc-aarch64-linux-gnu qemu-system-arm ipxe-qemu e2fsprogs kmod
 
 # Long ones first: short ones fill what is left of the time.
-SUITES = $(sort $(wildcard tests/e2e/test_*.py)) $(sort $(wildcard tests/deploy/test_*)) \
-	$(sort $(wildcard tests/cli/test_*)) $(sort $(wildcard tests/kernel/test_*.py)) \
+SUITES = tests/kernel/test_names_cost.py $(sort $(wildcard tests/e2e/test_*.py)) $(sort $(wildcard tests/deploy/test_*)) \
+	$(sort $(wildcard tests/cli/test_*)) $(sort $(filter-out %/test_names_cost.py,$(wildcard tests/kernel/test_*.py))) \
 	$(sort $(wildcard tests/harness/test_*)) $(UNIT)
 
 check: deps
