@@ -52,7 +52,7 @@ static const struct metric_row rows[] = {
 		"call that began before the agent, or while its probe was off, is as "
 		"old as the sleep that it is in, by what the kernel keeps of a "
 		"thread (when it got a CPU, and what it ran then); of all "
-		"other operations that began before nothing is told, or "
+		"other operations that began before nothing is told, or they "
 		"are as old as their probe at least. A request over TCP is "
 		"as old as its sender's latest bytes (of a server's request in "
 		"several segments: the latest but one). An age is that of the end of "
