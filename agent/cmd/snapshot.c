@@ -30,8 +30,10 @@ static int run_snapshot(const struct options *o, int argc, char **argv)
 		log_errorx("%s", cause);
 		return 1;
 	}
-	if (copied.damaged)
-		log_warnx("%zu readings are damaged, and left out", copied.damaged);
+	if (copied.damaged || copied.more_damaged)
+		log_warnx("%s%zu readings are damaged, and left out%s",
+			  copied.more_damaged ? "at least " : "", copied.damaged,
+			  copied.more_damaged ? ": how many more is not known" : "");
 	span_describe_range(&copied.range, cause, sizeof(cause));
 	text_copy(text, sizeof(text), argv[0], SIZE_MAX);
 	printf("%s: %zu readings of %s; %s\nassay report --from %s shows its last five "

@@ -265,10 +265,39 @@ void span_say_uncounted(const struct frame *f, double covered_s)
 		    text);
 }
 
+void span_say_damaged(const struct history_reader *r, const struct history_span *time)
+{
+	struct history_damage d;
+
+	history_reader_damage(r, time, &d);
+	if (d.readings)
+		log_warnx(
+		    "%zu %s of the history %s damaged, and left out: %.0f s of that "
+		    "time",
+		    d.readings, d.readings == 1 ? "reading" : "readings",
+		    d.readings == 1 ? "is" : "are", d.ns * 1e-9);
+	if (d.unknown)
+		log_warnx("the history is damaged: more readings may be lost, of any "
+			  "time; how many is not known");
+}
+
+/* Of readings that are left out of nothing else, or lie beside the time. */
+static void say_usage_damaged(const struct history_reader *r, size_t left_out)
+{
+	size_t n = history_reader_damaged(r) - left_out;
+
+	if (n)
+		log_warnx(
+		    "%zu more %s in or beside that time damaged: CPU time, throttling and "
+		    "pressure are told by those around",
+		    n, n == 1 ? "reading is" : "readings are");
+}
+
 int span_take(struct source *src, const struct span *span, struct taken *out,
 	      char *cause, size_t len)
 {
 	struct history_reader *r;
+	size_t left_out;
 	int err;
 
 	*out = (struct taken){ 0 };
@@ -282,12 +311,14 @@ int span_take(struct source *src, const struct span *span, struct taken *out,
 	err = history_reader_frame(r, &span->time, &out->frame, &out->time, cause, len);
 	if (!err)
 		err = history_reader_range(r, &out->kept);
-	if (!err && history_reader_damaged(r))
-		log_warnx("%zu readings of the history are damaged, and left out",
-			  history_reader_damaged(r));
+	if (!err)
+		span_say_damaged(r, &span->time);
+	left_out = history_reader_damaged(r);
 	find_host(r, &out->host);
 	if (!err)
 		err = span_usage(r, out, cause, len);
+	if (!err)
+		say_usage_damaged(r, left_out);
 	history_reader_close(r);
 	out->from_history = true;
 	out->duration_s = out->time.covered_ns * 1e-9;

@@ -49,7 +49,7 @@ static int copy_row(sqlite3 *from, sqlite3 *to, const struct history_row *row)
 					    (size_t)sqlite3_column_bytes(st, 1),
 					    (size_t)sqlite3_column_int64(st, 0));
 	} else if (rc == SQLITE_DONE) {
-		rc = SQLITE_OK; /* of a damaged index */
+		rc = SQLITE_CORRUPT; /* its index says that it was there */
 	}
 	history_done(st);
 	return rc;
@@ -109,23 +109,33 @@ static bool is_fatal(int rc)
 	return err && err != -EINVAL && err != -EIO;
 }
 
-long history_copy(sqlite3 *from, sqlite3 *to)
+/* All rows that can be read. Results of SQLite's: those of what is written. */
+static int copy_rows(sqlite3 *from, sqlite3 *to, struct history_left *out)
 {
 	struct history_row *rows = NULL;
 	size_t count = 0;
-	long lost = 0;
-	int rc = history_run(to, "BEGIN");
+	bool all = false;
+	int rc = history_rows(from, &rows, &count, &all);
 
-	if (rc)
-		return history_errno(rc);
-	if (history_rows(from, &rows, &count))
-		lost = 1;
 	for (size_t i = 0; i < count && !is_fatal(rc); i++) {
 		rc = copy_row(from, to, &rows[i]);
-		lost += rc != SQLITE_OK;
+		out->kept += rc == SQLITE_OK;
+		out->lost += rc != SQLITE_OK;
 	}
+	out->more_lost = !all;
 	free(rows);
-	if (!is_fatal(rc))
+	return is_fatal(rc) ? rc : SQLITE_OK;
+}
+
+int history_copy(sqlite3 *from, sqlite3 *to, struct history_left *out)
+{
+	int rc = history_run(to, "BEGIN");
+
+	*out = (struct history_left){ 0 };
+	if (rc)
+		return history_errno(rc);
+	rc = copy_rows(from, to, out);
+	if (!rc)
 		rc = copy_minutes(from, to);
 	if (!is_fatal(rc))
 		rc = copy_facts(from, to);
@@ -133,7 +143,7 @@ long history_copy(sqlite3 *from, sqlite3 *to)
 		rc = history_run(to, "COMMIT");
 	if (is_fatal(rc))
 		history_run(to, "ROLLBACK");
-	return is_fatal(rc) ? history_errno(rc) : lost;
+	return is_fatal(rc) ? history_errno(rc) : 0;
 }
 
 static int set_time(sqlite3 *db, uint64_t now_ns)
@@ -144,25 +154,23 @@ static int set_time(sqlite3 *db, uint64_t now_ns)
 }
 
 /* Into a new file under another name, which is whole when it gets its own. */
-static long copy_into(sqlite3 *from, const char *name, uint64_t now_ns)
+static int copy_into(sqlite3 *from, const char *name, uint64_t now_ns,
+		     struct history_left *left)
 {
 	sqlite3 *to = NULL;
-	long damaged = history_make(name);
-	int rc = SQLITE_OK;
+	int err = history_make(name);
 
-	if (damaged)
-		return damaged;
+	if (err)
+		return err;
 	if (sqlite3_open_v2(name, &to, SQLITE_OPEN_READWRITE, NULL))
-		damaged = -EIO;
-	else
-		damaged = history_copy(from, to);
-	if (damaged >= 0)
-		rc = set_time(to, now_ns);
-	if (rc)
-		damaged = history_errno(rc);
-	if (history_end(to) && damaged >= 0)
-		damaged = -EIO;
-	return damaged;
+		err = -EIO;
+	if (!err)
+		err = history_copy(from, to, left);
+	if (!err)
+		err = history_errno(set_time(to, now_ns));
+	if (history_end(to) && !err)
+		err = -EIO;
+	return err;
 }
 
 static int describe(const char *path, struct history_copied *out, char *cause,
@@ -187,8 +195,8 @@ int history_save(const char *path, const char *to, uint64_t now_ns,
 		 struct history_copied *out, char *cause, size_t len)
 {
 	char name[PATH_MAX];
+	struct history_left left = { 0 };
 	sqlite3 *from = NULL;
-	long damaged;
 	int err = history_look(path, cause, len), rc;
 
 	*out = (struct history_copied){ 0 };
@@ -209,16 +217,17 @@ int history_save(const char *path, const char *to, uint64_t now_ns,
 		return history_errno(rc);
 	}
 	snprintf(name, sizeof(name), "%.4000s.part", to);
-	damaged = copy_into(from, name, now_ns);
-	if (damaged >= 0 && rename(name, to))
-		damaged = -errno;
+	err = copy_into(from, name, now_ns, &left);
+	if (!err && rename(name, to))
+		err = -errno;
 	history_end(from);
-	if (damaged < 0) {
+	if (err) {
 		unlink(name);
 		snprintf(cause, len, "%.200s: it cannot be made: %s", to,
-			 strerror((int)-damaged));
-		return (int)damaged;
+			 strerror(-err));
+		return err;
 	}
-	out->damaged = (size_t)damaged;
+	out->damaged = left.lost;
+	out->more_damaged = left.more_lost;
 	return describe(to, out, cause, len);
 }

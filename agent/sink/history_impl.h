@@ -61,8 +61,11 @@ bool history_is_zlibs(const uint8_t *bytes, size_t len);
 /* What a packer made, unpacked, to be freed: `size` bytes. -EINVAL: it is damaged. */
 int history_unpack(const uint8_t *bytes, size_t len, size_t size, uint8_t **out);
 
-/* All rows, by their order; to be freed. 0 or a result of SQLite's. */
-int history_rows(sqlite3 *db, struct history_row **out, size_t *count);
+/*
+ * All rows, by their order; to be freed. all: false: the file is so damaged that there
+ * may be more. 0 or a result of SQLite's.
+ */
+int history_rows(sqlite3 *db, struct history_row **out, size_t *count, bool *all);
 /* The same of those up to a time that are not merged. */
 int history_unmerged(sqlite3 *db, uint64_t until_ns, struct history_row **out,
 		     size_t *count);
@@ -214,12 +217,19 @@ int history_merge_lanes(const struct history_source *list, size_t count, size_t 
 
 /* What a fact says; "": nothing. */
 void history_get_fact(sqlite3 *db, const char *key, char *out, size_t len);
+/* Has SQLite read what there is of a file whose end is missing. */
+int history_read_anyhow(sqlite3 *db);
 /* Opens it for reading, as history_reader_open(). Results of SQLite's. */
 int history_open_ro(const char *path, sqlite3 **out);
 /* Why that failed with rc, and what to do, as one line; db: NULL, or what it left. */
 void history_tell_ro(const char *path, sqlite3 *db, int rc, char *cause, size_t len);
-/* Copies all that can be read, and facts. Returns how many rows could not, or -errno.
- */
-long history_copy(sqlite3 *from, sqlite3 *to);
+/* What became of a file's readings. */
+struct history_left {
+	size_t kept, lost;
+	bool more_lost; /* nobody knows how many */
+};
+
+/* Copies all that can be read, and facts. 0 or -errno. */
+int history_copy(sqlite3 *from, sqlite3 *to, struct history_left *out);
 
 #endif

@@ -11,12 +11,21 @@
 
 #define FRAME_MAX (512UL << 20)
 
+/* What is known of a row so far. */
+enum row_state {
+	ROW_UNREAD,
+	ROW_READ,
+	ROW_DAMAGED, /* it could not be read, and is left out */
+};
+
 struct history_reader {
 	sqlite3 *db;
 	struct history_row *rows; /* in the order in which they came */
 	size_t count;
 	size_t *ends;		 /* of each row: history_minute_ends() */
-	size_t damaged;		 /* rows that could not be read so far */
+	bool all;		 /* rows has all that there were */
+	uint8_t *states;	 /* of each row: enum row_state */
+	size_t damaged;		 /* how many of them are damaged */
 	size_t unpacked;	 /* history_reader_unpacked() */
 	const char *const *only; /* metrics; NULL: all */
 };
@@ -36,9 +45,11 @@ int history_reader_open(const char *path, struct history_reader **out, char *cau
 	if (!rc) /* all as it is now, whatever an agent merges meanwhile */
 		rc = history_do(r->db, "BEGIN");
 	if (!rc)
-		rc = history_rows(r->db, &r->rows, &r->count);
+		rc = history_rows(r->db, &r->rows, &r->count, &r->all);
 	if (!rc)
 		rc = history_minute_ends(r->db, r->rows, r->count, &r->ends);
+	if (!rc && !(r->states = calloc(r->count + 1, sizeof(*r->states))))
+		rc = SQLITE_NOMEM;
 	if (!rc) {
 		*out = r;
 		return 0;
@@ -56,6 +67,7 @@ void history_reader_close(struct history_reader *r)
 	history_end(r->db);
 	free(r->rows);
 	free(r->ends);
+	free(r->states);
 	free(r);
 }
 
@@ -73,6 +85,29 @@ void history_reader_only(struct history_reader *r, const char *const *metrics)
 size_t history_reader_damaged(const struct history_reader *r)
 {
 	return r->damaged;
+}
+
+/* How much of a row lies in a span, ns. */
+static uint64_t overlap(const struct history_row *row, const struct history_span *s)
+{
+	uint64_t from = row->since_ns > s->since_ns ? row->since_ns : s->since_ns;
+	uint64_t to = row->until_ns < s->until_ns ? row->until_ns : s->until_ns;
+
+	return to > from ? to - from : 0;
+}
+
+void history_reader_damage(const struct history_reader *r,
+			   const struct history_span *time, struct history_damage *out)
+{
+	*out = (struct history_damage){ .unknown = !r->all };
+	for (size_t i = 0; i < r->count; i++) {
+		uint64_t in = overlap(&r->rows[i], time);
+
+		if (r->states[i] != ROW_DAMAGED || !in)
+			continue;
+		out->readings++;
+		out->ns += in;
+	}
 }
 
 size_t history_reader_unpacked(const struct history_reader *r)
@@ -100,15 +135,6 @@ int history_reader_range(struct history_reader *r, struct history_span *out)
 	return r->count ? 0 : -ENODATA;
 }
 
-/* How much of a row lies in a span, ns. */
-static uint64_t overlap(const struct history_row *row, const struct history_span *s)
-{
-	uint64_t from = row->since_ns > s->since_ns ? row->since_ns : s->since_ns;
-	uint64_t to = row->until_ns < s->until_ns ? row->until_ns : s->until_ns;
-
-	return to > from ? to - from : 0;
-}
-
 static bool is_in(const struct history_row *row, const struct history_span *s)
 {
 	uint64_t in = overlap(row, s);
@@ -119,8 +145,8 @@ static bool is_in(const struct history_row *row, const struct history_span *s)
 /* What of a reader's rows is wanted; all that are in `span`, or this one. */
 struct choice {
 	struct history_span span;
-	const struct history_row *only;
-	bool by_middle; /* those whose middle lies there */
+	const struct history_row *only, *last; /* last: NULL: only that */
+	bool by_middle;			       /* those whose middle lies there */
 };
 
 static bool is_chosen(const struct choice *c, const struct history_row *row)
@@ -129,6 +155,8 @@ static bool is_chosen(const struct choice *c, const struct history_row *row)
 
 	if (c->by_middle)
 		return middle >= c->span.since_ns && middle < c->span.until_ns;
+	if (c->only && c->last)
+		return row >= c->only && row <= c->last;
 	return c->only ? row == c->only : is_in(row, &c->span);
 }
 
@@ -205,7 +233,19 @@ static int add_one(struct history_reader *r, load_fn load, int64_t id, add_fn ad
 	return err;
 }
 
-/* One that cannot be read is damaged. */
+static void note_state(struct history_reader *r, const struct history_row *row,
+		       enum row_state state)
+{
+	uint8_t *s = &r->states[row - r->rows];
+
+	r->damaged += state == ROW_DAMAGED && *s != ROW_DAMAGED;
+	*s = (uint8_t)state;
+}
+
+/*
+ * One that cannot be read is damaged: so is one that is not there, as nobody takes one
+ * away while we read.
+ */
 static int add_row(struct history_reader *r, const struct history_row *row,
 		   struct summing *s, struct history_span *got)
 {
@@ -213,9 +253,8 @@ static int add_row(struct history_reader *r, const struct history_row *row,
 
 	if (err == -ENOMEM || err == -EMSGSIZE)
 		return err;
-	if (err)
-		r->damaged += err != -ENOENT;
-	else
+	note_state(r, row, err ? ROW_DAMAGED : ROW_READ);
+	if (!err)
 		note_added(s, row, row, got);
 	return 0;
 }
@@ -306,9 +345,8 @@ static void explain(struct history_reader *r, int err, char *cause, size_t len)
 	} else if (err != -ENODATA) {
 		snprintf(cause, len, "the history cannot be read: %s", strerror(-err));
 	} else if (r->damaged) {
-		snprintf(cause, len,
-			 "all that is kept of that time is damaged: %zu readings",
-			 r->damaged);
+		snprintf(cause, len, "all that is kept of that time is damaged: %zu %s",
+			 r->damaged, r->damaged == 1 ? "reading" : "readings");
 	} else if (history_reader_range(r, &range)) {
 		snprintf(cause, len, "the history is empty yet");
 	} else {
@@ -361,10 +399,8 @@ static int sum_step(struct history_reader *r, const struct history_span *step,
 }
 
 int history_reader_each(struct history_reader *r, const struct history_span *asked,
-			uint64_t step_ns,
-			int (*fn)(void *arg, const struct frame *f,
-				  const struct history_span *got),
-			void *arg, char *cause, size_t len)
+			uint64_t step_ns, history_step_fn fn, void *arg, char *cause,
+			size_t len)
 {
 	struct summing s = { .sum = new_sum(r) };
 	struct history_span range, got, step = *asked;
@@ -389,6 +425,71 @@ int history_reader_each(struct history_reader *r, const struct history_span *ask
 			err = fn(arg, f, &got);
 		frame_free(f);
 	}
+	delta_sum_free(s.sum);
+	return err;
+}
+
+/*
+ * Until which row there is one sum to be read instead of single rows, as one of these
+ * is damaged; i: none.
+ */
+static size_t find_stand_in(struct history_reader *r, const struct choice *c, size_t i)
+{
+	bool damaged = false;
+	uint8_t *bytes;
+	size_t len;
+
+	for (size_t k = i; k <= r->ends[i]; k++) {
+		if (!is_chosen(c, &r->rows[k]))
+			return i;
+		damaged |= r->states[k] == ROW_DAMAGED;
+	}
+	if (!damaged ||
+	    history_minute_load(r->db, r->rows[r->ends[i]].id, &bytes, &len))
+		return i;
+	free(bytes);
+	return r->ends[i];
+}
+
+/* Some rows, one after the other. */
+static int give_rows(struct history_reader *r, size_t first, size_t last,
+		     struct summing *s, history_step_fn fn, void *arg)
+{
+	struct choice c = { .only = &r->rows[first], .last = &r->rows[last] };
+	struct history_span got;
+	struct frame *f = NULL;
+	int err;
+
+	delta_sum_restart(s->sum);
+	err = sum_up(r, &c, s, &got);
+	if (!err)
+		err = delta_sum_frame(s->sum, &f);
+	if (err && err != -ENODATA)
+		return err;
+	if (!f)
+		got = (struct history_span){ .since_ns = r->rows[first].since_ns,
+					     .until_ns = r->rows[last].until_ns };
+	err = fn(arg, f, &got);
+	frame_free(f);
+	return err;
+}
+
+int history_reader_rows(struct history_reader *r, const struct history_span *asked,
+			history_step_fn fn, void *arg, char *cause, size_t len)
+{
+	struct choice c = { .span = *asked, .by_middle = true };
+	struct summing s = { .sum = new_sum(r) };
+	int err = s.sum ? 0 : -ENOMEM;
+
+	for (size_t i = 0, last; i < r->count && !err; i = last + 1) {
+		last = i;
+		if (!is_chosen(&c, &r->rows[i]))
+			continue;
+		last = find_stand_in(r, &c, i);
+		err = give_rows(r, i, last, &s, fn, arg);
+	}
+	if (err)
+		explain(r, err, cause, len);
 	delta_sum_free(s.sum);
 	return err;
 }

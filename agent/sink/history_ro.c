@@ -39,23 +39,44 @@ static bool is_there(const char *path, const char *suffix)
 	return there;
 }
 
-/* How a history is opened: the ways that there are, one after the other. */
+/*
+ * How a history is opened: the ways that there are, one after the other. anyhow: though
+ * its end is missing, or what is said there of its tables cannot be read in part.
+ */
+static int open_once(sqlite3 **db, const char *uri, int flags, bool anyhow)
+{
+	int64_t tables;
+	int rc;
+
+	history_end(*db);
+	*db = NULL;
+	rc = sqlite3_open_v2(uri, db, flags | SQLITE_OPEN_URI, NULL);
+	if (rc)
+		return rc;
+	sqlite3_busy_timeout(*db, BUSY_MS);
+	if (anyhow)
+		rc = history_read_anyhow(*db);
+	return rc ? rc
+		  : history_number(*db, "SELECT count(*) FROM sqlite_master", &tables);
+}
+
 static int open_as(sqlite3 **db, const char *path, int flags, const char *how)
 {
 	char *uri = uri_of(path, how);
-	int64_t rows;
 	int rc;
 
 	if (!uri)
 		return SQLITE_NOMEM;
-	history_end(*db);
-	*db = NULL;
-	rc = sqlite3_open_v2(uri, db, flags | SQLITE_OPEN_URI, NULL);
+	rc = open_once(db, uri, flags, false);
+	if ((rc & 0xff) == SQLITE_CORRUPT)
+		rc = open_once(db, uri, flags, true);
 	free(uri);
-	if (rc)
-		return rc;
-	sqlite3_busy_timeout(*db, BUSY_MS);
-	return history_number(*db, "SELECT count(*) FROM fact", &rows);
+	return rc;
+}
+
+int history_read_anyhow(sqlite3 *db)
+{
+	return history_run(db, "PRAGMA writable_schema=ON");
 }
 
 /*
