@@ -244,7 +244,7 @@ static int take_live(struct source *src, struct taken *t, char *cause, size_t le
 }
 
 /* The machine that the history is of. */
-static void find_host(const struct history_reader *r, struct report_host *out)
+static void find_host(struct history_reader *r, struct report_host *out)
 {
 	char cpus[32];
 
@@ -279,6 +279,9 @@ void span_say_damaged(const struct history_reader *r, const struct history_span 
 	if (d.unknown)
 		log_warnx("the history is damaged: more readings may be lost, of any "
 			  "time; how many is not known");
+	if (d.facts)
+		log_warnx("the history is damaged where it says which machine it is "
+			  "of: its name, kernel and CPUs are not known");
 }
 
 /* Of readings that are left out of nothing else, or lie beside the time. */
@@ -311,10 +314,10 @@ int span_take(struct source *src, const struct span *span, struct taken *out,
 	err = history_reader_frame(r, &span->time, &out->frame, &out->time, cause, len);
 	if (!err)
 		err = history_reader_range(r, &out->kept);
+	find_host(r, &out->host);
 	if (!err)
 		span_say_damaged(r, &span->time);
 	left_out = history_reader_damaged(r);
-	find_host(r, &out->host);
 	if (!err)
 		err = span_usage(r, out, cause, len);
 	if (!err)

@@ -22,7 +22,8 @@ struct history_reader {
 	sqlite3 *db;
 	struct history_row *rows; /* in the order in which they came */
 	size_t count;
-	size_t *ends;		 /* of each row: history_minute_ends() */
+	size_t *ends; /* of each row: history_minute_ends() */
+	bool facts_damaged;
 	bool all;		 /* rows has all that there were */
 	uint8_t *states;	 /* of each row: enum row_state */
 	size_t damaged;		 /* how many of them are damaged */
@@ -71,10 +72,10 @@ void history_reader_close(struct history_reader *r)
 	free(r);
 }
 
-void history_reader_fact(const struct history_reader *r, const char *key, char *out,
+void history_reader_fact(struct history_reader *r, const char *key, char *out,
 			 size_t len)
 {
-	history_get_fact(r->db, key, out, len);
+	r->facts_damaged |= history_get_fact(r->db, key, out, len) != SQLITE_OK;
 }
 
 void history_reader_only(struct history_reader *r, const char *const *metrics)
@@ -87,21 +88,12 @@ size_t history_reader_damaged(const struct history_reader *r)
 	return r->damaged;
 }
 
-/* How much of a row lies in a span, ns. */
-static uint64_t overlap(const struct history_row *row, const struct history_span *s)
-{
-	uint64_t from = row->since_ns > s->since_ns ? row->since_ns : s->since_ns;
-	uint64_t to = row->until_ns < s->until_ns ? row->until_ns : s->until_ns;
-
-	return to > from ? to - from : 0;
-}
-
 void history_reader_damage(const struct history_reader *r,
 			   const struct history_span *time, struct history_damage *out)
 {
-	*out = (struct history_damage){ .unknown = !r->all };
+	*out = (struct history_damage){ .unknown = !r->all, .facts = r->facts_damaged };
 	for (size_t i = 0; i < r->count; i++) {
-		uint64_t in = overlap(&r->rows[i], time);
+		uint64_t in = history_overlap(&r->rows[i], time);
 
 		if (r->states[i] != ROW_DAMAGED || !in)
 			continue;
@@ -137,7 +129,7 @@ int history_reader_range(struct history_reader *r, struct history_span *out)
 
 static bool is_in(const struct history_row *row, const struct history_span *s)
 {
-	uint64_t in = overlap(row, s);
+	uint64_t in = history_overlap(row, s);
 
 	return in && in >= row->until_ns - row->since_ns - in;
 }
@@ -168,7 +160,7 @@ static void choose(const struct history_reader *r, const struct history_span *as
 
 	*c = (struct choice){ .span = *asked };
 	for (size_t i = 0; i < r->count; i++) {
-		uint64_t in = overlap(&r->rows[i], asked);
+		uint64_t in = history_overlap(&r->rows[i], asked);
 
 		if (is_in(&r->rows[i], asked)) {
 			c->only = NULL;
@@ -335,9 +327,14 @@ static int sum_up(struct history_reader *r, const struct choice *c, struct summi
 
 static void explain(struct history_reader *r, int err, char *cause, size_t len)
 {
-	char since[32], until[32];
+	char since[32] = "", until[32] = "";
 	struct history_span range;
+	bool some = !history_reader_range(r, &range);
 
+	if (some) {
+		units_time(since, range.since_ns);
+		units_time(until, range.until_ns);
+	}
 	if (err == -EMSGSIZE) {
 		snprintf(cause, len,
 			 "that is more than fits into memory: ask for less "
@@ -345,13 +342,17 @@ static void explain(struct history_reader *r, int err, char *cause, size_t len)
 	} else if (err != -ENODATA) {
 		snprintf(cause, len, "the history cannot be read: %s", strerror(-err));
 	} else if (r->damaged) {
-		snprintf(cause, len, "all that is kept of that time is damaged: %zu %s",
-			 r->damaged, r->damaged == 1 ? "reading" : "readings");
-	} else if (history_reader_range(r, &range)) {
-		snprintf(cause, len, "the history is empty yet");
+		snprintf(cause, len,
+			 "all that is kept of that time is damaged (%zu %s): the "
+			 "history goes from %s to %s",
+			 r->damaged, r->damaged == 1 ? "reading" : "readings", since,
+			 until);
+	} else if (!some) {
+		snprintf(cause, len,
+			 r->all ? "the history is empty yet"
+				: "the history is damaged, and none of its readings "
+				  "can be read");
 	} else {
-		units_time(since, range.since_ns);
-		units_time(until, range.until_ns);
 		snprintf(cause, len,
 			 "nothing is kept of that time: the history goes from %s to %s",
 			 since, until);

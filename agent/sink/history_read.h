@@ -66,12 +66,14 @@ int history_reader_rows(struct history_reader *r, const struct history_span *ask
 void history_reader_only(struct history_reader *r, const char *const *metrics);
 /* What is noted of its node, as a terminal may see it: "host.name", "kernel.release",
  * "cpus". "": nothing. */
-void history_reader_fact(const struct history_reader *r, const char *key, char *out,
+void history_reader_fact(struct history_reader *r, const char *key, char *out,
 			 size_t len);
 /* What history_save() has copied. */
 struct history_copied {
 	size_t readings, damaged; /* damaged: left out */
+	size_t in_minutes;	  /* damaged: but their minutes were added up */
 	bool more_damaged;	  /* nobody knows how many more are lost */
+	bool facts_damaged;	  /* what is noted of the node is not there */
 	struct history_span range;
 	char host[256]; /* what the node is called, visible; "": nobody says */
 };
@@ -93,6 +95,7 @@ struct history_damage {
 	size_t readings;
 	uint64_t ns;  /* of the time */
 	bool unknown; /* more of the file may be missing: of any time */
+	bool facts;   /* what is noted of the node cannot be read */
 };
 
 void history_reader_damage(const struct history_reader *r,

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "sink/history_impl.h"
+#include "sink/history_read.h"
 
 #define COLUMNS	 "SELECT id, since, until, merged, whole FROM reading "
 #define LOOK_UPS (1LL << 20) /* no file of ours has so many numbers in it */
@@ -157,4 +158,12 @@ int history_unmerged_after(sqlite3 *db, int64_t id, struct history_row **out,
 			   id, &f);
 
 	return give(&f, rc, out, count);
+}
+
+uint64_t history_overlap(const struct history_row *row, const struct history_span *s)
+{
+	uint64_t from = row->since_ns > s->since_ns ? row->since_ns : s->since_ns;
+	uint64_t to = row->until_ns < s->until_ns ? row->until_ns : s->until_ns;
+
+	return to > from ? to - from : 0;
 }

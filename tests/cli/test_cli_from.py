@@ -188,6 +188,87 @@ def _():
     same(run("report", "--from", target)[1], run("report", "--from", copy)[1], "the copy's copy")
 
 
+PAGE = 4096
+
+
+def damaged(folder, pages, keep=None):
+    """A copy of the copy of which one page is junk, or only the first ones are there."""
+    path = folder + "/damaged.db"
+    with open(copy, "rb") as f:
+        content = bytearray(f.read())
+    for n in pages:
+        content[n * PAGE:(n + 1) * PAGE] = b"\xa5" * PAGE
+    with open(path, "wb") as f:
+        f.write(content[:keep])
+    return path
+
+
+@test("a damaged page changes no number without a word, whichever it is; the file stays as it is")
+def _():
+    folder, said = visible(), 0
+    times = ("--last", "2m"), ("--last", "9m"), ("--since", "22:08:30", "--until", "22:11:20")
+    whole = {t: run("report", "--from", copy, "--format", "json", *t)[1] for t in times}
+    pages = os.path.getsize(copy) // PAGE
+    for n in range(1, pages):
+        path = damaged(folder, [n])
+        with open(path, "rb") as f:
+            before = f.read()
+        for t in times:
+            status, out, err = run("report", "--from", path, "--format", "json", *t)
+            if (status, out) == (0, whole[t]):
+                continue
+            check(err.count("damaged") >= 1 and "malformed" not in err, f"page {n} {t}: {status} {err}")
+            said += 1
+            if status:
+                continue
+            found = json.loads(out)
+            lost = re.search(r"damaged, and left out: (\d+) s of that time", err)
+            span = json.loads(whole[t])["duration_s"]
+            if lost:
+                same(round(found["duration_s"]), round(span - int(lost[1])), f"page {n} {t}: {err}")
+        with open(path, "rb") as f:
+            check(f.read() == before, f"page {n}: the file was changed")
+    check(said > 20, f"{said} of {pages} pages, three times each")
+
+
+@test("of a file whose end is missing there is the rest, and it is said what is not")
+def _():
+    folder, size = visible(), os.path.getsize(copy)
+    got = []
+    for keep in range(PAGE, size, PAGE):
+        status, out, err = run("report", "--from", damaged(folder, [], keep), "--format", "json",
+                               "--last", "10m", prefix=NOBODYS if os.geteuid() == 0 else ())
+        check("damaged" in err or keep > size - 4 * PAGE, f"{keep}: {err}")
+        check("malformed" not in err, f"{keep}: {err}")
+        got.append(json.loads(out)["duration_s"] if status == 0 else 0)
+    same(got, sorted(got), "the more there is of it, the more is read")
+    check(got[len(got) // 2] > 60 and got[-1] > 500, f"{got}")
+    path = damaged(folder, [], PAGE)
+    fails(1, "damaged", "report", "--from", path)
+    path = damaged(folder, [0], PAGE)
+    fails(1, "no history of assay's", "report", "--from", path)
+
+
+@test("a trend, a difference and a copy say what is damaged, too")
+def _():
+    folder, said = visible(), dict.fromkeys(("trend", "diff", "snapshot"), 0)
+    for n in range(1, os.path.getsize(copy) // PAGE):
+        path = damaged(folder, [n])
+        for words in (("trend", "sched.wait.duration", "--format", "csv", "--step", "10s", "--from", path),
+                      ("diff", "9m..5m", "2m..now", "--format", "csv", "--from", path),
+                      ("snapshot", folder + "/t.db", "--history", path)):
+            status, out, err = run(*words)
+            of_whole = run(*(copy if w == path else folder + "/u.db" if w.endswith("/t.db") else w
+                             for w in words))[1].replace("u.db", "t.db")
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(folder + "/t.db")
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(folder + "/u.db")
+            check((status == 0 and out == of_whole) or "damaged" in err, f"page {n} {words}: {err}")
+            said[words[0]] += "damaged" in err
+    check(min(said.values()) > 3, f"{said}")
+
+
 @test("who may not ask the agent is told who may")
 def _():
     if os.geteuid() != 0:
