@@ -269,6 +269,22 @@ def _():
     check(min(said.values()) > 3, f"{said}")
 
 
+@test("what cannot be written is said with its cause, by every command")
+def _():
+    sock = act_as_agent()
+    looked = [(*w, "--from", copy, "--format", f) for w in COMMANDS for f in ("table", "json", "csv")]
+    others = [("list", "metrics", "--format", f) for f in ("table", "json", "csv")]
+    others += [("--help",), ("report", "--help"), ("--version",), ("help-man",),
+               ("snapshot", visible() + "/t.db", "--history", copy),
+               ("report", "--socket", sock, "--duration", "300ms"), ("list", "probes", "--socket", sock),
+               ("probes", "--socket", sock), ("tune", "--socket", sock)]
+    for words in looked + others:
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            p = subprocess.run([ASSAY, *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        same(p.returncode, 1, f"{words}: {p.stderr}")
+        check(re.fullmatch(r"assay: error: .*: No space left on device\n", p.stderr), f"{words}: {p.stderr!r}")
+
+
 @test("who may not ask the agent is told who may")
 def _():
     if os.geteuid() != 0:
