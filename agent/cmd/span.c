@@ -29,7 +29,7 @@ static int moment(const char *key, const char *text, uint64_t since_ns, uint64_t
 	if (err)
 		snprintf(cause, len,
 			 "--%s %.60s: must be a time, as 03:12, '2026-11-27 03:12', "
-			 "2026-11-27T03:12:00Z or 10m (ago)",
+			 "2026-11-27T03:12:00Z, 2026-11-27 (its midnight) or 10m (ago)",
 			 key, text);
 	else if (*out > now_ns) {
 		snprintf(cause, len, "--%s %.60s: that is yet to come%s", key, text,

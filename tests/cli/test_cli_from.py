@@ -59,7 +59,7 @@ def of_copy(*words, env=None):
 
 COMMANDS = (("report",), ("why", WEB), ("why", "--node"), ("hist", "sched.wait.duration"),
             ("trend", "sched.wait.duration"), ("diff", "10m..5m", "2m..now"),
-            ("list", "workloads"))
+            ("list", "workloads"), ("list", "probes"))
 
 
 def schema(name):
@@ -86,6 +86,20 @@ def _():
                     jsonschema.validate(document, schema(words[0]))
             if form == "table" and words[0] not in ("list", "hist"):
                 check(max(map(len, out.split("\n\n", 1)[1].splitlines())) <= 100, out)
+
+
+@test("lists of a copy: probes as they were then, metrics as they always are")
+def _():
+    status, out, err = of_copy("list", "probes", "--format", "json")
+    same((status, err), (0, ""), "list probes")
+    found = {p["name"]: p for p in json.loads(out)}
+    same(found["sched"]["state"], "attached", f"{out}")
+    check(found["sched"]["lost"] > 0, f"its losses then: {out}")
+    of_last, of_all = (json.loads(of_copy("list", "probes", "--format", "json", "--last", t)[1])
+                       for t in ("1m", "9m"))
+    check(of_last[0]["lost"] < of_all[0]["lost"], f"they are of the time: {of_last[0]} {of_all[0]}")
+    same(of_copy("list", "metrics"), run("list", "metrics"), "list metrics")
+    same(of_copy("list", "metrics", "--last", "5m")[0], 0, "list metrics --last")
 
 
 @test("a pipe gets the same text whatever the terminal, the colours and the time are")
@@ -137,6 +151,7 @@ def _():
             (("--since", "22:05", "--until", "22:06"), "22:05:00Z", "22:06:00Z"),
             (("--since", "2023-11-14T23:05:00+01:00", "--until", "8m"), "22:05:00Z", "22:06:00Z"),
             (("--last", "1m", "--until", "22:10"), "22:09:00Z", "22:10:00Z"),
+            (("--since", "2023-11-14"), "22:04:00Z", "22:14:00Z"),
             ((), "22:09:00Z", "22:14:00Z")):
         status, out, err = of_copy("report", "--format", "json", *words)
         same((status, err), (0, ""), str(words))
@@ -149,6 +164,10 @@ def _():
             (1, "nothing is kept of that time", ("--since", "20:00", "--until", "21:00")),
             (2, "--until 22:20: that is yet to come.*leave it out", ("--since", "22:05", "--until", "22:20")),
             (2, "--since 5m: is not before --until 6m", ("--since", "5m", "--until", "6m")),
+            (1, "nothing is kept of that time", ("--at", "2023-11-14")),
+            (1, "nothing is kept of that time", ("--since", "2023-11-13", "--until", "2023-11-14")),
+            (2, "--since 2030-01-01: that is yet to come", ("--since", "2030-01-01")),
+            (2, "--at 2023-11-31: must be a time.*2026-11-27 .its midnight.", ("--at", "2023-11-31")),
             (2, "--at tea: must be a time, as 03:12", ("--at", "tea")),
             (2, "--last: '5': must be a time, 1s to 400d", ("--last", "5")),
             (2, "--until needs", ("--until", "5m"))):
