@@ -10,7 +10,7 @@
 #include "sink/history_read.h"
 
 #define COLUMNS	 "SELECT id, since, until, merged, whole FROM reading "
-#define LOOK_UPS (1LL << 20) /* no file of ours has so many numbers in it */
+#define LOOK_UPS (1LL << 18) /* no file of ours has so many numbers in it */
 
 struct found {
 	struct history_row *list;

@@ -157,10 +157,10 @@ static void tell_salvaged(struct history_file *f, const char *damaged,
 		snprintf(lost, sizeof(lost), "all that was there is lost");
 	else if (left->more_lost)
 		snprintf(lost, sizeof(lost),
-			 "at least %zu are lost, how many more is not known",
-			 left->lost);
+			 "at least %zu lost, how many more is not known", left->lost);
 	else
-		snprintf(lost, sizeof(lost), "%zu are lost", left->lost);
+		snprintf(lost, sizeof(lost), left->lost ? "%zu lost" : "none lost",
+			 left->lost);
 	snprintf(f->note, sizeof(f->note),
 		 "%.60s was damaged: it is now %.60s, and the new one has %zu readings "
 		 "of it: %s",

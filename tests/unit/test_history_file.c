@@ -206,9 +206,9 @@ static size_t take_over(const char *path, bool *exact)
 		fail_msg("%s", other.note);
 	assert_int_equal(sscanf(of, "the new one has %zu readings", &kept), 1);
 	tail = strstr(of, "of it: ") + strlen("of it: ");
-	*exact = sscanf(tail, "%zu are lost", &lost) == 1;
-	if (!*exact && sscanf(tail, "at least %zu are lost, how many more is not known",
-			      &lost) != 1)
+	*exact = sscanf(tail, "%zu lost", &lost) == 1 || !strcmp(tail, "none lost");
+	if (!*exact &&
+	    sscanf(tail, "at least %zu lost, how many more is not known", &lost) != 1)
 		assert_string_equal(tail, "all that was there is lost");
 	assert_true(kept + lost <= 60 && (!*exact || kept + lost == 60));
 	return kept;
