@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 #include "base/log.h"
+#include "base/number.h"
 #include "base/options.h"
 #include "base/util.h"
 #include "cmd/source.h"
@@ -247,11 +248,12 @@ static int take_live(struct source *src, struct taken *t, char *cause, size_t le
 static void find_host(struct history_reader *r, struct report_host *out)
 {
 	char cpus[32];
+	uint64_t n;
 
 	history_reader_fact(r, "host.name", out->name, sizeof(out->name));
 	history_reader_fact(r, "kernel.release", out->kernel, sizeof(out->kernel));
 	history_reader_fact(r, "cpus", cpus, sizeof(cpus));
-	out->cpus = strtol(cpus, NULL, 10);
+	out->cpus = number_parse(cpus, INT_MAX, &n) ? 0 : (long)n;
 }
 
 void span_say_uncounted(const struct frame *f, double covered_s)

@@ -63,6 +63,10 @@ def _():
 @test("a process that is not there, a time that is none, a history that is not there")
 def _():
     fails(1, "no process has this number", "why", "4194999", "--socket", nobody_socket())
+    for pid in ("9223372036854775807", "9223372036854775808", "18446744073709551616",
+                "18446744073709551617", "9" * 40):
+        fails(1, f"[ :]{pid}: no process has this number", "why", pid, "--socket",
+              nobody_socket())
     fails(2, "--last and|two beginnings", "why", "a", "--last", "5m", "--since", "10m")
     fails(1, "no agent has kept", "why", "a", "--last", "5m", "--history",
           scratch() + "/none.db")
