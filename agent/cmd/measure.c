@@ -75,40 +75,6 @@ int measure_update(struct measure *m)
 	return find_names(m);
 }
 
-/*
- * Of each workload that is there: a few small files. A pod's are those of its sandbox,
- * if it has one.
- */
-static void read_usage(struct measure *m, bool whole)
-{
-	struct usage_round round;
-	struct workload **workloads;
-	uint64_t time_ns;
-	size_t count;
-
-	m->usage_ns = now_mono_ns();
-	usage_round(m->usage, &round, whole);
-	workloads = snapshot_workloads(m->snapshot, &count, &time_ns);
-	for (size_t i = 0; i < count; i++) {
-		struct workload *w = workloads[i], *of = w->into ? w->into : w;
-
-		if (w->into ? of->sandbox != w->serial : w->sandbox && !w->gone)
-			continue;
-		if (w->path && !w->gone)
-			usage_read(m->usage, &round, w->path, &of->usage);
-		else
-			usage_forget(m->usage, &w->usage);
-	}
-}
-
-/* Files are read for exports; who has none in a while, for the history, reads them too.
- */
-void measure_usage(struct measure *m, uint64_t age_ns)
-{
-	if (now_mono_ns() - m->usage_ns >= age_ns)
-		read_usage(m, false);
-}
-
 /* Reads the cells, with what the passes since then have found. */
 static int collect(struct measure *m, uint64_t since_ns, bool whole)
 {
@@ -116,7 +82,7 @@ static int collect(struct measure *m, uint64_t since_ns, bool whole)
 
 	measure_lose_late(m, since_ns);
 	err = measure_update(m);
-	read_usage(m, whole);
+	measure_read_files(m, whole);
 	return err;
 }
 

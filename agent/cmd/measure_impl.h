@@ -191,7 +191,12 @@ void measure_reach(const struct measure *m, double out[INFLIGHT_COUNT]);
 /* What a change says of a probe's duty. 0, or -errno with one line in cause. */
 int measure_tune_duty(struct measure *m, const struct tune_change *change, char *cause,
 		      size_t len);
-/* Reads the files of cgroups, unless that was done less than so long ago. */
+/* Reads the files of cgroups; whole: all of them. */
+void measure_read_files(struct measure *m, bool whole);
+/*
+ * The same, unless that was done less than so long ago: they are read for exports; who
+ * has none in a while, for the history, reads them too.
+ */
 void measure_usage(struct measure *m, uint64_t age_ns);
 /* Adds the agent's own points to a group; number: of the export. -ENOMEM. */
 int measure_self(struct measure *m, const struct export_stats *stats, uint64_t number,

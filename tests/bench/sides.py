@@ -50,11 +50,13 @@ class Assay(Nothing):
     """A running agent with file export and these probes, None meaning all; without a
     budget it measures all the time, whatever that costs."""
 
-    def __init__(self, probes=None, options=(), binary=ASSAY, budget="none"):
+    def __init__(self, probes=None, options=(), binary=ASSAY, budget="none",
+                 variables=None):
         self.probes = probes
         self.options = options
         self.binary = binary
         self.budget = budget
+        self.variables = variables or {}
 
     def __str__(self):
         return self.binary
@@ -74,7 +76,7 @@ class Assay(Nothing):
                if not k.startswith(("ASSAY_", "OTEL_"))}
         # as variables: an older build has no such flags
         env.update(ASSAY_NODE_LOCK="none", ASSAY_BUDGET=self.budget,
-                   ASSAY_HISTORY=f"{self.dir}/history.db")
+                   ASSAY_HISTORY=f"{self.dir}/history.db", **self.variables)
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(pinned(TOOL_CPU, argv), stderr=log,
                                             stdout=subprocess.DEVNULL, env=env)

@@ -12,8 +12,10 @@ import sys
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "tests"))
 sys.path.insert(0, os.path.join(TOP, "tests", "bench"))
+import agent  # noqa: E402
 import before  # noqa: E402
-from tap import check, main, need_root, same, test  # noqa: E402
+import tools  # noqa: E402
+from tap import check, diag, main, need_root, same, test  # noqa: E402
 
 OUTPUT = os.path.join(TOP, "build", "tests", "bench-quick.json")
 KEYS = ("none", "floor", "assay", "assay_net", "peer", "peer_value", "peer_net",
@@ -61,6 +63,16 @@ def worse():
     same(judged("%", 24, 5, [4, 6]), "worse", "5 % of an application's time")
     same(judged("MiB", 16, 1, [0.9, 1.1]), "worse", "1 of 16 MiB")
     same(judged("ns", 100, None, []), "not measured", "nothing")
+
+
+@test("the rows about many cgroups are of the time that reading their files takes")
+def files_of_cgroups():
+    tools.build()
+    readings, whole = agent.cgroup_cost(20, 50, 3, agent.ASSAY, interval_s=1)
+    files = sum(readings) / 3
+    diag(f"files {files:.3f} ms an export, the agent {whole:.3f} ms")
+    # a few dozen reads of files, each of some us: far from all that it does
+    check(0.02 < files < whole / 2, f"files {files} ms of {whole}")
 
 
 @test("two builds are compared in one run")
