@@ -46,7 +46,8 @@ def examples(command):
 
 @test("every example of --help runs as it stands")
 def _():
-    """With the socket and the history of an agent of ours, and a workload shop/web."""
+    """With the socket and the history of an agent of ours, and a workload shop/web; lists
+    look into the file that an example of snapshot made."""
     shop()
     directory, ran = scratch(), 0
     agent = Agent("--history", directory + "/history.db", "--snapshot-interval", "1s")
@@ -54,7 +55,7 @@ def _():
     env = {**os.environ, "ASSAY_SOCKET": agent.socket, "LC_ALL": "C",
            "ASSAY_HISTORY": directory + "/history.db",
            "PATH": os.path.dirname(ASSAY) + ":" + os.environ["PATH"]}
-    for command in "why", "report", "hist", "trend", "diff", "list", "snapshot", "tune":
+    for command in "why", "report", "hist", "trend", "diff", "snapshot", "list", "tune":
         for line in examples(command):
             p = subprocess.run(line, shell=True, cwd=directory, env=env, text=True,
                                capture_output=True, timeout=PATIENCE)
