@@ -89,7 +89,7 @@ static void ask_for_command(void)
 	log_errorx("which command? one of %s", names);
 }
 
-int main(int argc, char **argv)
+static int run_any(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "";
 
@@ -112,4 +112,14 @@ int main(int argc, char **argv)
 	else
 		ask_for_command();
 	return EXIT_USAGE;
+}
+
+/* Nothing of what is said is lost without a word: not all commands look at that. */
+int main(int argc, char **argv)
+{
+	int status = run_any(argc, argv), err = status ? 0 : write_out(stdout);
+
+	if (err)
+		log_error(err, "what is to be said cannot be written");
+	return err ? 1 : status;
 }

@@ -83,23 +83,27 @@ static __always_inline __u32 class_by_fd(__u32 info, struct task_struct *task,
 
 /*
  * For how long a task that sleeps has done so, by what the kernel keeps of it (ns):
- * `exec_start` is when it left its CPU, by the clock of that CPU without interrupts
- * (update_curr(), kernel/sched/fair.c). So it is too little by what interrupts and a
- * hypervisor took there since. That clock may stand still: what the CPU of this program
- * has more is added. 0: not known.
+ * since it got a CPU, less what it ran then (set_next_entity(), kernel/sched/fair.c, so
+ * not of real-time tasks). What interrupts and a hypervisor took of that run is too
+ * much. Or since it was last seen to run (`exec_start`, update_curr()), by the clock of
+ * its CPU without those: what they took there since is too little. That clock may stand
+ * still: what the CPU of this program has more is added.
  */
 static __always_inline __u64 slept_for(struct task_struct *task)
 {
 	__u64 now = bpf_get_current_task_btf()->se.cfs_rq->rq->clock;
 	struct rq *rq = task->se.cfs_rq->rq;
+	__s64 most = now - task->sched_info.last_arrival;
+	__s64 ran = task->se.sum_exec_runtime - task->se.prev_sum_exec_runtime;
 	/* in this order: who updates them writes `clock` first */
-	__u64 age = *(volatile __u64 *)&rq->clock_task - task->se.exec_start;
-	__u64 most = now - task->sched_info.last_arrival;
+	__s64 least = *(volatile __u64 *)&rq->clock_task - task->se.exec_start;
 
-	age += now - *(volatile __u64 *)&rq->clock;
-	if (!task->se.exec_start || (__s64)age <= 0)
-		return 0;
-	return age < most ? age : most;
+	least += now - *(volatile __u64 *)&rq->clock;
+	if (least < most - ran)
+		least = most - ran;
+	if (least > most)
+		least = most;
+	return least > 0 ? least : 0;
 }
 
 #endif

@@ -78,7 +78,9 @@ struct cfs_rq___task {
 
 struct sched_entity {
 	__u64 nr_migrations;
-	__u64 exec_start; /* clock_task when it was last seen to run */
+	__u64 exec_start;	/* clock_task when it was last seen to run */
+	__u64 sum_exec_runtime; /* ns that it ran, and when it last got a CPU */
+	__u64 prev_sum_exec_runtime;
 	struct cfs_rq *cfs_rq;
 	unsigned char
 	    sched_delayed; /* 6.12 and later: asleep, but still on its queue */

@@ -56,11 +56,15 @@ SEC("iter/task")
 int sched_tasks_iter(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
+	struct thread *t;
 
 	if (!task)
 		return 0;
 	thread_make(task);
-	return is_stamped_asleep(task) ? thread_asleep(thread_get(task), task) : 0;
+	t = thread_get(task);
+	if (t)
+		note_earlier_sleep(t, task);
+	return is_stamped_asleep(task) ? thread_asleep(t, task) : 0;
 }
 
 /* What goes into a record of a task: its slot, and whether it is ours. */

@@ -67,6 +67,17 @@ static __always_inline void note_sleep(__u64 key, struct task_struct *task, __u3
 	t->asleep = now << SLEEP_NS_SHIFT | (sleep_class(task) + 1);
 }
 
+/*
+ * The probe is about to be switched on: notes in which class a task sleeps now. Since
+ * when the kernel knows (slept_for()), and no sample is made of it: the entry is not of
+ * a switch-in with the probe on.
+ */
+static __always_inline void note_earlier_sleep(struct thread *t,
+					       struct task_struct *task)
+{
+	t->asleep = falls_asleep(task, task->__state) ? sleep_class(task) + 1 : 0;
+}
+
 /* What a task slept that is switched to after a wait, for a record; its sleep is over.
  */
 static __always_inline __u64 sleep_ended(struct thread *t, __u64 now, __u64 wait)

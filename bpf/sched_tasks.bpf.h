@@ -3,8 +3,9 @@
 #ifndef SCHED_TASKS_BPF_H
 #define SCHED_TASKS_BPF_H
 
+#include "call_class.bpf.h"
 #include "inflight.bpf.h"
-#include "sched_sleep.bpf.h"
+#include "sched_thread.bpf.h"
 
 /*
  * Who waits for a CPU now: it can run, and last_queued says since when. The clock is
@@ -25,22 +26,17 @@ static __always_inline bool is_waiting(struct task_struct *task)
 static __always_inline void sleep_look(struct cpu_state *cpu, struct task_struct *task,
 				       const struct thread *t)
 {
-	__u32 class;
+	__u32 class = (t->asleep & SLEEP_CLASS_MASK) - 1;
 	__u64 age;
 
-	if (!(task->__state & TASK_ASLEEP))
+	if (class >= CALL_CLASSES || !(task->__state & TASK_ASLEEP))
 		return;
-	if (t && t->asleep && t->key >> 32 == enabled_of(PROBE_SCHED)) {
-		class = (t->asleep & SLEEP_CLASS_MASK) - 1;
+	if (t->key >> 32 == enabled_of(PROBE_SCHED))
 		age = bpf_get_current_task_btf()->se.cfs_rq->rq->clock -
 		      (t->asleep >> SLEEP_NS_SHIFT);
-	} else if (falls_asleep(task, task->__state)) {
-		class = sleep_class(task);
+	else
 		age = slept_for(task);
-	} else {
-		return;
-	}
-	if (class >= CALL_CLASSES || (__s64)age <= 0)
+	if ((__s64)age <= 0)
 		return;
 	/* what is young is said by who counts calls, here or not */
 	inflight_note_for(PROBE_SYSCALL, slot_of_task(cpu, task),
@@ -55,7 +51,8 @@ static __always_inline void sched_look(struct cpu_state *cpu, struct task_struct
 	if (task->tgid == tunes.self_tgid)
 		return;
 	t = thread_get(task);
-	sleep_look(cpu, task, t);
+	if (t && t->asleep)
+		sleep_look(cpu, task, t);
 	if (!queued || !is_waiting(task))
 		return;
 	age = task->se.cfs_rq->rq->clock - queued;

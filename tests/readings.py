@@ -46,6 +46,12 @@ class Numbers:
                     values[value] = values.get(value, 0) + number
         return {k: v for k, v in values.items() if v}
 
+    def errors(self, cgroup):
+        """What the column ERRORS has of all the time of the report, and the worst kind."""
+        columns = [w["columns"] for w in self.report["workloads"] if w["cgroup"] == cgroup.path]
+        check(len(columns) == 1, f"{cgroup.path}: {len(columns)} rows, want 1")
+        return round(columns[0]["errors"] * self.report["duration_s"], 3), columns[0]["worst"]
+
     def p50(self, cgroup, name, **attributes):
         points = self.points(cgroup, name, **attributes)
         check(len(points) == 1, f"{name}: {len(points)} points, want 1")

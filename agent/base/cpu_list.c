@@ -2,19 +2,16 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include "base/cpu_list.h"
+#include "base/number.h"
 
 /* A number at *s, which moves behind it; -EINVAL: there is none, or no such CPU. */
 static long number(const char **s)
 {
-	char *end;
-	unsigned long n;
+	uint64_t n;
 
-	if (!isdigit((unsigned char)**s))
+	if (number_read(*s, s, &n))
 		return -EINVAL;
-	n = strtoul(*s, &end, 10);
-	*s = end;
 	return n < CPU_LIST_MAX ? (long)n : -EINVAL;
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/number.h"
 #include "base/options.h"
 #include "base/pairs.h"
 #include "base/util.h"
@@ -20,19 +21,6 @@ static void note_given(struct options *o, const struct option_desc *d)
 	size_t i = (size_t)(d - o->table->rows);
 
 	o->given[i / 64] |= 1ULL << i % 64;
-}
-
-/* A whole decimal number at s; *end is what follows. Strict: no sign, no space. */
-static int parse_number(const char *s, const char **end, uint64_t *out)
-{
-	char *e;
-
-	if (!isdigit((unsigned char)*s))
-		return -EINVAL;
-	errno = 0;
-	*out = strtoull(s, &e, 10);
-	*end = e;
-	return -errno;
 }
 
 /* Lists have the greatest first, and end with NULL. */
@@ -61,7 +49,7 @@ static int parse_value(const struct option_desc *d, const char *s,
 	uint64_t n;
 	int err;
 
-	err = parse_number(s, &end, &n);
+	err = number_read(s, &end, &n);
 	if (err)
 		return err;
 	while (suffix->name && strcmp(end, suffix->name))
@@ -83,7 +71,7 @@ static int parse_duration(const struct option_desc *d, const char *s, uint64_t *
 	do {
 		size_t len;
 
-		if (parse_number(s, &s, &n))
+		if (number_read(s, &s, &n))
 			return -EINVAL;
 		len = strcspn(s, "0123456789");
 		while (suffix->name &&

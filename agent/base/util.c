@@ -86,3 +86,11 @@ void raise_descriptors(uint64_t wanted)
 	if (setrlimit(RLIMIT_NOFILE, &limit))
 		log_warn(-errno, "the limit of descriptors stays as it is");
 }
+
+int write_out(FILE *f)
+{
+	errno = 0;
+	if (!fflush(f) && !ferror(f))
+		return 0;
+	return errno ? -errno : -EIO; /* nobody has noted what it was */
+}

@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -24,6 +25,9 @@ int read_file(const char *path, char *buf, size_t len);
 int read_file_below(const char *root, const char *path, char *buf, size_t len);
 /* Opens such a path; flags: open(2)'s. The caller's descriptor, or -errno. */
 int open_below(const char *root, const char *path, int flags);
+
+/* Writes what is buffered. 0 or -errno, also of what could not be written before. */
+int write_out(FILE *f);
 
 /* The limit of open descriptors, often 1024: this many, if the hard one lets us. */
 void raise_descriptors(uint64_t wanted);

@@ -102,6 +102,25 @@ static int find_spans(const struct options *o, int argc, char **argv,
 	return 0;
 }
 
+/* In a word, if both are whole; what is in single steps only, too. */
+static void say_damaged(const struct history_reader *r,
+			const struct history_span span[2])
+{
+	struct history_damage d;
+
+	for (int i = 0; i < 2; i++) {
+		history_reader_damage(r, &span[i], &d);
+		if (d.readings)
+			log_warnx("%s: %zu %s damaged, and left out: %.0f s",
+				  i ? "the later time" : "the earlier time", d.readings,
+				  d.readings == 1 ? "reading is" : "readings are",
+				  d.ns * 1e-9);
+	}
+	if (d.unknown)
+		log_warnx("the history is damaged: more readings may be lost, of any "
+			  "time; how many is not known");
+}
+
 /* Both times, and how they differ. */
 static int take(const struct options *o, const struct history_span span[2],
 		struct frame *frames[2], struct diff *out, char *cause, size_t len)
@@ -113,13 +132,12 @@ static int take(const struct options *o, const struct history_span span[2],
 	for (int i = 0; i < 2 && !err; i++)
 		err =
 		    history_reader_frame(r, &span[i], &frames[i], &got[i], cause, len);
-	if (!err && history_reader_damaged(r))
-		log_warnx("%zu readings of the history are damaged, and left out",
-			  history_reader_damaged(r));
 	for (int i = 0; i < 2 && !err; i++)
 		span_say_uncounted(frames[i], (double)got[i].covered_ns * 1e-9);
 	if (!err)
 		err = compare(r, got, frames, out, cause, len);
+	if (!err)
+		say_damaged(r, span);
 	history_reader_close(r); /* before somebody pages through what is printed */
 	return err;
 }

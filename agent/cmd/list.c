@@ -154,14 +154,9 @@ static int run_list(const struct options *o, int argc, char **argv)
 		log_errorx("what is to be listed? one of metrics, workloads, probes");
 		return EXIT_USAGE;
 	}
-	if (!workloads && !span_is_live(o)) {
-		log_errorx("only workloads are listed of the past: leave out --from, "
-			   "--at, --since, --until and --last");
-		return EXIT_USAGE;
-	}
 	if (workloads || probes)
 		return list_frame(o, workloads);
-	err = list_metrics(o);
+	err = list_metrics(o); /* this program's, whatever time is asked for */
 	if (err)
 		log_error(err, "the list cannot be written");
 	return err ? 1 : 0;
@@ -174,7 +169,8 @@ const struct cmd cmd_list = {
 	.examples = "  assay list workloads\n"
 		    "  assay list workloads --last 30s\n"
 		    "  assay list metrics\n"
-		    "  assay list probes\n",
+		    "  assay list probes\n"
+		    "  assay list probes --from ticket.db # as they were then\n",
 	.mask = CMD_LIST,
 	.run = run_list,
 };

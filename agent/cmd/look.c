@@ -112,6 +112,7 @@ static int take_steps(const struct options *o, struct look *l,
 	struct walk w = { l, time->since_ns, step_of(o, l->metric, time) };
 	size_t steps = (time->until_ns - time->since_ns + w.step_ns - 1) / w.step_ns;
 	struct metrics metrics = metrics_for(l->metric);
+	struct history_damage damage;
 	struct history_reader *r;
 	int err = look_make_steps(l, steps);
 
@@ -127,6 +128,12 @@ static int take_steps(const struct options *o, struct look *l,
 		return err;
 	history_reader_only(r, metrics.names);
 	err = history_reader_each(r, time, w.step_ns, take_step, &w, cause, len);
+	history_reader_damage(r, time, &damage);
+	if (!err && damage.readings)
+		log_warnx("steps are without %zu damaged %s: %.0f s of that time",
+			  damage.readings,
+			  damage.readings == 1 ? "reading" : "readings",
+			  damage.ns * 1e-9);
 	history_reader_close(r);
 	return err;
 }

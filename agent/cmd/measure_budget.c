@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/log.h"
+#include "base/number.h"
 #include "base/options.h"
 #include "base/util.h"
 #include "cmd/measure.h"
@@ -30,9 +31,9 @@
 static unsigned int hurry(void)
 {
 	const char *text = getenv(HURRY_NAME);
-	long times = text ? strtol(text, NULL, 10) : 1;
+	uint64_t times;
 
-	return times >= 1 && times <= 20 ? times : 1;
+	return text && !number_parse(text, 20, &times) && times ? times : 1;
 }
 
 /* What may be done with a probe. */

@@ -420,7 +420,8 @@ static const struct option_desc rows[] = {
 	  FIELD(from), .mask = LOOKS_BACK | CMD_DIFF },
 	{ "at", "TIME", NULL,
 	  "look at the reading of that time: 03:12 (the latest one), '2026-11-27 03:12' "
-	  "(local time without a zone), 2026-11-27T03:12:00Z, or 10m for that long ago",
+	  "(local time without a zone), 2026-11-27T03:12:00Z, 2026-11-27 (its midnight), "
+	  "or 10m for that long ago",
 	  FIELD(at), .mask = LOOKS_BACK },
 	{ "since", "TIME", NULL,
 	  "look at what happened from then on, to --until or now", FIELD(since),

@@ -118,8 +118,10 @@ static int print_again(const struct options *o, struct taken *taken,
 	err = print(o, taken, choice, f);
 	if (fclose(f) && !err)
 		err = -ENOMEM;
-	if (!err && (fwrite(text, 1, len, stdout) != len || fflush(stdout)))
-		err = -EIO;
+	if (!err) {
+		fwrite(text, 1, len, stdout);
+		err = write_out(stdout);
+	}
 	free(text);
 	return err;
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include "base/number.h"
 #include "base/text.h"
 #include "cmd/screen.h"
 
@@ -22,9 +24,12 @@ static struct winsize terminal(void)
 static size_t size_by(const char *variable, unsigned short of_terminal)
 {
 	const char *s = getenv(variable);
-	unsigned long n = s ? strtoul(s, NULL, 10) : of_terminal;
+	uint64_t n;
+	int err = s ? number_parse(s, SCREEN_MOST, &n) : -EINVAL;
 
-	if (!n)
+	if (err == -ERANGE)
+		return SCREEN_MOST;
+	if (err || !n)
 		n = of_terminal;
 	return n > SCREEN_MOST ? SCREEN_MOST : n;
 }

@@ -10,6 +10,21 @@
 #include "cmd/span.h"
 #include "sink/history_read.h"
 
+static void say_damaged(const struct history_copied *c)
+{
+	if (c->damaged || c->more_damaged)
+		log_warnx("%s%zu readings are damaged, and left out%s",
+			  c->more_damaged ? "at least " : "", c->damaged,
+			  c->more_damaged ? ": how many more is not known" : "");
+	if (c->in_minutes)
+		log_warnx("%zu readings are damaged, and there in the sums of their "
+			  "minutes only",
+			  c->in_minutes);
+	if (c->facts_damaged)
+		log_warnx("what it says of its machine is damaged, and left out: its "
+			  "name, kernel and CPUs are not known");
+}
+
 static int run_snapshot(const struct options *o, int argc, char **argv)
 {
 	struct history_copied copied;
@@ -30,13 +45,13 @@ static int run_snapshot(const struct options *o, int argc, char **argv)
 		log_errorx("%s", cause);
 		return 1;
 	}
-	if (copied.damaged)
-		log_warnx("%zu readings are damaged, and left out", copied.damaged);
+	say_damaged(&copied);
 	span_describe_range(&copied.range, cause, sizeof(cause));
 	text_copy(text, sizeof(text), argv[0], SIZE_MAX);
 	printf("%s: %zu readings of %s; %s\nassay report --from %s shows its last five "
 	       "minutes, on any machine\n",
-	       text, copied.readings, copied.host, cause, text);
+	       text, copied.readings,
+	       copied.host[0] ? copied.host : "an unknown machine", cause, text);
 	return 0;
 }
 

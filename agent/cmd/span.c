@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 #include "base/log.h"
+#include "base/number.h"
 #include "base/options.h"
 #include "base/util.h"
 #include "cmd/source.h"
@@ -29,7 +30,7 @@ static int moment(const char *key, const char *text, uint64_t since_ns, uint64_t
 	if (err)
 		snprintf(cause, len,
 			 "--%s %.60s: must be a time, as 03:12, '2026-11-27 03:12', "
-			 "2026-11-27T03:12:00Z or 10m (ago)",
+			 "2026-11-27T03:12:00Z, 2026-11-27 (its midnight) or 10m (ago)",
 			 key, text);
 	else if (*out > now_ns) {
 		snprintf(cause, len, "--%s %.60s: that is yet to come%s", key, text,
@@ -244,14 +245,15 @@ static int take_live(struct source *src, struct taken *t, char *cause, size_t le
 }
 
 /* The machine that the history is of. */
-static void find_host(const struct history_reader *r, struct report_host *out)
+static void find_host(struct history_reader *r, struct report_host *out)
 {
 	char cpus[32];
+	uint64_t n;
 
 	history_reader_fact(r, "host.name", out->name, sizeof(out->name));
 	history_reader_fact(r, "kernel.release", out->kernel, sizeof(out->kernel));
 	history_reader_fact(r, "cpus", cpus, sizeof(cpus));
-	out->cpus = strtol(cpus, NULL, 10);
+	out->cpus = number_parse(cpus, INT_MAX, &n) ? 0 : (long)n;
 }
 
 void span_say_uncounted(const struct frame *f, double covered_s)
@@ -265,10 +267,42 @@ void span_say_uncounted(const struct frame *f, double covered_s)
 		    text);
 }
 
+void span_say_damaged(const struct history_reader *r, const struct history_span *time)
+{
+	struct history_damage d;
+
+	history_reader_damage(r, time, &d);
+	if (d.readings)
+		log_warnx(
+		    "%zu %s of the history %s damaged, and left out: %.0f s of that "
+		    "time",
+		    d.readings, d.readings == 1 ? "reading" : "readings",
+		    d.readings == 1 ? "is" : "are", d.ns * 1e-9);
+	if (d.unknown)
+		log_warnx("the history is damaged: more readings may be lost, of any "
+			  "time; how many is not known");
+	if (d.facts)
+		log_warnx("the history is damaged where it says which machine it is "
+			  "of: its name, kernel and CPUs are not known");
+}
+
+/* Of readings that are left out of nothing else, or lie beside the time. */
+static void say_usage_damaged(const struct history_reader *r, size_t left_out)
+{
+	size_t n = history_reader_damaged(r) - left_out;
+
+	if (n)
+		log_warnx(
+		    "%zu more %s in or beside that time damaged: CPU time, throttling and "
+		    "pressure are told by those around",
+		    n, n == 1 ? "reading is" : "readings are");
+}
+
 int span_take(struct source *src, const struct span *span, struct taken *out,
 	      char *cause, size_t len)
 {
 	struct history_reader *r;
+	size_t left_out;
 	int err;
 
 	*out = (struct taken){ 0 };
@@ -282,12 +316,14 @@ int span_take(struct source *src, const struct span *span, struct taken *out,
 	err = history_reader_frame(r, &span->time, &out->frame, &out->time, cause, len);
 	if (!err)
 		err = history_reader_range(r, &out->kept);
-	if (!err && history_reader_damaged(r))
-		log_warnx("%zu readings of the history are damaged, and left out",
-			  history_reader_damaged(r));
 	find_host(r, &out->host);
 	if (!err)
+		span_say_damaged(r, &span->time);
+	left_out = history_reader_damaged(r);
+	if (!err)
 		err = span_usage(r, out, cause, len);
+	if (!err)
+		say_usage_damaged(r, left_out);
 	history_reader_close(r);
 	out->from_history = true;
 	out->duration_s = out->time.covered_ns * 1e-9;

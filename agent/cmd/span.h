@@ -76,6 +76,11 @@ int span_take(struct source *src, const struct span *span, struct taken *out,
  */
 void span_say_uncounted(const struct frame *f, double covered_s);
 /*
+ * Says what of a time that was looked at is damaged, and in no number: so far. And
+ * whether it is known what there was.
+ */
+void span_say_damaged(const struct history_reader *r, const struct history_span *time);
+/*
  * Opens the history that the options name: --from, else --history. As
  * history_reader_open().
  */

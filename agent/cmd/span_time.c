@@ -34,7 +34,7 @@ static int days_of(int year, int month)
 	return days[month - 1] + (month == 2 && leap);
 }
 
-/* "2026-11-27" and a T or a space. */
+/* "2026-11-27", and a T or a space if there is more. */
 static const char *parse_date(const char *s, struct tm *tm)
 {
 	s = digits(s, 4, 1971, 9999, &tm->tm_year);
@@ -48,7 +48,9 @@ static const char *parse_date(const char *s, struct tm *tm)
 		return NULL;
 	tm->tm_year -= 1900;
 	tm->tm_mon--;
-	return *s ? s + 1 : NULL;
+	if (!*s)
+		return s;
+	return s[1] ? s + 1 : NULL;
 }
 
 /* "03:12", "3:12", "03:12:59" or "03:12:59.250": parts of a second are left out. */
@@ -167,7 +169,10 @@ static int read_moment(const char *text, uint64_t now_ns, uint64_t *out_ns,
 		*out_ns = now_ns > ms * NS_OF_MS ? now_ns - ms * NS_OF_MS : 0;
 		return 0;
 	}
-	zone = parse_clock(clock ? clock : text, &tm);
+	if (clock && !*clock) /* a day begins at midnight */
+		zone = clock;
+	else
+		zone = parse_clock(clock ? clock : text, &tm);
 	if (!zone || parse_zone(zone, &local, &east_s))
 		return -EINVAL;
 	t = clock ? to_time(tm, local, east_s, now) : latest(&tm, now, local, east_s);

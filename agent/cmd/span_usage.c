@@ -9,9 +9,11 @@
 #include "view/report.h"
 
 #define LONG_NS 300000000000ULL /* in which a minute more or less is not much */
-#define READ_NS 70000000000ULL	/* in which files are read again, and a reading ends */
-#define STEP_NS 10000000000ULL
-#define CLOCK	"assay.cgroup.cpu.time" /* grows whenever its files are read */
+/* The same where a reading is damaged, which may be the one that a minute's came in. */
+#define LONGER_NS 3600000000000ULL
+#define READ_NS	  70000000000ULL /* in which files are read again, and a reading ends */
+#define STEP_NS	  10000000000ULL
+#define CLOCK	  "assay.cgroup.cpu.time" /* grows whenever its files are read */
 
 /* What was found of one series, and when: (before, at] and what came in it. */
 struct found {
@@ -22,10 +24,13 @@ struct found {
 	uint64_t earlier_before;
 	uint64_t seen; /* the last reading that has anything of the workload */
 	bool ended;
+	bool gap;	  /* since its files were read last a reading is damaged */
+	uint64_t unknown; /* ns of (before, at] of which value has nothing, so */
 };
 
 struct spread {
 	const struct history_span *time;
+	double read; /* of the time: the rest is damaged, and in no number of it */
 	struct found *list;
 	size_t count;
 };
@@ -36,17 +41,41 @@ static bool is_usage(const struct frame_series *s)
 	       report_is_usage(s->name);
 }
 
+static uint64_t later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* From where on a value is that comes next, if it is behind the time's beginning. */
+static uint64_t begin_of_next(const struct found *f)
+{
+	return f->at ? f->at : later(f->before, f->since);
+}
+
+/* gap: its files may have been read in it: so it is not known since when this came. */
 static void note(struct found *f, const struct spread *w, uint64_t at, double value)
 {
+	uint64_t begin = begin_of_next(f);
+
 	if (at <= w->time->since_ns) {
-		f->earlier_before = f->before;
-		f->earlier = value;
+		f->earlier_before = f->gap ? at : f->before;
+		f->earlier = f->gap ? 0 : value;
 		f->before = at;
 	} else if (!f->ended) {
-		f->value += value;
+		if (!f->gap)
+			f->value += value;
+		else if (at > begin)
+			f->unknown += at - begin;
 		f->at = at;
 		f->ended = at >= w->time->until_ns;
 	}
+	f->gap = false;
+}
+
+static void note_gap(struct spread *w)
+{
+	for (size_t i = 0; i < w->count; i++)
+		w->list[i].gap = true;
 }
 
 static int take_step(void *arg, const struct frame *frame,
@@ -54,7 +83,9 @@ static int take_step(void *arg, const struct frame *frame,
 {
 	struct spread *w = arg;
 
-	for (size_t i = 0; i < w->count; i++) {
+	if (!frame)
+		note_gap(w);
+	for (size_t i = 0; frame && i < w->count; i++) {
 		struct found *f = &w->list[i];
 		const struct frame_series *clock = frame_find(frame, &f->clock), *s;
 
@@ -68,11 +99,6 @@ static int take_step(void *arg, const struct frame *frame,
 	return 0;
 }
 
-static uint64_t later(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
-
 /* Of what came evenly from one time to another, as much as came in this one. */
 static double part_of(double value, uint64_t from, uint64_t to, uint64_t since,
 		      uint64_t until)
@@ -84,21 +110,24 @@ static double part_of(double value, uint64_t from, uint64_t to, uint64_t since,
 
 /*
  * How much of it came in the time: as evenly as it did until its files were read, and
- * as long as the workload was there.
+ * as long as the workload was there. NAN: nobody knows, as what tells is damaged.
  */
 static double share_of(const struct found *f, const struct history_span *time)
 {
 	uint64_t since = later(time->since_ns, f->since), before;
-	uint64_t until = later(f->seen, f->at);
+	uint64_t until = later(f->seen, f->at), from = later(f->before, f->since),
+		 known;
 
 	if (until > time->until_ns)
 		until = time->until_ns;
-	if (f->at)
-		return part_of(f->value, later(f->before, f->since), f->at, since,
-			       until);
+	known = f->at > from + f->unknown ? f->at - from - f->unknown : 0;
+	if (f->at && (known || !f->unknown))
+		return part_of(f->value, from, from + known, since, until);
 	before = later(f->earlier_before, f->since);
 	/* it was not read since: as it was */
-	return part_of(f->earlier, before, f->before, since, until);
+	if (f->before > before || !(f->gap || f->unknown))
+		return part_of(f->earlier, before, f->before, since, until);
+	return NAN;
 }
 
 /* The first reading that there is of a workload, of all its series. */
@@ -152,11 +181,24 @@ static const char **find_names(const struct spread *w)
 	return names;
 }
 
-/* Has w take each reading of a time, of which no more is read than that needs. */
+/* Once more from the beginning. */
+static void forget(struct spread *w)
+{
+	for (size_t i = 0; i < w->count; i++)
+		w->list[i] = (struct found){ .s = w->list[i].s,
+					     .clock = w->list[i].clock,
+					     .since = w->list[i].since };
+}
+
+/*
+ * Has w take each reading of a time, of which no more is read than that needs. Where
+ * one is damaged, its minute may stand for it.
+ */
 static int take_steps(struct history_reader *r, struct spread *w,
 		      const struct history_span *time, char *cause, size_t len)
 {
 	const char **names = find_names(w);
+	struct history_damage damage;
 	int err;
 
 	if (!names) {
@@ -165,6 +207,11 @@ static int take_steps(struct history_reader *r, struct spread *w,
 	}
 	history_reader_only(r, names);
 	err = history_reader_each(r, time, STEP_NS, take_step, w, cause, len);
+	history_reader_damage(r, time, &damage);
+	if (!err && damage.readings) {
+		forget(w);
+		err = history_reader_rows(r, time, take_step, w, cause, len);
+	}
 	history_reader_only(r, NULL);
 	free(names);
 	return err;
@@ -178,22 +225,34 @@ static void set_value(struct frame_series *s, double value)
 		s->i = llround(value);
 }
 
+static void drop_usage(struct frame *f)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->count; i++)
+		if (!is_usage(&f->series[i]))
+			f->series[n++] = f->series[i];
+	f->count = n;
+}
+
 /* What is left of `around` are the shares, which take the place of what is in f. */
 static int put_shares(struct frame *f, struct frame *around, const struct spread *w)
 {
 	uint64_t time_ns = f->time_ns;
+	size_t n = 0;
 	int err;
 
-	for (size_t i = 0; i < f->count; i++)
-		if (is_usage(&f->series[i]))
-			set_value(&f->series[i], 0);
+	drop_usage(f);
 	for (size_t i = 0; i < w->count; i++) {
 		struct frame_series s = *w->list[i].s;
+		double share = share_of(&w->list[i], w->time) * w->read;
 
-		set_value(&s, share_of(&w->list[i], w->time));
-		around->series[i] = s; /* which is at i or after it */
+		if (isnan(share))
+			continue;
+		set_value(&s, share);
+		around->series[n++] = s; /* which is at i or after it */
 	}
-	around->count = w->count;
+	around->count = n;
 	err = frame_add(f, around);
 	f->time_ns = time_ns;
 	return err;
@@ -203,10 +262,14 @@ int span_usage(struct history_reader *r, struct taken *t, char *cause, size_t le
 {
 	struct history_span wide = t->time, got;
 	struct spread w = { .time = &t->time };
+	struct history_damage damage;
 	struct frame *around;
 	int err;
 
-	if (t->time.until_ns - t->time.since_ns >= LONG_NS)
+	history_reader_damage(r, &t->time, &damage);
+	w.read = 1 - part_of(1, t->time.since_ns, t->time.until_ns, 0, damage.ns);
+	if (t->time.until_ns - t->time.since_ns >=
+	    (damage.readings ? LONGER_NS : LONG_NS))
 		return 0;
 	/* back to where they were read twice, if they are not read again */
 	wide.since_ns -= wide.since_ns > 2 * READ_NS ? 2 * READ_NS : wide.since_ns;

@@ -71,7 +71,7 @@ static int print_json(const struct answer *a)
 	err = json_put(j, 15, stdout);
 	json_decref(j);
 	putchar('\n');
-	return err || fflush(stdout) ? -EIO : 0;
+	return write_out(stdout) ?: (err ? -ENOMEM : 0);
 }
 
 /* A question gets a line: it is what Kubernetes shows of a probe that fails. */
@@ -91,7 +91,7 @@ static int print(const struct options *o, const struct answer *a)
 		printf("%s: %s\n", a->question, summary);
 	else
 		puts("ready");
-	return fflush(stdout) ? -EIO : 0;
+	return write_out(stdout);
 }
 
 /* -EREMOTEIO: the agent answers, but not this; then it is live, at least. */

@@ -204,7 +204,7 @@ static int print_json(const struct verify *v, json_t *checks)
 
 	json_decref(j);
 	putchar('\n');
-	return err || fflush(stdout) ? -EIO : 0;
+	return write_out(stdout) ?: (err ? -ENOMEM : 0);
 }
 
 static int print_table(const struct verify *v)
@@ -221,7 +221,7 @@ static int print_table(const struct verify *v)
 		   : "",
 	       v->results[JUDGE_OK], v->results[JUDGE_FAILED],
 	       v->results[JUDGE_SKIPPED], v->seconds, v->cpu_seconds);
-	return fflush(stdout) ? -EIO : 0;
+	return write_out(stdout);
 }
 
 static int judge(struct verify *v)
@@ -248,7 +248,7 @@ static int judge(struct verify *v)
 		return print_json(v, checks);
 	json_decref(checks);
 	if (format == FORMAT_CSV)
-		return fflush(stdout) ? -EIO : 0;
+		return write_out(stdout);
 	return print_table(v);
 }
 

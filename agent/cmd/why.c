@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /* `assay why`: whom it is about, now and before; the rest is diagnose/. */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "base/log.h"
+#include "base/number.h"
 #include "base/options.h"
 #include "base/text.h"
 #include "base/util.h"
@@ -57,19 +59,18 @@ static int parse_target(const struct options *o, const char *arg, struct target 
 			char *cause, size_t cause_len)
 {
 	struct process p;
-	char *end;
-	long pid = strtol(arg, &end, 10);
-	int err;
+	uint64_t pid = 0;
+	int err = number_parse(arg, LONG_MAX, &pid);
 
 	snprintf(t->text, sizeof(t->text), "%s", arg);
-	if (*end || end == arg || pid <= 0 || o->from)
+	if (err == -EINVAL || (!err && !pid) || o->from)
 		return 0;
-	err = process_find("/proc", pid, &p);
+	err = err ? -ESRCH : process_find("/proc", (long)pid, &p);
 	if (err) {
 		snprintf(cause, cause_len,
-			 err == -ESRCH ? "%ld: no process has this number here"
-				       : "%ld: this process is in no cgroup of v2",
-			 pid);
+			 err == -ESRCH ? "%.64s: no process has this number here"
+				       : "%.64s: this process is in no cgroup of v2",
+			 arg);
 		return err;
 	}
 	t->kernel = p.is_kernel;

@@ -160,7 +160,7 @@ struct why {
 	size_t columns;		 /* of the screen, for tables; 0: nobody says */
 };
 
-/* 0 or -errno (-ENOMEM, -EIO). */
+/* 0 or -errno (-ENOMEM, -ENOSPC, ...). */
 int why_table(const struct why *w, FILE *f);
 int why_json(const struct why *w, FILE *f);
 /* A row for each finding; where nothing calls for action a first one says so. */

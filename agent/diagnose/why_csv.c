@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The findings as rows, for a spreadsheet; the evidence is in JSON. */
 #include <errno.h>
+#include "base/util.h"
 #include "diagnose/why_items.h"
 #include "view/listing.h"
 
@@ -36,5 +37,5 @@ int why_csv(const struct why *w, FILE *f)
 	}
 	for (size_t i = 0; (x = why_found(w, i)); i++)
 		put_finding(x, f);
-	return fflush(f) ? -EIO : 0;
+	return write_out(f);
 }

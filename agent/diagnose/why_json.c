@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <string.h>
 #include "base/units.h"
+#include "base/util.h"
 #include "diagnose/why_items.h"
 #include "view/listing.h"
 #include "view/report.h"
@@ -186,7 +187,6 @@ int why_json(const struct why *w, FILE *f)
 		return -ENOMEM;
 	err = json_put(top, 12, f);
 	json_decref(top);
-	if (err || fputc('\n', f) == EOF || fflush(f))
-		return -EIO;
-	return 0;
+	fputc('\n', f);
+	return write_out(f) ?: (err ? -ENOMEM : 0);
 }

@@ -250,5 +250,5 @@ int why_table(const struct why *w, FILE *f)
 	if (first)
 		print_first(p, w, first);
 	print_others(p, w);
-	return fflush(f) || ferror(f) ? -EIO : 0;
+	return write_out(f);
 }

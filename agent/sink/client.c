@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include "base/number.h"
 #include "base/util.h"
 #include "sink/client.h"
 
@@ -159,8 +160,7 @@ static int converse(int fd, const char *request, struct patience *p, struct answ
 static int parse_answer(struct answer *a, char *cause, size_t len)
 {
 	char *end = memchr(a->bytes, '\n', a->len);
-	unsigned long long want;
-	int used = 0;
+	uint64_t want;
 
 	if (!end || end - a->bytes > ANSWER_LINE) {
 		snprintf(cause, len, "the answer is no assay agent's");
@@ -171,13 +171,15 @@ static int parse_answer(struct answer *a, char *cause, size_t len)
 		snprintf(cause, len, "the agent says: %.200s", a->bytes + 6);
 		return -EREMOTEIO;
 	}
-	if (sscanf(a->bytes, "ok %llu%n", &want, &used) != 1 || a->bytes[used]) {
+	if (strncmp(a->bytes, "ok ", 3) ||
+	    number_parse(a->bytes + 3, UINT64_MAX, &want)) {
 		snprintf(cause, len, "the answer is no assay agent's");
 		return -EPROTO;
 	}
 	a->len -= end - a->bytes;
 	if (a->len != want) {
-		snprintf(cause, len, "the answer has %zu bytes of %llu", a->len, want);
+		snprintf(cause, len, "the answer has %zu bytes of %llu", a->len,
+			 (unsigned long long)want);
 		return -EPROTO;
 	}
 	memmove(a->bytes, end, a->len);
@@ -300,7 +302,11 @@ int client_exact(const char *path, uint64_t ms, uint64_t *given_ms, char *cause,
 		return err;
 	memcpy(text, bytes, n < sizeof(text) ? n : sizeof(text) - 1);
 	free(bytes);
-	*given_ms = strtoull(text, NULL, 10);
+	text[strcspn(text, "\n")] = '\0';
+	if (number_parse(text, UINT64_MAX, given_ms)) {
+		snprintf(cause, len, "the answer is no assay agent's");
+		return -EPROTO;
+	}
 	return 0;
 }
 

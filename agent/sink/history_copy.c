@@ -49,7 +49,7 @@ static int copy_row(sqlite3 *from, sqlite3 *to, const struct history_row *row)
 					    (size_t)sqlite3_column_bytes(st, 1),
 					    (size_t)sqlite3_column_int64(st, 0));
 	} else if (rc == SQLITE_DONE) {
-		rc = SQLITE_OK; /* of a damaged index */
+		rc = SQLITE_CORRUPT; /* its index says that it was there */
 	}
 	history_done(st);
 	return rc;
@@ -72,12 +72,105 @@ static int copy_facts(sqlite3 *from, sqlite3 *to)
 	return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
+/* Is it the file that is written which does not take it? */
+static bool is_fatal(int rc)
+{
+	int err = history_errno(rc);
+
+	return err && err != -EINVAL && err != -EIO;
+}
+
+struct copying {
+	sqlite3 *from, *to;
+	struct history_row *rows;
+	size_t count;
+	bool *lost; /* of each row */
+	struct history_left *left;
+};
+
+/* All rows that can be read. Results of SQLite's: those of what is written. */
+static int copy_rows(struct copying *c)
+{
+	bool all = false;
+	int rc = history_rows(c->from, &c->rows, &c->count, &all);
+
+	c->left->more_lost = !all;
+	c->lost = calloc(c->count + 1, sizeof(*c->lost));
+	if (!c->lost)
+		return SQLITE_NOMEM;
+	for (size_t i = 0; i < c->count && !is_fatal(rc); i++) {
+		rc = copy_row(c->from, c->to, &c->rows[i]);
+		c->lost[i] = rc != SQLITE_OK;
+		c->left->kept += !c->lost[i];
+		c->left->lost += c->lost[i];
+	}
+	return is_fatal(rc) ? rc : SQLITE_OK;
+}
+
+/* The rows of a minute, if it is known of each when it was; else 0. */
+static size_t find_rows(const struct copying *c, const struct history_minute *m,
+			size_t *first)
+{
+	size_t at = 0;
+
+	while (at < c->count && c->rows[at].id < m->first)
+		at++;
+	*first = at;
+	if (!m->count || m->count > c->count - at || c->rows[at].id != m->first ||
+	    c->rows[at + m->count - 1].id != m->id)
+		return 0;
+	for (size_t i = at; i < at + m->count; i++)
+		if (c->rows[i].merged)
+			return 0;
+	return m->count;
+}
+
+/*
+ * What was added up of readings that are damaged has all of them: it takes their place,
+ * as it would have an hour later.
+ */
+static int put_in_place(struct copying *c, size_t first, size_t n, sqlite3_stmt *st)
+{
+	struct history_row row = c->rows[first + n - 1];
+	size_t lost = 0;
+	int rc = SQLITE_OK;
+
+	row.merged = true;
+	row.since_ns = c->rows[first].since_ns;
+	for (size_t i = first; i < first + n && !rc; i++) {
+		row.whole |= c->rows[i].whole;
+		lost += c->lost[i];
+		rc = history_delete(c->to, c->rows[i].id);
+	}
+	if (!rc)
+		rc = history_insert(c->to, &row, sqlite3_column_blob(st, 1),
+				    (size_t)sqlite3_column_bytes(st, 1),
+				    (size_t)sqlite3_column_int64(st, 0));
+	c->left->kept += lost;
+	c->left->lost -= lost;
+	c->left->in_minutes += lost;
+	return rc;
+}
+
+static int copy_minute(struct copying *c, const struct history_minute *m,
+		       sqlite3_stmt *st)
+{
+	size_t first, n = find_rows(c, m, &first);
+
+	for (size_t i = first; i < first + n; i++)
+		if (c->lost[i])
+			return put_in_place(c, first, n, st);
+	return history_minute_insert(c->to, m, sqlite3_column_blob(st, 1),
+				     (size_t)sqlite3_column_bytes(st, 1),
+				     (size_t)sqlite3_column_int64(st, 0));
+}
+
 /* What stands beside readings is left out where it cannot be read: nothing is lost. */
-static int copy_minutes(sqlite3 *from, sqlite3 *to)
+static int copy_minutes(struct copying *c)
 {
 	struct history_minute m;
 	sqlite3_stmt *st;
-	int rc = history_prepare(from,
+	int rc = history_prepare(c->from,
 				 "SELECT size, data, id, first, count FROM minute "
 				 "WHERE size > 0 ORDER BY id",
 				 &st);
@@ -91,49 +184,34 @@ static int copy_minutes(sqlite3 *from, sqlite3 *to)
 			.first = sqlite3_column_int64(st, 3),
 			.count = (size_t)sqlite3_column_int64(st, 4),
 		};
-		if (!history_minute_is_ours(&m) || check_row(st))
-			continue;
-		rc = history_minute_insert(to, &m, sqlite3_column_blob(st, 1),
-					   (size_t)sqlite3_column_bytes(st, 1),
-					   (size_t)sqlite3_column_int64(st, 0));
+		if (history_minute_is_ours(&m) && !check_row(st))
+			rc = copy_minute(c, &m, st);
 	}
 	history_done(st);
-	return rc ? rc : history_minutes_fit(to);
+	return rc ? rc : history_minutes_fit(c->to);
 }
 
-/* Is it the file that is written which does not take it? */
-static bool is_fatal(int rc)
+int history_copy(sqlite3 *from, sqlite3 *to, struct history_left *out)
 {
-	int err = history_errno(rc);
-
-	return err && err != -EINVAL && err != -EIO;
-}
-
-long history_copy(sqlite3 *from, sqlite3 *to)
-{
-	struct history_row *rows = NULL;
-	size_t count = 0;
-	long lost = 0;
+	struct copying c = { .from = from, .to = to, .left = out };
 	int rc = history_run(to, "BEGIN");
 
+	*out = (struct history_left){ 0 };
 	if (rc)
 		return history_errno(rc);
-	if (history_rows(from, &rows, &count))
-		lost = 1;
-	for (size_t i = 0; i < count && !is_fatal(rc); i++) {
-		rc = copy_row(from, to, &rows[i]);
-		lost += rc != SQLITE_OK;
-	}
-	free(rows);
-	if (!is_fatal(rc))
-		rc = copy_minutes(from, to);
+	rc = copy_rows(&c);
+	if (!rc)
+		rc = copy_minutes(&c);
 	if (!is_fatal(rc))
 		rc = copy_facts(from, to);
+	out->facts_lost = rc != SQLITE_OK;
 	if (!is_fatal(rc))
 		rc = history_run(to, "COMMIT");
 	if (is_fatal(rc))
 		history_run(to, "ROLLBACK");
-	return is_fatal(rc) ? history_errno(rc) : lost;
+	free(c.rows);
+	free(c.lost);
+	return is_fatal(rc) ? history_errno(rc) : 0;
 }
 
 static int set_time(sqlite3 *db, uint64_t now_ns)
@@ -144,25 +222,23 @@ static int set_time(sqlite3 *db, uint64_t now_ns)
 }
 
 /* Into a new file under another name, which is whole when it gets its own. */
-static long copy_into(sqlite3 *from, const char *name, uint64_t now_ns)
+static int copy_into(sqlite3 *from, const char *name, uint64_t now_ns,
+		     struct history_left *left)
 {
 	sqlite3 *to = NULL;
-	long damaged = history_make(name);
-	int rc = SQLITE_OK;
+	int err = history_make(name);
 
-	if (damaged)
-		return damaged;
+	if (err)
+		return err;
 	if (sqlite3_open_v2(name, &to, SQLITE_OPEN_READWRITE, NULL))
-		damaged = -EIO;
-	else
-		damaged = history_copy(from, to);
-	if (damaged >= 0)
-		rc = set_time(to, now_ns);
-	if (rc)
-		damaged = history_errno(rc);
-	if (history_end(to) && damaged >= 0)
-		damaged = -EIO;
-	return damaged;
+		err = -EIO;
+	if (!err)
+		err = history_copy(from, to, left);
+	if (!err)
+		err = history_errno(set_time(to, now_ns));
+	if (history_end(to) && !err)
+		err = -EIO;
+	return err;
 }
 
 static int describe(const char *path, struct history_copied *out, char *cause,
@@ -187,8 +263,8 @@ int history_save(const char *path, const char *to, uint64_t now_ns,
 		 struct history_copied *out, char *cause, size_t len)
 {
 	char name[PATH_MAX];
+	struct history_left left = { 0 };
 	sqlite3 *from = NULL;
-	long damaged;
 	int err = history_look(path, cause, len), rc;
 
 	*out = (struct history_copied){ 0 };
@@ -209,16 +285,19 @@ int history_save(const char *path, const char *to, uint64_t now_ns,
 		return history_errno(rc);
 	}
 	snprintf(name, sizeof(name), "%.4000s.part", to);
-	damaged = copy_into(from, name, now_ns);
-	if (damaged >= 0 && rename(name, to))
-		damaged = -errno;
+	err = copy_into(from, name, now_ns, &left);
+	if (!err && rename(name, to))
+		err = -errno;
 	history_end(from);
-	if (damaged < 0) {
+	if (err) {
 		unlink(name);
 		snprintf(cause, len, "%.200s: it cannot be made: %s", to,
-			 strerror((int)-damaged));
-		return (int)damaged;
+			 strerror(-err));
+		return err;
 	}
-	out->damaged = (size_t)damaged;
+	out->damaged = left.lost;
+	out->facts_damaged = left.facts_lost;
+	out->more_damaged = left.more_lost;
+	out->in_minutes = left.in_minutes;
 	return describe(to, out, cause, len);
 }

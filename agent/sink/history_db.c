@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The file of a history: what it is, and its rows. */
+/* The file of a history: what it is, and its rows one by one. */
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -173,84 +173,6 @@ int history_make(const char *path)
 		rc = history_run(db, schema);
 	history_end(db);
 	return history_errno(rc);
-}
-
-static int by_id(const void *a, const void *b)
-{
-	const struct history_row *x = a, *y = b;
-
-	return (x->id > y->id) - (x->id < y->id);
-}
-
-/* given: of what the statement may ask for. */
-static int list_rows(sqlite3 *db, const char *sql, int64_t given,
-		     struct history_row **out, size_t *count)
-{
-	struct history_row *list = NULL, *p;
-	size_t n = 0, room = 0;
-	sqlite3_stmt *st;
-	int rc = history_prepare(db, sql, &st);
-
-	if (rc)
-		return rc;
-	if (sqlite3_bind_parameter_count(st))
-		sqlite3_bind_int64(st, 1, given);
-	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-		if (n == room) {
-			room = room ? 2 * room : 64;
-			p = reallocarray(list, room, sizeof(*p));
-			if (!p)
-				break;
-			list = p;
-		}
-		list[n++] = (struct history_row){
-			.id = sqlite3_column_int64(st, 0),
-			.since_ns = (uint64_t)sqlite3_column_int64(st, 1),
-			.until_ns = (uint64_t)sqlite3_column_int64(st, 2),
-			.merged = sqlite3_column_int(st, 3),
-			.whole = sqlite3_column_int(st, 4),
-		};
-	}
-	history_done(st);
-	if (rc != SQLITE_DONE) {
-		free(list);
-		return rc == SQLITE_ROW ? SQLITE_NOMEM : rc;
-	}
-	if (n)
-		qsort(list, n, sizeof(*list), by_id);
-	*out = list;
-	*count = n;
-	return SQLITE_OK;
-}
-
-#define COLUMNS "SELECT id, since, until, merged, whole FROM reading "
-
-int history_rows(sqlite3 *db, struct history_row **out, size_t *count)
-{
-	int rc = list_rows(db, COLUMNS "INDEXED BY reading_times", 0, out, count);
-
-	/* the same is in two places: one of them may be damaged */
-	if ((rc & 0xff) == SQLITE_CORRUPT)
-		rc = list_rows(db, COLUMNS "NOT INDEXED", 0, out, count);
-	return rc;
-}
-
-int history_unmerged(sqlite3 *db, uint64_t until_ns, struct history_row **out,
-		     size_t *count)
-{
-	return list_rows(db,
-			 COLUMNS "INDEXED BY reading_times WHERE until <= ? AND "
-				 "NOT merged",
-			 (int64_t)until_ns, out, count);
-}
-
-int history_unmerged_after(sqlite3 *db, int64_t id, struct history_row **out,
-			   size_t *count)
-{
-	return list_rows(db,
-			 COLUMNS "WHERE id > ? AND NOT merged ORDER BY id "
-				 "LIMIT " HISTORY_TEXT(HISTORY_READINGS),
-			 id, out, count);
 }
 
 int history_load_by(sqlite3 *db, const char *sql, int64_t id, uint8_t **bytes,

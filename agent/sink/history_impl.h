@@ -11,6 +11,7 @@
 #include "sink/history.h"
 
 struct delta_sum;
+struct history_span;
 
 #define HISTORY_APPLICATION 0x61737361 /* "assa" */
 #define HISTORY_VERSION	    2	       /* from 2 on what is kept may be zstd's */
@@ -61,9 +62,14 @@ bool history_is_zlibs(const uint8_t *bytes, size_t len);
 /* What a packer made, unpacked, to be freed: `size` bytes. -EINVAL: it is damaged. */
 int history_unpack(const uint8_t *bytes, size_t len, size_t size, uint8_t **out);
 
-/* All rows, by their order; to be freed. 0 or a result of SQLite's. */
-int history_rows(sqlite3 *db, struct history_row **out, size_t *count);
-/* The same of those up to a time that are not merged. */
+/*
+ * All rows, by their order; to be freed. all: false: the file is so damaged that there
+ * may be more. 0 or a result of SQLite's.
+ */
+int history_rows(sqlite3 *db, struct history_row **out, size_t *count, bool *all);
+/* How much of a row lies in a span, ns. */
+uint64_t history_overlap(const struct history_row *row, const struct history_span *s);
+/* As history_rows() of those up to a time that are not merged. */
 int history_unmerged(sqlite3 *db, uint64_t until_ns, struct history_row **out,
 		     size_t *count);
 /* The same of those that are not merged and behind id, HISTORY_READINGS of them at
@@ -212,14 +218,23 @@ void history_stream_close(struct history_stream *s);
 int history_merge_lanes(const struct history_source *list, size_t count, size_t leader,
 			struct history_packer *to);
 
-/* What a fact says; "": nothing. */
-void history_get_fact(sqlite3 *db, const char *key, char *out, size_t len);
+/* What a fact says; "": nothing. Results of SQLite's. */
+int history_get_fact(sqlite3 *db, const char *key, char *out, size_t len);
+/* Has SQLite read what there is of a file whose end is missing. */
+int history_read_anyhow(sqlite3 *db);
 /* Opens it for reading, as history_reader_open(). Results of SQLite's. */
 int history_open_ro(const char *path, sqlite3 **out);
 /* Why that failed with rc, and what to do, as one line; db: NULL, or what it left. */
 void history_tell_ro(const char *path, sqlite3 *db, int rc, char *cause, size_t len);
-/* Copies all that can be read, and facts. Returns how many rows could not, or -errno.
- */
-long history_copy(sqlite3 *from, sqlite3 *to);
+/* What became of a file's readings. */
+struct history_left {
+	size_t kept, lost;
+	size_t in_minutes; /* of the kept ones: with the others of their minute only */
+	bool more_lost;	   /* nobody knows how many */
+	bool facts_lost;
+};
+
+/* Copies all that can be read, and facts. 0 or -errno. */
+int history_copy(sqlite3 *from, sqlite3 *to, struct history_left *out);
 
 #endif

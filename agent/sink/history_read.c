@@ -11,12 +11,22 @@
 
 #define FRAME_MAX (512UL << 20)
 
+/* What is known of a row so far. */
+enum row_state {
+	ROW_UNREAD,
+	ROW_READ,
+	ROW_DAMAGED, /* it could not be read, and is left out */
+};
+
 struct history_reader {
 	sqlite3 *db;
 	struct history_row *rows; /* in the order in which they came */
 	size_t count;
-	size_t *ends;		 /* of each row: history_minute_ends() */
-	size_t damaged;		 /* rows that could not be read so far */
+	size_t *ends; /* of each row: history_minute_ends() */
+	bool facts_damaged;
+	bool all;		 /* rows has all that there were */
+	uint8_t *states;	 /* of each row: enum row_state */
+	size_t damaged;		 /* how many of them are damaged */
 	size_t unpacked;	 /* history_reader_unpacked() */
 	const char *const *only; /* metrics; NULL: all */
 };
@@ -36,9 +46,11 @@ int history_reader_open(const char *path, struct history_reader **out, char *cau
 	if (!rc) /* all as it is now, whatever an agent merges meanwhile */
 		rc = history_do(r->db, "BEGIN");
 	if (!rc)
-		rc = history_rows(r->db, &r->rows, &r->count);
+		rc = history_rows(r->db, &r->rows, &r->count, &r->all);
 	if (!rc)
 		rc = history_minute_ends(r->db, r->rows, r->count, &r->ends);
+	if (!rc && !(r->states = calloc(r->count + 1, sizeof(*r->states))))
+		rc = SQLITE_NOMEM;
 	if (!rc) {
 		*out = r;
 		return 0;
@@ -56,13 +68,14 @@ void history_reader_close(struct history_reader *r)
 	history_end(r->db);
 	free(r->rows);
 	free(r->ends);
+	free(r->states);
 	free(r);
 }
 
-void history_reader_fact(const struct history_reader *r, const char *key, char *out,
+void history_reader_fact(struct history_reader *r, const char *key, char *out,
 			 size_t len)
 {
-	history_get_fact(r->db, key, out, len);
+	r->facts_damaged |= history_get_fact(r->db, key, out, len) != SQLITE_OK;
 }
 
 void history_reader_only(struct history_reader *r, const char *const *metrics)
@@ -73,6 +86,20 @@ void history_reader_only(struct history_reader *r, const char *const *metrics)
 size_t history_reader_damaged(const struct history_reader *r)
 {
 	return r->damaged;
+}
+
+void history_reader_damage(const struct history_reader *r,
+			   const struct history_span *time, struct history_damage *out)
+{
+	*out = (struct history_damage){ .unknown = !r->all, .facts = r->facts_damaged };
+	for (size_t i = 0; i < r->count; i++) {
+		uint64_t in = history_overlap(&r->rows[i], time);
+
+		if (r->states[i] != ROW_DAMAGED || !in)
+			continue;
+		out->readings++;
+		out->ns += in;
+	}
 }
 
 size_t history_reader_unpacked(const struct history_reader *r)
@@ -100,18 +127,9 @@ int history_reader_range(struct history_reader *r, struct history_span *out)
 	return r->count ? 0 : -ENODATA;
 }
 
-/* How much of a row lies in a span, ns. */
-static uint64_t overlap(const struct history_row *row, const struct history_span *s)
-{
-	uint64_t from = row->since_ns > s->since_ns ? row->since_ns : s->since_ns;
-	uint64_t to = row->until_ns < s->until_ns ? row->until_ns : s->until_ns;
-
-	return to > from ? to - from : 0;
-}
-
 static bool is_in(const struct history_row *row, const struct history_span *s)
 {
-	uint64_t in = overlap(row, s);
+	uint64_t in = history_overlap(row, s);
 
 	return in && in >= row->until_ns - row->since_ns - in;
 }
@@ -119,8 +137,8 @@ static bool is_in(const struct history_row *row, const struct history_span *s)
 /* What of a reader's rows is wanted; all that are in `span`, or this one. */
 struct choice {
 	struct history_span span;
-	const struct history_row *only;
-	bool by_middle; /* those whose middle lies there */
+	const struct history_row *only, *last; /* last: NULL: only that */
+	bool by_middle;			       /* those whose middle lies there */
 };
 
 static bool is_chosen(const struct choice *c, const struct history_row *row)
@@ -129,6 +147,8 @@ static bool is_chosen(const struct choice *c, const struct history_row *row)
 
 	if (c->by_middle)
 		return middle >= c->span.since_ns && middle < c->span.until_ns;
+	if (c->only && c->last)
+		return row >= c->only && row <= c->last;
 	return c->only ? row == c->only : is_in(row, &c->span);
 }
 
@@ -140,7 +160,7 @@ static void choose(const struct history_reader *r, const struct history_span *as
 
 	*c = (struct choice){ .span = *asked };
 	for (size_t i = 0; i < r->count; i++) {
-		uint64_t in = overlap(&r->rows[i], asked);
+		uint64_t in = history_overlap(&r->rows[i], asked);
 
 		if (is_in(&r->rows[i], asked)) {
 			c->only = NULL;
@@ -205,7 +225,19 @@ static int add_one(struct history_reader *r, load_fn load, int64_t id, add_fn ad
 	return err;
 }
 
-/* One that cannot be read is damaged. */
+static void note_state(struct history_reader *r, const struct history_row *row,
+		       enum row_state state)
+{
+	uint8_t *s = &r->states[row - r->rows];
+
+	r->damaged += state == ROW_DAMAGED && *s != ROW_DAMAGED;
+	*s = (uint8_t)state;
+}
+
+/*
+ * One that cannot be read is damaged: so is one that is not there, as nobody takes one
+ * away while we read.
+ */
 static int add_row(struct history_reader *r, const struct history_row *row,
 		   struct summing *s, struct history_span *got)
 {
@@ -213,9 +245,8 @@ static int add_row(struct history_reader *r, const struct history_row *row,
 
 	if (err == -ENOMEM || err == -EMSGSIZE)
 		return err;
-	if (err)
-		r->damaged += err != -ENOENT;
-	else
+	note_state(r, row, err ? ROW_DAMAGED : ROW_READ);
+	if (!err)
 		note_added(s, row, row, got);
 	return 0;
 }
@@ -296,9 +327,14 @@ static int sum_up(struct history_reader *r, const struct choice *c, struct summi
 
 static void explain(struct history_reader *r, int err, char *cause, size_t len)
 {
-	char since[32], until[32];
+	char since[32] = "", until[32] = "";
 	struct history_span range;
+	bool some = !history_reader_range(r, &range);
 
+	if (some) {
+		units_time(since, range.since_ns);
+		units_time(until, range.until_ns);
+	}
 	if (err == -EMSGSIZE) {
 		snprintf(cause, len,
 			 "that is more than fits into memory: ask for less "
@@ -307,13 +343,16 @@ static void explain(struct history_reader *r, int err, char *cause, size_t len)
 		snprintf(cause, len, "the history cannot be read: %s", strerror(-err));
 	} else if (r->damaged) {
 		snprintf(cause, len,
-			 "all that is kept of that time is damaged: %zu readings",
-			 r->damaged);
-	} else if (history_reader_range(r, &range)) {
-		snprintf(cause, len, "the history is empty yet");
+			 "all that is kept of that time is damaged (%zu %s): the "
+			 "history goes from %s to %s",
+			 r->damaged, r->damaged == 1 ? "reading" : "readings", since,
+			 until);
+	} else if (!some) {
+		snprintf(cause, len,
+			 r->all ? "the history is empty yet"
+				: "the history is damaged, and none of its readings "
+				  "can be read");
 	} else {
-		units_time(since, range.since_ns);
-		units_time(until, range.until_ns);
 		snprintf(cause, len,
 			 "nothing is kept of that time: the history goes from %s to %s",
 			 since, until);
@@ -361,10 +400,8 @@ static int sum_step(struct history_reader *r, const struct history_span *step,
 }
 
 int history_reader_each(struct history_reader *r, const struct history_span *asked,
-			uint64_t step_ns,
-			int (*fn)(void *arg, const struct frame *f,
-				  const struct history_span *got),
-			void *arg, char *cause, size_t len)
+			uint64_t step_ns, history_step_fn fn, void *arg, char *cause,
+			size_t len)
 {
 	struct summing s = { .sum = new_sum(r) };
 	struct history_span range, got, step = *asked;
@@ -389,6 +426,71 @@ int history_reader_each(struct history_reader *r, const struct history_span *ask
 			err = fn(arg, f, &got);
 		frame_free(f);
 	}
+	delta_sum_free(s.sum);
+	return err;
+}
+
+/*
+ * Until which row there is one sum to be read instead of single rows, as one of these
+ * is damaged; i: none.
+ */
+static size_t find_stand_in(struct history_reader *r, const struct choice *c, size_t i)
+{
+	bool damaged = false;
+	uint8_t *bytes;
+	size_t len;
+
+	for (size_t k = i; k <= r->ends[i]; k++) {
+		if (!is_chosen(c, &r->rows[k]))
+			return i;
+		damaged |= r->states[k] == ROW_DAMAGED;
+	}
+	if (!damaged ||
+	    history_minute_load(r->db, r->rows[r->ends[i]].id, &bytes, &len))
+		return i;
+	free(bytes);
+	return r->ends[i];
+}
+
+/* Some rows, one after the other. */
+static int give_rows(struct history_reader *r, size_t first, size_t last,
+		     struct summing *s, history_step_fn fn, void *arg)
+{
+	struct choice c = { .only = &r->rows[first], .last = &r->rows[last] };
+	struct history_span got;
+	struct frame *f = NULL;
+	int err;
+
+	delta_sum_restart(s->sum);
+	err = sum_up(r, &c, s, &got);
+	if (!err)
+		err = delta_sum_frame(s->sum, &f);
+	if (err && err != -ENODATA)
+		return err;
+	if (!f)
+		got = (struct history_span){ .since_ns = r->rows[first].since_ns,
+					     .until_ns = r->rows[last].until_ns };
+	err = fn(arg, f, &got);
+	frame_free(f);
+	return err;
+}
+
+int history_reader_rows(struct history_reader *r, const struct history_span *asked,
+			history_step_fn fn, void *arg, char *cause, size_t len)
+{
+	struct choice c = { .span = *asked, .by_middle = true };
+	struct summing s = { .sum = new_sum(r) };
+	int err = s.sum ? 0 : -ENOMEM;
+
+	for (size_t i = 0, last; i < r->count && !err; i = last + 1) {
+		last = i;
+		if (!is_chosen(&c, &r->rows[i]))
+			continue;
+		last = find_stand_in(r, &c, i);
+		err = give_rows(r, i, last, &s, fn, arg);
+	}
+	if (err)
+		explain(r, err, cause, len);
 	delta_sum_free(s.sum);
 	return err;
 }

@@ -7,6 +7,7 @@
 #ifndef HISTORY_READ_H
 #define HISTORY_READ_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "otlp/frame.h"
@@ -45,11 +46,18 @@ int history_reader_frame(struct history_reader *r, const struct history_span *as
  * is kept of, and may keep nothing of the frame. Ends at the first that does not return
  * 0, and returns that.
  */
+typedef int (*history_step_fn)(void *arg, const struct frame *f,
+			       const struct history_span *got);
 int history_reader_each(struct history_reader *r, const struct history_span *asked,
-			uint64_t step_ns,
-			int (*fn)(void *arg, const struct frame *f,
-				  const struct history_span *got),
-			void *arg, char *cause, size_t len);
+			uint64_t step_ns, history_step_fn fn, void *arg, char *cause,
+			size_t len);
+/*
+ * The same of each reading, where some of those looked at before are damaged: for such
+ * a one and those of its minute there is one step of all of these, if they were added
+ * up before, else f is NULL, and nobody knows what was in it.
+ */
+int history_reader_rows(struct history_reader *r, const struct history_span *asked,
+			history_step_fn fn, void *arg, char *cause, size_t len);
 /*
  * What is read from then on has these metrics only: names, NULL at the end, which are
  * borrowed; NULL: all of them. Workloads are all there: who has none of these metrics
@@ -58,11 +66,14 @@ int history_reader_each(struct history_reader *r, const struct history_span *ask
 void history_reader_only(struct history_reader *r, const char *const *metrics);
 /* What is noted of its node, as a terminal may see it: "host.name", "kernel.release",
  * "cpus". "": nothing. */
-void history_reader_fact(const struct history_reader *r, const char *key, char *out,
+void history_reader_fact(struct history_reader *r, const char *key, char *out,
 			 size_t len);
 /* What history_save() has copied. */
 struct history_copied {
 	size_t readings, damaged; /* damaged: left out */
+	size_t in_minutes;	  /* damaged: but their minutes were added up */
+	bool more_damaged;	  /* nobody knows how many more are lost */
+	bool facts_damaged;	  /* what is noted of the node is not there */
 	struct history_span range;
 	char host[256]; /* what the node is called, visible; "": nobody says */
 };
@@ -78,6 +89,17 @@ int history_save(const char *path, const char *to, uint64_t now_ns,
 size_t history_reader_unpacked(const struct history_reader *r);
 /* How many readings could not be read so far, as they are damaged. */
 size_t history_reader_damaged(const struct history_reader *r);
+
+/* What of a time could not be read so far, and was left out. */
+struct history_damage {
+	size_t readings;
+	uint64_t ns;  /* of the time */
+	bool unknown; /* more of the file may be missing: of any time */
+	bool facts;   /* what is noted of the node cannot be read */
+};
+
+void history_reader_damage(const struct history_reader *r,
+			   const struct history_span *time, struct history_damage *out);
 /* Closes; NULL is fine. */
 void history_reader_close(struct history_reader *r);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Opening a history for reading: beside who writes it, or where nobody may write. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,23 +40,44 @@ static bool is_there(const char *path, const char *suffix)
 	return there;
 }
 
-/* How a history is opened: the ways that there are, one after the other. */
+/*
+ * How a history is opened: the ways that there are, one after the other. anyhow: though
+ * its end is missing, or what is said there of its tables cannot be read in part.
+ */
+static int open_once(sqlite3 **db, const char *uri, int flags, bool anyhow)
+{
+	int64_t tables;
+	int rc;
+
+	history_end(*db);
+	*db = NULL;
+	rc = sqlite3_open_v2(uri, db, flags | SQLITE_OPEN_URI, NULL);
+	if (rc)
+		return rc;
+	sqlite3_busy_timeout(*db, BUSY_MS);
+	if (anyhow)
+		rc = history_read_anyhow(*db);
+	return rc ? rc
+		  : history_number(*db, "SELECT count(*) FROM sqlite_master", &tables);
+}
+
 static int open_as(sqlite3 **db, const char *path, int flags, const char *how)
 {
 	char *uri = uri_of(path, how);
-	int64_t rows;
 	int rc;
 
 	if (!uri)
 		return SQLITE_NOMEM;
-	history_end(*db);
-	*db = NULL;
-	rc = sqlite3_open_v2(uri, db, flags | SQLITE_OPEN_URI, NULL);
+	rc = open_once(db, uri, flags, false);
+	if ((rc & 0xff) == SQLITE_CORRUPT)
+		rc = open_once(db, uri, flags, true);
 	free(uri);
-	if (rc)
-		return rc;
-	sqlite3_busy_timeout(*db, BUSY_MS);
-	return history_number(*db, "SELECT count(*) FROM fact", &rows);
+	return rc;
+}
+
+int history_read_anyhow(sqlite3 *db)
+{
+	return history_run(db, "PRAGMA writable_schema=ON");
 }
 
 /*
@@ -82,20 +104,28 @@ void history_tell_ro(const char *path, sqlite3 *db, int rc, char *cause, size_t 
 			 "%.150s: its -wal is read only where you may make files: copy "
 			 "both there, or use `assay snapshot`",
 			 path);
+	else if (history_errno(rc) == -EINVAL)
+		snprintf(cause, len,
+			 "%.200s: it is damaged where it says what it has: nothing of "
+			 "it can be read; copy it again if it is a copy",
+			 path);
 	else
 		snprintf(cause, len, "%.200s: it cannot be read: %s", path,
 			 db ? sqlite3_errmsg(db) : strerror(-history_errno(rc)));
 }
 
-void history_get_fact(sqlite3 *db, const char *key, char *out, size_t len)
+int history_get_fact(sqlite3 *db, const char *key, char *out, size_t len)
 {
 	sqlite3_stmt *st;
+	int rc = history_prepare(db, "SELECT value FROM fact WHERE key = ?", &st);
 
 	out[0] = '\0';
-	if (history_prepare(db, "SELECT value FROM fact WHERE key = ?", &st))
-		return;
+	if (rc)
+		return rc;
 	sqlite3_bind_text(st, 1, key, -1, SQLITE_STATIC);
-	if (sqlite3_step(st) == SQLITE_ROW && sqlite3_column_text(st, 0))
+	rc = sqlite3_step(st);
+	if (rc == SQLITE_ROW && sqlite3_column_text(st, 0))
 		text_copy(out, len, (const char *)sqlite3_column_text(st, 0), SIZE_MAX);
 	history_done(st);
+	return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }

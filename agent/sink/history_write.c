@@ -147,21 +147,44 @@ static void move(const char *path, const char *to, const char *suffix)
 	rename(from, name);
 }
 
+/* What there was to be read of a damaged file, as one line. */
+static void tell_salvaged(struct history_file *f, const char *damaged,
+			  const struct history_left *left)
+{
+	char lost[96];
+
+	if (left->more_lost && !left->kept)
+		snprintf(lost, sizeof(lost), "all that was there is lost");
+	else if (left->more_lost)
+		snprintf(lost, sizeof(lost),
+			 "at least %zu lost, how many more is not known", left->lost);
+	else
+		snprintf(lost, sizeof(lost), left->lost ? "%zu lost" : "none lost",
+			 left->lost);
+	snprintf(f->note, sizeof(f->note),
+		 "%.60s was damaged: it is now %.60s, and the new one has %zu readings "
+		 "of it: %s",
+		 f->path, damaged, left->kept, lost);
+}
+
 /* What can be read of the damaged file, into the new one. */
 static void salvage(struct history_file *f, const char *damaged)
 {
+	struct history_left left;
 	sqlite3 *db = NULL;
-	long lost = -EINVAL;
+	int err = -EINVAL;
 
-	if (!sqlite3_open_v2(damaged, &db, SQLITE_OPEN_READWRITE, NULL))
-		lost = history_copy(db, f->db);
+	if (!sqlite3_open_v2(damaged, &db, SQLITE_OPEN_READWRITE, NULL) &&
+	    !history_read_anyhow(db))
+		err = history_copy(db, f->db, &left);
 	history_end(db);
-	snprintf(f->note, sizeof(f->note),
-		 lost >= 0
-		     ? "%.100s was damaged: it is now %.100s, and the new one "
-		       "has all of it but %ld readings"
-		     : "%.100s was damaged: it is now %.100s, and a new one begins",
-		 f->path, damaged, lost);
+	if (!err)
+		tell_salvaged(f, damaged, &left);
+	else
+		snprintf(f->note, sizeof(f->note),
+			 "%.80s was damaged: it is now %.80s, and a new one begins "
+			 "without its readings: %s",
+			 f->path, damaged, strerror(-err));
 }
 
 /* It is ours, but SQLite cannot go on with it. */

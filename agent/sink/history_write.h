@@ -17,7 +17,7 @@ struct history_file {
 	sqlite3 *db; /* NULL: it is not open */
 	int lock;    /* whoever has it writes; closed after db, see history_look() */
 	struct stat opened;
-	char note[256]; /* what was done about a damaged file; "": nothing */
+	char note[320]; /* what was done about a damaged file; "": nothing */
 };
 
 /*

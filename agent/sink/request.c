@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <ctype.h>
-#include <stdlib.h>
+#include <errno.h>
 #include <string.h>
+#include "base/number.h"
 #include "sink/request.h"
 
 #define EXACT  "exact "
@@ -9,15 +9,13 @@
 
 bool request_is_exact(const char *line, uint64_t *ms)
 {
-	const char *number = line + strlen(EXACT);
-	char *end;
+	int err;
 
 	*ms = 0;
-	if (strncmp(line, EXACT, strlen(EXACT)) != 0 ||
-	    !isdigit((unsigned char)*number))
+	if (strncmp(line, EXACT, strlen(EXACT)) != 0)
 		return false;
-	*ms = strtoull(number, &end, 10);
-	if (*ms > DAY_MS)
+	err = number_parse(line + strlen(EXACT), DAY_MS, ms);
+	if (err == -ERANGE)
 		*ms = DAY_MS;
-	return !*end;
+	return err != -EINVAL;
 }

@@ -47,7 +47,7 @@ typedef double bench_kernel_ns[PROGRAM_COUNT];
  */
 void bench_fill(struct bench *b, const struct frame *change, const struct frame *total,
 		const struct status *status, const bench_kernel_ns kernel_ns);
-/* 0 or -EIO. */
+/* 0 or -errno (-ENOMEM, -ENOSPC, ...). */
 int bench_table(const struct bench *b, FILE *f);
 int bench_csv(const struct bench *b, FILE *f);
 int bench_json(const struct bench *b, FILE *f);

@@ -8,11 +8,6 @@
 
 #define NAME 22
 
-static int end(FILE *f)
-{
-	return fflush(f) || ferror(f) ? -EIO : 0;
-}
-
 /* A column of ns or %, or a dash. */
 static void number(FILE *f, int width, int digits, double value)
 {
@@ -99,7 +94,7 @@ int bench_table(const struct bench *b, FILE *f)
 		fputc('\n', f);
 	}
 	print_notes(b, f);
-	return end(f);
+	return write_out(f);
 }
 
 /* An empty field: not known. */
@@ -133,7 +128,7 @@ int bench_csv(const struct bench *b, FILE *f)
 			csv_number(f, numbers[k]);
 		fputc('\n', f);
 	}
-	return end(f);
+	return write_out(f);
 }
 
 static json_t *json_number(double value)
@@ -176,5 +171,5 @@ int bench_json(const struct bench *b, FILE *f)
 	err = json_put(j, 6, f);
 	json_decref(j);
 	fputc('\n', f);
-	return err ? -EIO : end(f);
+	return write_out(f) ?: (err ? -ENOMEM : 0);
 }

@@ -42,7 +42,9 @@ const struct column columns[] = {
 	  .get = column_get_served_by },
 	{ .key = "errors",
 	  .heading = "ERRORS",
-	  .help = "errors, but for failed calls that programs live by (ENOENT, EAGAIN)",
+	  .help =
+	      "errors, but for failed calls that programs live by (ENOENT, EAGAIN); "
+	      "what several metrics see of the same failure is one",
 	  .unit = COLUMN_RATE,
 	  .alarm = true,
 	  .get = column_get_errors },

@@ -70,7 +70,7 @@ int diff_judge(struct diff *d);
 /* What a gauge was in the mean of a side. */
 double diff_level(const struct diff_series *s, int side);
 void diff_fini(struct diff *d);
-/* Prints it in a format of enum report_format. 0 or -errno (-ENOMEM, -EIO). */
+/* Prints it in a format of enum report_format. 0 or -errno (-ENOMEM, -ENOSPC, ...). */
 int diff_print(const struct diff *d, int format, FILE *f);
 
 #endif

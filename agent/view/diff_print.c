@@ -6,6 +6,7 @@
 #include "base/options.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "base/util.h"
 #include "view/diff.h"
 #include "view/listing.h"
 #include "view/look.h"
@@ -177,7 +178,7 @@ static int print_json(const struct diff *d, FILE *f)
 
 	json_decref(top);
 	fputc('\n', f);
-	return err || fflush(f) ? -EIO : 0;
+	return write_out(f) ?: (err ? -ENOMEM : 0);
 }
 
 static double csv_value(const struct diff *d, const struct diff_change *c, int side)
@@ -209,7 +210,7 @@ static int print_csv(const struct diff *d, FILE *f)
 			fprintf(f, "%.6g", c->ratio);
 		fprintf(f, ",%.6g\n", c->p);
 	}
-	return fflush(f) ? -EIO : 0;
+	return write_out(f);
 }
 
 #define OWN_SHOWN 3
@@ -261,5 +262,5 @@ int diff_print(const struct diff *d, int format, FILE *f)
 		fprintf(f, "\nand %zu more, less sure (--limit)\n",
 			d->change_count - most);
 	print_own(d, f);
-	return fflush(f) ? -EIO : 0;
+	return write_out(f);
 }

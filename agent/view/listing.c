@@ -8,6 +8,7 @@
 #include <string.h>
 #include "base/options.h"
 #include "base/text.h"
+#include "base/util.h"
 #include "view/listing.h"
 
 #define SHOWN_MOST 16384 /* a path of 4095 bytes, each written out */
@@ -171,7 +172,7 @@ static int print_json(const struct listing *l, FILE *f)
 		err = json_put(top, 0, f);
 	json_decref(top);
 	fputc('\n', f);
-	return err ? -EIO : 0;
+	return write_out(f) ?: (err ? -ENOMEM : 0);
 }
 
 int listing_print(const struct listing *l, int format, FILE *f)
@@ -180,5 +181,5 @@ int listing_print(const struct listing *l, int format, FILE *f)
 		  : format == FORMAT_CSV ? print_csv(l, f)
 					 : print_table(l, f);
 
-	return !err && fflush(f) ? -EIO : err;
+	return err ? err : write_out(f);
 }

@@ -19,7 +19,7 @@ struct listing {
 
 /* Adds a row of l->columns texts, NULL being none. -ENOMEM. */
 int listing_add(struct listing *l, const char *const *cells);
-/* Prints it in a format of enum report_format. 0 or -errno (-ENOMEM, -EIO). */
+/* Prints it in a format of enum report_format. 0 or -errno (-ENOMEM, -ENOSPC, ...). */
 int listing_print(const struct listing *l, int format, FILE *f);
 void listing_fini(struct listing *l);
 

@@ -83,7 +83,7 @@ const char *look_value(const struct frame_series *s, double value, double second
 void look_attributes(const struct frame_series *s, char *out, size_t size);
 json_t *look_attributes_json(const struct frame_series *s);
 
-/* Print it in a format of enum report_format. 0 or -errno (-ENOMEM, -EIO). */
+/* Print it in a format of enum report_format. 0 or -errno (-ENOMEM, -ENOSPC, ...). */
 int look_print_hist(const struct look *l, int format, FILE *f);
 int look_print_trend(const struct look *l, int format, FILE *f);
 

@@ -201,7 +201,7 @@ static int print_csv(const struct look *l, FILE *f)
 				(unsigned long long)s->hist->buckets[b]);
 		}
 	}
-	return fflush(f) ? -EIO : 0;
+	return write_out(f);
 }
 
 static json_t *buckets_json(const struct hist *h)
@@ -250,7 +250,7 @@ int look_print_hist(const struct look *l, int format, FILE *f)
 			err = json_put(list, 0, f);
 		json_decref(list);
 		fputc('\n', f);
-		return err || fflush(f) ? -EIO : 0;
+		return write_out(f) ?: (err ? -ENOMEM : 0);
 	}
 	fprintf(f, "%s, %.1f s\n", l->metric, l->duration_s);
 	if (!l->count)
@@ -262,5 +262,5 @@ int look_print_hist(const struct look *l, int format, FILE *f)
 	if (l->others)
 		fprintf(f, "\nand %zu more with less time in them (--limit)\n",
 			l->others);
-	return fflush(f) ? -EIO : 0;
+	return write_out(f);
 }

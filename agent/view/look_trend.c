@@ -204,7 +204,7 @@ static int print_json(const struct look *l, FILE *f)
 		err = json_put(top, 0, f);
 	json_decref(top);
 	fputc('\n', f);
-	return err || fflush(f) ? -EIO : 0;
+	return write_out(f) ?: (err ? -ENOMEM : 0);
 }
 
 int look_print_trend(const struct look *l, int format, FILE *f)
@@ -220,7 +220,7 @@ int look_print_trend(const struct look *l, int format, FILE *f)
 				if (l->list[i].steps[k].there)
 					csv_row(l, &l->list[i], &l->list[i].steps[k],
 						f);
-		return fflush(f) ? -EIO : 0;
+		return write_out(f);
 	}
 	fprintf(f, "%s\n", l->metric);
 	if (!l->count)
@@ -229,5 +229,5 @@ int look_print_trend(const struct look *l, int format, FILE *f)
 		err = print_series(l, &l->list[i], f);
 	if (l->others)
 		fprintf(f, "\nand %zu more with less (--limit)\n", l->others);
-	return err ? err : fflush(f) ? -EIO : 0;
+	return err ? err : write_out(f);
 }

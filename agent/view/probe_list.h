@@ -9,7 +9,7 @@
 
 /* The agent's own series that says how this probe is, or NULL. */
 const struct frame_series *probe_state(const struct frame *f, const char *probe);
-/* Prints it in a format of enum report_format. 0 or -errno (-ENOMEM, -EIO). */
+/* Prints it in a format of enum report_format. 0 or -errno (-ENOMEM, -ENOSPC, ...). */
 int probe_list_print(const struct frame *f, int format, FILE *out);
 
 #endif

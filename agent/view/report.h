@@ -102,7 +102,7 @@ const char *report_node(const struct frame *f, const char *other);
 /* This machine. */
 void report_host_here(struct report_host *out);
 
-/* Print the whole report. 0 or -errno (-ENOMEM, -EIO). */
+/* Print the whole report. 0 or -errno (-ENOMEM, -ENOSPC, ...). */
 int report_json(const struct report *r, FILE *f);
 int report_csv(const struct report *r, FILE *f);
 int report_table(const struct report *r, FILE *f);

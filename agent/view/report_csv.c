@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* `assay report --format csv`: all columns of all workloads, numbers without units. */
 #include <errno.h>
+#include "base/util.h"
 #include "view/listing.h"
 #include "view/report_rows.h"
 
@@ -48,8 +49,7 @@ int report_csv(const struct report *r, FILE *f)
 		fputs("estimated\n", f);
 		for (size_t i = 0; i < rows.count && i < limit; i++)
 			print_row(r, &rows.list[i].block, f);
-		if (fflush(f))
-			err = -EIO;
+		err = write_out(f);
 	}
 	report_rows_fini(&rows);
 	return err;

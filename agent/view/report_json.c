@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 #include "base/units.h"
+#include "base/util.h"
 #include "view/listing.h"
 #include "view/report_rows.h"
 
@@ -224,7 +225,6 @@ int report_json(const struct report *r, FILE *f)
 	}
 	err = json_put(top, 15, f);
 	json_decref(top);
-	if (err || fputc('\n', f) == EOF || fflush(f))
-		return -EIO;
-	return 0;
+	fputc('\n', f);
+	return write_out(f) ?: (err ? -ENOMEM : 0);
 }

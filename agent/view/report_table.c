@@ -247,8 +247,7 @@ int report_table(const struct report *r, FILE *f)
 			if (rows.count)
 				fputs("More of each: assay report --wide\n", f);
 		}
-		if (fflush(f))
-			err = -EIO;
+		err = write_out(f);
 	}
 	report_rows_fini(&rows);
 	return err;

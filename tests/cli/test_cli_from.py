@@ -59,7 +59,7 @@ def of_copy(*words, env=None):
 
 COMMANDS = (("report",), ("why", WEB), ("why", "--node"), ("hist", "sched.wait.duration"),
             ("trend", "sched.wait.duration"), ("diff", "10m..5m", "2m..now"),
-            ("list", "workloads"))
+            ("list", "workloads"), ("list", "probes"))
 
 
 def schema(name):
@@ -86,6 +86,20 @@ def _():
                     jsonschema.validate(document, schema(words[0]))
             if form == "table" and words[0] not in ("list", "hist"):
                 check(max(map(len, out.split("\n\n", 1)[1].splitlines())) <= 100, out)
+
+
+@test("lists of a copy: probes as they were then, metrics as they always are")
+def _():
+    status, out, err = of_copy("list", "probes", "--format", "json")
+    same((status, err), (0, ""), "list probes")
+    found = {p["name"]: p for p in json.loads(out)}
+    same(found["sched"]["state"], "attached", f"{out}")
+    check(found["sched"]["lost"] > 0, f"its losses then: {out}")
+    of_last, of_all = (json.loads(of_copy("list", "probes", "--format", "json", "--last", t)[1])
+                       for t in ("1m", "9m"))
+    check(of_last[0]["lost"] < of_all[0]["lost"], f"they are of the time: {of_last[0]} {of_all[0]}")
+    same(of_copy("list", "metrics"), run("list", "metrics"), "list metrics")
+    same(of_copy("list", "metrics", "--last", "5m")[0], 0, "list metrics --last")
 
 
 @test("a pipe gets the same text whatever the terminal, the colours and the time are")
@@ -137,6 +151,7 @@ def _():
             (("--since", "22:05", "--until", "22:06"), "22:05:00Z", "22:06:00Z"),
             (("--since", "2023-11-14T23:05:00+01:00", "--until", "8m"), "22:05:00Z", "22:06:00Z"),
             (("--last", "1m", "--until", "22:10"), "22:09:00Z", "22:10:00Z"),
+            (("--since", "2023-11-14"), "22:04:00Z", "22:14:00Z"),
             ((), "22:09:00Z", "22:14:00Z")):
         status, out, err = of_copy("report", "--format", "json", *words)
         same((status, err), (0, ""), str(words))
@@ -149,6 +164,10 @@ def _():
             (1, "nothing is kept of that time", ("--since", "20:00", "--until", "21:00")),
             (2, "--until 22:20: that is yet to come.*leave it out", ("--since", "22:05", "--until", "22:20")),
             (2, "--since 5m: is not before --until 6m", ("--since", "5m", "--until", "6m")),
+            (1, "nothing is kept of that time", ("--at", "2023-11-14")),
+            (1, "nothing is kept of that time", ("--since", "2023-11-13", "--until", "2023-11-14")),
+            (2, "--since 2030-01-01: that is yet to come", ("--since", "2030-01-01")),
+            (2, "--at 2023-11-31: must be a time.*2026-11-27 .its midnight.", ("--at", "2023-11-31")),
             (2, "--at tea: must be a time, as 03:12", ("--at", "tea")),
             (2, "--last: '5': must be a time, 1s to 400d", ("--last", "5")),
             (2, "--until needs", ("--until", "5m"))):
@@ -186,6 +205,103 @@ def _():
     check(f"assay report --from {target}" in out, out)
     fails(1, "again.db: it is there already", "snapshot", target, "--history", copy)
     same(run("report", "--from", target)[1], run("report", "--from", copy)[1], "the copy's copy")
+
+
+PAGE = 4096
+
+
+def damaged(folder, pages, keep=None):
+    """A copy of the copy of which one page is junk, or only the first ones are there."""
+    path = folder + "/damaged.db"
+    with open(copy, "rb") as f:
+        content = bytearray(f.read())
+    for n in pages:
+        content[n * PAGE:(n + 1) * PAGE] = b"\xa5" * PAGE
+    with open(path, "wb") as f:
+        f.write(content[:keep])
+    return path
+
+
+@test("a damaged page changes no number without a word, whichever it is; the file stays as it is")
+def _():
+    folder, said = visible(), 0
+    times = ("--last", "2m"), ("--last", "9m"), ("--since", "22:08:30", "--until", "22:11:20")
+    whole = {t: run("report", "--from", copy, "--format", "json", *t)[1] for t in times}
+    pages = os.path.getsize(copy) // PAGE
+    for n in range(1, pages):
+        path = damaged(folder, [n])
+        with open(path, "rb") as f:
+            before = f.read()
+        for t in times:
+            status, out, err = run("report", "--from", path, "--format", "json", *t)
+            if (status, out) == (0, whole[t]):
+                continue
+            check(err.count("damaged") >= 1 and "malformed" not in err, f"page {n} {t}: {status} {err}")
+            said += 1
+            if status:
+                continue
+            found = json.loads(out)
+            lost = re.search(r"damaged, and left out: (\d+) s of that time", err)
+            span = json.loads(whole[t])["duration_s"]
+            if lost:
+                same(round(found["duration_s"]), round(span - int(lost[1])), f"page {n} {t}: {err}")
+        with open(path, "rb") as f:
+            check(f.read() == before, f"page {n}: the file was changed")
+    check(said > 20, f"{said} of {pages} pages, three times each")
+
+
+@test("of a file whose end is missing there is the rest, and it is said what is not")
+def _():
+    folder, size = visible(), os.path.getsize(copy)
+    got = []
+    for keep in range(PAGE, size, PAGE):
+        status, out, err = run("report", "--from", damaged(folder, [], keep), "--format", "json",
+                               "--last", "10m", prefix=NOBODYS if os.geteuid() == 0 else ())
+        check("damaged" in err or keep > size - 4 * PAGE, f"{keep}: {err}")
+        check("malformed" not in err, f"{keep}: {err}")
+        got.append(json.loads(out)["duration_s"] if status == 0 else 0)
+    same(got, sorted(got), "the more there is of it, the more is read")
+    check(got[len(got) // 2] > 60 and got[-1] > 500, f"{got}")
+    path = damaged(folder, [], PAGE)
+    fails(1, "damaged", "report", "--from", path)
+    path = damaged(folder, [0], PAGE)
+    fails(1, "no history of assay's", "report", "--from", path)
+
+
+@test("a trend, a difference and a copy say what is damaged, too")
+def _():
+    folder, said = visible(), dict.fromkeys(("trend", "diff", "snapshot"), 0)
+    for n in range(1, os.path.getsize(copy) // PAGE):
+        path = damaged(folder, [n])
+        for words in (("trend", "sched.wait.duration", "--format", "csv", "--step", "10s", "--from", path),
+                      ("diff", "9m..5m", "2m..now", "--format", "csv", "--from", path),
+                      ("snapshot", folder + "/t.db", "--history", path)):
+            status, out, err = run(*words)
+            of_whole = run(*(copy if w == path else folder + "/u.db" if w.endswith("/t.db") else w
+                             for w in words))[1].replace("u.db", "t.db")
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(folder + "/t.db")
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(folder + "/u.db")
+            check((status == 0 and out == of_whole) or "damaged" in err, f"page {n} {words}: {err}")
+            said[words[0]] += "damaged" in err
+    check(min(said.values()) > 3, f"{said}")
+
+
+@test("what cannot be written is said with its cause, by every command")
+def _():
+    sock = act_as_agent()
+    looked = [(*w, "--from", copy, "--format", f) for w in COMMANDS for f in ("table", "json", "csv")]
+    others = [("list", "metrics", "--format", f) for f in ("table", "json", "csv")]
+    others += [("--help",), ("report", "--help"), ("--version",), ("help-man",),
+               ("snapshot", visible() + "/t.db", "--history", copy),
+               ("report", "--socket", sock, "--duration", "300ms"), ("list", "probes", "--socket", sock),
+               ("probes", "--socket", sock), ("tune", "--socket", sock)]
+    for words in looked + others:
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            p = subprocess.run([ASSAY, *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        same(p.returncode, 1, f"{words}: {p.stderr}")
+        check(re.fullmatch(r"assay: error: .*: No space left on device\n", p.stderr), f"{words}: {p.stderr!r}")
 
 
 @test("who may not ask the agent is told who may")

@@ -241,6 +241,20 @@ def on_terminal(columns, lines, *argv, env=None):
     return out.decode().replace("\r\n", "\n")
 
 
+@test("of COLUMNS only a number counts: what is none, or wraps around, is the terminal's")
+def _():
+    _, frame = record()
+    where = ["report", "--total", "--socket", serve(frame)]
+    for_80 = on_terminal(80, 24, *where, env={"NO_COLOR": "1"})
+    for text in ("", "-1", "40x", " 40", "0"):
+        same(on_terminal(80, 24, *where, env={"NO_COLOR": "1", "COLUMNS": text}), for_80,
+             f"COLUMNS={text!r}")
+    most = on_terminal(80, 24, *where, env={"NO_COLOR": "1", "COLUMNS": "1000"})
+    same(on_terminal(80, 24, *where,
+                     env={"NO_COLOR": "1", "COLUMNS": "18446744073709551656"}),
+         most, "2^64 + 40 columns")
+
+
 @test("a terminal has one screen, in colour if NO_COLOR does not forbid it")
 def _():
     _, frame = record()

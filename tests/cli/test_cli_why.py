@@ -63,6 +63,10 @@ def _():
 @test("a process that is not there, a time that is none, a history that is not there")
 def _():
     fails(1, "no process has this number", "why", "4194999", "--socket", nobody_socket())
+    for pid in ("9223372036854775807", "9223372036854775808", "18446744073709551616",
+                "18446744073709551617", "9" * 40):
+        fails(1, f"[ :]{pid}: no process has this number", "why", pid, "--socket",
+              nobody_socket())
     fails(2, "--last and|two beginnings", "why", "a", "--last", "5m", "--since", "10m")
     fails(1, "no agent has kept", "why", "a", "--last", "5m", "--history",
           scratch() + "/none.db")
@@ -77,14 +81,11 @@ def _():
         fails(1, "no history of assay", *command, "--from", path)
 
 
-@test("of the past there is a list of workloads, and of nothing else")
+@test("a list of the past is of the history, and needs no agent")
 def _():
-    for what in "probes", "metrics":
-        for when in ("--last", "5m"), ("--at", "5m"), ("--since", "5m"), ("--from", "nothing.db"):
-            fails(2, "only workloads are listed of the past", "list", what, *when,
-                  "--socket", nobody_socket())
-    fails(1, "no agent has kept", "list", "workloads", "--last", "5m", "--history",
-          scratch() + "/none.db")
+    for what in "workloads", "probes":
+        fails(1, "no agent has kept", "list", what, "--last", "5m", "--history", scratch() + "/none.db",
+              "--socket", nobody_socket())
 
 
 @test("--help says what it takes")

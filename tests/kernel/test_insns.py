@@ -41,11 +41,11 @@ if FORCED:  # both ways to a CPU's cache are looked at, and another program is t
     CEILINGS |= {"tcp_state": 180000, "tcp_gone": 120000,
                  "sched_switch_bare": CEILINGS.pop("sched_switch")}
 programs = {}
-seconds = 0.0
+seconds, said = 0.0, ""
 
 
 def setup():
-    global seconds
+    global seconds, said
     began = time.monotonic()
     agent = Agent()
     seconds = time.monotonic() - began
@@ -53,8 +53,8 @@ def setup():
         info = bpf.prog_info(i)
         if info["type"]:
             programs[info["name"]] = info
-    states = agent.total(0).states()
-    check(set(states.values()) == {"attached"}, f"{states}; it said {agent.said()}")
+    states, said = agent.total(0).states(), agent.said()
+    check(set(states.values()) == {"attached"}, f"{states}; it said {said}")
 
 
 def ceiling(name):
@@ -72,6 +72,8 @@ def _():
     diag(f"insns: {kernel} all {sum(p['verified'] for p in programs.values())} "
          f"{sum(p['jited'] for p in programs.values())} ready {seconds:.2f} s")
     check(len(programs) > 10, f"only {len(programs)} programs")
+    # what the agent goes on without, where a kernel does not take it
+    check("tasks_walk" in programs, f"no pass over tasks: {said}")
     same([n for n, p in programs.items() if not p["verified"]], [], "without a number")
 
 

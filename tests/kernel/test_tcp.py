@@ -54,6 +54,8 @@ def _():
     same(change.by(cgroup, FAILED, "type"), {"ECONNREFUSED": 300}, "errors")
     same(change.by(cgroup, OPENED, "role"), {}, "connections")
     same(change.value(cgroup, CONNECT), 0, "connect samples")
+    # each was a reset, a call that failed and an event of the peer, too
+    same(change.after.errors(cgroup), (300, "ECONNREFUSED"), "the report's column of errors")
 
 
 @test("every request of a keep-alive connection is one response for each role")

@@ -175,6 +175,8 @@ for end in 0, 1:
         directions = [{"transmit": 20}, {"receive": 20}]
         same([change.by(g, RESETS, "direction") for g in steps.groups],
              directions[::-1] if end else directions, "resets")
+        same([change.after.errors(g) for g in steps.groups], [(20, "reset")] * 2,
+             "the report's column of errors")
         same([change.value(g, OPEN) for g in steps.groups], [-20, -20], "open")
 
 

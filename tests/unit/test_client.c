@@ -166,6 +166,36 @@ static void nobody_at_all_is_no_wait(void **state)
 	assert_int_equal(ms, 0);
 }
 
+static void a_length_that_is_no_number_is_no_answer(void **state)
+{
+	/* the second is 5 for who lets a number wrap around */
+	static const char *const lines[] = { "ok -18446744073709551611\ndone\n",
+					     "ok 18446744073709551621\ndone\n",
+					     "ok +5\ndone\n", "ok 5 \ndone\n",
+					     "ok\ndone\n" };
+	unsigned int ms;
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
+		it_answers(lines[i], 0, 0);
+		assert_int_equal(
+		    hear(client_ask, "the answer is no assay agent's", &ms), -EPROTO);
+	}
+}
+
+static void an_exact_time_that_is_no_number_is_no_answer(void **state)
+{
+	static const char *const good = "ok 5\n1234\n", *const bad = "ok 5\n12x4\n";
+	uint64_t ms = 0;
+	char cause[256];
+
+	it_answers(good, 0, 0);
+	assert_int_equal(client_exact(with.path, 1, &ms, cause, sizeof(cause)), 0);
+	assert_int_equal(ms, 1234);
+	it_answers(bad, 0, 0);
+	assert_int_equal(client_exact(with.path, 1, &ms, cause, sizeof(cause)),
+			 -EPROTO);
+}
+
 #define CLIENT_TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -176,6 +206,8 @@ int main(void)
 		CLIENT_TEST(a_change_may_take_longer_than_other_answers),
 		CLIENT_TEST(and_it_is_said_that_it_may_be_made_later),
 		CLIENT_TEST(nobody_at_all_is_no_wait),
+		CLIENT_TEST(a_length_that_is_no_number_is_no_answer),
+		CLIENT_TEST(an_exact_time_that_is_no_number_is_no_answer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

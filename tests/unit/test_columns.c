@@ -170,6 +170,105 @@ static void estimates_are_marked(void **state)
 	frame_free(f);
 }
 
+#define SUM(name, ...) static const struct metric name = { __VA_ARGS__ }
+
+SUM(peers, "assay.tcp.peer.events", "{event}", "", METRIC_SUM,
+    .attrs = { "assay.peer.event", "assay.peer" });
+SUM(servers, "assay.dns.server.events", "{event}", "", METRIC_SUM,
+    .attrs = { "assay.peer.event", "assay.peer" });
+SUM(resets, "assay.tcp.resets", "{reset}", "", METRIC_SUM,
+    .attrs = { "network.io.direction" });
+SUM(unanswered, "assay.tcp.response.errors", "{error}", "", METRIC_SUM,
+    .attrs = { "assay.tcp.role", "error.type" });
+SUM(syns, "assay.tcp.connect.retransmits", "{segment}", "", METRIC_SUM);
+SUM(disk, "assay.block.errors", "{error}", "", METRIC_SUM, .attrs = { "error.type" });
+
+#undef SUM
+
+/* What went wrong with a workload in 2 s, and what its row says. */
+struct wrong {
+	const char *what;
+	struct {
+		const struct metric *m;
+		const char *a, *b;
+		uint64_t count;
+	} series[6];
+	double each_s;
+	const char *worst;
+};
+
+static const struct wrong wrongs[] = {
+	{ "300 connects refused: each was one reset, one failed call, one of a peer's",
+	  { { &refused, "ECONNREFUSED", NULL, 300 },
+	    { &failed, "socket", "ECONNREFUSED", 300 },
+	    { &resets, "receive", NULL, 300 },
+	    { &peers, "refused", "10.0.0.1:80", 300 } },
+	  150,
+	  "ECONNREFUSED" },
+	{ "resets beyond those of refused connects are errors of their own",
+	  { { &refused, "ECONNREFUSED", NULL, 20 }, { &resets, "receive", NULL, 50 } },
+	  25,
+	  "ECONNREFUSED" },
+	{ "of what a firewall refuses there is no reset",
+	  { { &refused, "ECONNREFUSED", NULL, 20 } },
+	  10,
+	  "ECONNREFUSED" },
+	{ "a connect that timed out is no reset",
+	  { { &refused, "ETIMEDOUT", NULL, 20 }, { &resets, "transmit", NULL, 20 } },
+	  20,
+	  "ETIMEDOUT" },
+	{ "requests that a reset left without an answer, at both ends",
+	  { { &unanswered, "client", "reset", 50 },
+	    { &unanswered, "server", "closed", 50 },
+	    { &resets, "receive", NULL, 50 },
+	    { &resets, "transmit", NULL, 50 },
+	    { &peers, "unanswered", "10.0.0.1:80", 50 } },
+	  50,
+	  "reset" },
+	{ "SYNs that were sent again are retransmits",
+	  { { &retransmits, NULL, NULL, 10 }, { &syns, NULL, NULL, 6 } },
+	  5,
+	  "retransmits" },
+	{ "reads that failed, in the disk and as calls; others as calls only",
+	  { { &disk, "EIO", NULL, 8 },
+	    { &failed, "file", "EIO", 6 },
+	    { &failed, "memory", "EIO", 6 },
+	    { &failed, "file", "ENOSPC", 2 },
+	    { &disk, "ETIMEDOUT", NULL, 4 } },
+	  9,
+	  "EIO" },
+	{ "answers that were slow are no errors",
+	  { { &peers, "slow", "10.0.0.1:80", 40 },
+	    { &peers, "far", "10.0.0.1:80", 40 },
+	    { &servers, "slow", "10.0.0.2:53", 40 } },
+	  0,
+	  "" },
+};
+
+static void what_failed_once_is_one_error(void **state)
+{
+	for (size_t i = 0; i < COUNT(wrongs); i++) {
+		const struct wrong *w = &wrongs[i];
+		struct points p = { 0 };
+		struct point_group *g = some_container(&p, "wrong", "c", "/c");
+		struct cell errors, worst;
+		struct frame *f;
+
+		for (size_t n = 0; n < COUNT(w->series) && w->series[n].m; n++)
+			add_sum(g, w->series[n].m, w->series[n].a, w->series[n].b, NULL,
+				w->series[n].count);
+		f = to_frame(&p);
+		errors = get(f, "wrong", "errors");
+		worst = get(f, "wrong", "worst");
+		if (errors.number < w->each_s * 0.999 ||
+		    errors.number > w->each_s * 1.001 || !errors.there)
+			fail_msg("%s: %g/s, not %g", w->what, errors.number, w->each_s);
+		if (strcmp(worst.text ? worst.text : "", w->worst))
+			fail_msg("%s: %s, not %s", w->what, worst.text, w->worst);
+		frame_free(f);
+	}
+}
+
 static void keys_are_found_whole(void **state)
 {
 	char list[512], small[8];
@@ -216,6 +315,7 @@ int main(void)
 		cmocka_unit_test(what_a_workload_has_not_is_not_there),
 		cmocka_unit_test(latency_is_of_what_it_serves),
 		cmocka_unit_test(estimates_are_marked),
+		cmocka_unit_test(what_failed_once_is_one_error),
 		cmocka_unit_test(keys_are_found_whole),
 		cmocka_unit_test(what_is_more_comes_first_and_nothing_last),
 	};

@@ -235,13 +235,10 @@ static void a_copy_is_whole_by_itself_and_readable_by_all(void **state)
 }
 
 /* A bit of what is compressed: SQLite does not see it. */
-static void a_copy_leaves_out_what_cannot_be_read(void **state)
+static void damage_two_bits(void)
 {
-	struct history_copied copied;
-	char copy[160], cause[256];
 	sqlite3_stmt *st;
 
-	add_readings(0, 30, 100);
 	for (int id = 7; id <= 9; id += 2) {
 		assert_int_equal(history_prepare(file.f.db,
 						 "UPDATE reading SET data = "
@@ -254,6 +251,38 @@ static void a_copy_leaves_out_what_cannot_be_read(void **state)
 		assert_int_equal(sqlite3_step(st), SQLITE_DONE);
 		history_done(st);
 	}
+}
+
+/* Their minute was added up before: it has all of them. */
+static void a_copy_has_minutes_for_what_cannot_be_read(void **state)
+{
+	struct history_copied copied;
+	char copy[160], cause[256];
+	size_t damaged;
+
+	add_readings(0, 30, 100);
+	damage_two_bits();
+	snprintf(copy, sizeof(copy), "%s.copy", file.path);
+	assert_int_equal(
+	    history_save(file.path, copy, BEGIN, &copied, cause, sizeof(cause)), 0);
+	assert_int_equal(copied.damaged, 0);
+	assert_int_equal(copied.in_minutes, 2);
+	assert_int_equal(copied.readings, 25); /* six are one */
+	history_file_close(&file.f);
+	assert_int_equal(rename(copy, file.path), 0);
+	assert_int_equal(calls_in(file.path, BEGIN, BEGIN + 30 * STEP, NULL, &damaged),
+			 3000);
+	assert_int_equal(damaged, 0);
+}
+
+static void a_copy_leaves_out_what_cannot_be_read(void **state)
+{
+	struct history_copied copied;
+	char copy[160], cause[256];
+
+	add_readings(0, 30, 100);
+	damage_two_bits();
+	assert_int_equal(history_run(file.f.db, "DELETE FROM minute"), 0);
 	snprintf(copy, sizeof(copy), "%s.copy", file.path);
 	assert_int_equal(
 	    history_save(file.path, copy, BEGIN, &copied, cause, sizeof(cause)), 0);
@@ -318,6 +347,7 @@ int main(void)
 		TEST(the_oldest_goes_when_the_size_is_reached),
 		TEST(a_smaller_size_shrinks_the_file),
 		TEST(a_copy_is_whole_by_itself_and_readable_by_all),
+		TEST(a_copy_has_minutes_for_what_cannot_be_read),
 		TEST(a_copy_leaves_out_what_cannot_be_read),
 	};
 

@@ -172,6 +172,96 @@ static void a_damaged_file_is_set_aside_with_the_rest_kept(void **state)
 	    calls_in(file.path, BEGIN + 60 * STEP, BEGIN + 63 * STEP, NULL, NULL), 300);
 }
 
+/* Seconds that are kept of, whoever wrote it is gone. */
+static int64_t kept_seconds(const char *path)
+{
+	sqlite3 *db;
+	int64_t ns;
+
+	assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), 0);
+	assert_int_equal(
+	    history_number(db, "SELECT sum(until - since) FROM reading", &ns), 0);
+	history_end(db);
+	return ns / (int64_t)NS;
+}
+
+/* What an agent says that it takes over of a file of 60 readings; *exact: all of them
+ * are told of. */
+static size_t take_over(const char *path, bool *exact)
+{
+	struct history_file other = file.f;
+	struct history_reading r = some_reading(BEGIN + 61 * STEP, true, NULL, 0);
+	size_t kept = 0, lost = 0;
+	const char *of, *tail;
+	char cause[256];
+
+	other.path = path;
+	other.db = NULL;
+	other.lock = -1;
+	assert_int_equal(history_file_add(&other, &r, cause, sizeof(cause)), 0);
+	free(r.bytes);
+	history_file_close(&other);
+	of = strstr(other.note, "the new one has ");
+	if (!of)
+		fail_msg("%s", other.note);
+	assert_int_equal(sscanf(of, "the new one has %zu readings", &kept), 1);
+	tail = strstr(of, "of it: ") + strlen("of it: ");
+	*exact = sscanf(tail, "%zu lost", &lost) == 1 || !strcmp(tail, "none lost");
+	if (!*exact &&
+	    sscanf(tail, "at least %zu lost, how many more is not known", &lost) != 1)
+		assert_string_equal(tail, "all that was there is lost");
+	assert_true(kept + lost <= 60 && (!*exact || kept + lost == 60));
+	return kept;
+}
+
+/* Wherever it is cut off: what an agent takes over is what it says, and who looks back
+ * sees it in the file as it is. */
+static void of_a_file_without_its_end_there_is_the_rest(void **state)
+{
+	struct history_span asked = { BEGIN, BEGIN + 60 * STEP, 0 }, got;
+	char copy[160], command[800], cause[256];
+	unsigned int exact = 0, some = 0, pages;
+	struct stat st;
+
+	add_readings(0, 60, 100);
+	history_file_close(&file.f);
+	assert_int_equal(stat(file.path, &st), 0);
+	pages = (unsigned int)(st.st_size / 4096);
+	snprintf(copy, sizeof(copy), "%s.copy", file.path);
+	for (unsigned int i = 1; i < pages; i++) {
+		struct history_reader *r = NULL;
+		struct history_damage damage;
+		struct frame *f;
+		uint64_t seen_s = 0;
+		bool all;
+		size_t kept;
+
+		snprintf(command, sizeof(command),
+			 "rm -f %s*; cp %s %s && truncate -s %u %s", copy, file.path,
+			 copy, i * 4096, copy);
+		assert_int_equal(system(command), 0);
+		if (history_reader_open(copy, &r, cause, sizeof(cause)))
+			fail_msg("%u pages: %s", i, cause);
+		if (!history_reader_frame(r, &asked, &f, &got, cause, sizeof(cause))) {
+			seen_s = got.covered_ns / NS;
+			frame_free(f);
+		}
+		history_reader_damage(r, &asked, &damage);
+		assert_true(damage.unknown || seen_s + damage.ns / NS == 600);
+		history_reader_close(r);
+		kept = take_over(copy, &all);
+		assert_int_equal(seen_s, kept * 10);
+		assert_int_equal(kept_seconds(copy), kept * 10 + 10);
+		exact += all;
+		some += kept > 0;
+	}
+	print_message("%u pages: something is left of %u, of %u it is known how much\n",
+		      pages, some, exact);
+	assert_true(some > pages / 2 && exact);
+	snprintf(command, sizeof(command), "rm -f %s*", copy);
+	assert_int_equal(system(command), 0);
+}
+
 static void one_agent_writes_at_a_time(void **state)
 {
 	struct history_file other;
@@ -348,6 +438,7 @@ int main(void)
 		TEST(a_file_of_the_format_before_is_read_and_goes_on),
 		TEST(only_what_is_damaged_is_lost),
 		TEST(a_damaged_file_is_set_aside_with_the_rest_kept),
+		TEST(of_a_file_without_its_end_there_is_the_rest),
 		TEST(one_agent_writes_at_a_time),
 		TEST(a_file_that_is_gone_is_made_anew),
 		TEST(a_kill_at_any_moment_loses_nothing_that_is_kept),

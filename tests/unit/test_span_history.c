@@ -12,7 +12,7 @@
 #include "cmd/source.h"
 #include "cmd/span.h"
 
-#define READINGS 30 /* of 10 s */
+#define READINGS 40 /* of 10 s */
 #define CPUS	 0.4
 #define BORN	 13 /* the other workload's first reading; it takes a CPU */
 
@@ -44,7 +44,8 @@ static struct point_group *add(struct points *p, unsigned int workload,
 	return g;
 }
 
-/* Files are read at the end of readings 2, 8, 14, ... of one, of the other at 19, 25.
+/* Files are read at the end of readings 2, 8, 14, ... of one, of the other at 19, 25,
+ * ...
  */
 static void add_reading(unsigned int i)
 {
@@ -65,7 +66,7 @@ static void add_reading(unsigned int i)
 		pt->start_ns = r.since_ns;
 	}
 	if (i >= BORN)
-		add(&p, 1, r.since_ns, i == 19 ? 70 : i == 25 ? 60 : 0);
+		add(&p, 1, r.since_ns, i == 19 ? 70 : i % 6 == 1 && i > 19 ? 60 : 0);
 	if (i >= SHORT && i <= OVER)
 		add(&p, 2, r.since_ns, i == 6 ? 20 : i == OVER ? 60 : 0);
 	assert_int_equal(encode_all(&p, &bytes, &len), 0);
@@ -90,8 +91,8 @@ static int remove_file(void **state)
 	return 0;
 }
 
-/* From the end of one reading to that of another. */
-static struct taken take(unsigned int from, unsigned int to)
+/* From the end of one reading to that of another, in the file at path. */
+static struct taken take_of(const char *path, unsigned int from, unsigned int to)
 {
 	struct options o;
 	struct source src = { .o = &o };
@@ -100,9 +101,14 @@ static struct taken take(unsigned int from, unsigned int to)
 	char cause[512];
 
 	options_init(&o, &option_table);
-	o.history = file.path;
+	o.history = path;
 	assert_int_equal(span_take(&src, &span, &t, cause, sizeof(cause)), 0);
 	return t;
+}
+
+static struct taken take(unsigned int from, unsigned int to)
+{
+	return take_of(file.path, from, to);
 }
 
 /* What a workload has of a metric per second; -1: nothing is said. */
@@ -208,7 +214,7 @@ static void facts_are_those_of_the_node_it_is_of(void **state)
 static void a_baseline_counts_from_the_end_of_a_copy(void **state)
 {
 	struct options o;
-	struct history_span at = { BEGIN + 28 * STEP, BEGIN + 30 * STEP, 0 };
+	struct history_span at = { BEGIN + 38 * STEP, BEGIN + 40 * STEP, 0 };
 	struct baseline before;
 
 	options_init(&o, &option_table);
@@ -216,9 +222,115 @@ static void a_baseline_counts_from_the_end_of_a_copy(void **state)
 	o.baseline = "3m..2m";
 	assert_int_equal(baseline_take(&o, &at, &before), 0);
 	assert_string_equal(before.cause, "");
-	assert_int_equal(before.taken.time.since_ns, BEGIN + 12 * STEP);
-	assert_int_equal(before.taken.time.until_ns, BEGIN + 18 * STEP);
+	assert_int_equal(before.taken.time.since_ns, BEGIN + 22 * STEP);
+	assert_int_equal(before.taken.time.until_ns, BEGIN + 28 * STEP);
 	frame_free(before.taken.frame);
+}
+
+/* A copy in which one reading cannot be read, nor what the statement says. */
+static const char *damage(unsigned int reading, const char *sql)
+{
+	static char path[160];
+	char text[400];
+	sqlite3 *db;
+
+	snprintf(path, sizeof(path), "%s.copy", file.path);
+	unlink(path);
+	snprintf(text, sizeof(text), "VACUUM INTO '%s'", path);
+	assert_int_equal(history_run(file.f.db, text), 0);
+	assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), 0);
+	snprintf(text, sizeof(text),
+		 "UPDATE reading SET data=zeroblob(length(data)) WHERE id=%u; %s",
+		 reading, sql);
+	assert_int_equal(history_run(db, text), 0);
+	history_end(db);
+	return path;
+}
+
+/* What the command says on stderr while it takes that; ended by the next one. */
+static const char *said(const char *path, unsigned int from, unsigned int to,
+			struct taken *t)
+{
+	static char text[1024];
+	FILE *f = tmpfile();
+	int before = dup(STDERR_FILENO);
+	size_t n;
+
+	assert_non_null(f);
+	dup2(fileno(f), STDERR_FILENO);
+	*t = take_of(path, from, to);
+	dup2(before, STDERR_FILENO);
+	close(before);
+	rewind(f);
+	n = fread(text, 1, sizeof(text) - 1, f);
+	text[n] = '\0';
+	fclose(f);
+	return text;
+}
+
+/* Its minute is there, and in it what came in the minute. */
+static void a_damaged_reading_takes_nothing_from_its_minute(void **state)
+{
+	struct taken t;
+	const char *path = damage(14, ""), *text = said(path, 12, 20, &t);
+
+	assert_about(t.duration_s, 80);
+	assert_about(rate(&t, "workload-0", &some_calls), 10);
+	assert_about(rate(&t, "workload-0", &cpu), CPUS);
+	assert_about(rate(&t, "workload-1", &cpu), 1);
+	assert_non_null(strstr(text,
+			       "1 more reading is in or beside that time damaged: "
+			       "CPU time"));
+	frame_free(t.frame);
+}
+
+/* Whichever it is of a time without minutes, what is told is of the rest. */
+static void without_a_damaged_reading_it_is_the_rest(void **state)
+{
+	for (unsigned int i = 34; i <= READINGS; i++) {
+		struct taken t;
+		const char *text =
+		    said(damage(i, "DELETE FROM minute"), 33, READINGS, &t);
+
+		if (!strstr(text, "1 reading of the history is damaged, and left out: "
+				  "10 s of that time"))
+			fail_msg("%u: %s", i, text);
+		assert_about(t.duration_s, 60);
+		assert_about(rate(&t, "workload-0", &some_calls), 10);
+		assert_about(rate(&t, "workload-0", &cpu), CPUS);
+		assert_about(rate(&t, "workload-1", &cpu), 1);
+		frame_free(t.frame);
+	}
+}
+
+/* A longer time has its numbers from single readings, too, where one is damaged. */
+static void a_long_time_is_told_by_the_rest_too(void **state)
+{
+	struct taken t;
+	const char *path = damage(14, "DELETE FROM minute");
+	const char *text = said(path, 8, READINGS, &t);
+
+	assert_non_null(strstr(text, "10 s of that time"));
+	assert_about(t.duration_s, 310);
+	assert_about(rate(&t, "workload-0", &cpu), CPUS);
+	frame_free(t.frame);
+}
+
+/* Nothing is told rather than that there was none. */
+static void what_nobody_knows_is_no_number(void **state)
+{
+	struct taken t;
+	const char *path = damage(6, "DELETE FROM minute;"
+				     "UPDATE reading SET data=x'00' WHERE id IN "
+				     "(5,7,8,9,10,11,12)");
+	const char *text = said(path, 3, 14, &t);
+
+	assert_non_null(strstr(text, "8 readings of the history are damaged, and left "
+				     "out: 80 s of that time"));
+	assert_about(t.duration_s, 30);
+	assert_about(rate(&t, "workload-1", &cpu), -1);
+	assert_about(rate(&t, "workload-2", &cpu), -1);
+	frame_free(t.frame);
 }
 
 int main(void)
@@ -231,6 +343,10 @@ int main(void)
 		cmocka_unit_test(who_ended_has_no_time_after),
 		cmocka_unit_test(facts_are_those_of_the_node_it_is_of),
 		cmocka_unit_test(a_baseline_counts_from_the_end_of_a_copy),
+		cmocka_unit_test(a_damaged_reading_takes_nothing_from_its_minute),
+		cmocka_unit_test(without_a_damaged_reading_it_is_the_rest),
+		cmocka_unit_test(a_long_time_is_told_by_the_rest_too),
+		cmocka_unit_test(what_nobody_knows_is_no_number),
 	};
 
 	return cmocka_run_group_tests(tests, make_file, remove_file);
