@@ -186,6 +186,6 @@ def tune(probe, change):
 
 
 def quicker(seconds=1):
-    """Queries are given up sooner while this test runs."""
+    """Queries are given up sooner, or later, while this test runs."""
     tune("dns", f"timeout={seconds}s")
     defer(tune, "dns", f"timeout={TIMEOUT}s")

@@ -25,7 +25,7 @@ static int encode_made(struct measure *m, struct workload *w, struct workload *m
 	if (!g)
 		return -ENOMEM;
 	g->serial = made->serial;
-	err = resource_workload(&m->resource, w, false, g);
+	err = resource_workload(&m->resource, w, true, g);
 	if (!err)
 		err = metrics_add(g, made, METRICS_READ);
 	if (!err && owed)

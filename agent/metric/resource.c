@@ -264,7 +264,7 @@ int resource_instance_again(const struct resource *r, struct workload *w)
 	return take_instance(w, was_plain ? with_id : plain);
 }
 
-int resource_workload(const struct resource *r, struct workload *w, bool asked,
+int resource_workload(const struct resource *r, struct workload *w, bool on_node,
 		      struct point_group *g)
 {
 	const struct names *n = w->names;
@@ -285,7 +285,7 @@ int resource_workload(const struct resource *r, struct workload *w, bool asked,
 		points_attr(g, "container.image.name", n->image);
 		points_attr_list(g, "container.image.tags", n->tag);
 	}
-	if (asked || r->identity_source)
+	if (on_node || r->identity_source)
 		add_source(w, g);
 	add_common(r, n, g);
 	add_service(r, w, g);

@@ -48,11 +48,11 @@ int resource_instance(const struct resource *r, struct workload *w);
  */
 int resource_instance_again(const struct resource *r, struct workload *w);
 /*
- * Attributes of a workload's group. Where its names are from is told to who asks on the
- * node (asked), and is in exports and in the history only if the options say so.
- * -ENOMEM.
+ * Attributes of a workload's group. Where its names are from is in what stays on the
+ * node (on_node): answers to who asks there, and the history; in exports only if the
+ * options say so. -ENOMEM.
  */
-int resource_workload(const struct resource *r, struct workload *w, bool asked,
+int resource_workload(const struct resource *r, struct workload *w, bool on_node,
 		      struct point_group *g);
 /* Attributes of the agent's own group. */
 void resource_self(const struct resource *r, struct point_group *g);

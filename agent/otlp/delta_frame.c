@@ -13,7 +13,7 @@ static int compare_resources(const void *a, const void *b)
 {
 	const struct sum_resource *const *x = a, *const *y = b;
 
-	return frame_compare_attrs(&(*x)->attrs, &(*y)->attrs);
+	return frame_compare_resources(&(*x)->attrs, &(*y)->attrs);
 }
 
 static int compare_series(const void *a, const void *b)
@@ -156,6 +156,17 @@ static int join(struct frame *f, struct dated *list, size_t count)
 	return err;
 }
 
+/* What the latest batch says of it, of those. */
+static const struct frame_attrs *latest(struct sum_resource *const *r, size_t count)
+{
+	size_t last = 0;
+
+	for (size_t i = 1; i < count; i++)
+		if (r[i]->seen > r[last]->seen)
+			last = i;
+	return &r[last]->attrs;
+}
+
 /*
  * Resources that are one, of which a file may have bytes in several forms: those that
  * merged readings had once, and those of now.
@@ -163,6 +174,7 @@ static int join(struct frame *f, struct dated *list, size_t count)
 static int put_forms(struct delta_sum *s, struct sum_resource *const *r, size_t count,
 		     struct sum_series *const *from, struct frame *f)
 {
+	const struct frame_attrs *resource = latest(r, count);
 	uint64_t before = nearest(s, r, count);
 	struct dated *list;
 	size_t room = 0, n = 0;
@@ -182,7 +194,7 @@ static int put_forms(struct delta_sum *s, struct sum_resource *const *r, size_t 
 				continue;
 			list[n].seen = t->seen;
 			fill(&list[n].series, r[i], t);
-			list[n++].series.resource = &r[0]->attrs;
+			list[n++].series.resource = resource;
 		}
 	err = join(f, list, n);
 	free(list);

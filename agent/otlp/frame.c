@@ -23,17 +23,45 @@ int frame_compare_attr(const void *a, const void *b)
 	return strcmp(((const struct attr *)a)->key, ((const struct attr *)b)->key);
 }
 
+static int compare_pair(const struct attr *a, const struct attr *b)
+{
+	int c = strcmp(a->key, b->key);
+
+	return c ? c : strcmp(a->value, b->value);
+}
+
 int frame_compare_attrs(const struct frame_attrs *a, const struct frame_attrs *b)
 {
 	for (size_t i = 0; i < a->count && i < b->count; i++) {
-		int c = strcmp(a->list[i].key, b->list[i].key);
+		int c = compare_pair(&a->list[i], &b->list[i]);
 
-		if (!c)
-			c = strcmp(a->list[i].value, b->list[i].value);
 		if (c)
 			return c;
 	}
 	return (a->count > b->count) - (a->count < b->count);
+}
+
+/* From i on, the next attribute that says who a workload is. */
+static size_t next_of_identity(const struct frame_attrs *a, size_t i)
+{
+	while (i < a->count && !strcmp(a->list[i].key, "assay.identity.source"))
+		i++;
+	return i;
+}
+
+int frame_compare_resources(const struct frame_attrs *a, const struct frame_attrs *b)
+{
+	for (size_t i = 0, k = 0;; i++, k++) {
+		int c;
+
+		i = next_of_identity(a, i);
+		k = next_of_identity(b, k);
+		if (i == a->count || k == b->count)
+			return (i < a->count) - (k < b->count);
+		c = compare_pair(&a->list[i], &b->list[k]);
+		if (c)
+			return c;
+	}
 }
 
 /* The order of a frame's series, which is by their keys. */
@@ -43,7 +71,7 @@ int frame_compare(const void *first, const void *second)
 	int c = 0;
 
 	if (a->resource != b->resource)
-		c = frame_compare_attrs(a->resource, b->resource);
+		c = frame_compare_resources(a->resource, b->resource);
 	if (!c && a->name != b->name)
 		c = strcmp(a->name, b->name);
 	return c ? c : frame_compare_attrs(&a->attrs, &b->attrs);
@@ -345,8 +373,8 @@ void frame_share_resources(struct frame *f)
 {
 	for (size_t i = 1; i < f->count; i++)
 		if (f->series[i - 1].resource != f->series[i].resource &&
-		    !frame_compare_attrs(f->series[i - 1].resource,
-					 f->series[i].resource))
+		    !frame_compare_resources(f->series[i - 1].resource,
+					     f->series[i].resource))
 			f->series[i].resource = f->series[i - 1].resource;
 }
 

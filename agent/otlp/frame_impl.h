@@ -16,6 +16,11 @@ int frame_compare(const void *first, const void *second);
 /* The order of lists of attributes that are sorted. */
 int frame_compare_attrs(const struct frame_attrs *a, const struct frame_attrs *b);
 /*
+ * The same of resources, 0 if they are of one workload: where its names are from may
+ * change while it lives, and histories of before have nothing of it.
+ */
+int frame_compare_resources(const struct frame_attrs *a, const struct frame_attrs *b);
+/*
  * Reads attributes, sorted by their keys, into an arena; texts are borrowed. -EINVAL: a
  * text is no UTF-8.
  */

@@ -333,20 +333,35 @@ def _():
          [f"batch/blink-{i}/once" for i in range(8)], "their names")
 
 
-@test("the report says where each name is from, and exports do not")
+def assay(*argv):
+    return subprocess.run([ASSAY, *argv], text=True, stdout=subprocess.PIPE,
+                          timeout=PATIENCE, check=True).stdout
+
+
+def sources(cgroups, *where):
+    """Where the report says that the names of these are from."""
+    rows = list(csv.DictReader(assay("report", "--format", "csv", *where).splitlines()))
+    return [[row["source"] for row in rows if row["cgroup"] == c.path] for c in cgroups]
+
+
+@test("the report says where each name is from, now and of the past; exports do not")
 def _():
+    past = scratch() + "/history.db"
+    keeper = Agent("--probes", "syscall", "--export-interval", "500ms", "--host-root", root,
+                   "--history", past, "--snapshot-interval", "1s")
     container, plain = new_id(), Cgroup("plain")
     put_bundle(container, "ci", "told", "app")
-    named = below(Cgroup("node"), "kubepods", f"pod{uuid.uuid4()}", container)
-    for cgroup in (named, plain):
+    cgroups = below(Cgroup("node"), "kubepods", f"pod{uuid.uuid4()}", container), plain
+    for cgroup in cgroups:
         work(cgroup)
-    exported = [resource_of(agent, c).get("assay.identity.source") for c in (named, plain)]
+    exported = [resource_of(keeper, c).get("assay.identity.source") for c in cgroups]
     same(exported, [None, None], "what exports have of it")
-    text = subprocess.run([ASSAY, "report", "--total", "--format", "csv", "--socket",
-                           agent.socket], text=True, stdout=subprocess.PIPE,
-                          timeout=PATIENCE, check=True).stdout
-    said = {row["cgroup"]: row["source"] for row in csv.DictReader(text.splitlines())}
-    same([said.get(c.path) for c in (named, plain)], ["bundle", "path"], "sources")
+    wanted = [["bundle"], ["path"]]
+    same(sources(cgroups, "--total", "--socket", keeper.socket), wanted, "sources")
+    keeper.stop()
+    same(sources(cgroups, "--history", past, "--last", "1h"), wanted, "of the past")
+    assay("snapshot", past + ".copy", "--history", past)
+    same(sources(cgroups, "--from", past + ".copy"), wanted, "of a copy")
 
 
 @test("what a container makes below its own cgroup has its own name behind; the report "

@@ -254,6 +254,55 @@ static void attributes_in_another_order_are_the_same(void **state)
 	delta_sum_free(s);
 }
 
+/* One workload, whose names are from there; NULL: nobody says. */
+static struct batch named_by(const char *source, unsigned int k)
+{
+	struct points p = { .delta = true, .time_ns = (100 + 10 * k) * SECOND };
+	struct point_group *g = points_group(&p);
+	struct point *pt;
+
+	points_attr(g, "assay.identity.source", source);
+	points_attr(g, "assay.workload.name", "shop");
+	points_attr(g, "app", "web");
+	pt = add_point(g, &calls, p.time_ns);
+	pt->values[0] = "x";
+	pt->u = 1;
+	return encoded(&p);
+}
+
+static const char *source_of(const struct frame *f)
+{
+	return frame_attr(f->series[0].resource, "assay.identity.source");
+}
+
+/* Whether it was said first, last, or not at all; the latest one holds. */
+static void where_names_are_from_makes_no_two_of_one(void **state)
+{
+	static const char *const sources[] = { NULL, "log", "bundle", NULL, "kubelet" };
+	struct delta_sum *s = delta_sum_new(DELTA_FRAME, LIMIT);
+	struct batch list[COUNT(sources)];
+	struct frame *f, *other;
+
+	for (unsigned int k = 0; k < COUNT(list); k++) {
+		list[k] = named_by(sources[k], k);
+		assert_int_equal(delta_sum_add(s, list[k].bytes, list[k].len), 0);
+		assert_int_equal(delta_sum_frame(s, &f), 0);
+		assert_int_equal(f->count, 1);
+		assert_int_equal(f->series[0].i, k + 1);
+		if (sources[k])
+			assert_string_equal(source_of(f), sources[k]);
+		else
+			assert_null(source_of(f));
+		other = decoded(&list[0]); /* as `assay diff` finds it */
+		assert_ptr_equal(frame_find(other, &f->series[0]), &other->series[0]);
+		assert_ptr_equal(frame_find(f, &other->series[0]), &f->series[0]);
+		frame_free(other);
+		frame_free(f);
+	}
+	free_all(list, COUNT(list));
+	delta_sum_free(s);
+}
+
 static struct batch told(unsigned int first, unsigned int end, uint64_t n)
 {
 	struct points p = { .delta = true, .time_ns = (100 + n) * SECOND };
@@ -401,6 +450,7 @@ int main(void)
 		cmocka_unit_test(sums_are_those_of_frames_and_come_back_from_bytes),
 		cmocka_unit_test(of_a_broken_batch_nothing_is_added),
 		cmocka_unit_test(attributes_in_another_order_are_the_same),
+		cmocka_unit_test(where_names_are_from_makes_no_two_of_one),
 		cmocka_unit_test(of_the_time_before_there_is_how_things_were),
 		cmocka_unit_test(what_was_added_before_may_be_carried_on),
 		cmocka_unit_test(one_metric_may_be_all_that_is_looked_at),

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
 #include "base/util.h"
 #include "bpf/cell.h"
 #include "kernel/fallbacks.h"
@@ -82,6 +84,35 @@ static void the_floor_has_all_that_is_needed(void **state)
 	only("all", "", 0);
 }
 
+/* Does an object name functions or variables of the kernel? */
+static bool names_symbols(const unsigned char *elf, const unsigned char *end)
+{
+	struct bpf_object *obj = bpf_object__open_mem(elf, (size_t)(end - elf), NULL);
+	bool names;
+
+	assert_non_null(obj);
+	names = btf__find_by_name_kind(bpf_object__btf(obj), ".ksyms",
+				       BTF_KIND_DATASEC) > 0;
+	bpf_object__close(obj);
+	return names;
+}
+
+/* One that names what a kernel does not have is not loaded there. */
+static void what_the_floor_loads_names_nothing_that_came_later(void **state)
+{
+	assert_false(names_symbols(tasks_bpf_o, tasks_bpf_o_end));
+	assert_false(names_symbols(rings_bpf_o, rings_bpf_o_end));
+	assert_false(names_symbols(self_bpf_o, self_bpf_o_end));
+	assert_false(names_symbols(node_bpf_o, node_bpf_o_end));
+	for (int i = 0; i < PROBE_COUNT; i++) {
+		const struct probe_desc *d = &probe_descs[i];
+
+		assert_int_equal(names_symbols(d->elf, d->elf_end), !!d->plain);
+		if (d->plain)
+			assert_false(names_symbols(d->plain, d->plain_end));
+	}
+}
+
 static void a_helper_is_named_for_who_calls_it(void **state)
 {
 	only("BPF_FUNC_task_pt_regs", "bpf_task_pt_regs",
@@ -141,6 +172,7 @@ int main(void)
 		cmocka_unit_test_teardown(nothing_is_missing_here, forget_types),
 		cmocka_unit_test_teardown(the_floor_has_all_that_is_needed,
 					  forget_types),
+		cmocka_unit_test(what_the_floor_loads_names_nothing_that_came_later),
 		cmocka_unit_test_teardown(a_helper_is_named_for_who_calls_it,
 					  forget_types),
 		cmocka_unit_test_teardown(a_field_is_named_for_who_reads_it,
