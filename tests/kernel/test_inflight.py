@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """What has not finished yet: told with its age, by workload, and only while it lasts."""
-# vm: kernels=cpus16,cpus64,rt,fallbacks ci=none
+# vm: kernels=6.1,7.x,cpus16,cpus64,rt,fallbacks ci=none
 # vm: modules=veth,sch_tbf memory=3072 timeout=600
 
 import os
