@@ -292,6 +292,22 @@ static void say_stuck(const struct look *l, struct finding *f, const struct stuc
 			     "who sleeps where; D: no signal wakes it");
 }
 
+/*
+ * Whether it always has some such call: before, another one was about as old; or this one
+ * was under way in all of the baseline. One that began in the baseline is what is wrong,
+ * however long ago that is.
+ */
+static bool was_usual(const struct look *l, const struct stuck *s, double age)
+{
+	const struct readings *r = l->readings;
+	double was = l->before->value[s->age];
+	double since = (double)(r->now->time_ns - r->before->time_ns) * 1e-9;
+
+	if (was < s->least)
+		return false;
+	return age > since ? age >= since + r->before_s : 2 * was >= age;
+}
+
 static void stuck(const struct look *l, struct finding *f)
 {
 	const struct stuck *worst = worst_stuck(l);
@@ -311,14 +327,13 @@ static void stuck(const struct look *l, struct finding *f)
 	see_threads(l, f, worst);
 	see(l, f, IN_PSI_IO, UNBOUND);
 	say_stuck(l, f, worst, age);
-	if (l->before && l->before->value[worst->age] >= worst->least &&
-	    l->before->value[worst->age] * 2 >= age) {
-		f->change = CHANGE_SAME; /* it always has some such call */
-		f->severity = SEVERITY_NOTICE;
-		f->score /= 2;
-	} else if (l->before) {
-		f->change = CHANGE_NEW;
-	}
+	if (!l->before)
+		return;
+	f->change = was_usual(l, worst, age) ? CHANGE_SAME : CHANGE_NEW;
+	if (f->change == CHANGE_NEW)
+		return;
+	f->severity = SEVERITY_NOTICE;
+	f->score /= 2;
 }
 
 /* --- locks --- */
@@ -382,8 +397,7 @@ static const struct rule rows[] = {
 	  .after = { "disk.errors" },
 	  .look = failing },
 	{ .id = "calls.stuck",
-	  .resource = "calls",
-	  .probes = "syscall",
+	  .resource = "calls", /* of no probe alone: see age_is_known() */
 	  .calm = "no call on a file, no disk request and no wait for a CPU is stuck",
 	  .not_ = { "cpu.neighbours", "disk.neighbour", "memory.limit" },
 	  .after = { "cpu.quota", "memory.limit", "memory.oom" },

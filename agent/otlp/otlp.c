@@ -381,7 +381,9 @@ int otlp_add(struct otlp_encoder *e, const struct points *p)
 
 		if (p->groups[i].incomplete)
 			return -ENOMEM;
-		if (part.to) /* a resource with no metric says nothing */
+		/* a resource with no metric says nothing, but in differences: that nothing
+		 * of what was told before of how it is stands any more */
+		if (part.to || p->delta)
 			err = append_split(e, &part);
 	}
 	return err;

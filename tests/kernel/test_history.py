@@ -4,6 +4,7 @@
 """The history that an agent keeps: all that it has counted is there, once, whatever
 happens to the agent, and it costs what it may."""
 
+import datetime
 import json
 import os
 import random
@@ -209,6 +210,31 @@ def _():
         finding = json.loads(p.stdout)["findings"][0]
         same(finding["id"], "calls.stuck", f"the first finding, {ago} ago")
         between(finding["evidence"][0]["value"], 5, 14, f"s that it hung, {ago} ago")
+    hangs.kill()
+    hangs.wait()
+
+
+@test("of what is not known any more the past does not tell how it was before")
+def _():
+    path, fifo = scratch() + "/history.db", scratch() + "/fifo"
+    os.mkfifo(fifo)
+    agent = start(path)
+    cgroup = Cgroup("hangs")  # and does nothing else that a reading could tell
+    hangs = cgroup.start(["sh", "-c", f": < {fifo}"])
+    time.sleep(3)
+    wait_kept(path)
+    for probe in "syscall", "sched":
+        agent.tune(probe, "enabled=false")
+    off = time.time()
+    time.sleep(22)  # a whole step of 10 s after that
+    p = command("trend", "inflight.age", cgroup.path.split("/")[-1], "--last", "1m", "--step",
+                "10s", "--history", path, "--format", "json")
+    same(p.returncode, 0, p.stderr)
+    since = [datetime.datetime.fromisoformat(s["since"].replace("Z", "+00:00")).timestamp()
+             for series in json.loads(p.stdout) for s in series["steps"]]
+    check(since, "nothing was told while it was known")
+    check(max(since) < off + 1.5, f"told {max(since) - off:.1f} s after the probes were off: "
+          f"{p.stdout}")
     hangs.kill()
     hangs.wait()
 

@@ -375,6 +375,47 @@ static void what_has_no_answer_is_not_slow(void **state)
 	assert_int_equal(rule_of(&said.d, "net.dns_slow")->verdict, VERDICT_NONE);
 }
 
+static double age_s;
+
+static void hangs_for(struct point_group *g)
+{
+	AGE("syscall.file", age_s);
+}
+
+/* Of a call of this age now, and one of that age before: an hour up to 8 min ago. */
+static const struct finding *hung(double now, double before)
+{
+	struct scene s = { .idle = 15, .fault = hangs_for };
+
+	age_s = before;
+	say(&s, &s);
+	frame_free(said.now);
+	age_s = now;
+	said.now = make_scene(&s);
+	said.now->time_ns += 480 * SECOND;
+	said.readings.now = said.now;
+	said.readings.before_s = 3300;
+	diagnose_workload(&said.d, &said.readings, first_of(said.now, "shop"));
+	return rule_of(&said.d, "calls.stuck");
+}
+
+/* What hangs is in the baseline, too, when that is later than the hang's beginning. */
+static void a_hang_does_not_become_usual_by_itself(void **state)
+{
+	const struct finding *f = hung(1200, 720);
+
+	assert_int_equal(f->change, CHANGE_NEW);
+	assert_int_equal(f->severity, SEVERITY_CRITICAL);
+	f = hung(5000, 4520); /* in all of the hour, as who stands by for a lock */
+	assert_int_equal(f->change, CHANGE_SAME);
+	assert_int_equal(f->severity, SEVERITY_NOTICE);
+	f = hung(6, 7); /* another such call, as there always is one */
+	assert_int_equal(f->change, CHANGE_SAME);
+	f = hung(40, 7);
+	assert_int_equal(f->change, CHANGE_NEW);
+	assert_int_equal(f->severity, SEVERITY_CRITICAL);
+}
+
 static int end(void **state)
 {
 	forget();
@@ -396,6 +437,7 @@ int main(void)
 		cmocka_unit_test(who_has_no_cpu_time_has_no_share_of_it),
 		cmocka_unit_test(advice_is_what_can_be_done),
 		cmocka_unit_test(what_has_no_answer_is_not_slow),
+		cmocka_unit_test(a_hang_does_not_become_usual_by_itself),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, end);
