@@ -381,8 +381,10 @@ int otlp_add(struct otlp_encoder *e, const struct points *p)
 
 		if (p->groups[i].incomplete)
 			return -ENOMEM;
-		/* a resource with no metric says nothing, but in differences: that nothing
-		 * of what was told before of how it is stands any more */
+		/*
+		 * A resource with no metric says nothing, but in differences: that
+		 * nothing of what was told before of how it is stands any more.
+		 */
 		if (part.to || p->delta)
 			err = append_split(e, &part);
 	}
