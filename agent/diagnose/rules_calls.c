@@ -293,9 +293,9 @@ static void say_stuck(const struct look *l, struct finding *f, const struct stuc
 }
 
 /*
- * Whether it always has some such call: before, another one was about as old; or this one
- * was under way in all of the baseline. One that began in the baseline is what is wrong,
- * however long ago that is.
+ * Whether it always has some such call: before, another one was about as old; or this
+ * one was under way in all of the baseline. One that began in the baseline is what is
+ * wrong, however long ago that is.
  */
 static bool was_usual(const struct look *l, const struct stuck *s, double age)
 {
