@@ -94,6 +94,9 @@ def exact(kind, class_, n=100, us=5000, beside=()):
     between(p50, middle / BUCKET, middle * BUCKET, f"p50 of {kind}, s")
 
 
+SHORT_NS = 200000  # a sleep's length that a hypervisor may take at any time
+
+
 def judge(sleeper, change, answer, found, init, want, beside=()):
     """As many sleeps in this class as it had, and as long; init: how often PID 1 ran."""
     class_, n = want
@@ -107,6 +110,9 @@ def judge(sleeper, change, answer, found, init, want, beside=()):
     low, high = asleep_by_its_clocks(answer, 0.01, answer["ran"] >= 0.02 * answer["slept"])
     if init and not low <= seconds <= high:
         raise Busy(f"PID 1 ran {init} times")
+    if answer["p50"] < SHORT_NS and not low <= seconds <= high:
+        raise Busy(f"{seconds} s asleep, not {low} to {high}, in sleeps of {answer['p50']} ns: "
+                   "what is stolen meanwhile is as long")
     between(seconds, low, high, f"seconds asleep in class {class_}")
 
 
@@ -130,7 +136,8 @@ def on_disk(kind, class_, n=100):
     init = runs.count()
     found = sleeper.classes(change)
     diag(f"{kind}: {found}; {answer}; lost {change.lost()}; PID 1 ran {init} times")
-    check(answer["switches"] >= 0.9 * n, "the drive is too fast: calls did not sleep")
+    if answer["switches"] < 0.9 * n:
+        raise Skip("the drive is too fast, or the file is in memory: calls did not sleep")
     judge(sleeper, change, answer, found, init, (class_, answer["switches"]))
 
 
