@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# vm: kernels=6.1,6.12,7.x,fallbacks ci=7.x,fallbacks drive=size=128M
+# vm: kernels=6.1,6.12,7.x,fallbacks ci=7.x drive=size=128M
 """Reclaim and OOM kills against memory.events, in a guest:
 
   ASSAY_VM_DRIVE="size=128M" tests/vm/run KERNEL tests/vm/test_memory.py
