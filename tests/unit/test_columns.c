@@ -11,6 +11,7 @@ static const struct counted_shares *counted;
 static struct cell get(const struct frame *f, const char *name, const char *key)
 {
 	const struct column *c = column_find(key, strlen(key));
+	static char text[256]; /* until the next call */
 	struct cell cell = { 0 };
 
 	assert_non_null(c);
@@ -22,6 +23,8 @@ static struct cell get(const struct frame *f, const char *name, const char *key)
 		assert_int_equal(
 		    report_block(&b, f, i, report_group_end(f, i), counted), 0);
 		column_get(c, &b, 2, &cell);
+		if (cell.text) /* it may be a part of the block */
+			cell.text = strcpy(text, cell.text);
 		free(b.items);
 		return cell;
 	}
