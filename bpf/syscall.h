@@ -31,7 +31,7 @@ enum call_class {
 #define CALL_CLONE	 0x0800
 #define CALL_SIGRETURN	 0x1000
 #define CALL_RESTART	 0x2000
-#define CALL_EARLIER	 0x4000 /* began before we did: `start` is when we did */
+#define CALL_EARLIER	 0x4000 /* began before we did: `start` is when it fell asleep */
 #define CALL_LOG2(info)	 ((info) >> 16) /* it stands for 2^n calls */
 #define CALL_ACCEPT	 0x8000
 

@@ -246,15 +246,16 @@ const char *delay_text(char out[UNITS_LEN], double s)
 	return out;
 }
 
-static bool is_probe(const struct frame_series *s, const char *metric,
-		     const char *probe)
+/* Is it the series of a metric with this value of an attribute? */
+static bool is_of(const struct frame_series *s, const char *metric, const char *key,
+		  const char *value)
 {
-	const char *name;
+	const char *has;
 
 	if (strcmp(s->name, metric))
 		return false;
-	name = frame_attr(&s->attrs, "assay.probe");
-	return name && !strcmp(name, probe);
+	has = frame_attr(&s->attrs, key);
+	return has && !strcmp(has, value);
 }
 
 double probe_duty(const struct frame *f, const char *probe, const char **why)
@@ -265,9 +266,9 @@ double probe_duty(const struct frame *f, const char *probe, const char **why)
 	for (size_t i = 0; i < f->count; i++) {
 		const struct frame_series *s = &f->series[i];
 
-		if (is_probe(s, "assay.probe.duty", probe))
+		if (is_of(s, "assay.probe.duty", "assay.probe", probe))
 			duty = report_value(s);
-		if (!is_probe(s, "assay.probe.attached", probe))
+		if (!is_of(s, "assay.probe.attached", "assay.probe", probe))
 			continue;
 		/* a state that is over is a series of its own for a while */
 		if (report_value(s) <= attached)
@@ -285,15 +286,10 @@ double probe_duty(const struct frame *f, const char *probe, const char **why)
 /* Up to which age operations are known, in s; below 0: nothing is. */
 static double reach_of(const struct frame *f, const char *operation)
 {
-	for (size_t i = 0; i < f->count; i++) {
-		const struct frame_series *s = &f->series[i];
-		const char *of = strcmp(s->name, "assay.inflight.reach")
-				     ? NULL
-				     : frame_attr(&s->attrs, "assay.operation");
-
-		if (of && !strcmp(of, operation))
-			return report_value(s);
-	}
+	for (size_t i = 0; i < f->count; i++)
+		if (is_of(&f->series[i], "assay.inflight.reach", "assay.operation",
+			  operation))
+			return report_value(&f->series[i]);
 	return -1;
 }
 
