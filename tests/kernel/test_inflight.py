@@ -60,15 +60,19 @@ def _():
              "its read, which has ended, to be told no more")
 
 
+def start_sleep(cgroup):
+    """A load that sleeps now, and between which times it began to."""
+    load, low = Load(cgroup, "traps"), time.monotonic()
+    load.tell("sleep", 3_600_000)
+    wait_for(load.is_away, PATIENCE, "it to sleep")
+    return load, low, time.monotonic()
+
+
 for probes in "syscall", "sched", "syscall,sched":
     @test(f"a call that fell asleep before the agent came is as old as it is ({probes})")
     def _(probes=probes):
         cgroup = Cgroup("early")
-        early = Load(cgroup, "traps")
-        low = time.monotonic()
-        early.tell("sleep", 3_600_000)
-        wait_for(early.is_away, PATIENCE, "it to sleep")
-        high = time.monotonic()
+        early, low, high = start_sleep(cgroup)
         time.sleep(3)
         late = Agent("--probes", probes)
         other = Load(cgroup, "traps")  # a workload that only idles is not shown
@@ -86,11 +90,7 @@ for probes in "syscall", "sched", "syscall,sched":
 @test("a call that sleeps has its age when probes were off meanwhile")
 def _():
     cgroup = Cgroup("meanwhile")
-    load = Load(cgroup, "traps")
-    low = time.monotonic()
-    load.tell("sleep", 3_600_000)
-    wait_for(load.is_away, PATIENCE, "it to sleep")
-    high = time.monotonic()
+    _load, low, high = start_sleep(cgroup)
     for probe in "syscall", "sched":
         agent.tune(probe, "enabled=false")
     time.sleep(2)
