@@ -64,7 +64,7 @@
 	X(TCP_COUNT, COUNT, 1, SHARDS_MAX) /* enum tcp_lane */                 \
 	X(TCP_CONN, COUNT, 2, 1)	   /* enum tcp_role; enum conn_lane */ \
 	X(TCP_ACCEPT, HIST, 1, 1)                                              \
-	X(DNS_LOOKUP, HIST, 6, 1) /* enum dns_result */                        \
+	X(DNS_LOOKUP, HIST, 7, 1) /* enum dns_result */                        \
 	X(DNS_COUNT, COUNT, 1, 1) /* enum dns_lane */                          \
 	X(RECLAIM, HIST, 1, 1)                                                 \
 	X(MEMORY_COUNT, COUNT, 1, 1) /* enum memory_lane */

@@ -78,13 +78,14 @@ static __always_inline bool may_answer(struct sk_buff *skb, struct dns_gate *all
 		struct iphdr *ip = CAST(struct iphdr, data);
 
 		if (ip->protocol != PROTO_UDP)
-			return false;
+			return ip->protocol == PROTO_ICMP;
 		at = BPF_CORE_READ_BITFIELD(ip, ihl) * 4;
 	} else if (skb->protocol == IPV6) {
 		struct ipv6hdr *ip6 = CAST(struct ipv6hdr, data);
 
 		if (ip6->nexthdr != PROTO_UDP)
-			return ip6->nexthdr == NEXT_FRAGMENT;
+			return ip6->nexthdr == NEXT_FRAGMENT ||
+			       ip6->nexthdr == PROTO_ICMP6;
 	} else {
 		return skb->protocol == VLAN || skb->protocol == VLAN_OUTER;
 	}
@@ -135,17 +136,22 @@ static __always_inline struct dns_query *find_query(struct sk_buff *skb,
 	return q && q->ifindex != LOOPBACK && skb->dev->ifindex != LOOPBACK ? q : 0;
 }
 
-/* An answer's waiting query is over: counted, unless it is of another time. */
-static __noinline int dns_end(struct sk_buff *skb, struct dns_key *key, __u8 code)
+/*
+ * A waiting query is over by what was received: counted, unless it is of another time.
+ * That nobody is there ends none whose socket does not hear of it: another server may
+ * answer that.
+ */
+static __noinline int dns_end(struct sk_buff *skb, struct dns_key *key, __u32 result)
 {
 	struct dns_query *q = find_query(skb, key);
 	__u32 gen, share, elsewhere;
 	__u64 since, owner, word, now;
-	struct dns_answered *a;
+	struct dns_answered *a = 0;
 
-	if (!q)
+	if (!q || (result == DNS_UNREACHABLE && !q->told))
 		return 0;
-	a = dns_answer(key, q->netns, q->server[3], &word);
+	if (result != DNS_UNREACHABLE)
+		a = dns_answer(key, q->netns, q->server[3], &word);
 	since = q->since;
 	owner = q->owner;
 	gen = q->gen;
@@ -158,12 +164,70 @@ static __noinline int dns_end(struct sk_buff *skb, struct dns_key *key, __u8 cod
 		a->word = word;
 		a->at = now;
 	}
-	if (unlikely(dns_is_bad(result_of(code), now - since)) && gen == window_now())
-		dns_blame(q, result_of(code), now - since);
+	if (unlikely(dns_is_bad(result, now - since)) && gen == window_now())
+		dns_blame(q, result, now - since);
 	dns_drop(key, share, elsewhere);
 	if (gen == window_now())
-		dns_count(owner, result_of(code), now - since);
+		dns_count(owner, result, now - since);
 	return 0;
+}
+
+/*
+ * ICMP's and ICMPv6's word that a packet cannot be delivered (type), and the codes of
+ * it that an application is told of: those that the kernel takes for lasting, by
+ * icmp_err_convert (net/ipv4/icmp.c; 4: too large, __udp4_lib_err() in net/ipv4/udp.c)
+ * and tab_unreach (net/ipv6/icmp.c).
+ */
+#define ICMP_HEADER	   8
+#define UNREACHABLE_TYPE   3
+#define UNREACHABLE_CODES  0xe7dc /* 2 to 4, 6 to 10, 13 to 15 */
+#define UNREACHABLE6_TYPE  1
+#define UNREACHABLE6_CODES 0xfffffff2 /* all but 0, 2, 3 */
+
+/*
+ * The UDP header of the packet that a received ICMP error is about: how far from the
+ * packet's beginning; 0: it is no such error.
+ */
+static __always_inline __u32 find_undelivered(struct sk_buff *skb)
+{
+	__u8 ip[IP_SEEN] __attribute__((aligned(8))) = {}; /* not all may be read */
+	__u8 icmp[2] = {};
+	__u16 protocol;
+	__u32 at = find_ip(skb, &protocol);
+	bool v6 = protocol == IPV6;
+	__u32 size = v6 ? IP_SEEN : 20;
+
+	if ((!v6 && protocol != IPV4) ||
+	    bpf_probe_read_kernel(ip, v6 ? IP_SEEN : 20, skb->data + at) ||
+	    (v6 ? ip[6] != PROTO_ICMP6 : ip[9] != PROTO_ICMP))
+		return 0;
+	at += v6 ? IP_SEEN : (ip[0] & 15) * 4;
+	if (skb->len - skb->data_len < at + ICMP_HEADER + size ||
+	    bpf_probe_read_kernel(icmp, sizeof(icmp), skb->data + at) ||
+	    icmp[0] != (v6 ? UNREACHABLE6_TYPE : UNREACHABLE_TYPE) ||
+	    !((v6 ? UNREACHABLE6_CODES : UNREACHABLE_CODES) & 1 << (icmp[1] & 31)))
+		return 0;
+	at += ICMP_HEADER;
+	if (bpf_probe_read_kernel(ip, v6 ? IP_SEEN : 20, skb->data + at) ||
+	    (v6 ? ip[6] : ip[9]) != PROTO_UDP)
+		return 0;
+	return at + (v6 ? IP_SEEN : (ip[0] & 15) * 4);
+}
+
+/* An ICMP error: the query that it is about is over, if it has enough of it. */
+static __noinline int look_undelivered(struct sk_buff *skb)
+{
+	__u32 at = find_undelivered(skb);
+	struct dns_key key = {};
+	struct dns_packet p;
+
+	if (!at || bpf_probe_read_kernel(&p, sizeof(p), skb->data + at) ||
+	    skb->len - skb->data_len < at + dns_needs(&p))
+		return 0;
+	key.port = p.source;
+	key.id = p.id;
+	key.question = dns_question(&p);
+	return dns_end(skb, &key, DNS_UNREACHABLE);
 }
 
 static __noinline int look_in(struct sk_buff *skb, struct dns_gate *all)
@@ -172,7 +236,9 @@ static __noinline int look_in(struct sk_buff *skb, struct dns_gate *all)
 	struct dns_packet p;
 	__u32 at = window_now() ? find_udp(skb) : 0;
 
-	if (!at || !all)
+	if (!at)
+		return window_now() ? look_undelivered(skb) : 0;
+	if (!all)
 		return 0;
 	if (bpf_probe_read_kernel(&p, sizeof(p), skb->data + at))
 		goto unreadable;
@@ -187,7 +253,7 @@ static __noinline int look_in(struct sk_buff *skb, struct dns_gate *all)
 	key.port = p.dest;
 	key.id = p.id;
 	key.question = dns_question(&p);
-	return dns_end(skb, &key, p.code);
+	return dns_end(skb, &key, result_of(p.code));
 unreadable:
 	lose(LOSS_UNREADABLE);
 	return 0;

@@ -14,11 +14,13 @@
 #include "cell.bpf.h"
 #include "peer.bpf.h"
 
-#define DNS_PORT  bpf_htons(53)
-#define PROTO_UDP 17
-#define IPV4	  bpf_htons(0x0800) /* ETH_P_IP */
-#define IPV6	  bpf_htons(0x86dd)
-#define IP_SEEN	  40 /* an IPv6 header; of an IPv4 header and what follows as much */
+#define DNS_PORT    bpf_htons(53)
+#define PROTO_UDP   17
+#define PROTO_ICMP  1
+#define PROTO_ICMP6 58
+#define IPV4	    bpf_htons(0x0800) /* ETH_P_IP */
+#define IPV6	    bpf_htons(0x86dd)
+#define IP_SEEN	    40 /* an IPv6 header; of an IPv4 header and what follows as much */
 /* States of a UDP socket: TCP_ESTABLISHED when it is connected, else TCP_CLOSE. */
 #define UDP_STATES  (1 << 1 | 1 << 7)
 #define LOOPBACK    1 /* LOOPBACK_IFINDEX: in every namespace */
@@ -371,7 +373,8 @@ unreadable:
 static __noinline int dns_look_out(struct sk_buff *skb, struct sock *sk)
 {
 	struct dns_query now = { .netns = sk->__sk_common.skc_net.net->ns.inum,
-				 .ifindex = skb->dev->ifindex };
+				 .ifindex = skb->dev->ifindex,
+				 .told = sk->__sk_common.skc_dport != 0 };
 	struct dns_key key = {};
 
 	if (skb->dev->nd_net.net->ns.inum != now.netns ||

@@ -14,11 +14,12 @@ enum dns_result {
 	DNS_NXDOMAIN,
 	DNS_SERVFAIL,
 	DNS_REFUSED,
-	DNS_TIMEOUT, /* no answer in tune.timeout_ns */
-	DNS_OTHER,   /* all further response codes */
+	DNS_TIMEOUT,	 /* no answer in tune.timeout_ns */
+	DNS_UNREACHABLE, /* ICMP says that nobody is there */
+	DNS_OTHER,	 /* all further response codes */
 	DNS_RESULTS,
 };
-_Static_assert(DNS_RESULTS == 6, "SIGNALS has room for them");
+_Static_assert(DNS_RESULTS == 7, "SIGNALS has room for them");
 enum dns_lane { DNS_RESENT };
 
 /*
@@ -41,7 +42,8 @@ struct dns_query {
 	__u32 ifindex;	     /* the device that it was seen on first */
 	__u32 netns;	     /* the socket's */
 	__u32 server[4];     /* asked first: its address, as in struct peer */
-	__u32 share : 31;    /* index into dns_shares */
+	__u32 share : 30;    /* index into dns_shares */
+	__u32 told : 1;	     /* its socket is connected: it is told of ICMP errors */
 	__u32 elsewhere : 1; /* its answer comes from another port than 53 */
 };
 #define DNS_KERNEL (~0ULL)

@@ -15,7 +15,8 @@ from tap import Failed, defer, same
 
 LOOKUP = "assay.dns.lookup.duration"
 RETRIES = "assay.dns.lookup.retries"
-NAMES = {0: "ok", 2: "SERVFAIL", 3: "NXDOMAIN", 5: "REFUSED", None: "timeout"}
+NAMES = {0: "ok", 2: "SERVFAIL", 3: "NXDOMAIN", 5: "REFUSED", None: "timeout",
+         "unreachable": "unreachable"}
 LOCAL = "127.0.0.53", "127.1.2.3", "::1"
 TIMEOUT = 5
 A, AAAA = 1, 28

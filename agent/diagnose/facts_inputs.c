@@ -156,6 +156,8 @@ const struct input_desc inputs[INPUTS] = {
 				 "DNS lookups: no such name" },
 	[IN_LOOKUP_TIMEOUT] = { LOOKUP, "timeout", STAT_COUNT, "{lookup}",
 				"DNS lookups without an answer" },
+	[IN_LOOKUP_UNREACHABLE] = { LOOKUP, "unreachable", STAT_COUNT, "{lookup}",
+				    "DNS lookups rejected by ICMP" },
 	[IN_LOOKUP_RETRIES] = { "assay.dns.lookup.retries", NULL, NULL, STAT_COUNT,
 				"{query}", "DNS queries sent again" },
 	[IN_AGE_FILE] = { AGE, "syscall.file", STAT_NOW, "s",

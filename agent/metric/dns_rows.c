@@ -4,8 +4,9 @@
 #include "metric/metrics.h"
 #include "metric/peer_name.h"
 
-static const char *const dns_results[] = { NULL,      "NXDOMAIN", "SERVFAIL",
-					   "REFUSED", "timeout",  "_OTHER" };
+static const char *const dns_results[] = {
+	NULL, "NXDOMAIN", "SERVFAIL", "REFUSED", "timeout", "unreachable", "_OTHER",
+};
 
 _Static_assert(COUNT(dns_results) == DNS_RESULTS, "one name for each result");
 
@@ -26,7 +27,9 @@ static const struct metric_row rows[] = {
 		"net_dev_queue and netif_receive_skb. A lookup is what one socket asks "
 		"under one id: of several servers, or of one again; the first answer "
 		"to the question ends it. error.type is absent when its response code "
-		"is NOERROR.",
+		"is NOERROR. `unreachable`: an ICMP error came for the query (nobody "
+		"listens there, or a firewall rejects it), and its socket is connected, "
+		"so that the application was told at once.",
 	    .blind_text =
 		"DNS over TCP, TLS or HTTPS, and other ports than 53, but where NAT in "
 		"the application's namespace makes one of 53: that is counted, for a "
@@ -38,7 +41,9 @@ static const struct metric_row rows[] = {
 		"(ipvlan L3S behind NAT that changes ports). A query without an answer "
 		"in 5 s counts as `timeout` at most 5 s later, with its age then; so "
 		"does one whose answer does not repeat the question or is not in the "
-		"packet's linear part (`assay.lost`: unreadable). A workload whose "
+		"packet's linear part (`assay.lost`: unreadable), and one whose ICMP "
+		"error has less of the query than its name. A query that a firewall "
+		"of its own namespace rejects never leaves, and is not seen. A workload whose "
 		"waiting queries fill a quarter of the entries that are free has no "
 		"more of them counted (share_full); all cgroups of a delegated "
 		"subtree have one such share.",
@@ -68,9 +73,11 @@ static const struct metric_row rows[] = {
 	    .open_name = peer_name,
 	    .open_text = "its address and port, `_OTHER`",
 	    .signal_name = "errors, latency",
-	    .source_text = "The address that the query was sent to: `timeout` had no "
-			   "answer, `failed` another code than NOERROR and NXDOMAIN, "
-			   "`slow` took 100 ms or more.",
+	    .source_text =
+		"The address that the query was sent to: `timeout` had no "
+		"answer, `failed` another code than NOERROR and NXDOMAIN, or "
+		"`unreachable`, "
+		"`slow` took 100 ms or more.",
 	    .blind_text = "Of a lookup that asks several servers from one socket it is "
 			  "the one that was asked first. Where the probe runs in "
 			  "windows, `failed` and `slow` are weighted, without a "

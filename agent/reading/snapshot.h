@@ -19,7 +19,7 @@
 #include "workload/workload.h"
 
 /* Values of all histogram, and of all counter signals: shards are folded. */
-#define SNAPSHOT_HISTS	31
+#define SNAPSHOT_HISTS	32
 #define SNAPSHOT_COUNTS 8
 /* Of those that may be counted in windows: windows.c. */
 #define SNAPSHOT_ESTIMATES 22

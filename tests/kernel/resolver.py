@@ -15,7 +15,8 @@ The server's "log" is a list of [action, address, port, id, name, seconds from t
 arrival to the answer or null, when it arrived by the monotonic clock]. The client's "ask" is a list of [at, socket, id, name,
 type]: when to send in seconds, from which of its sockets, and what; to all of the
 ADDRESS,ADDRESS... that it is given, an empty one is a pause. It answers with [code or null, seconds or null] for
-each query, those sent again taken together.
+each query, those sent again taken together; the code is "unreachable" when that is
+what the kernel says to the socket.
 """
 
 import heapq
@@ -180,7 +181,11 @@ class Client:
     def receive(self, s, number, results):
         try:
             packet = s.recv(65536)
-        except ConnectionRefusedError:
+        except OSError:  # an ICMP error
+            now = time.monotonic()
+            for key, result in results.items():
+                if key[0] == number and result[2] is not None and result[0] is None:
+                    result[:2] = "unreachable", now - result[2]
             return
         now = time.monotonic()
         ident, flags, count = struct.unpack_from("!3H", packet)

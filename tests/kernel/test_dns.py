@@ -6,6 +6,7 @@ clients themselves saw, on the loopback of a network namespace of the suite's ow
 
 import os
 import statistics
+import subprocess
 import sys
 import time
 
@@ -16,12 +17,13 @@ import dnsload
 from dnsload import (A, AAAA, LOCAL, LOOKUP, RETRIES, TIMEOUT, DnsLoad, Pair, begin,
                      bpftool, lost, maps_of, of_client, queries, quicker, results,
                      total, tune, waiting)
-from node import PATIENCE, Cgroup, wait_for
+from node import PATIENCE, Cgroup, end_process, wait_for
 from readings import Change
 from tap import Busy, between, check, defer, diag, main, need_root, same, test
 
 need_root()
 
+ICMP = os.path.join(os.path.dirname(__file__), "icmp.py")
 AGE = "assay.inflight.age"
 BUCKET = 2 ** (1 / 8)  # the width of one
 agent = None
@@ -224,6 +226,48 @@ def _():
     hogs[5].ask("flood", ["127.9.9.9", False], 100)  # what is over is given back
     same(waiting()[0], 100, "taken")
     wait_for(lambda: waiting() == (0, 0), 60, "the agent to look by itself")
+
+
+@test("where nobody listens a connected socket's lookup is over, another's waits")
+def _():
+    quicker()
+    for address, nobody in (LOCAL[0], "127.9.9.9"), ("::1", "::2"):
+        dnsload.ip("-n", dnsload.netns, "addr", "replace", "::2", "dev", "lo")
+        pair = Pair("nobody", address)
+        for connected in True, False:
+            seen, log = pair.ask(queries("ok", 20, sockets=20), nobody, connected)
+            same((of_client(seen), log), ({"unreachable" if connected else "timeout": 20}, []),
+                 "what the client saw, what the server got")
+            wait_for(lambda: waiting() == (0, 0), 10, "the end of all lookups")
+            pair.change = Change(pair.change.before, total())
+            pair.counted(**of_client(seen))
+            if connected:
+                between(pair.change.seconds(pair.group, LOOKUP), 0,
+                        sum(seconds for _, seconds in seen), "sum, s")
+
+
+@test("an ICMP error ends a lookup if its socket hears of it, by each code")
+def _():
+    for v, server, codes in ("4", LOCAL[0], 16), ("6", "::1", 8):
+        pair = Pair("icmp" + v, server)
+        router = pair.group.start(["ip", "netns", "exec", dnsload.netns, sys.executable, ICMP,
+                                   server, "42000", str(codes)], stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE)
+        defer(end_process, router)
+        quicker(60)
+        before = total()
+        pair.client.tell("ask", [server, True, 42000], queries("drop", codes, sockets=codes),
+                         max(2, int(PATIENCE) // 5))
+        wait_for(lambda: waiting() == (codes, codes), 2, "all of them to wait")
+        router.communicate(b"now\n")
+        same(router.returncode, 0, "exit status of who sends the errors")
+        seen = pair.client.reply()
+        quicker()
+        wait_for(lambda: waiting() == (0, 0), 10, "the end of all lookups")
+        pair.change = Change(before, total())
+        diag(f"IPv{v}: {[code == 'unreachable' for code, _ in seen]}")
+        check(0 < of_client(seen).get("unreachable", 0) < codes, f"truth: {of_client(seen)}")
+        pair.counted(**of_client(seen))
 
 
 @test("an answer without the question is told of as unreadable")
