@@ -229,6 +229,8 @@ struct tcp_sock {
 	__u32 packets_out; /* sent and not acknowledged */
 	__u32 srtt_us;
 	__u32 total_retrans;
+	__u32 retrans_stamp;  /* ms: until there is an answer, the first SYN was sent */
+	__u8 tcp_usec_ts : 1; /* from 6.7 on: it is us */
 	__u64 bytes_received;
 	__u64 bytes_sent;
 	__u64 bytes_retrans;

@@ -138,18 +138,47 @@ static __always_inline void walk_waits(struct tcp_conn *c, __u32 slot, __u32 wha
 }
 
 /*
+ * When a connect began that the probe has not seen begin, by the kernel's stamp, to a
+ * ms (tcp_connect() in net/ipv4/tcp_output.c); 0: that says nothing.
+ */
+static __always_inline __u64 syn_sent_ns(struct tcp_sock *tp)
+{
+	__u32 stamp = BPF_CORE_READ(tp, retrans_stamp);
+	__u64 now = bpf_ktime_get_ns(), unit = 1000000;
+	__s32 age;
+
+	if (bpf_core_field_exists(tp->tcp_usec_ts) &&
+	    BPF_CORE_READ_BITFIELD_PROBED(tp, tcp_usec_ts))
+		unit = 1000;
+	age = (__u32)(now / unit) - stamp;
+	return stamp && age > 0 ? now - age * unit : 0;
+}
+
+/* A connect that nothing is kept of: it began before the probe was on. */
+static __noinline int walk_syn(struct sock *sk, struct task_struct *task)
+{
+	__u64 began = syn_sent_ns((struct tcp_sock *)sk);
+
+	if (began && task->tgid != tunes.self_tgid)
+		inflight_note(tcp_slot(task_owner(task)), INFLIGHT_CONNECT, began);
+	return 0;
+}
+
+/*
  * How long a connection has been waited for, by what is kept of it; first: this pass
  * has not met it before.
  */
-static __noinline int walk_turn(struct tcp_conn *c, __u32 slot, bool first)
+static __noinline int walk_turn(struct tcp_conn *c, struct tcp_sock *tp, __u32 slot,
+				bool first)
 {
 	__u32 what = INFLIGHT_TCP + (c->role & 1);
 	__u64 began = 0;
 
 	if (c->flags & IS_CONNECTING) {
 		what = INFLIGHT_CONNECT;
-		if (c->gen == enabled_now())
-			began = c->since;
+		began = c->gen == enabled_now() ? c->since : 0;
+		if (!began)
+			began = syn_sent_ns(tp);
 	} else if (turn_open(c)) { /* while its asker goes on nobody waits */
 		began = c->heard > c->turn ? c->heard : c->turn;
 	}
@@ -172,7 +201,7 @@ static __noinline int walk_conn(struct sock *sk, struct tcp_conn *c, bool first)
 	tcp_slot_fill(&e, owner ? owner : c->owner);
 	if (c->flags & IS_COUNTED)
 		conn_count(c, tp, &e);
-	return walk_turn(c, e.slot, first);
+	return walk_turn(c, tp, e.slot, first);
 }
 
 /*
@@ -199,7 +228,7 @@ static __noinline int walk_mptcp(struct sock *sk, struct task_struct *task)
 	tx -= BPF_CORE_READ(tp, bytes_retrans);
 	if (c->flags & IS_COUNTED)
 		count_up_to(c, &e, rx, tx, BPF_CORE_READ(tp, total_retrans));
-	return walk_turn(c, e.slot, !met);
+	return walk_turn(c, tp, e.slot, !met);
 }
 
 static __always_inline int on_walk(struct bpf_iter__task_file *ctx)
@@ -225,6 +254,8 @@ static __always_inline int on_walk(struct bpf_iter__task_file *ctx)
 	if (sk->sk_protocol == PROTO_MPTCP)
 		return walk_mptcp(sk, task);
 	c = conn_get(sk);
+	if (!c && sk->__sk_common.skc_state == ST_SYN_SENT)
+		return walk_syn(sk, task);
 	if (!c || !(c->flags & (IS_CONNECTING | IS_COUNTED)))
 		return 0;
 	met = c->held_walk == (__u32)tcp_walks;

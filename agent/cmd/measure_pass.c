@@ -65,7 +65,8 @@ static size_t probe_of(int kind)
 
 /*
  * Up to which age it tells of them, in s; below 0: it does not. Of calls the kernel
- * knows since when a task sleeps: from before the agent, too.
+ * knows since when a task sleeps, and of connects when they began: from before the
+ * agent, too.
  */
 static double reach_of(const struct measure *m, size_t probe, uint32_t kind)
 {
@@ -74,6 +75,8 @@ static double reach_of(const struct measure *m, size_t probe, uint32_t kind)
 	bool attached = m->probes[probe].state == PROBE_ATTACHED;
 
 	if (probe == PROBE_SYSCALL && (attached || knows_sleeps(m)))
+		return now_boot_ns() * 1e-9;
+	if (attached && kind & 1U << INFLIGHT_CONNECT)
 		return now_boot_ns() * 1e-9;
 	if (kind & seen_begin[probe] && whole > since)
 		since = whole;

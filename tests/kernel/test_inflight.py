@@ -6,14 +6,15 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from node import PATIENCE, Agent, Cgroup, Load, wait_for
-from tap import between, check, diag, main, need_root, same, test
+from node import PATIENCE, Agent, Cgroup, Load, end_process, wait_for
+from tap import between, check, defer, diag, main, need_root, same, test
 
 need_root()
 
@@ -100,6 +101,51 @@ def _():
         asked = time.monotonic()
         found = ages(cgroup).get("syscall.wait", 0)
         between(found, 0.97 * (asked - high), time.monotonic() - low, f"its age, s, with {probe}")
+
+
+# Fills the queue of a listener, and connects once more: that SYN is dropped.
+UNANSWERED = """
+import socket, sys, time
+listener = socket.create_server(("127.0.0.1", 0), backlog=0)
+full = socket.create_connection(listener.getsockname())
+late = socket.socket()
+late.setblocking(False)
+low = time.monotonic()
+late.connect_ex(listener.getsockname())
+print(low, time.monotonic(), flush=True)
+sys.stdin.read()
+"""
+
+
+def start_connect(cgroup):
+    """A process that connects now, and between which times it began to."""
+    p = cgroup.start([sys.executable, "-c", UNANSWERED], stdin=subprocess.PIPE,
+                     stdout=subprocess.PIPE, text=True)
+    defer(end_process, p)
+    return map(float, p.stdout.readline().split())
+
+
+def told_connect(cgroup, low, high, of):
+    asked = time.monotonic()
+    age = ages(cgroup, of).get("tcp.connect", 0)
+    # what the kernel keeps of it is in ms
+    between(age, asked - high - 0.002, time.monotonic() - low + 0.002, "its age, s")
+
+
+@test("a connect from before the agent, or from while its probe was off, is as old as it is")
+def _():
+    cgroup, another = Cgroup("syn-early"), Cgroup("syn-off")
+    early = start_connect(cgroup)
+    late = Agent("--probes", "tcp,sched")
+    time.sleep(1)
+    late.tune("tcp", "enabled=false")
+    off = start_connect(another)
+    time.sleep(1)
+    late.tune("tcp", "enabled=true")
+    told_connect(cgroup, *early, late)
+    told_connect(another, *off, late)
+    same([late.total(0).value(c, f"assay.tcp.connect.{what}") for c in (cgroup, another)
+          for what in ("duration", "errors")], [0] * 4, "samples")
 
 
 @test("a stopped process does not hide its call")
