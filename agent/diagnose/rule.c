@@ -316,3 +316,37 @@ bool age_is_known(const struct look *l, struct finding *f, enum input age, doubl
 	cut_text(f->what);
 	return false;
 }
+
+const char *since_text(char out[UNITS_TIME_LEN], const struct look *l, double age)
+{
+	units_time(out, l->now->frame->time_ns - (uint64_t)(age * 1e9));
+	return out;
+}
+
+double since_baseline(const struct look *l)
+{
+	const struct readings *r = l->readings;
+
+	return l->before ? (double)(r->now->time_ns - r->before->time_ns) * 1e-9 : 0;
+}
+
+#define HANG_SLACK 15.0 /* s, at most: an age is a pass's, a frame is a reading's */
+
+enum change hang_change(const struct look *l, enum input age_in, double age,
+			double least)
+{
+	double since = since_baseline(l), slack = since / 2, was;
+	bool same;
+
+	if (slack > HANG_SLACK)
+		slack = HANG_SLACK;
+	if (!l->before)
+		return CHANGE_UNKNOWN;
+	was = l->before->value[age_in];
+	if (age <= since)
+		same = 2 * was >= age;
+	else
+		same =
+		    age >= since + l->readings->before_s || was >= age - since + slack;
+	return was >= least && same ? CHANGE_SAME : CHANGE_NEW;
+}

@@ -142,6 +142,21 @@ const char *delay_text(char out[UNITS_LEN], double s);
 bool age_is_known(const struct look *l, struct finding *f, enum input age,
 		  double least);
 
+/* Since when something that is so old (s) is under way; by the clock. Returns out. */
+const char *since_text(char out[UNITS_TIME_LEN], const struct look *l, double age);
+
+/* From the baseline's end to now, in s; 0: there is none. */
+double since_baseline(const struct look *l);
+
+/*
+ * Is it new that an operation (age_in: IN_AGE_*) is so old (s), which is at least
+ * `least`? Not if another one was about as old at the baseline's end, nor if it was
+ * under way in all of the baseline. One that began in the baseline is what is wrong,
+ * however long ago that is.
+ */
+enum change hang_change(const struct look *l, enum input age_in, double age,
+			double least);
+
 /* Is a probe of this name measuring? Its duty: 0 to 1. */
 double probe_duty(const struct frame *f, const char *probe, const char **why);
 

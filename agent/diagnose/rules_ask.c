@@ -28,49 +28,53 @@ static void ask_server(struct finding *f, const char *server)
 			"NAME");
 }
 
+/* How lookups can fail; which of them is the most is told. */
+static const struct dns_failure {
+	enum input in;
+	const char *what, *event, *those, *cause;
+} dns_failures[] = {
+	{ IN_LOOKUP_TIMEOUT, "get no answer", "timeout", "lookups without an answer",
+	  "the DNS server is down or overloaded, or packets to it or from it are dropped "
+	  "(network policy, conntrack)" },
+	{ IN_LOOKUP_UNREACHABLE, "are rejected", "failed", "rejected lookups",
+	  "nobody listens at the DNS server's address, or a firewall rejects what is for "
+	  "it (a Kubernetes Service without ready endpoints)" },
+	{ IN_LOOKUP_SERVFAIL, "fail", "failed", "failed lookups",
+	  "the DNS server cannot find out: its own server above it fails (SERVFAIL)" },
+	{ IN_LOOKUP_REFUSED, "fail", "failed", "failed lookups",
+	  "the DNS server does not serve this client or zone (REFUSED)" },
+};
+
 static void dns_failing(const struct look *l, struct finding *f)
 {
-	double refused = now_of(l, IN_LOOKUP_REFUSED);
-	double servfail = now_of(l, IN_LOOKUP_SERVFAIL);
-	double timeout = now_of(l, IN_LOOKUP_TIMEOUT);
-	double failed = refused + servfail + timeout, all = now_of(l, IN_LOOKUPS),
-	       share;
-	bool hangs = timeout >= refused + servfail;
+	const struct dns_failure *most = dns_failures;
+	double failed = 0, all = now_of(l, IN_LOOKUPS), share;
 	char time[UNITS_LEN];
 
 	if (!all)
 		return;
+	for (size_t i = 0; i < COUNT(dns_failures); i++) {
+		failed += now_of(l, dns_failures[i].in);
+		if (now_of(l, dns_failures[i].in) > now_of(l, most->in))
+			most = &dns_failures[i];
+	}
 	share = failed / all;
 	see_own(f, IN_LOOKUPS, "DNS lookups that failed", "{lookup}", failed,
 		DNS_FAILED);
 	see_own(f, IN_LOOKUPS, "of its DNS lookups failed", "1", share, DNS_SHARE);
 	if (failed < DNS_FAILED || share < DNS_SHARE)
 		return;
-	see(l, f, IN_LOOKUP_TIMEOUT, UNBOUND);
-	see(l, f, IN_LOOKUP_SERVFAIL, UNBOUND);
-	see(l, f, IN_LOOKUP_REFUSED, UNBOUND);
+	for (size_t i = 0; i < COUNT(dns_failures); i++)
+		see(l, f, dns_failures[i].in, UNBOUND);
 	see(l, f, IN_LOOKUP_RETRIES, UNBOUND);
 	see(l, f, IN_LOOKUP_P50, UNBOUND);
 	found(f, severity_of(share, DNS_SHARE, 0.5), 40 + share * 55,
-	      "DNS lookups of %s %s: %.0f of %.0f in %s", name_of(l->now),
-	      hangs ? "get no answer" : "fail", failed, all,
-	      span_text(time, l->now->duration_s));
-	because(f, "%s",
-		hangs
-		    ? "the DNS server is down or overloaded, or packets to it or from "
-		      "it are dropped (network policy, conntrack)"
-		: servfail >= refused
-		    ? "the DNS server cannot find out: its own server above it fails "
-		      "(SERVFAIL)"
-		    : "the DNS server does not serve this client or zone (REFUSED)");
-	ask_server(f, peers_tell(l, f, SERVER_METRIC, hangs ? "timeout" : "failed",
-				 hangs ? "lookups without an answer" : "failed lookups",
-				 "asked"));
-	judge_change(l, f,
-		     hangs		   ? IN_LOOKUP_TIMEOUT
-		     : servfail >= refused ? IN_LOOKUP_SERVFAIL
-					   : IN_LOOKUP_REFUSED,
-		     DNS_FAILED);
+	      "DNS lookups of %s %s: %.0f of %.0f in %s", name_of(l->now), most->what,
+	      failed, all, span_text(time, l->now->duration_s));
+	because(f, "%s", most->cause);
+	ask_server(f,
+		   peers_tell(l, f, SERVER_METRIC, most->event, most->those, "asked"));
+	judge_change(l, f, most->in, DNS_FAILED);
 }
 
 static void dns_names(const struct look *l, struct finding *f)
@@ -202,20 +206,13 @@ static void dependency_slow(const struct look *l, struct finding *f)
 #define HANGS_DNS     2.0
 #define TIMES_P99     5
 
-/* An age is that of one moment: half of it then, and there was such a one before. */
-static void judge_hang(const struct look *l, struct finding *f, enum input age)
-{
-	if (!l->before)
-		return;
-	note_change(f, 2 * l->before->value[age] >= l->now->value[age] ? CHANGE_SAME
-								       : CHANGE_NEW);
-}
-
 static void client_hangs(const struct look *l, struct finding *f, double age)
 {
+	char since[UNITS_TIME_LEN];
+
 	found(f, severity_of(age, HANGS_CLIENT, 30), 60 + (age < 30 ? age : 30),
-	      "what %s asks hangs: a request has had no answer for %.0f s",
-	      name_of(l->now), age);
+	      "what %s asks hangs: a request has had no answer for %.0f s, since %s",
+	      name_of(l->now), age, since_text(since, l, age));
 	because(f, "a service that it asks took the request and does not answer");
 	ask_there(
 	    l, f,
@@ -224,12 +221,42 @@ static void client_hangs(const struct look *l, struct finding *f, double age)
 
 static void connect_hangs(const struct look *l, struct finding *f, double age)
 {
+	char since[UNITS_TIME_LEN];
+
 	found(f, severity_of(age, HANGS_CONNECT, 30), 55 + (age < 30 ? age : 30),
-	      "a connect of %s has not ended for %.1f s", name_of(l->now), age);
+	      "a connect of %s has not ended for %.1f s, since %s", name_of(l->now),
+	      age, since_text(since, l, age));
 	because(f, "nobody answers there: the host is down, packets are dropped, or "
 		   "its accept queue is full");
 	then_in_net(l, f, "ss -tnpo state syn-sent   # to whom?");
 	peers_tell(l, f, PEER_METRIC, "connecting", "connects that wait", "are to");
+}
+
+static void lookup_hangs(const struct look *l, struct finding *f, double age)
+{
+	char since[UNITS_TIME_LEN];
+
+	found(f, severity_of(age, HANGS_DNS, 30), 50 + (age < 30 ? age : 30),
+	      "a DNS lookup of %s has had no answer for %.1f s, since %s",
+	      name_of(l->now), age, since_text(since, l, age));
+	because(f, "the DNS server is down, or packets to it or from it are dropped");
+	then(f, "cat /etc/resolv.conf   # in the container; then: dig @SERVER NAME");
+}
+
+/*
+ * Does it always have requests that wait, as who asks for news (a long poll)? One that
+ * was under way in the baseline says nothing of that.
+ */
+static bool always_waits(const struct look *l, double age)
+{
+	double was = l->before ? l->before->value[IN_AGE_CLIENT] : 0;
+
+	if (age < TIMES_P99 * now_of(l, IN_ASKED_P90))
+		return true;
+	if (was < HANGS_CLIENT)
+		return false;
+	return age <= since_baseline(l) ||
+	       hang_change(l, IN_AGE_CLIENT, age, HANGS_CLIENT) == CHANGE_SAME;
 }
 
 static void dependency_hangs(const struct look *l, struct finding *f)
@@ -237,10 +264,9 @@ static void dependency_hangs(const struct look *l, struct finding *f)
 	double client = see(l, f, IN_AGE_CLIENT, HANGS_CLIENT);
 	double connect = see(l, f, IN_AGE_CONNECT, HANGS_CONNECT);
 	double dns = now_of(l, IN_AGE_DNS);
-	bool usual = l->before && l->before->value[IN_AGE_CLIENT] >= HANGS_CLIENT;
 
-	if (usual || client < TIMES_P99 * now_of(l, IN_ASKED_P90))
-		client = 0; /* it always has requests that wait: long polls, watches */
+	if (always_waits(l, client))
+		client = 0;
 	if (client < HANGS_CLIENT && connect < HANGS_CONNECT && dns < HANGS_DNS) {
 		age_is_known(l, f, IN_AGE_CLIENT, HANGS_CLIENT);
 		age_is_known(l, f, IN_AGE_CONNECT, HANGS_CONNECT);
@@ -254,23 +280,14 @@ static void dependency_hangs(const struct look *l, struct finding *f)
 	see(l, f, IN_SYN_AGAIN, UNBOUND);
 	if (client >= HANGS_CLIENT) {
 		client_hangs(l, f, client);
+		note_change(f, hang_change(l, IN_AGE_CLIENT, client, HANGS_CLIENT));
 	} else if (connect >= HANGS_CONNECT) {
 		connect_hangs(l, f, connect);
+		note_change(f, hang_change(l, IN_AGE_CONNECT, connect, HANGS_CONNECT));
 	} else {
-		found(f, severity_of(dns, HANGS_DNS, 30), 50 + (dns < 30 ? dns : 30),
-		      "a DNS lookup of %s has had no answer for %.1f s",
-		      name_of(l->now), dns);
-		because(
-		    f,
-		    "the DNS server is down, or packets to it or from it are dropped");
-		then(
-		    f,
-		    "cat /etc/resolv.conf   # in the container; then: dig @SERVER NAME");
+		lookup_hangs(l, f, dns);
+		note_change(f, hang_change(l, IN_AGE_DNS, dns, HANGS_DNS));
 	}
-	judge_hang(l, f,
-		   client >= HANGS_CLIENT     ? IN_AGE_CLIENT
-		   : connect >= HANGS_CONNECT ? IN_AGE_CONNECT
-					      : IN_AGE_DNS);
 }
 
 #define RESPONSES_FAILED 5

@@ -278,34 +278,17 @@ static const struct stuck *worst_stuck(const struct look *l)
 static void say_stuck(const struct look *l, struct finding *f, const struct stuck *s,
 		      double age)
 {
-	char since[32];
+	char since[UNITS_TIME_LEN];
 
-	units_time(since, l->now->frame->time_ns - (uint64_t)(age * 1e9));
 	found(f, severity_of(age, s->least, s->critical), 70 + (age < 25 ? age : 25),
 	      "%s of %s has not ended for %.1f s, since %s: it is stuck", s->what,
-	      name_of(l->now), age, since);
+	      name_of(l->now), age, since_text(since, l, age));
 	say_cause(l, f, s);
 	if (s->next)
 		then(f, "%s", s->next);
 	else
 		then_of_each(l, f, "ps -L -o lwp,stat,wchan:32,comm -p $p",
 			     "who sleeps where; D: no signal wakes it");
-}
-
-/*
- * Whether it always has some such call: before, another one was about as old; or this
- * one was under way in all of the baseline. One that began in the baseline is what is
- * wrong, however long ago that is.
- */
-static bool was_usual(const struct look *l, const struct stuck *s, double age)
-{
-	const struct readings *r = l->readings;
-	double was = l->before->value[s->age];
-	double since = (double)(r->now->time_ns - r->before->time_ns) * 1e-9;
-
-	if (was < s->least)
-		return false;
-	return age > since ? age >= since + r->before_s : 2 * was >= age;
 }
 
 static void stuck(const struct look *l, struct finding *f)
@@ -329,7 +312,7 @@ static void stuck(const struct look *l, struct finding *f)
 	say_stuck(l, f, worst, age);
 	if (!l->before)
 		return;
-	f->change = was_usual(l, worst, age) ? CHANGE_SAME : CHANGE_NEW;
+	f->change = hang_change(l, worst->age, age, worst->least);
 	if (f->change == CHANGE_NEW)
 		return;
 	f->severity = SEVERITY_NOTICE;

@@ -376,17 +376,20 @@ static void what_has_no_answer_is_not_slow(void **state)
 }
 
 static double age_s;
+static const char *what_hangs;
 
 static void hangs_for(struct point_group *g)
 {
-	AGE("syscall.file", age_s);
+	AGE(what_hangs, age_s);
 }
 
-/* Of a call of this age now, and one of that age before: an hour up to 8 min ago. */
-static const struct finding *hung(double now, double before)
+/* Of one that is so old now, and one that was so old before: an hour up to 8 min ago.
+ */
+static const struct finding *hung(const char *what, double now, double before)
 {
 	struct scene s = { .idle = 15, .fault = hangs_for };
 
+	what_hangs = what;
 	age_s = before;
 	say(&s, &s);
 	frame_free(said.now);
@@ -396,24 +399,44 @@ static const struct finding *hung(double now, double before)
 	said.readings.now = said.now;
 	said.readings.before_s = 3300;
 	diagnose_workload(&said.d, &said.readings, first_of(said.now, "shop"));
-	return rule_of(&said.d, "calls.stuck");
+	return rule_of(&said.d, strcmp(what, "tcp.client") ? "calls.stuck"
+							   : "net.dependency_hangs");
 }
 
 /* What hangs is in the baseline, too, when that is later than the hang's beginning. */
 static void a_hang_does_not_become_usual_by_itself(void **state)
 {
-	const struct finding *f = hung(1200, 720);
+	static const char file[] = "syscall.file";
+	const struct finding *f = hung(file, 1200, 720);
 
 	assert_int_equal(f->change, CHANGE_NEW);
 	assert_int_equal(f->severity, SEVERITY_CRITICAL);
-	f = hung(5000, 4520); /* in all of the hour, as who stands by for a lock */
+	f = hung(file, 5000,
+		 4520); /* in all of the hour, as who stands by for a lock */
 	assert_int_equal(f->change, CHANGE_SAME);
 	assert_int_equal(f->severity, SEVERITY_NOTICE);
-	f = hung(6, 7); /* another such call, as there always is one */
+	f = hung(file, 6, 7); /* another such call, as there always is one */
 	assert_int_equal(f->change, CHANGE_SAME);
-	f = hung(40, 7);
+	f = hung(file, 40, 7);
 	assert_int_equal(f->change, CHANGE_NEW);
 	assert_int_equal(f->severity, SEVERITY_CRITICAL);
+	f = hung(file, 500, 300); /* there was an older one */
+	assert_int_equal(f->change, CHANGE_SAME);
+}
+
+static void a_request_that_hangs_is_told_for_as_long_as_it_does(void **state)
+{
+	static const char request[] = "tcp.client";
+	const struct finding *f = hung(request, 1200, 720);
+
+	assert_int_equal(f->verdict, VERDICT_FOUND);
+	assert_int_equal(f->change, CHANGE_NEW);
+	assert_int_equal(f->severity, SEVERITY_CRITICAL);
+	assert_has(f->what, "no answer for 1200 s, since ");
+	/* who asks for news waits for them: always for some time, or all the time */
+	assert_int_equal(hung(request, 55, 6)->verdict, VERDICT_RULED_OUT);
+	assert_int_equal(hung(request, 500, 300)->verdict, VERDICT_RULED_OUT);
+	assert_int_equal(hung(request, 5000, 4520)->verdict, VERDICT_RULED_OUT);
 }
 
 static int end(void **state)
@@ -438,6 +461,7 @@ int main(void)
 		cmocka_unit_test(advice_is_what_can_be_done),
 		cmocka_unit_test(what_has_no_answer_is_not_slow),
 		cmocka_unit_test(a_hang_does_not_become_usual_by_itself),
+		cmocka_unit_test(a_request_that_hangs_is_told_for_as_long_as_it_does),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, end);
