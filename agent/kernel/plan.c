@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 #include "base/options.h"
 #include "base/util.h"
+#include "bpf/dns.h"
 #include "kernel/plan.h"
 
 #define MIB (1ULL << 20)
@@ -25,6 +26,9 @@
 #define BUSY_BLOCK  6
 /* Classes of calls that such a one sleeps in, in the mean. */
 #define BUSY_BLOCKED 4
+/* Results that its lookups have, at most: whose server is not there hears nothing else.
+ */
+#define BUSY_LOOKUPS (DNS_RESULTS - 1)
 /* Error counters of one that is not busy. */
 #define QUIET_ERRNOS 4
 #define SLOT_QUERIES 8
@@ -197,7 +201,8 @@ static size_t map_bytes(const struct cells_plan *p, enum cells_map m)
 static uint32_t busy_values(void)
 {
 #define VALUES(name, pool, values, shards) +(POOL_##pool == POOL_HIST ? (values) : 0)
-	return SIGNALS(VALUES) - (BLOCKED_CLASSES - BUSY_BLOCKED) + BUSY_BLOCK;
+	return SIGNALS(VALUES) - (BLOCKED_CLASSES - BUSY_BLOCKED) -
+	       (DNS_RESULTS - BUSY_LOOKUPS) + BUSY_BLOCK;
 #undef VALUES
 }
 
@@ -250,8 +255,8 @@ uint32_t plan_busy_cells(enum pool pool, uint32_t shards)
 
 	if (pool == POOL_COUNT)
 		return fixed_cells(pool, shards) + OPEN_HIST * BUSY_ERRNOS;
-	return fixed_cells(pool, shards) - (BLOCKED_CLASSES - BUSY_BLOCKED) * asleep +
-	       BUSY_BLOCK;
+	return fixed_cells(pool, shards) - (BLOCKED_CLASSES - BUSY_BLOCKED) * asleep -
+	       (DNS_RESULTS - BUSY_LOOKUPS) + BUSY_BLOCK;
 }
 
 /* The overflow's cells, one for each word of a row and each open signal's rest: made

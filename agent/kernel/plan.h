@@ -130,10 +130,10 @@ uint32_t plan_busy_cells(enum pool pool, uint32_t shards);
 #define PLAN_SEEN_COUNT 80
 #define PLAN_BLOCK	304
 #define PLAN_OPEN	16
-#define PLAN_WORKLOAD	4376 /* with its names, and five culprits that exports name */
+#define PLAN_WORKLOAD	4384 /* with its names, and five culprits that exports name */
 /* Of a row of peers: what was read of it, and the totals of some. */
 #define PLAN_PEERS     1392
-#define PLAN_ESTIMATES 720 /* of a workload that was counted in windows */
+#define PLAN_ESTIMATES 752 /* of a workload that was counted in windows */
 /*
  * Of a busy workload in exports to a collector: as it waits to be sent, in the snapshot
  * that is made meanwhile, and its part of the request in hand (of 256 workloads). By

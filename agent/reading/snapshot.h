@@ -22,7 +22,7 @@
 #define SNAPSHOT_HISTS	32
 #define SNAPSHOT_COUNTS 8
 /* Of those that may be counted in windows: windows.c. */
-#define SNAPSHOT_ESTIMATES 22
+#define SNAPSHOT_ESTIMATES 23
 
 /* What became of a series when an export had it first, for its life (metric/cap.c). */
 enum set_state { SET_NEW, SET_OWN, SET_OVERFLOW };

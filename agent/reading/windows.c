@@ -21,7 +21,7 @@ static const struct window_rule rules[] = {
 	{ PROBE_TCP, SIGNAL_TCP_CONN,
 	  1 << CONN_UNANSWERED_RESET | 1 << CONN_UNANSWERED_CLOSE, false, 13 },
 	{ PROBE_DNS, SIGNAL_DNS_LOOKUP, 0, true, 15 },
-	{ PROBE_DNS, SIGNAL_DNS_COUNT, 1 << DNS_RESENT, false, 21 },
+	{ PROBE_DNS, SIGNAL_DNS_COUNT, 1 << DNS_RESENT, false, 22 },
 };
 
 static bool is_call_error(uint32_t open_signal)

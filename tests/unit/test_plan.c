@@ -33,9 +33,11 @@ static uint64_t cells_of(uint32_t n, enum pool pool, uint32_t shards)
 			one += signal_descs[i].values * (signal_descs[i].shards > shards
 							     ? shards
 							     : signal_descs[i].shards);
-	if (pool == POOL_HIST) /* asleep in four of the classes of calls */
+	if (pool ==
+	    POOL_HIST) /* asleep in four classes of calls; six results of lookups */
 		one -= (BLOCKED_CLASSES - 4) *
-		       (shards < BLOCKED_SHARDS ? shards : BLOCKED_SHARDS);
+			   (shards < BLOCKED_SHARDS ? shards : BLOCKED_SHARDS) +
+		       1;
 	/* a disk is read, written and flushed; two errnos of each class of calls */
 	one += pool == POOL_HIST ? 2 * 3 : 2 * OPEN_HIST;
 	return n * one;
