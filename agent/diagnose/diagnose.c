@@ -40,17 +40,17 @@ const char *change_name(enum change c)
 }
 
 /* Whether a probe measures now, or in the time of the past that is looked at. */
-static bool is_measured(const struct facts *now, const char *probe, const char **why)
+static bool is_measured(const struct look *l, const char *probe, const char **why)
 {
 	static char text[64];
 	double share;
 
-	if (!now->counted)
-		return probe_duty(now->frame, probe, why) > 0;
-	share = counted_share(now->counted, probe);
+	if (!l->now->counted)
+		return probe_duty(l->node, probe, why) > 0;
+	share = counted_share(l->now->counted, probe);
 	if (share >= MEASURED_LEAST)
 		return true;
-	if (share > 0 || probe_duty(now->frame, probe, why) > 0) {
+	if (share > 0 || probe_duty(l->node, probe, why) > 0) {
 		snprintf(text, sizeof(text), "it was on for %.2g %% of that time",
 			 100 * share);
 		*why = text;
@@ -59,7 +59,7 @@ static bool is_measured(const struct facts *now, const char *probe, const char *
 }
 
 /* The first of a rule's probes that does not measure, or NULL. */
-static const char *missing_probe(const struct rule *r, const struct facts *now,
+static const char *missing_probe(const struct rule *r, const struct look *l,
 				 const char **why)
 {
 	static char name[32];
@@ -69,7 +69,7 @@ static const char *missing_probe(const struct rule *r, const struct facts *now,
 		size_t len = strcspn(at, ",");
 
 		snprintf(name, sizeof(name), "%.*s", (int)len, at);
-		if (!is_measured(now, name, why))
+		if (!is_measured(l, name, why))
 			return name;
 		at += len + (at[len] == ',');
 	}
@@ -94,7 +94,7 @@ static void run_rule(const struct rule *r, const struct look *l, struct finding 
 	const char *why = NULL, *probe;
 
 	*f = (struct finding){ .rule = r, .facts = r->of_node ? l->node : l->now };
-	probe = missing_probe(r, l->now, &why);
+	probe = missing_probe(r, l, &why);
 	if (probe) {
 		f->verdict = VERDICT_UNMEASURED;
 		snprintf(f->what, sizeof(f->what), "the probe %s does not measure (%s)",

@@ -258,13 +258,13 @@ static bool is_of(const struct frame_series *s, const char *metric, const char *
 	return has && !strcmp(has, value);
 }
 
-double probe_duty(const struct frame *f, const char *probe, const char **why)
+double probe_duty(const struct facts *node, const char *probe, const char **why)
 {
 	double attached = -1, duty = 1;
 
 	*why = "the agent says nothing of it";
-	for (size_t i = 0; i < f->count; i++) {
-		const struct frame_series *s = &f->series[i];
+	for (size_t i = node->first; i < node->end; i++) {
+		const struct frame_series *s = &node->frame->series[i];
 
 		if (is_of(s, "assay.probe.duty", "assay.probe", probe))
 			duty = report_value(s);
@@ -284,18 +284,20 @@ double probe_duty(const struct frame *f, const char *probe, const char **why)
 }
 
 /* Up to which age operations are known, in s; below 0: nothing is. */
-static double reach_of(const struct frame *f, const char *operation)
+static double reach_of(const struct facts *node, const char *operation)
 {
-	for (size_t i = 0; i < f->count; i++)
-		if (is_of(&f->series[i], "assay.inflight.reach", "assay.operation",
-			  operation))
-			return report_value(&f->series[i]);
+	for (size_t i = node->first; i < node->end; i++) {
+		const struct frame_series *s = &node->frame->series[i];
+
+		if (is_of(s, "assay.inflight.reach", "assay.operation", operation))
+			return report_value(s);
+	}
 	return -1;
 }
 
 bool age_is_known(const struct look *l, struct finding *f, enum input age, double least)
 {
-	double reach = reach_of(l->now->frame, inputs[age].value);
+	double reach = reach_of(l->node, inputs[age].value);
 	char time[UNITS_LEN];
 
 	if (reach >= least)

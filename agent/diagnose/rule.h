@@ -157,7 +157,8 @@ double since_baseline(const struct look *l);
 enum change hang_change(const struct look *l, enum input age_in, double age,
 			double least);
 
-/* Is a probe of this name measuring? Its duty: 0 to 1. */
-double probe_duty(const struct frame *f, const char *probe, const char **why);
+/* Is a probe of this name measuring, by what the agent says of itself (look.node)? Its
+ * duty: 0 to 1. */
+double probe_duty(const struct facts *node, const char *probe, const char **why);
 
 #endif

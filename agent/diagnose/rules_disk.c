@@ -125,16 +125,19 @@ static void say_slow(const struct look *l, struct finding *f, const struct disk_
 
 static void slow(const struct look *l, struct finding *f)
 {
-	struct disk_use d = { .device = "?" };
+	struct disk_use d;
 	double share, theirs;
 	bool waits = waits_for_disk(l, f, &share);
 
-	if (!disks_find(l, &d))
+	if (now_of(l, IN_BLOCK_COUNT) > 0) {
+		see(l, f, is_stamped(l) ? IN_DEVICE_P50 : IN_BLOCK_P50, SLOW_P50);
+		see(l, f, is_stamped(l) ? IN_DEVICE_P99 : IN_BLOCK_P99, SLOW_P99);
+	}
+	/* whose disk it is takes a look at all series of the node */
+	if (!waits || !is_slow(l) || !disks_find(l, &d))
 		return;
 	theirs = d.all > 0 ? d.neighbour_s / d.all : 0;
-	see(l, f, is_stamped(l) ? IN_DEVICE_P50 : IN_BLOCK_P50, SLOW_P50);
-	see(l, f, is_stamped(l) ? IN_DEVICE_P99 : IN_BLOCK_P99, SLOW_P99);
-	if (!waits || !is_slow(l) || theirs >= NEIGHBOUR_SHARE)
+	if (theirs >= NEIGHBOUR_SHARE)
 		return;
 	if (is_stamped(l))
 		see(l, f, IN_BLOCK_P99, UNBOUND);

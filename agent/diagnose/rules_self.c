@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/util.h"
 #include "diagnose/rule.h"
+#include "view/counted.h"
 #include "view/report.h"
 
 #define LOST_LEAST 100	/* events */
@@ -90,7 +91,7 @@ static void windows(const struct look *l, struct finding *f)
 	struct evidence *e;
 
 	for (size_t i = 0; i < COUNT(told); i++) {
-		double d = probe_duty(l->now->frame, told[i], &why);
+		double d = probe_duty(l->node, told[i], &why);
 
 		if (d > 0 && d < duty) {
 			duty = d;
@@ -112,6 +113,46 @@ static void windows(const struct look *l, struct finding *f)
 	      least, duty * 100);
 	because(f, "all the time it would cost more of a CPU than --budget allows");
 	then(f, "assay tune %s duty=1   # to count all", least);
+}
+
+#define ON_LEAST 0.98 /* of that time: what is more is all of it */
+#define ON_HALF	 0.5  /* less: what is not found may have been in the rest */
+
+/* Looking back: a probe that was on for a part of that time, which its numbers are of. */
+static void off(const struct look *l, struct finding *f)
+{
+	const char *least = NULL;
+	double share = 1, time;
+	struct evidence *e;
+
+	if (!l->now->counted)
+		return;
+	for (size_t i = 0; i < COUNT(told); i++) {
+		double s = counted_share(l->now->counted, told[i]);
+
+		if (s > 0 && s < share) {
+			share = s;
+			least = told[i];
+		}
+	}
+	e = see_own(f, IN_NODE_LOST, "of that time each probe was on", "1", share,
+		    ON_LEAST);
+	e->metric = "assay.probe.attached.time";
+	e->stat = "count";
+	e->at_most = true;
+	if (share >= ON_LEAST)
+		return;
+	e->key = "assay.probe";
+	e->value = least;
+	time = l->readings->now_s;
+	found(f, SEVERITY_NOTICE, 4,
+	      "the measuring itself: the probe %s was on for %.0f of %.0f s; what "
+	      "happened in the rest is not in its numbers",
+	      least, share * time, time);
+	f->undermines = share < ON_HALF;
+	because(f, "it was switched off, by assay tune or for --budget, or the agent "
+		   "was just starting");
+	then(f, "assay status");
 }
 
 static void overflow(const struct look *l, struct finding *f)
@@ -146,6 +187,11 @@ static const struct rule rows[] = {
 	  .of_node = true,
 	  .calm = "no probe runs in windows at the end of that time",
 	  .look = windows },
+	{ .id = "self.off",
+	  .resource = "self",
+	  .of_node = true,
+	  .calm = "each probe was on for all of that time",
+	  .look = off },
 	{ .id = "self.overflow",
 	  .resource = "self",
 	  .calm = "it is one workload",

@@ -77,6 +77,7 @@ static struct counted_shares all_but(const char *probe, double share)
 static void a_probe_that_was_off_for_a_while_counts_for_the_rest(void **state)
 {
 	struct counted_shares half = all_but("sched", 0.5),
+			      third = all_but("sched", 0.33),
 			      none = all_but("sched", 0.05);
 	double all, n;
 
@@ -92,6 +93,13 @@ static void a_probe_that_was_off_for_a_while_counts_for_the_rest(void **state)
 	assert_true(said.d.before.value[IN_CONTENTION] * 2 ==
 		    said.d.now.value[IN_CONTENTION]);
 	assert_int_equal(rule_of(&said.d, "cpu.quota")->verdict, VERDICT_RULED_OUT);
+	assert_int_equal(said.d.overall, NOTHING_UNUSUAL);
+	assert_string_equal(said.d.found[0]->rule->id, "self.off");
+	assert_has(said.d.found[0]->what, "sched was on for 5 of 10 s");
+	said.readings.now_counted = &third;
+	diagnose_workload(&said.d, &said.readings, first_of(said.now, "shop"));
+	assert_int_equal(said.d.overall, INCONCLUSIVE);
+	assert_has(said.d.why, "was on for 3 of 10 s");
 	said.readings.now_counted = &none;
 	diagnose_workload(&said.d, &said.readings, first_of(said.now, "shop"));
 	assert_int_equal(rule_of(&said.d, "cpu.quota")->verdict, VERDICT_UNMEASURED);
