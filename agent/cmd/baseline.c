@@ -49,7 +49,7 @@ int baseline_span(const char *text, const struct history_span *looked_at,
 int baseline_take(const struct options *o, const struct history_span *looked_at,
 		  struct baseline *out)
 {
-	struct span span = { .live = false };
+	struct span span = { .live = false, .of = "baseline: " };
 	struct source src = { .o = o };
 	uint64_t now_ns;
 	int err;

@@ -133,7 +133,8 @@ static int take(const struct options *o, const struct history_span span[2],
 		err =
 		    history_reader_frame(r, &span[i], &frames[i], &got[i], cause, len);
 	for (int i = 0; i < 2 && !err; i++)
-		span_say_uncounted(frames[i], (double)got[i].covered_ns * 1e-9);
+		span_say_uncounted(i ? "later time: " : "earlier time: ", frames[i],
+				   (double)got[i].covered_ns * 1e-9);
 	if (!err)
 		err = compare(r, got, frames, out, cause, len);
 	if (!err)

@@ -256,46 +256,52 @@ static void find_host(struct history_reader *r, struct report_host *out)
 	out->cpus = number_parse(cpus, INT_MAX, &n) ? 0 : (long)n;
 }
 
-void span_say_uncounted(const struct frame *f, double covered_s)
+void span_say_uncounted(const char *of, const struct frame *f, double covered_s)
 {
 	char text[256];
 
 	if (counted_text(f, covered_s, text, sizeof(text)))
 		log_warnx(
-		    "not all probes were on all of that time: %s; in the rest they "
+		    "%snot all probes were on all of that time: %s; in the rest they "
 		    "counted nothing (see assay status, --budget)",
-		    text);
+		    of ?: "", text);
 }
 
-void span_say_damaged(const struct history_reader *r, const struct history_span *time)
+void span_say_damaged(const char *of, const struct history_reader *r,
+		      const struct history_span *time)
 {
 	struct history_damage d;
 
+	of = of ?: "";
 	history_reader_damage(r, time, &d);
 	if (d.readings)
 		log_warnx(
-		    "%zu %s of the history %s damaged, and left out: %.0f s of that "
+		    "%s%zu %s of the history %s damaged, and left out: %.0f s of that "
 		    "time",
-		    d.readings, d.readings == 1 ? "reading" : "readings",
+		    of, d.readings, d.readings == 1 ? "reading" : "readings",
 		    d.readings == 1 ? "is" : "are", d.ns * 1e-9);
 	if (d.unknown)
-		log_warnx("the history is damaged: more readings may be lost, of any "
-			  "time; how many is not known");
+		log_warnx("%sthe history is damaged: more readings may be lost, of any "
+			  "time; how many is not known",
+			  of);
 	if (d.facts)
-		log_warnx("the history is damaged where it says which machine it is "
-			  "of: its name, kernel and CPUs are not known");
+		log_warnx(
+		    "%sthe history is damaged where it says which machine it is of: "
+		    "its name, kernel and CPUs are not known",
+		    of);
 }
 
 /* Of readings that are left out of nothing else, or lie beside the time. */
-static void say_usage_damaged(const struct history_reader *r, size_t left_out)
+static void say_usage_damaged(const char *of, const struct history_reader *r,
+			      size_t left_out)
 {
 	size_t n = history_reader_damaged(r) - left_out;
 
 	if (n)
 		log_warnx(
-		    "%zu more %s in or beside that time damaged: CPU time, throttling and "
-		    "pressure are told by those around",
-		    n, n == 1 ? "reading is" : "readings are");
+		    "%s%zu more %s damaged in or beside that time: CPU time, throttling "
+		    "and pressure are told by those around",
+		    of ?: "", n, n == 1 ? "reading is" : "readings are");
 }
 
 int span_take(struct source *src, const struct span *span, struct taken *out,
@@ -318,17 +324,17 @@ int span_take(struct source *src, const struct span *span, struct taken *out,
 		err = history_reader_range(r, &out->kept);
 	find_host(r, &out->host);
 	if (!err)
-		span_say_damaged(r, &span->time);
+		span_say_damaged(span->of, r, &span->time);
 	left_out = history_reader_damaged(r);
 	if (!err)
 		err = span_usage(r, out, cause, len);
 	if (!err)
-		say_usage_damaged(r, left_out);
+		say_usage_damaged(span->of, r, left_out);
 	history_reader_close(r);
 	out->from_history = true;
 	out->duration_s = out->time.covered_ns * 1e-9;
 	if (!err)
-		span_say_uncounted(out->frame, out->duration_s);
+		span_say_uncounted(span->of, out->frame, out->duration_s);
 	return err;
 }
 

@@ -21,6 +21,7 @@ struct span {
 	bool live;
 	struct history_span time; /* when it is not live, */
 	const char *const *only;  /* and then history_reader_only() */
+	const char *of; /* before what is said of it: "baseline: "; NULL: nothing */
 };
 
 /*
@@ -72,14 +73,15 @@ int span_take(struct source *src, const struct span *span, struct taken *out,
 	      char *cause, size_t len);
 /*
  * Says which probes were off for a part of a time that was looked back into, as when
- * they cost too much: else it would seem that nothing happened.
+ * they cost too much: else it would seem that nothing happened. of: as in struct span.
  */
-void span_say_uncounted(const struct frame *f, double covered_s);
+void span_say_uncounted(const char *of, const struct frame *f, double covered_s);
 /*
  * Says what of a time that was looked at is damaged, and in no number: so far. And
  * whether it is known what there was.
  */
-void span_say_damaged(const struct history_reader *r, const struct history_span *time);
+void span_say_damaged(const char *of, const struct history_reader *r,
+		      const struct history_span *time);
 /*
  * Opens the history that the options name: --from, else --history. As
  * history_reader_open().

@@ -311,6 +311,14 @@ static int answer_workload(const struct options *o, struct why *w, struct readin
 		diagnose_absent(d, r, &absent);
 		return answer_of(o, w, d);
 	}
+	if (status == -ENOENT && !live && r->before) {
+		/* it was there, but in that time it did nothing, or nobody looked */
+		status = pick_one(r->before, t, &one);
+		if (!status) {
+			diagnose_absent(d, r, one);
+			return answer_of(o, w, d);
+		}
+	}
 	if (status == -ENOENT && t->process && !t->kernel && !t->is_whole) {
 		log_errorx("%.200s: from in here (a cgroup namespace) this process's "
 			   "workload is not to be told; mount the host's cgroup tree, "

@@ -118,7 +118,8 @@ static void windows(const struct look *l, struct finding *f)
 #define ON_LEAST 0.98 /* of that time: what is more is all of it */
 #define ON_HALF	 0.5  /* less: what is not found may have been in the rest */
 
-/* Looking back: a probe that was on for a part of that time, which its numbers are of. */
+/* Looking back: a probe that was on for a part of that time, which its numbers are of.
+ */
 static void off(const struct look *l, struct finding *f)
 {
 	const char *least = NULL;

@@ -14,7 +14,9 @@ import os
 import pty
 import re
 import shlex
+import shutil
 import signal
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -286,6 +288,24 @@ def _():
             check((status == 0 and out == of_whole) or "damaged" in err, f"page {n} {words}: {err}")
             said[words[0]] += "damaged" in err
     check(min(said.values()) > 3, f"{said}")
+
+
+@test("why says which of its two times is damaged")
+def _():
+    folder = visible()
+    for early, said in (True, "baseline: 6 readings"), (False, "6 readings"):
+        path = f"{folder}/{early}.db"
+        shutil.copy(copy, path)
+        first = (END - (540 if early else 60)) * 10 ** 9
+        with contextlib.closing(sqlite3.connect(path)) as db, db:
+            db.execute("DELETE FROM minute")
+            n = db.execute("UPDATE reading SET data = zeroblob(length(data)) WHERE until > ? "
+                           "AND until <= ?", (first, first + 60 * 10 ** 9)).rowcount
+        same(n, 6, "readings that were damaged")
+        status, _, err = run("why", WEB, "--last", "2m", "--baseline", "5m", "--from", path)
+        same(status, 3, "exit status")
+        same([line for line in err.splitlines() if "damaged, and left out" in line],
+             [f"assay: warning: {said} of the history are damaged, and left out: 60 s of that time"], "said")
 
 
 @test("what cannot be written is said with its cause, by every command")

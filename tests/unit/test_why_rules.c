@@ -417,8 +417,9 @@ static void a_finding_is_whole(void **state)
 /* All rules are in the list above, but those of which test_why.c has tests. */
 static void every_rule_has_a_test(void **state)
 {
-	static const char *const elsewhere[] = { "self.lost", "self.windows", "self.off",
-						 "self.overflow", "net.dns_names" };
+	static const char *const elsewhere[] = { "self.lost", "self.windows",
+						 "self.off", "self.overflow",
+						 "net.dns_names" };
 	size_t known = COUNT(list) + COUNT(elsewhere);
 
 	say(&calm, NULL);
