@@ -268,8 +268,10 @@ static void diagnose(struct diagnosis *d, const struct readings *r, size_t first
 		facts_compute(&d->now, r->now, first, r->now_s, r->now_counted);
 	l->now = &d->now;
 	l->before = NULL;
-	before = r->before ? facts_find(r->before, d->now.resource) : SIZE_MAX;
+	before = r->before ? facts_find(r->before, d->now.resource, l->next_before)
+			   : SIZE_MAX;
 	if (before != SIZE_MAX) {
+		l->next_before = report_group_end(r->before, before);
 		facts_compute(&d->before, r->before, before,
 			      facts_lived(r->before, before, r->before_s),
 			      r->before_counted);

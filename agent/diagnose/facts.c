@@ -157,10 +157,14 @@ static bool same_workload(const struct frame_attrs *a, const struct frame_attrs 
 	return *by(a) && !strcmp(by(a), by(b)) && !strcmp(frame_kind(a), frame_kind(b));
 }
 
-size_t facts_find(const struct frame *f, const struct frame_attrs *resource)
+size_t facts_find(const struct frame *f, const struct frame_attrs *resource,
+		  size_t guess)
 {
 	size_t by_name = SIZE_MAX;
 
+	if (guess < f->count &&
+	    same_workload(f->series[guess].resource, resource, frame_cgroup))
+		return guess;
 	for (size_t i = 0; i < f->count; i = report_group_end(f, i)) {
 		const struct frame_attrs *r = f->series[i].resource;
 

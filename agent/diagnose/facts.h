@@ -171,8 +171,13 @@ double facts_time(const struct facts *f, const char *metric);
  * since its first reading. What it did in a second is to be told by that.
  */
 double facts_lived(const struct frame *f, size_t first, double duration_s);
-/* Where the series of the same workload begin in another frame; SIZE_MAX: nowhere. */
-size_t facts_find(const struct frame *f, const struct frame_attrs *resource);
+/*
+ * Where the series of the same workload begin in another frame; SIZE_MAX: nowhere.
+ * guess: where a workload's begin, which is looked at first: frames have them in about
+ * the same order.
+ */
+size_t facts_find(const struct frame *f, const struct frame_attrs *resource,
+		  size_t guess);
 /*
  * Which share a lost time (s per s) is of all in which the workload ran, or would have:
  * on a CPU, waiting for one, and in calls and faults that wait for the node and not for

@@ -12,6 +12,7 @@ struct look {
 	const struct facts *now, *before; /* before: NULL: there is none */
 	const struct facts *node, *node_before;
 	const struct readings *readings;
+	size_t next_before; /* where the next workload is in the baseline, as a guess */
 };
 
 #define RULE_NOT 5

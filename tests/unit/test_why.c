@@ -259,15 +259,15 @@ static void an_old_baseline_of_another_container_is_found(void **state)
 	struct frame *moved;
 
 	assert_int_equal(
-	    facts_find(before, now->series[first_of(now, "shop")].resource),
+	    facts_find(before, now->series[first_of(now, "shop")].resource, 0),
 	    first_of(before, "shop"));
 	put_calm(add_workload(&p, "shop", "/another/path"));
 	moved = to_frame(&p);
-	assert_int_equal(facts_find(moved, now->series[first_of(now, "shop")].resource),
-			 0);
-	assert_true(
-	    facts_find(moved, now->series[first_of(now, "backup job")].resource) ==
-	    SIZE_MAX);
+	assert_int_equal(
+	    facts_find(moved, now->series[first_of(now, "shop")].resource, SIZE_MAX),
+	    0);
+	assert_true(facts_find(moved, now->series[first_of(now, "backup job")].resource,
+			       0) == SIZE_MAX);
 	frame_free(before);
 	frame_free(now);
 	frame_free(moved);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Of several findings the worst is the first: by severity, then by how much is lost. */
+#include <time.h>
 #include "fake_why.h"
 
 /* Of little weight by its score, but half of the time that it would run is gone. */
@@ -137,6 +138,74 @@ static int end(void **state)
 	return 0;
 }
 
+#define MANY 2000
+
+/* A node of so many that do a little, and the agent. */
+static struct frame *make_crowd(unsigned int n)
+{
+	static char names[MANY][16], paths[MANY][16];
+	struct scene s = { .idle = 15 };
+	struct points p = { 0 };
+	struct point_group *g;
+	struct frame *f;
+
+	put_agent(points_group(&p), &s);
+	for (unsigned int i = 0; i < n; i++) {
+		snprintf(names[i], sizeof(names[i]), "job-%u", i);
+		snprintf(paths[i], sizeof(paths[i]), "/job-%u", i);
+		g = add_workload(&p, names[i], paths[i]);
+		put(g, "assay.cgroup.cpu.time", NULL, NULL, 0.5);
+		put(g, "assay.pressure.some.time", "cpu", NULL, 0.05);
+		put(g, "assay.sched.context_switches", "voluntary", NULL, 50);
+		put(g, "assay.tcp.io", "transmit", NULL, 10e6);
+	}
+	f = to_frame(&p);
+	f->time_ns = SECOND + (uint64_t)(TEN_S * 1e9);
+	return f;
+}
+
+static uint64_t cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t node_ns(unsigned int workloads)
+{
+	struct frame *now = make_crowd(workloads), *before = make_crowd(workloads);
+	struct readings r = {
+		.now = now, .before = before, .now_s = TEN_S, .before_s = TEN_S
+	};
+	struct node_diagnosis d;
+	uint64_t began = cpu_ns();
+
+	assert_int_equal(diagnose_node(&d, &r), 0);
+	began = cpu_ns() - began;
+	assert_int_equal(d.looked_at, workloads);
+	diagnose_free_node(&d);
+	frame_free(now);
+	frame_free(before);
+	return began;
+}
+
+static void eight_times_the_workloads_take_no_sixty_times_as_long(void **state)
+{
+	uint64_t few = UINT64_MAX, many = UINT64_MAX;
+
+	for (int i = 0; i < 3; i++) { /* the least is what nobody disturbed */
+		uint64_t ns = node_ns(MANY / 8);
+
+		few = ns < few ? ns : few;
+		ns = node_ns(MANY);
+		many = ns < many ? ns : many;
+	}
+	print_message("%llu us, %llu us\n", (unsigned long long)few / 1000,
+		      (unsigned long long)many / 1000);
+	assert_true(many < 20 * few);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -145,6 +214,7 @@ int main(void)
 		cmocka_unit_test(a_cause_is_as_bad_as_what_follows_from_it),
 		cmocka_unit_test(the_order_is_one_and_the_same),
 		cmocka_unit_test(csv_has_a_row_for_each),
+		cmocka_unit_test(eight_times_the_workloads_take_no_sixty_times_as_long),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, end);
