@@ -33,7 +33,7 @@ def setup():
     with open(cgroup_root() + "/cgroup.controllers") as f:
         if "cpu" not in f.read().split():
             raise Skip("the v2 tree has no cpu controller")
-    agent = Agent()
+    agent = Agent("--probes", "sched,cgroup")  # to load all takes a guest a minute
     agent.need("sched")
 
 
