@@ -279,7 +279,7 @@ static void a_damaged_reading_takes_nothing_from_its_minute(void **state)
 	assert_about(rate(&t, "workload-0", &cpu), CPUS);
 	assert_about(rate(&t, "workload-1", &cpu), 1);
 	assert_non_null(strstr(text,
-			       "1 more reading is in or beside that time damaged: "
+			       "1 more reading is damaged in or beside that time: "
 			       "CPU time"));
 	frame_free(t.frame);
 }
