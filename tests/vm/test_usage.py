@@ -28,7 +28,7 @@ agent = None
 
 def setup():
     global agent
-    agent = Agent("--probes", "cgroup", "--export-interval", "60s")
+    agent = Agent("--probes", "syscall,cgroup", "--export-interval", "60s")
 
 
 def put(cgroup, file, text):
