@@ -234,12 +234,13 @@ static __noinline int look_in(struct sk_buff *skb, struct dns_gate *all)
 {
 	struct dns_key key = {};
 	struct dns_packet p;
-	__u32 at = window_now() ? find_udp(skb) : 0;
+	__u32 at;
 
-	if (!at)
-		return window_now() ? look_undelivered(skb) : 0;
-	if (!all)
+	if (!all || !window_now())
 		return 0;
+	at = find_udp(skb);
+	if (!at)
+		return look_undelivered(skb);
 	if (bpf_probe_read_kernel(&p, sizeof(p), skb->data + at))
 		goto unreadable;
 	if (p.source != DNS_PORT && (!all->elsewhere || !(p.flags & FLAG_ANSWER) ||

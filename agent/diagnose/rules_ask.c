@@ -240,7 +240,7 @@ static void lookup_hangs(const struct look *l, struct finding *f, double age)
 	      "a DNS lookup of %s has had no answer for %.1f s, since %s",
 	      name_of(l->now), age, since_text(since, l, age));
 	because(f, "the DNS server is down, or packets to it or from it are dropped");
-	then(f, "cat /etc/resolv.conf   # in the container; then: dig @SERVER NAME");
+	ask_server(f, NULL);
 }
 
 /*

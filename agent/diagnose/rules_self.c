@@ -115,8 +115,7 @@ static void windows(const struct look *l, struct finding *f)
 	then(f, "assay tune %s duty=1   # to count all", least);
 }
 
-#define ON_LEAST 0.98 /* of that time: what is more is all of it */
-#define ON_HALF	 0.5  /* less: what is not found may have been in the rest */
+#define ON_HALF 0.5 /* less: what is not found may have been in the rest */
 
 /* Looking back: a probe that was on for a part of that time, which its numbers are of.
  */
@@ -137,11 +136,11 @@ static void off(const struct look *l, struct finding *f)
 		}
 	}
 	e = see_own(f, IN_NODE_LOST, "of that time each probe was on", "1", share,
-		    ON_LEAST);
+		    COUNTED_ALL);
 	e->metric = "assay.probe.attached.time";
 	e->stat = "count";
 	e->at_most = true;
-	if (share >= ON_LEAST)
+	if (share >= COUNTED_ALL)
 		return;
 	e->key = "assay.probe";
 	e->value = least;

@@ -6,8 +6,7 @@
 #include "metric/self_budget.h"
 #include "view/counted.h"
 
-#define NOTABLE 0.98 /* of a time: what is more is all of it */
-#define MOST	1.02
+#define MOST 1.02
 
 size_t counted_meter(const char *metric)
 {
@@ -51,7 +50,8 @@ void counted_read(const struct frame *f, bool told, double covered_s,
 	}
 	/* readings and probes have each a clock of their own: all the time is all */
 	for (size_t i = 0; i < COUNTED_METERS; i++)
-		if (seconds[i] > NOTABLE * covered_s && seconds[i] < MOST * covered_s)
+		if (seconds[i] > COUNTED_ALL * covered_s &&
+		    seconds[i] < MOST * covered_s)
 			seconds[i] = covered_s;
 }
 
@@ -95,7 +95,7 @@ bool counted_text(const struct frame *f, double covered_s, char *text, size_t le
 		return false;
 	counted_read(f, true, covered_s, seconds);
 	for (size_t i = 0; i < PROBE_COUNT && at < len; i++)
-		if (seconds[2 * i] < NOTABLE * covered_s && is_loaded(f, i))
+		if (seconds[2 * i] < COUNTED_ALL * covered_s && is_loaded(f, i))
 			at += (size_t)snprintf(
 			    text + at, len - at, "%s%s %.3g of %.3g s", at ? ", " : "",
 			    probe_descs[i].name, seconds[2 * i], covered_s);

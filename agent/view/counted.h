@@ -15,6 +15,8 @@
 /* For each probe one for what it counts always, and one for what in windows; then one
  * for what no probe counts. */
 #define COUNTED_METERS (2 * PROBE_COUNT + 1)
+/* Of a time: what is more is all of it. */
+#define COUNTED_ALL 0.98
 /* What is less than that is no time to say anything of. */
 #define COUNTED_LEAST_S 0.02
 

@@ -33,8 +33,8 @@ static uint64_t cells_of(uint32_t n, enum pool pool, uint32_t shards)
 			one += signal_descs[i].values * (signal_descs[i].shards > shards
 							     ? shards
 							     : signal_descs[i].shards);
-	if (pool ==
-	    POOL_HIST) /* asleep in four classes of calls; six results of lookups */
+	/* asleep in four of the classes of calls; six of the results of lookups */
+	if (pool == POOL_HIST)
 		one -= (BLOCKED_CLASSES - 4) *
 			   (shards < BLOCKED_SHARDS ? shards : BLOCKED_SHARDS) +
 		       1;
