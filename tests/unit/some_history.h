@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include "cpu_time.h"
 #include "encode.h"
 #include "reading/sparse.h"
 #include "sink/history_impl.h"
@@ -190,14 +191,6 @@ static inline void some_add(struct some_file *s, uint64_t until_ns, bool whole,
 	if (history_file_add(&s->f, &r, cause, sizeof(cause)))
 		fail_msg("%s", cause);
 	free(r.bytes);
-}
-
-static inline double cpu_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-	return ts.tv_sec * 1e3 + ts.tv_nsec / 1e6;
 }
 
 #endif
