@@ -45,7 +45,8 @@ def read(name):
 
 
 class Host:
-    """This machine's root with a layer above it that takes all changes, and goes."""
+    """This machine's root, as if no agent had ever run, with a layer above it that takes all
+    changes, and goes."""
 
     def __init__(self):
         self.dir = tempfile.mkdtemp(prefix="assay-deb-")
@@ -56,6 +57,7 @@ class Host:
             for d in proc sys dev; do mount --rbind /$d root/$d; done
             rm -f root/usr/sbin/policy-rc.d # of images, where nothing is to be started
             rm -f root/var/lib/man-db/auto-update # which takes longest
+            rm -rf root/var/lib/assay root/var/lib/private/assay # an agent's that ran here
             echo mounted; exec sleep 600"""
         self.process = subprocess.Popen(
             ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh",
