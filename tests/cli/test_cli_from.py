@@ -207,6 +207,8 @@ def _():
     check(f"assay report --from {target}" in out, out)
     fails(1, "again.db: it is there already", "snapshot", target, "--history", copy)
     same(run("report", "--from", target)[1], run("report", "--from", copy)[1], "the copy's copy")
+    same([n for n in os.listdir(os.path.dirname(target)) if n.startswith("again")], ["again.db"],
+         "what readers left beside it")
 
 
 PAGE = 4096

@@ -51,17 +51,15 @@ def copying_then_sleeping(count):
 class Counted:
     """What exports say of a pod's workloads: system calls, by container."""
 
-    def __init__(self, pod):
-        exports = Exports(agent.exports)
+    def __init__(self, pod, exports=None):
+        exports = exports or Exports(agent.exports)
         self.of = [(i, r) for i, r in exports.resources.items()
                    if r.get("k8s.pod.name") == pod]
-        self.calls = {}
-        for instance, resource in self.of:
-            name = resource.get("k8s.container.name")
-            calls = exports.sum(DURATION, lambda r, i=instance:
-                                (r["service.instance.id"],
-                                 r.get("process.linux.cgroup")) == i)
-            self.calls[name] = self.calls.get(name, 0) + calls
+        self.calls = {r.get("k8s.container.name"): 0 for _, r in self.of}
+        of = dict(self.of)
+        for (instance, metric, *_), value in exports.series.items():
+            if metric == DURATION and instance in of:
+                self.calls[of[instance].get("k8s.container.name")] += value
 
 
 def counted(pod, container, least):
@@ -136,8 +134,8 @@ def _():
     check(not failures, f"a container: {failures[:1]}")
     diag(f"{SHORT} containers took {time.monotonic() - began:.1f} s")
     time.sleep(2.5)  # two exports: what is not named by then is not
-    names = {}
-    for resource in Exports(agent.exports).resources.values():
+    names, exports = {}, Exports(agent.exports)
+    for resource in exports.resources.values():
         if resource.get("process.linux.cgroup", "").startswith(parent.path):
             names.setdefault(resource["assay.workload.name"], set()).add(
                 resource["container.id"])
@@ -145,7 +143,10 @@ def _():
     same({name: len(ids) for name, ids in names.items()}, want, "containers by name")
     least = SHORT // 10 * 2 * EACH
     for i in range(10):
-        check(counted(f"job-{i}", "once", least), f"job-{i}")
+        found = Counted(f"job-{i}", exports)  # to be parsed once
+        if found.calls.get("once", 0) < least:
+            found = counted(f"job-{i}", "once", least)
+        check(found, f"job-{i}")
 
 
 @test("a cgroup that a container makes for itself has the container's names before its own")

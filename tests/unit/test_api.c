@@ -112,7 +112,8 @@ static void who_never_reads_is_let_go(void **state)
 	for (int i = 0; i < API_CLIENTS; i++)
 		deaf[i] = dial_and_say("snapshot\n");
 	api_serve(with.api);
-	assert_int_equal(waited_for(POLLOUT), API_CLIENTS);
+	assert_int_equal(with.snapshots, 2); /* for more there is no memory */
+	assert_int_equal(waited_for(POLLOUT), 2);
 	fake_now_ns += 10 * FAKE_SECOND + 1;
 	api_serve(with.api);
 	assert_int_equal(waited_for(POLLOUT), 0);

@@ -118,6 +118,46 @@ static void who_was_not_served_is_first(void **state)
 		close(more[--n]);
 }
 
+/* All of them read whatever comes, until each has been let go. */
+static void read_all(int *fds, size_t count)
+{
+	size_t left = count;
+
+	for (int turn = 0; left; turn++) {
+		assert_in_range(turn, 0, 10000);
+		api_serve(with.api);
+		for (size_t i = 0; i < count; i++)
+			if (fds[i] >= 0 && is_over(fds[i])) {
+				close(fds[i]);
+				fds[i] = -1;
+				left--;
+			}
+	}
+}
+
+/* What all answers take is bounded: in bytes, or by two of them. */
+static void answers_wait_until_there_is_memory_for_them(void **state)
+{
+	static const struct {
+		size_t len;
+		int at_once;
+	} cases[] = { { 5 << 20, 2 }, { 1280 << 10, 3 }, { 1000 << 10, 4 } };
+	int fds[API_CLIENTS - 1];
+
+	for (size_t k = 0; k < COUNT(cases); k++) {
+		with.len = cases[k].len;
+		with.snapshots = 0;
+		for (int i = 0; i < (int)COUNT(fds); i++)
+			fds[i] = dial_and_say("snapshot\n");
+		for (int turn = 0; turn < 5; turn++)
+			api_serve(with.api);
+		assert_int_equal(with.snapshots, cases[k].at_once);
+		assert_hears(dial_and_say("status\n"), "ok 2\n{}");
+		read_all(fds, COUNT(fds));
+		assert_int_equal(with.snapshots, COUNT(fds));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -125,6 +165,7 @@ int main(void)
 		API_TEST(a_flood_of_clients_is_no_long_turn),
 		API_TEST(who_asks_for_much_is_served_in_turns_with_rests),
 		API_TEST(who_was_not_served_is_first),
+		API_TEST(answers_wait_until_there_is_memory_for_them),
 	};
 
 	return cmocka_run_group_tests_name("api_hostile", tests, NULL, NULL);
