@@ -453,11 +453,19 @@ def at_noon():
     return f"NOON{time.gmtime().tm_hour - 12:+d}"
 
 
+def half_a_day(path):
+    """A history until now."""
+    now = int(time.time()) // 10 * 10
+    if os.path.exists(path):
+        os.unlink(path)
+    made(path, now - 600, 60, 60 * 12)
+    made(path, now, 10, 60)
+    return now
+
+
 @test("the commands of README and docs run as they stand")
 def _():
-    folder, ran, now = visible(), 0, int(time.time()) // 10 * 10
-    made(folder + "/history.db", now - 600, 60, 60 * 12)
-    made(folder + "/history.db", now, 10, 60)
+    folder, ran, now = visible(), 0, 0
     env = {**os.environ, "ASSAY_HISTORY": folder + "/history.db", "ASSAY_SOCKET": act_as_agent(),
            "ASSAY_DURATION": "300ms", "LC_ALL": "C.UTF-8", "TZ": at_noon()}
     for document in "README.md", "docs/first-incident.md", "docs/for-assistants.md":
@@ -465,6 +473,8 @@ def _():
             words = stand_in(line)
             if "--watch" in words:
                 continue  # above
+            if time.time() - now > 15:  # some look at what is half a minute old
+                now = half_a_day(folder + "/history.db")
             p = subprocess.run([ASSAY, *words], cwd=folder, env=env, text=True,
                                capture_output=True, timeout=60)
             check(p.returncode in ((0, 3) if words[0] == "why" else (0,)) and p.stdout,

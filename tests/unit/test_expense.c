@@ -239,13 +239,18 @@ static void what_disturbs_a_burst_is_not_the_hooks_cost(void **state)
 static void a_burst_takes_no_time_to_speak_of(void **state)
 {
 	struct hook_cost h = { 0 };
+	double least = INFINITY;
 
 	for (int i = 0; i < 2 * HOOK_BURSTS; i++)
 		hook_cost_burst(&h, false);
 	assert_int_equal(h.count[0], HOOK_BURSTS);
 	assert_int_equal(h.count[1], 0);
-	for (int i = 0; i < HOOK_BURSTS; i++)
-		assert_true(h.bursts[0][i] > 1 && h.bursts[0][i] < 100000);
+	for (int i = 0; i < HOOK_BURSTS; i++) {
+		assert_true(h.bursts[0][i] > 1);
+		if (h.bursts[0][i] < least) /* others may have the CPU meanwhile */
+			least = h.bursts[0][i];
+	}
+	assert_true(least < 100000);
 	assert_false(hook_cost_settle(&h));
 }
 
