@@ -355,6 +355,15 @@ def _():
               "--from", copy)
 
 
+@test("who was there before, and did nothing in the time that is looked at, is answered for")
+def _():
+    gone = ("why", "post/mail-5c9d8-2bq7w/app", "--last", "1m")
+    status, out, err = of_copy(*gone)
+    same((status, err), (0, ""), f"{gone}")
+    check("inconclusive: hardly anything happened there in 60 s" in out, out)
+    fails(1, "mail.*: no workload of that name", *gone, "--baseline", "2m..1m", "--from", copy)
+
+
 @test("a column is found as the screen has it; one that there is not is told with all")
 def _():
     def names(*words):
@@ -363,7 +372,7 @@ def _():
     same(names("--sort", "OTHER", "--limit", "1"), [WEB], "--sort OTHER")
     same(names("--filter", "P99 > 10 ms"), names("--filter", "p99>10ms"), "spaces")
     same(names("--filter", "p99>10ms", "--filter", "name=shop/*"), [WEB], "two filters")
-    same(len(names("--filter", "name!=shop/*")), SERIES + 1 - 2, "all but two")
+    same(len(names("--filter", "name!=shop/*")), SERIES + 2 - 2, "all but two")
     grouped = names("--group-by", "namespace")
     check("namespace/shop" in " ".join(grouped) or "shop" in grouped, f"{grouped}")
     for option in ("--sort", "nosuch"), ("--filter", "nosuch=1"):

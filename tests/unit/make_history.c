@@ -7,7 +7,8 @@
  *its N-th second
  *
  * Pods, units and a cgroup with a hostile name; in the last third of the history the
- *web server waits behind a job, and its client's connects are refused.
+ *web server waits behind a job, its client's connects are refused, and a mail server is
+ *there no more.
  */
 #include "some_history.h"
 #include "fake_why.h"
@@ -54,6 +55,16 @@ static void put_pods(struct points *p, bool bad)
 	name_pod(g, "batch", "report-28816-q7v9d", "job");
 	put(g, "assay.cgroup.cpu.time", NULL, NULL, bad ? 9 : 1);
 	WAITS("contention", 20 * US, 100);
+}
+
+/* One that only the first two thirds of a history know. */
+static void put_gone(struct points *p)
+{
+	struct point_group *g = points_group(p);
+
+	name_pod(g, "post", "mail-5c9d8-2bq7w", "app");
+	put(g, "assay.cgroup.cpu.time", NULL, NULL, 1);
+	CALLS("file", 100);
 }
 
 static void put_units(struct points *p)
@@ -107,6 +118,8 @@ static int add_reading(struct history_file *f, uint64_t until_ns, uint64_t step_
 	int err;
 
 	put_node(&p, bad);
+	if (!bad)
+		put_gone(&p);
 	begin_at(&p, r.since_ns);
 	err = encode_all(&p, &bytes, &len);
 	if (err)
