@@ -83,7 +83,7 @@ class Assay(Nothing):
         self.pid = self.process.pid
         self.pids = [self.pid]
         try:
-            wait_for(self.ready, 30, "the agent to be ready")
+            wait_for(self.ready, 100, "the agent to be ready")
         except Unavailable:
             self.process.kill()
             self.process.wait()
