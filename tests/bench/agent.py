@@ -165,7 +165,7 @@ def intervals(agent, sink, exports):
     times = []
     for _ in range(exports):
         seen, before = len(sink.bodies), cpu_ns(agent.pid)
-        wait_for(lambda: len(sink.bodies) > seen, 15, "an export")
+        wait_for(lambda: len(sink.bodies) > seen, 60, "an export")
         time.sleep(0.2)  # what is left to do after the answer belongs to this interval
         times.append((cpu_ns(agent.pid) - before) / 1e6)
     return times
@@ -185,7 +185,7 @@ def walks_ms(agent, sink, exports):
 def watch(agent, sink, exports):
     """What is to be known of an agent: from the third export on, then with many
     threads and descriptors on the machine."""
-    wait_for(lambda: len(sink.bodies) >= 3, 30, "three exports")
+    wait_for(lambda: len(sink.bodies) >= 3, 60, "three exports")
     seen = {"memory": rss_kib(agent.pid), "times": intervals(agent, sink, exports)}
     # The first have few workloads.
     seen["bodies"] = sink.bodies[2:]

@@ -215,7 +215,7 @@ class Http:
         line = f"ip link set lo up && exec nginx -p {self.dir} -c {self.dir}/nginx.conf"
         self.server = subprocess.Popen(
             loaded(["unshare", "-n", "sh", "-c", line]))
-        wait_for(self.listens, 5, "nginx to listen")
+        wait_for(self.listens, 30, "nginx to listen")
         self.run(1)
 
     def write(self, name, text):
@@ -280,7 +280,7 @@ class Keys(Counted):
                                   "--appendonly", "no", "--daemonize", "no",
                                   "--dir", OUT]),
             stdout=subprocess.DEVNULL)
-        wait_for(self.answers, 10, "redis-server to answer")
+        wait_for(self.answers, 30, "redis-server to answer")
         super().start()
 
     def there(self, argv):
