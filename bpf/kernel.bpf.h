@@ -437,6 +437,15 @@ static __always_inline __u64 task_cgroup_id(struct task_struct *task)
 	return task->cgroups->dfl_cgrp->kn->id;
 }
 
+/* A task's set of cgroups, to compare with: read right here, not where it is used. */
+static __always_inline __u64 task_set(struct task_struct *task)
+{
+	__u64 set = (__u64)task->cgroups;
+
+	barrier_var(set);
+	return set;
+}
+
 /*
  * Says what is at an address, so that its fields can be read like those of any kernel
  * struct: a load that gives 0 where there is nothing (kernel/bpf/helpers.c). A call of

@@ -69,9 +69,9 @@ int sched_tasks_iter(struct bpf_iter__task *ctx)
 
 /* What goes into a record of a task: its slot, and whether it is ours. */
 static __always_inline __u32 thread_word(struct cpu_state *cpu,
-					 struct task_struct *task)
+					 struct task_struct *task, __u64 owner)
 {
-	__u64 word = (__u64)slot_of_task(cpu, task) << SWITCH_SLOT_SHIFT;
+	__u64 word = (__u64)slot_of_owner(cpu, owner) << SWITCH_SLOT_SHIFT;
 
 	word |= task->tgid == tunes.self_tgid ? SWITCH_OURS : SWITCH_WAITED;
 	return word >> SWITCH_SLOT_SHIFT;
@@ -167,15 +167,16 @@ static __always_inline struct thread *meet_outsider(struct task_struct *next,
 /* What of a task's records depends on its cgroup and the ring's key, if that changed.
  */
 static __always_inline void thread_renew(struct thread *t, struct cpu_state *cpu,
-					 struct task_struct *task, struct ring *ring)
+					 struct task_struct *task, struct ring *ring,
+					 __u64 set, __u64 owner)
 {
 	__u64 key = ring->key;
 
-	if (t->key == key && t->set == (__u64)task->cgroups)
+	if (t->key == key && t->set == set)
 		return;
 	key = ring_key(ring);
-	t->word = thread_word(cpu, task);
-	t->set = (__u64)task->cgroups;
+	t->word = thread_word(cpu, task, owner);
+	t->set = set;
 	t->key = key;
 }
 
@@ -186,11 +187,12 @@ static __always_inline void thread_renew(struct thread *t, struct cpu_state *cpu
  */
 static __always_inline void thread_met_running(struct thread *t, struct cpu_state *cpu,
 					       struct task_struct *task,
-					       struct ring *ring)
+					       struct ring *ring, __u64 set,
+					       __u64 owner)
 {
 	bool met = !((t->key ^ ring->key) >> 32);
 
-	thread_renew(t, cpu, task, ring);
+	thread_renew(t, cpu, task, ring, set, owner);
 	if (!met) {
 		t->moves = task->se.nr_migrations;
 		t->total = task->sched_info.run_delay;
@@ -216,12 +218,15 @@ static __noinline int switch_to(struct sched_ring *ring, struct task_struct *nex
 {
 	__u32 here = bpf_get_smp_processor_id(), moves, moved = 0;
 	struct cpu_state *cpu = bpf_map_lookup_elem(&cpus, &here);
-	__u64 total, wait, base, throttled = 0, now, clock, word, asleep = 0;
+	__u64 total, wait, base, throttled = 0, now, clock, word, asleep = 0, set, owner;
 	struct cfs_rq *cfs;
 	bool met, same, known = true, slept = false;
 
 	if (!cpu || !ring || !next)
 		return 0;
+	set = task_set(next);
+	owner = task_owner(next);
+	barrier_var(owner);
 	cfs = next->se.cfs_rq;
 	now = cfs->rq->clock;
 	clock = throttled_ns(cfs);
@@ -231,19 +236,19 @@ static __noinline int switch_to(struct sched_ring *ring, struct task_struct *nex
 	if (!t)
 		t = meet_outsider(next, &known, &slept);
 	if (!t) {
-		word = thread_word(cpu, next);
+		word = thread_word(cpu, next, owner);
 		wait = total - base;
 	} else {
 		met = t->key >> 32 == ring->ring.key >> 32;
 		if (!find_base(ring, t, next, met, &base))
 			known = false;
 		slept = was_asleep(t) && (met || !known);
-		same = met && t->cpu == (__u16)here && t->set == (__u64)next->cgroups;
+		same = met && t->cpu == (__u16)here && t->set == set;
 		if (!met || !known || was_asleep(t))
 			t->asleep = 0; /* when it began, or its wait, is not known */
 		if (!met)
 			t->moves = next->sched_info.pcount ? moves : 0;
-		thread_renew(t, cpu, next, &ring->ring);
+		thread_renew(t, cpu, next, &ring->ring, set, owner);
 		word = t->word;
 		wait = total - base;
 		if (clock && known && (__s64)wait > 0)
@@ -282,9 +287,13 @@ static __noinline int look_anew(struct sched_ring *ring, struct task_struct *pre
 	__u32 here = bpf_get_smp_processor_id();
 	struct cpu_state *cpu = bpf_map_lookup_elem(&cpus, &here);
 	struct thread *t;
+	__u64 set, owner;
 
 	if (!cpu || !ring || !prev)
 		return 0;
+	set = task_set(prev);
+	owner = task_owner(prev);
+	barrier_var(owner);
 	sched_replay(here);
 	if (!(ring->ring.key >> 32)) {
 		cpu->runs[PROGRAM_sched_switch].count++;
@@ -293,11 +302,11 @@ static __noinline int look_anew(struct sched_ring *ring, struct task_struct *pre
 	if (!ring->task)
 		ring->since = prev->se.cfs_rq->rq->clock -
 			      (bpf_ktime_get_ns() - tunes.on[PROBE_ID].since);
-	ring->running = prev->pid ? slot_of_task(cpu, prev) : CULPRIT_IDLE;
+	ring->running = prev->pid ? slot_of_owner(cpu, owner) : CULPRIT_IDLE;
 	ring->ours = prev->tgid == tunes.self_tgid;
 	t = prev->pid ? thread_get(prev) : 0;
 	if (t)
-		thread_met_running(t, cpu, prev, &ring->ring);
+		thread_met_running(t, cpu, prev, &ring->ring, set, owner);
 	return 1;
 }
 
@@ -307,6 +316,7 @@ static __always_inline void on_switch(struct sched_ring *ring, struct task_struc
 	struct cfs_rq *cfs = next->se.cfs_rq;
 	__u64 now = cfs->rq->clock, total, wait, how = 0;
 	__u32 moves, moved;
+	__u64 set = task_set(next);
 	struct thread *t;
 
 	if (unlikely(ring->task != (__u64)prev) && !look_anew(ring, prev))
@@ -326,7 +336,7 @@ static __always_inline void on_switch(struct sched_ring *ring, struct task_struc
 	if (unlikely(!t) || unlikely(t->task != (__u64)next))
 		goto elsewhere;
 found:
-	if (unlikely(t->key != ring->ring.key || t->set != (__u64)next->cgroups ||
+	if (unlikely(t->key != ring->ring.key || t->set != set ||
 		     throttled_ns(cfs)))
 		goto seldom;
 	total = total_wait(next, now);

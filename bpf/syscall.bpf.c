@@ -54,9 +54,9 @@ static __always_inline bool has_failed(__u32 info, long ret)
 	       ret != -EINPROGRESS && !(info & CALL_SIGRETURN);
 }
 
-static __always_inline void record(struct call_ring *ring, struct call *call,
-				   struct task_struct *task, __u32 info, __s64 ns,
-				   long ret)
+/* set, owner: of the task; see task_owner(). */
+static __always_inline void record(struct call_ring *ring, struct call *call, __u64 set,
+				   __u64 owner, __u32 info, __s64 ns, long ret)
 {
 	struct cpu_state *cpu = cpu_get();
 	__u32 class = CALL_CLASS(info), n;
@@ -65,20 +65,20 @@ static __always_inline void record(struct call_ring *ring, struct call *call,
 		lose(LOSS_CLOCK_BACKWARDS);
 		return;
 	}
-	n = call_cell(call, task, class, ring->ring.key);
+	n = call_cell(call, set, class, ring->ring.key);
 	if (!n)
-		n = call_cell_claim(call, task, class, ring_key(&ring->ring));
+		n = call_cell_claim(call, set, owner, class, ring_key(&ring->ring));
 	write_record(ring, ns, n, CALL_LOG2(info));
 	if (cpu && has_failed(info, ret))
-		call_error(slot_of_task(cpu, task), class, -ret, CALL_LOG2(info));
+		call_error(slot_of_owner(cpu, owner), class, -ret, CALL_LOG2(info));
 }
 
 /* The held call has ended after all: EINTR is no error. */
 static __always_inline void end_held(struct call_ring *ring, struct call *call,
-				     struct task_struct *task)
+				     __u64 set, __u64 owner)
 {
-	record(ring, call, task, call->held_info, call->held_end - call->held_start,
-	       -EINTR);
+	record(ring, call, set, owner, call->held_info,
+	       call->held_end - call->held_start, -EINTR);
 	call->held = 0;
 }
 
@@ -235,7 +235,7 @@ static __noinline int exit_anew(struct call_ring *ring, struct call *call,
 {
 	struct pt_regs *regs = (void *)ctx[0];
 	long ret = ctx[1];
-	__u64 now, start;
+	__u64 now, start, set, owner;
 
 	if (!ring || !task || task->tgid == tunes.self_tgid || !window_now())
 		return 0;
@@ -245,11 +245,14 @@ static __noinline int exit_anew(struct call_ring *ring, struct call *call,
 		return 0;
 	}
 	now = bpf_ktime_get_ns();
+	set = task_set(task);
+	owner = task_owner(task);
+	barrier_var(owner);
 	start = call->start;
 	call->start = 0;
 	if (call->held &&
 	    (may_restart(ret) || ((call->info & CALL_SIGRETURN) && ret == -EINTR)))
-		end_held(ring, call, task);
+		end_held(ring, call, set, owner);
 	if (may_restart(ret)) {
 		call->held_info = call->info;
 		call->held_nr = call->nr;
@@ -259,7 +262,7 @@ static __noinline int exit_anew(struct call_ring *ring, struct call *call,
 		call->held = 1;
 		return 0;
 	}
-	record(ring, call, task, call->info, now - start, ret);
+	record(ring, call, set, owner, call->info, now - start, ret);
 	if (call->info & CALL_ACCEPT && ret >= 0)
 		accept_end(task, ret, now);
 	return 0;
@@ -275,7 +278,7 @@ static __always_inline int on_exit(struct call_ring *ring, unsigned long long *c
 	if (unlikely(!call || !call->start || call->held ||
 		     call->info & (CALL_EARLIER | CALL_ACCEPT) || ret >= -MAX_ERRNO))
 		goto seldom;
-	n = call_cell(call, task, CALL_CLASS(call->info), ring->ring.key);
+	n = call_cell(call, task_set(task), CALL_CLASS(call->info), ring->ring.key);
 	if (unlikely(!n || call->enabled != ring->ring.key >> 32))
 		goto seldom;
 	ns = bpf_ktime_get_ns() - call->start;

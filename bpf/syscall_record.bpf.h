@@ -18,7 +18,7 @@ static __always_inline struct call_ring *ring_get(void)
 
 /* The slow way: after a move to another CPU, cgroup, or of a slot; or the first call.
  */
-static __noinline __u32 call_cell_claim(struct call *call, struct task_struct *task,
+static __noinline __u32 call_cell_claim(struct call *call, __u64 set, __u64 owner,
 					__u32 class, __u64 key)
 {
 	struct cpu_state *cpu = cpu_get();
@@ -26,15 +26,14 @@ static __noinline __u32 call_cell_claim(struct call *call, struct task_struct *t
 
 	if (!cpu)
 		return 0;
-	if (call->set != (__u64)task->cgroups || call->cpu != here ||
-	    call->key != key) {
+	if (call->set != set || call->cpu != here || call->key != key) {
 		call->key = key;
 		call->cpu = here;
-		call->set = (__u64)task->cgroups;
+		call->set = set;
 		__builtin_memset(call->cells, 0, sizeof(call->cells));
 	}
 	series = SERIES_HOT(cpu, SYSCALL, class & (CALL_CLASSES - 1));
-	slot = slot_of_task(cpu, task);
+	slot = slot_of_owner(cpu, owner);
 	n = cell_of(slot, series, POOL_HIST);
 	call->cells[class & (CALL_CLASSES - 1)] = n;
 	return n;
@@ -46,10 +45,10 @@ static __noinline __u32 call_cell_claim(struct call *call, struct task_struct *t
  * be at the address of the old one, the task has to be moved twice without a call
  * between.)
  */
-static __always_inline __u32 call_cell(struct call *call, struct task_struct *task,
-				       __u32 class, __u64 key)
+static __always_inline __u32 call_cell(struct call *call, __u64 set, __u32 class,
+				       __u64 key)
 {
-	if (likely(call->key == key && call->set == (__u64)task->cgroups &&
+	if (likely(call->key == key && call->set == set &&
 		   call->cpu == bpf_get_smp_processor_id()))
 		return call->cells[class & (CALL_CLASSES - 1)];
 	return 0;

@@ -85,11 +85,6 @@ static __always_inline void tcp_count(struct tcp_slot *e, enum tcp_cell cell,
 	count_put(tcp_cell(e, cell), lane, by, false);
 }
 
-static __always_inline __u64 task_owner(struct task_struct *task)
-{
-	return task->flags & PF_KTHREAD ? OWNER_KTHREAD : task_cgroup_id(task);
-}
-
 /* The slow way: the first turn, or a slot changed hands, or the owner. */
 static __noinline __u32 turn_cell_claim(struct tcp_conn *c)
 {
