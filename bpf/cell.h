@@ -33,11 +33,11 @@
 
 /* Owner words that are no cgroup id. A word never goes back to 0: probing stops there.
  */
-#define OWNER_NEVER    0ULL /* never used */
-#define OWNER_RESERVED 1ULL /* reserved, or in quarantine */
-#define OWNER_FREE     2ULL /* used before, free again */
-#define OWNER_FIRST_ID 3ULL /* ids below: the root of a hierarchy is 1 */
-#define OWNER_ROOT     3ULL /* stands for the root cgroup, whose id is 1 */
+#define OWNER_NEVER    0ULL    /* never used */
+#define OWNER_RESERVED 1ULL    /* reserved, or in quarantine */
+#define OWNER_FREE     2ULL    /* used before, free again */
+#define OWNER_FIRST_ID 3ULL    /* ids below: the root of a hierarchy is 1 */
+#define OWNER_ROOT     3ULL    /* stands for the root cgroup, whose id is 1 */
 #define OWNER_KTHREAD  (~0ULL) /* in place of a cgroup id: the kernel's threads */
 
 #define SLOT_PROBES 64 /* entries looked at before a cgroup goes to overflow */

@@ -109,6 +109,18 @@ static __always_inline void write_long(struct sched_ring *ring, __u64 now, __u64
 		     slept);
 }
 
+/* The same of one whose clock may have gone backwards. */
+static __always_inline void write_wait(struct sched_ring *ring, __u64 now, __u64 wait,
+				       __u64 how, __u32 moved, __u64 slept)
+{
+	if ((__s64)wait < 0) {
+		lose(LOSS_CLOCK_BACKWARDS);
+		how &= ~SWITCH_WAITED;
+		wait = slept = 0;
+	}
+	write_long(ring, now, wait, how, moved, slept);
+}
+
 /* Whether a task began to wait before the probe was switched on. */
 static __always_inline bool waited_before(const struct sched_ring *ring,
 					  struct task_struct *next)
@@ -218,7 +230,8 @@ static __noinline int switch_to(struct sched_ring *ring, struct task_struct *nex
 {
 	__u32 here = bpf_get_smp_processor_id(), moves, moved = 0;
 	struct cpu_state *cpu = bpf_map_lookup_elem(&cpus, &here);
-	__u64 total, wait, base, throttled = 0, now, clock, word, asleep = 0, set, owner;
+	__u64 total, wait, base, throttled = 0, now, clock, word, asleep = 0, set,
+				 owner;
 	struct cfs_rq *cfs;
 	bool met, same, known = true, slept = false;
 
@@ -269,13 +282,7 @@ static __noinline int switch_to(struct sched_ring *ring, struct task_struct *nex
 		record_throttled(here, word & SWITCH_SLOT_MASK, throttled);
 	if (throttled && throttled == wait)
 		how &= ~SWITCH_WAITED;
-	wait -= throttled;
-	if ((__s64)wait < 0) {
-		lose(LOSS_CLOCK_BACKWARDS);
-		how &= ~SWITCH_WAITED;
-		wait = asleep = 0;
-	}
-	write_long(ring, now, wait, how, moved, asleep);
+	write_wait(ring, now, wait - throttled, how, moved, asleep);
 	return 0;
 }
 
@@ -336,8 +343,7 @@ static __always_inline void on_switch(struct sched_ring *ring, struct task_struc
 	if (unlikely(!t) || unlikely(t->task != (__u64)next))
 		goto elsewhere;
 found:
-	if (unlikely(t->key != ring->ring.key || t->set != set ||
-		     throttled_ns(cfs)))
+	if (unlikely(t->key != ring->ring.key || t->set != set || throttled_ns(cfs)))
 		goto seldom;
 	total = total_wait(next, now);
 	wait = total - t->total;

@@ -40,7 +40,6 @@ enum {
 #define AT_ONCE_NS 1000000 /* see at_once_ns() */
 #define REST_MIN   4096	   /* bytes: more than most requests without a body have */
 
-
 enum conn_flag {
 	IS_OURS = 1,	   /* the agent's: not measured */
 	IS_CONNECTING = 2, /* since SYN_SENT */

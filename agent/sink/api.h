@@ -11,8 +11,8 @@
  * nothing. Nothing blocks: a client that does not read is only a full buffer, and there
  * are API_CLIENTS of them at most, API_PROCESS_CLIENTS of one process. One that is not
  * served gets an "error MESSAGE", too. While two large answers wait to be read no third
- * is made: 4 MiB, or two answers, is what all of them take. All of them together get a quarter of the
- * agent's time at most.
+ * is made: 4 MiB, or two answers, is what all of them take. All of them together get a
+ * quarter of the agent's time at most.
  */
 #ifndef API_H
 #define API_H
