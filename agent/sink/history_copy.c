@@ -236,8 +236,6 @@ static int copy_into(sqlite3 *from, const char *name, uint64_t now_ns,
 		err = history_copy(from, to, left);
 	if (!err)
 		err = history_errno(set_time(to, now_ns));
-	if (!err) /* who reads it leaves no files beside it: nobody adds to it */
-		err = history_errno(history_run(to, "PRAGMA journal_mode=DELETE"));
 	if (history_end(to) && !err)
 		err = -EIO;
 	return err;
