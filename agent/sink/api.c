@@ -50,7 +50,6 @@ struct api {
 	uint64_t resume_ns; /* no client is taken in before */
 	uint64_t rest_ns;   /* nobody is served before */
 	unsigned int next;  /* whose turn it is then */
-	size_t large;	    /* bytes of the latest answer with readings */
 	uint64_t next_log_ns, next_look_ns;
 	bool said_gone; /* that it was removed, and cannot be made anew */
 	struct api_ops ops;
@@ -245,16 +244,22 @@ static int answer_error(struct client *c, const char *message)
 	return 0;
 }
 
-/* Whether one more with readings may be made. Who does not read is let go in time. */
+/*
+ * Whether one more with readings may be made, as large as the largest that waits. Who
+ * does not read is let go in time.
+ */
 static bool has_room(const struct api *a)
 {
-	size_t held = 0, count = 0;
+	size_t held = 0, largest = 0, count = 0;
 
 	for (size_t i = 0; i < API_CLIENTS; i++) {
-		held += a->clients[i].out_len;
-		count += !!a->clients[i].out;
+		size_t len = a->clients[i].out_len;
+
+		held += len;
+		largest = len > largest ? len : largest;
+		count += len > 0;
 	}
-	return count < 2 || held + a->large <= ANSWERS_MOST;
+	return count < 2 || held + largest <= ANSWERS_MOST;
 }
 
 /* Has the operation that is asked for make an answer: bytes to be freed, or -errno. */
@@ -277,13 +282,10 @@ static int operate(struct api *a, struct client *c, uint8_t **bytes, size_t *len
 		snprintf(cause, cause_len, "this agent waits for its node");
 		return -EBUSY;
 	}
-	if (snapshot) {
-		int err = has_room(a) ? ops->snapshot(ops->arg, c->asked_ns, bytes, len)
-				      : -EAGAIN;
-
-		a->large = err ? a->large : *len;
-		return err;
-	}
+	if (snapshot && !has_room(a))
+		return -EAGAIN;
+	if (snapshot)
+		return ops->snapshot(ops->arg, c->asked_ns, bytes, len);
 	if (exact)
 		return ops->exact(ops->arg, c->asked_ns + ms * NS_OF_MS, bytes, len);
 	return ops->tune(ops->arg, c->in[4] ? c->in + 5 : NULL, bytes, len, cause,
