@@ -38,7 +38,7 @@
 #define OWNER_FREE     2ULL    /* used before, free again */
 #define OWNER_FIRST_ID 3ULL    /* ids below: the root of a hierarchy is 1 */
 #define OWNER_ROOT     3ULL    /* stands for the root cgroup, whose id is 1 */
-#define OWNER_KTHREAD  (~0ULL) /* in place of a cgroup id: the kernel's threads */
+#define OWNER_KERNEL   (~0ULL) /* in place of a cgroup id: of SLOT_KERNEL */
 
 #define SLOT_PROBES 64 /* entries looked at before a cgroup goes to overflow */
 

@@ -140,9 +140,7 @@ __noinline __u32 dns_slot(__u64 owner)
 {
 	struct cpu_state *cpu = cpu_get();
 
-	if (owner == DNS_KERNEL)
-		return SLOT_KERNEL;
-	return cpu ? slot_of(cpu, owner) : SLOT_UNKNOWN;
+	return cpu ? slot_of_owner(cpu, owner) : SLOT_UNKNOWN;
 }
 
 /* Takes a query from whoever might end it at the same time; false: it is over. */
@@ -272,7 +270,7 @@ static __noinline int dns_begin(struct sk_buff *skb, struct sock *sk,
 	if (task->tgid == tunes.self_tgid)
 		return 0;
 	now->owner = BPF_CORE_READ_BITFIELD(sk, sk_kern_sock)
-			 ? DNS_KERNEL
+			 ? OWNER_KERNEL
 			 : sk->sk_cgrp_data.cgroup->kn->id;
 	now->share = dns_share_of(dns_slot(now->owner));
 	now->gen = window_of(PROBE_DNS);

@@ -37,7 +37,7 @@ struct dns_key {
 };
 struct dns_query {
 	__u64 since;	     /* ns; 0: over, about to be removed */
-	__u64 owner;	     /* cgroup id, or DNS_KERNEL */
+	__u64 owner;	     /* cgroup id, or OWNER_KERNEL */
 	__u32 gen;	     /* tune.enabled when it was noted */
 	__u32 ifindex;	     /* the device that it was seen on first */
 	__u32 netns;	     /* the socket's */
@@ -46,7 +46,6 @@ struct dns_query {
 	__u32 told : 1;	     /* its socket is connected: it is told of ICMP errors */
 	__u32 elsewhere : 1; /* its answer comes from another port than 53 */
 };
-#define DNS_KERNEL (~0ULL)
 
 /*
  * Lookups that were answered lately, each at its hash: a socket that asks several

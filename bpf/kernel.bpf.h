@@ -438,7 +438,7 @@ static __always_inline __u64 task_cgroup_id(struct task_struct *task)
 }
 
 /* A task's set of cgroups, to compare with: read right here, not where it is used. */
-static __always_inline __u64 task_set(struct task_struct *task)
+static __always_inline __u64 task_set_here(struct task_struct *task)
 {
 	__u64 set = (__u64)task->cgroups;
 

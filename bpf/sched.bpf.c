@@ -237,9 +237,8 @@ static __noinline int switch_to(struct sched_ring *ring, struct task_struct *nex
 
 	if (!cpu || !ring || !next)
 		return 0;
-	set = task_set(next);
-	owner = task_owner(next);
-	barrier_var(owner);
+	set = task_set_here(next);
+	owner = task_owner_here(next);
 	cfs = next->se.cfs_rq;
 	now = cfs->rq->clock;
 	clock = throttled_ns(cfs);
@@ -298,9 +297,8 @@ static __noinline int look_anew(struct sched_ring *ring, struct task_struct *pre
 
 	if (!cpu || !ring || !prev)
 		return 0;
-	set = task_set(prev);
-	owner = task_owner(prev);
-	barrier_var(owner);
+	set = task_set_here(prev);
+	owner = task_owner_here(prev);
 	sched_replay(here);
 	if (!(ring->ring.key >> 32)) {
 		cpu->runs[PROGRAM_sched_switch].count++;
@@ -323,8 +321,8 @@ static __always_inline void on_switch(struct sched_ring *ring, struct task_struc
 	struct cfs_rq *cfs = next->se.cfs_rq;
 	__u64 now = cfs->rq->clock, total, wait, how = 0;
 	__u32 moves, moved;
-	__u64 set = task_set(next);
 	struct thread *t;
+	__u64 set;
 
 	if (unlikely(ring->task != (__u64)prev) && !look_anew(ring, prev))
 		return;
@@ -339,6 +337,7 @@ static __always_inline void on_switch(struct sched_ring *ring, struct task_struc
 		replay_full(ring);
 		return;
 	}
+	set = task_set_here(next);
 	t = thread_entry(next);
 	if (unlikely(!t) || unlikely(t->task != (__u64)next))
 		goto elsewhere;

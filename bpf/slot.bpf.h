@@ -132,19 +132,28 @@ static __always_inline __u32 slot_of(struct cpu_state *cpu, __u64 id)
 }
 
 /*
- * A task's cgroup id, or OWNER_KTHREAD. Each load of a pointer from a task has the
+ * A task's cgroup id, or OWNER_KERNEL. Each load of a pointer from a task has the
  * verifier look through all names of the kernel's BTF (type_is_rcu() in
  * kernel/bpf/verifier.c, 0.4 ms), on each way that leads there: so it is best done
  * where few ways do.
  */
 static __always_inline __u64 task_owner(struct task_struct *task)
 {
-	return task->flags & PF_KTHREAD ? OWNER_KTHREAD : task_cgroup_id(task);
+	return task->flags & PF_KTHREAD ? OWNER_KERNEL : task_cgroup_id(task);
+}
+
+/* The same, read right here, not where it is used. */
+static __always_inline __u64 task_owner_here(struct task_struct *task)
+{
+	__u64 owner = task_owner(task);
+
+	barrier_var(owner);
+	return owner;
 }
 
 static __always_inline __u32 slot_of_owner(struct cpu_state *cpu, __u64 owner)
 {
-	return owner == OWNER_KTHREAD ? SLOT_KERNEL : slot_of(cpu, owner);
+	return owner == OWNER_KERNEL ? SLOT_KERNEL : slot_of(cpu, owner);
 }
 
 /* The slot of a task: its cgroup's, or the kernel's for kernel threads. */

@@ -245,9 +245,8 @@ static __noinline int exit_anew(struct call_ring *ring, struct call *call,
 		return 0;
 	}
 	now = bpf_ktime_get_ns();
-	set = task_set(task);
-	owner = task_owner(task);
-	barrier_var(owner);
+	set = task_set_here(task);
+	owner = task_owner_here(task);
 	start = call->start;
 	call->start = 0;
 	if (call->held &&
@@ -278,7 +277,8 @@ static __always_inline int on_exit(struct call_ring *ring, unsigned long long *c
 	if (unlikely(!call || !call->start || call->held ||
 		     call->info & (CALL_EARLIER | CALL_ACCEPT) || ret >= -MAX_ERRNO))
 		goto seldom;
-	n = call_cell(call, task_set(task), CALL_CLASS(call->info), ring->ring.key);
+	n = call_cell(call, task_set_here(task), CALL_CLASS(call->info),
+		      ring->ring.key);
 	if (unlikely(!n || call->enabled != ring->ring.key >> 32))
 		goto seldom;
 	ns = bpf_ktime_get_ns() - call->start;

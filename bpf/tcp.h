@@ -49,7 +49,7 @@ struct tcp_conn {
 	__u64 turn; /* ns: the open turn began; 0 = none */
 	/* tcp_mstamp at which the counters are due; a listener's: its latest walk */
 	__u64 next_us;
-	__u64 owner;	  /* cgroup id or OWNER_KTHREAD */
+	__u64 owner;	  /* cgroup id or OWNER_KERNEL */
 	__u64 cell_owner; /* of cell; a socket may get another owner */
 	__u32 cell;	  /* of its turns; 0 = not looked up yet */
 	__u32 cell_gen;	  /* tunes.free_gen: no slot changed hands since */

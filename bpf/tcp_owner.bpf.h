@@ -11,9 +11,7 @@ __noinline __u32 tcp_slot(__u64 owner)
 {
 	struct cpu_state *cpu = cpu_get();
 
-	if (owner == OWNER_KTHREAD)
-		return SLOT_KERNEL;
-	return cpu ? slot_of(cpu, owner) : SLOT_UNKNOWN;
+	return cpu ? slot_of_owner(cpu, owner) : SLOT_UNKNOWN;
 }
 
 /* The cell of a connection's owner, the slow way. */
