@@ -167,7 +167,7 @@ static void print_plan(FILE *f, const struct cells_plan *p)
 
 static int check_memory(const struct options *o)
 {
-	char total[UNITS_LEN], limit[UNITS_LEN], text[512] = "";
+	char total[UNITS_LEN], limit[UNITS_LEN], beside[UNITS_LEN], text[512] = "";
 	struct cells_plan p;
 	int err = cells_plan(o, &p);
 	FILE *f;
@@ -188,8 +188,10 @@ static int check_memory(const struct options *o)
 	print_plan(f, &p);
 	fclose(f);
 	return doctor_say(
-	    OK, "memory", "%s of at most %s: %s; %u workloads can be busy",
-	    units_bytes(total, p.total), units_bytes(limit, p.limit), text, p.busy);
+	    OK, "memory",
+	    "%s of at most %s: %s; %u workloads can be busy; beside it, for moments: %s",
+	    units_bytes(total, p.total), units_bytes(limit, p.limit), text, p.busy,
+	    units_bytes(beside, plan_beside(o)));
 }
 
 static int check_series(const struct options *o)

@@ -234,6 +234,11 @@ static void sum_up(struct cells_plan *p)
 		p->total += p->bytes[i];
 }
 
+size_t plan_beside(const struct options *o)
+{
+	return PLAN_ANSWERS + (strcmp(o->history, "none") ? PLAN_MINUTE : 0);
+}
+
 size_t plan_kernel_bytes(const struct cells_plan *plan)
 {
 	return plan->total - plan->bytes[PART_AGENT];

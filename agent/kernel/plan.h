@@ -158,4 +158,15 @@ uint32_t plan_busy_cells(enum pool pool, uint32_t shards);
  */
 #define PLAN_OCTAVES 5
 
+/*
+ * Beside the plan, for moments: answers at the socket that wait to be read (two there
+ * may be, however large), and what adds up a minute of the history
+ * (tests/unit/test_history_cost.c). The start, when libbpf reads the kernel's types,
+ * takes more than both, and is over by then.
+ */
+#define PLAN_ANSWERS (4UL << 20)
+#define PLAN_MINUTE  (4608UL << 10)
+/* Bytes of both, at most, by the options. */
+size_t plan_beside(const struct options *o);
+
 #endif

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "base/util.h"
+#include "kernel/plan.h"
 #include "sink/api.h"
 #include "sink/listen.h"
 #include "sink/request.h"
@@ -25,8 +26,6 @@
 #define TURN_ACCEPTS	  32
 #define REST_TIMES	  3
 #define REST_MAX_NS	  1000000000ULL
-/* Bytes of answers that wait to be read; two there may be, however large. */
-#define ANSWERS_MOST (4UL << 20)
 
 #define TEXT_OF(x) #x
 #define TEXT(x)	   TEXT_OF(x)
@@ -259,7 +258,7 @@ static bool has_room(const struct api *a)
 		largest = len > largest ? len : largest;
 		count += len > 0;
 	}
-	return count < 2 || held + largest <= ANSWERS_MOST;
+	return count < 2 || held + largest <= PLAN_ANSWERS;
 }
 
 /* Has the operation that is asked for make an answer: bytes to be freed, or -errno. */

@@ -5,6 +5,7 @@
  */
 #include <malloc.h>
 #include "base/util.h"
+#include "kernel/plan.h"
 #include "metric/metrics.h"
 #include "otlp/otlp.h"
 #include "reading/kept.h"
@@ -220,8 +221,6 @@ static void reset_peak(void)
 	fclose(f);
 }
 
-#define MERGE_KIB 4608
-
 /* It is 10 MB, which are unpacked as they are merged: into one row, and in little
  * memory. */
 static void a_minute_of_busy_workloads_becomes_one_row(void **state)
@@ -255,7 +254,7 @@ static void a_minute_of_busy_workloads_becomes_one_row(void **state)
 		      (int)rows, most, more);
 	assert_int_equal(rows, 6);
 #ifndef __SANITIZE_ADDRESS__
-	assert_true(more < MERGE_KIB);
+	assert_true(more < (long)(PLAN_MINUTE >> 10));
 #endif
 	some_file_fini(&s);
 }

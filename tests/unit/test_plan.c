@@ -265,6 +265,18 @@ static void slots_that_nobody_asked_for_become_fewer(void **state)
 	assert_false(options_is_given(&o, "memory"));
 }
 
+static void who_keeps_no_history_adds_no_minute_up(void **state)
+{
+	char *argv[] = { "--history", "none" }, cause[200];
+	struct options o;
+
+	options_init(&o, &option_table);
+	assert_int_equal(options_args(&o, CMD_AGENT, 0, argv, cause, sizeof(cause)), 0);
+	assert_int_equal(plan_beside(&o), PLAN_ANSWERS + PLAN_MINUTE);
+	assert_int_equal(options_args(&o, CMD_AGENT, 2, argv, cause, sizeof(cause)), 0);
+	assert_int_equal(plan_beside(&o), PLAN_ANSWERS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -276,6 +288,7 @@ int main(void)
 		cmocka_unit_test(what_user_space_keeps_is_no_more_than_planned),
 		cmocka_unit_test(a_refusal_is_one_line_with_the_numbers),
 		cmocka_unit_test(slots_that_nobody_asked_for_become_fewer),
+		cmocka_unit_test(who_keeps_no_history_adds_no_minute_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
