@@ -368,7 +368,10 @@ static int set_flag(struct options *o, unsigned int mask, int argc, char **argv,
 	char name[64];
 
 	if (!d || strncmp(argv[*at], "--", 2)) {
-		snprintf(cause, len, "%.200s: no such option", argv[*at]);
+		snprintf(cause, len, "%.200s: no such option%s", argv[*at],
+			 find_option(o->table, CMD_ALL, key, key_len)
+			     ? " of this command: others have it"
+			     : "");
 		return keep_line(cause);
 	}
 	snprintf(name, sizeof(name), "--%s", d->key);

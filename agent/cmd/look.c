@@ -222,11 +222,6 @@ static int run_trend(const struct options *given, int argc, char **argv)
 {
 	struct options o = *given;
 
-	if (o.at) {
-		log_errorx("--at is one moment, and a trend is of a time: --since, "
-			   "--until or --last (or assay hist)");
-		return EXIT_USAGE;
-	}
 	if (!o.since && !o.last_ms && (!o.from || o.until))
 		o.last_ms = TREND_MS;
 	return run_look(&o, argc, argv, true);

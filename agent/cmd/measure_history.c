@@ -106,7 +106,9 @@ int measure_since(struct measure *m, const struct export_stats *stats,
 	snapshot_workloads(m->snapshot, &count, &points.time_ns);
 	if (points.time_ns <= since)
 		return -EAGAIN;
-	measure_usage(m, USAGE_NS);
+	/* what an answer has read since is of its moment, not of this reading's */
+	measure_usage(m, m->usage_ns == m->kept.usage_ns ? USAGE_NS : 0);
+	m->kept.usage_ns = m->usage_ns;
 	minute = points.time_ns / MINUTE_NS;
 	s->whole = minute != m->kept.minute;
 	err = encode_all(m, stats, s->whole, &points, &e);

@@ -43,8 +43,9 @@ struct loss_sample {
 
 /* What the history has: measure_history.c. */
 struct measure_kept {
-	uint64_t time_ns; /* boot time: the latest reading; at first: the beginning */
-	uint64_t minute;  /* of the latest one with all workloads */
+	uint64_t time_ns;  /* boot time: the latest reading; at first: the beginning */
+	uint64_t minute;   /* of the latest one with all workloads */
+	uint64_t usage_ns; /* when the files of cgroups were read that it has */
 	struct points_before self;
 	bool on; /* there is a history */
 	struct history_stats stats;

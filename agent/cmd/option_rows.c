@@ -423,7 +423,7 @@ static const struct option_desc rows[] = {
 	  "look at the reading of that time: 03:12 (the latest one), '2026-11-27 03:12' "
 	  "(local time without a zone), 2026-11-27T03:12:00Z, 2026-11-27 (its midnight), "
 	  "or 10m for that long ago",
-	  FIELD(at), .mask = LOOKS_BACK },
+	  FIELD(at), .mask = LOOKS_BACK & ~CMD_TREND },
 	{ "since", "TIME", NULL,
 	  "look at what happened from then on, to --until or now", FIELD(since),
 	  .mask = LOOKS_BACK },

@@ -180,6 +180,8 @@ static double score_of(const struct item *item)
 	double age = report_is_stuck(s) ? report_value(s) : 0;
 	const struct hist *hist;
 
+	if (item->composed) /* others count it, or have it as lines of its own */
+		return 0;
 	if (s->kind == METRIC_GAUGE)
 		return 10 * (age < 60 ? age : 60);
 	hist = report_hist(s, "assay.sched.wait.duration");

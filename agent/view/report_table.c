@@ -109,7 +109,7 @@ static void print_signal(FILE *f, const struct block *b, const struct item *item
 		;
 	if (i > first)
 		print_values(f, &head, items + first, i - first, duration_s);
-	if (i < count)
+	if (i < count && items->signal == SHOW_SATURATION)
 		report_lines(f, b, duration_s, &head);
 }
 

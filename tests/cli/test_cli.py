@@ -26,7 +26,7 @@ def _():
         fails(2, "-x: no such option", command, "-x")
         if command not in ("tune", "list", "snapshot", "why", "hist", "trend", "diff"):
             fails(2, f"now: {command} takes no arguments", command, "now")
-    fails(2, "--total: no such option", "agent", "--total")
+    fails(2, "--total: no such option of this command: others have it", "agent", "--total")
     fails(2, "--duration: needs a value", "report", "--duration")
 
 

@@ -20,12 +20,14 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from exports import PROTO, class_of  # noqa: E402
 from node import ASSAY, PATIENCE, Agent, Cgroup, Load, scratch, wait_for  # noqa: E402
 from otlp import attributes, data_of, metrics  # noqa: E402
-from tap import between, check, diag, main, need_root, same, test  # noqa: E402
+from tap import Busy, between, check, diag, main, need_root, same, test  # noqa: E402
 
 need_root()
 
 CALLS = "assay.syscall.duration"
 SWITCHES = "assay.sched.context_switches"
+CPU_TIME = "assay.cgroup.cpu.time"
+FILES = 0.1   # s: so long after a reading's end the files of cgroups may be read
 STARTS = 200  # calls on files that a load makes until it is there, at most
 SLACK = 0.25  # s: what CPUs have written down may be read that much later
 ALL = 0.98    # of a reading's time: the probe was on
@@ -55,7 +57,7 @@ class Reading:
             self.on[attrs["assay.probe"]] = value
         elif name == "assay.probe.counted.time":
             self.windows[attrs["assay.probe"]] = value
-        elif name == SWITCHES or attrs.get("assay.syscall.class") == "file":
+        elif name in (SWITCHES, CPU_TIME) or attrs.get("assay.syscall.class") == "file":
             key = (resource.get("process.linux.cgroup"), name)
             self.values[key] = self.values.get(key, 0) + value
 
@@ -196,6 +198,62 @@ def _():
     between(switches, 5, len(rows), "readings that were held against the kernel")
     same(sum(r.value(truth.cgroup, CALLS) for r in readings(path)),
          agent.total().value(truth.cgroup, CALLS, class_="file"), "all readings")
+
+
+class Spinner:
+    """A process that always runs, and how much CPU time it had when."""
+
+    def __init__(self):
+        self.cgroup = Cgroup("spinner")
+        self.process = self.cgroup.start(["sh", "-c", "while :; do :; done"])
+        self.samples = []
+
+    def sample(self):
+        """Before and after: between these two times it had so much, in s."""
+        before = time.time()
+        with open(f"/proc/{self.process.pid}/schedstat") as f:
+            had = int(f.read().split()[0]) / 1e9
+        self.samples.append((before, time.time(), had))
+
+    def had(self, since, until):
+        """What it had in that time: at least, and at most."""
+        first = max((s for s in self.samples if s[1] <= since), default=self.samples[0])
+        last = min((s for s in self.samples if s[0] >= until), default=self.samples[-1])
+        inner = [s[2] for s in self.samples if s[0] >= since and s[1] <= until]
+        return max(inner) - min(inner) if inner else 0, last[2] - first[2]
+
+
+@test("CPU time is of the readings' time, also when reports read the files between these")
+def _():
+    path, agent, _ = begin()
+    spinner, asking, began = Spinner(), [], time.time()
+    while time.time() < began + 8:
+        spinner.sample()
+        asking = [p for p in asking if p.poll() is None]
+        if not asking:
+            asking.append(subprocess.Popen(
+                [ASSAY, "report", "--duration", "700ms", "--socket", agent.socket],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        time.sleep(0.02)
+    for p in asking:
+        p.wait()
+    gap = max(b[0] - a[0] for a, b in zip(spinner.samples, spinner.samples[1:]))
+    if gap > FILES:  # the agent may have been kept from reading as long
+        raise Busy(f"this test was kept from a CPU for {gap:.2f} s")
+    since, told = None, 0
+    for r in readings(path):
+        had = r.value(spinner.cgroup, CPU_TIME)
+        if not had:
+            continue
+        if since and r.until < spinner.samples[-1][0] - FILES:
+            least, most = (spinner.had(since + FILES, r.until - FILES)[0],
+                           spinner.had(since - FILES, r.until + FILES)[1])
+            between(had, least, most, f"CPU s from {since:.2f} to {r.until:.2f}")
+            told += 1
+        since = r.until
+    spinner.process.kill()
+    spinner.process.wait()
+    check(told >= 4, f"{told} readings with the spinner's CPU time")
 
 
 @test("while a probe is off, or between windows, readings do not say that nothing happened")

@@ -254,7 +254,8 @@ static void an_option_of_another_command_is_none(void **state)
 
 	assert_int_equal(parse(&o, CMD_AGENT, "--total", NULL, cause, sizeof(cause)),
 			 -EINVAL);
-	assert_string_equal(cause, "--total: no such option");
+	assert_string_equal(cause,
+			    "--total: no such option of this command: others have it");
 	assert_int_equal(parse(&o, CMD_REPORT, "--total", NULL, cause, sizeof(cause)),
 			 0);
 	assert_true(o.total);

@@ -36,6 +36,8 @@ static const struct metric full = {
 };
 static const struct metric kills = { "assay.memory.oom_kills", "{kill}", "",
 				     METRIC_SUM };
+static const struct metric peers = { "assay.tcp.peer.events", "{event}", "", METRIC_SUM,
+				     true };
 static const struct metric runs = { "assay.bpf.runs", "{run}", "", METRIC_SUM,
 				    .attrs = { "assay.probe", "assay.program" } };
 static const struct metric run_time = {
@@ -163,6 +165,36 @@ static void saturation_says_behind_whom_and_out_of_what(void **state)
 	free(text);
 	frame_free(f);
 	test_free(h);
+}
+
+static size_t count_of(const char *text, const char *part)
+{
+	size_t n = 0;
+
+	for (; (text = strstr(text, part)); text += strlen(part))
+		n++;
+	return n;
+}
+
+/* Events of peers are for `why`: in a report they are no errors, and no line at all. */
+static void events_of_peers_add_no_lines_and_move_nobody_up(void **state)
+{
+	struct points p = { 0 };
+	struct point_group *g = add_workload(&p, "client", "/client");
+	struct frame *f;
+	char *text;
+
+	add_sum(g, &peers, "slow", NULL, NULL, 1000);
+	add_sum(g, &memory, NULL, NULL, NULL, 1 << 20);
+	g = add_workload(&p, "worse", "/worse");
+	add_sum(g, &kills, NULL, NULL, NULL, 1);
+	add_sum(g, &memory, NULL, NULL, NULL, 1 << 20);
+	f = to_frame(&p);
+	text = print(report_table, f);
+	assert_int_equal(count_of(text, "memory 1.0 MiB"), 2);
+	assert_true(strstr(text, "\nworse (") < strstr(text, "\nclient ("));
+	free(text);
+	frame_free(f);
 }
 
 static void a_line_of_saturation_has_its_head_without_histograms_too(void **state)
@@ -319,6 +351,7 @@ int main(void)
 		cmocka_unit_test(what_is_in_flight_comes_first_the_longest_ahead),
 		cmocka_unit_test(who_only_hangs_is_shown_and_who_only_waits_is_not),
 		cmocka_unit_test(saturation_says_behind_whom_and_out_of_what),
+		cmocka_unit_test(events_of_peers_add_no_lines_and_move_nobody_up),
 		cmocka_unit_test(
 		    a_line_of_saturation_has_its_head_without_histograms_too),
 		cmocka_unit_test(a_culprit_is_called_what_its_workload_is),
