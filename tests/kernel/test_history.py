@@ -25,6 +25,7 @@ from tap import between, check, diag, main, need_root, same, test  # noqa: E402
 need_root()
 
 CALLS = "assay.syscall.duration"
+SYNCS = {"x86_64": (74, 75), "aarch64": (82, 83)}  # fsync(2), fdatasync(2)
 KILLS = int(os.environ.get("HISTORY_KILLS", 20))
 
 
@@ -237,6 +238,34 @@ def _():
           f"{p.stdout}")
     hangs.kill()
     hangs.wait()
+
+
+@test("the thread that measures never waits for the disk: another one syncs")
+def _():
+    path = scratch() + "/history.db"
+    first, last = SYNCS[os.uname().machine]
+    script = ("BEGIN { printf(\"ready\\n\"); } tracepoint:raw_syscalls:sys_enter "
+              f"/args->id >= {first} && args->id <= {last}/ {{ @[pid, tid] = count(); }}")
+    # bpftrace finds its tracepoints in tracefs, which need not be mounted
+    watch = subprocess.Popen(
+        ["unshare", "-m", "sh", "-c", 'mount -t tracefs tracefs /sys/kernel/tracing; '
+         'exec bpftrace -e "$1"', "sh", script], stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, text=True)
+    try:
+        while watch.stdout.readline() not in ("ready\n", ""):
+            pass
+        agent = start(path)
+        wait_kept(path)
+        watch.send_signal(signal.SIGINT)
+        said = watch.communicate(timeout=30)[0]
+    finally:
+        watch.kill()
+        watch.wait()
+    tids = {int(t) for p, t in re.findall(r"@\[(\d+), (\d+)\]", said)
+            if int(p) == agent.pid()}
+    diag(f"process {agent.pid()}, threads that sync: {sorted(tids)}")
+    check(tids, "no thread of the agent has synced its new file: this test sees nothing")
+    check(agent.pid() not in tids, "the thread that measures has synced")
 
 
 @test("status tells what is kept, and what it costs is little")

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What a history costs with many busy workloads: its time, and its size. */
+#include "base/util.h"
 #include "some_history.h"
 
 #define MANY 250
@@ -42,29 +43,44 @@ static double fill(struct some_file *s, unsigned int n, unsigned int count)
 	return ms / n;
 }
 
-static void ten_seconds_of_250_workloads_are_read_in_50_ms(void **state)
+/* CPU time of looking at a reading, ms: where it is asked for, and what is before it.
+ */
+static double look_at(const struct some_file *s, unsigned int reading)
 {
-	struct history_span asked = { BEGIN + 11 * STEP, BEGIN + 12 * STEP, 0 }, got;
+	struct history_span asked = { BEGIN + reading * STEP,
+				      BEGIN + (reading + 1) * STEP, 0 },
+			    got;
 	struct history_reader *r;
-	struct some_file s;
+	double start = cpu_ms();
 	struct frame *f;
 	char cause[256];
-	double ms, start;
 
-	some_file_init(&s, SIZE);
-	ms = fill(&s, 360, MANY);
-	print_message("writing takes %.2f ms of CPU time a reading\n", ms);
-	start = cpu_ms();
-	assert_int_equal(history_reader_open(s.path, &r, cause, sizeof(cause)), 0);
+	assert_int_equal(history_reader_open(s->path, &r, cause, sizeof(cause)), 0);
 	assert_int_equal(
 	    history_reader_frame(r, &asked, &f, &got, cause, sizeof(cause)), 0);
-	ms = cpu_ms() - start;
-	print_message("10 s are read in %.1f ms: %zu series\n", ms, f->count);
+	start = cpu_ms() - start;
 	assert_int_equal(f->count, MANY * (2 * CLASSES + 1));
 	frame_free(f);
 	history_reader_close(r);
+	return start;
+}
+
+static void any_ten_seconds_of_250_workloads_are_read_in_50_ms(void **state)
+{
+	static const unsigned int at[] = { 1, 11, 100, 186, 301, READINGS - 1 };
+	double ms, most = 0;
+	struct some_file s;
+
+	some_file_init(&s, SIZE);
+	ms = fill(&s, READINGS, MANY);
+	print_message("writing takes %.2f ms of CPU time a reading\n", ms);
+	for (size_t i = 0; i < COUNT(at); i++) {
+		ms = look_at(&s, at[i]);
+		print_message("the 10 s of reading %u in %.1f ms\n", at[i], ms);
+		most = ms > most ? ms : most;
+	}
 	some_file_fini(&s);
-	assert_true(ms < LIMIT_MS);
+	assert_true(most < LIMIT_MS);
 }
 
 static void a_day_of_50_workloads_has_room(void **state)
@@ -86,7 +102,7 @@ static void a_day_of_50_workloads_has_room(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(ten_seconds_of_250_workloads_are_read_in_50_ms),
+		cmocka_unit_test(any_ten_seconds_of_250_workloads_are_read_in_50_ms),
 		cmocka_unit_test(a_day_of_50_workloads_has_room),
 	};
 
