@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 # beside: others
-"""Every example of --help runs as it stands."""
+"""Every example of --help runs as it stands, and what README and the man page say to a
+running agent, and how they start one. (Examples that look back: test_cli_from.py.)"""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -16,6 +18,8 @@ from tap import check, defer, main, need_root, test
 
 need_root()
 
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+READY_S = 15  # an agent is there by then
 HISTORY_S = 45  # an example compares with 40 s ago
 SHOP = """
 import time
@@ -42,6 +46,51 @@ def examples(command):
     text = subprocess.run([ASSAY, command, "--help"], capture_output=True, text=True,
                           check=True).stdout
     return [line for line in text.splitlines() if line.startswith("  assay ")]
+
+
+def documented(*commands):
+    """The examples of README and the man page of these commands, without comments."""
+    found = set()
+    with open(f"{TOP}/README.md", encoding="utf-8") as f:
+        found.update(re.findall(r"^    (assay .*?)(?:  +#.*)?$", f.read(), re.M))
+    with open(f"{TOP}/docs/assay.1", encoding="utf-8") as f:
+        page = f.read().split(".SH EXAMPLES")[1].split("\n.SH")[0]
+    found.update(line.replace("\\-", "-") for line in re.findall(r"^\.B (.*assay .*)$", page, re.M))
+    return sorted(line for line in found
+                  if re.search(f"assay ({'|'.join(commands)})\\b", line) and "..." not in line)
+
+
+def runs(line, env, directory, statuses=(0,)):
+    p = subprocess.run(line, shell=True, cwd=directory, env=env, text=True,
+                       capture_output=True, timeout=PATIENCE)
+    check(p.returncode in statuses and p.stdout + p.stderr,
+          f"{line}: status {p.returncode}: {p.stderr}{p.stdout}")
+    return p.stdout + p.stderr
+
+
+@test("what README and the man page say to a running agent runs as it stands")
+def _():
+    agent, directory = Agent(), scratch()
+    env = {**os.environ, "ASSAY_SOCKET": agent.socket, "ASSAY_EXPORT": "none",
+           "PATH": os.path.dirname(ASSAY) + ":" + os.environ["PATH"]}
+    lines = documented("doctor", "status", "verify", "bench", "tune", "probes")
+    # on again is the last word
+    for line in sorted(lines, key=lambda line: "enabled=true" in line):
+        runs(line, env, directory)
+    check(len(lines) >= 9, f"{len(lines)} examples")
+
+
+@test("the agents of README and the man page start as they stand, and end when told to")
+def _():
+    directory = scratch()
+    env = {**os.environ, "ASSAY_SOCKET": directory + "/socket", "ASSAY_HISTORY": "none",
+           "PATH": os.path.dirname(ASSAY) + ":" + os.environ["PATH"]}
+    lines = [line for line in documented("agent") if "/var/lib" not in line]
+    for line in lines:
+        words = line.replace("assay agent", f"timeout --preserve-status {READY_S} assay agent")
+        said = runs(words, env, directory)
+        check("ready" in said, f"{line}: was not ready: {said}")
+    check(len(lines) >= 3, f"{len(lines)} examples")
 
 
 @test("every example of --help runs as it stands")

@@ -445,7 +445,14 @@ LOOKING = ("report", "why", "hist", "trend", "diff", "list", "snapshot")
 def examples(path):
     """The commands of a document, as somebody would copy them."""
     with open(f"{TOP}/{path}", encoding="utf-8") as f:
-        lines = re.findall(r"^    (?:\$ )?(assay .*)$", f.read(), re.M)
+        text = f.read()
+    if path.endswith(".1"):
+        text = text.split(".SH EXAMPLES")[1].split("\n.SH")[0].replace("\\-", "-")
+        # what is of now and of a pipe: test_cli_examples.py
+        lines = [line for line in re.findall(r"^\.B (assay .*)$", text, re.M)
+                 if not re.search(r"[|;]|--duration|--estimate", line)]
+    else:
+        lines = re.findall(r"^    (?:\$ )?(assay .*)$", text, re.M)
     return [line for line in lines if line.split()[1] in LOOKING]
 
 
@@ -478,7 +485,7 @@ def _():
     folder, ran, now = visible(), 0, 0
     env = {**os.environ, "ASSAY_HISTORY": folder + "/history.db", "ASSAY_SOCKET": act_as_agent(),
            "ASSAY_DURATION": "300ms", "LC_ALL": "C.UTF-8", "TZ": at_noon()}
-    for document in "README.md", "docs/first-incident.md", "docs/for-assistants.md":
+    for document in "README.md", "docs/first-incident.md", "docs/for-assistants.md", "docs/assay.1":
         for line in examples(document):
             words = stand_in(line)
             if "--watch" in words:
