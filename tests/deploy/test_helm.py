@@ -206,6 +206,8 @@ def _():
         return {"preset": "", "export": {"endpoint": endpoint}}
 
     for over, port in (({}, 4318), ({"preset": "prometheus"}, 9090),
+                       ({"preset": "grafana-cloud", "export": {"headersSecret": {"name": "t"}},
+                         "grafanaCloud": {"endpoint": "https://otlp.example.com/otlp"}}, 443),
                        (to("https://otlp.example.com/otlp:1"), 443),
                        (to("http://[2001:db8::1]"), 80), (to("http://[2001:db8::1]:80/x"), 80),
                        (to("https://otlp.example.com:8443/otlp"), 8443)):
@@ -293,6 +295,10 @@ def _():
 @test("what contradicts itself or is missing is refused with the reason")
 def _():
     check("export.endpoint" in refusal({"preset": ""}), "no endpoint")
+    check("headersSecret" in refusal({"preset": "grafana-cloud"}), "no token")
+    check("grafanaCloud.endpoint" in refusal({
+        "preset": "grafana-cloud", "export": {"headersSecret": {"name": "otlp"}}}),
+          "no endpoint of the backend")
     check("config.existing" in refusal({"config": {"data": {"A": "b"}, "existing": "x"}}),
           "two ConfigMaps")
     check("headersSecret" in refusal({"export": {"headers": {"a": "b"},

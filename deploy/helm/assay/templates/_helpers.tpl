@@ -80,8 +80,13 @@ http://$(HOST_IP):4318
 {{- required "preset collector-gateway needs gateway.endpoint" .Values.gateway.endpoint -}}
 {{- else if eq .Values.preset "prometheus" -}}
 {{- required "preset prometheus needs prometheus.endpoint" .Values.prometheus.endpoint -}}
+{{- else if eq .Values.preset "grafana-cloud" -}}
+{{- if not (or .Values.export.headersSecret.name .Values.envFrom) -}}
+{{- fail "preset grafana-cloud needs a token: export.headersSecret.name, a Secret with headers=Authorization=Basic%20..." -}}
+{{- end -}}
+{{- required "preset grafana-cloud needs grafanaCloud.endpoint, https://otlp-gateway-ZONE.grafana.net/otlp" .Values.grafanaCloud.endpoint -}}
 {{- else -}}
-{{- fail "where do exports go? set export.endpoint, or preset to collector-daemonset, collector-gateway or prometheus" -}}
+{{- fail "where do exports go? set export.endpoint, or preset to collector-daemonset, collector-gateway, prometheus or grafana-cloud" -}}
 {{- end -}}
 {{- end -}}
 
