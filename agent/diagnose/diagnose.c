@@ -89,6 +89,30 @@ static bool too_noisy(const struct finding *f)
 	return false;
 }
 
+static bool is_beyond(const struct evidence *e)
+{
+	return e->at_most ? e->number <= e->threshold : e->number >= e->threshold;
+}
+
+/*
+ * What is ruled out is told with one number, and that is the first: one for which it is
+ * ruled out. Another one may be far beyond its threshold.
+ */
+static void put_deciding_first(struct finding *f)
+{
+	struct evidence deciding;
+	size_t i = 0;
+
+	while (i < f->evidence_count &&
+	       (isnan(f->evidence[i].threshold) || is_beyond(&f->evidence[i])))
+		i++;
+	if (!i || i == f->evidence_count)
+		return;
+	deciding = f->evidence[i];
+	memmove(&f->evidence[1], &f->evidence[0], i * sizeof(deciding));
+	f->evidence[0] = deciding;
+}
+
 static void run_rule(const struct rule *r, const struct look *l, struct finding *f)
 {
 	const char *why = NULL, *probe;
@@ -107,8 +131,10 @@ static void run_rule(const struct rule *r, const struct look *l, struct finding 
 		f->verdict = VERDICT_INCONCLUSIVE;
 		f->score = 0;
 	}
-	if (f->verdict == VERDICT_NONE && f->evidence_count)
-		f->verdict = VERDICT_RULED_OUT;
+	if (f->verdict != VERDICT_NONE || !f->evidence_count)
+		return;
+	f->verdict = VERDICT_RULED_OUT;
+	put_deciding_first(f);
 }
 
 static struct finding *find_rule(struct diagnosis *d, const char *id)

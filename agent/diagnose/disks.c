@@ -86,6 +86,24 @@ static void note_all(struct disks *d, const struct facts *me)
 		note(d, &me->frame->series[i]);
 }
 
+double disks_time(const struct facts *me, const struct disk_use *d,
+		  const struct frame_attrs *who)
+{
+	const char *metric = d->in_device ? DEVICE : OPERATION;
+	double sum = 0;
+
+	for (size_t i = 0; i < me->frame->count; i++) {
+		const struct frame_series *s = &me->frame->series[i];
+		const char *name =
+		    has_time(s, metric) ? frame_attr(&s->attrs, "system.device") : NULL;
+
+		if (name && !strcmp(name, d->device) &&
+		    (!who || !strcmp(frame_cgroup(s->resource), frame_cgroup(who))))
+			sum += s->hist->sum_ns * 1e-9 / facts_time(me, metric);
+	}
+	return sum;
+}
+
 bool disks_find(const struct look *l, struct disk_use *out)
 {
 	const struct frame *f = l->now->frame;

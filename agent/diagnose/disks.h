@@ -21,5 +21,11 @@ struct disk_use {
  * none, the busiest of all. False: no disk had a request.
  */
 bool disks_find(const struct look *l, struct disk_use *out);
+/*
+ * How much of a disk's time, s per s, was for the workload `who` (NULL: for all), by
+ * the frame of these facts, which may be another one than that in which it was found.
+ */
+double disks_time(const struct facts *me, const struct disk_use *d,
+		  const struct frame_attrs *who);
 
 #endif

@@ -30,11 +30,31 @@ static void describe(struct evidence *e, enum input in, double threshold)
 				.baseline = NAN };
 }
 
+/* Those that have an input. */
+static const struct facts *facts_with(const struct look *l, enum input in)
+{
+	return in < INPUTS_WORKLOAD ? l->now : l->node;
+}
+
+static const struct facts *facts_before(const struct look *l, enum input in)
+{
+	return in < INPUTS_WORKLOAD ? l->before : l->node_before;
+}
+
 /* Is a 0 no number, but that there is nothing? */
 static bool is_of_something(enum facts_stat stat)
 {
 	return stat == STAT_P50 || stat == STAT_P90 || stat == STAT_P99 ||
 	       stat == STAT_NOW;
+}
+
+static double times_as_long(const struct facts *now, const struct facts *before,
+			    enum input in)
+{
+	if (!before)
+		return NAN;
+	return facts_time(now, inputs[in].metric) /
+	       facts_time(before, inputs[in].metric);
 }
 
 static double see_in(const struct facts *now, const struct facts *before,
@@ -50,9 +70,8 @@ static double see_in(const struct facts *now, const struct facts *before,
 	e->error = now->error[in];
 	if (before)
 		e->baseline = before->value[in];
-	if (inputs[in].stat == STAT_COUNT && before) /* in as much time */
-		e->baseline *= facts_time(now, inputs[in].metric) /
-			       facts_time(before, inputs[in].metric);
+	if (inputs[in].stat == STAT_COUNT)
+		e->baseline *= times_as_long(now, before, in);
 	return e->number;
 }
 
@@ -67,6 +86,15 @@ double see_node(const struct look *l, struct finding *f, enum input in,
 	return see_in(l->node, l->node_before, f, in, threshold);
 }
 
+double see_at_most(const struct look *l, struct finding *f, enum input in,
+		   double threshold)
+{
+	double number = see(l, f, in, threshold);
+
+	f->evidence[f->evidence_count - 1].at_most = true;
+	return number;
+}
+
 struct evidence *see_own(struct finding *f, enum input in, const char *label,
 			 const char *unit, double number, double threshold)
 {
@@ -78,6 +106,23 @@ struct evidence *see_own(struct finding *f, enum input in, const char *label,
 	e->stat = "derived";
 	e->number = number;
 	return e;
+}
+
+struct evidence *see_of(const struct look *l, struct finding *f, enum input in,
+			const char *label, const char *unit,
+			double (*of)(const struct facts *), double threshold)
+{
+	const struct facts *now = facts_with(l, in), *before = facts_before(l, in);
+	struct evidence *e = see_own(f, in, label, unit, of(now), threshold);
+
+	if (before)
+		e->baseline = of(before);
+	return e;
+}
+
+double as_long(const struct look *l, enum input in)
+{
+	return times_as_long(facts_with(l, in), facts_before(l, in), in);
 }
 
 void cut_text(char *text)
@@ -139,20 +184,17 @@ void name_evidence(struct evidence *e, const char *name)
 
 double now_of(const struct look *l, enum input in)
 {
-	return (in < INPUTS_WORKLOAD ? l->now : l->node)->value[in];
+	return facts_with(l, in)->value[in];
 }
 
 double before_of(const struct look *l, enum input in)
 {
-	const struct facts *now = in < INPUTS_WORKLOAD ? l->now : l->node;
-	const struct facts *before = in < INPUTS_WORKLOAD ? l->before : l->node_before;
+	const struct facts *before = facts_before(l, in);
 
 	if (!before)
 		return NAN;
-	return inputs[in].stat == STAT_COUNT
-		   ? before->value[in] * facts_time(now, inputs[in].metric) /
-			 facts_time(before, inputs[in].metric)
-		   : before->value[in];
+	return inputs[in].stat == STAT_COUNT ? before->value[in] * as_long(l, in)
+					     : before->value[in];
 }
 
 #define TIMES_NEW  2.0
@@ -167,6 +209,11 @@ enum change change_between(double now, double before, double least)
 	if (now >= TIMES_NEW * before)
 		return CHANGE_NEW;
 	return now >= TIMES_MORE * before ? CHANGE_MORE : CHANGE_SAME;
+}
+
+double new_from(double before, double least, double level)
+{
+	return isnan(before) ? level : fmax(before + least, TIMES_NEW * before);
 }
 
 enum change change_of(const struct look *l, enum input in, double least)

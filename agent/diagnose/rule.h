@@ -53,9 +53,22 @@ double see(const struct look *l, struct finding *f, enum input in, double thresh
 /* The same of the node. */
 double see_node(const struct look *l, struct finding *f, enum input in,
 		double threshold);
+/* The same of one that counts up to the threshold. */
+double see_at_most(const struct look *l, struct finding *f, enum input in,
+		   double threshold);
 /* A number that is worked out: the metric, a label, and how it looks. */
 struct evidence *see_own(struct finding *f, enum input in, const char *label,
 			 const char *unit, double number, double threshold);
+/*
+ * One that is worked out of facts, as `of` says: of those of the baseline, too. Of the
+ * node's where the input is the node's. of: NAN: there is no such number.
+ */
+struct evidence *see_of(const struct look *l, struct finding *f, enum input in,
+			const char *label, const char *unit,
+			double (*of)(const struct facts *), double threshold);
+/* How many times as long as in the baseline an input was counted; NAN: there is none.
+ */
+double as_long(const struct look *l, enum input in);
 
 #define PRINTF_AT(fmt, args) __attribute__((format(printf, fmt, args)))
 
@@ -77,6 +90,11 @@ double before_of(const struct look *l, enum input in);
  */
 enum change change_between(double now, double before, double least);
 enum change change_of(const struct look *l, enum input in, double least);
+/*
+ * From where on a number is new; where it is not known what it was before (NAN),
+ * `level` is all that can be said.
+ */
+double new_from(double before, double least, double level);
 /* What is newer of two: a fault is, when one of the numbers that show it is. */
 enum change newer(enum change a, enum change b);
 /* Notes that; what was so before is less of an incident: one severity less. */

@@ -45,23 +45,46 @@ static const struct dns_failure {
 	  "the DNS server does not serve this client or zone (REFUSED)" },
 };
 
+static double failed_lookups(const struct facts *f)
+{
+	double failed = 0;
+
+	for (size_t i = 0; i < COUNT(dns_failures); i++)
+		failed += f->value[dns_failures[i].in];
+	return failed;
+}
+
+/* Of all its lookups; NAN: it made none. */
+static double failed_share(const struct facts *f)
+{
+	return f->value[IN_LOOKUPS] > 0 ? failed_lookups(f) / f->value[IN_LOOKUPS]
+					: NAN;
+}
+
+static double nameless_share(const struct facts *f)
+{
+	return f->value[IN_LOOKUPS] > 0
+		   ? f->value[IN_LOOKUP_NXDOMAIN] / f->value[IN_LOOKUPS]
+		   : NAN;
+}
+
 static void dns_failing(const struct look *l, struct finding *f)
 {
 	const struct dns_failure *most = dns_failures;
-	double failed = 0, all = now_of(l, IN_LOOKUPS), share;
+	double failed = failed_lookups(l->now), all = now_of(l, IN_LOOKUPS), share;
 	char time[UNITS_LEN];
 
 	if (!all)
 		return;
-	for (size_t i = 0; i < COUNT(dns_failures); i++) {
-		failed += now_of(l, dns_failures[i].in);
+	for (size_t i = 0; i < COUNT(dns_failures); i++)
 		if (now_of(l, dns_failures[i].in) > now_of(l, most->in))
 			most = &dns_failures[i];
-	}
-	share = failed / all;
-	see_own(f, IN_LOOKUPS, "DNS lookups that failed", "{lookup}", failed,
-		DNS_FAILED);
-	see_own(f, IN_LOOKUPS, "of its DNS lookups failed", "1", share, DNS_SHARE);
+	see_of(l, f, IN_LOOKUPS, "DNS lookups that failed", "{lookup}", failed_lookups,
+	       DNS_FAILED)
+	    ->baseline *= as_long(l, IN_LOOKUPS);
+	share = see_of(l, f, IN_LOOKUPS, "of its DNS lookups failed", "1", failed_share,
+		       DNS_SHARE)
+		    ->number;
 	if (failed < DNS_FAILED || share < DNS_SHARE)
 		return;
 	for (size_t i = 0; i < COUNT(dns_failures); i++)
@@ -80,16 +103,17 @@ static void dns_failing(const struct look *l, struct finding *f)
 static void dns_names(const struct look *l, struct finding *f)
 {
 	double n = now_of(l, IN_LOOKUP_NXDOMAIN), all = now_of(l, IN_LOOKUPS), before;
+	double least;
 
 	if (!all || !l->before || !l->before->value[IN_LOOKUPS])
 		return; /* search domains make NXDOMAIN usual: only a change says
 			   anything */
 	see(l, f, IN_LOOKUP_NXDOMAIN, 2 * LOOKUPS_LEAST);
-	before = l->before->value[IN_LOOKUP_NXDOMAIN] / l->before->value[IN_LOOKUPS];
-	see_own(f, IN_LOOKUP_NXDOMAIN, "of its lookups have no such name", "1", n / all,
-		0.3)
-	    ->baseline = before;
-	if (n < 2 * LOOKUPS_LEAST || n / all < 0.3 || n / all < 2 * before)
+	before = nameless_share(l->before);
+	least = fmax(0.3, 2 * before);
+	see_of(l, f, IN_LOOKUP_NXDOMAIN, "of its lookups have no such name", "1",
+	       nameless_share, least);
+	if (n < 2 * LOOKUPS_LEAST || n / all < least)
 		return;
 	found(
 	    f, SEVERITY_WARNING, 30 + n / all * 40,
@@ -167,7 +191,8 @@ static void dependency_slow(const struct look *l, struct finding *f)
 
 	if (!n)
 		return;
-	p90 = see(l, f, IN_ASKED_P90, ASKED_SLOW);
+	p90 = see(l, f, IN_ASKED_P90,
+		  new_from(known ? before : NAN, ASKED_GROWN, ASKED_SLOW));
 	see(l, f, IN_ASKED, ASKED_LEAST);
 	grown = known && change_of(l, IN_ASKED_P90, ASKED_GROWN) == CHANGE_NEW;
 	if (n < ASKED_LEAST || (!grown && (known || p90 < ASKED_SLOW)))
@@ -292,6 +317,13 @@ static void dependency_hangs(const struct look *l, struct finding *f)
 
 #define RESPONSES_FAILED 5
 
+static double unanswered_share(const struct facts *f)
+{
+	double all = f->value[IN_ASKED_ERRORS] + f->value[IN_ASKED];
+
+	return all > 0 ? f->value[IN_ASKED_ERRORS] / all : NAN;
+}
+
 static void no_answer(const struct look *l, struct finding *f)
 {
 	double n = now_of(l, IN_ASKED_ERRORS), all = n + now_of(l, IN_ASKED);
@@ -299,10 +331,10 @@ static void no_answer(const struct look *l, struct finding *f)
 	if (!all)
 		return;
 	see(l, f, IN_ASKED_ERRORS, RESPONSES_FAILED);
+	see_of(l, f, IN_ASKED_ERRORS, "of its requests got no answer", "1",
+	       unanswered_share, DNS_SHARE);
 	if (n < RESPONSES_FAILED || n / all < DNS_SHARE)
 		return;
-	see_own(f, IN_ASKED_ERRORS, "of its requests got no answer", "1", n / all,
-		DNS_SHARE);
 	see(l, f, IN_ASKED, UNBOUND);
 	see(l, f, IN_RESETS_IN, UNBOUND);
 	found(f, severity_of(n / all, 0.2, 0.8), 25 + n / all * 50,

@@ -129,6 +129,25 @@ static struct evidence *see_errors(const struct look *l, struct finding *f,
 	return e;
 }
 
+/* No call fails so often that it counts: of the worst error, which there is not. */
+static void see_none_fails(const struct look *l, struct finding *f)
+{
+	const char *class = NULL;
+	double n = count_errors(l->now, meanings[0].errno_name, &class);
+	struct evidence *e = see_errors(l, f, &meanings[0], ERRORS_RATE), rate = *e;
+
+	if (n >= ERRORS_LEAST || e->number < ERRORS_RATE)
+		return;
+	/* in a short time a few are as many in a second */
+	e = see_own(f, IN_CALLS, rate.label, "{error}", n, ERRORS_LEAST);
+	e->metric = rate.metric;
+	e->key = rate.key;
+	e->value = rate.value;
+	e->stat = "count";
+	e->baseline = rate.baseline * facts_time(l->now, ERRORS);
+	name_evidence(e, rate.name);
+}
+
 static void failing(const struct look *l, struct finding *f)
 {
 	const struct meaning *worst = NULL;
@@ -145,8 +164,8 @@ static void failing(const struct look *l, struct finding *f)
 		}
 	}
 	if (!worst) {
-		if (now_of(l, IN_CALLS) > 0) /* the worst of all, which there is not */
-			see_errors(l, f, &meanings[0], ERRORS_RATE);
+		if (now_of(l, IN_CALLS) > 0)
+			see_none_fails(l, f);
 		return;
 	}
 	see_errors(l, f, worst, worst->hard ? ERRORS_RATE : SOFT_RATE);
@@ -328,6 +347,33 @@ static void stuck(const struct look *l, struct finding *f)
 #define LOCK_TIMES \
 	1.0 /* of the CPU time: less than one thread waits for each that runs */
 
+static double lock_calls_share(const struct facts *f)
+{
+	return f->value[IN_CALLS] > 0 ? f->value[IN_CALLS_SYNC] / f->value[IN_CALLS]
+				      : 0;
+}
+
+/* Threads that wait, for each that runs. */
+static double waiting_per_running(const struct facts *f)
+{
+	return f->value[IN_CPU] > 0 ? f->value[IN_BLOCKED_SYNC] / f->value[IN_CPU]
+				    : NAN;
+}
+
+/* Are their waits those for work, which are long, or few beside what runs? */
+static bool waits_for_work(const struct look *l, struct finding *f)
+{
+	if (now_of(l, IN_BLOCKED_SYNC_P50) > LOCK_SHORT) {
+		see_at_most(l, f, IN_BLOCKED_SYNC_P50, LOCK_SHORT);
+		return true;
+	}
+	if (now_of(l, IN_BLOCKED_SYNC) >= LOCK_TIMES * now_of(l, IN_CPU))
+		return false;
+	see_of(l, f, IN_BLOCKED_SYNC, "threads wait for each that runs", "{thread}",
+	       waiting_per_running, LOCK_TIMES);
+	return true;
+}
+
 /*
  * Workers that wait for work sleep on conditions, too, and as often as work comes: but
  * for each piece of it they make other calls. Threads that fight for a lock mostly make
@@ -337,20 +383,19 @@ static void locks(const struct look *l, struct finding *f)
 {
 	double lost = now_of(l, IN_BLOCKED_SYNC),
 	       rate = now_of(l, IN_BLOCKED_SYNC_RATE);
-	double calls = now_of(l, IN_CALLS), share;
+	double share;
 	bool known = l->before && l->before->value[IN_CALLS] > 0, grown;
 
 	if (!lost)
 		return;
-	share = calls > 0 ? now_of(l, IN_CALLS_SYNC) / calls : 0;
 	see(l, f, IN_BLOCKED_SYNC, LOCK_LEAST);
 	see(l, f, IN_BLOCKED_SYNC_RATE, LOCK_RATE);
-	see_own(f, IN_CALLS_SYNC, "of its calls are on locks and conditions", "1",
-		share, LOCK_CALLS);
+	share = see_of(l, f, IN_CALLS_SYNC, "of its calls are on locks and conditions",
+		       "1", lock_calls_share, LOCK_CALLS)
+		    ->number;
 	grown = known && change_of(l, IN_BLOCKED_SYNC_RATE, LOCK_RATE) == CHANGE_NEW;
 	if (lost < LOCK_LEAST || rate < LOCK_RATE || share < LOCK_CALLS ||
-	    now_of(l, IN_BLOCKED_SYNC_P50) > LOCK_SHORT ||
-	    lost < LOCK_TIMES * now_of(l, IN_CPU))
+	    waits_for_work(l, f))
 		return;
 	see(l, f, IN_BLOCKED_SYNC_P50, UNBOUND);
 	see(l, f, IN_CPU, UNBOUND);

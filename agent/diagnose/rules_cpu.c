@@ -7,6 +7,15 @@
 
 #define WAITS_LEAST 20 /* of what is less nothing follows */
 
+/* Are there too few waits for a CPU? Then that is what decides. */
+static bool is_few(const struct look *l, struct finding *f)
+{
+	if (now_of(l, IN_CONTENTION_COUNT) >= WAITS_LEAST)
+		return false;
+	see(l, f, IN_CONTENTION_COUNT, WAITS_LEAST);
+	return true;
+}
+
 /* --- out of CPU quota --- */
 
 #define QUOTA_LEAST 0.02 /* s per s */
@@ -76,6 +85,17 @@ static void say_quota(const struct look *l, struct finding *f, double out,
 		     process_of(l, path), enough);
 }
 
+static double throttled_share(const struct facts *f)
+{
+	return facts_share(f, f->value[IN_THROTTLED]);
+}
+
+static struct evidence *see_throttled_share(const struct look *l, struct finding *f)
+{
+	return see_of(l, f, IN_THROTTLED, "of the time that it would run", "1",
+		      throttled_share, QUOTA_SHARE);
+}
+
 static void quota(const struct look *l, struct finding *f)
 {
 	double lost, share, enough, out;
@@ -85,12 +105,15 @@ static void quota(const struct look *l, struct finding *f)
 	lost = see(l, f, IN_THROTTLED, QUOTA_LEAST);
 	if (!now_of(l, IN_THROTTLED_COUNT) && !now_of(l, IN_CPU))
 		f->evidence_count = 0;
-	share = facts_share(l->now, lost);
-	if (lost < QUOTA_LEAST || share < QUOTA_SHARE ||
-	    (now_of(l, IN_THROTTLED_COUNT) < WAITS_LEAST && lost < 5 * QUOTA_LEAST))
+	if (lost < QUOTA_LEAST)
 		return;
-	see_own(f, IN_THROTTLED, "of the time that it would run", "1", share,
-		QUOTA_SHARE);
+	share = see_throttled_share(l, f)->number;
+	if (now_of(l, IN_THROTTLED_COUNT) < WAITS_LEAST && lost < 5 * QUOTA_LEAST) {
+		see(l, f, IN_THROTTLED_COUNT, WAITS_LEAST);
+		return;
+	}
+	if (share < QUOTA_SHARE)
+		return;
 	see(l, f, IN_CPU, UNBOUND);
 	enough = quota_enough(l);
 	see_own(f, IN_CPU, "CPUs would have been enough", "{cpu}", enough, UNBOUND);
@@ -114,13 +137,16 @@ static void quota(const struct look *l, struct finding *f)
 #define OTHERS_SHARE   0.1
 #define OTHERS_WARNING 0.2
 
+static double idle_cpus(const struct facts *node)
+{
+	return node->value[IN_NODE_IDLE] + node->value[IN_NODE_IOWAIT];
+}
+
 static void see_busy(const struct look *l, struct finding *f)
 {
-	double cpus = now_of(l, IN_NODE_CPUS);
-
-	if (cpus > 0)
-		see_own(f, IN_NODE_IDLE, "CPUs of the node that idle", "{cpu}",
-			now_of(l, IN_NODE_IDLE) + now_of(l, IN_NODE_IOWAIT), UNBOUND);
+	if (now_of(l, IN_NODE_CPUS) > 0)
+		see_of(l, f, IN_NODE_IDLE, "CPUs of the node that idle", "{cpu}",
+		       idle_cpus, UNBOUND);
 }
 
 /* Who it is, and what can be done about that one. */
@@ -154,6 +180,29 @@ static void say_taker(const struct look *l, struct finding *f, const char *path,
 	}
 }
 
+static double behind_others(const struct facts *f)
+{
+	struct culprit_split c;
+
+	culprits_split(f, &c);
+	return c.others + c.kernel;
+}
+
+static double behind_others_share(const struct facts *f)
+{
+	return facts_share(f, behind_others(f));
+}
+
+/* A wait behind somebody: who that was is an attribute of a metric of its own. */
+static void see_behind(const struct look *l, struct finding *f, const char *label,
+		       double (*of)(const struct facts *), double least)
+{
+	struct evidence *e = see_of(l, f, IN_CONTENTION, label, "s/s", of, least);
+
+	e->metric = "assay.sched.wait.culprit.time";
+	e->key = NULL;
+}
+
 static void neighbours(const struct look *l, struct finding *f)
 {
 	struct culprit_split c;
@@ -165,15 +214,15 @@ static void neighbours(const struct look *l, struct finding *f)
 	culprits_split(l->now, &c);
 	lost = c.others + c.kernel;
 	if (now_of(l, IN_CONTENTION_COUNT) > 0)
-		see_own(f, IN_CONTENTION, "waiting for a CPU that others had", "s/s",
-			lost, WAIT_LEAST)
-		    ->metric = "assay.sched.wait.culprit.time";
-	share = facts_share(l->now, lost);
-	if (lost < WAIT_LEAST || share < OTHERS_SHARE ||
-	    now_of(l, IN_CONTENTION_COUNT) < WAITS_LEAST || !c.top_count)
+		see_behind(l, f, "waiting for a CPU that others had", behind_others,
+			   WAIT_LEAST);
+	if (lost < WAIT_LEAST)
 		return;
-	see_own(f, IN_CONTENTION, "of the time that it would run", "1", share,
-		OTHERS_SHARE);
+	share = see_of(l, f, IN_CONTENTION, "of the time that it would run", "1",
+		       behind_others_share, OTHERS_SHARE)
+		    ->number;
+	if (is_few(l, f) || share < OTHERS_SHARE || !c.top_count)
+		return;
 	culprits_see(l, f, &c);
 	see(l, f, IN_CONTENTION_P99, UNBOUND);
 	see_busy(l, f);
@@ -206,6 +255,49 @@ static bool is_kept(const struct look *l, const struct culprit_split *c)
 	       c->self >= 4 * (c->others + c->kernel);
 }
 
+static double behind_itself(const struct facts *f)
+{
+	struct culprit_split c;
+
+	culprits_split(f, &c);
+	return c.self;
+}
+
+static double behind_itself_share(const struct facts *f)
+{
+	return facts_share(f, behind_itself(f));
+}
+
+/* Of its waits behind anybody. */
+static double behind_itself_part(const struct facts *f)
+{
+	double self = behind_itself(f), others = behind_others(f);
+
+	return self + others > 0 ? self / (self + others) : NAN;
+}
+
+/* Adds the numbers that say whether it is; is it? */
+static bool waits_for_itself(const struct look *l, struct finding *f,
+			     const struct culprit_split *c)
+{
+	double share;
+
+	if (now_of(l, IN_CONTENTION_COUNT) > 0)
+		see_behind(l, f, "waiting for a CPU that its own threads had",
+			   behind_itself, SELF_LEAST);
+	if (c->self < SELF_LEAST)
+		return false;
+	share = see_of(l, f, IN_CONTENTION, "of the time that it would run", "1",
+		       behind_itself_share, SELF_SHARE)
+		    ->number;
+	if (c->self < c->others + c->kernel) {
+		see_of(l, f, IN_CONTENTION, "of its waits are behind its own threads",
+		       "1", behind_itself_part, 0.5);
+		return false;
+	}
+	return !is_few(l, f) && share >= SELF_SHARE;
+}
+
 static void itself(const struct look *l, struct finding *f)
 {
 	struct culprit_split c;
@@ -217,15 +309,8 @@ static void itself(const struct look *l, struct finding *f)
 		return;
 	culprits_split(l->now, &c);
 	share = facts_share(l->now, c.self);
-	if (now_of(l, IN_CONTENTION_COUNT) > 0)
-		see_own(f, IN_CONTENTION, "waiting for a CPU that its own threads had",
-			"s/s", c.self, SELF_LEAST)
-		    ->metric = "assay.sched.wait.culprit.time";
-	if (c.self < SELF_LEAST || share < SELF_SHARE || c.self < c.others + c.kernel ||
-	    now_of(l, IN_CONTENTION_COUNT) < WAITS_LEAST)
+	if (!waits_for_itself(l, f, &c))
 		return;
-	see_own(f, IN_CONTENTION, "of the time that it would run", "1", share,
-		SELF_SHARE);
 	see(l, f, IN_CPU, UNBOUND);
 	see(l, f, IN_CONTENTION_P99, UNBOUND);
 	see_busy(l, f);
@@ -280,15 +365,22 @@ static bool feels_steal(const struct look *l)
 		facts_share(l->now, now_of(l, IN_CONTENTION)) >= STEAL_WAITS);
 }
 
+static double stolen_share(const struct facts *node)
+{
+	return node->value[IN_NODE_CPUS] > 0
+		   ? node->value[IN_NODE_STEAL] / node->value[IN_NODE_CPUS]
+		   : NAN;
+}
+
 static void steal(const struct look *l, struct finding *f)
 {
-	double cpus = now_of(l, IN_NODE_CPUS), worst, all;
+	double worst, all;
 
-	if (!(cpus > 0))
+	if (!(now_of(l, IN_NODE_CPUS) > 0))
 		return;
-	all = now_of(l, IN_NODE_STEAL) / cpus;
-	see_own(f, IN_NODE_STEAL, "of all CPUs was taken by the hypervisor", "1", all,
-		STEAL_ALL);
+	all = see_of(l, f, IN_NODE_STEAL, "of all CPUs was taken by the hypervisor",
+		     "1", stolen_share, STEAL_ALL)
+		  ->number;
 	worst = see_node(l, f, IN_NODE_STEAL_WORST, STEAL_WORST);
 	if (worst < STEAL_WORST && all < STEAL_ALL)
 		return;

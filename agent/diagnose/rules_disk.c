@@ -8,6 +8,7 @@
 #define BLOCKED_SHARE	0.15
 #define SLEEPS_LEAST	10
 #define NEIGHBOUR_SHARE 0.5
+#define NEIGHBOUR_LEAST 0.3   /* s per s: less of requests is in nobody's way */
 #define SLOW_P50	0.005 /* s in the device: no SSD is as slow */
 #define SLOW_P99	0.05
 
@@ -24,9 +25,14 @@ static void judge_waits(const struct look *l, struct finding *f)
 	note_change(f, change_between(lost_in_files(l), before, BLOCKED_LEAST));
 }
 
-static double sleeps_in_files(const struct look *l)
+static double share_in_files(const struct facts *f)
 {
-	return now_of(l, IN_BLOCKED_FILE_COUNT) + now_of(l, IN_BLOCKED_FAULT_COUNT);
+	return facts_share(f, f->value[IN_BLOCKED_FILE] + f->value[IN_BLOCKED_FAULT]);
+}
+
+static double count_sleeps(const struct facts *f)
+{
+	return f->value[IN_BLOCKED_FILE_COUNT] + f->value[IN_BLOCKED_FAULT_COUNT];
 }
 
 /* Adds what it lost; does that count? */
@@ -38,39 +44,107 @@ static bool waits_for_disk(const struct look *l, struct finding *f, double *shar
 	see(l, f, IN_BLOCKED_FILE, BLOCKED_LEAST);
 	if (now_of(l, IN_BLOCKED_FAULT) > 0)
 		see(l, f, IN_BLOCKED_FAULT, BLOCKED_LEAST);
-	return lost >= BLOCKED_LEAST && *share >= BLOCKED_SHARE &&
-	       sleeps_in_files(l) >= SLEEPS_LEAST;
+	if (lost < BLOCKED_LEAST)
+		return false;
+	see_of(l, f, IN_BLOCKED_FILE, "of the time that it would run", "1",
+	       share_in_files, BLOCKED_SHARE);
+	if (count_sleeps(l->now) < SLEEPS_LEAST) {
+		see_of(l, f, IN_BLOCKED_FILE_COUNT,
+		       "sleeps in file calls and page faults", "{sleep}", count_sleeps,
+		       SLEEPS_LEAST)
+		    ->baseline *= as_long(l, IN_BLOCKED_FILE_COUNT);
+		return false;
+	}
+	return *share >= BLOCKED_SHARE;
 }
 
-static void see_share(const struct look *l, struct finding *f, const struct disk_use *d,
-		      double theirs)
+/* A number of a disk, and of whoever else has most of it. */
+static struct evidence *see_disk(struct finding *f, const struct disk_use *d,
+				 const char *label, const char *unit, double number,
+				 double threshold)
 {
-	struct evidence *e =
-	    see_own(f, d->in_device ? IN_DEVICE_TIME : IN_BLOCK_TIME,
-		    "of what the disk does is for", "1", theirs, NEIGHBOUR_SHARE);
+	struct evidence *e = see_own(f, d->in_device ? IN_DEVICE_TIME : IN_BLOCK_TIME,
+				     label, unit, number, threshold);
 
 	e->key2 = "system.device";
 	e->value2 = d->device;
 	if (!d->neighbour)
-		return;
+		return e;
 	e->key = "process.linux.cgroup"; /* of the resource */
 	e->value = frame_cgroup(d->neighbour);
 	name_evidence(e, frame_name(d->neighbour));
+	return e;
+}
+
+/* Which part of what the disk does is the neighbour's; where it is not known: 0. */
+static double theirs_of(const struct disk_use *d)
+{
+	return d->all > 0 ? d->neighbour_s / d->all : 0;
+}
+
+/* The same of the baseline; NAN: there is none, or the disk had nothing to do in it. */
+static double theirs_before(const struct look *l, const struct disk_use *d)
+{
+	double all = l->before ? disks_time(l->before, d, NULL) : 0, theirs;
+
+	if (!all)
+		return NAN;
+	theirs = d->neighbour ? disks_time(l->before, d, d->neighbour)
+			      : all - disks_time(l->before, d, l->now->resource);
+	return theirs / all;
+}
+
+static struct evidence *see_share(const struct look *l, struct finding *f,
+				  const struct disk_use *d)
+{
+	struct evidence *e = see_disk(f, d,
+				      d->neighbour ? "of what the disk does is for"
+						   : "of what the disk does is for "
+						     "others",
+				      "1", theirs_of(d), NEIGHBOUR_SHARE);
+
+	e->baseline = theirs_before(l, d);
+	return e;
+}
+
+/* Are so many of his requests under way that he can be in anybody's way? */
+static bool is_in_the_way(const struct disk_use *d)
+{
+	return theirs_of(d) >= NEIGHBOUR_SHARE && d->neighbour_s >= NEIGHBOUR_LEAST;
+}
+
+/* It is not the neighbour: his share says so, or that he has few requests at a time. */
+static void see_not_in_the_way(const struct look *l, struct finding *f,
+			       const struct disk_use *d)
+{
+	struct evidence *e;
+
+	see_share(l, f, d);
+	if (theirs_of(d) < NEIGHBOUR_SHARE)
+		return;
+	e = see_disk(f, d, "requests under way at a time for", "s/s", d->neighbour_s,
+		     NEIGHBOUR_LEAST);
+	if (l->before)
+		e->baseline = disks_time(l->before, d, d->neighbour);
 }
 
 static void neighbour(const struct look *l, struct finding *f)
 {
 	struct disk_use d;
-	double share, theirs;
+	double share;
 	char command[WORD_LEN];
 
-	if (!waits_for_disk(l, f, &share) || !disks_find(l, &d) || !d.neighbour)
+	if (!waits_for_disk(l, f, &share))
 		return;
-	theirs = d.neighbour_s / d.all;
-	see_share(l, f, &d, theirs);
-	/* two requests of his at a time, or he is not in anybody's way */
-	if (theirs < NEIGHBOUR_SHARE || d.neighbour_s < 0.3)
+	if (!disks_find(l, &d)) {
+		see(l, f, IN_BLOCK_COUNT, 1);
 		return;
+	}
+	if (!is_in_the_way(&d)) {
+		see_not_in_the_way(l, f, &d);
+		return;
+	}
+	see_share(l, f, &d);
 	see(l, f, IN_BLOCKED_FILE_P99, UNBOUND);
 	see(l, f, IN_BLOCK_P99, UNBOUND);
 	see(l, f, IN_DEVICE_P99, UNBOUND);
@@ -78,7 +152,7 @@ static void neighbour(const struct look *l, struct finding *f)
 	      score_of_share(share, lost_in_files(l)),
 	      "%s waits for the disk %s, which is busy with the I/O of %s: %.0f %% of "
 	      "what it does is for that one",
-	      name_of(l->now), d.device, frame_name(d.neighbour), theirs * 100);
+	      name_of(l->now), d.device, frame_name(d.neighbour), theirs_of(&d) * 100);
 	because(f, "%s fills the queue of %s", frame_name(d.neighbour), d.device);
 	then(f, "%s   # then give it a lower io.weight, or io.max",
 	     ask_why(l, frame_cgroup(d.neighbour), frame_name(d.neighbour), command));
@@ -126,7 +200,7 @@ static void say_slow(const struct look *l, struct finding *f, const struct disk_
 static void slow(const struct look *l, struct finding *f)
 {
 	struct disk_use d;
-	double share, theirs;
+	double share;
 	bool waits = waits_for_disk(l, f, &share);
 
 	if (now_of(l, IN_BLOCK_COUNT) > 0) {
@@ -134,15 +208,19 @@ static void slow(const struct look *l, struct finding *f)
 		see(l, f, is_stamped(l) ? IN_DEVICE_P99 : IN_BLOCK_P99, SLOW_P99);
 	}
 	/* whose disk it is takes a look at all series of the node */
-	if (!waits || !is_slow(l) || !disks_find(l, &d))
+	if (!waits || !is_slow(l)) {
+		if (now_of(l, IN_BLOCK_COUNT) < SLEEPS_LEAST)
+			see(l, f, IN_BLOCK_COUNT, SLEEPS_LEAST);
 		return;
-	theirs = d.all > 0 ? d.neighbour_s / d.all : 0;
-	if (theirs >= NEIGHBOUR_SHARE)
+	}
+	if (!disks_find(l, &d))
 		return;
+	see_share(l, f, &d)->at_most = true;
+	if (theirs_of(&d) >= NEIGHBOUR_SHARE)
+		return;
+	see(l, f, IN_BLOCK_COUNT, SLEEPS_LEAST);
 	if (is_stamped(l))
 		see(l, f, IN_BLOCK_P99, UNBOUND);
-	see(l, f, IN_BLOCK_COUNT, SLEEPS_LEAST);
-	see_share(l, f, &d, theirs);
 	found(
 	    f, severity_of_share(share, lost_in_files(l), 0.3, 0.8),
 	    score_of_share(share, lost_in_files(l)),
@@ -156,6 +234,25 @@ static void slow(const struct look *l, struct finding *f)
 		     0.001);
 }
 
+/* Which of its disks' times says that they are not quick. */
+static void see_quick(const struct look *l, struct finding *f)
+{
+	bool stamped = is_stamped(l);
+	enum input p50 = stamped ? IN_DEVICE_P50 : IN_BLOCK_P50;
+
+	if (now_of(l, p50) >= SLOW_P50)
+		see_at_most(l, f, p50, SLOW_P50);
+	else
+		see_at_most(l, f, stamped ? IN_DEVICE_P99 : IN_BLOCK_P99, SLOW_P99);
+}
+
+static double part_in_calls(const struct facts *f)
+{
+	double all = f->value[IN_BLOCKED_FILE] + f->value[IN_BLOCKED_FAULT];
+
+	return all > 0 ? f->value[IN_BLOCKED_FILE] / all : NAN;
+}
+
 /* Blocked in file calls though the disks are quick: a network file system, a lock of
  * the file system, or a limit on its I/O. */
 static void files(const struct look *l, struct finding *f)
@@ -164,13 +261,21 @@ static void files(const struct look *l, struct finding *f)
 	char path[WORD_LEN];
 	double share;
 
-	if (!waits_for_disk(l, f, &share) || is_slow(l))
+	if (!waits_for_disk(l, f, &share))
 		return;
-	if (now_of(l, IN_BLOCKED_FAULT) > now_of(l, IN_BLOCKED_FILE))
+	if (is_slow(l)) {
+		see_quick(l, f);
+		return;
+	}
+	if (now_of(l, IN_BLOCKED_FAULT) > now_of(l, IN_BLOCKED_FILE)) {
+		see_of(l, f, IN_BLOCKED_FILE, "of that in file calls", "1",
+		       part_in_calls, 0.5);
 		return; /* that is memory's */
-	if (disks_find(l, &d) && d.neighbour && d.neighbour_s >= 0.3 &&
-	    d.neighbour_s / d.all >= NEIGHBOUR_SHARE)
+	}
+	if (disks_find(l, &d) && is_in_the_way(&d)) {
+		see_share(l, f, &d)->at_most = true;
 		return;
+	}
 	see(l, f, IN_BLOCKED_FILE_COUNT, SLEEPS_LEAST);
 	see(l, f, IN_BLOCKED_FILE_P99, UNBOUND);
 	see(l, f, IN_BLOCK_COUNT, UNBOUND);

@@ -10,17 +10,51 @@
 #define PRESSURE_LEAST 0.05
 #define TIMES_LEAST    10
 
-static double share_of_limit(const struct look *l)
+/* NAN: it has none, or it is not known. */
+static double share_of_limit(const struct facts *f)
 {
-	double limit = now_of(l, IN_MEMORY_LIMIT);
+	double limit = f->value[IN_MEMORY_LIMIT];
 
-	return limit > 0 ? now_of(l, IN_MEMORY) / limit : 0;
+	return limit > 0 ? f->value[IN_MEMORY] / limit : NAN;
+}
+
+static struct evidence *see_limit_used(const struct look *l, struct finding *f)
+{
+	return see_of(l, f, IN_MEMORY, "of its memory limit is in use", "1",
+		      share_of_limit, LIMIT_NEAR);
 }
 
 /* What lack of memory costs: freeing it, and reading again what was freed. */
 static double lost_to_memory(const struct look *l)
 {
 	return now_of(l, IN_RECLAIM) + now_of(l, IN_BLOCKED_FAULT);
+}
+
+static double lost_share(const struct facts *f)
+{
+	return facts_share(f, f->value[IN_RECLAIM] + f->value[IN_BLOCKED_FAULT]);
+}
+
+static double faults_share(const struct facts *f)
+{
+	return facts_share(f, f->value[IN_BLOCKED_FAULT]);
+}
+
+static double count_times(const struct facts *f)
+{
+	return f->value[IN_RECLAIM_COUNT] + f->value[IN_BLOCKED_FAULT_COUNT];
+}
+
+/* Did it have to wait for memory too seldom? Then that is what decides. */
+static bool is_seldom(const struct look *l, struct finding *f)
+{
+	if (count_times(l->now) >= TIMES_LEAST)
+		return false;
+	see_of(l, f, IN_RECLAIM_COUNT,
+	       "times that it freed memory or slept in a page fault", "{event}",
+	       count_times, TIMES_LEAST)
+	    ->baseline *= as_long(l, IN_RECLAIM_COUNT);
+	return true;
 }
 
 /* By the pressure, which not every kernel tells, and by the time that is lost. */
@@ -76,15 +110,16 @@ static void limit(const struct look *l, struct finding *f)
 
 	if (!now_of(l, IN_MEMORY_LIMIT))
 		return;
-	near = share_of_limit(l);
-	see_own(f, IN_MEMORY, "of its memory limit is in use", "1", near, LIMIT_NEAR);
+	near = see_limit_used(l, f)->number;
 	see(l, f, IN_RECLAIM, MEMORY_LEAST);
-	if (near < LIMIT_NEAR ||
-	    (lost < MEMORY_LEAST && now_of(l, IN_PSI_MEMORY) < PRESSURE_LEAST) ||
-	    (share < MEMORY_SHARE && now_of(l, IN_PSI_MEMORY) < PRESSURE_LEAST) ||
-	    now_of(l, IN_RECLAIM_COUNT) + now_of(l, IN_BLOCKED_FAULT_COUNT) <
-		TIMES_LEAST)
+	if (near < LIMIT_NEAR || is_seldom(l, f))
 		return;
+	if (now_of(l, IN_PSI_MEMORY) < PRESSURE_LEAST &&
+	    (lost < MEMORY_LEAST || share < MEMORY_SHARE)) {
+		see_of(l, f, IN_RECLAIM, "of the time that it would run", "1",
+		       lost_share, MEMORY_SHARE);
+		return;
+	}
 	see(l, f, IN_RECLAIM_COUNT, TIMES_LEAST);
 	see(l, f, IN_BLOCKED_FAULT, UNBOUND);
 	see(l, f, IN_MAJOR_FAULTS, UNBOUND);
@@ -112,11 +147,14 @@ static void faults(const struct look *l, struct finding *f)
 	char path[WORD_LEN];
 
 	lost = see(l, f, IN_BLOCKED_FAULT, 2 * MEMORY_LEAST);
-	share = facts_share(l->now, lost);
-	if (lost < 2 * MEMORY_LEAST || share < 2 * MEMORY_SHARE ||
-	    now_of(l, IN_BLOCKED_FAULT_COUNT) < TIMES_LEAST)
+	if (lost < 2 * MEMORY_LEAST)
 		return;
+	share = see_of(l, f, IN_BLOCKED_FAULT, "of the time that it would run", "1",
+		       faults_share, 2 * MEMORY_SHARE)
+		    ->number;
 	see(l, f, IN_BLOCKED_FAULT_COUNT, TIMES_LEAST);
+	if (share < 2 * MEMORY_SHARE || now_of(l, IN_BLOCKED_FAULT_COUNT) < TIMES_LEAST)
+		return;
 	see(l, f, IN_BLOCKED_FAULT_P99, UNBOUND);
 	see(l, f, IN_MAJOR_FAULTS, UNBOUND);
 	see(l, f, IN_BLOCK_P99, UNBOUND);
@@ -145,13 +183,14 @@ static void pressure(const struct look *l, struct finding *f)
 	stalled = see(l, f, IN_PSI_MEMORY, PRESSURE_LEAST);
 	reclaim = see(l, f, IN_RECLAIM, MEMORY_LEAST);
 	share = facts_share(l->now, reclaim);
-	if (share_of_limit(l) >= LIMIT_NEAR) /* that is its limit's */
-		return;
 	if ((stalled < PRESSURE_LEAST &&
 	     (reclaim < MEMORY_LEAST || share < MEMORY_SHARE)) ||
-	    now_of(l, IN_RECLAIM_COUNT) + now_of(l, IN_BLOCKED_FAULT_COUNT) <
-		TIMES_LEAST)
+	    is_seldom(l, f))
 		return;
+	if (share_of_limit(l->now) >= LIMIT_NEAR) { /* that is its limit's */
+		see_limit_used(l, f)->at_most = true;
+		return;
+	}
 	see(l, f, IN_RECLAIM_COUNT, TIMES_LEAST);
 	available = see_node(l, f, IN_NODE_AVAILABLE, UNBOUND);
 	see_node(l, f, IN_NODE_MEMORY, UNBOUND);

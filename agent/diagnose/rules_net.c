@@ -98,6 +98,14 @@ static void blame_connects(const struct look *l, struct finding *f, const char *
 		   "went to");
 }
 
+/* Of its connects fail. */
+static double failed_share(const struct facts *f)
+{
+	double all = f->value[IN_CONNECTS] + f->value[IN_CONNECT_ERRORS];
+
+	return all > 0 ? f->value[IN_CONNECT_ERRORS] / all : NAN;
+}
+
 static void connects(const struct look *l, struct finding *f)
 {
 	double failed = now_of(l, IN_CONNECT_ERRORS), ok = now_of(l, IN_CONNECTS);
@@ -110,10 +118,11 @@ static void connects(const struct look *l, struct finding *f)
 	if (failed + ok <= 0)
 		return;
 	see(l, f, IN_CONNECT_ERRORS, FAILED_LEAST);
-	share = failed / (failed + ok);
+	share = see_of(l, f, IN_CONNECT_ERRORS, "of its connects fail", "1",
+		       failed_share, FAILED_SHARE)
+		    ->number;
 	if (failed < FAILED_LEAST || share < FAILED_SHARE)
 		return;
-	see_own(f, IN_CONNECT_ERRORS, "of its connects fail", "1", share, FAILED_SHARE);
 	see(l, f, IN_CONNECTS, UNBOUND);
 	most = worst_refusal(l, &type, &before);
 	r = refusal_of(type);
@@ -150,14 +159,34 @@ static void connects(const struct look *l, struct finding *f)
  * requests and answers; and of small messages that nobody answers about as many as half
  * of the calls on sockets, as who is told to send is mostly told to receive, too.
  */
-static double segments(const struct look *l)
+static double segments(const struct facts *f)
 {
-	double full =
-	    now_of(l, IN_SENT) * facts_time(l->now, inputs[IN_SENT].metric) / SEGMENT;
-	double turns =
-	    now_of(l, IN_SERVED) + now_of(l, IN_ASKED) + now_of(l, IN_CONNECTS);
+	const double *v = f->value;
+	double full = v[IN_SENT] * facts_time(f, inputs[IN_SENT].metric) / SEGMENT;
+	double turns = v[IN_SERVED] + v[IN_ASKED] + v[IN_CONNECTS];
 
-	return fmax(fmax(full, turns), now_of(l, IN_CALLS_SOCKET) / 2);
+	return fmax(fmax(full, turns), v[IN_CALLS_SOCKET] / 2);
+}
+
+/* Segments sent again that are no SYNs. */
+static double count_again(const struct facts *f)
+{
+	return fmax(f->value[IN_SENT_AGAIN] - f->value[IN_SYN_AGAIN], 0);
+}
+
+static double again_share(const struct facts *f)
+{
+	double all = segments(f) + count_again(f);
+
+	return all > 0 ? count_again(f) / all : 0;
+}
+
+/* Hardly any segment was: the rest are SYNs. */
+static void see_again(const struct look *l, struct finding *f)
+{
+	see_of(l, f, IN_SENT_AGAIN, "segments sent again that are no SYNs", "{segment}",
+	       count_again, AGAIN_LEAST)
+	    ->baseline *= as_long(l, IN_SENT_AGAIN);
 }
 
 static void blame_loss(const struct look *l, struct finding *f)
@@ -176,29 +205,30 @@ static void blame_loss(const struct look *l, struct finding *f)
 
 static void loss(const struct look *l, struct finding *f)
 {
-	double again = now_of(l, IN_SENT_AGAIN), syn = now_of(l, IN_SYN_AGAIN);
-	double sent = segments(l), share, syn_share, tried, least = AGAIN_SHARE;
+	double again = count_again(l->now), syn = now_of(l, IN_SYN_AGAIN);
+	double share = again_share(l->now), syn_share, tried, least = AGAIN_SHARE;
 	enum change change = CHANGE_SAME;
 	bool lost, lost_syn;
 
 	tried = now_of(l, IN_CONNECTS) + now_of(l, IN_CONNECT_ERRORS);
-	if (sent + tried + again <= 0)
+	if (segments(l->now) + tried + now_of(l, IN_SENT_AGAIN) <= 0)
 		return;
-	again = again > syn ? again - syn : 0;
-	share = again / (sent + again);
 	syn_share = tried > 0 ? syn / (tried + syn) : 0;
 	see(l, f, IN_SENT_AGAIN, AGAIN_LEAST);
 	if (l->before && change_of(l, IN_SENT_AGAIN, AGAIN_LEAST) == CHANGE_NEW)
 		least = AGAIN_GROWN;
 	if (again + syn > 0)
-		see_own(f, IN_SENT_AGAIN, "of its segments were sent again", "1",
-			sent + again > 0 ? share : 0, least);
+		see_of(l, f, IN_SENT_AGAIN, "of its segments were sent again", "1",
+		       again_share, least);
 	lost = again >= AGAIN_LEAST && share >= least;
 	lost_syn = syn >= FAILED_LEAST && syn_share >= SYN_SHARE;
-	if (!lost && !lost_syn)
+	/* where nobody answers that is no loss */
+	if ((!lost && !lost_syn) ||
+	    (now_of(l, IN_CONNECT_ERRORS) >= syn && again < AGAIN_LEAST)) {
+		if (syn > 0 && again < AGAIN_LEAST)
+			see_again(l, f);
 		return;
-	if (now_of(l, IN_CONNECT_ERRORS) >= syn && again < AGAIN_LEAST)
-		return; /* nobody answers there: that is no loss */
+	}
 	see(l, f, IN_SYN_AGAIN, FAILED_LEAST);
 	see(l, f, IN_RTT_P50, UNBOUND);
 	see(l, f, IN_RTT_P90, UNBOUND);
@@ -238,12 +268,12 @@ static void way(const struct look *l, struct finding *f)
 
 	if (!now_of(l, IN_RTT_COUNT))
 		return;
-	p50 = see(l, f, IN_RTT_P50, RTT_LONG);
+	if (l->before && l->before->value[IN_RTT_COUNT] < RTT_SAMPLES)
+		before = NAN;
+	p50 = see(l, f, IN_RTT_P50, new_from(before, RTT_GROWN, RTT_LONG));
 	see(l, f, IN_RTT_COUNT, RTT_SAMPLES);
 	if (now_of(l, IN_RTT_COUNT) < RTT_SAMPLES)
 		return;
-	if (l->before && l->before->value[IN_RTT_COUNT] < RTT_SAMPLES)
-		before = NAN;
 	grown = !isnan(before) && change_of(l, IN_RTT_P50, RTT_GROWN) == CHANGE_NEW;
 	if (!grown && (p50 < RTT_LONG || !isnan(before)))
 		return;

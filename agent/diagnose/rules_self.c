@@ -13,6 +13,14 @@ static const char *const told[] = {
 	"sched", "syscall", "tcp", "dns", "block", "memory"
 };
 
+static bool is_same(const struct frame_series *a, const struct frame_series *b,
+		    const char *key)
+{
+	const char *x = frame_attr(&a->attrs, key), *y = frame_attr(&b->attrs, key);
+
+	return x && y && !strcmp(x, y);
+}
+
 /* Losses that leave a workload's numbers too low; the others are named where they are.
  */
 static bool matters(const char *reason)
@@ -24,6 +32,24 @@ static bool matters(const char *reason)
 		if (reason && !strcmp(reason, harmless[i]))
 			return false;
 	return true;
+}
+
+/* So many were lost before to the same probe and reason; NAN: not known. */
+static double loss_before(const struct look *l, const struct frame_series *worst)
+{
+	const struct facts *before = l->node_before;
+	double n = 0;
+
+	if (!before)
+		return NAN;
+	for (size_t i = before->first; i < before->end && worst; i++) {
+		const struct frame_series *s = &before->frame->series[i];
+
+		if (!strcmp(s->name, worst->name) && is_same(s, worst, "assay.probe") &&
+		    is_same(s, worst, "assay.reason"))
+			n += facts_series(s);
+	}
+	return n * as_long(l, IN_NODE_LOST);
 }
 
 /* The greatest loss in the time looked at. */
@@ -60,6 +86,7 @@ static void lost(const struct look *l, struct finding *f)
 	struct evidence *e = see_own(f, IN_NODE_LOST, "events that were not counted",
 				     "{event}", n, LOST_LEAST);
 
+	e->baseline = loss_before(l, s);
 	if (!s || n < LOST_LEAST)
 		return;
 	e->stat = "count";
@@ -68,9 +95,8 @@ static void lost(const struct look *l, struct finding *f)
 	e->key2 = "assay.reason";
 	e->value2 = frame_attr(&s->attrs, "assay.reason");
 	counted = count_events(l->now->frame);
-	see_own(f, IN_NODE_LOST, "events that were counted", "{event}", counted,
-		UNBOUND)
-	    ->metric = "*";
+	see_own(f, IN_NODE_LOST, "of all events of the node were not counted", "1",
+		n / (n + counted), UNBOUND);
 	found(
 	    f, SEVERITY_NOTICE, 5,
 	    "the measuring itself: the probe %s did not count %.0f events (%s), while "
@@ -83,26 +109,53 @@ static void lost(const struct look *l, struct finding *f)
 	then(f, "assay status");
 }
 
-/* A probe that runs in windows estimates; one that is off is told as unmeasured. */
-static void windows(const struct look *l, struct finding *f)
+/* Of the probes that are on that which measures least; 1: all of them always do. */
+static double least_duty(const struct facts *node, const char **least)
 {
-	const char *why, *least = NULL;
+	const char *why;
 	double duty = 1;
-	struct evidence *e;
 
 	for (size_t i = 0; i < COUNT(told); i++) {
-		double d = probe_duty(l->node, told[i], &why);
+		double d = probe_duty(node, told[i], &why);
 
 		if (d > 0 && d < duty) {
 			duty = d;
-			least = told[i];
+			*least = told[i];
 		}
 	}
+	return duty;
+}
+
+/* How much of that time the probe was on that was on least; 1: all always were. */
+static double least_counted(const struct facts *f, const char **least)
+{
+	double share = 1;
+
+	for (size_t i = 0; i < COUNT(told) && f->counted; i++) {
+		double s = counted_share(f->counted, told[i]);
+
+		if (s > 0 && s < share) {
+			share = s;
+			*least = told[i];
+		}
+	}
+	return share;
+}
+
+/* A probe that runs in windows estimates; one that is off is told as unmeasured. */
+static void windows(const struct look *l, struct finding *f)
+{
+	const char *least = NULL, *was;
+	double duty = least_duty(l->node, &least);
+	struct evidence *e;
+
 	e = see_own(f, IN_NODE_LOST, "of the time each probe that is on measures", "1",
 		    duty, 0.999);
 	e->metric = "assay.probe.duty";
 	e->stat = "now";
 	e->at_most = true;
+	if (l->node_before)
+		e->baseline = least_duty(l->node_before, &was);
 	if (!least)
 		return;
 	e->key = "assay.probe";
@@ -121,25 +174,19 @@ static void windows(const struct look *l, struct finding *f)
  */
 static void off(const struct look *l, struct finding *f)
 {
-	const char *least = NULL;
-	double share = 1, time;
+	const char *least = NULL, *was;
+	double share, time;
 	struct evidence *e;
 
 	if (!l->now->counted)
 		return;
-	for (size_t i = 0; i < COUNT(told); i++) {
-		double s = counted_share(l->now->counted, told[i]);
-
-		if (s > 0 && s < share) {
-			share = s;
-			least = told[i];
-		}
-	}
+	share = least_counted(l->now, &least);
 	e = see_own(f, IN_NODE_LOST, "of that time each probe was on", "1", share,
 		    COUNTED_ALL);
 	e->metric = "assay.probe.attached.time";
-	e->stat = "count";
 	e->at_most = true;
+	if (l->before)
+		e->baseline = least_counted(l->before, &was);
 	if (share >= COUNTED_ALL)
 		return;
 	e->key = "assay.probe";
@@ -155,15 +202,39 @@ static void off(const struct look *l, struct finding *f)
 	then(f, "assay status");
 }
 
+static double count_all(const struct facts *f)
+{
+	return f->events;
+}
+
+/* The metric that has most of the workload's events, of which several are added up. */
+static const char *most_events(const struct facts *f, const char *unless)
+{
+	double most = 0;
+
+	for (size_t i = f->first; i < f->end; i++) {
+		const struct frame_series *s = &f->frame->series[i];
+
+		if (facts_events(s) <= most)
+			continue;
+		most = facts_events(s);
+		unless = s->name;
+	}
+	return unless;
+}
+
 static void overflow(const struct look *l, struct finding *f)
 {
 	const char *kind = l->now->resource ? frame_kind(l->now->resource) : "";
+	struct evidence *e;
 
 	if (strcmp(kind, "overflow") && strcmp(kind, "unknown"))
 		return;
-	see_own(f, IN_NODE_LOST, "events of workloads that are not told apart",
-		"{event}", l->now->events, 1)
-	    ->metric = "assay.slot.usage";
+	e = see_of(l, f, IN_CALLS,
+		   "events of all kinds, of workloads that are not told apart",
+		   "{event}", count_all, LOST_LEAST);
+	e->metric = most_events(l->now, e->metric);
+	e->baseline *= as_long(l, IN_CALLS);
 	if (l->now->events < LOST_LEAST)
 		return;
 	found(

@@ -212,6 +212,61 @@ static inline void forget(void)
 	said.now = said.before = NULL;
 }
 
+/* Files that evidence is from, where it is no metric: see docs/for-assistants.md. */
+static const char *const evidence_files[] = { "/proc/PID/stat", "/proc/PID/syscall",
+					      "cpu.max" };
+
+/* It is in the catalogue, with these attributes (or they are of the resource). */
+static inline void assert_resolves(const struct finding *f, const struct evidence *e)
+{
+	const char *const keys[] = { e->key, e->key2 };
+	const struct metric *m;
+
+	for (size_t i = 0; i < COUNT(evidence_files); i++)
+		if (!strcmp(e->metric, evidence_files[i]))
+			return;
+	m = metric_of(e->metric);
+	for (size_t k = 0; k < COUNT(keys); k++) {
+		bool has = !keys[k] || !strcmp(keys[k], "process.linux.cgroup");
+
+		for (int i = 0; m->attrs[i] && !has; i++)
+			has = !strcmp(m->attrs[i], keys[k]);
+		if (!has)
+			fail_msg("%s: %s has no %s", f->rule->id, m->name, keys[k]);
+	}
+}
+
+/* What is ruled out begins with a number that says so. */
+static inline void assert_not_beyond(const struct finding *f)
+{
+	const struct evidence *e = &f->evidence[0];
+
+	if (e->at_most ? e->number > e->threshold : e->number < e->threshold)
+		return;
+	fail_msg("%s is ruled out: \"%s\" by %g %s, which counts %s %g", f->rule->id,
+		 e->label, e->number, e->unit, e->at_most ? "up to" : "from",
+		 e->threshold);
+}
+
+/* Whatever is said: each number has what it is compared with, and can be looked up. */
+static inline void assert_evident(const struct diagnosis *d)
+{
+	for (size_t i = 0; i < d->count; i++) {
+		const struct finding *f = &d->list[i];
+
+		if (f->verdict == VERDICT_RULED_OUT)
+			assert_not_beyond(f);
+		for (size_t k = 0; k < f->evidence_count; k++) {
+			const struct evidence *e = &f->evidence[k];
+
+			assert_resolves(f, e);
+			if (d->has_before && !isnan(e->threshold) && isnan(e->baseline))
+				fail_msg("%s: \"%s\" has no baseline", f->rule->id,
+					 e->label);
+		}
+	}
+}
+
 static inline const struct diagnosis *say(const struct scene *now,
 					  const struct scene *before)
 {
@@ -223,6 +278,7 @@ static inline const struct diagnosis *say(const struct scene *now,
 					   .now_s = TEN_S,
 					   .before_s = TEN_S };
 	diagnose_workload(&said.d, &said.readings, first_of(said.now, "shop"));
+	assert_evident(&said.d);
 	return &said.d;
 }
 
