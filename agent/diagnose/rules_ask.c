@@ -452,6 +452,7 @@ static const struct rule rows[] = {
 	  .look = dependency_hangs },
 	{ .id = "net.server_hangs",
 	  .resource = "net",
+	  .of_threads = true,
 	  .probes = "tcp",
 	  .calm = "it keeps no request without an answer",
 	  .not_ = { "net.dependency_hangs", "calls.stuck", "cpu.quota",

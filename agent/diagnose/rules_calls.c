@@ -408,6 +408,7 @@ static const struct rule rows[] = {
 	  .look = failing },
 	{ .id = "calls.stuck",
 	  .resource = "calls", /* of no probe alone: see age_is_known() */
+	  .of_threads = true,
 	  .calm = "no call on a file, no disk request and no wait for a CPU is stuck",
 	  .not_ = { "cpu.neighbours", "disk.neighbour", "memory.limit" },
 	  .after = { "cpu.quota", "memory.limit", "memory.oom" },

@@ -220,6 +220,45 @@ static void a_wait_for_a_lock_on_a_file_is_a_warning(void **state)
 	assert_int_equal(f->severity, SEVERITY_CRITICAL);
 }
 
+struct asked {
+	struct stuck_threads threads;
+	size_t times;
+};
+
+static const struct stuck_threads *threads_of(void *arg,
+					      const struct frame_attrs *resource)
+{
+	struct asked *a = arg;
+
+	assert_string_equal(frame_name(resource), "shop");
+	a->times++;
+	return &a->threads;
+}
+
+static void of_a_node_threads_are_named_too(void **state)
+{
+	struct asked a = { .threads = { .all = 7, .asleep.count = 6 } };
+	struct scene s = { .idle = 15, .fault = stuck_on_a_file };
+	struct frame *f = make_scene(&s);
+	struct readings r = {
+		.now = f, .now_s = TEN_S, .read_stuck = threads_of, .read_arg = &a
+	};
+	struct node_diagnosis d;
+
+	a.threads.of[CALL_FILE] = (struct sleepers){
+		.count = 3, .uninterruptible = 2, .call = "fsync", .command = "writer"
+	};
+	assert_int_equal(diagnose_node(&d, &r), 0);
+	assert_int_equal(d.found_count, 1);
+	assert_string_equal(d.found[0]->rule->id, "calls.stuck");
+	assert_has(d.found[0]->cause,
+		   "3 of its 7 threads sleep in such a call, writer in fsync");
+	assert_int_equal(d.looked_at, 2);
+	assert_int_equal(a.times, 1); /* of who is well nobody asks */
+	diagnose_free_node(&d);
+	frame_free(f);
+}
+
 /* Nobody is told that nothing hangs by who could not have seen it. */
 static void ages_that_are_not_known_are_no_all_clear(void **state)
 {
@@ -273,6 +312,7 @@ int main(void)
 		cmocka_unit_test(a_little_loss_counts_when_it_is_new),
 		cmocka_unit_test(ages_that_are_not_known_are_no_all_clear),
 		cmocka_unit_test(a_wait_for_a_lock_on_a_file_is_a_warning),
+		cmocka_unit_test(of_a_node_threads_are_named_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, end);
