@@ -241,14 +241,24 @@ static void say_again(const struct options *o, char out[AGAIN_LEN])
 	free(last);
 }
 
-static void look_at_present(struct readings *r, const struct frame_attrs *resource,
-			    struct present *out)
+/* What its threads sleep in now; NULL: that cannot be seen from here, or of who has no
+ * cgroup of its own. */
+static const struct stuck_threads *read_stuck(const struct readings *r,
+					      const struct frame_attrs *resource,
+					      struct stuck_threads *out)
 {
 	char path[2 * 4096];
 
+	if (!*frame_cgroup(resource))
+		return NULL;
 	snprintf(path, sizeof(path), "%s%s", r->cgroup_root, frame_cgroup(resource));
-	if (!stuck_threads_read(path, &out->stuck))
-		r->stuck = &out->stuck;
+	return stuck_threads_read(path, out) ? NULL : out;
+}
+
+static void look_at_present(struct readings *r, const struct frame_attrs *resource,
+			    struct present *out)
+{
+	r->stuck = read_stuck(r, resource, &out->stuck);
 	if (!cpu_limit_read(r->cgroup_root, frame_cgroup(resource), &out->limit))
 		r->limit = &out->limit;
 }
@@ -335,11 +345,31 @@ static int answer_workload(const struct options *o, struct why *w, struct readin
 	return status;
 }
 
-static int answer_node(const struct options *o, struct why *w)
+struct node_threads {
+	const struct readings *readings;
+	struct stuck_threads stuck;
+};
+
+static const struct stuck_threads *
+read_stuck_of_node(void *arg, const struct frame_attrs *resource)
+{
+	struct node_threads *t = arg;
+
+	return read_stuck(t->readings, resource, &t->stuck);
+}
+
+static int answer_node(const struct options *o, struct why *w, struct readings *r)
 {
 	struct node_diagnosis *d = calloc(1, sizeof(*d));
-	int err = d ? diagnose_node(d, w->readings) : -ENOMEM, status = 1;
+	struct node_threads threads = { .readings = r };
+	int err = -ENOMEM, status = 1;
 
+	if (r->cgroup_root && strcmp(w->source, "history") != 0) {
+		r->read_stuck = read_stuck_of_node;
+		r->read_arg = &threads;
+	}
+	if (d)
+		err = diagnose_node(d, r);
 	w->node = d;
 	if (err)
 		log_error(err, "the answer cannot be made");
@@ -393,7 +423,7 @@ static int answer(const struct options *o, const struct taken *taken,
 	kept = taken->from_history ? &taken->kept : &before.taken.kept;
 	w.kept_ns = kept->since_ns;
 	w.kept_until_ns = kept->until_ns;
-	status = o->node ? answer_node(o, &w) : answer_workload(o, &w, &r, t);
+	status = o->node ? answer_node(o, &w, &r) : answer_workload(o, &w, &r, t);
 	frame_free(before.taken.frame);
 	return status;
 }

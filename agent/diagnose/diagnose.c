@@ -373,6 +373,35 @@ static int keep(struct node_diagnosis *n, struct diagnosis *d)
 	return 0;
 }
 
+static bool asks_for_threads(const struct diagnosis *d)
+{
+	for (size_t i = 0; i < d->found_count; i++)
+		if (d->found[i]->rule->of_threads)
+			return true;
+	return false;
+}
+
+/*
+ * Once more with what its threads sleep in, if a finding says more by that. Of those
+ * only, as to look at all threads of a node takes too long; and of each of those, as it
+ * decides which is worst.
+ */
+static void look_at_threads(struct diagnosis *d, const struct readings *r, size_t first,
+			    struct look *l)
+{
+	struct readings more = *r;
+
+	if (!r->read_stuck || !asks_for_threads(d))
+		return;
+	more.stuck = r->read_stuck(r->read_arg, d->now.resource);
+	if (!more.stuck)
+		return;
+	memset(d, 0, sizeof(*d));
+	l->readings = &more;
+	diagnose(d, &more, first, l);
+	l->readings = r;
+}
+
 static int diagnose_one(struct node_diagnosis *n, const struct readings *r,
 			size_t first, struct look *l)
 {
@@ -381,6 +410,7 @@ static int diagnose_one(struct node_diagnosis *n, const struct readings *r,
 	if (!d)
 		return -ENOMEM;
 	diagnose(d, r, first, l);
+	look_at_threads(d, r, first, l);
 	note_nearest(n, d);
 	if (d->found_count)
 		return keep(n, d);

@@ -111,6 +111,13 @@ struct readings {
 	const char *controllers;	   /* those of that tree, with spaces between */
 	const struct stuck_threads *stuck; /* of the workload, as of now */
 	const struct cpu_limit *limit;	   /* the same */
+	/*
+	 * Of a node: reads what the threads of one of its workloads sleep in, NULL
+	 * where that cannot be seen; it lives until the next call. NULL: nobody can.
+	 */
+	const struct stuck_threads *(*read_stuck)(void *arg,
+						  const struct frame_attrs *resource);
+	void *read_arg;
 	const char
 	    *again; /* options with which another assay looks at the same; NULL */
 };

@@ -36,17 +36,21 @@ bool peers_rank(const struct facts *f, const char *metric, const char *event,
 	return out->all > 0;
 }
 
-static void say_text(struct peer_share *p, const char *what, const char *to, double s)
+/* What waits is counted anew by each pass that finds it: only its share means anything.
+ */
+static bool is_counted_anew(const char *event)
 {
-	char time[UNITS_LEN];
+	return !strcmp(event, "waited") || !strcmp(event, "connecting");
+}
+
+static void say_text(struct peer_share *p, const char *what, const char *to,
+		     const char *of)
+{
 	int n;
 
-	span_text(time, s);
 	if (p->stands_out) {
-		snprintf(p->text, sizeof(p->text),
-			 "%.0f %% of the %s %s %s (%.0f of %.0f in %s)",
-			 p->count / p->all * 100, what, to, p->top, p->count, p->all,
-			 time);
+		snprintf(p->text, sizeof(p->text), "%.0f %% of the %s %s %s%s",
+			 p->count / p->all * 100, what, to, p->top, of);
 		return;
 	}
 	if (!p->peers) {
@@ -57,9 +61,8 @@ static void say_text(struct peer_share *p, const char *what, const char *to, dou
 	n = snprintf(p->text, sizeof(p->text), "the %s are spread over %s%zu peer%s",
 		     what, p->more ? "more than " : "", p->peers,
 		     p->peers > 1 ? "s" : "");
-	snprintf(p->text + n, sizeof(p->text) - n,
-		 ": no more than %.0f %% %s %s (%.0f of %.0f in %s)",
-		 p->count / p->all * 100, to, p->top, p->count, p->all, time);
+	snprintf(p->text + n, sizeof(p->text) - n, ": no more than %.0f %% %s %s%s",
+		 p->count / p->all * 100, to, p->top, of);
 }
 
 const char *peers_tell(const struct look *l, struct finding *f, const char *metric,
@@ -67,14 +70,19 @@ const char *peers_tell(const struct look *l, struct finding *f, const char *metr
 {
 	struct peer_share *p = &f->peers;
 	struct evidence *e;
+	char time[UNITS_LEN], of[UNITS_LEN + 48];
+	bool anew = is_counted_anew(event);
 
 	if (!peers_rank(l->now, metric, event, p))
 		return NULL;
-	say_text(p, what, to, l->now->duration_s);
-	e = see_own(f, IN_CONNECT_ERRORS, "of that with the peer", "{event}", p->count,
+	snprintf(of, sizeof(of), " (%.0f of %.0f in %s)", p->count, p->all,
+		 span_text(time, l->now->duration_s));
+	say_text(p, what, to, anew ? "" : of);
+	e = see_own(f, IN_CONNECT_ERRORS, "of that with the peer",
+		    anew ? "1" : "{event}", anew ? p->count / p->all : p->count,
 		    UNBOUND);
 	e->metric = metric;
-	e->stat = "count";
+	e->stat = anew ? "derived" : "count";
 	e->key = "assay.peer.event";
 	e->value = event;
 	e->key2 = "assay.peer";

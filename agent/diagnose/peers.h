@@ -16,7 +16,8 @@ bool peers_rank(const struct facts *f, const char *metric, const char *event,
 		struct peer_share *out);
 /*
  * Says in a finding which peer it is, or that none stands out, and has it as evidence:
- * "70 % of the retransmits go to 10.0.3.7:5432 (412 of 590 in 60 s)". what: the events
+ * "70 % of the retransmits go to 10.0.3.7:5432 (412 of 590 in 60 s)"; of what waits
+ * without the numbers. what: the events
  * in the plural, to: how they belong to a peer. Nothing where no peer was counted.
  * Returns the peer when it stands out, else NULL.
  */

@@ -22,6 +22,7 @@ struct rule {
 	const char *resource; /* "cpu", "disk", "memory", "net", "calls", "self" */
 	const char *probes;   /* which it needs, with commas between; NULL: none */
 	bool of_node;	      /* it is about the node, of which it is told once */
+	bool of_threads;      /* its findings say more by readings.stuck */
 	/* What it means that the rule found nothing: "no CPU quota ran out". */
 	const char *calm;
 	/* What to compare with: shown as ruled out beside a finding of this rule. */

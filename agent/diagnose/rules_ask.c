@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What a workload asks of others: names, and services that are slow or hang. */
+/* What a workload asks of others: names, and services that are slow or hang; and what
+ * it is asked itself and does not answer. */
 #include <string.h>
 #include "base/util.h"
 #include "diagnose/peers.h"
@@ -226,7 +227,8 @@ static void dependency_slow(const struct look *l, struct finding *f)
 	f->change = known ? (grown ? CHANGE_NEW : CHANGE_SAME) : CHANGE_UNKNOWN;
 }
 
-#define HANGS_CLIENT  5.0 /* s */
+#define HANGS_REQUEST 5.0 /* s, asked or served */
+#define HANGS_LONG    30.0
 #define HANGS_CONNECT 1.0 /* s: a SYN was lost, or is not answered */
 #define HANGS_DNS     2.0
 #define TIMES_P99     5
@@ -235,7 +237,8 @@ static void client_hangs(const struct look *l, struct finding *f, double age)
 {
 	char since[UNITS_TIME_LEN];
 
-	found(f, severity_of(age, HANGS_CLIENT, 30), 60 + (age < 30 ? age : 30),
+	found(f, severity_of(age, HANGS_REQUEST, HANGS_LONG),
+	      60 + (age < HANGS_LONG ? age : HANGS_LONG),
 	      "what %s asks hangs: a request has had no answer for %.0f s, since %s",
 	      name_of(l->now), age, since_text(since, l, age));
 	because(f, "a service that it asks took the request and does not answer");
@@ -270,30 +273,32 @@ static void lookup_hangs(const struct look *l, struct finding *f, double age)
 
 /*
  * Does it always have requests that wait, as who asks for news (a long poll)? One that
- * was under way in the baseline says nothing of that.
+ * was under way in the baseline says nothing of that. age_in, usual: of what it asks,
+ * or of what it is asked; usual: how long most take.
  */
-static bool always_waits(const struct look *l, double age)
+static bool always_waits(const struct look *l, enum input age_in, double age,
+			 double usual)
 {
-	double was = l->before ? l->before->value[IN_AGE_CLIENT] : 0;
+	double was = l->before ? l->before->value[age_in] : 0;
 
-	if (age < TIMES_P99 * now_of(l, IN_ASKED_P90))
+	if (age < TIMES_P99 * usual)
 		return true;
-	if (was < HANGS_CLIENT)
+	if (was < HANGS_REQUEST)
 		return false;
 	return age <= since_baseline(l) ||
-	       hang_change(l, IN_AGE_CLIENT, age, HANGS_CLIENT) == CHANGE_SAME;
+	       hang_change(l, age_in, age, HANGS_REQUEST) == CHANGE_SAME;
 }
 
 static void dependency_hangs(const struct look *l, struct finding *f)
 {
-	double client = see(l, f, IN_AGE_CLIENT, HANGS_CLIENT);
+	double client = see(l, f, IN_AGE_CLIENT, HANGS_REQUEST);
 	double connect = see(l, f, IN_AGE_CONNECT, HANGS_CONNECT);
 	double dns = now_of(l, IN_AGE_DNS);
 
-	if (always_waits(l, client))
+	if (always_waits(l, IN_AGE_CLIENT, client, now_of(l, IN_ASKED_P90)))
 		client = 0;
-	if (client < HANGS_CLIENT && connect < HANGS_CONNECT && dns < HANGS_DNS) {
-		age_is_known(l, f, IN_AGE_CLIENT, HANGS_CLIENT);
+	if (client < HANGS_REQUEST && connect < HANGS_CONNECT && dns < HANGS_DNS) {
+		age_is_known(l, f, IN_AGE_CLIENT, HANGS_REQUEST);
 		age_is_known(l, f, IN_AGE_CONNECT, HANGS_CONNECT);
 		age_is_known(l, f, IN_AGE_DNS, HANGS_DNS);
 		return;
@@ -303,9 +308,9 @@ static void dependency_hangs(const struct look *l, struct finding *f)
 	see(l, f, IN_ASKED, UNBOUND);
 	see(l, f, IN_ASKED_P90, UNBOUND);
 	see(l, f, IN_SYN_AGAIN, UNBOUND);
-	if (client >= HANGS_CLIENT) {
+	if (client >= HANGS_REQUEST) {
 		client_hangs(l, f, client);
-		note_change(f, hang_change(l, IN_AGE_CLIENT, client, HANGS_CLIENT));
+		note_change(f, hang_change(l, IN_AGE_CLIENT, client, HANGS_REQUEST));
 	} else if (connect >= HANGS_CONNECT) {
 		connect_hangs(l, f, connect);
 		note_change(f, hang_change(l, IN_AGE_CONNECT, connect, HANGS_CONNECT));
@@ -314,6 +319,101 @@ static void dependency_hangs(const struct look *l, struct finding *f)
 		note_change(f, hang_change(l, IN_AGE_DNS, dns, HANGS_DNS));
 	}
 }
+
+/* --- what it is asked --- */
+
+/* How long most of its responses take; those of before, where none has ended since. */
+static double usual_response(const struct look *l)
+{
+	double before = l->before ? l->before->value[IN_SERVED_P90] : 0;
+
+	return now_of(l, IN_SERVED_P90) > before ? now_of(l, IN_SERVED_P90) : before;
+}
+
+#define WORKS 0.5 /* CPUs: who uses less than that mostly waits */
+
+/* What its threads do meanwhile. */
+static void say_why_no_answer(const struct look *l, struct finding *f)
+{
+	static const char had[] =
+	    "it has the request, or the first part of it, and does not answer";
+	const struct stuck_threads *t = l->readings->stuck;
+	double cpu = now_of(l, IN_CPU);
+
+	if (cpu >= WORKS)
+		because(f, "%s: it works, or goes round in circles (%.2f CPUs)", had,
+			cpu);
+	else if (t && t->all && t->asleep.uninterruptible)
+		because(f,
+			"%s: %zu of its %zu threads sleep so that no signal wakes "
+			"them, %s in %s (%s)",
+			had, t->asleep.uninterruptible, t->all, t->asleep.command,
+			*t->asleep.call ? t->asleep.call : "?",
+			*t->asleep.wchan ? t->asleep.wchan : "?");
+	else if (t && t->all)
+		because(f,
+			"%s: %zu of its %zu threads sleep: it waits for something, "
+			"as a lock, a timer, or another process",
+			had, t->asleep.count, t->all);
+	else
+		because(f, "%s: it waits for something, or is held up (%.2f CPUs)", had,
+			cpu);
+}
+
+static void see_sleepers(const struct look *l, struct finding *f)
+{
+	const struct stuck_threads *t = l->readings->stuck;
+	struct evidence *e;
+
+	if (!t || !t->all)
+		return;
+	e = see_own(f, IN_AGE_SERVER, "of its threads sleep now", "{thread}",
+		    t->asleep.count, UNBOUND);
+	e->metric = "/proc/PID/stat";
+	e->key = NULL;
+	e->stat = "now";
+}
+
+/*
+ * Who is not known to answer at all may be one that only takes (logs, metrics): that is
+ * nothing critical, and with a baseline in which it answered nothing either no reason
+ * to act.
+ */
+static enum severity severity_of_server(const struct look *l, double age)
+{
+	bool answers =
+	    now_of(l, IN_SERVED) > 0 || (l->before && l->before->value[IN_SERVED] > 0);
+
+	if (answers)
+		return severity_of(age, HANGS_REQUEST, HANGS_LONG);
+	return l->before ? SEVERITY_NOTICE : SEVERITY_WARNING;
+}
+
+static void server_hangs(const struct look *l, struct finding *f)
+{
+	double age = see(l, f, IN_AGE_SERVER, HANGS_REQUEST);
+	char since[UNITS_TIME_LEN];
+
+	if (age < HANGS_REQUEST ||
+	    always_waits(l, IN_AGE_SERVER, age, usual_response(l))) {
+		age_is_known(l, f, IN_AGE_SERVER, HANGS_REQUEST);
+		return;
+	}
+	see(l, f, IN_SERVED, UNBOUND);
+	see(l, f, IN_SERVED_P90, UNBOUND);
+	see(l, f, IN_CPU, UNBOUND);
+	see_sleepers(l, f);
+	/* of a node it comes before who waits for it: here is the cause */
+	found(f, severity_of_server(l, age), 65 + (age < HANGS_LONG ? age : HANGS_LONG),
+	      "%s does not answer: a request has had no answer for %.0f s, since %s",
+	      name_of(l->now), age, since_text(since, l, age));
+	say_why_no_answer(l, f);
+	then_of_each(l, f, "ps -L -o lwp,stat,wchan:32,comm -p $p",
+		     "who sleeps where (R: it runs); then the program's own stacks");
+	note_change(f, hang_change(l, IN_AGE_SERVER, age, HANGS_REQUEST));
+}
+
+/* --- what ends without an answer --- */
 
 #define RESPONSES_FAILED 5
 
@@ -382,6 +482,16 @@ static const struct rule rows[] = {
 	  .not_ = { "net.loss", "net.connect", "cpu.neighbours" },
 	  .after = { "net.dns", "net.connect", "net.loss", "net.accept_full" },
 	  .look = dependency_hangs },
+	{ .id = "net.server_hangs",
+	  .resource = "net",
+	  .of_threads = true,
+	  .probes = "tcp",
+	  .calm = "it keeps no request without an answer",
+	  .not_ = { "net.dependency_hangs", "calls.stuck", "cpu.quota",
+		    "cpu.neighbours" },
+	  .after = { "net.dependency_hangs", "calls.stuck", "net.connect", "cpu.quota",
+		     "net.accept_full" },
+	  .look = server_hangs },
 	{ .id = "net.no_answer",
 	  .resource = "net",
 	  .probes = "tcp",

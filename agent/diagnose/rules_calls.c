@@ -234,6 +234,17 @@ static const struct sleepers *sleepers_of(const struct look *l, const struct stu
 	return s->class < CALL_CLASSES ? &t->of[s->class] : &t->asleep;
 }
 
+/*
+ * Are all its threads in such calls in flock(2)? Then nothing is broken: another keeps
+ * the lock, as one of several jobs that are to run one after the other.
+ */
+static bool is_lock(const struct look *l, const struct stuck *s)
+{
+	const struct sleepers *t = sleepers_of(l, s);
+
+	return s->class == CALL_FILE && t && t->count && t->locks == t->count;
+}
+
 /* How many threads are in it, and how many of them no signal wakes. */
 static void see_threads(const struct look *l, struct finding *f, const struct stuck *s)
 {
@@ -267,13 +278,17 @@ static void say_cause(const struct look *l, struct finding *f, const struct stuc
 				  : "");
 	else
 		because(
-		    f, "%s; %zu of its %zu threads sleep %s, %s in %s (%s)%s", s->cause,
+		    f, "%s; %zu of its %zu threads sleep %s, %s in %s (%s)%s",
+		    is_lock(l, s) ? "another has the lock on that file and keeps it, "
+				    "as jobs do that must not run at the same time"
+				  : s->cause,
 		    call ? t->count : t->uninterruptible, l->readings->stuck->all,
 		    call ? "in such a call" : "so that no signal wakes them",
 		    t->command, *t->call ? t->call : "?", *t->wchan ? t->wchan : "?",
-		    t->uninterruptible ? ""
-				       : "; a signal would wake them: rather a lock "
-					 "on a file, a FIFO, or FUSE");
+		    t->uninterruptible || is_lock(l, s)
+			? ""
+			: "; a signal would wake them: rather a lock "
+			  "on a file, a FIFO, or FUSE");
 }
 
 /* The one that is the furthest beyond what is normal; NULL: none is. */
@@ -285,6 +300,8 @@ static const struct stuck *worst_stuck(const struct look *l)
 	for (size_t i = 0; i < COUNT(stucks); i++) {
 		double times = now_of(l, stucks[i].age) / stucks[i].least;
 
+		if (times >= 1 && is_lock(l, &stucks[i]))
+			times = 1; /* what may be broken is told first */
 		if (times < 1 || times <= most)
 			continue;
 		most = times;
@@ -293,17 +310,27 @@ static const struct stuck *worst_stuck(const struct look *l)
 	return worst;
 }
 
+/* Below any warning of what fails: jobs that wait for each other are well. */
+#define LOCK_SCORE 15
+
 /* Of the past, too: since when, by the clock. */
 static void say_stuck(const struct look *l, struct finding *f, const struct stuck *s,
 		      double age)
 {
 	char since[UNITS_TIME_LEN];
 
-	found(f, severity_of(age, s->least, s->critical), 70 + (age < 25 ? age : 25),
-	      "%s of %s has not ended for %.1f s, since %s: it is stuck", s->what,
-	      name_of(l->now), age, since_text(since, l, age));
+	bool lock = is_lock(l, s);
+
+	found(f, lock ? SEVERITY_WARNING : severity_of(age, s->least, s->critical),
+	      lock ? LOCK_SCORE : 70 + (age < 25 ? age : 25),
+	      "%s of %s has not ended for %.1f s, since %s: it %s", s->what,
+	      name_of(l->now), age, since_text(since, l, age),
+	      lock ? "waits for a lock" : "is stuck");
 	say_cause(l, f, s);
-	if (s->next)
+	if (lock)
+		then(f, "lslocks -o COMMAND,PID,MODE,PATH,BLOCKER   # MODE with *: it "
+			"waits for BLOCKER");
+	else if (s->next)
 		then(f, "%s", s->next);
 	else
 		then_of_each(l, f, "ps -L -o lwp,stat,wchan:32,comm -p $p",
@@ -426,6 +453,7 @@ static const struct rule rows[] = {
 	  .look = failing },
 	{ .id = "calls.stuck",
 	  .resource = "calls", /* of no probe alone: see age_is_known() */
+	  .of_threads = true,
 	  .calm = "no call on a file, no disk request and no wait for a CPU is stuck",
 	  .not_ = { "cpu.neighbours", "disk.neighbour", "memory.limit" },
 	  .after = { "cpu.quota", "memory.limit", "memory.oom" },

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include "base/text.h"
 #include "base/util.h"
 #include "bpf/syscall.h"
@@ -95,6 +96,7 @@ static void add(const struct sleeper *s, int number, struct sleepers *out)
 	if (!out->count++ || (sure && !out->uninterruptible))
 		describe(s, number, out);
 	out->uninterruptible += sure;
+	out->locks += !sure && number == SYS_flock;
 }
 
 static void look_at(long tid, struct stuck_threads *out)

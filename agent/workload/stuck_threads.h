@@ -10,6 +10,7 @@
 struct sleepers {
 	size_t count;
 	size_t uninterruptible; /* of them: no signal wakes them */
+	size_t locks;		/* of the others: in flock(2), until another lets go */
 	char call[32];		/* the system call; "": none, or it cannot be read */
 	char wchan[48];		/* where in the kernel it sleeps; "" as well */
 	char command[32];	/* its name */

@@ -76,3 +76,13 @@ def _(stage):
     for _ in range(3):
         stage.load(stage.victim, "ask", port, 1)
     stage.lead = 12
+
+
+@incident("hanging_server", finding="net.server_hangs", says=("tcp.server", "threads sleep"))
+def _(stage):
+    """It takes a request, and sleeps."""
+    port = free_port()
+    stage.load(stage.victim, "serve", port, 3600 * 1000)
+    for _ in range(3):
+        stage.load(stage.neighbour, "ask", port, 1)
+    stage.lead = 12

@@ -197,7 +197,8 @@ def _():
     since = datetime.datetime.fromisoformat(
         re.search(r"since (\S+):", finding["what"])[1].replace("Z", "+00:00")).timestamp()
     between(since, began - 1, began + 1.1 + 0.05 * age, "since when")
-    check("ps -L" in finding["next"], finding["next"])
+    same(finding["severity"], "warning", "of a wait for a lock, severity")
+    check("lslocks" in finding["next"], finding["next"])
     answer = ask(calm.path, "--duration", "1s", status=[0, 3], of=late)
     if time.monotonic() > started + 5:
         raise Busy("the agent has looked for 5 s already")

@@ -157,6 +157,8 @@ static void sleepers_are_told_by_their_calls(void **state)
 	assert_int_equal(file->count, 1);
 	assert_int_equal(file->uninterruptible, 0);
 	assert_string_equal(file->call, "flock");
+	assert_int_equal(file->locks, 1);
+	assert_int_equal(process->locks, 0);
 	assert_int_equal(process->count, 1);
 	assert_int_equal(process->uninterruptible, 1);
 	assert_non_null(strstr("vfork clone", process->call));

@@ -219,13 +219,34 @@ static void slow(struct point_group *g)
 	put(g, PEER_METRIC, "slow", "10.0.3.8:80", 5000);
 }
 
+static void hang_at_many(struct point_group *g)
+{
+	AGE("tcp.connect", 20);
+	put(g, PEER_METRIC, "connecting", "10.0.3.7:80", 2);
+	put(g, PEER_METRIC, "connecting", "10.0.3.8:80", 2);
+	put(g, PEER_METRIC, "connecting", "10.0.3.9:80", 4);
+}
+
 static void dependencies_are_named(void **state)
 {
 	struct scene s = { .idle = 15, .fault = hang };
+	const struct evidence *e;
 
 	assert_accused(say(&s, &calm), "net.dependency_hangs");
 	assert_string_equal(said.d.found[0]->peers.top, "10.0.3.7:5432");
+	/* one that waits is counted in each pass anew: 3 may be one */
+	assert_string_equal(said.d.found[0]->peers.text,
+			    "100 % of the requests that wait are to 10.0.3.7:5432");
+	e = evidence_of(said.d.found[0], PEER_METRIC);
+	assert_string_equal(e->unit, "1");
+	assert_true(e->number == 1);
 	assert_has(said.d.found[0]->next, "ss -tnp dst 10.0.3.7:5432");
+	s.fault = hang_at_many;
+	assert_accused(say(&s, &calm), "net.dependency_hangs");
+	assert_string_equal(
+	    said.d.found[0]->peers.text,
+	    "the connects that wait are spread over 3 peers: no more than 50 % "
+	    "are to 10.0.3.9:80");
 	s.fault = slow;
 	assert_accused(say(&s, &calm), "net.dependency_slow");
 	assert_string_equal(said.d.found[0]->peers.top, "10.0.3.7:5432");

@@ -213,7 +213,16 @@ static void hangs(struct point_group *g)
 static void hangs_few(struct point_group *g)
 {
 	AGE("tcp.client", 3);
-	AGE("tcp.server", 300);
+}
+
+static void server_hangs(struct point_group *g)
+{
+	AGE("tcp.server", 9);
+}
+
+static void server_hangs_few(struct point_group *g)
+{
+	AGE("tcp.server", 3);
 }
 
 static void no_answer(struct point_group *g)
@@ -285,6 +294,7 @@ static const struct fault list[] = {
 	{ "net.dns_slow", dns_slow, dns_slow_few },
 	{ "net.dependency_slow", dependency_slow, dependency_slow_few },
 	{ "net.dependency_hangs", hangs, hangs_few },
+	{ "net.server_hangs", server_hangs, server_hangs_few },
 	{ "net.no_answer", no_answer, no_answer_few },
 	{ "calls.failing", no_space, no_space_few, .level_stays = true },
 	{ "calls.stuck", stuck, stuck_few },

@@ -168,6 +168,97 @@ static void stuck_on_a_file(struct point_group *g)
 	AGE("syscall.file", 40);
 }
 
+static void stuck_and_refused(struct point_group *g)
+{
+	stuck_on_a_file(g);
+	put(g, "assay.tcp.connect.errors", "ECONNREFUSED", NULL, 20); /* of 70 */
+}
+
+static void stuck_on_a_file_and_a_disk(struct point_group *g)
+{
+	stuck_on_a_file(g);
+	AGE("block", 11);
+}
+
+static const struct diagnosis *say_with_threads(void (*fault)(struct point_group *g),
+						const struct stuck_threads *t)
+{
+	struct scene s = { .idle = 15, .fault = fault };
+
+	say(&s, NULL);
+	said.readings.stuck = t;
+	diagnose_workload(&said.d, &said.readings, first_of(said.now, "shop"));
+	return &said.d;
+}
+
+/* As of a job that another one of its kind keeps waiting. */
+static void a_wait_for_a_lock_on_a_file_is_a_warning(void **state)
+{
+	struct stuck_threads t = { .all = 3, .asleep.count = 3 };
+	struct sleepers *file = &t.of[CALL_FILE];
+	const struct finding *f;
+
+	*file = (struct sleepers){
+		.count = 1, .locks = 1, .call = "flock", .command = "backup"
+	};
+	assert_accused(say_with_threads(stuck_on_a_file, &t), "calls.stuck");
+	f = said.d.found[0];
+	assert_int_equal(f->severity, SEVERITY_WARNING);
+	assert_has(f->what, "waits for a lock");
+	assert_has(f->cause, "1 of its 3 threads");
+	assert_has(f->next, "lslocks");
+	say_with_threads(stuck_and_refused, &t);
+	assert_string_equal(said.d.found[0]->rule->id, "net.connect");
+	assert_int_equal(said.d.found[0]->severity, SEVERITY_WARNING);
+	/* what is worse is not hidden by it */
+	f = rule_of(say_with_threads(stuck_on_a_file_and_a_disk, &t), "calls.stuck");
+	assert_int_equal(f->severity, SEVERITY_CRITICAL);
+	assert_has(f->what, "a disk request");
+	/* another thread waits for something else: that may be what is so old */
+	file->count = 2;
+	f = rule_of(say_with_threads(stuck_on_a_file, &t), "calls.stuck");
+	assert_int_equal(f->severity, SEVERITY_CRITICAL);
+}
+
+struct asked {
+	struct stuck_threads threads;
+	size_t times;
+};
+
+static const struct stuck_threads *threads_of(void *arg,
+					      const struct frame_attrs *resource)
+{
+	struct asked *a = arg;
+
+	assert_string_equal(frame_name(resource), "shop");
+	a->times++;
+	return &a->threads;
+}
+
+static void of_a_node_threads_are_named_too(void **state)
+{
+	struct asked a = { .threads = { .all = 7, .asleep.count = 6 } };
+	struct scene s = { .idle = 15, .fault = stuck_on_a_file };
+	struct frame *f = make_scene(&s);
+	struct readings r = {
+		.now = f, .now_s = TEN_S, .read_stuck = threads_of, .read_arg = &a
+	};
+	struct node_diagnosis d;
+
+	a.threads.of[CALL_FILE] = (struct sleepers){
+		.count = 3, .uninterruptible = 2, .call = "fsync", .command = "writer"
+	};
+	assert_int_equal(diagnose_node(&d, &r), 0);
+	assert_int_equal(d.found_count, 1);
+	assert_string_equal(d.found[0]->rule->id, "calls.stuck");
+	assert_has(d.found[0]->cause,
+		   "3 of its 7 threads sleep in such a call, writer in fsync");
+	assert_int_equal(d.looked_at, 2);
+	assert_int_equal(a.times, 1); /* of who is well nobody asks */
+	diagnose_free_node(&d);
+	frame_free(f);
+}
+
 /* Nobody is told that nothing hangs by who could not have seen it. */
 static void ages_that_are_not_known_are_no_all_clear(void **state)
 {
@@ -220,6 +311,8 @@ int main(void)
 		cmocka_unit_test(a_dependency_that_is_a_queue_is_the_cause),
 		cmocka_unit_test(a_little_loss_counts_when_it_is_new),
 		cmocka_unit_test(ages_that_are_not_known_are_no_all_clear),
+		cmocka_unit_test(a_wait_for_a_lock_on_a_file_is_a_warning),
+		cmocka_unit_test(of_a_node_threads_are_named_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, end);
