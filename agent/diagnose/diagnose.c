@@ -100,17 +100,13 @@ static bool is_beyond(const struct evidence *e)
  */
 static void put_deciding_first(struct finding *f)
 {
-	struct evidence deciding;
 	size_t i = 0;
 
 	while (i < f->evidence_count &&
 	       (isnan(f->evidence[i].threshold) || is_beyond(&f->evidence[i])))
 		i++;
-	if (!i || i == f->evidence_count)
-		return;
-	deciding = f->evidence[i];
-	memmove(&f->evidence[1], &f->evidence[0], i * sizeof(deciding));
-	f->evidence[0] = deciding;
+	if (i < f->evidence_count)
+		tell_first(f, i);
 }
 
 static void run_rule(const struct rule *r, const struct look *l, struct finding *f)

@@ -120,6 +120,14 @@ struct evidence *see_of(const struct look *l, struct finding *f, enum input in,
 	return e;
 }
 
+void tell_first(struct finding *f, size_t i)
+{
+	struct evidence first = f->evidence[i];
+
+	memmove(&f->evidence[1], &f->evidence[0], i * sizeof(first));
+	f->evidence[0] = first;
+}
+
 double as_long(const struct look *l, enum input in)
 {
 	return times_as_long(facts_with(l, in), facts_before(l, in), in);

@@ -67,6 +67,8 @@ struct evidence *see_own(struct finding *f, enum input in, const char *label,
 struct evidence *see_of(const struct look *l, struct finding *f, enum input in,
 			const char *label, const char *unit,
 			double (*of)(const struct facts *), double threshold);
+/* Puts the i-th number before all others. */
+void tell_first(struct finding *f, size_t i);
 /* How many times as long as in the baseline an input was counted; NAN: there is none.
  */
 double as_long(const struct look *l, enum input in);

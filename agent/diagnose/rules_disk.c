@@ -35,6 +35,12 @@ static double count_sleeps(const struct facts *f)
 	return f->value[IN_BLOCKED_FILE_COUNT] + f->value[IN_BLOCKED_FAULT_COUNT];
 }
 
+/* The number that was added last rules it out, whatever the others are. */
+static void rule_out(struct finding *f)
+{
+	tell_first(f, f->evidence_count - 1);
+}
+
 /* Adds what it lost; does that count? */
 static bool waits_for_disk(const struct look *l, struct finding *f, double *share)
 {
@@ -53,8 +59,11 @@ static bool waits_for_disk(const struct look *l, struct finding *f, double *shar
 		       "sleeps in file calls and page faults", "{sleep}", count_sleeps,
 		       SLEEPS_LEAST)
 		    ->baseline *= as_long(l, IN_BLOCKED_FILE_COUNT);
+		rule_out(f);
 		return false;
 	}
+	if (*share < BLOCKED_SHARE)
+		rule_out(f);
 	return *share >= BLOCKED_SHARE;
 }
 
@@ -138,10 +147,12 @@ static void neighbour(const struct look *l, struct finding *f)
 		return;
 	if (!disks_find(l, &d)) {
 		see(l, f, IN_BLOCK_COUNT, 1);
+		rule_out(f);
 		return;
 	}
 	if (!is_in_the_way(&d)) {
 		see_not_in_the_way(l, f, &d);
+		rule_out(f);
 		return;
 	}
 	see_share(l, f, &d);
@@ -216,8 +227,10 @@ static void slow(const struct look *l, struct finding *f)
 	if (!disks_find(l, &d))
 		return;
 	see_share(l, f, &d)->at_most = true;
-	if (theirs_of(&d) >= NEIGHBOUR_SHARE)
+	if (theirs_of(&d) >= NEIGHBOUR_SHARE) {
+		rule_out(f);
 		return;
+	}
 	see(l, f, IN_BLOCK_COUNT, SLEEPS_LEAST);
 	if (is_stamped(l))
 		see(l, f, IN_BLOCK_P99, UNBOUND);
@@ -265,15 +278,18 @@ static void files(const struct look *l, struct finding *f)
 		return;
 	if (is_slow(l)) {
 		see_quick(l, f);
+		rule_out(f);
 		return;
 	}
 	if (now_of(l, IN_BLOCKED_FAULT) > now_of(l, IN_BLOCKED_FILE)) {
 		see_of(l, f, IN_BLOCKED_FILE, "of that in file calls", "1",
 		       part_in_calls, 0.5);
-		return; /* that is memory's */
+		rule_out(f); /* that is memory's */
+		return;
 	}
 	if (disks_find(l, &d) && is_in_the_way(&d)) {
 		see_share(l, f, &d)->at_most = true;
+		rule_out(f);
 		return;
 	}
 	see(l, f, IN_BLOCKED_FILE_COUNT, SLEEPS_LEAST);

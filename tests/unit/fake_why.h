@@ -267,6 +267,12 @@ static inline void assert_evident(const struct diagnosis *d)
 	}
 }
 
+static inline void diagnose_said(const struct readings *r, size_t first)
+{
+	diagnose_workload(&said.d, r, first);
+	assert_evident(&said.d);
+}
+
 static inline const struct diagnosis *say(const struct scene *now,
 					  const struct scene *before)
 {
@@ -277,8 +283,7 @@ static inline const struct diagnosis *say(const struct scene *now,
 					   .before = said.before,
 					   .now_s = TEN_S,
 					   .before_s = TEN_S };
-	diagnose_workload(&said.d, &said.readings, first_of(said.now, "shop"));
-	assert_evident(&said.d);
+	diagnose_said(&said.readings, first_of(said.now, "shop"));
 	return &said.d;
 }
 

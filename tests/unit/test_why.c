@@ -43,7 +43,7 @@ static void a_quota_of_then_is_told(void **state)
 		    !strcmp(f.evidence[i].metric, "assay.cgroup.cpu.limit"))
 			assert_true(f.evidence[i].number == 0.5);
 	said.readings.limit = &now;
-	diagnose_workload(&said.d, &said.readings, first_of(said.now, "shop"));
+	diagnose_said(&said.readings, first_of(said.now, "shop"));
 	assert_has(said.d.found[0]->cause, "CPU limit of 0.25 CPUs");
 }
 
@@ -86,7 +86,7 @@ static void a_probe_that_was_off_for_a_while_counts_for_the_rest(void **state)
 	n = said.d.now.value[IN_CALLS];
 	assert_true(all > 0 && n > 0);
 	said.readings.now_counted = &half;
-	diagnose_workload(&said.d, &said.readings, first_of(said.now, "shop"));
+	diagnose_said(&said.readings, first_of(said.now, "shop"));
 	assert_true(fabs(said.d.now.value[IN_BLOCKED_FILE] +
 			 said.d.now.value[IN_CONTENTION] - 2 * all) < 1e-9);
 	assert_true(said.d.now.value[IN_CALLS] == n);
@@ -97,11 +97,11 @@ static void a_probe_that_was_off_for_a_while_counts_for_the_rest(void **state)
 	assert_string_equal(said.d.found[0]->rule->id, "self.off");
 	assert_has(said.d.found[0]->what, "sched was on for 5 of 10 s");
 	said.readings.now_counted = &third;
-	diagnose_workload(&said.d, &said.readings, first_of(said.now, "shop"));
+	diagnose_said(&said.readings, first_of(said.now, "shop"));
 	assert_int_equal(said.d.overall, INCONCLUSIVE);
 	assert_has(said.d.why, "was on for 3 of 10 s");
 	said.readings.now_counted = &none;
-	diagnose_workload(&said.d, &said.readings, first_of(said.now, "shop"));
+	diagnose_said(&said.readings, first_of(said.now, "shop"));
 	assert_int_equal(rule_of(&said.d, "cpu.quota")->verdict, VERDICT_UNMEASURED);
 	assert_has(said.d.why, "it was on for 5 % of that time");
 	assert_int_equal(rule_of(&said.d, "net.connect")->verdict, VERDICT_RULED_OUT);
@@ -227,7 +227,7 @@ static void what_is_not_told_apart_is_said(void **state)
 	points_attr(g, "assay.workload.name", "overflow");
 	put_calm(g);
 	r.now = f = to_frame(&p);
-	diagnose_workload(&said.d, &r, first_of(f, "overflow"));
+	diagnose_said(&r, first_of(f, "overflow"));
 	assert_string_equal(said.d.found[0]->rule->id, "self.overflow");
 	frame_free(f);
 }

@@ -150,7 +150,7 @@ static void names_are_safe_to_see_and_to_run(void **state)
 	put(g, "assay.cgroup.cpu.time", NULL, NULL, 2);
 	r.now = f = to_frame(&p);
 	first = first_of(f, "sh\x1b[2Jop");
-	diagnose_workload(&said.d, &r, first);
+	diagnose_said(&r, first);
 	text = printed(why_table, &w);
 	assert_null(strchr(text, '\x1b'));
 	assert_has(text, "sh\\x1b[2Jop waits for a CPU");

@@ -146,7 +146,7 @@ static enum severity severity_of_job(double cpu_s, double behind_others)
 	BEHIND("/other", behind_others);
 	put(g, "assay.cgroup.cpu.time", NULL, NULL, cpu_s);
 	r.now = frame = to_frame(&p);
-	diagnose_workload(&said.d, &r, first_of(frame, "job"));
+	diagnose_said(&r, first_of(frame, "job"));
 	f = rule_of(&said.d, "cpu.itself");
 	assert_int_equal(f->verdict, VERDICT_FOUND);
 	severity = f->severity;
@@ -299,7 +299,7 @@ static void a_baseline_is_as_long_as_the_workload_was_there(void **state)
 		if (said.before->series[i].start_ns)
 			said.before->series[i].start_ns += 90 * SECOND;
 	said.readings.before_s = 10 * TEN_S;
-	diagnose_workload(&said.d, &said.readings, first_of(said.now, "shop"));
+	diagnose_said(&said.readings, first_of(said.now, "shop"));
 	f = rule_of(&said.d, "disk.slow");
 	assert_int_equal(f->change, CHANGE_SAME);
 	assert_float_equal(f->evidence[0].number, f->evidence[0].baseline, 1e-9);
@@ -333,7 +333,7 @@ static const struct finding *wait_of(const char *cgroup, const char *behind)
 	if (*cgroup)
 		put(g, "assay.cgroup.cpu.time", NULL, NULL, 2);
 	r.now = said.now = to_frame(&p);
-	diagnose_workload(&said.d, &r, first_of(said.now, "some"));
+	diagnose_said(&r, first_of(said.now, "some"));
 	return rule_of(&said.d, "cpu.neighbours");
 }
 
