@@ -358,18 +358,19 @@ read_stuck_of_node(void *arg, const struct frame_attrs *resource)
 	return read_stuck(t->readings, resource, &t->stuck);
 }
 
-static int answer_node(const struct options *o, struct why *w, struct readings *r)
+static int answer_node(const struct options *o, struct why *w)
 {
 	struct node_diagnosis *d = calloc(1, sizeof(*d));
-	struct node_threads threads = { .readings = r };
+	struct node_threads threads = { .readings = w->readings };
+	struct readings r = *w->readings;
 	int err = -ENOMEM, status = 1;
 
-	if (r->cgroup_root && strcmp(w->source, "history") != 0) {
-		r->read_stuck = read_stuck_of_node;
-		r->read_arg = &threads;
+	if (r.cgroup_root && strcmp(w->source, "history") != 0) {
+		r.read_stuck = read_stuck_of_node;
+		r.read_arg = &threads;
 	}
 	if (d)
-		err = diagnose_node(d, r);
+		err = diagnose_node(d, &r);
 	w->node = d;
 	if (err)
 		log_error(err, "the answer cannot be made");
@@ -423,7 +424,7 @@ static int answer(const struct options *o, const struct taken *taken,
 	kept = taken->from_history ? &taken->kept : &before.taken.kept;
 	w.kept_ns = kept->since_ns;
 	w.kept_until_ns = kept->until_ns;
-	status = o->node ? answer_node(o, &w, &r) : answer_workload(o, &w, &r, t);
+	status = o->node ? answer_node(o, &w) : answer_workload(o, &w, &r, t);
 	frame_free(before.taken.frame);
 	return status;
 }
