@@ -289,14 +289,34 @@ static bool always_waits(const struct look *l, enum input age_in, double age,
 	       hang_change(l, age_in, age, HANGS_REQUEST) == CHANGE_SAME;
 }
 
+/* Why an age does not count, which is the evidence seen last: it always waits so long.
+ */
+static void see_always(const struct look *l, struct finding *f, enum input age_in,
+		       double age, double usual)
+{
+	struct evidence *e = &f->evidence[f->evidence_count - 1];
+	double was = l->before ? l->before->value[age_in] : 0;
+
+	if (age < TIMES_P99 * usual) {
+		e->threshold = fmax(e->threshold, TIMES_P99 * usual);
+		return;
+	}
+	e = see_own(f, age_in, "was so in the baseline", "s", was, HANGS_REQUEST);
+	e->baseline = was;
+	e->at_most = true;
+}
+
 static void dependency_hangs(const struct look *l, struct finding *f)
 {
+	double usual = now_of(l, IN_ASKED_P90);
 	double client = see(l, f, IN_AGE_CLIENT, HANGS_REQUEST);
-	double connect = see(l, f, IN_AGE_CONNECT, HANGS_CONNECT);
-	double dns = now_of(l, IN_AGE_DNS);
+	double dns = now_of(l, IN_AGE_DNS), connect;
 
-	if (always_waits(l, IN_AGE_CLIENT, client, now_of(l, IN_ASKED_P90)))
+	if (client >= HANGS_REQUEST && always_waits(l, IN_AGE_CLIENT, client, usual)) {
+		see_always(l, f, IN_AGE_CLIENT, client, usual);
 		client = 0;
+	}
+	connect = see(l, f, IN_AGE_CONNECT, HANGS_CONNECT);
 	if (client < HANGS_REQUEST && connect < HANGS_CONNECT && dns < HANGS_DNS) {
 		age_is_known(l, f, IN_AGE_CLIENT, HANGS_REQUEST);
 		age_is_known(l, f, IN_AGE_CONNECT, HANGS_CONNECT);
@@ -392,10 +412,14 @@ static enum severity severity_of_server(const struct look *l, double age)
 static void server_hangs(const struct look *l, struct finding *f)
 {
 	double age = see(l, f, IN_AGE_SERVER, HANGS_REQUEST);
+	double usual = usual_response(l);
 	char since[UNITS_TIME_LEN];
+	bool always =
+	    age >= HANGS_REQUEST && always_waits(l, IN_AGE_SERVER, age, usual);
 
-	if (age < HANGS_REQUEST ||
-	    always_waits(l, IN_AGE_SERVER, age, usual_response(l))) {
+	if (always)
+		see_always(l, f, IN_AGE_SERVER, age, usual);
+	if (age < HANGS_REQUEST || always) {
 		age_is_known(l, f, IN_AGE_SERVER, HANGS_REQUEST);
 		return;
 	}
