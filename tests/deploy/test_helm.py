@@ -212,6 +212,11 @@ def _():
                        (to("http://[2001:db8::1]"), 80), (to("http://[2001:db8::1]:80/x"), 80),
                        (to("https://otlp.example.com:8443/otlp"), 8443)):
         same(export_ports(over), [port], f"{over}")
+    for over, port in (({}, 10250), ({"kubelet": {"url": "http://$(HOST_IP):10255/pods"}}, 10255),
+                       ({"networkPolicy": {"enabled": True, "kubeletPort": 7}}, 7)):
+        policy = one(objects({"networkPolicy": {"enabled": True}, **over}), "NetworkPolicy")
+        same([p["port"] for p in policy["spec"]["egress"][2]["ports"]], [port],
+             f"the kubelet's of {over}")
     same(export_ports({"networkPolicy": {"enabled": True, "ports": [1, 2]}}), [1, 2],
          "ports that are said")
 
@@ -295,6 +300,9 @@ def _():
 @test("what contradicts itself or is missing is refused with the reason")
 def _():
     check("export.endpoint" in refusal({"preset": ""}), "no endpoint")
+    for labels in "podLabels", "commonLabels":
+        check("app.kubernetes.io/name" in refusal({labels: {"app.kubernetes.io/name": "x"}}),
+              f"{labels} of the selector")
     check("headersSecret" in refusal({"preset": "grafana-cloud"}), "no token")
     check("grafanaCloud.endpoint" in refusal({
         "preset": "grafana-cloud", "export": {"headersSecret": {"name": "otlp"}}}),

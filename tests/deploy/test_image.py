@@ -154,6 +154,10 @@ def _():
               encoding="utf-8") as f:
         doc = json.load(f)
     same((doc["spdxVersion"], doc["dataLicense"]), ("SPDX-2.3", "CC0-1.0"), "SPDX")
+    own = [p for p in doc["packages"] if p["name"] == "assay"][0]
+    same([c["checksumValue"] for c in own["checksums"]],
+         [run("sha256sum", os.path.join(folder, "usr/bin/assay")).stdout.split()[0]],
+         "checksum of the binary that is in the image")
     ids = [p["SPDXID"] for p in doc["packages"]]
     same(len(ids), len(set(ids)), "ids that are there twice")
     check(all(re.fullmatch(r"SPDXRef-[A-Za-z0-9.-]+", i) for i in ids), str(ids))

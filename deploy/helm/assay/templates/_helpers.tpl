@@ -90,9 +90,9 @@ http://$(HOST_IP):4318
 {{- end -}}
 {{- end -}}
 
-{{/* The port of that, as a network policy wants it. */}}
-{{- define "assay.endpointPort" -}}
-{{- $base := regexFind "^https?://[^/]*" (include "assay.endpoint" .) -}}
+{{/* The port of a URL, as a network policy wants it. */}}
+{{- define "assay.portOf" -}}
+{{- $base := regexFind "^https?://[^/]*" . -}}
 {{- $port := regexFind ":[0-9]+$" $base -}}
 {{- if $port -}}
 {{- trimPrefix ":" $port -}}
@@ -100,6 +100,18 @@ http://$(HOST_IP):4318
 443
 {{- else -}}
 80
+{{- end -}}
+{{- end -}}
+
+{{- define "assay.endpointPort" -}}
+{{- include "assay.portOf" (include "assay.endpoint" .) -}}
+{{- end -}}
+
+{{- define "assay.kubeletPort" -}}
+{{- with .Values.networkPolicy.kubeletPort | int -}}
+{{- . -}}
+{{- else -}}
+{{- include "assay.portOf" .Values.kubelet.url -}}
 {{- end -}}
 {{- end -}}
 
@@ -171,6 +183,12 @@ http://$(HOST_IP):4318
 {{- end -}}
 {{- if and .Values.export.headers .Values.export.headersSecret.name -}}
 {{- fail "export.headers and export.headersSecret are the same variable: set one of them" -}}
+{{- end -}}
+{{- $labels := .Values.podLabels | merge (deepCopy .Values.commonLabels) -}}
+{{- range list "name" "instance" "component" -}}
+{{- if hasKey $labels (printf "app.kubernetes.io/%s" .) -}}
+{{- fail (printf "the label app.kubernetes.io/%s chooses the pods of the chart: podLabels and commonLabels cannot set it (nameOverride changes the name)" .) -}}
+{{- end -}}
 {{- end -}}
 {{- if not .Values.kubelet.enabled -}}
 {{- $rules := printf ",%s,%s" (join "," .Values.export.include) (join "," .Values.export.exclude) -}}
