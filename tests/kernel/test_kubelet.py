@@ -38,11 +38,20 @@ def setup():
     agent = start()
 
 
-def put_token(text):
+def put(path, text):
     """As the kubelet renews it: another file of that name."""
-    with open(token + ".new", "w") as f:
+    with open(path + ".new", "w") as f:
         f.write(text)
-    os.rename(token + ".new", token)
+    os.rename(path + ".new", path)
+
+
+def put_token(text):
+    put(token, text)
+
+
+def put_ca(path, of):
+    with open(of) as f:
+        put(path, f.read())
 
 
 def options(of, *more):
@@ -219,6 +228,20 @@ def _():
     check(old not in said, "it tells its token")
     # a failure ends the connection that was kept, and makes another
     check("system call" not in said.replace("system calls", ""), said)
+
+
+@test("authorities that are renewed are read anew, and whom the old ones knew is asked again")
+def _():
+    renewed = folder + "/renewed.crt"
+    put_ca(renewed, ca)
+    of = start(None, "--kubelet-ca", renewed)
+    answered(of, "ok")
+    put_ca(renewed, other_ca)
+    below(Cgroup("node"), "kubepods", f"pod{uuid.uuid4()}", new_id())  # nobody knows it
+    answered(of, "tls")
+    put_ca(renewed, ca)
+    below(Cgroup("node"), "kubepods", f"pod{uuid.uuid4()}", new_id())
+    answered(of, "ok", 2)
 
 
 @test("who an export has shown stays who it is: a label, an annotation and an owner that change "
