@@ -8,8 +8,8 @@
 #include "view/report.h"
 
 static const struct rule_table *const tables[] = {
-	&rules_cpu, &rules_disk,  &rules_memory, &rules_net,
-	&rules_ask, &rules_calls, &rules_self,
+	&rules_cpu, &rules_disk, &rules_memory, &rules_net,
+	&rules_dns, &rules_ask,	 &rules_calls,	&rules_self,
 };
 
 #define NOISY	       2.0 /* standard errors: what is less sure than that is no finding */

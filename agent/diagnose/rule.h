@@ -42,7 +42,7 @@ struct rule_table {
 	size_t count;
 };
 extern const struct rule_table rules_cpu, rules_disk, rules_memory, rules_net,
-    rules_ask, rules_calls, rules_self;
+    rules_dns, rules_ask, rules_calls, rules_self;
 
 #define UNBOUND NAN /* a number that only explains */
 
@@ -166,6 +166,9 @@ bool age_is_known(const struct look *l, struct finding *f, enum input age,
 
 /* Since when something that is so old (s) is under way; by the clock. Returns out. */
 const char *since_text(char out[UNITS_TIME_LEN], const struct look *l, double age);
+
+/* What to do next about a DNS server, or those that /etc/resolv.conf has (NULL). */
+void ask_server(struct finding *f, const char *server);
 
 /* From the baseline's end to now, in s; 0: there is none. */
 double since_baseline(const struct look *l);

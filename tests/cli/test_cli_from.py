@@ -443,16 +443,14 @@ LOOKING = ("report", "why", "hist", "trend", "diff", "list", "snapshot")
 
 
 def examples(path):
-    """The commands of a document, as somebody would copy them."""
+    """The commands of a document, as somebody would copy them, but for those of the man page
+    that are of now, or of a pipe (test_cli_examples.py)."""
     with open(f"{TOP}/{path}", encoding="utf-8") as f:
         text = f.read()
     if path.endswith(".1"):
         text = text.split(".SH EXAMPLES")[1].split("\n.SH")[0].replace("\\-", "-")
-        # what is of now and of a pipe: test_cli_examples.py
-        lines = [line for line in re.findall(r"^\.B (assay .*)$", text, re.M)
-                 if not re.search(r"[|;]|--duration|--estimate", line)]
-    else:
-        lines = re.findall(r"^    (?:\$ )?(assay .*)$", text, re.M)
+        text = re.sub(r"^\.B (?!.*([|;]|--duration|--estimate))", "    ", text, flags=re.M)
+    lines = re.findall(r"^    (?:\$ )?(assay .*)$", text, re.M)
     return [line for line in lines if line.split()[1] in LOOKING]
 
 
