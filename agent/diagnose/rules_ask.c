@@ -202,7 +202,7 @@ static double usual_response(const struct look *l)
 {
 	double before = l->before ? l->before->value[IN_SERVED_P90] : 0;
 
-	return now_of(l, IN_SERVED_P90) > before ? now_of(l, IN_SERVED_P90) : before;
+	return fmax(now_of(l, IN_SERVED_P90), before);
 }
 
 #define WORKS 0.5 /* CPUs: who uses less than that mostly waits */

@@ -318,7 +318,6 @@ static void say_stuck(const struct look *l, struct finding *f, const struct stuc
 		      double age)
 {
 	char since[UNITS_TIME_LEN];
-
 	bool lock = is_lock(l, s);
 
 	found(f, lock ? SEVERITY_WARNING : severity_of(age, s->least, s->critical),
