@@ -175,7 +175,7 @@ def _():
             (2, "--last: '5': must be a time, 1s to 400d", ("--last", "5")),
             (2, "--until needs", ("--until", "5m"))):
         fails(status, pattern, "report", "--from", copy, *words)
-    fails(2, "--at is one moment, and a trend", "trend", "sched.wait.duration", "--at", "5m",
+    fails(2, "--at: no such option of this command", "trend", "sched.wait.duration", "--at", "5m",
           "--from", copy)
     fails(2, "22:05..22:20: its end is yet to come", "diff", "22:05..22:20", "1m..now", "--from", copy)
     fails(2, "5m..6m: must be from when to when, the earlier first", "diff", "5m..6m", "1m..now",
