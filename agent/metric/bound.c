@@ -5,10 +5,7 @@
 #include "metric/errno_name.h"
 #include "metric/metrics.h"
 
-/*
- * Measured, but for culprits: nginx as a server and a proxy, wrk, redis and a client in
- * Python had 14 to 23 and 25 to 36; the controllers cpu, memory and io add up to six.
- */
+/* Measured, but for culprits, with the controllers cpu and memory: README.md. */
 #define TYPICAL_BASIC 19
 #define TYPICAL_ALL   39
 

@@ -6,6 +6,11 @@
 static const char *const periods[] = { "false", "true" };
 static const char *const resources[] = { "cpu", "memory", "io" };
 
+/* Waits for a CPU and for a disk have histograms of their own. */
+static const char *const basic_resources[] = { metric_left_out, "memory",
+					       metric_left_out };
+
+_Static_assert(COUNT(basic_resources) == COUNT(resources), "one for each resource");
 _Static_assert(COUNT(resources) == USAGE_RESOURCES, "one name for each resource");
 
 #define USAGE_BLIND                                                               \
@@ -32,6 +37,7 @@ static const struct metric_row rows[] = {
 			"Time in which the cgroup was out of CPU quota, added up over "
 			"CPUs.",
 			METRIC_SUM, true },
+	    .detail = true,
 	    .source = FROM_USAGE,
 	    .signal = USAGE_THROTTLED_TIME,
 	    .value_count = 1,
@@ -98,6 +104,7 @@ static const struct metric_row rows[] = {
 	{
 	    .metric = { "assay.cgroup.memory.major_faults", "{fault}",
 			"Page faults that had to read from a disk.", METRIC_SUM },
+	    .detail = true,
 	    .source = FROM_USAGE,
 	    .signal = USAGE_MAJOR_FAULTS,
 	    .value_count = 1,
@@ -112,6 +119,7 @@ static const struct metric_row rows[] = {
 			"Time in which at least one task was stalled for lack of a "
 			"resource.",
 			METRIC_SUM, true, .attrs = { "assay.resource" } },
+	    .basic = basic_resources,
 	    .source = FROM_USAGE,
 	    .signal = USAGE_SOME,
 	    VALUES(resources),

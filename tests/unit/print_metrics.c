@@ -63,8 +63,8 @@ static void print_basic(const struct metric_row *r)
 		folds |= !strcmp(r->basic[i], "_OTHER");
 	if (folds && print_those(r, "_OTHER", " ") > 0)
 		printf(" are `_OTHER`, and");
-	print_those(r, metric_left_out, " ");
-	printf(" are not exported.\n");
+	printf(print_those(r, metric_left_out, " ") > 1 ? " are" : " is");
+	printf(" not exported.\n");
 }
 
 static void print_windows(const struct metric_row *r)
