@@ -49,7 +49,7 @@ static int read_fd(int fd, char *buf, size_t len)
 
 int read_file(const char *path, char *buf, size_t len)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
 	return fd < 0 ? -errno : read_fd(fd, buf, len);
 }

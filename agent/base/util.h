@@ -15,7 +15,7 @@ uint64_t now_mono_ns(void);
 
 /*
  * The file's content, at most len - 1 bytes and NUL-terminated, without newlines at
- * the end. Returns its length or -errno.
+ * the end. Returns its length or -errno. A pipe is not waited for: it is empty.
  */
 int read_file(const char *path, char *buf, size_t len);
 /*

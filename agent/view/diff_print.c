@@ -101,10 +101,12 @@ static void print_chance(double p, FILE *f)
 static void print_change(const struct diff *d, const struct diff_change *c, FILE *f)
 {
 	const struct frame_series *s = any_of(c->s);
-	char label[256];
+	char label[256], name[256];
 
+	text_copy(name, sizeof(name), s->name,
+		  SIZE_MAX); /* the file's, not a table's */
 	look_label(d->side[c->s->in[1] ? 1 : 0].frame, s, label, sizeof(label));
-	fprintf(f, "\n%s%s\n  %s: ", is_estimated(c->s) ? "~ " : "", label, s->name);
+	fprintf(f, "\n%s%s\n  %s: ", is_estimated(c->s) ? "~ " : "", label, name);
 	if (c->what == DIFF_RATE)
 		print_rate(d, c, f);
 	else if (c->what == DIFF_LEVEL)
@@ -220,7 +222,8 @@ static void print_own_name(const struct frame_series *s, FILE *f)
 {
 	char value[160]; /* 40 columns of 4 bytes */
 
-	fputs(s->name, f);
+	text_copy(value, sizeof(value), s->name, SIZE_MAX);
+	fputs(value, f);
 	for (size_t i = 0; i < s->attrs.count; i++) {
 		text_copy(value, sizeof(value), s->attrs.list[i].value, 40);
 		fprintf(f, " %s", value);

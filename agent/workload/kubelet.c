@@ -71,6 +71,8 @@ int kubelet_open(const struct kubelet_opts *o, struct kubelet **out, char *cause
 	return err;
 }
 
+#define END_SECONDS 1 /* that the thread has */
+
 /* Says what came of it, a kind of failure once until there is an answer again. */
 static void tell(struct kubelet *k, enum kubelet_result result, const char *text,
 		 const struct pods_counts *c)
@@ -291,16 +293,31 @@ int kubelet_try(const struct kubelet_opts *o, char *text, size_t len)
 	return result ? -EIO : 0;
 }
 
+/* Whether the thread is at its end: a file that it reads (a token, an authority) may
+ * hang. */
+static bool end_thread(struct kubelet *k)
+{
+	struct timespec end;
+
+	__atomic_store_n(&k->stop, true, __ATOMIC_RELEASE);
+	pthread_mutex_lock(&k->lock);
+	curl_multi_wakeup(k->multi);
+	pthread_mutex_unlock(&k->lock);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += END_SECONDS;
+	return !pthread_clockjoin_np(k->thread, NULL, CLOCK_MONOTONIC, &end);
+}
+
 void kubelet_close(struct kubelet *k)
 {
 	if (!k)
 		return;
-	if (k->started) {
-		__atomic_store_n(&k->stop, true, __ATOMIC_RELEASE);
-		pthread_mutex_lock(&k->lock);
-		curl_multi_wakeup(k->multi);
-		pthread_mutex_unlock(&k->lock);
-		pthread_join(k->thread, NULL);
+	if (k->started && !end_thread(k)) {
+		log_warnx(
+		    "kubelet %s: reading its token or its authorities hangs: it is not "
+		    "waited for",
+		    k->o.url);
+		return; /* what the thread works with stays */
 	}
 	curl_multi_cleanup(k->multi);
 	kubelet_target_fini(&k->target);

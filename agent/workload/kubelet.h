@@ -86,7 +86,11 @@ void kubelet_get_stats(struct kubelet *k, struct kubelet_stats *stats);
  * says why and what to do.
  */
 int kubelet_try(const struct kubelet_opts *o, char *text, size_t len);
-/* Ends the thread, whatever it waits for. */
+/*
+ * Ends the thread, whatever the kubelet does. One that hangs in a file (a token on a
+ * network's file system) is left behind after a second, with what it works with: the
+ * process is to end.
+ */
 void kubelet_close(struct kubelet *k);
 
 #endif

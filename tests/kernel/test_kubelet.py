@@ -406,6 +406,23 @@ def _():
     between(seconds, 0, 3, "seconds to its end")
 
 
+@test("files of its token and its authorities that hang hold no export, and not the end")
+def _():
+    pipe = scratch() + "/pipe"
+    os.mkfifo(pipe)
+    for option, least in ("--kubelet-token", 0), ("--kubelet-ca", 0.9):
+        of = start(None, option, pipe)
+        cgroup = Cgroup("plain")
+        began = time.monotonic()
+        work(cgroup)
+        resource_of(of, cgroup)
+        between(time.monotonic() - began, 0, 5, f"seconds to an export, {option}")
+        status, seconds = of.stop()
+        same(status, 0, "exit status")
+        between(seconds, least, 3, f"seconds to its end, {option}")
+        check(("token" if not least else "hangs") in of.said(), of.said())
+
+
 @test("it asks when it has given up its privileges, by the system calls that it has left")
 def _():
     said = agent.said()

@@ -13,8 +13,8 @@
 
 static const struct metric naps = { "assay.blocked.duration", "s", "", METRIC_HISTOGRAM,
 				    .attrs = { "assay.syscall.class" } };
-static const struct metric errors = { "assay.syscall.errors", "{error}", "", METRIC_SUM,
-				      .attrs = { "error.type" } };
+static struct metric errors = { "assay.syscall.errors", "{error}", "", METRIC_SUM,
+				.attrs = { "error.type" } };
 static const struct metric cpu = { "assay.cgroup.cpu.time", "s", "", METRIC_SUM, true };
 
 static const struct metric memory = { "assay.cgroup.memory.usage", "By", "",
@@ -193,6 +193,23 @@ static void the_measuring_itself_is_told_apart(void **state)
 	free(text);
 }
 
+/* A file may come from anybody. */
+static void a_name_of_the_file_does_not_reach_the_terminal_raw(void **state)
+{
+	struct phase a = { 100, 5, 3, 2, 0, 1000 }, failing = a;
+	const char *name = errors.name;
+	char *text;
+
+	failing.failed = 300;
+	errors.name = "assay.\33[31mred\r\xe2\x80\xae";
+	text = printed(&a, &failing, FORMAT_TABLE);
+	errors.name = name;
+	assert_non_null(strstr(text, "[31mred"));
+	for (const char *c = text; *c; c++)
+		assert_true(*c == '\n' || (*c >= ' ' && *c <= '~'));
+	free(text);
+}
+
 static void what_changed_is_told_and_nothing_else(void **state)
 {
 	struct phase a = { 100, 5, 3, 2, 0, 1000 }, slow = a, often = a, busy = a,
@@ -256,6 +273,7 @@ int main(void)
 		cmocka_unit_test(nothing_is_told_of_the_same),
 		cmocka_unit_test(what_was_not_counted_is_no_change),
 		cmocka_unit_test(the_measuring_itself_is_told_apart),
+		cmocka_unit_test(a_name_of_the_file_does_not_reach_the_terminal_raw),
 		cmocka_unit_test(what_changed_is_told_and_nothing_else),
 		cmocka_unit_test(what_was_very_short_is_not_new),
 		cmocka_unit_test(little_is_not_told),
