@@ -11,7 +11,7 @@ import subprocess
 
 import jsonschema
 from kube import TOP, by_name, digest, load, parse, read
-from tap import Failed, Skip, same
+from tap import Failed, Missing, same
 
 CHART = "deploy/helm/assay"
 EXAMPLES = "deploy/helm/examples"
@@ -19,7 +19,7 @@ RENDERER = os.path.join(TOP, "build/tests/gotemplate")
 GO = next((g for g in ("/usr/lib/go-1.19/bin/go", shutil.which("go") or "")
            if os.path.exists(g)), None)
 SPRIG = "/usr/share/gocode/src/github.com/Masterminds/sprig"
-NOT_HERE = "no Go here: golang-1.19-go, golang-github-masterminds-sprig-dev, " \
+NOT_HERE = "no Go here, or no Sprig: make deps installs golang-go, golang-github-masterminds-sprig-dev, " \
     "golang-k8s-sigs-yaml-dev"
 
 
@@ -115,7 +115,7 @@ def example_digest(name):
 def objects(over=None, **more):
     """What the chart makes now of some values, by kind and name."""
     if not renderer():
-        raise Skip(NOT_HERE)
+        raise Missing(NOT_HERE)
     return by_name(parse(parts(render(over, **more))[1]))
 
 
@@ -140,7 +140,7 @@ def variables(objs):
 def refusal(over, **more):
     """Why the chart does not render these values."""
     if not renderer():
-        raise Skip(NOT_HERE)
+        raise Missing(NOT_HERE)
     try:
         render(over, **more)
     except RuntimeError as e:

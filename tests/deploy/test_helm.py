@@ -19,7 +19,7 @@ from kube import (TOP, differences, digest_in, read,  # noqa: E402
                   validate)
 from pods import (box_of, check_agent, check_env_order, check_image,  # noqa: E402
                   check_kubelet, check_mounts, check_selector)
-from tap import Failed, Skip, check, main, same, test  # noqa: E402
+from tap import Failed, Missing, check, main, same, test  # noqa: E402
 
 # Of security.openshift.io/v1; OpenShift's schemas cannot be had here.
 SCC_FIELDS = set("""apiVersion kind metadata priority allowPrivilegedContainer
@@ -336,7 +336,7 @@ def _():
 @test("the notes say what is still to do")
 def _():
     if not chart.renderer():
-        raise Skip(chart.NOT_HERE)
+        raise Missing(chart.NOT_HERE)
     notes = chart.parts(chart.render())[0]
     check("set image.digest" in notes and "build one" in notes, notes)
     notes = chart.parts(chart.render({"image": {"repository": "x/assay", "digest":

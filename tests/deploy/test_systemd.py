@@ -13,7 +13,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from tap import Skip, check, defer, diag, main, same, test  # noqa: E402
+from tap import check, defer, diag, main, need_tools, same, test  # noqa: E402
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MOST = 3.0  # of 10: what `systemd-analyze security` calls OK ends at 4.9
@@ -34,8 +34,7 @@ def run(*args):
 
 
 def analyze(*args):
-    if not shutil.which("systemd-analyze"):
-        raise Skip("no systemd-analyze here")
+    need_tools("systemd-analyze")
     return run("systemd-analyze", *args)
 
 
