@@ -96,6 +96,24 @@ def _():
     check(float(found.group(1)) <= MOST, out.stdout)
 
 
+@test("with the drop-in for names of containers it may read everything, and exposes little")
+def _():
+    folder = installed()
+    drop_in = os.path.join(folder, "etc/systemd/system/assay.service.d")
+    os.makedirs(drop_in)
+    shutil.copy(os.path.join(TOP, "deploy/systemd/examples/container-names.conf"), drop_in)
+    s = settings(os.path.join(drop_in, "container-names.conf"))
+    same(s, {k: ["CAP_DAC_READ_SEARCH"] for k in (
+        "AmbientCapabilities", "CapabilityBoundingSet")}, "settings, which add to the unit's")
+    out = analyze("security", "--offline=true", f"--root={folder}", "--no-pager",
+                  "assay.service")
+    found = re.search(r"Overall exposure level for assay.service: ([\d.]+)", out.stdout)
+    check(found, out.stdout)
+    diag(f"exposure {found.group(1)}")
+    check("✗ CapabilityBoundingSet=~CAP_(DAC_" in out.stdout, "the drop-in was not read")
+    check(float(found.group(1)) <= MOST, out.stdout)
+
+
 @test("the unit has the two capabilities, ambient and as a bound, and a user of its own")
 def _():
     s = settings(os.path.join(TOP, "deploy/systemd/assay.service.in"))
