@@ -179,9 +179,8 @@ def _():
             [ASSAY, "report", "--total", "--limit", "1000", "--format", "csv", "--socket",
              agent.socket], text=True, stdout=subprocess.PIPE, timeout=PATIENCE,
             check=True).stdout
-        found = [cell for row in csv.reader(text.splitlines()) for cell in row
-                 if cell in ("till", number[:12])]
-        same(found, [name], f"with {capabilities}")
+        found = {cell for row in csv.reader(text.splitlines()) for cell in row}
+        same(found & {"till", number[:12]}, {name}, f"with {capabilities}")
         ends_well(agent)
 
 
