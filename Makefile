@@ -134,7 +134,7 @@ DEB_TEST := python3-minimal python3-jsonschema python3-yaml python3-protobuf lib
 	iproute2 util-linux procps nginx-light wrk openssl jq linux-perf stress-ng iperf3 \
 	libbpf-tools bpftrace clang-format clang-tidy cppcheck pyflakes3 libclang-rt-14-dev \
 	busybox-static fio mount nftables qemu-system-common zstd xz-utils cpio e2fsprogs binutils \
-	mandoc libcap2-bin redis-server redis-tools wireguard-tools containerd runc podman \
+	mandoc libcap2-bin systemd redis-server redis-tools wireguard-tools containerd runc podman \
 	python3-grpcio python3-zstandard debhelper lintian \
 	golang-go golang-github-masterminds-sprig-dev golang-k8s-sigs-yaml-dev
 DEB_ALL := $(DEB_BUILD) $(DEB_TEST)

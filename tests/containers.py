@@ -15,7 +15,7 @@ import uuid
 sys.dont_write_bytecode = True
 
 from node import PATIENCE, Cgroup, scratch, start, wait_for
-from tap import Failed, Skip, defer, same
+from tap import Failed, Missing, defer, need_tools, same
 
 PROTO = os.path.join(os.path.dirname(os.path.abspath(__file__)), "cri.proto")
 IMAGE = "registry.test/team/box:1.36"
@@ -36,12 +36,6 @@ class Parent(Cgroup):
                 except OSError:
                     pass  # said below, if it is ours
         super().remove()
-
-
-def need_tools(*names):
-    for name in names:
-        if not shutil.which(name):
-            raise Skip(f"no {name} here: make deps installs it")
 
 
 def root_files(path):
@@ -195,7 +189,7 @@ def grpc_module():
     try:
         import grpc
     except ImportError:
-        raise Skip("no grpc module for Python here: make deps installs python3-grpcio")
+        raise Missing("no grpc module for Python here: make deps installs python3-grpcio")
     return grpc
 
 

@@ -20,6 +20,7 @@ skipped in the end.
 """
 
 import os
+import shutil
 import signal
 import sys
 import traceback
@@ -38,6 +39,11 @@ class Failed(Exception):
 
 class Skip(Exception):
     """This machine lacks what the test needs; the message says what."""
+
+
+class Missing(Skip):
+    """Something that `make deps` installs is not here; the message says what. It is a
+    failure where ASSAY_NEED_ALL is set: in CI no test goes missing with its tool."""
 
 
 class Busy(Skip):
@@ -74,6 +80,13 @@ def check(condition, text):
 def same(got, want, what):
     """Exactly equal."""
     check(got == want, f"{what}: got {got}, want {want}")
+
+
+def need_tools(*names):
+    """Programs that `make deps` installs."""
+    for name in names:
+        if not shutil.which(name):
+            raise Missing(f"no {name} here: make deps installs it")
 
 
 def near(got, want, share, what):
@@ -114,6 +127,8 @@ def run_one(function, keep=False):
         return None
     except Busy as e:
         return "busy", str(e)
+    except Missing as e:
+        return "not ok" if os.environ.get("ASSAY_NEED_ALL") else "skip", str(e)
     except Skip as e:
         return "skip", str(e)
     except Failed as e:

@@ -222,7 +222,8 @@ const struct column columns[] = {
 	ATTR("image", "IMAGE", "container.image.name", "its image"),
 	ATTR(
 	    "source", "SOURCE", "assay.identity.source",
-	    "where its names are from: bundle, docker, podman, log, kubelet; path: nowhere"),
+	    "where its names are from: bundle, docker, podman, log, kubelet, pod-log; path: "
+	    "nowhere"),
 	ATTR("cgroup", "CGROUP", "process.linux.cgroup", "its cgroup's path"),
 };
 

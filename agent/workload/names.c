@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include "base/text.h"
 #include "base/util.h"
@@ -14,8 +12,7 @@
 
 #define FILE_MAX  (256 << 10) /* a config.json has 4 to 16 KiB */
 #define PATH_LEN  1024
-#define LINKS_MAX 16384 /* links; the kubelet's limit is some hundreds of pods */
-#define REREAD_NS 1000000000ULL
+#define SECOND_NS 1000000000ULL
 #define NOTED	  512
 #define LOOKS	  100 /* a second, for cgroups that were just made */
 
@@ -54,13 +51,11 @@ struct names_reader {
 	uint64_t keys[NOTED]; /* of their ids, to be looked through at once */
 	size_t next;	      /* the oldest of these */
 	uint64_t second_ns;
-	unsigned int looks; /* since then */
-	char **links;	    /* names in NAMES_LOGS */
-	size_t count, room;
-	uint64_t read_ns;	 /* when they were read */
-	struct timespec changed; /* the directory, then */
-	char *text; /* a file, while it is read; only what was used of it is
-		       resident */
+	unsigned int looks;	/* since then */
+	struct names_dir links; /* NAMES_LOGS */
+	struct names_dir pods;	/* NAMES_POD_LOGS */
+	char *text;		/* a file, while it is read; only what was used of it is
+				   resident */
 	struct podman_names podman;
 };
 
@@ -114,76 +109,20 @@ static int find_file(const struct names_reader *r, const char *id, enum runtime 
 	return err;
 }
 
-static void forget_links(struct names_reader *r)
-{
-	for (size_t i = 0; i < r->count; i++)
-		free(r->links[i]);
-	r->count = 0;
-}
-
-static int add_link(struct names_reader *r, const char *name)
-{
-	if (r->count == LINKS_MAX)
-		return 0;
-	if (r->count == r->room) {
-		size_t room = r->room ? 2 * r->room : 64;
-		char **more = reallocarray(r->links, room, sizeof(*more));
-
-		if (!more)
-			return -ENOMEM;
-		r->links = more;
-		r->room = room;
-	}
-	r->links[r->count] = strdup(name);
-	return r->links[r->count] ? (r->count++, 0) : -ENOMEM;
-}
-
-/* Reads the directory of links if it has changed, once a second at most. */
-static int read_links(struct names_reader *r)
-{
-	uint64_t now = now_mono_ns();
-	struct dirent *e;
-	struct stat st;
-	int fd, err = 0;
-	DIR *dir;
-
-	if (r->read_ns && now - r->read_ns < REREAD_NS)
-		return 0;
-	fd = open_below(r->root, NAMES_LOGS, O_RDONLY | O_DIRECTORY);
-	if (fd < 0)
-		return fd;
-	if (fstat(fd, &st) ||
-	    (r->read_ns && !memcmp(&st.st_mtim, &r->changed, sizeof(r->changed)))) {
-		close(fd);
-		return 0;
-	}
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return -ENOMEM;
-	}
-	forget_links(r);
-	while (!err && (e = readdir(dir)))
-		err = *e->d_name == '.' ? 0 : add_link(r, e->d_name);
-	closedir(dir);
-	r->read_ns = now;
-	r->changed = st.st_mtim;
-	return err;
-}
-
 static int find_link(struct names_reader *r, const char *id, struct names *n)
 {
+	const struct names_dir *links = &r->links;
+	int err = names_dir_read(&r->links, r->root, NAMES_LOGS), dir;
 	char target[PATH_LEN];
-	int err = read_links(r), dir;
 	ssize_t len = -1;
 
-	for (size_t i = 0; i < r->count && !err && len < 0; i++) {
-		if (!names_link_is(r->links[i], id))
+	for (size_t i = 0; i < links->count && !err && len < 0; i++) {
+		if (!names_link_is(links->names[i], id))
 			continue;
 		dir = open_below(r->root, NAMES_LOGS, O_PATH | O_DIRECTORY);
 		if (dir < 0)
 			return -ENOENT;
-		len = readlinkat(dir, r->links[i], target, sizeof(target) - 1);
+		len = readlinkat(dir, links->names[i], target, sizeof(target) - 1);
 		close(dir);
 	}
 	if (err || len < 0)
@@ -282,6 +221,32 @@ static int add_kubelet(struct names_reader *r, const struct workload_id *id,
 	return err;
 }
 
+/*
+ * The directory of the pod's logs tells its name, and is there before any container,
+ * but not which of these is which, nor which is the sandbox.
+ */
+static int find_pod_logs(struct names_reader *r, const struct workload_id *id,
+			 struct names **out)
+{
+	int err = names_dir_read(&r->pods, r->root, NAMES_POD_LOGS);
+	struct names *n = names_new();
+
+	if (!n || err == -ENOMEM) {
+		names_free(n);
+		return -ENOMEM;
+	}
+	err = -ENOENT;
+	for (size_t i = 0; i < r->pods.count && err; i++)
+		err = names_parse_pod_logs(r->pods.names[i], id->pod_uid, n);
+	if (err) {
+		names_free(n);
+		return err;
+	}
+	n->awaited = r->kubelet || *container_of(id);
+	*out = n;
+	return 0;
+}
+
 int names_find(struct names_reader *r, const struct workload_id *id, struct names **out)
 {
 	struct names *n = NULL;
@@ -293,6 +258,8 @@ int names_find(struct names_reader *r, const struct workload_id *id, struct name
 		err = add_kubelet(r, id, &n);
 	if (err == -ENOENT && n) /* the disk's alone */
 		err = 0;
+	else if (err == -ENOENT && id->pod_uid[0])
+		err = find_pod_logs(r, id, &n);
 	if (err)
 		names_free(n);
 	else
@@ -305,7 +272,7 @@ static bool may_look(struct names_reader *r)
 {
 	uint64_t now = now_mono_ns();
 
-	if (now - r->second_ns >= REREAD_NS) {
+	if (now - r->second_ns >= SECOND_NS) {
 		r->second_ns = now;
 		r->looks = 0;
 	}
@@ -339,11 +306,11 @@ void names_close(struct names_reader *r)
 {
 	if (!r)
 		return;
-	forget_links(r);
+	names_dir_clear(&r->links);
+	names_dir_clear(&r->pods);
 	for (size_t i = 0; i < NOTED; i++)
 		names_free(r->noted[i].names);
 	names_podman_clear(&r->podman);
-	free(r->links);
 	free(r->text);
 	free(r->root);
 	free(r);

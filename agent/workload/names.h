@@ -19,6 +19,7 @@ enum names_source {
 	NAMES_PODMAN,  /* containers.json of its storage */
 	NAMES_LOG,     /* a link of the kubelet's to a container's log */
 	NAMES_KUBELET, /* its answer to /pods */
+	NAMES_POD_LOG, /* the directory of a pod's logs: its name, and no container's */
 };
 
 /* A label or an annotation of a pod. */
@@ -51,7 +52,8 @@ struct names {
 	enum names_source source;
 };
 
-#define NAMES_LOGS "var/log/containers" /* the kubelet's links, below the root */
+#define NAMES_LOGS     "var/log/containers" /* the kubelet's links, below the root */
+#define NAMES_POD_LOGS "var/log/pods"	    /* its directories; for root, mostly */
 
 struct names_reader;
 struct kubelet;
@@ -67,10 +69,11 @@ void names_ask(struct names_reader *r, struct kubelet *k);
 /*
  * Looks for the names of the container that a path speaks of, of its pod's container if
  * it is in one. What files say comes first; the kubelet adds to it what they do not
- * say, as far as it has told by now. A container of which only its pod is known has no
- * name of its own (container is NULL). So has a pod's own path, by the kubelet alone.
- * Files of Kubernetes, of which there is one for each container, are opened by its id;
- * the directory of links, if it has changed and once a second at most, is read.
+ * say, as far as it has told by now. Where neither says anything, the directory of the
+ * pod's logs tells the pod. A container of which only its pod is known has no name of
+ * its own (container is NULL). So has a pod's own path. Files of Kubernetes, of which
+ * there is one for each container, are opened by its id; the directories of links and
+ * logs, if they have changed and once a second at most, are read.
  * -ENOENT: nothing says, or may be read; -ENOMEM. The caller ends *out with
  * names_free().
  */

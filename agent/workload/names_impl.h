@@ -62,6 +62,25 @@ int names_podman_find(struct podman_names *p, const char *root, const char *id,
 		      struct names *n);
 /* Frees what was read. */
 void names_podman_clear(struct podman_names *p);
+/* The entries of a directory of the node; all 0: it was not read yet. */
+struct names_dir {
+	char **names;
+	size_t count, room;
+	uint64_t read_ns;	 /* when it was looked at */
+	struct timespec changed; /* its time then; 0: it is to be read in any case */
+};
+
+/*
+ * Reads it, below root, if it has changed; it is looked at once a second at most.
+ * -errno: it has none, as it is not there or may not be read; -ENOMEM.
+ */
+int names_dir_read(struct names_dir *d, const char *root, const char *path);
+void names_dir_clear(struct names_dir *d);
+/*
+ * Reads the name of the directory of a pod's logs, "NAMESPACE_POD_UID". -ENOENT: it is
+ * none of the pod with this UID.
+ */
+int names_parse_pod_logs(const char *dir, const char *uid, struct names *n);
 /* Reads the target of a link of the kubelet's. -ENOENT: it is none. */
 int names_parse_log(const char *target, struct names *n);
 /* Has this name of a link the beginning of the id at its end, before ".log"? */

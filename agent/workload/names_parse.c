@@ -149,24 +149,44 @@ static int restarts_of(const char *name, size_t len)
 	return atoi(name);
 }
 
+/* "NAMESPACE_POD_UID": no name of Kubernetes has an underscore. */
+static int take_pod(const char *dir, size_t len, struct names *n)
+{
+	const char *name = memchr(dir, '_', len), *uid = memrchr(dir, '_', len);
+
+	if (!name || name == uid)
+		return -ENOENT;
+	n->namespace = names_word(dir, name - dir);
+	n->pod = names_word(name + 1, uid - name - 1);
+	return names_in_pod(n) ? 0 : -ENOENT;
+}
+
+int names_parse_pod_logs(const char *dir, const char *uid, struct names *n)
+{
+	const char *last = strrchr(dir, '_');
+
+	if (!last || strcmp(last + 1, uid))
+		return -ENOENT;
+	names_clear(n);
+	n->source = NAMES_POD_LOG;
+	return take_pod(dir, strlen(dir), n);
+}
+
 int names_parse_log(const char *target, struct names *n)
 {
 	size_t len = strlen(target), file_len, container_len, pod_len;
-	const char *file, *container, *pod, *name, *uid;
+	const char *file, *container, *pod;
 
 	if (!split_last(target, &len, &file, &file_len) ||
 	    !split_last(target, &len, &container, &container_len) ||
 	    !split_last(target, &len, &pod, &pod_len))
 		return -ENOENT;
-	name = memchr(pod, '_', pod_len); /* no name of Kubernetes has one */
-	uid = memrchr(pod, '_', pod_len);
 	n->source = NAMES_LOG;
-	if (!name || name == uid || (n->restarts = restarts_of(file, file_len)) < 0)
+	n->restarts = restarts_of(file, file_len);
+	if (n->restarts < 0 || take_pod(pod, pod_len, n))
 		return -ENOENT;
-	n->namespace = names_word(pod, name - pod);
-	n->pod = names_word(name + 1, uid - name - 1);
 	n->container = names_word(container, container_len);
-	return n->namespace && n->pod && n->container ? 0 : -ENOENT;
+	return n->container ? 0 : -ENOENT;
 }
 
 bool names_link_is(const char *link, const char *id)

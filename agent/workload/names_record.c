@@ -234,7 +234,7 @@ const char *names_source_name(enum names_source source)
 	static const char *const names[] = {
 		[NAMES_BUNDLE] = "bundle",   [NAMES_DOCKER] = "docker",
 		[NAMES_PODMAN] = "podman",   [NAMES_LOG] = "log",
-		[NAMES_KUBELET] = "kubelet",
+		[NAMES_KUBELET] = "kubelet", [NAMES_POD_LOG] = "pod-log",
 	};
 
 	return names[source];

@@ -10,7 +10,8 @@ import shutil
 import subprocess
 
 import jsonschema
-from kube import TOP, digest, load, read
+from kube import TOP, by_name, digest, load, parse, read
+from tap import Failed, Missing, same
 
 CHART = "deploy/helm/assay"
 EXAMPLES = "deploy/helm/examples"
@@ -18,7 +19,7 @@ RENDERER = os.path.join(TOP, "build/tests/gotemplate")
 GO = next((g for g in ("/usr/lib/go-1.19/bin/go", shutil.which("go") or "")
            if os.path.exists(g)), None)
 SPRIG = "/usr/share/gocode/src/github.com/Masterminds/sprig"
-NOT_HERE = "no Go here: golang-1.19-go, golang-github-masterminds-sprig-dev, " \
+NOT_HERE = "no Go here, or no Sprig: make deps installs golang-go, golang-github-masterminds-sprig-dev, " \
     "golang-k8s-sigs-yaml-dev"
 
 
@@ -106,3 +107,42 @@ def example_file(name):
 
 def example_digest(name):
     return digest([CHART, f"{EXAMPLES}/{name}/values.yaml"])
+
+
+# --- for suites ---
+
+
+def objects(over=None, **more):
+    """What the chart makes now of some values, by kind and name."""
+    if not renderer():
+        raise Missing(NOT_HERE)
+    return by_name(parse(parts(render(over, **more))[1]))
+
+
+def example(name):
+    return by_name(load(example_file(name)))
+
+
+def one(objs, kind):
+    found = [o for o in objs.values() if o["kind"] == kind]
+    same(len(found), 1, f"objects of kind {kind}")
+    return found[0]
+
+
+def pod(objs):
+    return one(objs, "DaemonSet")["spec"]["template"]["spec"]
+
+
+def variables(objs):
+    return {v["name"]: v.get("value") for v in pod(objs)["containers"][0]["env"]}
+
+
+def refusal(over, **more):
+    """Why the chart does not render these values."""
+    if not renderer():
+        raise Missing(NOT_HERE)
+    try:
+        render(over, **more)
+    except RuntimeError as e:
+        return str(e)
+    raise Failed(f"not refused: {over} {more}")

@@ -15,7 +15,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from tap import Skip, check, defer, diag, main, need_root, same, test  # noqa: E402
+from tap import Skip, check, defer, diag, main, need_root, need_tools, same, test  # noqa: E402
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FILES = {
@@ -136,8 +136,7 @@ DEB = []
 
 
 def setup():
-    if not shutil.which("dh"):
-        raise Skip("no debhelper here")
+    need_tools("dh")
     out = run("make", "-s", "deb", cwd=TOP)
     same(out.returncode, 0, out.stdout)
     DEB[:] = glob.glob(os.path.join(TOP, "build/deb/*.deb"))
@@ -255,8 +254,7 @@ def _():
 
 @test("lintian finds no error")
 def _():
-    if not shutil.which("lintian"):
-        raise Skip("no lintian here")
+    need_tools("lintian")
     out = run("lintian", "--allow-root", "--fail-on", "error", DEB[0]).stdout
     diag(out.strip())
     same(re.findall(r"^E: .*", out, re.M), [], "errors")

@@ -14,11 +14,12 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import jsonschema  # noqa: E402
 import chart  # noqa: E402
-from kube import (TOP, by_name, differences, digest_in, load, parse, read,  # noqa: E402
+from chart import example, objects, one, pod, refusal, variables  # noqa: E402
+from kube import (TOP, differences, digest_in, read,  # noqa: E402
                   validate)
 from pods import (box_of, check_agent, check_env_order, check_image,  # noqa: E402
                   check_kubelet, check_mounts, check_selector)
-from tap import Failed, Skip, check, main, same, test  # noqa: E402
+from tap import Failed, Missing, check, main, same, test  # noqa: E402
 
 # Of security.openshift.io/v1; OpenShift's schemas cannot be had here.
 SCC_FIELDS = set("""apiVersion kind metadata priority allowPrivilegedContainer
@@ -27,31 +28,6 @@ SCC_FIELDS = set("""apiVersion kind metadata priority allowPrivilegedContainer
     requiredDropCapabilities allowedCapabilities defaultAddCapabilities runAsUser
     seLinuxContext fsGroup supplementalGroups seccompProfiles volumes users groups
     allowedUnsafeSysctls forbiddenSysctls allowedFlexVolumes""".split())
-
-
-def objects(over=None, **more):
-    """What the chart makes now of some values, by kind and name."""
-    if not chart.renderer():
-        raise Skip(chart.NOT_HERE)
-    return by_name(parse(chart.parts(chart.render(over, **more))[1]))
-
-
-def example(name):
-    return by_name(load(chart.example_file(name)))
-
-
-def one(objs, kind):
-    found = [o for o in objs.values() if o["kind"] == kind]
-    same(len(found), 1, f"objects of kind {kind}")
-    return found[0]
-
-
-def pod(objs):
-    return one(objs, "DaemonSet")["spec"]["template"]["spec"]
-
-
-def variables(objs):
-    return {v["name"]: v.get("value") for v in pod(objs)["containers"][0]["env"]}
 
 
 @test("each rendered example was made of the files that are there now")
@@ -246,17 +222,6 @@ def _():
     same(box["resources"]["limits"], {"memory": "1Gi", "cpu": "1"}, "limits")
 
 
-def refusal(over, **more):
-    """Why the chart does not render these values."""
-    if not chart.renderer():
-        raise Skip(chart.NOT_HERE)
-    try:
-        chart.render(over, **more)
-    except RuntimeError as e:
-        return str(e)
-    raise Failed(f"not refused: {over} {more}")
-
-
 @test("each probe can be changed, and taken away")
 def _():
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
@@ -321,6 +286,25 @@ def _():
     objects({**off, "export": {"groupBy": "pod", "include": ["namespace=label:x"]}})
 
 
+@test("a variable that the chart sets itself is refused, and one that is there twice")
+def _():
+    for over in ({"env": [{"name": "ASSAY_MEMORY", "value": "1GiB"}]},
+                 {"env": [{"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://x"}]},
+                 {"env": [{"name": "HOST_IP", "value": "x"}]},
+                 {"config": {"data": {"ASSAY_BUDGET": "2%"}}}):
+        name = over["env"][0]["name"] if "env" in over else "ASSAY_BUDGET"
+        why = refusal(over)
+        check(name in why and "the chart sets it" in why.replace(name, "it"), why)
+        same(len(why.splitlines()), 1, "lines")
+    twice = [{"name": "ASSAY_HOST_ID", "value": x} for x in "ab"]
+    check("ASSAY_HOST_ID is there twice" in refusal({"env": twice}), "twice")
+    # what it does not set in these values is the user's
+    env = variables(objects({"env": [{"name": "ASSAY_CLUSTER_NAME", "value": "x"}]}))
+    same(env["ASSAY_CLUSTER_NAME"], "x", "ASSAY_CLUSTER_NAME")
+    names = [v["name"] for v in pod(example("everything"))["containers"][0]["env"]]
+    same(sorted(names), sorted(set(names)), "names")
+
+
 @test("what exports take together is as the values say")
 def _():
     env = variables(example("everything"))
@@ -329,26 +313,6 @@ def _():
     env = variables(example("collector-daemonset"))
     same([env.get(f"ASSAY_{x}") for x in ("GROUP_BY", "INCLUDE", "EXCLUDE")],
          ["container", None, None], "variables by default")
-
-
-@test("OpenShift's SCC says of the pod what the pod says of itself")
-def _():
-    objs = example("openshift")
-    scc, spec = one(objs, "SecurityContextConstraints"), pod(objs)
-    meta = one(objs, "DaemonSet")["spec"]["template"]["metadata"]
-    same(meta["annotations"]["openshift.io/required-scc"], scc["metadata"]["name"], "SCC")
-    caps = box_of(spec)["securityContext"]["capabilities"]
-    same(scc["allowedCapabilities"], caps["add"], "capabilities")
-    same(scc["requiredDropCapabilities"], caps["drop"], "dropped")
-    same(scc["runAsUser"], {"type": "MustRunAs", "uid": 65532}, "user")
-    same(scc["seLinuxContext"]["seLinuxOptions"], spec["securityContext"]["seLinuxOptions"],
-         "SELinux")
-    same(scc["allowPrivilegedContainer"], False, "privileged")
-    same(scc["users"], ["system:serviceaccount:assay:" + spec["serviceAccountName"]], "users")
-    # ... and of another pod, that.
-    other = one(objects({"platform": "openshift", "capabilities": {"add": ["BPF"]},
-                         "node": {"bundles": "/run/x"}}), "SecurityContextConstraints")
-    same((other["allowedCapabilities"], other["runAsUser"]["uid"]), (["BPF"], 0), "SCC")
 
 
 @test("Bottlerocket's pod has its SELinux type")
@@ -372,7 +336,7 @@ def _():
 @test("the notes say what is still to do")
 def _():
     if not chart.renderer():
-        raise Skip(chart.NOT_HERE)
+        raise Missing(chart.NOT_HERE)
     notes = chart.parts(chart.render())[0]
     check("set image.digest" in notes and "build one" in notes, notes)
     notes = chart.parts(chart.render({"image": {"repository": "x/assay", "digest":

@@ -13,7 +13,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from tap import Skip, check, defer, diag, main, need_root, same, test  # noqa: E402
+from tap import check, defer, diag, main, need_root, need_tools, same, test  # noqa: E402
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MOST = 20 << 20  # bytes of the layer, as it is stored and sent
@@ -26,8 +26,7 @@ def run(*args, **more):
 
 def make_root():
     """The image's files, in a new folder that goes when the test, or the suite, ends."""
-    if not shutil.which("setcap"):
-        raise Skip("no setcap here (libcap2-bin)")
+    need_tools("setcap")
     folder = tempfile.mkdtemp(prefix="assay-image-")
     defer(shutil.rmtree, folder)
     out = run("sh", os.path.join(TOP, "deploy/image/rootfs"),

@@ -17,6 +17,7 @@ import chart  # noqa: E402
 from kube import TOP, load, name_of, parse, pod_specs, read, validate  # noqa: E402
 from renders import KUSTOMIZE, kustomize_file  # noqa: E402
 from tap import Skip, check, main, same, test  # noqa: E402
+from variants import ANNOTATED, VARIANTS, annotated, box, node_volume, security  # noqa: E402
 
 POLICY = "deploy/policy/validating-admission-policy.yaml"
 CEL = os.path.join(TOP, "build/cel")
@@ -103,29 +104,6 @@ def _():
         same(got, [], f"{name}: {name_of(obj)}")
 
 
-def box(spec):
-    return spec["containers"][0]
-
-
-def security(spec):
-    return box(spec)["securityContext"]
-
-
-def also(spec, kind, **more):
-    """A container of another kind, as ours but for what is said."""
-    spec[kind] = [{**copy.deepcopy(box(spec)), "name": "also", **more}]
-
-
-def node_volume(spec, path):
-    spec["volumes"].append({"name": "x", "hostPath": {"path": path}})
-    box(spec)["volumeMounts"].append({"name": "x", "mountPath": "/x", "readOnly": True})
-
-
-def writable(spec):
-    mount = next(m for m in box(spec)["volumeMounts"] if m["name"] == "cgroup")
-    del mount["readOnly"]
-
-
 def writable_volumes(obj):
     """What the agent may write to: the volume of each mount, by its path."""
     spec = obj["spec"]["template"]["spec"]
@@ -156,6 +134,7 @@ def _():
     # as README.md says to allow it
     text = read(POLICY)
     allowed = text.replace("in ['/sys/fs/cgroup',", f"in ['{HISTORY}', '/sys/fs/cgroup',")
+    check(allowed != text, "the list of paths is not there")
     allowed = allowed.replace("filter(v, has(v.hostPath))", "filter(v, has(v.hostPath) && "
                               f"v.hostPath.path != '{HISTORY}')")
     also_etc = copy.deepcopy(obj)
@@ -165,46 +144,7 @@ def _():
     check(got[2], "/etc passes then")
 
 
-# What a variant takes, and a word of the message that refuses it.
-VARIANTS = (
-    ("privileged", lambda s: security(s).update(privileged=True)),
-    ("allowPrivilegeEscalation",
-     lambda s: security(s).update(allowPrivilegeEscalation=True)),
-    ("allowPrivilegeEscalation", lambda s: security(s).pop("allowPrivilegeEscalation")),
-    ("readOnlyRootFilesystem", lambda s: security(s).update(readOnlyRootFilesystem=False)),
-    ("readOnlyRootFilesystem", lambda s: security(s).pop("readOnlyRootFilesystem")),
-    ("drop ALL", lambda s: security(s)["capabilities"].pop("drop")),
-    ("drop ALL", lambda s: security(s)["capabilities"].update(drop=["NET_RAW"])),
-    ("add BPF", lambda s: security(s)["capabilities"]["add"].append("SYS_ADMIN")),
-    ("add BPF", lambda s: security(s)["capabilities"].update(add=["SYS_PTRACE"])),
-    ("add BPF", lambda s: security(s)["capabilities"].update(add=["ALL"])),
-    ("drop ALL", lambda s: box(s).pop("securityContext")),
-    ("hostNetwork", lambda s: s.update(hostNetwork=True)),
-    ("hostIPC", lambda s: s.update(hostIPC=True)),
-    ("hostPort", lambda s: box(s).update(ports=[{"containerPort": 80, "hostPort": 80}])),
-    ("seccompProfile", lambda s: s["securityContext"].pop("seccompProfile")),
-    ("seccompProfile", lambda s: s.pop("securityContext")),
-    ("seccompProfile", lambda s: s["securityContext"].update(
-        seccompProfile={"type": "Unconfined"})),
-    ("seccompProfile", lambda s: security(s).update(seccompProfile={"type": "Unconfined"})),
-    ("procMount", lambda s: security(s).update(procMount="Unmasked")),
-    ("by digest", lambda s: box(s).update(image="registry.example.com/assay:latest")),
-    ("by digest", lambda s: box(s).update(image="registry.example.com/assay")),
-    ("by digest", lambda s: box(s).update(image="registry.example.com/assay@sha256:12")),
-    ("hostPath", lambda s: node_volume(s, "/")),
-    ("hostPath", lambda s: node_volume(s, "/var/run/docker.sock")),
-    ("hostPath", lambda s: node_volume(s, "/sys/fs/cgroup/../../../etc")),
-    ("readOnly", writable),
-    ("privileged", lambda s: also(s, "initContainers", securityContext={
-        "privileged": True})),
-    ("by digest", lambda s: also(s, "initContainers", image="busybox")),
-    ("drop ALL", lambda s: also(s, "ephemeralContainers", securityContext={})),
-    ("by digest", lambda s: s["containers"].append({**copy.deepcopy(box(s)), "name": "two",
-                                                    "image": "two:1"})),
-)
-
-
-@test(f"{len(VARIANTS)} variants that take more are refused, as sets and as pods")
+@test(f"{len(VARIANTS) + len(ANNOTATED)} variants that take more are refused, as sets and as pods")
 def _():
     objs, wanted = [], []
     for word, change in VARIANTS:
@@ -212,10 +152,16 @@ def _():
         change(obj["spec"]["template"]["spec"])
         objs += [obj, pod_of(obj)]
         wanted += [word, word]
-    for i, (word, got) in enumerate(zip(wanted, refusals(objs))):
-        check(any(word in message for message in got) and
-              not any(m.startswith("error") for m in got),
-              f"variant {i // 2} ({word}): {got}")
+    for word, annotations in ANNOTATED:
+        obj = agent()
+        obj["spec"]["template"]["metadata"].setdefault("annotations", {}).update(annotations)
+        objs += [obj, pod_of(obj)]
+        wanted += [word, word]
+    wrong = [f"{i // 2} ({word}): {got}"
+             for i, (word, got) in enumerate(zip(wanted, refusals(objs)))
+             if not any(word in message for message in got) or
+             any(m.startswith("error") for m in got)]
+    same(wrong, [], "variants that are not refused for what they are")
 
 
 @test("what Kubernetes leaves out or adds by itself is not refused")
@@ -232,7 +178,16 @@ def _():
     served["spec"]["volumes"].append({"name": "kube-api-access", "projected": {}})
     box(served["spec"])["volumeMounts"].append({"name": "kube-api-access",
                                                 "mountPath": "/var/run/secrets"})
-    same(refusals([quiet, served]), [[], []], "refusals")
+    confined = pod_of(agent())
+    confined["metadata"]["annotations"] = annotated("localhost/assay")
+    for at in confined["spec"]["securityContext"], security(confined["spec"]):
+        at.update(appArmorProfile={"type": "RuntimeDefault"}, sysctls=[], seLinuxOptions={},
+                  windowsOptions={"hostProcess": False})
+    bare = pod_of(agent())
+    del bare["metadata"]["annotations"]
+    box(bare["spec"])["livenessProbe"] = {"httpGet": {"port": 80, "host": ""}}
+    box(bare["spec"])["lifecycle"] = {"preStop": {"exec": {"command": ["x"]}}}
+    same(refusals([quiet, served, confined, bare]), [[], [], [], []], "refusals")
 
 
 main()

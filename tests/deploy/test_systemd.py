@@ -13,7 +13,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from tap import Skip, check, defer, diag, main, same, test  # noqa: E402
+from tap import check, defer, diag, main, need_tools, same, test  # noqa: E402
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MOST = 3.0  # of 10: what `systemd-analyze security` calls OK ends at 4.9
@@ -34,8 +34,7 @@ def run(*args):
 
 
 def analyze(*args):
-    if not shutil.which("systemd-analyze"):
-        raise Skip("no systemd-analyze here")
+    need_tools("systemd-analyze")
     return run("systemd-analyze", *args)
 
 
@@ -94,6 +93,24 @@ def _():
     found = re.search(r"Overall exposure level for assay.service: ([\d.]+)", out.stdout)
     check(found, out.stdout)
     diag(f"exposure {found.group(1)}")
+    check(float(found.group(1)) <= MOST, out.stdout)
+
+
+@test("with the drop-in for names of containers it may read everything, and exposes little")
+def _():
+    folder = installed()
+    drop_in = os.path.join(folder, "etc/systemd/system/assay.service.d")
+    os.makedirs(drop_in)
+    shutil.copy(os.path.join(TOP, "deploy/systemd/examples/container-names.conf"), drop_in)
+    s = settings(os.path.join(drop_in, "container-names.conf"))
+    same(s, {k: ["CAP_DAC_READ_SEARCH"] for k in (
+        "AmbientCapabilities", "CapabilityBoundingSet")}, "settings, which add to the unit's")
+    out = analyze("security", "--offline=true", f"--root={folder}", "--no-pager",
+                  "assay.service")
+    found = re.search(r"Overall exposure level for assay.service: ([\d.]+)", out.stdout)
+    check(found, out.stdout)
+    diag(f"exposure {found.group(1)}")
+    check("✗ CapabilityBoundingSet=~CAP_(DAC_" in out.stdout, "the drop-in was not read")
     check(float(found.group(1)) <= MOST, out.stdout)
 
 

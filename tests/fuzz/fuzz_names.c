@@ -41,6 +41,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		free(name);
 	}
 	names_link_is(text, ID);
+	if (!names_parse_pod_logs(text, "u", n)) {
+		check(n->namespace);
+		check(n->pod);
+		CHECK(n->namespace && n->pod && !n->container);
+	}
 	names_podman_clear(&podman);
 	names_free(n);
 	free(text);

@@ -55,6 +55,20 @@ def verdict(lines):
     return found[0]
 
 
+@test("a test without a tool that make deps installs is skipped, and fails in CI")
+def _():
+    status, _, lines = suite("tap.need_tools('sh', 'no-such-tool')")
+    same((status, verdict(lines)),
+         (0, "ok 1 - it # SKIP no no-such-tool here: make deps installs it"), "elsewhere")
+    os.environ["ASSAY_NEED_ALL"] = "1"
+    defer(os.environ.pop, "ASSAY_NEED_ALL")
+    status, _, lines = suite("tap.need_tools('no-such-tool')")
+    same((status, verdict(lines)), (1, "not ok 1 - it"), "in CI")
+    check("# no no-such-tool here: make deps installs it" in lines, lines)
+    for code in "tap.need_tools('sh')", "raise Skip('no such thing')":
+        same(suite(code)[0], 0, code)
+
+
 @test("a test that fails while nothing disturbs it is not run again")
 def _():
     status, n, lines = suite("check(n > 1, 'the first one fails')")

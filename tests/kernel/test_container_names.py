@@ -344,6 +344,32 @@ def sources(cgroups, *where):
     return [[row["source"] for row in rows if row["cgroup"] == c.path] for c in cgroups]
 
 
+@test("where nothing but the directory of its logs tells the pod, its containers have that "
+      "name, each as an instance of its own")
+def _():
+    uid = str(uuid.uuid4())
+    os.makedirs(f"{root}/var/log/pods/shop_logged-0_{uid}/app")
+    late = Agent("--probes", "syscall", "--export-interval", "500ms", "--host-root", root,
+                 "--identity-source", prefix=("env", "ASSAY_TEST_HOLD=2s"))
+    pod = below(Cgroup("node"), "kubepods", f"pod{uid}")
+    both = pod.below(new_id()), pod.below(new_id())
+    for cgroup in both:
+        work(cgroup)
+    time.sleep(1)
+    same([calls(late, is_of(c)) for c in both], [0, 0], "exported while more may be told")
+    found = [resource_of(late, cgroup) for cgroup in both]
+    for cgroup, resource in zip(both, found):
+        same(named(resource),
+             {"k8s.namespace.name": "shop", "k8s.pod.name": "logged-0", "k8s.pod.uid": uid,
+              "service.name": "logged-0", "service.namespace": "shop",
+              "assay.workload.name": "shop/logged-0"}, "its names")
+        same((resource["assay.identity.source"], resource["container.id"]),
+             ("pod-log", os.path.basename(cgroup.path)), "its source and id")
+        wait_for(lambda c=cgroup: calls(late, is_of(c)) >= 1000, PATIENCE, "its calls")
+        check(calls(late, is_of(cgroup)) < 1100, "calls of another one, too")
+    check(found[0]["service.instance.id"] != found[1]["service.instance.id"], "one instance")
+
+
 @test("the report says where each name is from, now and of the past; exports do not")
 def _():
     past = scratch() + "/history.db"

@@ -14,10 +14,10 @@ import uuid
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from containers import Bundle, Parent, need_tools
+from containers import Bundle, Parent
 from exports import Exports
 from node import PATIENCE, Agent, scratch, wait_for
-from tap import Skip, between, check, diag, main, need_root, same, test
+from tap import Missing, between, check, diag, main, need_root, need_tools, same, test
 
 need_root()
 
@@ -36,7 +36,7 @@ def setup():
     global root, agent
     need_tools("runc")
     if not os.path.exists(SYSTEMD):
-        raise Skip("no systemd on this machine")
+        raise Missing("no systemd here: make deps installs it")
     root = scratch()
     put("etc/machine-id", uuid.uuid4().hex + "\n")
     # what units of the host are called is not what those of a container are

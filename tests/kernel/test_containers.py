@@ -14,10 +14,10 @@ import uuid
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from containers import Bundle, Containerd, Parent, Pod, need_tools, root_files
+from containers import Bundle, Containerd, Parent, Pod, root_files
 from exports import Exports
 from node import IN_GUEST, PATIENCE, Agent, cgroup_root, scratch, wait_for
-from tap import Failed, between, check, diag, main, need_root, same, test
+from tap import Failed, between, check, diag, main, need_root, need_tools, same, test
 
 need_root()
 

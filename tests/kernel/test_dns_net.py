@@ -18,7 +18,7 @@ from dnsload import (LOCAL, RETRIES, TIMEOUT, DnsLoad, Pair, begin, ip, new_netn
                      of_client, queries, quicker, results, total, waiting)
 from node import PATIENCE, Agent, Cgroup, wait_for
 from readings import Change
-from tap import Skip, check, defer, diag, main, need_root, same, test
+from tap import check, defer, diag, main, need_root, need_tools, same, test
 
 need_root()
 
@@ -154,9 +154,8 @@ def _():
 def _():
     resolv_conf("nameserver ::1\n")
     pair = Pair("busybox")
+    need_tools("busybox")
     busybox = shutil.which("busybox")
-    if not busybox:
-        raise Skip("no busybox")
     before = total()
     for name in "ok-20-1.test.", "nx-0-2.test.":
         pair.group.start(["ip", "netns", "exec", dnsload.netns, busybox, "nslookup",

@@ -8,7 +8,6 @@ test_dns.py."""
 # vm: modules=veth,macvlan,ipvlan,8021q,nft_chain_nat,nft_nat,nft_masq
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -22,7 +21,7 @@ from dnsload import (A, AAAA, RETRIES, DnsLoad, Pair, begin, ip, lost, new_netns
                      of_client, queries, quicker, results, total, waiting)
 from node import Cgroup
 from readings import Change
-from tap import Skip, check, main, need_root, same, test
+from tap import Skip, check, main, need_root, need_tools, same, test
 
 need_root()
 
@@ -124,8 +123,7 @@ def several_results(pair, address, connected):
 
 
 def nft(netns, rules):
-    if not shutil.which("nft"):
-        raise Skip("no nft (package nftables)")
+    need_tools("nft")
     p = subprocess.run(["ip", "netns", "exec", netns, "nft", "-f", "-"], input=rules,
                        capture_output=True, text=True)
     if p.returncode:

@@ -16,7 +16,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import bpf
 from node import TOP, Agent
-from tap import Skip, check, defer, diag, main, need_root, same, test
+from tap import Missing, Skip, check, defer, diag, main, need_root, same, test
 
 need_root()
 
@@ -167,7 +167,7 @@ def objects():
 def _():
     objdump = shutil.which("llvm-objdump") or shutil.which("llvm-objdump-14")
     if not objdump:
-        raise Skip("no llvm-objdump")
+        raise Missing("no llvm-objdump here: make deps installs llvm")
     seen = set()
     for path in objects():
         text = subprocess.run([objdump, "-d", path], check=True, capture_output=True,

@@ -21,12 +21,12 @@ os.environ.setdefault("TEST_PATIENCE", "100")
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path[:0] = [TOP + "/tests", TOP + "/tests/deploy"]
 
-from containers import Containerd, Parent, Pod, image, need_tools
+from containers import Containerd, Parent, Pod, image
 from kube import by_name, load
 from node import ASSAY, PATIENCE, Cgroup, Load, cgroup_root, report, scratch, wait_for
 from readings import Change
 from receiver import Receiver
-from tap import Failed, Skip, check, diag, main, need_root, same, test
+from tap import Failed, Skip, check, diag, main, need_root, need_tools, same, test
 
 need_root()
 

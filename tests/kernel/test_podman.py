@@ -12,10 +12,10 @@ import uuid
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from containers import IMAGE, Parent, image, need_tools, root_files
+from containers import IMAGE, Parent, image, root_files
 from exports import Exports
 from node import PATIENCE, Agent, scratch, wait_for
-from tap import between, check, defer, main, need_root, same, test
+from tap import between, check, defer, main, need_root, need_tools, same, test
 
 need_root()
 

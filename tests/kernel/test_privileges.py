@@ -5,6 +5,8 @@
 it says when something that it needs was taken away before."""
 # vm: kernels=6.1,6.12,7.x ci=none timeout=600
 
+import csv
+import json
 import os
 import platform
 import re
@@ -12,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import uuid
 
 sys.dont_write_bytecode = True
 os.environ.setdefault("TEST_PATIENCE", "100")
@@ -152,6 +155,33 @@ def _():
     is_confined(agent, DAC_READ_SEARCH, bounded=False)
     check("capabilities kept: CAP_DAC_READ_SEARCH" in agent.said(), agent.said())
     ends_well(agent)
+
+
+@test("with CAP_DAC_READ_SEARCH a container of Docker's has its name, whose file is in a "
+      "directory for root alone, as the drop-in of deploy/systemd promises; not without")
+def _():
+    number, root = uuid.uuid4().hex + uuid.uuid4().hex, scratch()
+    os.chmod(root, 0o755)
+    folder = f"{root}/var/lib/docker/containers/{number}"
+    os.makedirs(folder)
+    os.chmod(f"{root}/var/lib/docker/containers", 0o700)
+    with open(folder + "/config.v2.json", "w") as f:
+        json.dump({"ID": number, "Name": "/till", "Config": {"Image": "till:1"}}, f)
+    cgroup = Cgroup("node").below(f"docker-{number}.scope")
+    with open(TOP + "/deploy/systemd/examples/container-names.conf") as f:
+        more = re.search(r"^AmbientCapabilities=(\w+)$", f.read(), re.M)[1].lower()
+    for capabilities, name in (("cap_bpf,cap_perfmon,", number[:12]),
+                               (f"cap_bpf,cap_perfmon,{more}", "till")):
+        agent = NobodysAgent(capabilities.rstrip(",") + "+ep", "--probes", "syscall",
+                             "--host-root", root)
+        Load(cgroup, "traps").ask("getppid", 1000)
+        text = subprocess.run(
+            [ASSAY, "report", "--total", "--limit", "1000", "--format", "csv", "--socket",
+             agent.socket], text=True, stdout=subprocess.PIPE, timeout=PATIENCE,
+            check=True).stdout
+        found = {cell for row in csv.reader(text.splitlines()) for cell in row}
+        same(found & {"till", number[:12]}, {name}, f"with {capabilities}")
+        ends_well(agent)
 
 
 @test("--keep-privileges: all are kept, no call is refused, and both are told")

@@ -7,7 +7,6 @@ that this kernel does not have are skipped; a guest has them all."""
 # vm: modules=veth,vxlan,geneve,ip_gre,ipip,8021q,xfrm_user,esp4,crypto_null,authenc,echainiv,wireguard
 
 import os
-import shutil
 import subprocess
 import sys
 
@@ -18,7 +17,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import tcp
 from node import IN_GUEST, scratch
 from readings import Change
-from tap import Skip, between, defer, main, need_root, same, test
+from tap import Skip, between, defer, main, need_root, need_tools, same, test
 from tcp import INFLIGHT, OPEN, UNANSWERED, Pair, ip, total
 
 need_root()
@@ -35,8 +34,7 @@ def may(what, *args):
 
 def wg(word, text=""):
     """What the configuration tool of WireGuard says."""
-    if not shutil.which("wg"):
-        raise Skip("no wg here")
+    need_tools("wg")
     return subprocess.run(["wg", word], input=text, capture_output=True, text=True,
                           check=True).stdout.strip()
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Names of containers, from files as runtimes and the kubelet leave them on a node. */
 #include <errno.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,17 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include "base/util.h"
+#include "node_files.h"
 #include "workload/names_impl.h"
 
-#define ID  "22d0b2f8154dd5edd2802eb36dec5717a5277d8735b35784aa2c147e8903678e"
-#define ID2 "e3a604302db838ae5e4ffde9e9d7f3e606767cfc5da5c01aa516143741e44a0e"
-#define UID "379560a2cb47f9b13c810328ff2bade1"
-#define POD \
-	"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" UID ".slice"
 #define CRI "io.kubernetes.cri."
 
 static const char containerd[] =
@@ -44,19 +38,6 @@ static const char dockerd[] =
     "\"io.kubernetes.container.name\":\"app\",\"io.kubernetes.pod.name\":\"p\","
     "\"io.kubernetes.pod.namespace\":\"n\",\"io.kubernetes.docker.type\":\"container\"}}}";
 
-static void check(const struct names *n, const char *namespace, const char *pod,
-		  const char *container, const char *image)
-{
-	const char *got[] = { n->namespace, n->pod, n->container, n->image };
-	const char *want[] = { namespace, pod, container, image };
-
-	for (size_t i = 0; i < COUNT(got); i++) {
-		assert_int_equal(!got[i], !want[i]);
-		if (got[i])
-			assert_string_equal(got[i], want[i]);
-	}
-}
-
 static struct names *parse(enum names_source source, const char *text)
 {
 	struct names *n = calloc(1, sizeof(*n));
@@ -69,21 +50,21 @@ static void each_runtime_has_its_words(void **state)
 {
 	struct names *n = parse(NAMES_BUNDLE, containerd);
 
-	check(n, "shop", "web-0", "nginx", "docker.io:5000/library/busybox");
+	check_names(n, "shop", "web-0", "nginx", "docker.io:5000/library/busybox");
 	assert_false(n->sandbox);
 	names_free(n);
 	n = parse(NAMES_BUNDLE, sandbox);
-	check(n, "shop", "web-0", NULL, NULL);
+	check_names(n, "shop", "web-0", NULL, NULL);
 	assert_true(n->sandbox);
 	names_free(n);
 	n = parse(NAMES_BUNDLE, crio);
-	check(n, "prod", "db-1", "db", "quay.io/pg");
+	check_names(n, "prod", "db-1", "db", "quay.io/pg");
 	names_free(n);
 	n = parse(NAMES_DOCKER, docker);
-	check(n, NULL, NULL, "web", "nginx");
+	check_names(n, NULL, NULL, "web", "nginx");
 	names_free(n);
 	n = parse(NAMES_DOCKER, dockerd);
-	check(n, "n", "p", "app", NULL);
+	check_names(n, "n", "p", "app", NULL);
 	assert_false(n->sandbox);
 	names_free(n);
 }
@@ -144,8 +125,8 @@ static void logs_are_read_from_the_right(void **state)
 		assert_int_equal(names_parse_log(cases[i].target, n),
 				 cases[i].pod ? 0 : -ENOENT);
 		if (cases[i].pod)
-			check(n, cases[i].namespace, cases[i].pod, cases[i].container,
-			      NULL);
+			check_names(n, cases[i].namespace, cases[i].pod,
+				    cases[i].container, NULL);
 		names_free(n);
 	}
 }
@@ -162,99 +143,6 @@ static void a_link_ends_with_the_beginning_of_the_id(void **state)
 	assert_false(names_link_is("web-0_shop_nginx-" ID, ID));
 	assert_false(names_link_is(".log", ID));
 	assert_false(names_link_is("", ID));
-}
-
-/* A node's root directory, as far as names are concerned. */
-struct node {
-	char root[64];
-	struct names_reader *reader;
-};
-
-static int open_node(void **state)
-{
-	struct node *node = calloc(1, sizeof(*node));
-
-	strcpy(node->root, "/tmp/assay-names-XXXXXX");
-	assert_non_null(mkdtemp(node->root));
-	assert_int_equal(names_open(node->root, &node->reader), 0);
-	*state = node;
-	return 0;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type,
-		      struct FTW *ftw)
-{
-	return remove(path);
-}
-
-static int close_node(void **state)
-{
-	struct node *node = *state;
-
-	names_close(node->reader);
-	nftw(node->root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-	free(node);
-	return 0;
-}
-
-/* The path below the node's root, whose directories are made. */
-static char *make(const struct node *node, const char *path)
-{
-	char *whole;
-
-	assert_true(asprintf(&whole, "%s/%s", node->root, path) > 0);
-	for (char *s = whole + strlen(node->root) + 1; (s = strchr(s, '/')); s++) {
-		*s = '\0';
-		assert_true(!mkdir(whole, 0755) || errno == EEXIST);
-		*s = '/';
-	}
-	return whole;
-}
-
-static void put(const struct node *node, const char *path, const char *text)
-{
-	char *whole = make(node, path);
-	FILE *f = fopen(whole, "w");
-
-	assert_non_null(f);
-	fputs(text, f);
-	fclose(f);
-	free(whole);
-}
-
-static void put_link(const struct node *node, const char *name, const char *target)
-{
-	char path[512], *whole;
-
-	snprintf(path, sizeof(path), "var/log/containers/%s", name);
-	whole = make(node, path);
-	assert_int_equal(symlink(target, whole), 0);
-	free(whole);
-}
-
-static int find(const struct node *node, const char *cgroup, struct names **n)
-{
-	struct workload_id id;
-	int err;
-
-	assert_int_equal(workload_identify(cgroup, &id), 0);
-	err = names_find(node->reader, &id, n);
-	workload_id_fini(&id);
-	return err;
-}
-
-static void expect(const struct node *node, const char *cgroup,
-		   enum names_source source, const char *name)
-{
-	struct names *n;
-	char *found;
-
-	assert_int_equal(find(node, cgroup, &n), 0);
-	assert_int_equal(n->source, source);
-	found = names_of_workload(n);
-	assert_string_equal(found, name);
-	free(found);
-	names_free(n);
 }
 
 #define TASKS "containerd/io.containerd.runtime.v2.task/k8s.io/"
@@ -291,26 +179,6 @@ static void other_runtimes_files_are_found(void **state)
 	expect(node, POD "/crio-" ID ".scope/container", NAMES_BUNDLE, "prod/db-1/db");
 	put(node, "var/lib/docker/containers/" ID2 "/config.v2.json", docker);
 	expect(node, "/system.slice/docker-" ID2 ".scope", NAMES_DOCKER, "web");
-}
-
-static void links_are_read_again_when_they_change(void **state)
-{
-	struct node *node = *state;
-	const char *cgroup = POD "/cri-containerd-" ID2 ".scope";
-	struct names *n;
-
-	put_link(node, "web-0_shop_nginx-" ID ".log",
-		 "/var/log/pods/shop_web-0_" UID "/nginx/0.log");
-	assert_int_equal(find(node, cgroup, &n), -ENOENT);
-	expect(node, POD "/cri-containerd-" ID ".scope", NAMES_LOG, "shop/web-0/nginx");
-	put_link(node, "long_default_a-e3a604302db838ae5e4ffd.log",
-		 "/var/log/pods/default_long_" UID "/a/2.log");
-	for (int i = 0; i < 50 && find(node, cgroup, &n); i++)
-		usleep(100000); /* once a second */
-	check(n, "default", "long", "a", NULL);
-	names_free(n);
-	/* what is in no pod has no log of the kubelet's */
-	assert_int_equal(find(node, "/docker/" ID, &n), -ENOENT);
 }
 
 static void what_was_found_when_it_was_made_is_kept(void **state)
@@ -367,8 +235,6 @@ static void a_file_that_is_no_json_or_too_large_says_nothing(void **state)
 	names_free(n);
 }
 
-#define NODE_TEST(name) cmocka_unit_test_setup_teardown(name, open_node, close_node)
-
 #define STORAGE "var/lib/containers/storage/overlay-containers/"
 
 static const char podman[] =
@@ -391,12 +257,12 @@ static void podmans_list_names_its_containers(void **state)
 
 	assert_int_equal(names_podman_parse(&p, podman, strlen(podman)), 0);
 	assert_int_equal(names_podman_take(&p, ID, n), 0);
-	check(n, NULL, NULL, "web", "docker.io/nginx");
+	check_names(n, NULL, NULL, "web", "docker.io/nginx");
 	assert_string_equal(n->tag, "1.27");
 	assert_int_equal(n->source, NAMES_PODMAN);
 	names_clear(n);
 	assert_int_equal(names_podman_take(&p, ID2, n), 0);
-	check(n, NULL, NULL, "db", NULL);
+	check_names(n, NULL, NULL, "db", NULL);
 	for (size_t i = 0; i < COUNT(none); i++) {
 		names_podman_clear(&p);
 		names_clear(n);
@@ -482,7 +348,6 @@ int main(void)
 		cmocka_unit_test(a_link_ends_with_the_beginning_of_the_id),
 		NODE_TEST(files_are_found_by_the_id),
 		NODE_TEST(other_runtimes_files_are_found),
-		NODE_TEST(links_are_read_again_when_they_change),
 		NODE_TEST(what_was_found_when_it_was_made_is_kept),
 		NODE_TEST(a_file_that_is_no_json_or_too_large_says_nothing),
 		cmocka_unit_test(an_image_is_a_name_a_tag_and_a_digest),

@@ -165,7 +165,7 @@ http://$(HOST_IP):4318
 {{- $_ := set $s "seLinuxOptions" (default (dict "user" "system_u" "role" "system_r" "type" "control_t" "level" "s0") $s.seLinuxOptions) -}}
 {{- end -}}
 {{- if and (eq .Values.platform "openshift") (not (hasKey $s "seLinuxOptions")) -}}
-{{- $_ := set $s "seLinuxOptions" (dict "type" "spc_t") -}}
+{{- $_ := set $s "seLinuxOptions" (dict "user" "system_u" "role" "system_r" "type" "spc_t" "level" "s0") -}}
 {{- end -}}
 {{- toYaml $s -}}
 {{- end -}}
@@ -196,4 +196,5 @@ http://$(HOST_IP):4318
 {{- fail "owners and labels of pods are known by the kubelet alone: set kubelet.enabled, or export.groupBy, export.include and export.exclude without them" -}}
 {{- end -}}
 {{- end -}}
+{{- include "assay.checkEnv" . -}}
 {{- end -}}
