@@ -43,7 +43,7 @@ is "what is no part is said in one line" "$(say fuzz nonsense)" \
 	"nightly: nonsense is no part: it must be one of live guests fuzz incidents mutations sanitizers arm64 image loaded bench
 status 2"
 is "at first nothing was run" "$(say --last)" "$(never live guests fuzz incidents mutations sanitizers arm64 \
-	loaded bench)
+	image loaded bench)
 status 0"
 echo "9 passed, 0 failed, 1 skipped" >"$dir/said"
 is "a part is run by itself, and what it says is the sum" "$(say fuzz | tail -n 2)" \
