@@ -22,7 +22,17 @@ say      = $(if $(V),,@printf '  %-6s %s\n' $(1) $(2))
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-# Of the machine that CC builds for, whose headers are below SYSROOT (tests/arm64/build).
+# FOR=arm64 builds for that architecture of Debian, with its libraries beside this one's
+# (`make deps-build FOR=arm64` installs both).
+HERE     := $(shell dpkg --print-architecture 2>/dev/null)
+FOR      ?= $(HERE)
+TRIPLE_amd64 := x86_64-linux-gnu
+TRIPLE_arm64 := aarch64-linux-gnu
+ifneq ($(FOR),$(HERE))
+CC       := $(TRIPLE_$(FOR))-gcc
+endif
+
+# Of the machine that CC builds for, whose headers are below SYSROOT (tests/arm64/run).
 MULTI    := $(shell $(CC) -print-multiarch 2>/dev/null)
 ARCH     := $(subst x86_64,x86,$(subst aarch64,arm64,$(firstword $(subst -, ,$(MULTI)) $(shell uname -m))))
 SYSROOT  :=
@@ -58,7 +68,7 @@ LOADS   := $(foreach f,$(LOAD_SRC),$(BUILD)/tests/$(basename $(notdir $(f)))) \
 
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all deps deps-build deps-arm64 demo check check-installed bench install fmt lint clean unit loads \
+.PHONY: all deps deps-build deps-arm64 deps-image compiler demo check check-installed bench install fmt lint clean unit loads \
 	fuzz fuzzers build-fuzz build-san
 all: $(BUILD)/assay
 unit: $(UNIT)
@@ -89,7 +99,7 @@ $(BUILD)/%.plain.bpf.o: bpf/%.bpf.c Makefile | $(BUILD)/syscall_table.h
 	$(Q)ulimit -v 4000000; $(CLANG) $(BPF_CFLAGS) -DPLAIN -c $< -o $@
 	$(Q)llvm-strip -g $@
 
-$(BUILD)/syscall_table.h: bpf/syscalls.tbl bpf/syscalls.sh
+$(BUILD)/syscall_table.h: bpf/syscalls.tbl bpf/syscalls_arm.tbl bpf/syscalls.sh
 	$(call say,GEN,$@)
 	$(Q)mkdir -p $(@D) && sh bpf/syscalls.sh "$(CC)" $< > $@
 
@@ -138,22 +148,39 @@ DEB_TEST := python3-minimal python3-jsonschema python3-yaml python3-protobuf lib
 	python3-grpcio python3-zstandard debhelper lintian \
 	golang-go golang-github-masterminds-sprig-dev golang-k8s-sigs-yaml-dev
 DEB_ALL := $(DEB_BUILD) $(DEB_TEST)
+# To build for another architecture: what runs here, the compiler, and libraries of that one.
+DEB_RUN := clang llvm protobuf-c-compiler protobuf-compiler
+DEB_FOR := $(DEB_RUN) gcc-$(subst _,-,$(TRIPLE_$(FOR))) libc6-dev:$(FOR) \
+	$(addsuffix :$(FOR),$(filter-out $(DEB_RUN) libcmocka-dev,$(DEB_BUILD)))
 
 deps:
 	$(Q)sh tests/deps $(DEB_ALL)
 
 # What building needs alone: for the image.
 deps-build:
+ifeq ($(FOR),$(HERE))
 	$(Q)sh tests/deps $(DEB_BUILD)
+else
+	$(Q)dpkg --add-architecture $(FOR) && sh tests/deps $(DEB_FOR)
+endif
+
+# Which one is called, for scripts.
+compiler:
+	@echo '$(CC)'
 
 # What tests/arm64/run needs.
 deps-arm64:
-	$(Q)sh tests/deps gcc-aarch64-linux-gnu qemu-system-arm ipxe-qemu e2fsprogs kmod
+	$(Q)sh tests/deps gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf \
+		libc6-dev-armhf-cross qemu-system-arm ipxe-qemu e2fsprogs kmod
 
 # Long ones first: short ones fill what is left of the time.
 SUITES = tests/kernel/test_names_cost.py $(sort $(wildcard tests/e2e/test_*.py)) $(sort $(wildcard tests/deploy/test_*)) \
 	$(sort $(wildcard tests/cli/test_*)) $(sort $(filter-out %/test_names_cost.py,$(wildcard tests/kernel/test_*.py))) \
 	$(sort $(wildcard tests/harness/test_*)) $(UNIT)
+
+# What tests/deploy/image_twice needs.
+deps-image:
+	$(Q)sh tests/deps buildah mmdebstrap qemu-user-static libcap2-bin
 
 check: deps
 	$(Q)$(MAKE) --no-print-directory check-installed
@@ -209,7 +236,7 @@ fmt:
 	$(Q)clang-format -i $(C_FILES)
 
 PY_FILES = $(wildcard tests/*.py tests/*/*.py tests/*/*/*.py) tests/vm/matrix \
-	tests/bench/bench tests/deploy/render
+	tests/bench/bench tests/deploy/render tests/deploy/image_twice
 
 # No difference to the format, no warning.
 lint:

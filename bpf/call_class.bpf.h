@@ -40,12 +40,17 @@ static __always_inline unsigned short file_mode(struct file *file)
 			 : BPF_CORE_READ(file, f_inode, i_mode);
 }
 
-static __always_inline bool is_compat(struct task_struct *task)
+/*
+ * Whether the latest call is by the numbers of the 32-bit architecture: on x86-64 any
+ * task may make one, on arm64 a task makes such calls only or none, by the state that
+ * its CPU returns to.
+ */
+static __always_inline bool is_compat(struct task_struct *task, struct pt_regs *regs)
 {
 #if defined(__TARGET_ARCH_x86)
 	return task->thread_info.status & TS_COMPAT;
 #else
-	return false;
+	return regs->pstate & PSR_MODE32_BIT;
 #endif
 }
 

@@ -23,6 +23,7 @@
 #define JOBCTL_TRAP_FREEZE (1UL << 23) /* include/linux/sched/jobctl.h */
 #define ON_RQ_QUEUED	   1	       /* task_struct.on_rq: kernel/sched/sched.h */
 #define TS_COMPAT	   0x0002 /* arch/x86/include/asm/thread_info.h: a 32-bit call */
+#define PSR_MODE32_BIT	   0x10 /* arch/arm64/include/uapi/asm/ptrace.h: a 32-bit task */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -148,16 +149,19 @@ struct pt_regs {
 #define REGS_NR(regs)	       ((__s64)(regs)->orig_ax)
 #define REGS_ARG0(regs)	       ((regs)->di)
 #define REGS_ARG0_COMPAT(regs) ((__u32)(regs)->bx)
+#define REGS_SP(regs)	       ((regs)->sp)
 #elif defined(__TARGET_ARCH_arm64)
 struct pt_regs {
 	__u64 regs[31];
-	__u64 sp;
+	__u64 sp; /* a 32-bit task's is regs[13] */
+	__u64 pstate;
 	__s32 syscallno;
 	__u64 orig_x0;
 };
 #define REGS_NR(regs)	       ((regs)->syscallno)
 #define REGS_ARG0(regs)	       ((regs)->orig_x0)
 #define REGS_ARG0_COMPAT(regs) ((__u32)(regs)->orig_x0)
+#define REGS_SP(regs)	       ((regs)->pstate & PSR_MODE32_BIT ? (regs)->regs[13] : (regs)->sp)
 #else
 #error "x86-64 and arm64 only"
 #endif

@@ -39,7 +39,7 @@ static __always_inline __u32 sleep_class(struct task_struct *task)
 
 	if (nr == -1)
 		return BLOCKED_FAULT;
-	compat = is_compat(task);
+	compat = is_compat(task, regs);
 	info = call_info(nr, compat);
 	if (info & CALL_BY_FD)
 		info = class_by_fd(info, task, regs, compat);

@@ -86,7 +86,7 @@ static __always_inline void end_held(struct call_ring *ring, struct call *call,
 static __always_inline bool resume_held(struct call *call, struct pt_regs *regs,
 					__s64 nr, __u32 info)
 {
-	if (regs->sp != call->held_sp)
+	if (REGS_SP(regs) != call->held_sp)
 		return false; /* a handler's call, on its own frame */
 	if (nr != call->held_nr && !(info & CALL_RESTART))
 		return false;
@@ -118,7 +118,7 @@ static __always_inline bool is_left_out(__u32 *info, __u32 log2)
 static __noinline int enter_anew(struct call *call, struct task_struct *task,
 				 struct pt_regs *regs, __s64 nr)
 {
-	bool compat = is_compat(task);
+	bool compat = is_compat(task, regs);
 	__u32 info = call_info(nr, compat);
 
 	if (!call || !regs)
@@ -136,12 +136,13 @@ static __noinline int enter_anew(struct call *call, struct task_struct *task,
 }
 
 /* The entry of a task that has none yet; NULL: there is none, or it is not measured. */
-static __noinline struct call *meet(struct task_struct *task, __s64 nr)
+static __noinline struct call *meet(struct task_struct *task, struct pt_regs *regs,
+				    __s64 nr)
 {
 	struct call *call;
 
-	if (!task || !window_now() || task->tgid == tunes.self_tgid ||
-	    call_info(nr, is_compat(task)) & CALL_NORETURN)
+	if (!task || !regs || !window_now() || task->tgid == tunes.self_tgid ||
+	    call_info(nr, is_compat(task, regs)) & CALL_NORETURN)
 		return 0;
 	call = call_make(task);
 	if (!call)
@@ -158,13 +159,13 @@ static __always_inline int on_enter(struct call_ring *ring, unsigned long long *
 	__u32 info;
 
 	if (unlikely(!call)) {
-		call = meet(task, nr);
+		call = meet(task, regs, nr);
 		if (!call)
 			return 0;
 	}
 	if (unlikely(call->start || call->held || call->nr != nr ||
 		     call->enabled != ring->ring.key >> 32 ||
-		     call->compat != is_compat(task))) {
+		     call->compat != is_compat(task, regs))) {
 		if (!window_now() || !enter_anew(call, task, regs, nr))
 			return 0;
 	}
@@ -199,7 +200,7 @@ static __always_inline void unpaired(const struct call *call, struct task_struct
 				     struct pt_regs *regs, long ret)
 {
 	struct cpu_state *cpu = cpu_get();
-	bool compat = is_compat(task);
+	bool compat = is_compat(task, regs);
 	__s64 nr = (__s32)REGS_NR(regs);
 	__u32 info = call_info(nr, compat);
 
@@ -255,7 +256,7 @@ static __noinline int exit_anew(struct call_ring *ring, struct call *call,
 	if (may_restart(ret)) {
 		call->held_info = call->info;
 		call->held_nr = call->nr;
-		call->held_sp = regs->sp;
+		call->held_sp = REGS_SP(regs);
 		call->held_end = now;
 		call->held_start = start;
 		call->held = 1;
@@ -322,6 +323,7 @@ int syscall_earlier_iter(struct bpf_iter__task *ctx)
 	struct task_struct *task = ctx->task;
 	struct pt_regs *regs;
 	struct call *call;
+	bool compat;
 	__u32 info;
 	__s64 nr;
 
@@ -333,9 +335,10 @@ int syscall_earlier_iter(struct bpf_iter__task *ctx)
 	nr = REGS_NR(regs);
 	if (nr < 0)
 		return 0; /* it faulted, or was interrupted */
-	info = call_info(nr, is_compat(task));
+	compat = is_compat(task, regs);
+	info = call_info(nr, compat);
 	if (info & CALL_BY_FD)
-		info = (info & ~(CALL_CLASSES - 1)) | fd_class(task, REGS_ARG0(regs));
+		info = class_by_fd(info, task, regs, compat);
 	call = call_make(task);
 	if (!call)
 		lose(LOSS_TABLE_FULL);

@@ -225,6 +225,12 @@ class Load:
         self.process.stdin.write(line.encode())
         self.process.stdin.flush()
 
+    def machine(self):
+        """The architecture of the program, by its file (e_machine, elf.h)."""
+        with open(f"/proc/{self.pid}/exe", "rb") as f:
+            return {3: "i386", 40: "arm", 62: "x86_64", 183: "aarch64"}[
+                int.from_bytes(f.read(20)[18:20], "little")]
+
     def is_away(self):
         """Whether its first thread sleeps, is stopped, or is gone."""
         try:

@@ -40,10 +40,10 @@ never()
 
 echo 1..7
 is "what is no part is said in one line" "$(say fuzz nonsense)" \
-	"nightly: nonsense is no part: it must be one of live guests fuzz incidents mutations sanitizers arm64 loaded bench
+	"nightly: nonsense is no part: it must be one of live guests fuzz incidents mutations sanitizers arm64 image loaded bench
 status 2"
 is "at first nothing was run" "$(say --last)" "$(never live guests fuzz incidents mutations sanitizers arm64 \
-	loaded bench)
+	image loaded bench)
 status 0"
 echo "9 passed, 0 failed, 1 skipped" >"$dir/said"
 is "a part is run by itself, and what it says is the sum" "$(say fuzz | tail -n 2)" \
@@ -66,5 +66,5 @@ is "the latest of each is kept, and one that says nothing has failed" "$(say --l
 	"nightly: live: DATE aaa: 7 passed, 2 failed in N s
 nightly: guests: DATE aaa: 7 passed, 2 failed in N s
 nightly: fuzz: DATE aaa: 0 passed, 1 failed in N s
-$(never incidents mutations sanitizers arm64 loaded bench)
+$(never incidents mutations sanitizers arm64 image loaded bench)
 status 0"

@@ -152,11 +152,12 @@ static long do_sleep(void)
 }
 
 /*
- * 32-bit calls. Their numbers mean something else in the 64-bit table: 20 is
- * getpid here and writev there, 4 is write here and stat there.
+ * 32-bit calls. Their numbers mean something else in the 64-bit table: 20 is getpid
+ * here and writev there (epoll_create1 on arm64), 4 is write here and stat there
+ * (io_getevents). On arm64 all calls of a 32-bit program are, and only these.
  */
-#ifdef __x86_64__
-static long int80(long nr, long a, long b, long c)
+#if defined(__x86_64__)
+static long call_32(long nr, long a, long b, long c)
 {
 	int ret;
 
@@ -170,8 +171,13 @@ static long int80(long nr, long a, long b, long c)
 	}
 	return ret;
 }
+#elif defined(__arm__)
+static long call_32(long nr, long a, long b, long c)
+{
+	return syscall(nr, a, b, c);
+}
 #else
-static long int80(long nr, long a, long b, long c)
+static long call_32(long nr, long a, long b, long c)
 {
 	errno = ENOSYS;
 	return -1;
@@ -180,12 +186,12 @@ static long int80(long nr, long a, long b, long c)
 
 static long do_getpid_32(void)
 {
-	return int80(20, with.file, 0, 0);
+	return call_32(20, with.file, 0, 0);
 }
 
 static long do_write_32_ebadf(void)
 {
-	return int80(4, -1, 0, 0);
+	return call_32(4, -1, 0, 0);
 }
 
 /* Whether this machine takes 32-bit calls: some forbid int 0x80 with a SIGSEGV. */
@@ -195,7 +201,7 @@ static void run_has_32(const struct gate_command *self, const long *args)
 	pid_t pid = fork();
 
 	if (!pid)
-		_exit(int80(20, 0, 0, 0) <= 0);
+		_exit(call_32(20, 0, 0, 0) <= 0);
 	if (pid < 0 || waitpid(pid, &status, 0) < 0)
 		gate_die("fork");
 	gate_say("has=%d", WIFEXITED(status) && !WEXITSTATUS(status));
@@ -299,9 +305,9 @@ static long fail_by_fd(int which)
 	case 13:
 		return syscall(SYS_ioctl, with.file, 0x5401, buf); /* ENOTTY */
 	case 14:
-		return fallocate(with.file, 0, 1L << 62, 1L << 62); /* EFBIG */
+		return fallocate(with.file, 0, 1LL << 62, 1LL << 62); /* EFBIG */
 	case 15:
-		return lseek(with.file, 1L << 40, SEEK_DATA); /* ENXIO */
+		return lseek(with.file, 1LL << 40, SEEK_DATA); /* ENXIO */
 	case 16:
 		return syscall(SYS_fsetxattr, with.file, "user.x", buf, 70000,
 			       0); /* E2BIG */

@@ -19,12 +19,17 @@
 #define DENY(nr, how) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1), RETURN(how)
 
 static struct sock_filter filter[] = {
+#if defined(__x86_64__)
 	LOAD(arch),
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_I386, 0, 4),
 	LOAD(nr),
 	DENY(GETPID_32, FAIL(EPERM)),
 	RETURN(SECCOMP_RET_ALLOW),
+#endif
 	LOAD(nr),
+#if defined(__arm__)
+	DENY(GETPID_32, FAIL(EPERM)),
+#endif
 	DENY(SYS_umount2, FAIL(EPERM)),
 	DENY(SYS_getsid, FAIL(EACCES)),
 	DENY(SYS_madvise, FAIL(ENOSYS)),
@@ -86,6 +91,8 @@ static void run_deny_32(const struct gate_command *self, const long *args)
 	for (long i = 0; i < args[0]; i++) {
 #if defined(__x86_64__)
 		asm volatile("int $0x80" : "=a"(ret) : "0"(GETPID_32) : "memory");
+#elif defined(__arm__)
+		ret = syscall(GETPID_32) == -1 ? -errno : 0;
 #endif
 		good += (int)ret == -EPERM;
 	}

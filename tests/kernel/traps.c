@@ -109,6 +109,17 @@ static long wait_with_result(void)
 		     : "m"(signals)
 		     : "x1", "cc", "memory");
 	return x0;
+#elif defined(__arm__)
+	register long r0 asm("r0") = -2;
+
+	asm volatile("1: yield\n"
+		     "ldr r1, %1\n"
+		     "cmp r1, #0\n"
+		     "beq 1b\n"
+		     : "+r"(r0)
+		     : "m"(signals)
+		     : "r1", "cc", "memory");
+	return r0;
 #endif
 }
 
