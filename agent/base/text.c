@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "base/util.h"
 
+#define EACH_BYTE  0x0101010101010101ULL
 #define ESCAPE_LEN 12	/* \U0010ffff and its end */
 #define MARKS_MAX  4	/* combining marks on one character: no script needs more */
 #define WORD_SIZE  8192 /* of text_wrap: of a path and more */
@@ -61,10 +62,27 @@ static bool is_twin(const char *s)
 	return s[0] == 'x' && s[1] >= '8' && is_hex(s[1]) && is_hex(s[2]);
 }
 
+/* ASCII without a backslash, as almost all names are. */
+static bool is_plain(const char *s, size_t len)
+{
+	uint64_t word, like, odd = 0;
+
+	for (; len >= sizeof(word); s += sizeof(word), len -= sizeof(word)) {
+		memcpy(&word, s, sizeof(word));
+		like = word ^ EACH_BYTE * '\\';		 /* has 0 for a backslash, */
+		odd |= word | like | (like - EACH_BYTE); /* so it borrows */
+	}
+	for (; len; s++, len--)
+		odd |= *s & 0x80 || *s == '\\' ? EACH_BYTE << 7 : 0;
+	return !(odd & EACH_BYTE << 7);
+}
+
 bool text_needs_escape(const char *s)
 {
 	size_t n;
 
+	if (is_plain(s, strlen(s)))
+		return false;
 	for (; *s; s += n) {
 		n = 1;
 		if (*s > ' ' && *s != '\\' && *s < 0x7f)

@@ -102,24 +102,7 @@ static int find_spans(const struct options *o, int argc, char **argv,
 	return 0;
 }
 
-/* In a word, if both are whole; what is in single steps only, too. */
-static void say_damaged(const struct history_reader *r,
-			const struct history_span span[2])
-{
-	struct history_damage d;
-
-	for (int i = 0; i < 2; i++) {
-		history_reader_damage(r, &span[i], &d);
-		if (d.readings)
-			log_warnx("%s: %zu %s damaged, and left out: %.0f s",
-				  i ? "the later time" : "the earlier time", d.readings,
-				  d.readings == 1 ? "reading is" : "readings are",
-				  d.ns * 1e-9);
-	}
-	if (d.unknown)
-		log_warnx("the history is damaged: more readings may be lost, of any "
-			  "time; how many is not known");
-}
+static const char *const names[] = { "earlier time: ", "later time: " };
 
 /* Both times, and how they differ. */
 static int take(const struct options *o, const struct history_span span[2],
@@ -133,12 +116,14 @@ static int take(const struct options *o, const struct history_span span[2],
 		err =
 		    history_reader_frame(r, &span[i], &frames[i], &got[i], cause, len);
 	for (int i = 0; i < 2 && !err; i++)
-		span_say_uncounted(i ? "later time: " : "earlier time: ", frames[i],
+		span_say_uncounted(names[i], frames[i],
 				   (double)got[i].covered_ns * 1e-9);
 	if (!err)
 		err = compare(r, got, frames, out, cause, len);
+	for (int i = 0; i < 2 && !err; i++)
+		span_say_left_out(names[i], r, &span[i]);
 	if (!err)
-		say_damaged(r, span);
+		span_say_unknown(NULL, r, &span[1]);
 	history_reader_close(r); /* before somebody pages through what is printed */
 	return err;
 }

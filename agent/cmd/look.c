@@ -112,7 +112,6 @@ static int take_steps(const struct options *o, struct look *l,
 	struct walk w = { l, time->since_ns, step_of(o, l->metric, time) };
 	size_t steps = (time->until_ns - time->since_ns + w.step_ns - 1) / w.step_ns;
 	struct metrics metrics = metrics_for(l->metric);
-	struct history_damage damage;
 	struct history_reader *r;
 	int err = look_make_steps(l, steps);
 
@@ -128,12 +127,8 @@ static int take_steps(const struct options *o, struct look *l,
 		return err;
 	history_reader_only(r, metrics.names);
 	err = history_reader_each(r, time, w.step_ns, take_step, &w, cause, len);
-	history_reader_damage(r, time, &damage);
-	if (!err && damage.readings)
-		log_warnx("steps are without %zu damaged %s: %.0f s of that time",
-			  damage.readings,
-			  damage.readings == 1 ? "reading" : "readings",
-			  damage.ns * 1e-9);
+	if (!err)
+		span_say_left_out("steps: ", r, time);
 	history_reader_close(r);
 	return err;
 }
@@ -204,6 +199,7 @@ static int run_look(const struct options *o, int argc, char **argv, bool trend)
 	}
 	l.frame = taken.frame;
 	l.duration_s = taken.duration_s;
+	l.kept = taken.from_history ? &taken.kept : NULL;
 	l.heat = !trend && taken.from_history && !o->at && o->format == FORMAT_TABLE;
 	status = show(o, argc > 1 ? argv[1] : NULL, &l, &taken, trend || l.heat,
 		      trend ? look_print_trend : look_print_hist);

@@ -267,19 +267,27 @@ void span_say_uncounted(const char *of, const struct frame *f, double covered_s)
 		    of ?: "", text);
 }
 
-void span_say_damaged(const char *of, const struct history_reader *r,
+void span_say_left_out(const char *of, const struct history_reader *r,
+		       const struct history_span *time)
+{
+	struct history_damage d;
+
+	history_reader_damage(r, time, &d);
+	if (d.readings)
+		log_warnx(
+		    "%s%zu %s of the history %s damaged, and left out: %.0f s of that "
+		    "time",
+		    of ?: "", d.readings, d.readings == 1 ? "reading" : "readings",
+		    d.readings == 1 ? "is" : "are", d.ns * 1e-9);
+}
+
+void span_say_unknown(const char *of, const struct history_reader *r,
 		      const struct history_span *time)
 {
 	struct history_damage d;
 
 	of = of ?: "";
 	history_reader_damage(r, time, &d);
-	if (d.readings)
-		log_warnx(
-		    "%s%zu %s of the history %s damaged, and left out: %.0f s of that "
-		    "time",
-		    of, d.readings, d.readings == 1 ? "reading" : "readings",
-		    d.readings == 1 ? "is" : "are", d.ns * 1e-9);
 	if (d.unknown)
 		log_warnx("%sthe history is damaged: more readings may be lost, of any "
 			  "time; how many is not known",
@@ -289,6 +297,13 @@ void span_say_damaged(const char *of, const struct history_reader *r,
 		    "%sthe history is damaged where it says which machine it is of: "
 		    "its name, kernel and CPUs are not known",
 		    of);
+}
+
+void span_say_damaged(const char *of, const struct history_reader *r,
+		      const struct history_span *time)
+{
+	span_say_left_out(of, r, time);
+	span_say_unknown(of, r, time);
 }
 
 /* Of readings that are left out of nothing else, or lie beside the time. */

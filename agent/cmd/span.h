@@ -82,6 +82,11 @@ void span_say_uncounted(const char *of, const struct frame *f, double covered_s)
  */
 void span_say_damaged(const char *of, const struct history_reader *r,
 		      const struct history_span *time);
+/* The first half of it, of a time; and the second, of the whole file. */
+void span_say_left_out(const char *of, const struct history_reader *r,
+		       const struct history_span *time);
+void span_say_unknown(const char *of, const struct history_reader *r,
+		      const struct history_span *time);
 /*
  * Opens the history that the options name: --from, else --history. As
  * history_reader_open().

@@ -42,6 +42,35 @@ struct hist {
 uint64_t hist_count(const struct hist *h);
 
 /*
+ * Some metrics, as bits of a hash of where they are: one that is none of them may seem
+ * to be. For whom that costs time alone: points of one metric mostly follow one
+ * another, and who knows that none came elsewhere need not look for them.
+ */
+struct metric_set {
+	uint64_t bits[8];
+};
+
+static inline unsigned int metric_set_at(const struct metric *m)
+{
+	return (unsigned int)((uintptr_t)m * 0x9e3779b97f4a7c15ULL >> 55);
+}
+
+static inline bool metric_set_may_have(const struct metric_set *s,
+				       const struct metric *m)
+{
+	unsigned int at = metric_set_at(m);
+
+	return s->bits[at / 64] >> at % 64 & 1;
+}
+
+static inline void metric_set_add(struct metric_set *s, const struct metric *m)
+{
+	unsigned int at = metric_set_at(m);
+
+	s->bits[at / 64] |= 1ULL << at % 64;
+}
+
+/*
  * How far an estimate may be off: variances of which the larger one counts, and events
  * that no window has seen yet (reading/estimate.h). All 0: it is exact. Only who asks
  * at the socket is told.
@@ -74,6 +103,7 @@ struct point {
 	uint64_t start_ns; /* boot time; 0 for gauges */
 	bool ended;	   /* the series is over: reported once more, without a value */
 	bool overflow;	   /* it carries otel.metric.overflow = true */
+	bool lasting;	   /* its values are of the tables: they stay where they are */
 	uint8_t row;	   /* the metric's number among those of workloads */
 	uint8_t *set;	   /* enum set_state, the workload's; NULL: of no interest */
 	struct metric_error error;

@@ -12,6 +12,12 @@ struct adding {
 	unsigned int set; /* number of its first series, of those that are fixed */
 };
 
+/* Are all its series those of the table? */
+static bool is_fixed(const struct metric_row *r)
+{
+	return r->source != FROM_OPEN && r->source != FROM_CULPRITS;
+}
+
 /* A point of a row, of its series v; values in the order of the metric's attributes. */
 static struct point *add(struct adding *a, const struct metric_row *r, unsigned int v,
 			 const char *first, const char *last)
@@ -21,6 +27,7 @@ static struct point *add(struct adding *a, const struct metric_row *r, unsigned 
 	if (!p)
 		return NULL;
 	p->row = a->row;
+	p->lasting = is_fixed(r);
 	p->set = &a->w->sets[a->set + v];
 	p->start_ns = a->w->start_ns;
 	if (a->w->is_since && r->metric.kind == METRIC_UPDOWN)
@@ -58,7 +65,7 @@ static int add_hists(struct adding *a, const struct metric_row *r)
 		const struct sparse *h = a->w->hists[snapshot_index(r->signal, v)];
 		struct point *p;
 
-		if (!h || !sparse_count(h) || is_left_out(r, v, a->use))
+		if (!h || !sparse_has_any(h) || is_left_out(r, v, a->use))
 			continue;
 		p = add(a, r, v, value_name(r, v, a->use), NULL);
 		if (!p)
@@ -128,7 +135,7 @@ static int add_opens(struct adding *a, const struct metric_row *r)
 		struct point *p;
 
 		if (t->signal < r->signal || t->signal >= r->signal + r->value_count ||
-		    !(t->hist ? sparse_count(t->hist) : t->value) ||
+		    !(t->hist ? sparse_has_any(t->hist) : t->value) ||
 		    is_left_out(r, t->signal - r->signal, a->use))
 			continue;
 		p = add(a, r, 0, value_name(r, t->signal - r->signal, a->use),
@@ -312,11 +319,6 @@ size_t metrics_probe(const char *name, bool *windowed)
 			return *windowed ? probe : metric_tables[t]->probe;
 		}
 	return PROBE_COUNT;
-}
-
-static bool is_fixed(const struct metric_row *r)
-{
-	return r->source != FROM_OPEN && r->source != FROM_CULPRITS;
 }
 
 unsigned int metrics_sets(const struct metric_row *r)

@@ -148,7 +148,7 @@ const char *points_text(struct point_group *g, const char *format, ...)
 
 static bool same_value(const char *a, const char *b)
 {
-	return a == b || (a && b && strcmp(a, b) == 0);
+	return a == b || (a && b && *a == *b && strcmp(a, b) == 0);
 }
 
 /* Would a backend take both for the same series? */
@@ -210,12 +210,6 @@ static int merge(struct point_group *g, struct point *into, const struct point *
 	return 0;
 }
 
-/* One of 64 bits for a metric. */
-static uint64_t bit_of(const struct metric *m)
-{
-	return 1ULL << ((uintptr_t)m * 0x9e3779b97f4a7c15ULL >> 58);
-}
-
 /*
  * Points of one metric mostly follow one another: where none of it came before those,
  * it is compared with them only.
@@ -223,17 +217,17 @@ static uint64_t bit_of(const struct metric *m)
 int points_merge(struct point_group *g)
 {
 	size_t kept = 0, k, run = 0;
-	uint64_t before = 0; /* bits of the metrics before point `run` */
+	struct metric_set before = { 0 }; /* the metrics before point `run` */
 	int err = 0;
 
 	for (size_t i = 0; i < g->count && !err; i++) {
 		const struct metric *m = g->points[i].metric;
 
 		if (kept && g->points[kept - 1].metric != m) {
-			before |= bit_of(g->points[kept - 1].metric);
+			metric_set_add(&before, g->points[kept - 1].metric);
 			run = kept;
 		}
-		k = before & bit_of(m) ? 0 : run;
+		k = metric_set_may_have(&before, m) ? 0 : run;
 		for (; k < kept && !is_same(&g->points[k], &g->points[i]); k++)
 			;
 		if (k < kept)

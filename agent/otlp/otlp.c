@@ -15,25 +15,6 @@
 #include "otlp/otlp_pb.h"
 #include "reading/sparse.h"
 
-#define ERROR_LEN 80 /* three numbers */
-
-/* An attribute in field n; a NULL value means the boolean true. */
-static void put_attr(struct wire *w, unsigned int n, const char *key, const char *value)
-{
-	size_t attr, any;
-
-	if (value) {
-		wire_pair(w, n, key, value);
-		return;
-	}
-	attr = wire_begin(w, n);
-	wire_text(w, 1, key);
-	any = wire_begin(w, 2);
-	wire_number(w, 2, true);
-	wire_end(w, any);
-	wire_end(w, attr);
-}
-
 /* A list with one string in it. */
 static void put_list(struct wire *w, const char *value)
 {
@@ -49,7 +30,7 @@ static void put_resource_attr(struct wire *w, const struct attr *attr)
 	size_t begin, any;
 
 	if (attr->kind == ATTR_TEXT) {
-		put_attr(w, 1, attr->key, attr->value);
+		otlp_put_attr(w, 1, attr->key, attr->value);
 		return;
 	}
 	begin = wire_begin(w, 1);
@@ -63,35 +44,12 @@ static void put_resource_attr(struct wire *w, const struct attr *attr)
 	wire_end(w, begin);
 }
 
-void otlp_put_error(struct wire *w, unsigned int n, const struct metric_error *e)
-{
-	char text[ERROR_LEN];
-
-	if (!(e->noise > 0))
-		return;
-	/* of an estimate: how far it may be off */
-	snprintf(text, sizeof(text), "%.17g,%.17g,%.9g", e->noise, e->change,
-		 e->outstanding);
-	put_attr(w, n, METRIC_ERROR_KEY, text);
-}
-
-/* The attributes of a point, in field n. */
-static void put_attrs(struct wire *w, unsigned int n, const struct point *p,
-		      bool overflow)
-{
-	for (size_t i = 0; i < METRIC_ATTRS && p->metric->attrs[i]; i++)
-		if (p->values[i])
-			put_attr(w, n, p->metric->attrs[i], p->values[i]);
-	if (overflow || p->overflow)
-		put_attr(w, n, "otel.metric.overflow", NULL);
-	otlp_put_error(w, n, &p->error);
-}
-
 /* What one ResourceMetrics is made of. */
 struct part {
 	const struct points *all;
 	const struct point_group *group;
 	size_t from, to; /* of the group's points */
+	struct otlp_known *known;
 };
 
 static uint64_t point_time(const struct part *part)
@@ -114,17 +72,16 @@ static uint64_t point_start(const struct part *part, const struct point *p)
 /* Where the buckets are that have counted, and all of them between. */
 static struct otlp_hist spread(const struct sparse *h, uint64_t all[BUCKETS])
 {
-	size_t bucket = 0;
 	struct otlp_hist s = { .sum_ns = h->sum_ns };
-	size_t end = 0, last = 0;
+	size_t end = 0, last = 0, group = 0;
 
 	for (uint32_t left = h->groups; left; left &= left - 1) {
 		size_t at = (size_t)__builtin_ctz(left) * SPARSE_GROUP;
 
 		if (s.first && at > end)
 			memset(all + end, 0, (at - end) * sizeof(*all));
+		sparse_group(h, group++, all + at);
 		for (end = at + SPARSE_GROUP; at < end; at++) {
-			all[at] = sparse_bucket(h, bucket++);
 			if (!all[at])
 				continue;
 			s.count += all[at];
@@ -166,7 +123,7 @@ static void put_hist_point(struct wire *w, const struct part *part,
 	uint64_t all[BUCKETS];
 	struct otlp_hist h;
 
-	put_attrs(w, 1, p, part->group->overflow);
+	otlp_put_attrs(w, 1, p, part->group->overflow, part->known);
 	wire_fixed(w, 2, point_start(part, p));
 	wire_fixed(w, 3, point_time(part));
 	if (p->ended) {
@@ -191,7 +148,7 @@ static void put_number_point(struct wire *w, const struct part *part,
 		wire_double(w, 4, p->d);
 	else if (!p->ended)
 		wire_sfixed(w, 6, (int64_t)p->u);
-	put_attrs(w, 7, p, part->group->overflow);
+	otlp_put_attrs(w, 7, p, part->group->overflow, part->known);
 	if (p->ended)
 		wire_number(w, 8, FRAME_NO_VALUE);
 	wire_end(w, begin);
@@ -212,8 +169,12 @@ void otlp_put_kind(struct wire *w, enum metric_kind kind, bool delta)
 		wire_number(w, 3, true);
 }
 
-/* The metric of point i, the first that has it, with all its points of the part. */
-static void put_metric(struct wire *w, const struct part *part, size_t i)
+/*
+ * The metric of point i, the first that has it, with all its points of the part;
+ * scattered: metrics whose points do not follow one another.
+ */
+static void put_metric(struct wire *w, const struct part *part, size_t i,
+		       const struct metric_set *scattered)
 {
 	const struct point *points = part->group->points;
 	const struct metric *m = points[i].metric;
@@ -230,20 +191,44 @@ static void put_metric(struct wire *w, const struct part *part, size_t i)
 			(m->kind == METRIC_HISTOGRAM
 			     ? put_hist_point
 			     : put_number_point)(w, part, &points[i]);
+		else if (!metric_set_may_have(scattered, m))
+			break;
 	otlp_put_kind(w, m->kind, part->all->delta);
 	wire_end(w, data);
 	wire_end(w, begin);
 }
 
 /* True when no point of the part before point i has its metric. */
-static bool first_of_metric(const struct part *part, size_t i)
+static bool first_of_metric(const struct part *part, size_t i,
+			    const struct metric_set *scattered)
 {
 	const struct point *points = part->group->points;
+	const struct metric *m = points[i].metric;
 
-	for (size_t k = i; k > part->from; k--) /* the one before has it most often */
-		if (points[k - 1].metric == points[i].metric)
+	if (i > part->from && points[i - 1].metric == m)
+		return false;
+	for (size_t k = i; metric_set_may_have(scattered, m) && k > part->from; k--)
+		if (points[k - 1].metric == m)
 			return false;
 	return true;
+}
+
+/* The metrics that come again after points of others. */
+static struct metric_set find_scattered(const struct part *part)
+{
+	struct metric_set scattered = { 0 }, seen = { 0 };
+	const struct point *points = part->group->points;
+
+	for (size_t i = part->from; i < part->to; i++) {
+		const struct metric *m = points[i].metric;
+
+		if (i > part->from && points[i - 1].metric == m)
+			continue;
+		if (metric_set_may_have(&seen, m))
+			metric_set_add(&scattered, m);
+		metric_set_add(&seen, m);
+	}
+	return scattered;
 }
 
 size_t otlp_begin_scope(struct wire *w)
@@ -264,11 +249,12 @@ void otlp_end_scope(struct wire *w, size_t begin)
 
 static void put_scope(struct wire *w, const struct part *part)
 {
+	struct metric_set scattered = find_scattered(part);
 	size_t begin = otlp_begin_scope(w);
 
 	for (size_t i = part->from; i < part->to; i++)
-		if (first_of_metric(part, i))
-			put_metric(w, part, i);
+		if (first_of_metric(part, i, &scattered))
+			put_metric(w, part, i, &scattered);
 	otlp_end_scope(w, begin);
 }
 
@@ -376,8 +362,11 @@ int otlp_add(struct otlp_encoder *e, const struct points *p)
 {
 	int err = 0;
 
+	if (!e->known)
+		e->known = otlp_known_new(); /* without memory for it, it goes on */
 	for (size_t i = 0; i < p->count && !err; i++) {
-		struct part part = { p, &p->groups[i], 0, p->groups[i].count };
+		struct part part = { p, &p->groups[i], 0, p->groups[i].count,
+				     e->known };
 
 		if (p->groups[i].incomplete)
 			return -ENOMEM;
@@ -401,6 +390,8 @@ int otlp_end(struct otlp_encoder *e, int err)
 	if (!err)
 		err = otlp_flush(e);
 	free(e->wire.bytes);
+	free(e->known);
+	e->known = NULL;
 	e->wire = (struct wire){ 0 };
 	e->batch = (struct otlp_batch){ 0 };
 	return err;

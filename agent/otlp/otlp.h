@@ -46,6 +46,7 @@ struct otlp_encoder {
 	void *arg;
 	/* the encoder's own */
 	struct wire wire;
+	struct otlp_known *known;
 	struct otlp_batch batch;
 };
 

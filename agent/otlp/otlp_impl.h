@@ -18,6 +18,16 @@ extern const unsigned int otlp_field[];
 
 /* Of a point of a histogram what comes behind attributes and times. */
 void otlp_put_hist(struct wire *w, const struct otlp_hist *h);
+/*
+ * The attributes of points as bytes, of those whose values last: a batch of many
+ * workloads has the same ones in each. To be freed; NULL: no memory.
+ */
+struct otlp_known *otlp_known_new(void);
+/* An attribute in field n; a NULL value means the boolean true. */
+void otlp_put_attr(struct wire *w, unsigned int n, const char *key, const char *value);
+/* The attributes of a point, in field n, which is its metric's; known may be NULL. */
+void otlp_put_attrs(struct wire *w, unsigned int n, const struct point *p,
+		    bool overflow, struct otlp_known *known);
 /* The attribute METRIC_ERROR_KEY, in field n; none of what is exact. */
 void otlp_put_error(struct wire *w, unsigned int n, const struct metric_error *e);
 /* What a metric says behind its points. */

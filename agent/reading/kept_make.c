@@ -23,20 +23,23 @@ static bool subtract_hist(const struct sparse *now, const struct sparse *kept,
 			  struct sparse *room)
 {
 	static const uint32_t none[SPARSE_GROUP];
-	size_t bucket = 0;
-	const uint32_t *before = kept ? (const uint32_t *)kept->data : none;
+	const uint32_t *next = kept ? (const uint32_t *)kept->data : none;
 	uint32_t *to = (uint32_t *)room->data;
 	uint32_t kept_groups = kept ? kept->groups : 0, any = 0;
+	uint64_t buckets[SPARSE_GROUP];
+	size_t n = 0;
 
 	for (uint32_t left = now->groups; left; left &= left - 1) {
 		bool both = kept_groups & left & -left;
+		const uint32_t *before = both ? next : none;
 
+		sparse_group(now, n++, buckets);
 		for (int i = 0; i < SPARSE_GROUP; i++) {
-			*to = (uint32_t)sparse_bucket(now, bucket++) -
-			      (both ? before[i] : 0);
-			any |= *to++;
+			to[i] = (uint32_t)buckets[i] - before[i];
+			any |= to[i];
 		}
-		before += both ? SPARSE_GROUP : 0;
+		to += SPARSE_GROUP;
+		next += both ? SPARSE_GROUP : 0;
 	}
 	room->groups = now->groups;
 	room->width = sizeof(*to);

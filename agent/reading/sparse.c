@@ -187,3 +187,17 @@ uint64_t sparse_count(const struct sparse *s)
 		n += sparse_bucket(s, i);
 	return n;
 }
+
+bool sparse_has_any(const struct sparse *s)
+{
+	size_t bytes = (size_t)count_bits(s->groups) * SPARSE_GROUP * s->width;
+	const char *at = (const char *)s->data, *end = at + bytes;
+	uint64_t word; /* of either width: a group is a number of words */
+
+	for (; at < end; at += sizeof(word)) {
+		memcpy(&word, at, sizeof(word));
+		if (word)
+			return true;
+	}
+	return false;
+}

@@ -8,7 +8,9 @@
 #ifndef SPARSE_H
 #define SPARSE_H
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include "bpf/buckets.h"
 
 #define SPARSE_GROUP  8
@@ -55,9 +57,24 @@ static inline uint64_t sparse_bucket(const struct sparse *s, size_t i)
 					    : s->data[i];
 }
 
+/* The eight buckets of the n-th group that is kept. */
+static inline void sparse_group(const struct sparse *s, size_t n,
+				uint64_t out[SPARSE_GROUP])
+{
+	const uint32_t *narrow = (const uint32_t *)s->data + n * SPARSE_GROUP;
+
+	if (s->width == sizeof(*narrow))
+		for (int i = 0; i < SPARSE_GROUP; i++)
+			out[i] = narrow[i];
+	else
+		memcpy(out, s->data + n * SPARSE_GROUP, SPARSE_GROUP * sizeof(*out));
+}
+
 /* All buckets. */
 void sparse_expand(const struct sparse *s, uint64_t buckets[BUCKET_COUNT]);
 /* The sum of all buckets. */
 uint64_t sparse_count(const struct sparse *s);
+/* Is any bucket above 0? */
+bool sparse_has_any(const struct sparse *s);
 
 #endif

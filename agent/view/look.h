@@ -38,6 +38,8 @@ struct look {
 	const char *metric;
 	const struct frame *frame; /* borrowed: differences over duration_s */
 	double duration_s;
+	const struct history_span
+	    *kept;		    /* how far back one can look; NULL: it is now */
 	uint64_t since_ns, step_ns; /* of the steps; wall clock */
 	size_t meter; /* counted.h: what it is counted by; of all of it: */
 	bool told;
@@ -82,6 +84,8 @@ const char *look_value(const struct frame_series *s, double value, double second
 /* "key=value key=value", as a terminal may see it; and as an object, the caller's. */
 void look_attributes(const struct frame_series *s, char *out, size_t size);
 json_t *look_attributes_json(const struct frame_series *s);
+/* Appends what is told of a series to a list, with how far back one can look. */
+int look_append(const struct look *l, json_t *list, json_t *series);
 
 /* Print it in a format of enum report_format. 0 or -errno (-ENOMEM, -ENOSPC, ...). */
 int look_print_hist(const struct look *l, int format, FILE *f);

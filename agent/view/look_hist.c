@@ -245,7 +245,7 @@ int look_print_hist(const struct look *l, int format, FILE *f)
 	if (format == FORMAT_JSON) {
 		list = json_array();
 		for (size_t i = 0; i < l->count; i++)
-			err |= json_array_append_new(list, series_json(l, &l->list[i]));
+			err |= look_append(l, list, series_json(l, &l->list[i]));
 		if (!err)
 			err = json_put(list, 0, f);
 		json_decref(list);

@@ -179,6 +179,20 @@ static json_t *step_json(const struct look_series *s, const struct look_step *st
 	return j;
 }
 
+int look_append(const struct look *l, json_t *list, json_t *series)
+{
+	char since[UNITS_TIME_LEN], until[UNITS_TIME_LEN];
+	int err = 0;
+
+	if (series && l->kept)
+		err = json_object_set_new(
+		    series, "history",
+		    json_pack("{s:s, s:s}", "since",
+			      units_time(since, l->kept->since_ns), "until",
+			      units_time(until, l->kept->until_ns)));
+	return json_array_append_new(list, series) | err;
+}
+
 static int print_json(const struct look *l, FILE *f)
 {
 	json_t *top = json_array();
@@ -192,13 +206,14 @@ static int print_json(const struct look *l, FILE *f)
 			if (s->steps[k].there)
 				json_array_append_new(steps,
 						      step_json(s, &s->steps[k]));
-		err |= json_array_append_new(
-		    top, json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:o}", "metric",
-				   l->metric, "unit", s->s->unit, "workload",
-				   frame_name(s->s->resource), "cgroup",
-				   frame_cgroup(s->s->resource), "attributes",
-				   look_attributes_json(s->s), "estimated",
-				   report_is_estimated(s->s), "steps", steps));
+		err |= look_append(l, top,
+				   json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:o}",
+					     "metric", l->metric, "unit", s->s->unit,
+					     "workload", frame_name(s->s->resource),
+					     "cgroup", frame_cgroup(s->s->resource),
+					     "attributes", look_attributes_json(s->s),
+					     "estimated", report_is_estimated(s->s),
+					     "steps", steps));
 	}
 	if (!err)
 		err = json_put(top, 0, f);

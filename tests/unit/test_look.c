@@ -72,6 +72,37 @@ static void a_distribution_is_drawn(void **state)
 	test_free(h);
 }
 
+/* A program hears how far back it could look, and nothing of what is now. */
+static void json_tells_how_far_the_history_goes(void **state)
+{
+	static int (*const prints[])(const struct look *, int,
+				     FILE *) = { look_print_hist, look_print_trend };
+	static const struct history_span kept = { 1700000000000000000,
+						  1700003600000000000, 0 };
+	struct hist *h;
+	struct frame *f = web("shop/web", durations, COUNT(durations), 1 << 20, &h);
+	struct look l = {
+		.metric = response.name, .frame = f, .duration_s = 10, .width = 80
+	};
+	char *text;
+
+	assert_int_equal(look_choose(&l, "web", 6), 0);
+	for (size_t i = 0; i < COUNT(prints); i++) {
+		l.kept = NULL;
+		text = printed(&l, FORMAT_JSON, prints[i]);
+		assert_null(strstr(text, "history"));
+		free(text);
+		l.kept = &kept;
+		text = printed(&l, FORMAT_JSON, prints[i]);
+		assert_has(text, "\"history\": {\n   \"since\": \"2023-11-14T22:13:20");
+		assert_has(text, "\"until\": \"2023-11-14T23:13:20");
+		free(text);
+	}
+	look_fini(&l);
+	frame_free(f);
+	test_free(h);
+}
+
 static void rows_are_few_and_hold_all(void **state)
 {
 	uint64_t ns[400];
@@ -362,6 +393,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_culprit_has_its_name),
 		cmocka_unit_test(a_distribution_is_drawn),
+		cmocka_unit_test(json_tells_how_far_the_history_goes),
 		cmocka_unit_test(rows_are_few_and_hold_all),
 		cmocka_unit_test(a_trend_has_a_mark_for_each_step),
 		cmocka_unit_test(what_was_not_counted_is_no_zero),
