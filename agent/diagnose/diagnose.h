@@ -57,7 +57,9 @@ struct peer_share {
 	size_t peers;	   /* how many have some */
 	bool more;	   /* and others, of whom nothing is known but their number */
 	bool stands_out;   /* it has more than half */
-	char text[200];	   /* a sentence; "": there is nothing to say of peers */
+	bool
+	    anew; /* each pass counts all of them again: only the share says anything */
+	char text[200]; /* a sentence; "": there is nothing to say of peers */
 };
 
 struct finding {

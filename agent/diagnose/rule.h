@@ -152,6 +152,9 @@ void then_ss(const struct look *l, struct finding *f, const char *options,
 void then_of_each(const struct look *l, struct finding *f, const char *command,
 		  const char *comment);
 
+/* The same: where the threads of $p sleep. */
+#define THREADS_OF_P "ps -L -o lwp,stat,wchan:32,comm -p $p"
+
 /* "9.98 s", "59m50s"; and "12.3 ms", "1.2s": how long, in a sentence. Return out. */
 const char *span_text(char out[UNITS_LEN], double s);
 const char *delay_text(char out[UNITS_LEN], double s);

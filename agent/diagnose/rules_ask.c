@@ -287,7 +287,7 @@ static void server_hangs(const struct look *l, struct finding *f)
 	      "%s does not answer: a request has had no answer for %.0f s, since %s",
 	      name_of(l->now), age, since_text(since, l, age));
 	say_why_no_answer(l, f);
-	then_of_each(l, f, "ps -L -o lwp,stat,wchan:32,comm -p $p",
+	then_of_each(l, f, THREADS_OF_P,
 		     "who sleeps where (R: it runs); then the program's own stacks");
 	note_change(f, hang_change(l, IN_AGE_SERVER, age, HANGS_REQUEST));
 }
