@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include "diagnose/facts.h"
+#include "diagnose/flaw.h"
 #include "otlp/frame.h"
 #include "workload/cpu_limit.h"
 #include "workload/stuck_threads.h"
@@ -120,6 +121,9 @@ struct readings {
 	const struct stuck_threads *(*read_stuck)(void *arg,
 						  const struct frame_attrs *resource);
 	void *read_arg;
+	/* Looks up since when the measuring has a flaw; NULL: nobody can. */
+	bool (*flaw_since)(void *arg, const struct flaw *flaw, struct flaw_since *out);
+	void *flaw_arg;
 	const char
 	    *again; /* options with which another assay looks at the same; NULL */
 };

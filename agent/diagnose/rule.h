@@ -170,6 +170,14 @@ bool age_is_known(const struct look *l, struct finding *f, enum input age,
 /* Since when something that is so old (s) is under way; by the clock. Returns out. */
 const char *since_text(char out[UNITS_TIME_LEN], const struct look *l, double age);
 
+/*
+ * ", since TIME" for a sentence, where it is known since when the measuring has a flaw,
+ * or ""; age: how long that is, s, or NAN. Returns out.
+ */
+#define FLAW_LEN (UNITS_TIME_LEN + 32)
+const char *flaw_text(char out[FLAW_LEN], const struct look *l, const struct flaw *flaw,
+		      double *age);
+
 /* What to do next about a DNS server, or those that /etc/resolv.conf has (NULL). */
 void ask_server(struct finding *f, const char *server);
 
