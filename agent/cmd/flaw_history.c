@@ -71,10 +71,10 @@ static bool search_back(struct history_reader *r, const struct flaw *flaw,
 			break;
 		out->ns = s.walk.since_ns;
 	}
-	out->earlier = out->ns <= kept.since_ns;
-	s = look_through(r, flaw, out->ns, out->ns + MINUTE_NS, READ_NS);
+	s = look_through(r, flaw, out->ns, out->ns + MINUTE_NS, SECOND_NS);
 	if (s.first_shown_ns)
 		out->ns = s.first_shown_ns;
+	out->earlier = out->ns <= kept.since_ns;
 	return true;
 }
 
