@@ -324,7 +324,7 @@ def thrash(path):
 
 
 def hoard(per_second):
-    kept = mmap.mmap(-1, 1 << 30)
+    kept = mmap.mmap(-1, 1 << 28)
     ready()
     for page, _ in enumerate(paced(per_second)):
         kept[page * PAGE] = 1
