@@ -8,6 +8,7 @@
 #define MINUTE_NS (60 * SECOND_NS)
 #define HOUR_NS	  (60 * MINUTE_NS)
 #define READ_NS	  (10 * SECOND_NS)
+#define HOURS	  6 /* so far back: each takes as long as a baseline */
 /* What is over for longer is not what is looked at; a reading may be so late. */
 #define OVER_NS (2 * MINUTE_NS)
 
@@ -63,7 +64,11 @@ static bool search_back(struct history_reader *r, const struct flaw *flaw,
 	    (!s.walk.shows && s.walk.since_ns + OVER_NS < time->since_ns))
 		return false;
 	out->ns = s.walk.since_ns;
-	while (out->ns <= s.walk.first_ns && out->ns > kept.since_ns) {
+	for (int hour = 1; out->ns <= s.walk.first_ns && out->ns > kept.since_ns;
+	     hour++) {
+		out->earlier = hour == HOURS;
+		if (out->earlier)
+			return true;
 		end = out->ns;
 		began = end > HOUR_NS ? end - HOUR_NS : 0;
 		s = look_through(r, flaw, began, end, MINUTE_NS);
