@@ -74,7 +74,12 @@ struct tcp_conn {
 		__u32 drops;
 		__u32 held_walk;
 	};
-	__u32 port; /* a listener's: at CLOSE the socket may have lost it */
+	union {
+		__u32 port; /* a listener's: at CLOSE the socket may have lost it */
+		/* else what its asker had sent when a walk found it unanswered, bytes;
+		 * or WANTS_NONE */
+		__u32 paused;
+	};
 	__u32 rest; /* bytes of the open turn, when it IS_DOUBTFUL */
 };
 _Static_assert(sizeof(struct tcp_conn) == 128, "two cache lines");

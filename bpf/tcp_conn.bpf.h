@@ -41,6 +41,7 @@ static __noinline int conn_adopt(struct tcp_conn *c, struct sock *sk, __u64 owne
 	c->cell = 0;
 	c->since = 0;
 	c->turn = 0;
+	c->paused = 0;
 	c->gen = window_now();
 	c->held_walk = tcp_walks;
 	c->flags = IS_COUNTED | HAS_SPOKEN;

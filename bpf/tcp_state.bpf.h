@@ -151,6 +151,7 @@ static __noinline int conn_open(struct sock *sk, int from)
 	c->next_us = tp->tcp_mstamp + SAMPLE_US;
 	c->sent = tp->bytes_sent - tp->bytes_retrans;
 	c->held_walk = 0; /* the first walk that sees it says when that was */
+	c->paused = 0;
 	c->flags = IS_COUNTED;
 	tcp_count(e, CELL_CONN + (c->role & 1), CONN_OPENED, 1);
 	cache_leave(cpu, CACHE_TCP_STATE);

@@ -13,6 +13,7 @@
 
 #include "inflight.bpf.h"
 #include "tcp_conn.bpf.h"
+#include "tcp_turn.bpf.h"
 
 /* The TCP or MPTCP socket of a descriptor, of any network namespace, or NULL. */
 static __always_inline struct sock *file_sock(struct bpf_iter__task_file *ctx)
@@ -164,6 +165,33 @@ static __noinline int walk_syn(struct sock *sk, struct task_struct *task)
 	return 0;
 }
 
+#define WANTS_NONE (~0U)
+
+/*
+ * Whose other end has never sent anything, and who sends more after a pause
+ * nevertheless, waits for no answer: a client of syslog or statsd. No packet has to be
+ * looked at for that: the pass that found it waiting has noted how much there was, and
+ * a later one that it is more. began: when the latest bytes were sent.
+ */
+static __always_inline bool wants_none(struct tcp_conn *c, struct tcp_sock *tp,
+				       __u64 began)
+{
+	__u64 in =
+	    rx_bytes(BPF_CORE_READ(tp, bytes_received),
+		     BPF_CORE_READ(tp, inet_conn.icsk_inet.sk.__sk_common.skc_flags));
+	__u64 out = BPF_CORE_READ(tp, bytes_sent) - BPF_CORE_READ(tp, bytes_retrans);
+	__u64 asked = c->role == TCP_CLIENT ? out : in;
+	__u32 mark = (asked & ~0U >> 2) | 1U << 31, was = c->paused;
+
+	if (asked != in + out)
+		return false; /* it was answered before */
+	if (was && was != mark)
+		c->paused = WANTS_NONE;
+	else if ((__s64)(bpf_ktime_get_ns() - began) >= (__s64)LONG_PAUSE_NS)
+		c->paused = mark;
+	return c->paused == WANTS_NONE;
+}
+
 /*
  * How long a connection has been waited for, by what is kept of it; first: this pass
  * has not met it before.
@@ -181,6 +209,8 @@ static __noinline int walk_turn(struct tcp_conn *c, struct tcp_sock *tp, __u32 s
 			began = syn_sent_ns(tp);
 	} else if (turn_open(c)) { /* while its asker goes on nobody waits */
 		began = c->heard > c->turn ? c->heard : c->turn;
+		if (wants_none(c, tp, began))
+			began = 0;
 	}
 	if (began)
 		inflight_note(slot, what, began);

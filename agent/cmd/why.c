@@ -13,6 +13,7 @@
 #include "base/util.h"
 #include "cmd/baseline.h"
 #include "cmd/cmd.h"
+#include "cmd/flaw_history.h"
 #include "cmd/screen.h"
 #include "cmd/source.h"
 #include "cmd/span.h"
@@ -389,9 +390,12 @@ static int answer(const struct options *o, const struct taken *taken,
 	struct counted_shares counted[2];
 	struct baseline before;
 	struct here here;
+	struct flaw_history flaws = { .o = o, .time = taken->time };
 	char again[AGAIN_LEN];
 	struct readings r = { .now = taken->frame,
 			      .now_s = taken->duration_s,
+			      .flaw_since = flaw_history_since,
+			      .flaw_arg = &flaws,
 			      .again = again };
 	struct why w = { .readings = &r,
 			 .since_ns = taken->time.since_ns,

@@ -112,13 +112,17 @@ static void put_deciding_first(struct finding *f)
 static void run_rule(const struct rule *r, const struct look *l, struct finding *f)
 {
 	const char *why = NULL, *probe;
+	char since[FLAW_LEN];
+	double age;
 
 	*f = (struct finding){ .rule = r, .facts = r->of_node ? l->node : l->now };
 	probe = missing_probe(r, l, &why);
 	if (probe) {
 		f->verdict = VERDICT_UNMEASURED;
-		snprintf(f->what, sizeof(f->what), "the probe %s does not measure (%s)",
-			 probe, why ? why : "no reason is known");
+		flaw_text(since, l, &(struct flaw){ FLAW_OFF, probe, NULL }, &age);
+		snprintf(f->what, sizeof(f->what),
+			 "the probe %s does not measure (%s%s)", probe,
+			 why ? why : "no reason is known", since);
 		cut_text(f->what);
 		return;
 	}

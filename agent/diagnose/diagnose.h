@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include "diagnose/facts.h"
+#include "diagnose/flaw.h"
 #include "otlp/frame.h"
 #include "workload/cpu_limit.h"
 #include "workload/stuck_threads.h"
@@ -57,7 +58,9 @@ struct peer_share {
 	size_t peers;	   /* how many have some */
 	bool more;	   /* and others, of whom nothing is known but their number */
 	bool stands_out;   /* it has more than half */
-	char text[200];	   /* a sentence; "": there is nothing to say of peers */
+	bool
+	    anew; /* each pass counts all of them again: only the share says anything */
+	char text[200]; /* a sentence; "": there is nothing to say of peers */
 };
 
 struct finding {
@@ -118,6 +121,9 @@ struct readings {
 	const struct stuck_threads *(*read_stuck)(void *arg,
 						  const struct frame_attrs *resource);
 	void *read_arg;
+	/* Looks up since when the measuring has a flaw; NULL: nobody can. */
+	bool (*flaw_since)(void *arg, const struct flaw *flaw, struct flaw_since *out);
+	void *flaw_arg;
 	const char
 	    *again; /* options with which another assay looks at the same; NULL */
 };

@@ -75,6 +75,7 @@ const char *peers_tell(const struct look *l, struct finding *f, const char *metr
 
 	if (!peers_rank(l->now, metric, event, p))
 		return NULL;
+	p->anew = anew;
 	snprintf(of, sizeof(of), " (%.0f of %.0f in %s)", p->count, p->all,
 		 span_text(time, l->now->duration_s));
 	say_text(p, what, to, anew ? "" : of);

@@ -380,6 +380,23 @@ const char *since_text(char out[UNITS_TIME_LEN], const struct look *l, double ag
 	return out;
 }
 
+const char *flaw_text(char out[FLAW_LEN], const struct look *l, const struct flaw *flaw,
+		      double *age)
+{
+	const struct readings *r = l->readings;
+	struct flaw_since since;
+	char time[UNITS_TIME_LEN];
+
+	*out = '\0';
+	*age = NAN;
+	if (!r->flaw_since || !r->flaw_since(r->flaw_arg, flaw, &since))
+		return out;
+	snprintf(out, FLAW_LEN, ", since %s%s", units_time(time, since.ns),
+		 since.earlier ? " or before" : "");
+	*age = (double)(int64_t)(r->now->time_ns - since.ns) * 1e-9;
+	return out;
+}
+
 double since_baseline(const struct look *l)
 {
 	const struct readings *r = l->readings;

@@ -152,6 +152,9 @@ void then_ss(const struct look *l, struct finding *f, const char *options,
 void then_of_each(const struct look *l, struct finding *f, const char *command,
 		  const char *comment);
 
+/* The same: where the threads of $p sleep. */
+#define THREADS_OF_P "ps -L -o lwp,stat,wchan:32,comm -p $p"
+
 /* "9.98 s", "59m50s"; and "12.3 ms", "1.2s": how long, in a sentence. Return out. */
 const char *span_text(char out[UNITS_LEN], double s);
 const char *delay_text(char out[UNITS_LEN], double s);
@@ -166,6 +169,14 @@ bool age_is_known(const struct look *l, struct finding *f, enum input age,
 
 /* Since when something that is so old (s) is under way; by the clock. Returns out. */
 const char *since_text(char out[UNITS_TIME_LEN], const struct look *l, double age);
+
+/*
+ * ", since TIME" for a sentence, where it is known since when the measuring has a flaw,
+ * or ""; age: how long that is, s, or NAN. Returns out.
+ */
+#define FLAW_LEN (UNITS_TIME_LEN + 32)
+const char *flaw_text(char out[FLAW_LEN], const struct look *l, const struct flaw *flaw,
+		      double *age);
 
 /* What to do next about a DNS server, or those that /etc/resolv.conf has (NULL). */
 void ask_server(struct finding *f, const char *server);

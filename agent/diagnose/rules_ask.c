@@ -88,15 +88,41 @@ static void dependency_slow(const struct look *l, struct finding *f)
 #define HANGS_DNS     2.0
 #define TIMES_P99     5
 
+/*
+ * Whose bytes came last is all that is known of a request: in a connection of HTTP/2
+ * that idles those were perhaps the client's (the acknowledgement of SETTINGS,
+ * WINDOW_UPDATE), and who asks for news waits for long. A baseline tells; without one
+ * it is no more than a warning.
+ */
+static enum severity severity_of_hang(const struct look *l, double age)
+{
+	return l->before ? severity_of(age, HANGS_REQUEST, HANGS_LONG)
+			 : SEVERITY_WARNING;
+}
+
+/* Adds that to the cause. */
+static void say_unknown(const struct look *l, struct finding *f)
+{
+	size_t len = strlen(f->cause);
+
+	if (l->before)
+		return;
+	snprintf(
+	    f->cause + len, sizeof(f->cause) - len,
+	    "; without a baseline nobody knows whether that is usual, as of a long "
+	    "poll, or HTTP/2 that idles after the client's last word");
+	cut_text(f->cause);
+}
+
 static void client_hangs(const struct look *l, struct finding *f, double age)
 {
 	char since[UNITS_TIME_LEN];
 
-	found(f, severity_of(age, HANGS_REQUEST, HANGS_LONG),
-	      60 + (age < HANGS_LONG ? age : HANGS_LONG),
+	found(f, severity_of_hang(l, age), 60 + (age < HANGS_LONG ? age : HANGS_LONG),
 	      "what %s asks hangs: a request has had no answer for %.0f s, since %s",
 	      name_of(l->now), age, since_text(since, l, age));
 	because(f, "a service that it asks took the request and does not answer");
+	say_unknown(l, f);
 	ask_there(
 	    l, f,
 	    peers_tell(l, f, PEER_METRIC, "waited", "requests that wait", "are to"));
@@ -260,7 +286,7 @@ static enum severity severity_of_server(const struct look *l, double age)
 	    now_of(l, IN_SERVED) > 0 || (l->before && l->before->value[IN_SERVED] > 0);
 
 	if (answers)
-		return severity_of(age, HANGS_REQUEST, HANGS_LONG);
+		return severity_of_hang(l, age);
 	return l->before ? SEVERITY_NOTICE : SEVERITY_WARNING;
 }
 
@@ -287,7 +313,8 @@ static void server_hangs(const struct look *l, struct finding *f)
 	      "%s does not answer: a request has had no answer for %.0f s, since %s",
 	      name_of(l->now), age, since_text(since, l, age));
 	say_why_no_answer(l, f);
-	then_of_each(l, f, "ps -L -o lwp,stat,wchan:32,comm -p $p",
+	say_unknown(l, f);
+	then_of_each(l, f, THREADS_OF_P,
 		     "who sleeps where (R: it runs); then the program's own stacks");
 	note_change(f, hang_change(l, IN_AGE_SERVER, age, HANGS_REQUEST));
 }

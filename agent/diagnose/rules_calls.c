@@ -332,7 +332,7 @@ static void say_stuck(const struct look *l, struct finding *f, const struct stuc
 	else if (s->next)
 		then(f, "%s", s->next);
 	else
-		then_of_each(l, f, "ps -L -o lwp,stat,wchan:32,comm -p $p",
+		then_of_each(l, f, THREADS_OF_P,
 			     "who sleeps where; D: no signal wakes it");
 }
 
@@ -437,7 +437,7 @@ static void locks(const struct look *l, struct finding *f)
 	    "a lock that many threads want and one holds (a convoy): only %.2f CPUs "
 	    "are used meanwhile",
 	    now_of(l, IN_CPU));
-	then_of_each(l, f, "ps -L -o lwp,stat,wchan:24,comm -p $p",
+	then_of_each(l, f, THREADS_OF_P,
 		     "who is in a futex waits; then the program's own profiler");
 	f->change = known ? (grown ? CHANGE_NEW : CHANGE_SAME) : CHANGE_UNKNOWN;
 }

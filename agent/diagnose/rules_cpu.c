@@ -4,6 +4,7 @@
 #include "base/util.h"
 #include "diagnose/culprits.h"
 #include "diagnose/rule.h"
+#include "diagnose/stolen.h"
 
 #define WAITS_LEAST 20 /* of what is less nothing follows */
 
@@ -372,6 +373,14 @@ static double stolen_share(const struct facts *node)
 		   : NAN;
 }
 
+static double behind_nobody(const struct facts *f)
+{
+	struct culprit_split c;
+
+	culprits_split(f, &c);
+	return c.idle;
+}
+
 static void steal(const struct look *l, struct finding *f)
 {
 	double worst, all;
@@ -384,7 +393,10 @@ static void steal(const struct look *l, struct finding *f)
 	worst = see_node(l, f, IN_NODE_STEAL_WORST, STEAL_WORST);
 	if (worst < STEAL_WORST && all < STEAL_ALL)
 		return;
+	stolen_see(l, f, STEAL_WORST);
 	see(l, f, IN_CONTENTION, UNBOUND);
+	see_behind(l, f, "waiting for a CPU that nobody here had", behind_nobody,
+		   UNBOUND);
 	see(l, f, IN_CONTENTION_P99, UNBOUND);
 	found(
 	    f,

@@ -11,6 +11,7 @@
 #define NEIGHBOUR_LEAST 0.3   /* s per s: less of requests is in nobody's way */
 #define SLOW_P50	0.005 /* s in the device: no SSD is as slow */
 #define SLOW_P99	0.05
+#define DISKS_PART	0.1 /* of what it lost: less, and it waits for something else */
 
 /* What the workload lost in calls and faults that wait for a disk. */
 static double lost_in_files(const struct look *l)
@@ -65,6 +66,30 @@ static bool waits_for_disk(const struct look *l, struct finding *f, double *shar
 	if (*share < BLOCKED_SHARE)
 		rule_out(f);
 	return *share >= BLOCKED_SHARE;
+}
+
+static double part_on_disks(const struct facts *f)
+{
+	double lost = f->value[IN_BLOCKED_FILE] + f->value[IN_BLOCKED_FAULT];
+
+	return lost > 0 ? f->value[IN_BLOCK_TIME] / lost : 0;
+}
+
+/*
+ * Does it wait for disks at all? Who waits for a server (NFS, FUSE) or for a lock has
+ * hardly a request of its own, however slow or busy the disks are. Where a blkio of v1
+ * hides whose requests are whose nobody can say so.
+ */
+static bool waits_on_disks(const struct look *l)
+{
+	return part_on_disks(l->now) >= DISKS_PART;
+}
+
+static void see_not_on_disks(const struct look *l, struct finding *f)
+{
+	see_of(l, f, IN_BLOCK_TIME, "of that are disk requests of its own under way",
+	       "1", part_on_disks, DISKS_PART);
+	rule_out(f);
 }
 
 /* A number of a disk, and of whoever else has most of it. */
@@ -150,6 +175,10 @@ static void neighbour(const struct look *l, struct finding *f)
 		rule_out(f);
 		return;
 	}
+	if (!waits_on_disks(l)) {
+		see_not_on_disks(l, f);
+		return;
+	}
 	if (!is_in_the_way(&d)) {
 		see_not_in_the_way(l, f, &d);
 		rule_out(f);
@@ -226,6 +255,10 @@ static void slow(const struct look *l, struct finding *f)
 	}
 	if (!disks_find(l, &d))
 		return;
+	if (!waits_on_disks(l)) {
+		see_not_on_disks(l, f);
+		return;
+	}
 	see_share(l, f, &d)->at_most = true;
 	if (theirs_of(&d) >= NEIGHBOUR_SHARE) {
 		rule_out(f);
@@ -266,6 +299,18 @@ static double part_in_calls(const struct facts *f)
 	return all > 0 ? f->value[IN_BLOCKED_FILE] / all : NAN;
 }
 
+/* What is known of the disks that it does not wait for. */
+static const char *say_disks(const struct look *l)
+{
+	if (!now_of(l, IN_BLOCK_COUNT))
+		return has_controller(l, "io")
+			   ? "has no disk requests of its own"
+			   : "which disk requests are its own is not known here "
+			     "(cgroup v1)";
+	return waits_on_disks(l) ? "its disks answer quickly"
+				 : "hardly for disk requests of its own";
+}
+
 /* Blocked in file calls though the disks are quick: a network file system, a lock of
  * the file system, or a limit on its I/O. */
 static void files(const struct look *l, struct finding *f)
@@ -276,7 +321,7 @@ static void files(const struct look *l, struct finding *f)
 
 	if (!waits_for_disk(l, f, &share))
 		return;
-	if (is_slow(l)) {
+	if (is_slow(l) && waits_on_disks(l)) {
 		see_quick(l, f);
 		rule_out(f);
 		return;
@@ -287,7 +332,7 @@ static void files(const struct look *l, struct finding *f)
 		rule_out(f); /* that is memory's */
 		return;
 	}
-	if (disks_find(l, &d) && is_in_the_way(&d)) {
+	if (waits_on_disks(l) && disks_find(l, &d) && is_in_the_way(&d)) {
 		see_share(l, f, &d)->at_most = true;
 		rule_out(f);
 		return;
@@ -305,13 +350,12 @@ static void files(const struct look *l, struct finding *f)
 		: SEVERITY_NOTICE,
 	    share * 70,
 	    "%s sleeps in file calls in %.0f %% of the time that it would run, and %s",
-	    name_of(l->now), share * 100,
-	    now_of(l, IN_BLOCK_COUNT) > 0 ? "its disks answer quickly"
-					  : "has no disk requests of its own");
+	    name_of(l->now), share * 100, say_disks(l));
 	because(
 	    f,
 	    "much I/O that waits for each answer (fsync), a limit on its I/O (io.max), "
-	    "or a file system that waits for something else: the network, a lock");
+	    "%sor a file system that waits for something else: the network, a lock",
+	    has_controller(l, "io") ? "" : "a disk that is slow or busy, ");
 	if (has_controller(l, "io"))
 		then(f, "cat %s; findmnt -t nfs,nfs4,cifs,fuse",
 		     cgroup_file(l, "io.max", path));

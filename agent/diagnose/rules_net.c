@@ -82,6 +82,21 @@ static const struct refusal *refusal_of(const char *type)
 	return &other;
 }
 
+/* How many of those that were counted, in evidence, came in a second. */
+static void see_refusal_rate(const struct look *l, struct finding *f,
+			     const struct evidence *counted)
+{
+	double time = facts_time(l->now, inputs[IN_CONNECT_ERRORS].metric);
+	struct evidence *e = see_own(f, IN_CONNECT_ERRORS, "of these in a second, with",
+				     "1/s", counted->number / time, UNBOUND);
+
+	e->key = counted->key;
+	e->value = counted->value;
+	e->stat = "rate";
+	e->baseline = counted->baseline / time;
+	name_evidence(e, counted->name);
+}
+
 /* Whom those were to that failed so. */
 static void blame_connects(const struct look *l, struct finding *f, const char *type)
 {
@@ -132,6 +147,7 @@ static void connects(const struct look *l, struct finding *f)
 	e->stat = "count";
 	e->baseline = before;
 	name_evidence(e, type ? type : "?");
+	see_refusal_rate(l, f, e);
 	see(l, f, IN_SYN_AGAIN, UNBOUND);
 	found(f, severity_of(share, FAILED_SHARE, 0.5), 30 + share * 60,
 	      "connects of %s %s: %.0f of %.0f in %s (%s)", name_of(l->now), r->what,

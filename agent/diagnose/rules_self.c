@@ -79,15 +79,37 @@ static double count_events(const struct frame *f)
 	return sum;
 }
 
+/* Since when it is so, as a number, and for a sentence. Returns out. */
+static const char *see_since(const struct look *l, struct finding *f,
+			     const struct flaw *flaw, const char *metric,
+			     char out[FLAW_LEN])
+{
+	struct evidence *e;
+	double age;
+
+	if (!*flaw_text(out, l, flaw, &age))
+		return out;
+	e = see_own(f, IN_NODE_LOST, "so long ago that began", "s", age, UNBOUND);
+	e->metric = metric;
+	e->key = "assay.probe";
+	e->value = flaw->probe;
+	if (flaw->reason) {
+		e->key2 = "assay.reason";
+		e->value2 = flaw->reason;
+	}
+	return out;
+}
+
 static void lost(const struct look *l, struct finding *f)
 {
+	char since[FLAW_LEN];
 	const struct frame_series *s = worst_loss(l->node);
 	double n = s ? facts_series(s) : 0, counted;
 	struct evidence *e = see_own(f, IN_NODE_LOST, "events that were not counted",
 				     "{event}", n, LOST_LEAST);
 
 	e->baseline = loss_before(l, s);
-	if (!s || n < LOST_LEAST)
+	if (!s || n < LOST_LEAST || !frame_attr(&s->attrs, "assay.probe"))
 		return;
 	e->stat = "count";
 	e->key = "assay.probe";
@@ -97,11 +119,13 @@ static void lost(const struct look *l, struct finding *f)
 	counted = count_events(l->now->frame);
 	see_own(f, IN_NODE_LOST, "of all events of the node were not counted", "1",
 		n / (n + counted), UNBOUND);
+	see_since(l, f, &(struct flaw){ FLAW_LOST, e->value, e->value2 }, e->metric,
+		  since);
 	found(
 	    f, SEVERITY_NOTICE, 5,
-	    "the measuring itself: the probe %s did not count %.0f events (%s), while "
+	    "the measuring itself: the probe %s did not count %.0f events (%s%s), while "
 	    "%.0f were counted on the node",
-	    e->value ? e->value : "?", n, e->value2 ? e->value2 : "?", counted);
+	    e->value, n, e->value2 ? e->value2 : "?", since, counted);
 	f->undermines = n >= LOST_MUCH * (n + counted);
 	because(
 	    f, "docs/metrics.md says what this reason means; the numbers above are too "
@@ -148,6 +172,7 @@ static void windows(const struct look *l, struct finding *f)
 	const char *least = NULL, *was;
 	double duty = least_duty(l->node, &least);
 	struct evidence *e;
+	char since[FLAW_LEN];
 
 	e = see_own(f, IN_NODE_LOST, "of the time each probe that is on measures", "1",
 		    duty, 0.999);
@@ -160,10 +185,11 @@ static void windows(const struct look *l, struct finding *f)
 		return;
 	e->key = "assay.probe";
 	e->value = least;
+	see_since(l, f, &(struct flaw){ FLAW_WINDOWS, least, NULL }, e->metric, since);
 	found(f, SEVERITY_NOTICE, 4,
 	      "the measuring itself: the probe %s runs in windows, so its numbers are "
-	      "estimates (on for %.1f %% of the time)",
-	      least, duty * 100);
+	      "estimates (on for %.1f %% of the time%s)",
+	      least, duty * 100, since);
 	because(f, "all the time it would cost more of a CPU than --budget allows");
 	then(f, "assay tune %s duty=1   # to count all", least);
 }
@@ -177,6 +203,7 @@ static void off(const struct look *l, struct finding *f)
 	const char *least = NULL, *was;
 	double share, time;
 	struct evidence *e;
+	char since[FLAW_LEN];
 
 	if (!l->now->counted)
 		return;
@@ -192,10 +219,12 @@ static void off(const struct look *l, struct finding *f)
 	e->key = "assay.probe";
 	e->value = least;
 	time = l->readings->now_s;
-	found(f, SEVERITY_NOTICE, 4,
-	      "the measuring itself: the probe %s was on for %.0f of %.0f s; what "
-	      "happened in the rest is not in its numbers",
-	      least, share * time, time);
+	see_since(l, f, &(struct flaw){ FLAW_OFF, least, NULL }, e->metric, since);
+	found(
+	    f, SEVERITY_NOTICE, 4,
+	    "the measuring itself: the probe %s was on for %.0f of %.0f s (off%s); what "
+	    "happened in the rest is not in its numbers",
+	    least, share * time, time, *since ? since + 1 : " for some of it");
 	f->undermines = share < ON_HALF;
 	because(f, "it was switched off, by assay tune or for --budget, or the agent "
 		   "was just starting");

@@ -83,10 +83,11 @@ static json_t *peers_json(const struct peer_share *p)
 {
 	if (!*p->text)
 		return json_null();
-	return json_pack("{s:s, s:o, s:b, s:f, s:f, s:i, s:b}", "text", p->text, "top",
-			 string_json(p->top), "stands_out", p->stands_out, "count",
-			 p->count, "of", p->all, "peers", (int)p->peers, "and_others",
-			 p->more);
+	return json_pack("{s:s, s:o, s:b, s:f, s:b, s:f, s:f, s:i, s:b}", "text",
+			 p->text, "top", string_json(p->top), "stands_out",
+			 p->stands_out, "share", p->count / p->all, "each_pass",
+			 p->anew, "count", p->count, "of", p->all, "peers",
+			 (int)p->peers, "and_others", p->more);
 }
 
 static json_t *finding_json(const struct why *w, const struct finding *f)

@@ -25,7 +25,8 @@ EVIDENCE = {"metric": "assay.sched.wait.duration", "attributes": {}, "stat": "ti
             "label": "waiting", "name": None, "unit": "s/s", "value": 0.5, "threshold": 0.02,
             "counts": "from", "baseline": None}
 RULED_OUT = {"id": "cpu.steal", "what": "no", "evidence": [EVIDENCE]}
-PEERS = {"text": "t", "top": "10.0.3.7:5432", "stands_out": True, "count": 412, "of": 590,
+PEERS = {"text": "t", "top": "10.0.3.7:5432", "stands_out": True, "share": 412 / 590,
+         "each_pass": False, "count": 412, "of": 590,
          "peers": 2, "and_others": False}
 FINDING = {"id": "cpu.quota", "resource": "cpu", "severity": "warning", "score": 50,
            "change": "new", "workload": None, "what": "w", "peers": None,

@@ -107,6 +107,7 @@ class Stage(Loads):
             Cgroup(name) for name in ("victim", "neighbour", "control"))
         self.lead = 2  # s from the last load's start to the first look
         self.crowded = False  # a fault that is a wait for the CPU
+        self.options = ()  # of the `assay why` of the victim, besides
         self.start(self.control, [*FIRST, sys.executable, f"{HERE}/loads.py", "control",
                                   5 if IN_GUEST else 20], cpu=CALM)
 
@@ -150,16 +151,16 @@ class Answer:
     """What `assay why` says of a cgroup. Begun at once, so that several may measure at
     the same time; get() waits for it."""
 
-    def __init__(self, cgroup, agent):
+    def __init__(self, cgroup, agent, *options):
         self.cgroup, self.before = cgroup, waited(cgroup)
         self.stolen_before = stolen()
-        self.begin(os.path.basename(cgroup.path), agent)
+        self.begin(os.path.basename(cgroup.path), agent, *options)
 
-    def begin(self, whom, agent):
+    def begin(self, whom, agent, *options):
         self.whom = whom
         self.process = subprocess.Popen(
             [ASSAY, "why", whom, "--socket", agent.socket, "--format", "json",
-             "--duration", f"{SECONDS}s"],
+             "--duration", f"{SECONDS}s", *options],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         defer(self.end)
 
@@ -248,7 +249,7 @@ class Run:
         stage = self.stage
         groups = stage.victim, stage.neighbour, stage.control
         others = others_ran(groups)
-        asked = {"victim": Answer(stage.victim, stage.agent),
+        asked = {"victim": Answer(stage.victim, stage.agent, *stage.options),
                  "control": Answer(stage.control, stage.control_agent)}
         for answer in asked.values():
             diag(answer.get())

@@ -11,14 +11,18 @@ line on stdout.
     loads.py hang PORT                  takes requests and never answers
     loads.py connect PORT PER_SECOND [ADDRESS [PATIENCE_S]]
     loads.py full_queue PORT            a listener that hardly accepts
+    loads.py accept_late PORT WAIT_MS   one that accepts all who have come, so often
+    loads.py reset PORT                 takes a request and ends the connection
     loads.py fill DIRECTORY             writes where no room is left
     loads.py descriptors                opens more files than it may
     loads.py flock FILE [hold]          locks a file
     loads.py fifo FILE                  opens a FIFO that nobody reads
-    loads.py read FILE PER_SECOND       one block of it after the other, past the cache
+    loads.py read FILE PER_SECOND       one block of it after the other, past the cache;
+                                        some may fail
     loads.py flood FILE THREADS         blocks of 64 KiB as fast as the disk gives them
     loads.py map FILE                   touches cold pages of a mapped file
     loads.py thrash FILE                touches pages of a mapped file without a pause
+    loads.py hoard PAGES_PER_SECOND     takes memory and keeps it
     loads.py threads COUNT              each of them makes a call a second
     loads.py job FILE SECONDS           works for so long, writes the file, and ends
 """
@@ -174,8 +178,13 @@ def ask(port, per_second, address="127.0.0.1"):
     s = dial(port, address)
     ready()
     for _ in paced(per_second):
-        s.sendall(REQUEST)
-        if not receive(s, len(ANSWER)):
+        try:
+            s.sendall(REQUEST)
+            answered = receive(s, len(ANSWER))
+        except ConnectionError:
+            answered = False
+        if not answered:
+            s.close()
             s = dial(port, address)
 
 
@@ -202,6 +211,24 @@ def full_queue(port):
     ready()
     for _ in paced(2):
         listener.accept()[0].close()
+
+
+def accept_late(port, wait_ms):
+    listener = listen(port)
+    ready()
+    for _ in paced(1000 / float(wait_ms)):
+        while select.select([listener], [], [], 0)[0]:
+            listener.accept()[0].close()
+
+
+def reset(port):
+    listener = listen(port)
+    ready()
+    while True:
+        s, _ = listener.accept()
+        receive(s, len(REQUEST))
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        s.close()
 
 
 def fill(directory):
@@ -250,7 +277,10 @@ def read(path, per_second):
     page = mmap.mmap(-1, PAGE)
     ready()
     for _ in paced(per_second):
-        os.preadv(fd, [page], random.randrange(size // PAGE) * PAGE)
+        try:
+            os.preadv(fd, [page], random.randrange(size // PAGE) * PAGE)
+        except OSError:
+            pass
 
 
 def flood(path, threads):
@@ -291,6 +321,13 @@ def thrash(path):
         ready()
         while True:
             struct.unpack_from("b", pages, random.randrange(size // PAGE) * PAGE)
+
+
+def hoard(per_second):
+    kept = mmap.mmap(-1, 1 << 28)
+    ready()
+    for page, _ in enumerate(paced(per_second)):
+        kept[page * PAGE] = 1
 
 
 def threads(count):

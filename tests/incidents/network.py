@@ -56,6 +56,23 @@ def _(stage):
     stage.load(stage.neighbour, "connect", port, 50, "127.0.0.1", 1)
 
 
+@incident("accept_late", finding="net.accept_slow")
+def _(stage):
+    """It accepts four times a second, all who have come meanwhile."""
+    port = free_port()
+    stage.load(stage.victim, "accept_late", port, 250)
+    for _ in range(2):
+        stage.load(stage.neighbour, "connect", port, 20)
+
+
+@incident("crashing_dependency", finding="net.no_answer")
+def _(stage):
+    """Each request ends with its connection, as if a process had died of it."""
+    port = free_port()
+    stage.load(stage.neighbour, "reset", port)
+    stage.load(stage.victim, "ask", port, 10)
+
+
 def chain(stage, wait_ms):
     """Somebody asks the victim, which asks its dependency first."""
     ports = free_port(), free_port()

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Disks and memory, in a guest with the drives of run's line `# vm:`."""
+"""Disks and memory. What is of GUEST has the drives of run's line `# vm:`."""
 
 import glob
 import os
 import subprocess
+import sys
 
-from incident import GUEST, Skip, incident, mount
+from incident import GUEST, HERE, Skip, incident, mount
+from node import scratch
+from tap import defer
 
 MIB = 1 << 20
 SLOW, SHARED, FAST = 1, 2, 3  # 20 requests/s; 100; 1000
@@ -66,3 +69,44 @@ def _(stage):
     stage.victim.write("memory.max", 32 * MIB)
     stage.start(stage.victim, ["sh", "-c", "while :; do head -c 100M /dev/zero | tail "
                                ">/dev/null; sleep 0.5; done"], until=None)
+
+
+@incident("slow_file_system", finding="disk.files")
+def _(stage):
+    """One that is in somebody else's hands, as those of a network are."""
+    if not os.path.exists("/dev/fuse"):
+        raise Skip("no /dev/fuse")
+    directory = scratch()
+    defer(subprocess.run, ["umount", "-l", directory])
+    stage.start(stage.neighbour, [sys.executable, f"{HERE}/slowfs.py", directory, 100])
+    stage.load(stage.victim, "read", directory + "/file", 10)
+
+
+def loop_device(path):
+    """A block device over a file."""
+    p = subprocess.run(["losetup", "--find", "--show", path], text=True, check=False,
+                       capture_output=True)
+    if p.returncode:
+        raise Skip(f"no loop device: {p.stderr.strip()}")
+    defer(subprocess.run, ["losetup", "--detach", p.stdout.strip()])
+    return p.stdout.strip()
+
+
+@incident("broken_disk", finding="disk.errors", where=GUEST)
+def _(stage):
+    """Of a disk most blocks are gone: the file behind it ends before them."""
+    path = scratch() + "/disk"
+    with open(path, "wb") as f:
+        f.truncate(16 * MIB)
+    device = loop_device(path)
+    stage.load(stage.victim, "read", device, 20)
+    os.truncate(path, MIB)
+
+
+@incident("memory_high", finding="memory.pressure", where=GUEST, says="memory.high")
+def _(stage):
+    """It wants more and more memory, and above memory.high the kernel slows it down; there
+    is no limit at which it would be killed."""
+    stage.victim.write("memory.high", 24 * MIB)
+    stage.load(stage.victim, "hoard", 1000)
+    stage.lead = 8

@@ -27,7 +27,7 @@ agent = None
 def setup():
     global agent
     agent = Agent()
-    agent.need("sched", "syscall")
+    agent.need("sched", "syscall", "tcp")
 
 
 def ages(cgroup, of=None):
@@ -59,6 +59,56 @@ def _():
     load.tell("sleep", 3_600_000)
     wait_for(lambda: "syscall.pipe" not in ages(cgroup), PATIENCE,
              "its read, which has ended, to be told no more")
+
+
+TELL = """
+import socket, sys, time
+listener = socket.create_server(("127.0.0.1", 0))
+asker = socket.create_connection(listener.getsockname())
+server, _ = listener.accept()
+if "greet" in sys.argv:  # the other end has spoken once
+    server.sendall(b"hello")
+    asker.recv(5)
+for word in iter(sys.stdin.readline, ""):
+    asker.sendall(word.encode())
+    server.recv(100)
+    print(flush=True)
+"""
+
+
+def tell(cgroup, *words):
+    """Who sends a line whenever told() is called, to one that never answers."""
+    p = cgroup.start([sys.executable, "-c", TELL, *words], stdin=subprocess.PIPE,
+                     stdout=subprocess.PIPE, text=True)
+    defer(end_process, p)
+
+    def told():
+        p.stdin.write("line\n")
+        p.stdin.flush()
+        p.stdout.readline()
+    return told
+
+
+@test("who sends on after a pause, and never had an answer, waits for none")
+def _():
+    groups = Cgroup("syslog"), Cgroup("asks")
+    speak = tell(groups[0]), tell(groups[1], "greet")
+    ends = "tcp.client", "tcp.server"
+    for told in speak:
+        told()
+    time.sleep(1.5)
+    for group in groups:  # nobody can know yet
+        found = ages(group)
+        for end in ends:
+            between(found.get(end, 0), 1, 30, f"age at first, {end}")
+    for told in speak:
+        told()
+    time.sleep(1.5)
+    found = ages(groups[0])
+    same([found.get(end, 0) for end in ends], [0, 0], "ages of who goes on")
+    found = ages(groups[1])
+    for end in ends:
+        between(found.get(end, 0), 1, 30, f"age of who had an answer before, {end}")
 
 
 def start_sleep(cgroup):

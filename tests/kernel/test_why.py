@@ -230,6 +230,44 @@ def _():
         same(answer["workload"]["name"], os.path.basename(idle.path), "its name")
 
 
+def since(text):
+    """The moment that a sentence says."""
+    found = re.search(r"since (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)Z", text)
+    check(found, f"no time: {text}")
+    moment = datetime.datetime.fromisoformat(found[1])
+    return moment.replace(tzinfo=datetime.timezone.utc).timestamp()
+
+
+@test("since when a probe is off, and another one estimates, is told by the history")
+def _():
+    past = scratch() + "/history.db"
+    measuring = Agent("--history", past, "--snapshot-interval", "1s")
+    calm = Cgroup("since")
+    start_python(calm, CALM)
+    time.sleep(3)  # steps of the history in which all is well
+    began = time.time()
+    measuring.tune("tcp", "enabled=false")
+    measuring.tune("syscall", "duty=1/4", "window=100ms")
+    ended = time.time()
+    time.sleep(3)
+
+    def why(*words):
+        p = subprocess.run([ASSAY, "why", calm.path, "--socket", measuring.socket,
+                            "--format", "json", "--history", past, *words],
+                           capture_output=True, text=True, timeout=PATIENCE)
+        return json.loads(p.stdout)
+    # of the past first: who asks now has all counted for a while
+    windows = [f for f in why("--last", "2s")["findings"] if f["id"] == "self.windows"]
+    off = [u["why"] for u in why("--duration", "1s")["unknown"] if u["id"] == "net.connect"]
+    check(off and windows, f"off: {off}, in windows: {windows}")
+    for text in off[0], windows[0]["what"]:
+        check("or before" not in text, text)
+        # a step has about a second, and a time of it no more than that
+        between(since(text), began - 3, ended + 2, text)
+    ago = [e["value"] for e in windows[0]["evidence"] if "ago" in e["label"]]
+    check(ago and 1 <= ago[0] <= time.time() - began + 3, f"so long ago: {ago}")
+
+
 @test("the node: the worst of all, in 80 columns")
 def _():
     cgroup = Cgroup("refused")

@@ -67,6 +67,19 @@ static void reads_what_it_maps(struct point_group *g)
 static void has_most_of_the_disk(struct point_group *g) /* which idles nevertheless */
 {
 	BLOCKED("file", 40 * MS, 200);
+	put_hist(g, "assay.block.operation.duration", "read", "sda", 9 * MS, 100);
+}
+
+static void waits_for_a_server(struct point_group *g) /* NFS, beside a busy disk */
+{
+	BLOCKED("file", 40 * MS, 200);
+}
+
+static void some_slow_reads_beside(struct point_group *g)
+{
+	BLOCKED("file", 40 * MS, 200);
+	put_hist(g, "assay.block.operation.duration", "read", "sda", 60 * MS, 10);
+	put_hist(g, "assay.block.device.duration", "read", "sda", 60 * MS, 10);
 }
 
 static void at_its_limit(struct point_group *g)
@@ -126,6 +139,10 @@ static const struct {
 	{ "disk.slow", slow_disk, "of what the disk does is for", .flood = 100 },
 	{ "disk.neighbour", has_most_of_the_disk, "requests under way at a time for",
 	  .flood = 1 },
+	{ "disk.neighbour", waits_for_a_server,
+	  "of that are disk requests of its own under way", .flood = 100 },
+	{ "disk.slow", some_slow_reads_beside,
+	  "of that are disk requests of its own under way" },
 	{ "memory.pressure", at_its_limit, "of its memory limit is in use" },
 	{ "memory.limit", seldom_at_its_limit,
 	  "times that it freed memory or slept in a page fault" },

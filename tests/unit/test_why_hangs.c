@@ -126,6 +126,36 @@ static void who_may_only_take_is_not_accused_of_no_answer(void **state)
 	assert_int_equal(said.d.found[0]->severity, SEVERITY_NOTICE);
 }
 
+static void hangs_since_long(struct point_group *g)
+{
+	AGE("tcp.client", 94);
+}
+
+static void serves_and_hangs_since_long(struct point_group *g)
+{
+	AGE("tcp.server", 94); /* the calm service answers others */
+}
+
+/* An idle connection of HTTP/2 looks so, too: a baseline tells whether that is new. */
+static void without_a_baseline_a_hang_is_a_warning(void **state)
+{
+	struct scene calm = { .idle = 15 };
+	struct scene client = { .idle = 15, .fault = hangs_since_long };
+	struct scene server = { .idle = 15, .fault = serves_and_hangs_since_long };
+
+	assert_accused(say(&client, NULL), "net.dependency_hangs");
+	assert_int_equal(said.d.found[0]->severity, SEVERITY_WARNING);
+	assert_has(said.d.found[0]->cause, "without a baseline nobody knows");
+	assert_accused(say(&server, NULL), "net.server_hangs");
+	assert_int_equal(said.d.found[0]->severity, SEVERITY_WARNING);
+	assert_has(said.d.found[0]->cause, "without a baseline nobody knows");
+	assert_accused(say(&client, &calm), "net.dependency_hangs");
+	assert_int_equal(said.d.found[0]->severity, SEVERITY_CRITICAL);
+	assert_null(strstr(said.d.found[0]->cause, "without a baseline"));
+	assert_accused(say(&server, &calm), "net.server_hangs");
+	assert_int_equal(said.d.found[0]->severity, SEVERITY_CRITICAL);
+}
+
 static int end(void **state)
 {
 	forget();
@@ -140,6 +170,7 @@ int main(void)
 		cmocka_unit_test(
 		    a_request_that_a_server_keeps_is_told_unless_it_always_does),
 		cmocka_unit_test(who_may_only_take_is_not_accused_of_no_answer),
+		cmocka_unit_test(without_a_baseline_a_hang_is_a_warning),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, end);

@@ -73,7 +73,7 @@ static void a_cause_is_as_bad_as_what_follows_from_it(void **state)
 	assert_order("net.loss", SEVERITY_WARNING, "net.dependency_hangs",
 		     SEVERITY_NOTICE);
 	s.fault = loses_and_hangs;
-	say(&s, NULL);
+	say(&s, &(struct scene){ .idle = 15 });
 	assert_order("net.loss", SEVERITY_CRITICAL, "net.dependency_hangs",
 		     SEVERITY_CRITICAL);
 }

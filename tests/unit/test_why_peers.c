@@ -285,6 +285,8 @@ static void both_forms_have_it(void **state)
 			    "10.0.3.7:5432");
 	assert_true(json_is_true(json_object_get(peers, "stands_out")));
 	assert_int_equal(json_integer_value(json_object_get(peers, "peers")), 2);
+	assert_true(json_is_false(json_object_get(peers, "each_pass")));
+	assert_float_equal(json_real_value(json_object_get(peers, "share")), 0.7, 0.01);
 	json_decref(top);
 	free(text);
 	s.fault = lose;
@@ -294,6 +296,24 @@ static void both_forms_have_it(void **state)
 	free(text);
 	text = said_as(why_table);
 	assert_null(strstr(text, "\nPeer "));
+	free(text);
+}
+
+/* What waits is counted by each pass: these counts are no requests, and it says so. */
+static void counts_of_passes_are_told_as_such(void **state)
+{
+	struct scene s = { .idle = 15, .fault = hang_at_many };
+	char *text;
+	json_t *top, *peers;
+
+	say(&s, &calm);
+	text = said_as(why_json);
+	top = json_loads(text, 0, NULL);
+	peers = json_object_get(json_array_get(json_object_get(top, "findings"), 0),
+				"peers");
+	assert_true(json_is_true(json_object_get(peers, "each_pass")));
+	assert_float_equal(json_real_value(json_object_get(peers, "share")), 0.5, 1e-9);
+	json_decref(top);
 	free(text);
 }
 
@@ -314,6 +334,7 @@ int main(void)
 		cmocka_unit_test(lookups_name_the_server),
 		cmocka_unit_test(dependencies_are_named),
 		cmocka_unit_test(both_forms_have_it),
+		cmocka_unit_test(counts_of_passes_are_told_as_such),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, clean_up);

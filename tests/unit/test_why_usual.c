@@ -195,6 +195,27 @@ static void lost_syns(struct point_group *g)
 	put(g, "assay.tcp.retransmits", NULL, NULL, 5);
 }
 
+static void waits_for_a_server(struct point_group *g)
+{
+	BLOCKED("file", 100 * MS, 90);
+}
+
+/* Nor a neighbour: its few requests are not what it waits for. */
+static void who_waits_for_a_server_is_in_no_disk_s_way(void **state)
+{
+	struct scene s = { .idle = 15, .fault = waits_for_a_server, .flood = 100 };
+
+	assert_accused(say(&s, NULL), "disk.files");
+	assert_has(said.d.found[0]->what, "hardly for disk requests of its own");
+	s.alone = true;
+	assert_accused(say(&s, NULL), "disk.files");
+	assert_has(said.d.found[0]->what, "has no disk requests of its own");
+	said.readings.controllers = "hugetlb"; /* blkio is a hierarchy of v1 */
+	diagnose_said(&said.readings, first_of(said.now, "shop"));
+	assert_accused(&said.d, "disk.files");
+	assert_has(said.d.found[0]->what, "is not known here (cgroup v1)");
+}
+
 /* A node has a disk for each volume, and most of them are not the one. */
 static void the_last_disk_of_many(struct point_group *g)
 {
@@ -386,6 +407,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_usual_is_no_fault),
 		cmocka_unit_test(who_shares_a_disk_has_no_slow_one),
+		cmocka_unit_test(who_waits_for_a_server_is_in_no_disk_s_way),
 		cmocka_unit_test(a_job_that_has_all_cpus_is_only_noted),
 		cmocka_unit_test(the_slow_one_of_many_disks_is_named),
 		cmocka_unit_test(a_few_lost_of_many_small_messages_are_no_loss),
