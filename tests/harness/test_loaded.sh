@@ -34,7 +34,7 @@ says()
 
 	out=$("$dir/top/tests/loaded" "${@:4}" 2>&1)
 	status=$?
-	out=$(sed -E 's/ - [0-9., ]+: / - LOAD: /; s/in [0-9]+ s$/in N s/' <<<"$out")
+	out=$(sed -E 's/ - [0-9., ]+: / - LOAD: /; s/in [0-9]+ s\b/in N s/' <<<"$out")
 	[ "$status" = "$2" ] && [ "$out" = "$3" ] || verdict="not ok"
 	number=$((number + 1))
 	echo "$verdict $number - $1"
@@ -51,7 +51,7 @@ cat >"$dir/said" <<'END'
 END
 says "without a tally so many runs are made, and one that fails is shown" 1 \
 	"1..3
-ok 1 - LOAD: 9 passed, 0 failed, 1 skipped in N s
+ok 1 - LOAD: 9 passed, 0 failed, 1 skipped in N s, 1 when run again
 # passed when run again: a 1 - b: busy
 not ok 2 - LOAD: 8 passed, 1 failed in N s
 # not ok 3 - c
@@ -68,9 +68,9 @@ says "with a tally they are kept" 0 \
 ok 1 - LOAD: 9 passed, 0 failed in N s
 ok 2 - LOAD: 9 passed, 0 failed in N s
 # 2 of 2 without a failure since aaa" --tally "$tally" 2
-is "a line each, of six columns" "$(awk -F '\t' '{ print NF, $2, $4, $6 }' "$tally")" \
-	"6 aaa ok 9 passed, 0 failed
-6 aaa ok 9 passed, 0 failed"
+is "a line each, of seven columns" "$(awk -F '\t' '{ print NF, $2, $4, $6, $7 }' "$tally")" \
+	"7 aaa ok 9 passed, 0 failed 0
+7 aaa ok 9 passed, 0 failed 0"
 says "and not made again" 0 "1..0 # SKIP 2 of 2 without a failure since aaa" \
 	--tally "$tally" 2
 
