@@ -115,6 +115,9 @@ void plan_lowered(const struct cells_plan *plan, char *text, size_t len);
 
 /* The entries of a map. */
 uint32_t plan_entries(const struct cells_plan *plan, enum cells_map m);
+/* What a map takes in the kernel; a hash has an element for each CPU, too, for updates.
+ */
+size_t plan_map_bytes(const struct cells_plan *plan, enum cells_map m);
 /* Bytes from one element of an array to the next. */
 size_t plan_step(enum cells_map m);
 /* All that is planned in the kernel. */
