@@ -319,7 +319,7 @@ static const struct option_desc rows[] = {
 	  .allowed = allow_budget },
 	{ "memory", "SIZE", "64MiB",
 	  "most memory to use: the kernel's maps, and the agent's numbers; `assay doctor` says "
-	  "what is beside it for moments",
+	  "what is beside it",
 	  FIELD(memory), .mask = CMD_MEASURES, .type = OPTION_SIZE, .min = 4 * MIB,
 	  .max = 65536 * MIB },
 	{ "slots", "N", "1024",

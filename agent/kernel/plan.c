@@ -88,7 +88,9 @@ static void sum_up(struct cells_plan *p)
 
 size_t plan_beside(const struct options *o)
 {
-	return PLAN_ANSWERS + (strcmp(o->history, "none") ? PLAN_MINUTE : 0);
+	return PLAN_ANSWERS + PLAN_FILES +
+	       (strcmp(o->history, "none") ? PLAN_MINUTE : 0) +
+	       (strcmp(o->kubelet, "none") ? PLAN_PODS : 0);
 }
 
 size_t plan_kernel_bytes(const struct cells_plan *plan)

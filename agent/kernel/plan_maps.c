@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The maps of the plan: what each is made of, how many entries it has, what it takes. */
+/* The maps of the plan: what each is made of, how many entries it has, what it takes.
+ */
 #include <stddef.h>
 #include <stdint.h>
 #include "bpf/dns.h"

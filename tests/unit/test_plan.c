@@ -16,6 +16,8 @@
 #include "reading/kept.h"
 #include "reading/snapshot_impl.h"
 #include "reading/sparse.h"
+#include "workload/pods.h"
+#include "workload/usage_kept.h"
 
 #define MIB (1ULL << 20)
 
@@ -289,16 +291,26 @@ static void slots_that_nobody_asked_for_become_fewer(void **state)
 	assert_false(options_is_given(&o, "memory"));
 }
 
-static void who_keeps_no_history_adds_no_minute_up(void **state)
+static void what_is_beside_the_plan_is_by_the_options(void **state)
 {
 	char *argv[] = { "--history", "none" }, cause[200];
+	char *kubelet[] = { "--kubelet", "https://127.0.0.1:10250" };
+	size_t always = PLAN_ANSWERS + PLAN_FILES;
 	struct options o;
 
 	options_init(&o, &option_table);
 	assert_int_equal(options_args(&o, CMD_AGENT, 0, argv, cause, sizeof(cause)), 0);
-	assert_int_equal(plan_beside(&o), PLAN_ANSWERS + PLAN_MINUTE);
+	assert_int_equal(plan_beside(&o), always + PLAN_MINUTE);
+	assert_int_equal(options_args(&o, CMD_AGENT, 2, kubelet, cause, sizeof(cause)),
+			 0);
+	assert_int_equal(plan_beside(&o), always + PLAN_MINUTE + PLAN_PODS);
+	options_init(&o, &option_table);
 	assert_int_equal(options_args(&o, CMD_AGENT, 2, argv, cause, sizeof(cause)), 0);
-	assert_int_equal(plan_beside(&o), PLAN_ANSWERS);
+	assert_int_equal(plan_beside(&o), always);
+	/* what those who take it keep to; a layer above the plan's */
+	assert_int_equal(PLAN_FILES, (size_t)USAGE_KEPT_MAX * USAGE_KEPT_SIZE);
+	assert_int_equal(PLAN_PODS,
+			 2 * (size_t)PODS_TABLE_MAX + PODS_POD_MAX + PODS_JSON_MAX);
 }
 
 int main(void)
@@ -312,7 +324,7 @@ int main(void)
 		cmocka_unit_test(what_user_space_keeps_is_no_more_than_planned),
 		cmocka_unit_test(a_refusal_is_one_line_with_the_numbers),
 		cmocka_unit_test(slots_that_nobody_asked_for_become_fewer),
-		cmocka_unit_test(who_keeps_no_history_adds_no_minute_up),
+		cmocka_unit_test(what_is_beside_the_plan_is_by_the_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

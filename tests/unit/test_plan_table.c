@@ -11,7 +11,7 @@
 #include <cmocka.h>
 #include "kernel/plan.h"
 
-#define MIB (1ULL << 20)
+#define MIB  (1ULL << 20)
 #define LINE 400
 
 /* As a row says it: MiB are rounded. */
@@ -19,10 +19,10 @@ static void say(const struct cells_plan *p, char *text, size_t len)
 {
 	snprintf(text, len,
 		 "| %u | %zuMiB, %u | %.0f MiB | %.0f MiB | %u | %u + %u | %u + %u |\n",
-		 p->cpus, p->limit >> 20, p->slots,
-		 plan_kernel_bytes(p) / (double)MIB, p->bytes[PART_AGENT] / (double)MIB,
-		 p->busy, p->tables[TABLE_THREADS], p->spills[TABLE_THREADS],
-		 p->tables[TABLE_CONNS], p->spills[TABLE_CONNS]);
+		 p->cpus, p->limit >> 20, p->slots, plan_kernel_bytes(p) / (double)MIB,
+		 p->bytes[PART_AGENT] / (double)MIB, p->busy, p->tables[TABLE_THREADS],
+		 p->spills[TABLE_THREADS], p->tables[TABLE_CONNS],
+		 p->spills[TABLE_CONNS]);
 }
 
 static void each_row_is_what_the_plan_gives(void **state)
