@@ -234,7 +234,7 @@ static void what_it_costs_is_one_line(void **state)
 	o.group_by = GROUP_CONTAINER;
 	plan.slots = 64;
 	exports_cost(&o, &plan, text, sizeof(text));
-	assert_non_null(strstr(text, "about 1699 series"));
+	assert_non_null(strstr(text, "about 1709 series"));
 }
 
 static void the_kubelet_says_how_many_pods(void **state)
