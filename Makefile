@@ -84,9 +84,9 @@ $(BUILD)/agent/%.o: agent/%.c Makefile | $(PROTOS:%=$(BUILD)/proto/%.pb-c.h) $(B
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -c $< -o $@
 
 # The compiled probes are part of the binary: see agent/kernel/probes.c.
-$(BUILD)/agent/kernel/objects.o: agent/kernel/objects.S $(OBJECTS)
+$(BUILD)/agent/kernel/objects.o: agent/kernel/objects.S agent/kernel/objects.h $(OBJECTS)
 	$(call say,AS,$<)
-	$(Q)mkdir -p $(@D) && $(CC) $(SAME) -Wa$(comma)-I$(BUILD) -c $< -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(SAME) -iquote agent -Wa$(comma)-I$(BUILD) -c $< -o $@
 
 # clang 14 can take all memory on some BPF code: hence the limit.
 $(BUILD)/%.bpf.o: bpf/%.bpf.c Makefile | $(BUILD)/syscall_table.h

@@ -19,7 +19,7 @@
 #include "block_walk.bpf.h"
 #include "open.bpf.h"
 
-#define QUEUE_PROBES	16 /* places looked at before a queue is left out */
+#define QUEUE_PROBES	16 /* entries looked at before a queue is left out */
 #define HASH_MULTIPLIER 0x9E3779B97F4A7C15ULL
 
 /* Created by the agent, which reads it. */
@@ -128,7 +128,7 @@ __noinline __u32 block_cell_claim(__u32 slot, __u32 signal, __u32 name)
 /* The number of a disk's name. A disk that comes back under its name goes on there. */
 static __noinline __u32 disk_number(struct gendisk *disk)
 {
-	struct disk_name name = {}, *place;
+	struct disk_name name = {}, *entry;
 	__u32 *known, n;
 
 	bpf_probe_read_kernel_str(&name, sizeof(name), disk->disk_name);
@@ -138,10 +138,10 @@ static __noinline __u32 disk_number(struct gendisk *disk)
 	if (*(volatile __u32 *)&control.disks >= DISKS)
 		return OPEN_OTHER;
 	n = __sync_fetch_and_add(&control.disks, 1);
-	place = bpf_map_lookup_elem(&disk_names, &n);
-	if (!place)
+	entry = bpf_map_lookup_elem(&disk_names, &n);
+	if (!entry)
 		return OPEN_OTHER;
-	*place = name;
+	*entry = name;
 	if (!bpf_map_update_elem(&disks, &name, &n, BPF_NOEXIST))
 		return n;
 	known = bpf_map_lookup_elem(&disks, &name); /* another CPU was first */
@@ -282,7 +282,7 @@ static __always_inline __u32 low_half(const void *p)
 	return low;
 }
 
-/* Notes that there is this queue: nearly always the first place has it already. */
+/* Notes that there is this queue: nearly always the first entry has it already. */
 static __always_inline int on_issue(unsigned long long *ctx)
 {
 	struct request *rq = (void *)ctx[0];
@@ -290,16 +290,16 @@ static __always_inline int on_issue(unsigned long long *ctx)
 	__u32 first = low_half(rq->q) * (__u32)HASH_MULTIPLIER >> 16, i;
 
 	for (i = 0; i < QUEUE_PROBES; i++) {
-		__u64 *place = &queues[(first + i) & (QUEUES - 1)];
+		__u64 *entry = &queues[(first + i) & (QUEUES - 1)];
 
-		seen = *place;
+		seen = *entry;
 		if (seen == q)
 			return 0;
 		if (seen)
 			continue;
 		if (!rq->q->disk) /* not yet, or no more: the walk would drop it */
 			return 0;
-		seen = __sync_val_compare_and_swap(place, 0, q);
+		seen = __sync_val_compare_and_swap(entry, 0, q);
 		if (!seen || seen == q)
 			return 0;
 	}

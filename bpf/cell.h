@@ -234,6 +234,15 @@ struct tunes {
  */
 enum table { TABLE_THREADS, TABLE_CALLS, TABLE_CONNS, TABLES };
 
+/* Small tables of fixed sizes, whose entries in use are counted. */
+enum small_table {
+	SMALL_LISTENERS,
+	SMALL_REFUSED,
+	SMALL_ASLEEP,
+	SMALL_RECLAIMS,
+	SMALL_TABLES
+};
+
 /* The one small struct that both sides write. */
 struct control {
 	struct free_list free_lists[POOLS];
@@ -241,7 +250,8 @@ struct control {
 	__u32 claims;	/* the kernel's: slots claimed so far */
 	__u32 disks;	/* the kernel's: names in disk_names so far */
 	__u64 lost[PROBE_COUNT][LOSS_COUNT];
-	__s32 spilled[TABLES]; /* the kernel's: entries taken of each spill */
+	__s32 spilled[TABLES];	   /* the kernel's: entries taken of each spill */
+	__s32 small[SMALL_TABLES]; /* the same of each small table */
 };
 
 /*

@@ -117,6 +117,29 @@ static __always_inline void spill_drop(void *spill, enum table table, __u64 addr
 		__sync_fetch_and_add(&control.spilled[table], -1);
 }
 
+/* Counts what is taken of a small table and given back: rarely, so by one word. */
+static __always_inline void small_count(enum small_table table, __s32 by)
+{
+	__sync_fetch_and_add(&control.small[table], by);
+}
+
+/* A new entry of a small hash. False: it is there, or there is no room. */
+static __always_inline bool small_add(void *hash, enum small_table table,
+				      const void *key, const void *value)
+{
+	if (bpf_map_update_elem(hash, key, value, BPF_NOEXIST))
+		return false;
+	small_count(table, 1);
+	return true;
+}
+
+static __always_inline void small_drop(void *hash, enum small_table table,
+				       const void *key)
+{
+	if (!bpf_map_delete_elem(hash, key))
+		small_count(table, -1);
+}
+
 /*
  * What forgets all entries of a table and of its spill, as callbacks: only while no
  * other program that knows them is attached.

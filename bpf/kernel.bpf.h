@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Exactly the kernel types and fields that we read: nothing else of the kernel is
- * relied on. CO-RE finds the fields' places in the running kernel's BTF.
+ * relied on. CO-RE finds the fields' offsets in the running kernel's BTF.
  */
 #ifndef KERNEL_BPF_H
 #define KERNEL_BPF_H

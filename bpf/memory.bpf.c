@@ -25,7 +25,9 @@ static __always_inline int on_begin(void)
 	if (before && before->enabled == r.enabled)
 		lose(LOSS_UNPAIRED); /* its end was missed, or that of a task before */
 	r.start = bpf_ktime_get_ns();
-	if (bpf_map_update_elem(&reclaims, &key, &r, BPF_ANY))
+	if (before)
+		*before = r;
+	else if (!small_add(&reclaims, SMALL_RECLAIMS, &key, &r))
 		lose(LOSS_STATE_FULL);
 	return 0;
 }
@@ -44,7 +46,7 @@ static __always_inline int on_end(void)
 	if (!r || r->enabled != enabled_now())
 		return 0; /* it began before the probe was on, or was lost then */
 	ns = bpf_ktime_get_ns() - r->start;
-	bpf_map_delete_elem(&reclaims, &key);
+	small_drop(&reclaims, SMALL_RECLAIMS, &key);
 	if (ns < 0) {
 		lose(LOSS_CLOCK_BACKWARDS);
 		return 0;
@@ -117,7 +119,7 @@ int memory_victim(unsigned long long *ctx)
 
 static long reclaim_forget(void *map, __u64 *task, struct reclaim *r, void *ctx)
 {
-	bpf_map_delete_elem(&reclaims, task);
+	small_drop(&reclaims, SMALL_RECLAIMS, task);
 	return 0;
 }
 

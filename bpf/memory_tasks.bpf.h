@@ -8,6 +8,7 @@
 #define MEMORY_TASKS_BPF_H
 
 #include "cell.bpf.h"
+#include "entry.bpf.h"
 #include "inflight.bpf.h"
 
 struct reclaim {

@@ -442,7 +442,7 @@ TABLE_FORGET(TABLE_THREADS, thread, task, threads_spill)
 
 static long asleep_forget(void *map, __u64 *task, __u64 *runs, void *ctx)
 {
-	bpf_map_delete_elem(&sched_asleep, task);
+	small_drop(&sched_asleep, SMALL_ASLEEP, task);
 	return 0;
 }
 

@@ -136,12 +136,15 @@ static __always_inline bool is_asleep(const struct thread *t, struct task_struct
 
 static __noinline int outsider_asleep(struct task_struct *task)
 {
-	__u64 key = (__u64)task, runs;
+	__u64 key = (__u64)task, runs, *noted;
 
 	if (!task)
 		return 0;
 	runs = task->sched_info.pcount;
-	if (bpf_map_update_elem(&sched_asleep, &key, &runs, BPF_ANY)) {
+	noted = bpf_map_lookup_elem(&sched_asleep, &key);
+	if (noted) {
+		*noted = runs;
+	} else if (!small_add(&sched_asleep, SMALL_ASLEEP, &key, &runs)) {
 		sched_asleep_missed = true;
 		lose(LOSS_STATE_FULL);
 	}
@@ -153,7 +156,7 @@ static __always_inline void outsider_forget(struct task_struct *task)
 	__u64 key = (__u64)task;
 
 	if (HAS_DELAYED_DEQUEUE)
-		bpf_map_delete_elem(&sched_asleep, &key);
+		small_drop(&sched_asleep, SMALL_ASLEEP, &key);
 }
 
 /* The same question as is_asleep(), of a task without an entry; answered once. */

@@ -103,8 +103,12 @@ __noinline int refused_note(__u64 address, __u32 role)
 	for (i = 0; i < REFUSED_PROBES; i++) {
 		at = (first + i) & (REFUSED - 1);
 		mark = bpf_map_lookup_elem(&conns_refused, &at);
-		if (!mark || !__sync_val_compare_and_swap(mark, 0, word))
+		if (!mark)
 			break;
+		if (!__sync_val_compare_and_swap(mark, 0, word)) {
+			small_count(SMALL_REFUSED, 1);
+			break;
+		}
 	}
 	return 0;
 }
@@ -122,7 +126,8 @@ __noinline __u32 refused_take(__u64 address)
 			break;
 		word = *(volatile __u64 *)mark;
 		if ((word & ~1ULL) == address) {
-			__sync_val_compare_and_swap(mark, word, 0);
+			if (__sync_val_compare_and_swap(mark, word, 0) == word)
+				small_count(SMALL_REFUSED, -1);
 			return (word & 1) + 1;
 		}
 	}

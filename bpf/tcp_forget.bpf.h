@@ -63,13 +63,15 @@ static long conn_forget_spilled(void *map, __u64 *sk, struct tcp_conn *c, void *
 
 static long refused_forget(void *map, const __u32 *at, __u64 *word, void *ctx)
 {
+	if (*word)
+		small_count(SMALL_REFUSED, -1);
 	*word = 0;
 	return 0;
 }
 
 static long listener_forget(void *map, struct listen_key *key, __u32 *n, void *ctx)
 {
-	bpf_map_delete_elem(&tcp_listeners, key);
+	small_drop(&tcp_listeners, SMALL_LISTENERS, key);
 	return 0;
 }
 

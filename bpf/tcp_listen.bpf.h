@@ -60,7 +60,7 @@ static __noinline int listen_add(struct sock *sk, __u64 owner)
 	c->drops = dropped(sk);
 	c->flags = IS_LISTENER;
 	n = bpf_map_lookup_elem(&tcp_listeners, &key);
-	if (!n && bpf_map_update_elem(&tcp_listeners, &key, &one, BPF_NOEXIST)) {
+	if (!n && !small_add(&tcp_listeners, SMALL_LISTENERS, &key, &one)) {
 		n = bpf_map_lookup_elem(&tcp_listeners, &key);
 		if (!n)
 			lose(LOSS_TABLE_FULL);
@@ -92,7 +92,7 @@ static __noinline int listen_del(struct sock *sk, struct tcp_conn *c)
 	key.port = c->port;
 	n = bpf_map_lookup_elem(&tcp_listeners, &key);
 	if (n && __sync_fetch_and_add(n, -1) == 1)
-		bpf_map_delete_elem(&tcp_listeners, &key);
+		small_drop(&tcp_listeners, SMALL_LISTENERS, &key);
 	return 0;
 }
 

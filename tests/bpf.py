@@ -187,7 +187,7 @@ def set_element(fd, key, value):
 
 
 def occupied(pid, table):
-    """How many places of a table have an owner: in each element of that array the second
+    """How many entries of a table have an owner: in each element of that array the second
     word is the owner's address (struct tcp_conn, struct call, ...)."""
     found = set()
     for kind, i in sorted(held_by(pid)):
@@ -197,6 +197,16 @@ def occupied(pid, table):
         if fd:
             os.close(fd)
     return len(found)
+
+
+def words(pid, table):
+    """How many words of an array of words are not 0."""
+    fd, size = open_table(pid, table)
+    try:
+        return sum(struct.unpack_from("Q", element(fd, size, key))[0] != 0
+                   for key in range(entries(pid, table)))
+    finally:
+        os.close(fd)
 
 
 def memory(pid):

@@ -189,9 +189,12 @@ static int check_memory(const struct options *o)
 	fclose(f);
 	return doctor_say(
 	    OK, "memory",
-	    "%s of at most %s: %s; %u workloads can be busy; beside it, for moments: %s",
+	    "%s of at most %s: %s; %u workloads can be busy; beside it at most %s: "
+	    "answers at the socket%s, open files of cgroups%s",
 	    units_bytes(total, p.total), units_bytes(limit, p.limit), text, p.busy,
-	    units_bytes(beside, plan_beside(o)));
+	    units_bytes(beside, plan_beside(o)),
+	    strcmp(o->history, "none") ? ", a minute of the history" : "",
+	    strcmp(o->kubelet, "none") ? ", the kubelet's pods" : "");
 }
 
 static int check_series(const struct options *o)

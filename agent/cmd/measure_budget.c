@@ -41,7 +41,7 @@ static enum governor_kind kind_of(size_t i)
 {
 	if (probe_descs[i].always)
 		return GOVERN_NEVER;
-	if (i == PROBE_SCHED)
+	if (probe_descs[i].off_last)
 		return GOVERN_LAST;
 	return probe_descs[i].windowed[0] ? GOVERN_WINDOWS : GOVERN_OFF;
 }

@@ -30,13 +30,6 @@ static bool knows_sleeps(const struct measure *m)
 	       m->duties[PROBE_SCHED].state == DUTY_WHOLE;
 }
 
-/* What is seen from its beginning on; the rest passes find. */
-static const uint32_t seen_begin[PROBE_COUNT] = {
-	[PROBE_SYSCALL] = ((1U << CALL_CLASSES) - 1) << INFLIGHT_SYSCALL,
-	[PROBE_TCP] = 3U << INFLIGHT_TCP,
-	[PROBE_DNS] = 1U << INFLIGHT_DNS,
-};
-
 /* What a pass does not find while probes are off, or run in windows. */
 static uint32_t unknown_kinds(const struct measure *m)
 {
@@ -48,7 +41,7 @@ static uint32_t unknown_kinds(const struct measure *m)
 		if (m->probes[i].state != PROBE_ATTACHED)
 			unknown |= probe_descs[i].inflight;
 		else if (m->duties[i].state != DUTY_WHOLE)
-			unknown |= seen_begin[i];
+			unknown |= probe_descs[i].seen_begin;
 	}
 	return unknown;
 }
@@ -78,7 +71,7 @@ static double reach_of(const struct measure *m, size_t probe, uint32_t kind)
 		return now_boot_ns() * 1e-9;
 	if (attached && kind & 1U << INFLIGHT_CONNECT)
 		return now_boot_ns() * 1e-9;
-	if (kind & seen_begin[probe] && whole > since)
+	if (kind & probe_descs[probe].seen_begin && whole > since)
 		since = whole;
 	return attached ? (now_mono_ns() - since) * 1e-9 : -1;
 }

@@ -114,7 +114,7 @@ static int switch_off(struct measure *m, size_t i)
 
 	if (err)
 		return err;
-	if (i == PROBE_TCP)
+	if (probe_descs[i].inflight & INFLIGHT_OF_FILES)
 		measure_end_files(m);
 	if (m->keeps_links) {
 		snprintf(m->probes[i].reason, sizeof(m->probes[i].reason),

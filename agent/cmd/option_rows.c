@@ -6,6 +6,7 @@
 #include "base/util.h"
 #include "bpf/node.h"
 #include "cmd/option_rows.h"
+#include "kernel/objects.h"
 #include "kernel/probes.h"
 #include "kernel/quiet.h"
 #include "reading/snapshot.h"
@@ -29,7 +30,10 @@
 		"OTEL_EXPORTER_OTLP_" s, "OTEL_EXPORTER_OTLP_METRICS_" s \
 	}
 #define SERVICE_ACCOUNT "/var/run/secrets/kubernetes.io/serviceaccount/"
-#define FIELD(f)	.off = offsetof(struct options, f)
+/* All that measure; what follows the first comma. */
+#define COMMA(name) "," #name
+#define PROBES	    PROBE_OBJECTS(COMMA, COMMA)
+#define FIELD(f)    .off = offsetof(struct options, f)
 
 /* In the order of the enums of options.h and log.h. */
 static const char *const compressions[] = { "gzip", "none", NULL };
@@ -309,9 +313,8 @@ static const struct option_desc rows[] = {
 	  "time between two readings of the kernel's cells",
 	  FIELD(snapshot_interval_ms), .mask = CMD_AGENT, .type = OPTION_DURATION,
 	  .min = 10, .max = MINUTE },
-	{ "probes", "NAME,...", "sched,syscall,tcp,dns,block,memory", "what to measure",
-	  FIELD(probes), .mask = CMD_MEASURES, .check = check_probes,
-	  .allowed = allow_probes },
+	{ "probes", "NAME,...", PROBES + 1, "what to measure", FIELD(probes),
+	  .mask = CMD_MEASURES, .check = check_probes, .allowed = allow_probes },
 	{ "budget", "PERCENT|none", "1%",
 	  "most of a CPU's busy time that probes may take: beyond it they run in windows, or "
 	  "not at all; none: all is measured always, whatever it costs",
@@ -319,7 +322,7 @@ static const struct option_desc rows[] = {
 	  .allowed = allow_budget },
 	{ "memory", "SIZE", "64MiB",
 	  "most memory to use: the kernel's maps, and the agent's numbers; `assay doctor` says "
-	  "what is beside it for moments",
+	  "what is beside it",
 	  FIELD(memory), .mask = CMD_MEASURES, .type = OPTION_SIZE, .min = 4 * MIB,
 	  .max = 65536 * MIB },
 	{ "slots", "N", "1024",

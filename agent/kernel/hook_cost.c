@@ -7,18 +7,6 @@
 #include "kernel/hook_cost.h"
 #include "kernel/probes.h"
 
-/*
- * ns a run where nothing was measured, by the probe whose program it is. sched, tcp,
- * dns: wall time of `make bench` (sched.switch, tcp.packet, dns.packet; Linux 6.18, AMD
- * EPYC) with the probe less that with nothing, less what its programs take by the
- * kernel's statistics. The others' hooks are too rare there to be seen: taken for
- * sched's.
- */
-static const double defaults[PROBE_COUNT] = {
-	[PROBE_SCHED] = 40, [PROBE_SYSCALL] = 40, [PROBE_TCP] = 30,    [PROBE_DNS] = 20,
-	[PROBE_BLOCK] = 40, [PROBE_MEMORY] = 40,  [PROBE_CGROUP] = 40,
-};
-
 void hook_cost_burst(struct hook_cost *h, bool attached)
 {
 	uint64_t began;
@@ -66,5 +54,5 @@ double hook_cost_of(const struct hook_cost *h, enum program program)
 	if (h->pair_ns &&
 	    (program == PROGRAM_syscall_enter || program == PROGRAM_syscall_exit))
 		return h->pair_ns / 2;
-	return defaults[programs[program].probe];
+	return probe_descs[programs[program].probe].hook_ns;
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The compiled probes, as data: see probes.c. */
+#include "kernel/objects.h"
+
 	.section .rodata
 
 .macro data symbol file
@@ -21,12 +23,9 @@
 	data \name\()_plain_bpf_o, \name\().plain.bpf.o
 .endm
 
-	objects sched
-	objects syscall
-	objects tcp
-	objects dns
-	object block
-	object memory
+#define OBJECT(name) object name;
+#define OBJECTS(name) objects name;
+	PROBE_OBJECTS(OBJECT, OBJECTS)
 	object cgroup
 	object self
 	object node

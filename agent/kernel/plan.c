@@ -10,13 +10,6 @@
 
 #define MIB (1ULL << 20)
 
-/* Of a preallocated hash, in the kernel: an element without key and value, a bucket. */
-#define HASH_ELEMENT 48
-#define HASH_BUCKET  16
-
-/* Accepted by others than their listener's cgroup, and silent since: few at a time. */
-#define ACCEPTS 2048
-
 /* One of so many slots may be a busy workload's: it has all its series in all shards.
  */
 #define BUSY_SHARE 4
@@ -38,6 +31,14 @@
 
 #define TABLE_MIN 2048	     /* entries; at least: half of that in the spill */
 #define TABLE_MAX (1U << 20) /* at most; four times that in the spill */
+/*
+ * A busy workload has so many threads and connections, as long as there are CPUs for
+ * them; and so many threads of the kernel each CPU has: their waits are those of
+ * SLOT_KERNEL.
+ */
+#define BUSY_ENTRIES   16
+#define CPU_ENTRIES    64 /* at most, of all workloads */
+#define KERNEL_THREADS 8
 
 /*
  * Of the memory threads have so many 256ths, and connections: on few CPUs there are few
@@ -47,155 +48,6 @@
 #define THREADS_PART 11 /* and one more for each four CPUs */
 #define CONNS_PART   9
 #define PART_MOST    32
-
-const struct map_desc map_descs[MAPS_ALL] = {
-#define ARRAY(name, type, part)                                  \
-	{                                                        \
-		name, 0, sizeof(type), PART_##part, false, false \
-	}
-#define MAPPED(name, type, part)                                \
-	{                                                       \
-		name, 0, sizeof(type), PART_##part, true, false \
-	}
-#define HASH(name, key, type, part)                                        \
-	{                                                                  \
-		name, sizeof(key), sizeof(type), PART_##part, false, false \
-	}
-#define LRU(name, key, type, part)                                        \
-	{                                                                 \
-		name, sizeof(key), sizeof(type), PART_##part, false, true \
-	}
-	[MAP_OWNERS] = MAPPED("owners", uint64_t, WORKLOADS),
-	[MAP_ROWS] = MAPPED("rows", struct series_row, WORKLOADS),
-	[MAP_HISTS] = MAPPED("hists", struct hist_cell, HISTS),
-	[MAP_COUNTS] = MAPPED("counts", struct count_cell, COUNTS),
-	[MAP_FREE_HISTS] = MAPPED("free_hists", uint64_t, HISTS),
-	[MAP_FREE_COUNTS] = MAPPED("free_counts", uint64_t, COUNTS),
-	/* a section of the objects: kernel programs use it without a look-up */
-	[MAP_CONTROL] = MAPPED(".data.control", struct control, FIXED),
-	[MAP_INFLIGHTS] = MAPPED("inflights", struct inflight_row, WORKLOADS),
-	[MAP_DELEGATES] = MAPPED("delegates", struct delegates, FIXED),
-	[MAP_TUNES] = ARRAY(".data.tunes", struct tunes, FIXED),
-	[MAP_SCHED_BLOCKS] = MAPPED("sched_blocks", struct sched_block, WORKLOADS),
-	[MAP_SCHED_RINGS] = ARRAY("sched_rings", struct sched_ring, CPUS),
-	[MAP_CALL_RINGS] = ARRAY("call_rings", struct call_ring, CPUS),
-	[MAP_CGROUP_RING] = MAPPED("cgroup_ring", struct cgroup_names, FIXED),
-	[MAP_CPUS] = ARRAY("cpus", struct cpu_state, CPUS),
-	[MAP_OPENS] = HASH("opens", struct open_key, uint32_t, OPENS),
-	/* what is pushed out does no harm */
-	[MAP_ACCEPTS] = LRU("accepts", uint64_t, struct accepted, FIXED),
-	[MAP_DISK_NAMES] = MAPPED("disk_names", struct disk_name, FIXED),
-	[MAP_DNS_GATES] = ARRAY("dns_gates", struct dns_gate, CPUS),
-	[MAP_DNS_QUERIES] =
-	    HASH("dns_queries", struct dns_key, struct dns_query, QUERIES),
-	[MAP_DNS_SHARES] = ARRAY("dns_shares", uint32_t, WORKLOADS),
-	[MAP_DNS_ANSWERS] = ARRAY("dns_answers", struct dns_answered, QUERIES),
-	[MAP_NUMBERS] = ARRAY("numbers", uint32_t, FIXED),
-	[MAP_PEERS] = ARRAY("peers", struct peer_row, WORKLOADS),
-	[MAP_THREADS] = ARRAY("threads", struct thread, THREADS),
-	[MAP_THREADS_SPILL] = HASH("threads_spill", uint64_t, struct thread, THREADS),
-	[MAP_CALLS] = ARRAY("calls", struct call, THREADS),
-	[MAP_CALLS_SPILL] = HASH("calls_spill", uint64_t, struct call, THREADS),
-	[MAP_CONNS] = ARRAY("conns", struct tcp_conn, CONNS),
-	[MAP_CONNS_SPILL] = HASH("conns_spill", uint64_t, struct tcp_conn, CONNS),
-	[MAP_CONNS_REFUSED] = ARRAY("conns_refused", uint64_t, FIXED),
-	[MAP_TCP_LISTENERS] = HASH("tcp_listeners", uint64_t, uint32_t, FIXED),
-	[MAP_SCHED_ASLEEP] = HASH("sched_asleep", uint64_t, uint64_t, FIXED),
-	[MAP_RECLAIMS] = HASH("reclaims", uint64_t, uint64_t[2], FIXED),
-	[MAP_DISKS] = HASH("disks", struct disk_name, uint32_t, FIXED),
-#undef ARRAY
-#undef MAPPED
-#undef HASH
-#undef LRU
-};
-
-/* An array element's step is its value rounded up to 8 (kernel/bpf/arraymap.c). */
-size_t plan_step(enum cells_map m)
-{
-	return (map_descs[m].value_size + 7) & ~7UL;
-}
-
-_Static_assert(sizeof(struct series_row) % 8 == 0, "indexed as a C array");
-
-static const uint32_t fixed_entries[MAPS_ALL] = {
-	[MAP_CONTROL] = 1,
-	[MAP_DELEGATES] = 1,
-	[MAP_TUNES] = 1,
-	[MAP_CGROUP_RING] = 1,
-	[MAP_ACCEPTS] = ACCEPTS,
-	[MAP_DISK_NAMES] = DISKS,
-	[MAP_DNS_ANSWERS] = 1 << DNS_ANSWERED_LOG2,
-	[MAP_CONNS_REFUSED] = REFUSED,
-	[MAP_TCP_LISTENERS] = LISTENERS,
-	[MAP_SCHED_ASLEEP] = ASLEEP,
-	[MAP_RECLAIMS] = RECLAIMS,
-	[MAP_DISKS] = DISKS,
-};
-
-uint32_t plan_entries(const struct cells_plan *p, enum cells_map m)
-{
-	switch (m) {
-	case MAP_OWNERS:
-	case MAP_ROWS:
-	case MAP_INFLIGHTS:
-		return p->slots;
-	case MAP_PEERS:
-		return p->peer_rows;
-	case MAP_DNS_SHARES:
-		return p->slots + SHARES;
-	case MAP_SCHED_BLOCKS:
-		return p->slots * p->sched_shards;
-	case MAP_HISTS:
-	case MAP_FREE_HISTS:
-		return p->hists;
-	case MAP_COUNTS:
-	case MAP_FREE_COUNTS:
-		return p->counts;
-	case MAP_OPENS:
-		return p->opens;
-	case MAP_CPUS:
-	case MAP_SCHED_RINGS:
-	case MAP_CALL_RINGS:
-		return p->cpus;
-	case MAP_DNS_GATES:
-		return p->cpus + 1;
-	case MAP_NUMBERS:
-		return p->cpus > LOOP_MAX ? p->cpus : LOOP_MAX;
-	case MAP_DNS_QUERIES:
-		return p->queries;
-	case MAP_THREADS:
-	case MAP_CALLS:
-	case MAP_CONNS:
-		return p->tables[(m - MAP_THREADS) / 2];
-	case MAP_THREADS_SPILL:
-	case MAP_CALLS_SPILL:
-	case MAP_CONNS_SPILL:
-		return p->spills[(m - MAP_THREADS) / 2];
-	default:
-		return fixed_entries[m];
-	}
-}
-_Static_assert(MAP_CALLS == MAP_THREADS + 2 * TABLE_CALLS, "in the order of tables");
-_Static_assert(MAP_CONNS == MAP_THREADS + 2 * TABLE_CONNS, "in the order of tables");
-
-uint32_t plan_shift(const struct cells_plan *p, enum table t)
-{
-	return 32 - (31 - __builtin_clz(p->tables[t]));
-}
-
-/* One further element for each CPU: the kernel's, for updates. */
-static size_t map_bytes(const struct cells_plan *p, enum cells_map m)
-{
-	size_t n = plan_entries(p, m), buckets = 1;
-
-	if (!map_descs[m].key_size)
-		return n * plan_step(m);
-	while (buckets < n)
-		buckets *= 2;
-	return (n + p->cpus) * (HASH_ELEMENT + ((map_descs[m].key_size + 7) & ~7UL) +
-				plan_step(m)) +
-	       buckets * HASH_BUCKET;
-}
 
 /* Values of the histograms of a busy workload: what the agent adds its shards up to. */
 static uint32_t busy_values(void)
@@ -228,7 +80,7 @@ static void sum_up(struct cells_plan *p)
 	for (int i = 0; i < PLAN_PARTS; i++)
 		p->bytes[i] = 0;
 	for (int m = 0; m < MAPS_ALL; m++)
-		p->bytes[map_descs[m].part] += map_bytes(p, m);
+		p->bytes[map_descs[m].part] += plan_map_bytes(p, m);
 	p->bytes[PART_AGENT] = agent_bytes(p);
 	for (int i = 0; i < PLAN_PARTS; i++)
 		p->total += p->bytes[i];
@@ -236,7 +88,9 @@ static void sum_up(struct cells_plan *p)
 
 size_t plan_beside(const struct options *o)
 {
-	return PLAN_ANSWERS + (strcmp(o->history, "none") ? PLAN_MINUTE : 0);
+	return PLAN_ANSWERS + PLAN_FILES +
+	       (strcmp(o->history, "none") ? PLAN_MINUTE : 0) +
+	       (strcmp(o->kubelet, "none") ? PLAN_PODS : 0);
 }
 
 size_t plan_kernel_bytes(const struct cells_plan *plan)
@@ -282,6 +136,35 @@ static uint32_t cells(const struct cells_plan *p, enum pool pool)
 	       (p->busy + SLOT_FIRST - 1) * plan_busy_cells(pool, p->sched_shards);
 }
 
+/* The entries that a table and its spill must have. */
+static uint32_t least_entries(const struct cells_plan *p, enum table t)
+{
+	uint32_t busy = p->busy * BUSY_ENTRIES, most = p->cpus * CPU_ENTRIES;
+
+	return (busy < most ? busy : most) +
+	       (t == TABLE_CONNS ? 0 : p->cpus * KERNEL_THREADS);
+}
+
+/* Whether a table and what it leaves to its spill, 3 for 8, have so many. */
+static bool table_holds(uint32_t entries, uint32_t wanted)
+{
+	return entries + entries / 8 * 3 >= wanted;
+}
+
+/* The smallest table that has them, and its spill. */
+static void least_table(struct cells_plan *p, enum table t)
+{
+	uint32_t wanted = least_entries(p, t);
+
+	p->tables[t] = TABLE_MIN;
+	p->spills[t] = TABLE_MIN / 2;
+	if (p->tables[t] + p->spills[t] >= wanted)
+		return;
+	while (!table_holds(p->tables[t], wanted))
+		p->tables[t] *= 2;
+	p->spills[t] = p->tables[t] / 8 * 3;
+}
+
 /* The least of all that there may be for so many slots. */
 static void plan_least(uint64_t slots, uint32_t cpus, size_t batch,
 		       struct cells_plan *p)
@@ -299,26 +182,26 @@ static void plan_least(uint64_t slots, uint32_t cpus, size_t batch,
 		   (p->busy + SLOT_FIRST - 1) * (OPEN_HIST * BUSY_ERRNOS + BUSY_BLOCK);
 	p->queries = slots * SLOT_QUERIES;
 	p->peer_rows = slots / PEER_SHARE;
-	for (int t = 0; t < TABLES; t++) {
-		p->tables[t] = TABLE_MIN;
-		p->spills[t] = TABLE_MIN / 2;
-	}
+	for (int t = 0; t < TABLES; t++)
+		least_table(p, t);
 	sum_up(p);
 }
 
-/* Gives tables [first, end), which are all of a part, the spill that there is room for.
- */
+/* Gives tables [first, end), which are all of a part, the spill that there is room for,
+ * and no less than the least. */
 static void fit_spills(struct cells_plan *p, enum plan_part part, int first, int end,
-		       size_t most)
+		       uint32_t least, size_t most)
 {
 	uint32_t spill = 8 * p->tables[first];
 
 	do {
 		spill -= spill / 64;
+		if (spill < least)
+			spill = least;
 		for (int t = first; t < end; t++)
 			p->spills[t] = spill;
 		sum_up(p);
-	} while (p->bytes[part] > most && spill > TABLE_MIN / 2);
+	} while (p->bytes[part] > most && spill > least);
 }
 
 /*
@@ -328,14 +211,16 @@ static void fit_spills(struct cells_plan *p, enum plan_part part, int first, int
 static void grow(struct cells_plan *p, enum plan_part part, int first, int end,
 		 size_t most)
 {
+	uint32_t least = p->tables[first], spill = p->spills[first];
 	uint32_t entries = 2 * TABLE_MAX;
 
 	do {
 		entries /= 2;
 		for (int t = first; t < end; t++)
 			p->tables[t] = entries;
-		fit_spills(p, part, first, end, most);
-	} while (entries > TABLE_MIN && 8 * p->spills[first] < 3 * entries);
+		fit_spills(p, part, first, end, spill, most);
+	} while (entries > least &&
+		 (p->bytes[part] > most || 8 * p->spills[first] < 3 * entries));
 }
 
 /* The most that threads may take of the memory, or connections. */

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The memory plan: every map of the kernel's and what the agent itself keeps, in
- * entries and bytes, made before anything loads. It follows from the number of possible
- * CPUs, of slots, and the limit; nothing is taken beside it but the program itself.
+ * The memory plan: every map of the kernel's and what the agent itself keeps of them,
+ * in entries and bytes, made before anything loads. It follows from the number of
+ * possible CPUs, of slots, and the limit. Beside it are the program itself, what
+ * plan_beside() says, and the names of all cgroups of the node (cgroup_tree.h), which
+ * have no end of their own: some 250 bytes each, twice while they are read anew; the
+ * kernel takes more of each.
  */
 #ifndef PLAN_H
 #define PLAN_H
@@ -115,6 +118,9 @@ void plan_lowered(const struct cells_plan *plan, char *text, size_t len);
 
 /* The entries of a map. */
 uint32_t plan_entries(const struct cells_plan *plan, enum cells_map m);
+/* What a map takes in the kernel; a hash has an element for each CPU, too, for updates.
+ */
+size_t plan_map_bytes(const struct cells_plan *plan, enum cells_map m);
 /* Bytes from one element of an array to the next. */
 size_t plan_step(enum cells_map m);
 /* All that is planned in the kernel. */
@@ -159,14 +165,21 @@ uint32_t plan_busy_cells(enum pool pool, uint32_t shards);
 #define PLAN_OCTAVES 5
 
 /*
- * Beside the plan, for moments: answers at the socket that wait to be read (two there
- * may be, however large), and what adds up a minute of the history
+ * Beside the plan, at most. For moments: answers at the socket that wait to be read
+ * (two there may be, however large), and what adds up a minute of the history
  * (tests/unit/test_history_cost.c). The start, when libbpf reads the kernel's types,
  * takes more than both, and is over by then.
  */
 #define PLAN_ANSWERS (4UL << 20)
 #define PLAN_MINUTE  (4608UL << 10)
-/* Bytes of both, at most, by the options. */
+/* The kernel's, of files of cgroups that stay open: usage_kept.h. */
+#define PLAN_FILES (1280UL * 5120)
+/*
+ * With --kubelet: what is kept of its latest answer, and of the next one while that is
+ * read (pods.h); one pod's text, and its JSON as it is read.
+ */
+#define PLAN_PODS (2 * (4UL << 20) + (1UL << 20) + (8UL << 20))
+/* Bytes of all that, at most, by the options. */
 size_t plan_beside(const struct options *o);
 
 #endif

@@ -2,20 +2,20 @@
 #include <string.h>
 #include "base/util.h"
 #include "bpf/cell.h"
+#include "kernel/objects.h"
 #include "kernel/probes.h"
 #include "kernel/tune.h"
 
-extern const unsigned char sched_bpf_o[], sched_bpf_o_end[];
-extern const unsigned char syscall_bpf_o[], syscall_bpf_o_end[];
-extern const unsigned char tcp_bpf_o[], tcp_bpf_o_end[];
-extern const unsigned char dns_bpf_o[], dns_bpf_o_end[];
-extern const unsigned char sched_plain_bpf_o[], sched_plain_bpf_o_end[];
-extern const unsigned char syscall_plain_bpf_o[], syscall_plain_bpf_o_end[];
-extern const unsigned char tcp_plain_bpf_o[], tcp_plain_bpf_o_end[];
-extern const unsigned char dns_plain_bpf_o[], dns_plain_bpf_o_end[];
-extern const unsigned char block_bpf_o[], block_bpf_o_end[];
-extern const unsigned char memory_bpf_o[], memory_bpf_o_end[];
-extern const unsigned char cgroup_bpf_o[], cgroup_bpf_o_end[];
+#define EXTERN(name) extern const unsigned char name##_bpf_o[], name##_bpf_o_end[];
+#define EXTERN_PLAIN(name)                                                         \
+	extern const unsigned char name##_plain_bpf_o[], name##_plain_bpf_o_end[]; \
+	EXTERN(name)
+PROBE_OBJECTS(EXTERN, EXTERN_PLAIN)
+EXTERN(cgroup)
+
+#define ELF(name) .elf = name##_bpf_o, .elf_end = name##_bpf_o_end
+#define ELF_PLAIN(name) \
+	ELF(name), .plain = name##_plain_bpf_o, .plain_end = name##_plain_bpf_o_end
 
 #define CALLS_INFLIGHT (((1U << CALL_CLASSES) - 1) << INFLIGHT_SYSCALL)
 
@@ -30,10 +30,9 @@ const struct probe_desc probe_descs[] = {
 		.rings = true,
 		.tasks = true,
 		.inflight = 1U << INFLIGHT_WAIT,
-		.elf = sched_bpf_o,
-		.elf_end = sched_bpf_o_end,
-		.plain = sched_plain_bpf_o,
-		.plain_end = sched_plain_bpf_o_end,
+		.hook_ns = 40,
+		.off_last = true,
+		ELF_PLAIN(sched),
 	},
 	[PROBE_SYSCALL] = {
 		.name = "syscall",
@@ -44,10 +43,9 @@ const struct probe_desc probe_descs[] = {
 		.rings = true,
 		.tasks = true,
 		.inflight = CALLS_INFLIGHT,
-		.elf = syscall_bpf_o,
-		.elf_end = syscall_bpf_o_end,
-		.plain = syscall_plain_bpf_o,
-		.plain_end = syscall_plain_bpf_o_end,
+		.seen_begin = CALLS_INFLIGHT,
+		.hook_ns = 40,
+		ELF_PLAIN(syscall),
 	},
 	[PROBE_TCP] = {
 		.name = "tcp",
@@ -58,10 +56,9 @@ const struct probe_desc probe_descs[] = {
 		.tunes = TUNE_INFLIGHT | TUNE_DUTY | TUNE_WINDOW,
 		.last_look = true,
 		.inflight = INFLIGHT_OF_FILES,
-		.elf = tcp_bpf_o,
-		.elf_end = tcp_bpf_o_end,
-		.plain = tcp_plain_bpf_o,
-		.plain_end = tcp_plain_bpf_o_end,
+		.seen_begin = 3U << INFLIGHT_TCP,
+		.hook_ns = 30,
+		ELF_PLAIN(tcp),
 	},
 	[PROBE_DNS] = {
 		.name = "dns",
@@ -72,10 +69,9 @@ const struct probe_desc probe_descs[] = {
 		.cover = { "dns_packet_out", PROBE_TCP, "tcp_packet_out" },
 		.walk_off = true, /* what waits keeps received packets busy */
 		.inflight = 1U << INFLIGHT_DNS,
-		.elf = dns_bpf_o,
-		.elf_end = dns_bpf_o_end,
-		.plain = dns_plain_bpf_o,
-		.plain_end = dns_plain_bpf_o_end,
+		.seen_begin = 1U << INFLIGHT_DNS,
+		.hook_ns = 20,
+		ELF_PLAIN(dns),
 	},
 	[PROBE_BLOCK] = {
 		.name = "block",
@@ -83,8 +79,8 @@ const struct probe_desc probe_descs[] = {
 		.help = "block requests: duration in queue and device, errors",
 		.tunes = TUNE_INFLIGHT,
 		.inflight = 1U << INFLIGHT_BLOCK,
-		.elf = block_bpf_o,
-		.elf_end = block_bpf_o_end,
+		.hook_ns = 40,
+		ELF(block),
 	},
 	[PROBE_MEMORY] = {
 		.name = "memory",
@@ -94,16 +90,16 @@ const struct probe_desc probe_descs[] = {
 		.tunes = TUNE_INFLIGHT,
 		.tasks = true,
 		.inflight = 1U << INFLIGHT_RECLAIM,
-		.elf = memory_bpf_o,
-		.elf_end = memory_bpf_o_end,
+		.hook_ns = 40,
+		ELF(memory),
 	},
 	[PROBE_CGROUP] = {
 		.name = "cgroup",
 		.hooks = "cgroup_mkdir, cgroup_rmdir",
 		.help = "names of short-lived workloads",
 		.always = true,
-		.elf = cgroup_bpf_o,
-		.elf_end = cgroup_bpf_o_end,
+		.hook_ns = 40,
+		ELF(cgroup),
 	},
 };
 

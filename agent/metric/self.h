@@ -23,7 +23,7 @@ struct self_state {
 };
 
 /* Series of the agent itself: about so many, and at most. */
-#define SELF_SERIES 99
+#define SELF_SERIES 109
 #define SELF_SERIES_MOST                                                               \
 	(PROBE_COUNT * (3 + SELF_ENDED) + 1 + PROBE_COUNT * (LOSS_COUNT + 1) + 2 +     \
 	 2 * PROGRAM_COUNT + 2 + 2 * POOL_USES + 3 + 2 + 1 + 1 + EXPORT_FAILURES + 4 + \
@@ -79,7 +79,9 @@ enum pool_use_id {
 	USE_QUERIES,
 	USE_PEERS,  /* rows: one of a workload that has trouble with any */
 	USE_TABLES, /* + 2 * enum table; + 1: its spill */
-	POOL_USES = USE_TABLES + 2 * TABLES,
+	USE_SMALL = USE_TABLES + 2 * TABLES, /* + enum small_table */
+	USE_DISKS = USE_SMALL + SMALL_TABLES,
+	POOL_USES,
 };
 struct pool_use {
 	uint32_t used, limit;

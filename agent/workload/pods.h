@@ -13,6 +13,7 @@
 
 #define PODS_ANSWER_MAX (32ULL << 20) /* bytes; 250 pods have 1 to 5 MiB */
 #define PODS_POD_MAX	(1U << 20)    /* bytes of one; 3 KiB are usual */
+#define PODS_JSON_MAX	(8U << 20)    /* bytes of memory for that, as it is read */
 #define PODS_TABLE_MAX	(4U << 20)    /* bytes of memory for all that is kept */
 #define PODS_MAX	2048	      /* a kubelet's default limit is 110 */
 #define PODS_CONTAINERS 16384

@@ -9,9 +9,8 @@
 #include "base/util.h"
 #include "workload/pods_impl.h"
 
-#define PARSE_MAX   (8U << 20) /* bytes of memory for one pod's JSON */
-#define PAIRS	    32	       /* labels, and annotations, of one pod */
-#define VALUE_MAX   256	       /* bytes; a label's value has 63 at most */
+#define PAIRS	    32	/* labels, and annotations, of one pod */
+#define VALUE_MAX   256 /* bytes; a label's value has 63 at most */
 #define HASH_LABEL  "pod-template-hash"
 #define OTEL_PREFIX "resource.opentelemetry.io/"
 
@@ -374,7 +373,7 @@ static int take_all(struct pods_table *t, const struct pods_keep *keep,
 int pods_parse(struct pods_table *t, const struct pods_keep *keep, uint64_t mark,
 	       const char *text, size_t len)
 {
-	size_t left = PARSE_MAX;
+	size_t left = PODS_JSON_MAX;
 	json_t *json;
 	int err;
 

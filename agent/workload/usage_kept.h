@@ -14,7 +14,8 @@
 #include "workload/usage.h"
 
 /* So many at most: all files of 256 cgroups that do something. */
-#define USAGE_KEPT_MAX 1280
+#define USAGE_KEPT_MAX	1280
+#define USAGE_KEPT_SIZE 5120 /* of the kernel's memory, each */
 
 /* Those of one cgroup. */
 struct kept_files {

@@ -168,9 +168,9 @@ def names_exist():
     wrong = []
     for name in files("agent", "bpf", "tests/*.[ch]", "tests/*.sh", *docs):
         for other in sorted(named(name)):
-            places = (other, f"agent/{other}", f"{os.path.dirname(name)}/{other}")
+            paths = (other, f"agent/{other}", f"{os.path.dirname(name)}/{other}")
             if not (other in bare or LINUX.match(other) or "NAME" in other
-                    or any(os.path.normpath(p) in ours for p in places)):
+                    or any(os.path.normpath(p) in ours for p in paths)):
                 wrong.append(f"{name}: {other}")
     same(wrong, [], "names of no file")
 
@@ -207,6 +207,27 @@ def imports_exist():
                 wrong += [f"{name}: {a.name} of {node.module}" for a in node.names
                           if a.name not in modules[node.module]]
     same(wrong, [], "what is not there")
+
+
+# House words that have a term of the field: where, what, what to say.
+WORDS = (
+    (("tests/*.py", "tests/*.[ch]", "bpf/*.[ch]"), r"\bplaces\b", "entries (of a table)"),
+    (("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"), r"\bwalk(s|ed|ing)?\b",
+     "a pass (of an iterator); a name of a program or file stands in backquotes"),
+)
+
+
+@test("an entry of a table is no place, and an iterator's pass no walk")
+def words():
+    wrong = []
+    for patterns, word, say in WORDS:
+        for name in files(*patterns):
+            if name == "tests/harness/test_layout.py":
+                continue  # it names them
+            plain = re.sub(r"`[^`\n]*`", lambda m: " " * len(m[0]), text(name))
+            wrong += [f"{name}:{plain[:m.start()].count(chr(10)) + 1}: {m[0]}: say {say}"
+                      for m in re.finditer(word, plain)]
+    check(not wrong, "\n".join(wrong))
 
 
 main()

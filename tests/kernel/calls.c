@@ -265,7 +265,7 @@ static void run_threads(const struct gate_command *self, const long *args)
 
 /*
  * "errnos N": N times each of more different errors, all of class file, than a
- * workload has places for. Answers with their numbers, in the order of the list.
+ * workload has entries for. Answers with their numbers, in the order of the list.
  */
 static long fail_by_name(int which)
 {

@@ -4,7 +4,7 @@
  * cells PID: where all cells of that agent's pools are, read from its maps in a moment
  * in which none was taken or given back. In words KEY=VALUE: size (cells that can be
  * given), used (in a row or the hash), left (in the free lists), spare (kept by CPUs),
- * twice (in two places), moved (1: there was no such moment in 100 readings).
+ * twice (in two entries), moved (1: there was no such moment in 100 readings).
  */
 #include <bpf/bpf.h>
 #include <stdbool.h>
@@ -176,7 +176,7 @@ static unsigned int read_list(int pid, enum pool pool, struct free_list list)
 	return n - 1; /* cell 0 is none */
 }
 
-/* Reads all places; whether no cell was taken or given back meanwhile. */
+/* Reads all entries; whether no cell was taken or given back meanwhile. */
 static bool read_all(int pid, unsigned int *size)
 {
 	struct free_list before[POOLS], after;

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 # beside: nobody
-"""Whom a workload waited for has a name, also when many others came before: places in
+"""Whom a workload waited for has a name, also when many others came before: entries in
 the kernel (bpf/cell.h, CULPRITS) and names in the agent (CULPRIT_NAMES) are few."""
 
 import os
@@ -98,7 +98,7 @@ def is_named(victim, name):
     return cgroup, load
 
 
-@test("who comes after there is no place left is named when it matters")
+@test("who comes after there is no entry left is named when it matters")
 def _():
     victim = Victim("crowded")
     crowd = [Load(Cgroup(f"crowd{i}"), "spin", 1, CPU)
@@ -108,7 +108,7 @@ def _():
         if blamed.get("_OTHER"):
             break
     else:
-        raise Busy(f"nobody is without a place: {blamed}")
+        raise Busy(f"nobody is without an entry: {blamed}")
     is_named(victim, "late")
 
 
@@ -125,7 +125,7 @@ def _():
     is_named(victim, "new")
 
 
-@test("who matters keeps its place while others come")
+@test("who matters keeps its entry while others come")
 def _():
     victim = Victim("steady")
     crowd = [Load(Cgroup(f"other{i}"), "spin", 1, CPU)

@@ -210,7 +210,7 @@ def in_a_crowd(cgroup, loads, of):
     some_are_met(6, turn)
 
 
-def take_all_places():
+def take_all_entries():
     if IN_GUEST:
         raise Skip("too many threads for a guest")
     crowd(bpf.entries(agent.pid(), "threads"))
@@ -221,18 +221,18 @@ def six_of(name):
     return cgroup, [Load(cgroup, "delayed", CPUS[-1], CPUS[0]) for _ in range(6)]
 
 
-@test("it is so for threads whose place in the table is taken")
+@test("it is so for threads whose entry in the table is taken")
 def _():
-    take_all_places()
+    take_all_entries()
     in_a_crowd(*six_of("crowded"), agent)
 
 
 def outsiders(name):
-    """Loads outside the PID namespace of an agent, which has no place for them."""
+    """Loads outside the PID namespace of an agent, which has no entry for them."""
     cgroup, loads = six_of(name)
     inside = Agent("--probes", "sched", "--memory", least_memory(),
                    prefix=("unshare", "--pid", "--fork", "--kill-child", "--mount-proc"))
-    take_all_places()
+    take_all_entries()
     for load in loads:
         load.ask("round", 1)  # this is where they are met
     return cgroup, loads, inside
@@ -251,6 +251,12 @@ def _():
     def asleep():
         return set(bpf.hashes(inside.pid()).get("sched_asleep", ()))
 
+    def is_told():
+        """The gauge says how many are noted; some may come and go."""
+        before, (said, _), after = (len(asleep()),
+                                    inside.pools()["threads_moved_asleep"], len(asleep()))
+        between(said, min(before, after) - 5, max(before, after) + 5, "noted, as told")
+
     def turn():
         """What is noted of the last load, if it was moved; others of the node may be, too."""
         moves, before = truth.of(cgroup)["moves"], asleep()
@@ -262,8 +268,10 @@ def _():
         loads.pop().close()
         if len(new) == 1:  # else it has run again meanwhile, or who is it?
             noted += 1
+            is_told()
             wait_for(lambda key=new: not key & asleep(), 20,
                      "what is noted of the dead to be forgotten")
+    is_told()
     if not noted:
         raise Skip("nobody was moved asleep, or not for long")
 

@@ -79,7 +79,7 @@ for text, server, client in WAYS:
         between(change.seconds(home, ACCEPT), *queued(connected, accepted),
                 "sum of the waits, s")
         answered(change, steps.groups, 200)
-        # a walk does not find a path of MPTCP whose place in the table is another's
+        # a walk does not find a path of MPTCP whose entry in the table is another's
         # what MPTCP repeats on another connection, as an acknowledgement was late, was received
         again = counter("MPTcpExt:", "MPTCPRetrans") - repeated
         for group, n, size in zip(("server", "client"), received(change, steps.groups), SIZES):

@@ -126,7 +126,7 @@ def _():
     check_ends(receiver.of(below(base)))
 
 
-@test("more jobs than there are places, nobody listens: the rest is in the overflow")
+@test("more jobs than there are entries, nobody listens: the rest is in the overflow")
 def _():
     receiver = Receiver()
     agent = Agent("--probes", "syscall", "--slots", "256", "--export-interval", "500ms",

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Cgroups that come and go: nothing is lost, places are used again."""
+"""Cgroups that come and go: nothing is lost, entries are used again."""
 # beside: nobody
 # vm: kernels=cpus16,cpus64,rt,fallbacks ci=none
 # vm: modules=veth,sch_tbf memory=3072 timeout=600
@@ -245,7 +245,7 @@ def _():
     if found["moved"]:
         raise Busy("cells were taken whenever they were counted")
     same(found["used"] + found["left"] + found["spare"], found["size"], "cells")
-    same(found["twice"], 0, "cells in two places")
+    same(found["twice"], 0, "cells in two entries")
 
 
 @test("who finds the pools dry does not look for a cell at each event")

@@ -34,8 +34,8 @@ def setup():
     held_at_start = occupancy()
 
 
-def places(table="conns"):
-    """How many places the table of connections has, or what is beside it."""
+def entries(table="conns"):
+    """How many entries the table of connections has, or what is beside it."""
     return bpf.entries(tcp.agent.pid(), table)
 
 
@@ -44,7 +44,7 @@ def occupied():
 
 
 def occupancy():
-    """How many keys each hash of the agent has, and how many places of the table of
+    """How many keys each hash of the agent has, and how many entries of the table of
     connections are taken; of the open values those that are errors of connects, as
     others are at work on this machine, too: so what is kept of threads and disks is
     not counted."""
@@ -251,9 +251,9 @@ def lost_tcp(change):
     return {why: n for (probe, why), n in change.lost().items() if probe == "tcp"}
 
 
-@test("more connections than the table has places are counted all the same")
+@test("more connections than the table has entries are counted all the same")
 def _():
-    count = places() * 11 // 20  # each has two sockets
+    count = entries() * 11 // 20  # each has two sockets
     pair = Pair("crowd", client=("-R",))
     taken = occupied()
     before = total()
@@ -266,10 +266,10 @@ def _():
     skipped = pair.change.skipped("tcp")
     for role in pair.roles(RESPONSE):
         between(sum(role.values()), 2 * count - skipped, 2 * count, "responses")
-    diag(f"{occupied() - taken} places are taken by {2 * count} sockets")
-    between(occupied() - taken, count, places(), "places taken")
+    diag(f"{occupied() - taken} entries are taken by {2 * count} sockets")
+    between(occupied() - taken, count, entries(), "entries taken")
     beside = len(bpf.hashes(tcp.agent.pid())["conns_spill"])
-    between(beside, count // 4, places("conns_spill") - 1, "connections beside the table")
+    between(beside, count // 4, entries("conns_spill") - 1, "connections beside the table")
     said = tcp.agent.pools()
     between(said["connections"][0], occupied() - 20, occupied() + 20, "usage, as told")
     between(said["connections_spill"][0], beside - 20, beside + 20, "usage, as told")
@@ -287,7 +287,7 @@ def _():
 
 @test("connections beyond the table's end are lost, and counted with what they carried")
 def _():
-    count = min(places() + places("conns_spill"), 8000)
+    count = min(entries() + entries("conns_spill"), 8000)
     pair = Pair("beyond", client=("-R",))
     before = total()
     pair.client.ask("hold", count)
@@ -297,8 +297,13 @@ def _():
     followed = [sum(role.values()) for role in pair.roles(RESPONSE)]
     refused = held["table_full"]
     diag(f"lost {held}; of {2 * count} responses at each end there are {followed}")
-    same(len(bpf.hashes(tcp.agent.pid())["conns_spill"]), places("conns_spill"), "beside")
+    same(len(bpf.hashes(tcp.agent.pid())["conns_spill"]), entries("conns_spill"), "beside")
     check(2 * count - sum(followed) // 2 > count // 4, "hardly any is beyond the end")
+    noted = bpf.words(tcp.agent.pid(), "conns_refused")
+    said = tcp.agent.pools()["connections_refused"]
+    check(noted > count // 4, f"{noted} of {refused} are noted")
+    between(said[0], noted - 20, noted + 20, "usage of what is refused, as told")
+    same(said[1], bpf.entries(tcp.agent.pid(), "conns_refused"), "the limit of that")
     # of the whole node; a response may be missing that an interrupt hid
     least = 2 * count - sum(followed) // 2 - pair.change.skipped("tcp")
     check(refused >= least, f"{refused} connections are lost, of {least} that are")
@@ -315,6 +320,7 @@ def _():
 def _():
     exact(Pair("again"))
     check(len(bpf.hashes(tcp.agent.pid())["conns_spill"]) < 50, "still beside the table")
+    check(tcp.agent.pools()["connections_refused"][0] < 50, "still noted as refused")
 
 
 def unreclaimable():

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Threads that find no place in the probes' tables (bpf/cell.h, enum table) are measured
-as all others: the node here has more threads than the tables have places. Those that find
+"""Threads that find no entry in the probes' tables (bpf/cell.h, enum table) are measured
+as all others: the node here has more threads than the tables have entries. Those that find
 none beside the tables either are counted as lost. And waits that are sampled, and runs of
 programs that count themselves."""
 # beside: nobody
@@ -31,13 +31,13 @@ ASKED = 200  # times that a load is asked, in the test of runs
 agent = None
 
 
-def places(table="threads"):
-    """How many places a table has, or what is beside it."""
+def entries(table="threads"):
+    """How many entries a table has, or what is beside it."""
     return bpf.entries(agent.pid(), table)
 
 
 def occupied():
-    """How many places of the two tables are taken."""
+    """How many entries of the two tables are taken."""
     return [bpf.occupied(agent.pid(), table) for table in ("threads", "calls")]
 
 
@@ -53,7 +53,7 @@ def usage_is_true():
     for name, a, b in zip(("threads", "calls", "threads_spill", "calls_spill"), before,
                           after):
         between(said[name][0], min(a, b) - 30, max(a, b) + 30, f"usage of {name}")
-        same(said[name][1], places(name), f"limit of {name}")
+        same(said[name][1], entries(name), f"limit of {name}")
 
 
 def setup():
@@ -80,7 +80,7 @@ def wait_and_call(what):
 
 
 def measure(what):
-    """Threads of which most find their place taken, if the tables are full."""
+    """Threads of which most find their entry taken, if the tables are full."""
     change, callers = wait_and_call(what)
     same(change.value(callers, CALLS, class_="process"), 20 * 500, f"calls {what}")
     lost = change.lost()
@@ -88,14 +88,14 @@ def measure(what):
     # both are of the whole node: of other programs there may be some, of calls that
     # seccomp answers and of tasks outside our pid namespace, which the walk does not see
     between(lost.get(("syscall", "unpaired"), 0), 0, 100, "exits without an enter")
-    between(lost.get(("sched", "no_storage"), 0), 0, places() // 8, "threads never met")
-    same(lost.get(("syscall", "table_full"), 0), 0, "calls of threads without a place")
+    between(lost.get(("sched", "no_storage"), 0), 0, entries() // 8, "threads never met")
+    same(lost.get(("syscall", "table_full"), 0), 0, "calls of threads without an entry")
 
 
-@test("with more threads on the node than the tables have places, all are measured")
+@test("with more threads on the node than the tables have entries, all are measured")
 def _():
     measure("on a quiet node")
-    n, before = places(), occupied()  # e^-1 of them find their place taken
+    n, before = entries(), occupied()  # e^-1 of them find their entry taken
     p = crowd(n)  # the agent sees them come
     diag(f"{n} threads more")
     full = occupied()
@@ -105,30 +105,30 @@ def _():
     p.stdin.close()
     p.wait()
     measure("after it")
-    diag(f"places taken: {before}, {full}, {occupied()} of {places()}; beside {beside}")
-    check(min(full) > places() // 2, "the tables were not full")
-    check(min(beside) > places() // 8, "none was beside the tables")
+    diag(f"entries taken: {before}, {full}, {occupied()} of {entries()}; beside {beside}")
+    check(min(full) > entries() // 2, "the tables were not full")
+    check(min(beside) > entries() // 8, "none was beside the tables")
     for now, then in zip(occupied(), before):
-        between(now, 0, then + 300, "places taken when the crowd is gone")
+        between(now, 0, then + 300, "entries taken when the crowd is gone")
     check(max(spilled()) < 100, f"{spilled()} are still beside the tables")
     usage_is_true()
 
 
 @test("threads beyond the tables' end are lost, and counted; all others are measured")
 def _():
-    ends = [places(t) + places(t + "_spill") for t in ("threads", "calls")]
+    ends = [entries(t) + entries(t + "_spill") for t in ("threads", "calls")]
     p = crowd(2 * max(ends))
-    same(spilled(), [places("threads_spill"), places("calls_spill")], "beside the tables")
+    same(spilled(), [entries("threads_spill"), entries("calls_spill")], "beside the tables")
     usage_is_true()
     change, callers = wait_and_call("beyond the tables")
     lost = change.lost()
     diag(f"lost {lost}")
     counted = change.value(callers, CALLS, class_="process")
     diag(f"{counted} calls of {20 * 500} are counted")
-    check(counted < 20 * 500, "all callers have a place")
+    check(counted < 20 * 500, "all callers have an entry")
     same(counted % 500, 0, "calls of a thread of which others are lost")
     check(lost[("syscall", "table_full")] >= 20 * 500 - counted, "calls are missing")
-    check(lost[("sched", "table_full")] > 0, "no waits without a place")
+    check(lost[("sched", "table_full")] > 0, "no waits without an entry")
     p.stdin.close()
     p.wait()
     measure("when the crowd is gone")
@@ -185,10 +185,10 @@ def _():
         between(ours, before[name], after[name] + cpus, "runs")
 
 
-@test("what was there before the agent finds its place, or none, and is measured")
+@test("what was there before the agent finds its entry, or none, and is measured")
 def _():
     global agent
-    n = places()
+    n = entries()
     agent.stop()
     crowd(n)
     setup()

@@ -22,7 +22,7 @@ static void name(size_t i, size_t n)
 	all[i].instance = names[i];
 }
 
-/* How many workloads it has of an instance; the sum of their places in `all`. */
+/* How many workloads it has of an instance; the sum of their positions in `all`. */
 static size_t count(const struct instances *x, const char *instance, size_t *sum)
 {
 	const struct workload *w;

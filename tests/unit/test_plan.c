@@ -16,10 +16,12 @@
 #include "reading/kept.h"
 #include "reading/snapshot_impl.h"
 #include "reading/sparse.h"
+#include "workload/pods.h"
+#include "workload/usage_kept.h"
 
 #define MIB (1ULL << 20)
 
-static const uint32_t cpus[] = { 1, 2, 3, 4, 8, 16, 64, 128, 512 };
+static const uint32_t cpus[] = { 1, 2, 3, 4, 8, 16, 48, 64, 96, 128, 512 };
 static const uint64_t slots[] = { 64, 256, 1024, 4096, 8192, 16384 };
 static const uint64_t memory[] = { 4, 8, 16, 32, 64, 128, 256, 1024, 8192, 65536 };
 
@@ -73,6 +75,24 @@ static void serves(const struct cells_plan *p, uint32_t busy)
 	assert_true(p->opens >= OPEN_COUNT + busy * (2 * OPEN_HIST + 2 * 3));
 }
 
+/*
+ * 16 threads and connections of each busy workload, or 64 a CPU where that is less; and
+ * the kernel's own threads, 8 a CPU, which have waits, but neither calls nor
+ * connections.
+ */
+static void serves_all(const struct cells_plan *p)
+{
+	uint64_t busy = 16 * p->busy, cpu = 64 * p->cpus;
+	uint64_t wanted = busy < cpu ? busy : cpu;
+	uint64_t threads = p->tables[TABLE_THREADS] + p->spills[TABLE_THREADS];
+	uint64_t conns = p->tables[TABLE_CONNS] + p->spills[TABLE_CONNS];
+
+	assert_true(threads >= wanted + 8 * p->cpus);
+	assert_true(conns >= wanted);
+	/* as small a plan as there may be on a small node */
+	assert_true(threads >= 3072 && conns >= 3072);
+}
+
 static void is_sound(const struct cells_plan *p, uint64_t limit)
 {
 	size_t sum = 0;
@@ -91,6 +111,7 @@ static void is_sound(const struct cells_plan *p, uint64_t limit)
 		assert_true(p->spills[t] >= p->tables[t] * 3 / 8);
 	}
 	assert_int_equal(p->spills[TABLE_THREADS], p->spills[TABLE_CALLS]);
+	serves_all(p);
 }
 
 static void
@@ -138,8 +159,8 @@ a_plan_fits_and_serves_a_quarter_of_its_slots_or_says_what_does(void **state)
 							   cpus[c], &again),
 					    -ENOSPC);
 			}
-	assert_in_range(planned, 100, 500);
-	assert_in_range(refused, 50, 400);
+	assert_in_range(planned, 100, 600);
+	assert_in_range(refused, 50, 500);
 }
 
 static void sixty_four_mib_serve_250_busy_workloads_on_64_cpus(void **state)
@@ -152,10 +173,13 @@ static void sixty_four_mib_serve_250_busy_workloads_on_64_cpus(void **state)
 	 * four classes of sleeps in two */
 	assert_int_equal(cells_of(1, POOL_HIST, 8), 99 + 8 + 6);
 	assert_int_equal(plan_busy_cells(POOL_HIST, 8), 99 + 8 + 6);
+	is_sound(&p, 64 * MIB);
+	/* a signal more takes some of what is left for them */
 	for (int t = 0; t < TABLES; t++)
-		assert_true(p.tables[t] + p.spills[t] >= 8000);
-	assert_int_equal(cells_plan_for(1024, 64 * MIB, 128, &p), 0);
+		assert_true(p.tables[t] + p.spills[t] >= 250 * 24);
+	assert_int_equal(cells_plan_for(1024, 65 * MIB, 128, &p), 0);
 	serves(&p, 250);
+	is_sound(&p, 65 * MIB);
 }
 
 /* What the default was: 2 histograms a slot on 128 CPUs, 256 in all on 512. */
@@ -164,7 +188,11 @@ static void many_slots_on_many_cpus_are_refused(void **state)
 	struct cells_plan p;
 
 	assert_int_equal(cells_plan_for(8192, 64 * MIB, 128, &p), -ENOSPC);
-	assert_int_equal(p.most_slots, 1024);
+	assert_int_equal(p.most_slots, 512);
+	/* 250 busy ones would have 12 threads each, and as many connections */
+	assert_int_equal(cells_plan_for(1024, 64 * MIB, 128, &p), -ENOSPC);
+	assert_int_equal(p.most_slots, 512);
+	assert_int_equal(p.least, 65 * MIB);
 	assert_int_equal(cells_plan_for(1024, 64 * MIB, 512, &p), -ENOSPC);
 	assert_true(p.most_slots >= 256);
 }
@@ -215,7 +243,7 @@ static void a_refusal_is_one_line_with_the_numbers(void **state)
 	plan_refusal(&p, text, sizeof(text));
 	assert_non_null(strstr(text, "--memory 65536KiB is too little for --slots 8192 "
 				     "on 128 CPUs: --memory "));
-	assert_non_null(strstr(text, "MiB would do, or --slots 1024"));
+	assert_non_null(strstr(text, "MiB would do, or --slots 512"));
 	assert_null(strchr(text, '\n'));
 	assert_int_equal(cells_plan_for(1024, 4 * MIB, 2, &p), -ENOSPC);
 	plan_refusal(&p, text, sizeof(text));
@@ -265,16 +293,26 @@ static void slots_that_nobody_asked_for_become_fewer(void **state)
 	assert_false(options_is_given(&o, "memory"));
 }
 
-static void who_keeps_no_history_adds_no_minute_up(void **state)
+static void what_is_beside_the_plan_is_by_the_options(void **state)
 {
 	char *argv[] = { "--history", "none" }, cause[200];
+	char *kubelet[] = { "--kubelet", "https://127.0.0.1:10250" };
+	size_t always = PLAN_ANSWERS + PLAN_FILES;
 	struct options o;
 
 	options_init(&o, &option_table);
 	assert_int_equal(options_args(&o, CMD_AGENT, 0, argv, cause, sizeof(cause)), 0);
-	assert_int_equal(plan_beside(&o), PLAN_ANSWERS + PLAN_MINUTE);
+	assert_int_equal(plan_beside(&o), always + PLAN_MINUTE);
+	assert_int_equal(options_args(&o, CMD_AGENT, 2, kubelet, cause, sizeof(cause)),
+			 0);
+	assert_int_equal(plan_beside(&o), always + PLAN_MINUTE + PLAN_PODS);
+	options_init(&o, &option_table);
 	assert_int_equal(options_args(&o, CMD_AGENT, 2, argv, cause, sizeof(cause)), 0);
-	assert_int_equal(plan_beside(&o), PLAN_ANSWERS);
+	assert_int_equal(plan_beside(&o), always);
+	/* what those who take it keep to; a layer above the plan's */
+	assert_int_equal(PLAN_FILES, (size_t)USAGE_KEPT_MAX * USAGE_KEPT_SIZE);
+	assert_int_equal(PLAN_PODS,
+			 2 * (size_t)PODS_TABLE_MAX + PODS_POD_MAX + PODS_JSON_MAX);
 }
 
 int main(void)
@@ -288,7 +326,7 @@ int main(void)
 		cmocka_unit_test(what_user_space_keeps_is_no_more_than_planned),
 		cmocka_unit_test(a_refusal_is_one_line_with_the_numbers),
 		cmocka_unit_test(slots_that_nobody_asked_for_become_fewer),
-		cmocka_unit_test(who_keeps_no_history_adds_no_minute_up),
+		cmocka_unit_test(what_is_beside_the_plan_is_by_the_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,11 +26,21 @@ static void pools_say_how_full_they_are(void **state)
 		uint32_t used, limit;
 	} expected[POOL_USES] = {
 		{ "histograms", 40, 100 }, /* number 0 is none */
-		{ "counters", 200, 200 },    { "errors_and_disks", 9, 50 },
-		{ "dns_queries", 7, 60 },    { "peers", 2, 4 },
-		{ "threads", 60, 8192 },     { "threads_spill", 11, 100 },
-		{ "calls", 0, 8192 },	     { "calls_spill", 0, 110 },
-		{ "connections", 10, 4096 }, { "connections_spill", 120, 120 },
+		{ "counters", 200, 200 },
+		{ "errors_and_disks", 9, 50 },
+		{ "dns_queries", 7, 60 },
+		{ "peers", 2, 4 },
+		{ "threads", 60, 8192 },
+		{ "threads_spill", 11, 100 },
+		{ "calls", 0, 8192 },
+		{ "calls_spill", 0, 110 },
+		{ "connections", 10, 4096 },
+		{ "connections_spill", 120, 120 },
+		{ "ports_listened_on", 3, 4096 },
+		{ "connections_refused", 4, 32768 },
+		{ "threads_moved_asleep", 0, 1024 },
+		{ "reclaims", 6, 1024 },
+		{ "disks", 512, 512 },
 	};
 	/* as a reading sees it while a thread's entry is given back */
 	const int32_t taken[TABLES] = { 60, -1, 10 };
@@ -38,6 +48,8 @@ static void pools_say_how_full_they_are(void **state)
 		.free_lists = { [POOL_HIST] = { .left = 60 },
 				[POOL_COUNT] = { .left = -3 } }, /* asked in vain */
 		.spilled = { 11, -1, 120 },
+		.small = { 3, 4, -1, 6 },
+		.disks = 514, /* two CPUs met the last one's successors */
 	};
 	struct dns_gate gate = { .waiting = 7 };
 	static struct series_row rows[6] = {

@@ -100,7 +100,7 @@ static void metrics_are_what_they_were(void **state)
 
 static const struct budget_facts all_on = {
 	.budget = 0.01,
-	.loaded = { true, true, true, true, true, true, true },
+	.loaded = { [0 ... PROBE_COUNT - 1] = true },
 };
 
 static const struct history_stats some_history = {

@@ -30,6 +30,8 @@ static void each_probe_has_its_row_and_its_object(void **state)
 		if (!d->hooks || !d->help)
 			fail_msg("agent/kernel/probes.c: %s: no hooks or no help",
 				 d->name);
+		if (!d->hook_ns)
+			fail_msg("agent/kernel/probes.c: %s: no hook_ns", d->name);
 		if (!d->elf || d->elf_end - d->elf < 1000)
 			fail_msg("agent/kernel/probes.c: %s: no object", d->name);
 		for (size_t k = 0; k < i; k++)
@@ -63,7 +65,7 @@ static void each_probe_is_measured_unless_told_otherwise(void **state)
 		if (!probe_descs[i].always)
 			snprintf(want + strlen(want), sizeof(want) - strlen(want),
 				 "%s%s", *want ? "," : "", probe_descs[i].name);
-	assert_string_equal(o.probes, want); /* agent/cmd/option_rows.c */
+	assert_string_equal(o.probes, want); /* agent/kernel/objects.h */
 }
 
 static const struct metric_row *row_of(const char *name)
