@@ -133,13 +133,19 @@ def keys(fd, key_size):
 
 
 def fill(pid, table, count):
-    """Fills a hash of a process with keys of 8 bytes that are nobody's, and zeroes."""
+    """Fills a hash of a process with keys of 8 bytes that are nobody's, and zeroes: it has
+    room for so many, less those that are there already."""
     for kind, i in sorted(held_by(pid)):
         fd, name = map_open(i)[:2] if kind == "map" else (None, None)
         for key in range(1, count + 1 if name == table else 0):
             at, value = ctypes.c_uint64(key), ctypes.c_uint64(0)
-            bpf(UPDATE, struct.pack("IIQQQ", fd, 0, ctypes.addressof(at),
-                                    ctypes.addressof(value), 0))
+            try:
+                bpf(UPDATE, struct.pack("IIQQQ", fd, 0, ctypes.addressof(at),
+                                        ctypes.addressof(value), 0))
+            except OSError as e:
+                if e.errno != errno.E2BIG:
+                    raise
+                break
         if fd:
             os.close(fd)
 
