@@ -45,6 +45,14 @@ static struct search look_through(struct history_reader *r, const struct flaw *f
 	return s;
 }
 
+/* The hour before `end_ns`, and what is behind it up to `until_ns`, by minutes. */
+static struct search look_hour(struct history_reader *r, const struct flaw *flaw,
+			       uint64_t end_ns, uint64_t until_ns)
+{
+	return look_through(r, flaw, end_ns > HOUR_NS ? end_ns - HOUR_NS : 0, until_ns,
+			    MINUTE_NS);
+}
+
 /*
  * Back from the end, an hour at a time, as long as it shows in each minute: most began
  * not long ago. Then the minute that it began in is looked at again.
@@ -53,13 +61,11 @@ static bool search_back(struct history_reader *r, const struct flaw *flaw,
 			const struct history_span *time, struct flaw_since *out)
 {
 	struct history_span kept;
-	uint64_t end = time->until_ns, began;
 	struct search s;
 
 	if (history_reader_range(r, &kept))
 		return false;
-	began = end > HOUR_NS ? end - HOUR_NS : 0;
-	s = look_through(r, flaw, began, end + READ_NS, MINUTE_NS);
+	s = look_hour(r, flaw, time->until_ns, time->until_ns + READ_NS);
 	if (!s.walk.seen ||
 	    (!s.walk.shows && s.walk.since_ns + OVER_NS < time->since_ns))
 		return false;
@@ -69,9 +75,7 @@ static bool search_back(struct history_reader *r, const struct flaw *flaw,
 		out->earlier = hour == HOURS;
 		if (out->earlier)
 			return true;
-		end = out->ns;
-		began = end > HOUR_NS ? end - HOUR_NS : 0;
-		s = look_through(r, flaw, began, end, MINUTE_NS);
+		s = look_hour(r, flaw, out->ns, out->ns);
 		if (!s.walk.shows)
 			break;
 		out->ns = s.walk.since_ns;
